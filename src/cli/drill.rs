@@ -1,0 +1,17 @@
+//! `attestore drill`
+
+use std::sync::Arc;
+
+use clap::Args;
+
+use crate::cli::console::Console;
+use crate::model::exit::ExitCode;
+
+/// Arguments of `drill`.
+#[derive(Args, Debug)]
+pub struct DrillArgs {}
+
+/// Runs the command.
+pub async fn run(_args: DrillArgs, _console: &Arc<Console>) -> anyhow::Result<ExitCode> {
+    Err(crate::model::failure::Failure::invalid("`drill` is being built").into())
+}

@@ -1,0 +1,20 @@
+//! The command line: one file a command, and the only place that prints. Data goes to stdout, words for people to stderr.
+
+pub mod args;
+pub mod check;
+pub mod completions;
+pub mod config;
+pub mod console;
+#[cfg(feature = "sandbox")]
+pub mod demo;
+pub mod drill;
+pub mod init;
+pub mod log;
+pub mod manifest;
+pub mod plan;
+pub mod report;
+pub mod run;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
+pub mod sweep;
+pub mod verify;

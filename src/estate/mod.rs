@@ -1,0 +1,5 @@
+//! The estate: configuration, the catalogue of recovery points, and the policy by which a sample is drawn.
+//!
+//! Not here: restoring anything, or the pure derivation of a sample from its seed (that is `testing_log`, because auditors re-derive it).
+
+pub mod config;

@@ -1,0 +1,21 @@
+//! Parse, run, exit code.
+
+use std::process::ExitCode;
+
+use attestore::cli::{args::Args, run};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start the asynchronous runtime: {error}");
+            return ExitCode::from(attestore::model::exit::ExitCode::Environment.code());
+        }
+    };
+    let code = runtime.block_on(run::run(args));
+    // Blocking reads that were abandoned must not hold the exit up.
+    runtime.shutdown_background();
+    ExitCode::from(code.code())
+}

@@ -1,0 +1,70 @@
+//! Results of SQL checks, as they are logged and reported.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::digest::Sha256Digest;
+
+/// What a check that does not pass means.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// No pass without it.
+    Critical,
+    /// Reported as an exception.
+    Major,
+    /// Reported.
+    Minor,
+}
+
+/// How one check ended. Only `Pass` passes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckOutcome {
+    /// Run, on data, within its threshold.
+    Pass,
+    /// Beyond its warning threshold only.
+    Warn,
+    /// Beyond its error threshold.
+    Fail,
+    /// Could not be run: a table is absent, the statement failed or ran out of time.
+    Error,
+    /// Its tables are empty: it has proved nothing.
+    Vacuous,
+    /// Not run.
+    Untested,
+}
+
+/// One check as run once.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CheckResult {
+    /// Such as `bank.ledger-balances`.
+    pub id: String,
+    /// Digest of the check's file.
+    pub sql_digest: Sha256Digest,
+    /// `postgres`, `mysql`, `mariadb` or `sqlite`.
+    pub engine: String,
+    /// As the server states it.
+    pub engine_version: String,
+    /// What a failure means.
+    pub severity: Severity,
+    /// `violations`, `scalar`, `freshness` or `baseline-scalar`.
+    pub kind: String,
+    /// The threshold as written, such as `> 0`.
+    pub op: String,
+    /// The value demanded, where the kind has one (`baseline-scalar`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// The number of violations, or the scalar; absent when it could not be run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actual: Option<String>,
+    /// How it ended.
+    pub result: CheckOutcome,
+    /// Why, where it is not `pass`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Offending rows: only the columns of `show`, at most `limit`. Clear values: they belong into evidence, not into an entry.
+    #[serde(skip)]
+    pub rows: Vec<Vec<(String, String)>>,
+    /// Wall time.
+    pub duration_ms: u64,
+}

@@ -1,0 +1,141 @@
+//! A failure: why something cannot go on. Differences are findings, never failures.
+//!
+//! Every message names the thing, what was expected, what was found and what to do next. Rooms with a vocabulary of their own keep
+//! their own error enums and turn them into a `Failure` where they hand over.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::model::exit::ExitCode;
+
+/// The classes of failures; each has its exit code in one place.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// Usage, configuration, source URL, key, unreadable manifest.
+    Invalid,
+    /// A bad signature, part digest or log: evidence that does not hold.
+    BadEvidence,
+    /// Access denied, expired or wrong credentials.
+    Denied,
+    /// A bucket, table, database or other named thing is not there.
+    Absent,
+    /// The isolation guard said no, or could not look.
+    Refused,
+    /// Asked to slow down, and slower did not help.
+    Throttled,
+    /// Connection, name, TLS, body cut short, time-out.
+    Network,
+    /// No room left, or the local disk does not answer.
+    Disk,
+    /// Stopped before the end; safe to resume.
+    Interrupted,
+    /// The other side answered something that its documentation does not allow, or a job failed there.
+    Remote,
+}
+
+impl FailureKind {
+    /// The exit code of a run that ends with this.
+    pub fn exit_code(self) -> ExitCode {
+        match self {
+            Self::Invalid => ExitCode::Usage,
+            Self::BadEvidence => ExitCode::Findings,
+            Self::Denied | Self::Absent | Self::Refused => ExitCode::Denied,
+            Self::Throttled | Self::Network | Self::Disk => ExitCode::Environment,
+            Self::Interrupted | Self::Remote => ExitCode::Incomplete,
+        }
+    }
+
+    /// True where the same call may succeed later without anyone changing anything.
+    pub fn is_retryable(self) -> bool {
+        matches!(self, Self::Throttled | Self::Network | Self::Interrupted)
+    }
+
+    /// The word for logs and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid",
+            Self::BadEvidence => "bad_evidence",
+            Self::Denied => "denied",
+            Self::Absent => "absent",
+            Self::Refused => "refused",
+            Self::Throttled => "throttled",
+            Self::Network => "network",
+            Self::Disk => "disk",
+            Self::Interrupted => "interrupted",
+            Self::Remote => "remote",
+        }
+    }
+}
+
+/// Why something cannot go on.
+#[derive(Debug)]
+pub struct Failure {
+    /// The class, which decides the exit code.
+    pub kind: FailureKind,
+    /// One sentence: the thing, what was expected, what was found.
+    pub message: String,
+    /// What to do next; printed after a blank line as `hint:`.
+    pub hint: Option<String>,
+    /// The cause, where another library gave one.
+    pub source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl Failure {
+    /// A failure of `kind` that says `message`.
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None, source: None }
+    }
+
+    /// [`FailureKind::Invalid`].
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Invalid, message)
+    }
+
+    /// The same with what to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same with its cause.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// An I/O error on `what` (such as "cannot write the manifest /x"), classed by its kind.
+    pub fn io(what: impl fmt::Display, error: std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        let kind = match error.kind() {
+            ErrorKind::NotFound => FailureKind::Absent,
+            ErrorKind::PermissionDenied => FailureKind::Denied,
+            ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset | ErrorKind::TimedOut | ErrorKind::UnexpectedEof => {
+                FailureKind::Network
+            }
+            _ => FailureKind::Disk,
+        };
+        Self::new(kind, format!("{what}: {error}")).caused_by(error)
+    }
+
+    /// The same failure seen from further up: `context: message`.
+    #[must_use]
+    pub fn context(mut self, context: impl fmt::Display) -> Self {
+        self.message = format!("{context}: {}", self.message);
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_ref().map(|source| source.as_ref() as &(dyn Error + 'static))
+    }
+}

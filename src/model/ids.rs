@@ -1,0 +1,77 @@
+//! Identifiers: of a drill, of its cases, of resources and of recovery points.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! identifier {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub String);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.to_owned())
+            }
+        }
+    };
+}
+
+identifier!(
+    /// One drill: `dYYYYMMDD-HHMMSS-xxxx`, lower case, fit for the names of buckets, tables and database instances.
+    DrillId
+);
+identifier!(
+    /// One recovery point in one drill: the drill's id, `-c`, two or more digits (`d20260131-020000-7f3a-c03`).
+    CaseId
+);
+identifier!(
+    /// A resource of the estate, as `id` in `attestore.toml` names it.
+    ResourceId
+);
+identifier!(
+    /// A recovery point: its ARN; for a point in time `ARN@TIME`; local `file:RESOURCE/RELATIVE`; non-ASCII percent-encoded.
+    PointId
+);
+
+impl CaseId {
+    /// The `index`th case of `drill`, counted from 1.
+    pub fn of(drill: &DrillId, index: usize) -> Self {
+        Self(format!("{drill}-c{index:02}"))
+    }
+}
+
+impl PointId {
+    /// A recovery point kept beside AWS; `relative` is the path below the resource's vault, with `/` between its parts.
+    pub fn local(resource: &ResourceId, relative: &str) -> Self {
+        Self(percent_encode_non_ascii(&format!("file:{resource}/{relative}")))
+    }
+
+    /// An AWS recovery point by its ARN.
+    pub fn arn(arn: &str) -> Self {
+        Self(percent_encode_non_ascii(arn))
+    }
+}
+
+fn percent_encode_non_ascii(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::CONTROLS).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn non_ascii_is_percent_encoded() {
+        assert_eq!(PointId::local(&"app".into(), "käse.db").0, "file:app/k%C3%A4se.db");
+        assert_eq!(CaseId::of(&"d1".into(), 3).0, "d1-c03");
+    }
+}

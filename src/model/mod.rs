@@ -1,0 +1,19 @@
+//! The nouns of a restore drill, without I/O: what every other room means by an outcome, a finding, a digest, a recovery point.
+//!
+//! Not here: anything that reads a file, a clock other than the system's, or a network.
+
+pub mod canonical_json;
+pub mod capture;
+pub mod check;
+pub mod clock;
+pub mod counts;
+pub mod digest;
+pub mod exit;
+pub mod failure;
+pub mod finding;
+pub mod ids;
+pub mod outcome;
+pub mod recovery_point;
+pub mod resource;
+pub mod source_url;
+pub mod verification;

@@ -1,0 +1,54 @@
+//! A recovery point: what a backup service says it can restore.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::clock::Timestamp;
+use crate::model::ids::{PointId, ResourceId};
+use crate::model::resource::{PointSource, ResourceKind};
+
+/// One recovery point as listed, with what the service states about it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RecoveryPoint {
+    /// Its identity in populations and in the log.
+    pub id: PointId,
+    /// The resource of the estate that it belongs to.
+    pub resource: ResourceId,
+    /// The resource's kind.
+    pub kind: ResourceKind,
+    /// Where it was found.
+    pub from: PointSource,
+    /// The service's own name for it: recovery point ARN, snapshot identifier, backup ARN, or the local path.
+    pub handle: String,
+    /// The ARN of the resource that it was taken from, where there is one.
+    pub source_arn: Option<String>,
+    /// The vault that it lies in: its name, or the local directory.
+    pub vault: Option<String>,
+    /// When its data is consistent: for a snapshot its creation, as the service states it.
+    pub created_at: Timestamp,
+    /// As the service states it.
+    pub size_bytes: Option<u64>,
+    /// The state in the service's own words (`COMPLETED`, `AVAILABLE`, `PARTIAL`, `EXPIRED`, …).
+    pub state: String,
+    /// Encrypted at rest, as the service states it.
+    pub encrypted: Option<bool>,
+    /// The key that it is encrypted with.
+    pub kms_key_arn: Option<String>,
+    /// Whether its vault is locked.
+    pub vault_locked: Option<bool>,
+    /// When its lifecycle deletes it.
+    pub retain_until: Option<Timestamp>,
+}
+
+/// Whether a point belongs into the population, by its state: every state has an answer, and every exclusion a reason.
+pub fn eligibility(point: &RecoveryPoint) -> Result<(), String> {
+    match point.state.to_ascii_uppercase().as_str() {
+        "COMPLETED" | "AVAILABLE" => Ok(()),
+        // A PARTIAL point is what its owner would have to live with: it is tested like any other.
+        "PARTIAL" => Ok(()),
+        "EXPIRED" => Err("EXPIRED: past its retention, deletion pending".into()),
+        "STOPPED" => Err("STOPPED: the backup was stopped before it was complete".into()),
+        "CREATING" | "PENDING" | "BACKING-UP" => Err(format!("{}: not complete yet", point.state)),
+        "DELETING" | "DELETED" => Err(format!("{}: being deleted", point.state)),
+        other => Err(format!("{other}: not a state that can be restored")),
+    }
+}

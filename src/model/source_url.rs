@@ -1,0 +1,190 @@
+//! Source URLs: how a person names what is to be read, on every command line and in every configuration.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::model::failure::Failure;
+
+/// Where data is read from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SourceUrl {
+    /// `s3://BUCKET[/PREFIX]`
+    S3 {
+        /// The bucket's name.
+        bucket: String,
+        /// Only keys that start with this; empty for all.
+        prefix: String,
+    },
+    /// `dynamodb:TABLE`
+    Dynamodb {
+        /// The table's name.
+        table: String,
+    },
+    /// `postgres://[USER@]HOST[:PORT]/DATABASE[?…]`
+    Postgres {
+        /// The URL as written.
+        url: String,
+    },
+    /// `mysql://[USER@]HOST[:PORT]/DATABASE[?…]`, MariaDB too.
+    Mysql {
+        /// The URL as written.
+        url: String,
+    },
+    /// `sqlite:PATH`
+    Sqlite {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// `dir:PATH`: a tree or one file.
+    Dir {
+        /// The tree's root, or the file.
+        path: PathBuf,
+    },
+}
+
+const FORMS: &str = "s3://BUCKET[/PREFIX], dynamodb:TABLE, postgres://HOST/DATABASE, mysql://HOST/DATABASE, sqlite:PATH, dir:PATH";
+
+impl SourceUrl {
+    /// The scheme: `s3`, `dynamodb`, `postgres`, `mysql`, `sqlite` or `dir`.
+    pub fn scheme(&self) -> &'static str {
+        match self {
+            Self::S3 { .. } => "s3",
+            Self::Dynamodb { .. } => "dynamodb",
+            Self::Postgres { .. } => "postgres",
+            Self::Mysql { .. } => "mysql",
+            Self::Sqlite { .. } => "sqlite",
+            Self::Dir { .. } => "dir",
+        }
+    }
+}
+
+impl FromStr for SourceUrl {
+    type Err = Failure;
+
+    fn from_str(text: &str) -> Result<Self, Failure> {
+        let wrong =
+            |found: String| Failure::invalid(format!("source URL `{}`: {found}", redact(text))).hint(format!("a source is one of {FORMS}"));
+        let (scheme, rest) = text.split_once(':').ok_or_else(|| wrong("no scheme found before a `:`".into()))?;
+        let need = |what: &str| if rest.is_empty() { Err(wrong(format!("nothing after `{scheme}:`, expected {what}"))) } else { Ok(()) };
+        match scheme {
+            "s3" => {
+                let rest = rest.strip_prefix("//").ok_or_else(|| wrong("expected `s3://`".into()))?;
+                let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+                let legal = bucket.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.' | b'_'));
+                if bucket.is_empty() || !legal {
+                    return Err(wrong(format!("`{bucket}` is not a bucket name (lower-case letters, digits, `-`, `.`)")));
+                }
+                Ok(Self::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
+            }
+            "dynamodb" => {
+                need("a table name")?;
+                let legal = rest.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
+                if !legal || !(3..=255).contains(&rest.len()) {
+                    return Err(wrong(format!("`{rest}` is not a table name (3 to 255 letters, digits, `-`, `.`, `_`)")));
+                }
+                Ok(Self::Dynamodb { table: rest.to_owned() })
+            }
+            "postgres" | "postgresql" | "mysql" | "mariadb" => {
+                let url = url::Url::parse(text).map_err(|error| wrong(error.to_string()))?;
+                if url.path().trim_matches('/').is_empty() {
+                    return Err(wrong("no database named after the host".into()));
+                }
+                let text = text.to_owned();
+                Ok(if scheme.starts_with('p') { Self::Postgres { url: text } } else { Self::Mysql { url: text } })
+            }
+            "sqlite" => {
+                need("a file")?;
+                Ok(Self::Sqlite { path: PathBuf::from(rest.strip_prefix("//").unwrap_or(rest)) })
+            }
+            "dir" => {
+                need("a directory or a file")?;
+                Ok(Self::Dir { path: PathBuf::from(rest) })
+            }
+            other => Err(wrong(format!("unknown scheme `{other}:`"))),
+        }
+    }
+}
+
+/// The URL without its password: the only form that is ever printed or recorded.
+fn redact(url: &str) -> String {
+    match url::Url::parse(url) {
+        Ok(mut parsed) if parsed.password().is_some() => {
+            // Only a URL that cannot carry a password refuses this, and then there is none to hide.
+            let _ = parsed.set_password(Some("***"));
+            parsed.to_string()
+        }
+        _ => url.to_owned(),
+    }
+}
+
+impl fmt::Display for SourceUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::S3 { bucket, prefix } if prefix.is_empty() => write!(f, "s3://{bucket}"),
+            Self::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
+            Self::Dynamodb { table } => write!(f, "dynamodb:{table}"),
+            Self::Postgres { url } | Self::Mysql { url } => f.write_str(&redact(url)),
+            Self::Sqlite { path } => write!(f, "sqlite:{}", path.display()),
+            Self::Dir { path } => write!(f, "dir:{}", path.display()),
+        }
+    }
+}
+
+/// Which state of a bucket is read (`--view`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum View {
+    /// The latest version of each key; delete markers hide theirs.
+    Latest,
+    /// Every version and every delete marker.
+    Versions,
+}
+
+impl FromStr for View {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "latest" => Ok(Self::Latest),
+            "versions" => Ok(Self::Versions),
+            other => Err(format!("unknown view `{other}`; expected `latest` or `versions`")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_round_trips() {
+        for text in ["s3://vault", "s3://vault/a/b c+", "dynamodb:audit-logs", "sqlite:/x/app.db", "dir:/x", "mysql://u@127.0.0.1:3306/crm"]
+        {
+            assert_eq!(text.parse::<SourceUrl>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn passwords_are_never_shown() {
+        let url: SourceUrl = "postgres://u:secret@h/db".parse().unwrap();
+        assert!(!url.to_string().contains("secret"));
+        let error = "postgres://u:secret@h".parse::<SourceUrl>().unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, part) in [
+            ("vault", "no scheme"),
+            ("s3:vault", "s3://"),
+            ("s3://", "bucket"),
+            ("dynamodb:", "table"),
+            ("ftp://x", "unknown scheme"),
+            ("sqlite:", "file"),
+            ("s3://Bad_Name/", "bucket name"),
+        ] {
+            let error = text.parse::<SourceUrl>().unwrap_err().to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+}

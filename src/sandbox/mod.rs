@@ -1,0 +1,3 @@
+//! The stand-in AWS on loopback: real wire protocols over real data, faults that can be planted, and the demo estate.
+//!
+//! Not here: anything that the client side needs. Only the command line and tests name this room.

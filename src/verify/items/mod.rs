@@ -1,0 +1,3 @@
+//! DynamoDB items: canonical encoding, fingerprints, segmented scan, capture and comparison.
+
+pub mod source;

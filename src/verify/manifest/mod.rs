@@ -1,0 +1,1 @@
+//! Manifests: a signed header and sorted Parquet parts; written once, merged in constant memory.

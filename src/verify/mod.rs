@@ -1,0 +1,8 @@
+//! Reading sources back and comparing them with manifests: objects, tables, items, SQL checks.
+//!
+//! Not here: AWS (the edge implements the source traits of this room), what a drill concludes, and who is told.
+
+pub mod items;
+pub mod manifest;
+pub mod objects;
+pub mod sql;

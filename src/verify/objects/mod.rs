@@ -1,0 +1,3 @@
+//! Objects and files: listing, streaming, hashing, capturing into a manifest and comparing with one.
+
+pub mod source;

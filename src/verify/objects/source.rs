@@ -1,0 +1,79 @@
+//! What an object source can do: list in order, and read an object as a stream.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+
+use crate::model::clock::Timestamp;
+use crate::model::failure::Failure;
+
+/// What an entry of a listing is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum EntryKind {
+    /// An object, an object version, or a file.
+    Object,
+    /// An S3 delete marker.
+    DeleteMarker,
+    /// A symbolic link: recorded, not followed.
+    Symlink,
+}
+
+/// One entry of a listing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// The key, or the path below the root with `/` between its parts; `%XX` where `key_escaped`.
+    pub key: String,
+    /// True for a path that is not UTF-8 and is spelled with `%XX`.
+    pub key_escaped: bool,
+    /// 0 is the oldest version of its key.
+    pub seq: u32,
+    /// The version id, in a bucket that has versions.
+    pub version_id: Option<String>,
+    /// What it is.
+    pub kind: EntryKind,
+    /// In bytes; of a link, the length of its target; of a delete marker 0.
+    pub size: u64,
+    /// When it was last changed, as the source states it.
+    pub modified: Option<Timestamp>,
+    /// The target of a link.
+    pub link_target: Option<Vec<u8>>,
+    /// The entity tag, for `If-Match` when a body is resumed.
+    pub etag: Option<String>,
+}
+
+/// The checksum that S3 keeps of an object itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct S3Checksum {
+    /// `CRC64NVME`, `SHA256`, …
+    pub algorithm: String,
+    /// `FULL_OBJECT` or `COMPOSITE`.
+    pub kind: String,
+    /// As S3 spells it (base64; composite ones end with `-PARTS`).
+    pub value: String,
+}
+
+/// An object's content, as it arrives.
+pub struct Body {
+    /// The bytes in order; an error ends the stream and means that the rest could not be read.
+    pub stream: BoxStream<'static, Result<Bytes, Failure>>,
+    /// The length that the source declares for the whole stream, which the reader must hold it to.
+    pub declared_length: u64,
+    /// The checksum that the source keeps, where its answer carries one.
+    pub checksum: Option<S3Checksum>,
+}
+
+/// A place that holds objects.
+#[async_trait]
+pub trait ObjectSource: Send + Sync {
+    /// The source URL without secrets.
+    fn url(&self) -> String;
+
+    /// Whether entries carry version ids that the manifest's can be matched with by identity.
+    fn has_versions(&self) -> bool;
+
+    /// Every entry in ascending `(key bytes, seq)` order. An error ends the listing: what follows is unknown.
+    fn list(&self) -> BoxStream<'static, Result<Entry, Failure>>;
+
+    /// The content of `entry` from byte `offset` on; the same version that was listed, or an error.
+    async fn read(&self, entry: &Entry, offset: u64) -> Result<Body, Failure>;
+}
