@@ -3,3 +3,4 @@
 //! Not here: restoring anything, or the pure derivation of a sample from its seed (that is `testing_log`, because auditors re-derive it).
 
 pub mod config;
+pub mod load;
