@@ -89,7 +89,9 @@ pub fn vault_keys() -> Vec<VaultKey> {
     keys
 }
 
-const FIRST: &[&str] = &["Aisha", "Ben", "Chen", "Divya", "Elif", "Farid", "Grace", "Hana", "Ivan", "Jia", "Kofi", "Lena", "Mei", "Noor", "Omar", "Priya", "Zoë"];
+const FIRST: &[&str] = &[
+    "Aisha", "Ben", "Chen", "Divya", "Elif", "Farid", "Grace", "Hana", "Ivan", "Jia", "Kofi", "Lena", "Mei", "Noor", "Omar", "Priya", "Zoë",
+];
 const LAST: &[&str] = &["Tan", "Lim", "Ng", "O'Brien", "García", "Rahman", "Koh", "Schmidt", "Wong", "Yusuf", "Novak", "Åkesson"];
 
 /// SQL text of the same instant for every engine: `YYYY-MM-DD HH:MM:SS`.
@@ -148,8 +150,13 @@ pub fn directory_statements(artists: u64, now: Timestamp) -> String {
     let mut booking = 0;
     for id in 1..=artists {
         let (first, last) = (random.pick(FIRST), random.pick(LAST).replace('\'', "''"));
-        let (city, style) = (random.pick(&["Leeds", "Bristol", "Glasgow", "Cardiff"]), random.pick(&["blackwork", "realism", "traditional", "fine line"]));
-        let _ = writeln!(sql, "INSERT INTO artists VALUES ({id}, '{first} {last}', '{city}', '{style}', '{}');", sql_time(now.plus_secs(-86_400 * 90)));
+        let (city, style) =
+            (random.pick(&["Leeds", "Bristol", "Glasgow", "Cardiff"]), random.pick(&["blackwork", "realism", "traditional", "fine line"]));
+        let _ = writeln!(
+            sql,
+            "INSERT INTO artists VALUES ({id}, '{first} {last}', '{city}', '{style}', '{}');",
+            sql_time(now.plus_secs(-86_400 * 90))
+        );
         for _ in 0..3 {
             booking += 1;
             let at = sql_time(now.plus_secs(i64::try_from(random.below(86_400 * 60)).unwrap_or(0) - 86_400 * 30));

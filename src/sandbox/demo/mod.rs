@@ -3,3 +3,4 @@
 //! Not here: the drill itself, which knows nothing of any of this.
 
 pub mod data;
+pub mod score;
