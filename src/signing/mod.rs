@@ -1,1 +1,7 @@
-//! Keys, signed notes, Merkle trees, checkpoints, SSHSIG: pure formats, no I/O but reading a key file.
+//! Keys, signed notes, Merkle trees, checkpoints, SSHSIG: pure formats, no I/O but reading and creating a key file.
+//!
+//! Not here: what is signed and when; the testing log and the manifests decide that.
+
+pub mod hash_key;
+pub mod key_file;
+pub mod keys;
