@@ -2,6 +2,10 @@
 //!
 //! Not here: what is signed and when; the testing log and the manifests decide that.
 
+pub mod checkpoint;
 pub mod hash_key;
 pub mod key_file;
 pub mod keys;
+pub mod merkle;
+pub mod note;
+pub mod sshsig;
