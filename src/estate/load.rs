@@ -4,9 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::estate::config::Config;
+use crate::estate::config::{Config, is_pack_path};
 use crate::model::digest::Sha256Digest;
 use crate::model::failure::{Failure, FailureKind};
+use crate::model::resource::PointSource;
 
 /// The largest configuration that is read, in bytes: far beyond any estate written by hand, far below what could hurt.
 pub const LARGEST_BYTES: u64 = 4 << 20;
@@ -77,11 +78,6 @@ pub fn text_of<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, Failure> {
     })
 }
 
-/// True where an entry of `checks` is meant as a path and not as the name of a built-in pack.
-pub fn is_pack_path(entry: &str) -> bool {
-    entry.contains(['/', '\\']) || entry.ends_with(".sql") || entry == "." || entry == ".."
-}
-
 /// Makes every relative path of `config` start at `base`.
 pub fn resolve(config: &mut Config, base: &Path) {
     let to = |path: &mut PathBuf| *path = base.join(&*path);
@@ -103,9 +99,13 @@ pub fn resolve(config: &mut Config, base: &Path) {
         if let Some(path) = resource.credentials.as_deref().and_then(|from| from.strip_prefix("file:")) {
             resource.credentials = Some(format!("file:{}", joined(base, path)));
         }
-        for points in resource.points.iter_mut().filter(|points| points.from == crate::model::resource::PointSource::Local) {
+        for points in resource.points.iter_mut().filter(|points| points.from == PointSource::Local) {
+            if points.vault.is_none() {
+                points.vault = points.path.as_ref().map(|path| path.to_string_lossy().into_owned());
+            }
             if let Some(vault) = &mut points.vault {
                 *vault = joined(base, vault);
+                points.path = Some(PathBuf::from(&*vault));
             }
         }
     }
