@@ -39,6 +39,8 @@ pub struct Mistake {
     pub nearest: Option<String>,
     /// What to do.
     pub hint: Option<String>,
+    /// True where the line may hold a secret: it is pointed at and never repeated.
+    pub secret: bool,
 }
 
 impl Mistake {
@@ -57,6 +59,12 @@ impl Mistake {
     /// The same with the nearest of `known` to `found`, where one is near enough.
     pub fn nearest_of<'a>(&mut self, found: &str, known: impl IntoIterator<Item = &'a str>) -> &mut Self {
         self.nearest = nearest(found, known).map(str::to_owned);
+        self
+    }
+
+    /// The same, and the line is never repeated.
+    pub fn secret(&mut self) -> &mut Self {
+        self.secret = true;
         self
     }
 
@@ -94,6 +102,7 @@ impl Mistake {
         let margin = self.line.map_or(1, |line| line.to_string().len());
         let _ = write!(out, "\n{:margin$}--> {place}", "");
         if let (Some(line), Some(column), Some(span)) = (self.line, self.column, &self.span)
+            && !self.secret
             && let Some(source) = text.lines().nth(line - 1)
         {
             let shown: String = source.chars().map(|c| if c.is_control() { ' ' } else { c }).take(160).collect();
@@ -158,6 +167,7 @@ impl<'a> Mistakes<'a> {
             allowed: None,
             nearest: None,
             hint: None,
+            secret: false,
         });
         self.list.last_mut().expect("just pushed")
     }
