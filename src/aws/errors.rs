@@ -7,7 +7,6 @@ use std::error::Error;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::model::failure::{Failure, FailureKind};
@@ -38,10 +37,20 @@ where
     failure.caused_by(error)
 }
 
-/// An error chain in one line: what the SDK prints ends with a debug form of the whole, which helps nobody who reads a terminal.
+/// An error and its causes in one line; a cause that only repeats is left out.
 fn said(error: &(dyn Error + 'static)) -> String {
-    let text = DisplayErrorContext(error).to_string();
-    let text = text.split_once(" (").filter(|(head, _)| !head.is_empty()).map_or(text.as_str(), |(head, _)| head);
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(current) = cause {
+        let more = match current.downcast_ref::<aws_smithy_types::error::ErrorMetadata>() {
+            Some(meta) => format!("{}: {}", meta.code().unwrap_or("no code"), meta.message().unwrap_or("no message")),
+            None => current.to_string(),
+        };
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = current.source();
+    }
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(600).collect()
 }
 
