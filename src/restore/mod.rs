@@ -2,5 +2,10 @@
 //!
 //! Not here: what is drawn, what is compared, and what the log says of it (that is the drill's).
 
+pub mod driver;
+pub mod guard;
 pub mod journal;
+pub mod order;
+pub mod permit;
 pub mod steps;
+pub mod targets;
