@@ -7,6 +7,8 @@ use aws_sdk_s3::types::{
     BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, Delete, ObjectIdentifier, PublicAccessBlockConfiguration,
     Tag, Tagging, VersioningConfiguration,
 };
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
 use serde::Serialize;
 
 use crate::aws::errors::classify;
@@ -195,10 +197,9 @@ impl Buckets {
 }
 
 /// Some settings answer with an error of their own where they are not set.
-fn answered_absent<E, R>(what: &str, code: &str, error: aws_smithy_runtime_api::client::result::SdkError<E, R>) -> Result<(), Failure>
+fn answered_absent<E>(what: &str, code: &str, error: SdkError<E, HttpResponse>) -> Result<(), Failure>
 where
     E: std::error::Error + aws_smithy_types::error::metadata::ProvideErrorMetadata + Send + Sync + 'static,
-    R: std::fmt::Debug + Send + Sync + 'static,
 {
     if error.as_service_error().and_then(|error| error.code()) == Some(code) { Ok(()) } else { Err(classify(what, error)) }
 }

@@ -3,6 +3,7 @@
 
 pub mod backup;
 pub mod buckets;
+pub mod dynamodb;
 pub mod dynamodb_backup;
 pub mod errors;
 pub mod rds;
