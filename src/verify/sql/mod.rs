@@ -8,3 +8,7 @@ pub mod capture;
 pub mod checks;
 pub mod compare;
 pub mod errors;
+pub mod mysql_decode;
+pub mod postgres_decode;
+pub mod sqlite_decode;
+pub mod table;
