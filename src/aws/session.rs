@@ -83,6 +83,12 @@ impl Session {
         &self.config
     }
 
+    /// The same identity in another Region: copies of recovery points are restored where they lie.
+    #[must_use]
+    pub fn in_region(&self, region: &str) -> Self {
+        Self { config: self.config.to_builder().region(Region::new(region.to_owned())).build() }
+    }
+
     /// The Region, once resolved.
     pub fn region(&self) -> Option<String> {
         self.config.region().map(ToString::to_string)

@@ -175,6 +175,15 @@ fn bad(path: &Path, said: impl std::fmt::Display) -> Failure {
         .hint("the manifest was damaged or changed after it was written: fetch it again from where it is kept, or capture it again")
 }
 
+/// Runs one step of the Parquet decoder. It panics on some malformed files, which only whoever can rewrite the header can make
+/// us decode; to us that is bad evidence like any other.
+fn decoded<T>(step: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(step)) {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(_) => Err("the decoder gave up on it".into()),
+    }
+}
+
 /// Opens a part and holds its bytes to the digest that the header names.
 pub fn open_checked(dir: &Path, part: &Part) -> Result<(PathBuf, File), Failure> {
     let path = dir.join(&part.name);
@@ -218,7 +227,7 @@ impl<R: Row> PartReader<R> {
     /// Opens `part` below `dir`; its digest is checked first, so that the decoder sees only what was signed for.
     pub fn open(dir: &Path, part: &Part) -> Result<Self, Failure> {
         let (path, file) = open_checked(dir, part)?;
-        let file = SerializedFileReader::new(file).map_err(|error| bad(&path, format!("not readable as Parquet: {error}")))?;
+        let file = decoded(|| SerializedFileReader::new(file)).map_err(|said| bad(&path, format!("not readable as Parquet: {said}")))?;
         let columns = find_columns(file.metadata().file_metadata().schema_descr(), R::COLUMNS).map_err(|said| bad(&path, said))?;
         let rows: i64 = file.metadata().row_groups().iter().map(|group| group.num_rows().max(0)).fold(0, i64::saturating_add);
         if rows as u64 != part.rows {
@@ -266,7 +275,7 @@ impl<R: Row> PartReader<R> {
             let readers = self.columns.iter().map(|index| index.map(|index| group.get_column_reader(index)).transpose());
             Ok((readers.collect::<Result<Vec<_>, _>>()?, group.metadata().num_rows()))
         };
-        let (readers, rows) = open().map_err(|error| bad(&self.path, error))?;
+        let (readers, rows) = decoded(open).map_err(|said| bad(&self.path, said))?;
         self.readers = readers;
         self.left_in_group = usize::try_from(rows).unwrap_or(0);
         self.group += 1;
@@ -282,7 +291,7 @@ impl<R: Row> PartReader<R> {
                 Some(index) => Buffer::new(spec.kind, schema.column(*index).max_def_level() > 0),
                 None => Buffer::absent(),
             };
-            buffer.fill(reader.as_mut(), lines).map_err(|error| bad(&self.path, format!("column {}: {error}", spec.name)))?;
+            decoded(|| buffer.fill(reader.as_mut(), lines)).map_err(|said| bad(&self.path, format!("column {}: {said}", spec.name)))?;
             buffers.push(buffer);
         }
         let mut cells = Cells::new(&buffers);
