@@ -256,6 +256,18 @@ fn circle(graph: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
     graph.keys().find_map(|node| visit(node, graph, &mut done, &mut Vec::new()))
 }
 
+/// Every circle, spelled out: one edge of each is taken away until none is left.
+fn circles(mut graph: BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
+    let mut found = Vec::new();
+    while let Some(ring) = circle(&graph) {
+        if let Some(next) = graph.get_mut(&ring[ring.len() - 1]) {
+            next.remove(&ring[0]);
+        }
+        found.push(format!("{} -> {}", ring.join(" -> "), ring[0]));
+    }
+    found
+}
+
 /// What a `mod.rs` or `lib.rs` holds beside its header and its modules.
 fn surplus_in_mod(source: &str) -> Option<String> {
     let is_plain = |line: &str| {
@@ -430,8 +442,8 @@ fn there_are_no_circles_between_rooms_or_files() {
         }
     }
     assert!(by_file.len() > 20, "hardly any import was found: {by_file:?}");
-    assert_eq!(circle(&by_room), None);
-    assert_eq!(circle(&by_file), None);
+    none(circles(by_room));
+    none(circles(by_file));
 }
 
 #[test]
@@ -591,6 +603,7 @@ fn circles_are_found() {
     assert_eq!(circle(&graph(&[("a", "b"), ("b", "c"), ("a", "c")])), None);
     assert_eq!(circle(&graph(&[("a", "b"), ("b", "c"), ("c", "b")])), Some(vec!["b".into(), "c".into()]));
     assert_eq!(circle(&graph(&[("a", "a")])), Some(vec!["a".into()]));
+    assert_eq!(circles(graph(&[("a", "b"), ("b", "a"), ("b", "c"), ("c", "d"), ("d", "c")])), ["a -> b -> a", "c -> d -> c"]);
 }
 
 #[test]
