@@ -9,3 +9,4 @@ pub mod load;
 pub mod mistake;
 pub mod rules;
 pub mod schema;
+pub mod template;
