@@ -97,7 +97,6 @@ pub fn encryption(store: &S3Store, input: GetBucketEncryptionInput) -> S3Result<
             let rule = ServerSideEncryptionRule {
                 apply_server_side_encryption_by_default: Some(by_default),
                 bucket_key_enabled: Some(false),
-                ..Default::default()
             };
             ServerSideEncryptionConfiguration { rules: vec![rule] }
         }
