@@ -94,10 +94,8 @@ pub fn encryption(store: &S3Store, input: GetBucketEncryptionInput) -> S3Result<
                 kms_master_key_id: None,
                 sse_algorithm: ServerSideEncryption::from_static(ServerSideEncryption::AES256),
             };
-            let rule = ServerSideEncryptionRule {
-                apply_server_side_encryption_by_default: Some(by_default),
-                bucket_key_enabled: Some(false),
-            };
+            let rule =
+                ServerSideEncryptionRule { apply_server_side_encryption_by_default: Some(by_default), bucket_key_enabled: Some(false) };
             ServerSideEncryptionConfiguration { rules: vec![rule] }
         }
     };
