@@ -1,5 +1,12 @@
 //! The only edge to AWS: session, error classes, one file a service. Nothing else in the crate names an SDK crate
 //! (the sandbox may name the wire types that it must).
 
+pub mod backup;
+pub mod buckets;
+pub mod dynamodb;
+pub mod dynamodb_backup;
 pub mod errors;
+pub mod rds;
 pub mod session;
+pub mod sts;
+pub mod times;

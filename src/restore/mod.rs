@@ -1,1 +1,11 @@
 //! Bringing recovery points back and taking them down again: isolation guard, journal, permit, drivers, teardown, sweep.
+//!
+//! Not here: what is drawn, what is compared, and what the log says of it (that is the drill's).
+
+pub mod driver;
+pub mod guard;
+pub mod journal;
+pub mod order;
+pub mod permit;
+pub mod steps;
+pub mod targets;

@@ -1,5 +1,7 @@
 //! What an object source can do: list in order, and read an object as a stream.
 
+use std::path::PathBuf;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
@@ -16,6 +18,22 @@ pub enum EntryKind {
     DeleteMarker,
     /// A symbolic link: recorded, not followed.
     Symlink,
+}
+
+impl EntryKind {
+    /// The spelling in manifests.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Object => "object",
+            Self::DeleteMarker => "delete-marker",
+            Self::Symlink => "symlink",
+        }
+    }
+
+    /// The kind that `text` spells in manifests.
+    pub fn from_str(text: &str) -> Option<Self> {
+        [Self::Object, Self::DeleteMarker, Self::Symlink].into_iter().find(|kind| kind.as_str() == text)
+    }
 }
 
 /// One entry of a listing.
@@ -39,6 +57,35 @@ pub struct Entry {
     pub link_target: Option<Vec<u8>>,
     /// The entity tag, for `If-Match` when a body is resumed.
     pub etag: Option<String>,
+    /// Why the entry cannot be read at all. With a key that ends in `/`: a directory that may not be listed, below which nothing
+    /// is known.
+    pub problem: Option<String>,
+    /// Where a local file is; its key alone does not tell once it is escaped.
+    pub path: Option<PathBuf>,
+}
+
+impl Entry {
+    /// An object without version, date or tag.
+    pub fn object(key: impl Into<String>, size: u64) -> Self {
+        Self {
+            key: key.into(),
+            key_escaped: false,
+            seq: 0,
+            version_id: None,
+            kind: EntryKind::Object,
+            size,
+            modified: None,
+            link_target: None,
+            etag: None,
+            problem: None,
+            path: None,
+        }
+    }
+
+    /// True for a directory that may not be listed.
+    pub fn is_closed_directory(&self) -> bool {
+        self.problem.is_some() && self.key.ends_with('/')
+    }
 }
 
 /// The checksum that S3 keeps of an object itself.

@@ -138,7 +138,9 @@ impl DynamoDb {
     }
 
     /// Begins to restore a backup into a table that must not be there; it is ACTIVE some hundred milliseconds later.
-    pub fn restore(&self, arn: &str, target: &str) -> Result<Value, Refused> {
+    ///
+    /// `overrides` are members of CreateTable that replace those of the backup, such as `SSESpecification`.
+    pub fn restore(&self, arn: &str, target: &str, overrides: &[(&str, &Value)]) -> Result<Value, Refused> {
         let backup = self.backup(arn).ok_or_else(|| absent_backup(arn))?;
         if self.engine.describe(target)?.is_some() {
             return Err(Refused::new("TableAlreadyExistsException", format!("Table already exists: {target}")));
@@ -147,7 +149,12 @@ impl DynamoDb {
         if !(3..=255).contains(&target.len()) || !target.bytes().all(plain) {
             return Err(Refused::new("ValidationException", format!("TargetTableName {target} must have 3 to 255 characters of a-z, A-Z, 0-9, _, - and .")));
         }
+        let mut request = create_request(&backup.description, target);
+        for (name, value) in overrides {
+            request[*name] = (*value).clone();
+        }
         let restore = Restore {
+            request: request.clone(),
             backup: arn.into(),
             source: table_arn(&backup.table),
             at: now(),
@@ -156,7 +163,10 @@ impl DynamoDb {
         };
         // First the note, then the table: a table without a note would pass for whole after a kill.
         self.state.change(|state| state.restores.insert(target.into(), restore))?;
-        self.engine.create(create_request(&backup.description, target))?;
+        if let Err(failure) = self.engine.create(request) {
+            self.state.change(|state| state.restores.remove(target))?;
+            return Err(Refused::new("ValidationException", failure.to_string()));
+        }
         self.spawn_restore(target);
         let mut description = self.engine.describe(target)?.unwrap_or_default();
         self.dress(target, &mut description);
@@ -183,7 +193,7 @@ impl DynamoDb {
         let (engine, file, table) = (self.engine.clone(), self.items_file(&backup), table.to_owned());
         blocking(move || {
             if engine.describe(&table)?.is_none() {
-                engine.create(create_request(&backup.description, &table))?;
+                engine.create(restore.request)?;
             }
             if restore.hollow {
                 return Ok(());

@@ -56,7 +56,15 @@ impl DynamoDb {
             }
             "RestoreTableFromBackup" => {
                 let input = input(&request)?;
-                json!({"TableDescription": self.restore(text(&input, "BackupArn")?, text(&input, "TargetTableName")?)?})
+                let names = [
+                    ("BillingMode", "BillingModeOverride"),
+                    ("ProvisionedThroughput", "ProvisionedThroughputOverride"),
+                    ("SSESpecification", "SSESpecificationOverride"),
+                    ("GlobalSecondaryIndexes", "GlobalSecondaryIndexOverride"),
+                    ("LocalSecondaryIndexes", "LocalSecondaryIndexOverride"),
+                ];
+                let overrides: Vec<_> = names.iter().filter_map(|(name, given)| Some((*name, input.get(*given)?))).collect();
+                json!({"TableDescription": self.restore(text(&input, "BackupArn")?, text(&input, "TargetTableName")?, &overrides)?})
             }
             "DescribeContinuousBackups" => self.describe_continuous_backups(&input(&request)?)?,
             _ => return self.hand_on(operation, request).await,

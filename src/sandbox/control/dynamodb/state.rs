@@ -59,6 +59,8 @@ pub struct Restore {
     pub in_progress: bool,
     /// Brings no item (a planted fault).
     pub hollow: bool,
+    /// The CreateTable request of the target.
+    pub request: Value,
 }
 
 /// The ARN of a table.
