@@ -3,6 +3,7 @@
 //! Not here: what is drawn, what is compared, and what the log says of it (that is the drill's).
 
 pub mod driver;
+pub mod drivers;
 pub mod guard;
 pub mod journal;
 pub mod order;

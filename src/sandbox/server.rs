@@ -68,6 +68,7 @@ impl Running {
             profile: None,
             endpoint: Some(self.endpoint()),
             static_credentials: Some((identity::ACCESS_KEY_ID.into(), identity::SECRET_ACCESS_KEY.into())),
+            assume_role: None,
         }
     }
 
