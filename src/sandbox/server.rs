@@ -65,10 +65,9 @@ impl Running {
     pub fn session_options(&self) -> SessionOptions {
         SessionOptions {
             region: Some(identity::REGION.into()),
-            profile: None,
             endpoint: Some(self.endpoint()),
             static_credentials: Some((identity::ACCESS_KEY_ID.into(), identity::SECRET_ACCESS_KEY.into())),
-            assume_role: None,
+            ..SessionOptions::default()
         }
     }
 
