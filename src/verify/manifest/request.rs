@@ -42,6 +42,25 @@ impl CaptureRequest {
     }
 }
 
+/// How a source is read back.
+#[derive(Clone, Debug)]
+pub struct ReadOptions {
+    /// Only these of the manifest's digests are computed; absent: all of them.
+    pub digests: Option<DigestSet>,
+    /// The view that is compared; absent: everything that the source lists.
+    pub view: Option<View>,
+    /// Bytes of content in memory at any time, over all reads.
+    pub budget_bytes: u64,
+    /// Reads under way at any time.
+    pub concurrency: usize,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self { digests: None, view: None, budget_bytes: crate::verify::budget::DEFAULT_BYTES, concurrency: 48 }
+    }
+}
+
 /// Which digests of an object's bytes are wanted, in one pass.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DigestSet {
