@@ -1,1 +1,10 @@
 //! SQL databases: canonical rows, table fingerprints, capture and comparison, and SQL checks. The only room that talks to user databases.
+//!
+//! Not here: restoring a database (`restore`), what a drill concludes, and where findings go.
+
+pub mod access;
+pub mod canon;
+pub mod capture;
+pub mod checks;
+pub mod compare;
+pub mod errors;
