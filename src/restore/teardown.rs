@@ -161,7 +161,8 @@ impl Undoing<'_> {
     async fn undo_step(&self, case: &CaseId, step: Step, facts: &StepFacts) -> Result<(), Failure> {
         let Some(target) = &facts.target else { return Ok(()) };
         let first = targets::find(self.clouds, self.work, target).await;
-        let seen = first.as_ref().ok().and_then(Option::as_ref).map(|found| (found.arn.clone(), found.created_at.unwrap_or(facts.intended_at)));
+        let seen =
+            first.as_ref().ok().and_then(Option::as_ref).map(|found| (found.arn.clone(), found.created_at.unwrap_or(facts.intended_at)));
         self.record(Record::UndoIntended { case: case.clone(), step, found: seen })?;
         let gone = match first {
             Ok(found) => self.until_gone(facts, found).await,
