@@ -89,6 +89,11 @@ fn boto3_speaks_s3() {
 }
 
 #[test]
+fn boto3_speaks_sts_dynamodb_backup_and_rds() {
+    speaks("test_control.py");
+}
+
+#[test]
 fn a_second_sandbox_over_the_same_folder_is_refused() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let served = Served::start(dir.path());
