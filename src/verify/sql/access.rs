@@ -100,8 +100,7 @@ pub fn database_name(url: &SourceUrl) -> Result<String, Failure> {
 
 /// A source that this room cannot read.
 pub fn not_sql(url: &SourceUrl) -> Failure {
-    Failure::invalid(format!("{url} is not a SQL database"))
-        .hint("expected postgres://HOST/DATABASE, mysql://HOST/DATABASE or sqlite:PATH")
+    Failure::invalid(format!("{url} is not a SQL database")).hint("expected postgres://HOST/DATABASE, mysql://HOST/DATABASE or sqlite:PATH")
 }
 
 struct Parts {

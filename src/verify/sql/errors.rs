@@ -11,7 +11,9 @@ pub fn failure(what: &str, error: Error) -> Failure {
     let kind = kind_of(&error);
     let said = Failure::new(kind, format!("{what}: {}", message(&error)));
     let said = match kind {
-        FailureKind::Denied => said.hint("check the user, and that the password is in the environment or the file that the configuration names"),
+        FailureKind::Denied => {
+            said.hint("check the user, and that the password is in the environment or the file that the configuration names")
+        }
         FailureKind::Absent => said.hint("check the name of the database and that the restore holds it"),
         FailureKind::Network => said.hint("check the host, the port and that the server is up and lets this machine in"),
         FailureKind::Invalid => said.hint("check the TLS options and the CA bundle"),

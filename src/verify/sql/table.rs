@@ -70,7 +70,9 @@ impl Table {
         let columns: Vec<Value> = self
             .columns
             .iter()
-            .map(|column| json!({"name": column.name, "type": column.type_text, "nullable": column.nullable, "generated": column.generated}))
+            .map(
+                |column| json!({"name": column.name, "type": column.type_text, "nullable": column.nullable, "generated": column.generated}),
+            )
             .collect();
         let key: Vec<&str> = self.key.iter().map(|index| self.columns[*index].name.as_str()).collect();
         json!({"columns": columns, "key": key, "constraints": self.constraints, "left_out": self.left_out})
