@@ -29,23 +29,26 @@ pub fn look(root: &DeTable<'_>, base: &Path, mistakes: &mut Mistakes<'_>) {
         }
     }
     if let Some((keys, _)) = table(root, "keys") {
-        let signing = |path: &Path| SigningKey::load(path).err();
-        let hash = |path: &Path| HashKey::load(path).err();
-        let kinds: [(&str, &str, &dyn Fn(&Path) -> Option<Failure>); 2] =
-            [("signing", "the signing key", &signing), ("hash", "the hash key", &hash)];
-        for (name, what, load) in kinds {
-            let Some(path) = text(keys, "keys", name) else { continue };
-            let before = mistakes.count();
-            secret_file(&path, path.value, base, what, mistakes);
-            if mistakes.count() == before
-                && let Some(failure) = load(&base.join(path.value))
-            {
-                repeat(&path, failure, mistakes);
-            }
-        }
+        key_rules(keys, base, mistakes);
     }
     for (resource, _, path) in tables(root, "", "resource") {
         resource_files(resource, &path, base, mistakes);
+    }
+}
+
+fn key_rules(keys: &DeTable<'_>, base: &Path, mistakes: &mut Mistakes<'_>) {
+    for (name, what) in [("signing", "the signing key"), ("hash", "the hash key")] {
+        let Some(path) = text(keys, "keys", name) else { continue };
+        let before = mistakes.count();
+        secret_file(&path, path.value, base, what, mistakes);
+        if mistakes.count() > before {
+            continue;
+        }
+        let file = base.join(path.value);
+        let failure = if name == "signing" { SigningKey::load(&file).err() } else { HashKey::load(&file).err() };
+        if let Some(failure) = failure {
+            repeat(&path, failure, mistakes);
+        }
     }
 }
 
