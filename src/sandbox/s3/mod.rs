@@ -9,6 +9,7 @@ pub mod digests;
 pub mod errors;
 pub mod faults;
 pub mod listing;
+pub mod ops;
 pub mod record;
 pub mod schema;
 pub mod snapshot;
