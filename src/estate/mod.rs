@@ -11,3 +11,4 @@ pub mod mistake;
 pub mod policy;
 pub mod rules;
 pub mod schema;
+pub mod template;

@@ -45,7 +45,7 @@ pub async fn capture(
         encoding: ENCODING.to_owned(),
         hash_key_id: None,
         digests: request.digests.names(),
-        view: request.view.map(|view| if view == View::Latest { "latest" } else { "versions" }.to_owned()),
+        view: source.view().map(|view| if view == View::Latest { "latest" } else { "versions" }.to_owned()),
     };
     let mut writer = ManifestWriter::create(&request.out, draft)?;
     let task = format!("capturing {}", source.url());
