@@ -64,7 +64,7 @@ pub async fn run(args: SandboxArgs, console: &Arc<Console>) -> anyhow::Result<Ex
         _ = terminate.recv() => {}
         _ = tokio::signal::ctrl_c() => {}
     }
-    running.stop().await;
+    running.stop().await?;
     console.say("stopped; the state stays where it is");
     console.summary("sandbox serve", "pass", ExitCode::Proven, Map::new());
     Ok(ExitCode::Proven)

@@ -82,20 +82,20 @@ async fn state_outlives_the_server_and_two_servers_do_not_share_it() {
     let refused = Sandbox::start(sandbox.dir.path(), None).await.err().unwrap();
     assert_eq!(refused.kind, FailureKind::Refused);
     assert!(refused.message.contains("another sandbox is running"), "{refused}");
-    sandbox.running.stop().await;
+    sandbox.running.stop().await.unwrap();
     let again = Sandbox::start(sandbox.dir.path(), None).await.unwrap();
     let client = client(&again.session_options()).await;
     assert_eq!(get(&client, "k", Some(&version)).await, vec![1; 100_000]);
     assert_eq!(again.s3().snapshot_size(&snapshot).unwrap().versions, 1);
     // What nothing names any more is gone after the next start; what a snapshot names is not.
     client.delete_object().bucket("vault").key("k").version_id(&version).send().await.unwrap();
-    again.stop().await;
+    again.stop().await.unwrap();
     let blobs = || walk(&sandbox.dir.path().join("s3").join("blobs"));
     let third = Sandbox::start(sandbox.dir.path(), None).await.unwrap();
     assert_eq!(blobs(), 1);
     third.s3().delete_snapshot(&snapshot).unwrap();
-    third.stop().await;
-    Sandbox::start(sandbox.dir.path(), None).await.unwrap().stop().await;
+    third.stop().await.unwrap();
+    Sandbox::start(sandbox.dir.path(), None).await.unwrap().stop().await.unwrap();
     assert_eq!(blobs(), 0);
 }
 
