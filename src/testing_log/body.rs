@@ -577,3 +577,62 @@ pub struct DrillAborted {
     /// Why.
     pub reason: String,
 }
+
+/// `signoff`: a second person has reviewed a drill.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct SignOff {
+    /// The drill.
+    pub drill_id: DrillId,
+    /// The leaf that was reviewed: its `drill.closed`.
+    pub closed_leaf: u64,
+    /// The reviewer, in their organisation's own name for them.
+    pub reviewer: String,
+    /// The reviewer's key as an `ssh-ed25519 BASE64` line; neither the operator's nor the tool's.
+    pub reviewer_key: String,
+    /// What they state.
+    pub statement: String,
+    /// SSHSIG over the statement, namespace `attestore-signoff`.
+    pub sshsig: String,
+}
+
+/// `remediation.opened`, `remediation.updated`, `remediation.closed`: what is done about a finding.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Remediation {
+    /// Unique over the log; the same in all three kinds.
+    pub id: String,
+    /// The leaf that it answers to: an `rp.result` or a `drill.closed`.
+    pub about_leaf: u64,
+    /// Who sees to it.
+    pub owner: String,
+    /// When it is due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Timestamp>,
+    /// What is to be done, or was done.
+    pub text: String,
+}
+
+/// `correction`: something earlier was recorded wrongly. The earlier entry stays.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Correction {
+    /// The leaf that is corrected.
+    pub leaf: u64,
+    /// What was wrong and what is right.
+    pub text: String,
+}
+
+/// `key.rotated`: from the next checkpoint on another key signs; that one checkpoint carries both signatures.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct KeyRotated {
+    /// The new verifier key of the note format.
+    pub verifier_key: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// `heartbeat`: nothing happened, and somebody was there to say so.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}

@@ -1,5 +1,10 @@
 //! The signed testing log: one immutable file an entry, a Merkle tree over them, signed checkpoints; and the rules that `log verify` enforces.
 //!
-//! Not here: how a drill comes to its results, and how people are told. Nothing in this room knows AWS.
+//! A signed log proves what was said and when, not that it was true. Not here: how a drill comes to its results, and how people are
+//! told. Nothing in this room knows AWS.
 
 pub mod body;
+pub mod entry;
+pub mod intents;
+pub mod store;
+pub mod writer;
