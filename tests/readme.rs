@@ -51,7 +51,10 @@ fn script(commands: &[(usize, String)]) -> String {
         }
         let expected = command.rsplit_once("# exits ").and_then(|(_, code)| code.trim().parse::<u8>().ok()).unwrap_or(0);
         let command = command.replace("cargo run --release --", "attestore");
-        let _ = write!(script, "echo 'README.md:{line}' >&2\n{command}\ncode=$?\n[ $code -eq {expected} ] || {{ echo \"README.md:{line} ended with $code, expected {expected}\" >&2; exit 1; }}\n");
+        let _ = write!(
+            script,
+            "echo 'README.md:{line}' >&2\n{command}\ncode=$?\n[ $code -eq {expected} ] || {{ echo \"README.md:{line} ended with $code, expected {expected}\" >&2; exit 1; }}\n"
+        );
     }
     script
 }
@@ -71,7 +74,9 @@ fn every_command_of_the_readme_does_what_it_says() {
         .stdin(Stdio::null())
         .output()
         .expect("bash runs");
-    let tail = |bytes: &[u8]| String::from_utf8_lossy(bytes).lines().rev().take(40).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n");
+    let tail = |bytes: &[u8]| {
+        String::from_utf8_lossy(bytes).lines().rev().take(40).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n")
+    };
     assert!(output.status.success(), "stdout:\n{}\nstderr:\n{}", tail(&output.stdout), tail(&output.stderr));
 }
 

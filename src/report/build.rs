@@ -12,8 +12,8 @@ use crate::report::model::{
     Case, CommandBlock, DrillReport, PolicyReport, ReportModel, SampleReport, Scope, Standing, StratumRow, Tally, TrailStep,
 };
 use crate::report::words::shell_word;
-use crate::report::{controls, coverage, verdict};
-use crate::testing_log::body::{DrillPlanned, PopulationCommitted, Strength, Stratum};
+use crate::report::{controls, coverage, follow_up, verdict};
+use crate::testing_log::body::{DrillPlanned, PopulationCommitted, Stratum, Strength};
 use crate::testing_log::entry::Entry;
 
 /// What a report is made from. The entries have been verified before; nothing here verifies.
@@ -49,6 +49,7 @@ pub fn build(input: &Input<'_>, as_of: Timestamp, wanted: Option<&DrillId>) -> R
         coverage: coverage::ledger(&story, as_of),
         controls: controls::supported(drill.as_ref(), &completeness, &input.standing),
         limits: verdict::limits(drill.as_ref(), &input.standing),
+        follow_up: follow_up::follow_up(&story, as_of, picked.map(|drill| drill.id)),
         commands: input.commands.clone(),
         standing: input.standing.clone(),
         completeness,
@@ -56,13 +57,7 @@ pub fn build(input: &Input<'_>, as_of: Timestamp, wanted: Option<&DrillId>) -> R
     })
 }
 
-fn drill_report(
-    drill: &DrillStory<'_>,
-    story: &Story<'_>,
-    standing: &Standing,
-    as_of: Timestamp,
-    evidence: EvidenceOf<'_>,
-) -> DrillReport {
+fn drill_report(drill: &DrillStory<'_>, story: &Story<'_>, standing: &Standing, as_of: Timestamp, evidence: EvidenceOf<'_>) -> DrillReport {
     let all = cases(drill, evidence);
     let population = drill.population.map(|said| said.body);
     let planned = drill.planned.map(|said| said.body);
@@ -136,7 +131,8 @@ fn scope(population: Option<&PopulationCommitted>, planned: Option<&DrillPlanned
         count: cases.iter().filter(|case| case.outcome == outcome).count() as u64,
     });
     let drawn = planned.map_or(0, |plan| plan.sample.selected.len() as u64);
-    let (bare, excluded) = population.map(|said| said.excluded.clone()).unwrap_or_default().into_iter().partition(|e| e.id.starts_with("resource:"));
+    let (bare, excluded) =
+        population.map(|said| said.excluded.clone()).unwrap_or_default().into_iter().partition(|e| e.id.starts_with("resource:"));
     let strata: &[Stratum] = population.map_or(&[], |said| &said.strata);
     Scope {
         population: population.map_or(0, |said| said.population.len() as u64),

@@ -95,7 +95,8 @@ impl Fact {
         match self {
             Self::Drilled => {
                 let closed = drill.trail.iter().find(|step| step.kind == "drill.closed")?;
-                (drill.state == DrillState::Closed).then(|| format!("drill {} held and closed within its deadline (entry {})", number(drill.seq), closed.leaf))
+                (drill.state == DrillState::Closed)
+                    .then(|| format!("drill {} held and closed within its deadline (entry {})", number(drill.seq), closed.leaf))
             }
             Self::Restored => {
                 let n = cases().filter(|(_, result)| result.restore.as_ref().is_some_and(|restore| restore.available_at.is_some())).count();
@@ -104,7 +105,14 @@ impl Fact {
             Self::Compared => {
                 let n = cases().filter(|(_, result)| result.verify.as_ref().is_some_and(|verify| verify.coverage_ppm > 0)).count();
                 let differ = cases().filter(|(case, _)| case.findings.as_ref().is_some_and(|findings| findings.total > 0)).count();
-                some(n, format!("{} read back and compared with signed manifests; {} with differences, listed", points(n), number(differ as u64)))
+                some(
+                    n,
+                    format!(
+                        "{} read back and compared with signed manifests; {} with differences, listed",
+                        points(n),
+                        number(differ as u64)
+                    ),
+                )
             }
             Self::Checked => {
                 let ran = |outcome: CheckOutcome| matches!(outcome, CheckOutcome::Pass | CheckOutcome::Warn | CheckOutcome::Fail);
@@ -114,11 +122,17 @@ impl Fact {
             Self::Sampled => {
                 let sample = drill.sample.as_ref().filter(|sample| !sample.sample.selected.is_empty())?;
                 let (drawn, of) = (sample.sample.selected.len() as u64, drill.scope.population);
-                Some(format!("{} of {} drawn by a rule that anyone can repeat (entry {})", number(drawn), number(of), sample.sample.population_leaf))
+                Some(format!(
+                    "{} of {} drawn by a rule that anyone can repeat (entry {})",
+                    number(drawn),
+                    number(of),
+                    sample.sample.population_leaf
+                ))
             }
             Self::Isolated => {
                 let proved = cases().filter(|(_, result)| result.isolation.as_ref().is_some_and(|isolation| isolation.proved)).count();
-                let read_unproved = cases().any(|(_, result)| result.verify.is_some() && !result.isolation.as_ref().is_some_and(|i| i.proved));
+                let read_unproved =
+                    cases().any(|(_, result)| result.verify.is_some() && !result.isolation.as_ref().is_some_and(|i| i.proved));
                 some(if read_unproved { 0 } else { proved }, format!("isolation proved for {} before any data was read", points(proved)))
             }
             Self::Timed => {
@@ -131,7 +145,10 @@ impl Fact {
                 let open = drill.exceptions.iter().any(|case: &Case| case.leaf.is_none());
                 (!open).then(|| format!("{} recorded with reasons", count_of(n as u64, "exception", "exceptions")))
             }
-            Self::Signed => Some(format!("{} entries under one signed root; altered, dropped or reordered entries would not verify", number(standing.size))),
+            Self::Signed => Some(format!(
+                "{} entries under one signed root; altered, dropped or reordered entries would not verify",
+                number(standing.size)
+            )),
             Self::Complete => (completeness.gaps.is_empty() && completeness.missed == 0)
                 .then(|| format!("{} numbered without a gap, none missed", count_of(completeness.drills.len() as u64, "drill", "drills"))),
         }
@@ -147,8 +164,12 @@ mod tests {
         for text in FILES {
             let file: ControlFile = toml::from_str(text).unwrap();
             assert!(file.version == 1 && !file.control.is_empty() && !file.edition.is_empty(), "{}", file.framework);
-                let claims = ["complies", "compliant", "compliance"];
-            assert!(!claims.iter().any(|claim| text.to_lowercase().contains(claim)), "{}: a log supports; it never makes anyone compliant", file.framework);
+            let claims = ["complies", "compliant", "compliance"];
+            assert!(
+                !claims.iter().any(|claim| text.to_lowercase().contains(claim)),
+                "{}: a log supports; it never makes anyone compliant",
+                file.framework
+            );
             assert!(file.control.iter().all(|control| !control.needs.is_empty()), "{}", file.framework);
         }
     }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use crate::model::clock::Timestamp;
 use crate::model::ids::DrillId;
 use crate::testing_log::body::{
-    DrillAborted, DrillClosed, DrillPlanned, DrillStarted, Genesis, ManifestRegistered, PointResult, PolicySet, PopulationCommitted,
+    Correction, DrillAborted, DrillClosed, DrillPlanned, DrillStarted, ManifestRegistered, PointResult, PolicySet, PopulationCommitted,
+    Remediation, SignOff,
 };
 use crate::testing_log::entry::{Body, Entry};
 
@@ -49,15 +50,30 @@ pub struct DrillStory<'a> {
     pub aborted: Option<Said<'a, DrillAborted>>,
 }
 
+/// Which of the three kinds a remediation entry is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// `remediation.opened`
+    Opened,
+    /// `remediation.updated`
+    Updated,
+    /// `remediation.closed`
+    Closed,
+}
+
 /// Everything that the log says.
 #[derive(Clone, Debug, Default)]
 pub struct Story<'a> {
-    /// `log.genesis`
-    pub genesis: Option<Said<'a, Genesis>>,
     /// `policy.set`, in order
     pub policies: Vec<Said<'a, PolicySet>>,
     /// `manifest.registered`, in order
     pub manifests: Vec<Said<'a, ManifestRegistered>>,
+    /// `signoff`, in order
+    pub sign_offs: Vec<Said<'a, SignOff>>,
+    /// `remediation.…`, in order
+    pub remediations: Vec<(Step, Said<'a, Remediation>)>,
+    /// `correction`, in order
+    pub corrections: Vec<Said<'a, Correction>>,
     /// Drills in the order of their numbers.
     pub drills: Vec<DrillStory<'a>>,
 }
@@ -69,18 +85,25 @@ impl<'a> Story<'a> {
         let mut drills: BTreeMap<&DrillId, DrillStory> = BTreeMap::new();
         for entry in entries {
             let (leaf, at) = (entry.seq, entry.at);
-            let mut of = |id: &'a DrillId, seq: u64| drill_of(&mut drills, id, seq);
+            let drills = &mut drills;
             match &entry.body {
-                Body::Genesis(body) => story.genesis = Some(Said { leaf, at, body }),
+                Body::Genesis(_) => {}
                 Body::PolicySet(body) => story.policies.push(Said { leaf, at, body }),
                 Body::ManifestRegistered(body) => story.manifests.push(Said { leaf, at, body }),
-                Body::PopulationCommitted(body) => of(&body.drill_id, body.drill_seq).population = Some(Said { leaf, at, body }),
-                Body::DrillPlanned(body) => of(&body.drill_id, body.drill_seq).planned = Some(Said { leaf, at, body }),
-                Body::DrillStarted(body) => of(&body.drill_id, 0).started = Some(Said { leaf, at, body }),
-                Body::PointResult(body) => of(&body.drill_id, 0).results.push(Said { leaf, at, body }),
-                Body::DrillClosed(body) => of(&body.drill_id, body.drill_seq).closed = Some(Said { leaf, at, body }),
-                Body::DrillAborted(body) => of(&body.drill_id, body.drill_seq).aborted = Some(Said { leaf, at, body }),
-                _ => {}
+                Body::PopulationCommitted(body) => {
+                    drill_of(drills, &body.drill_id, body.drill_seq).population = Some(Said { leaf, at, body })
+                }
+                Body::DrillPlanned(body) => drill_of(drills, &body.drill_id, body.drill_seq).planned = Some(Said { leaf, at, body }),
+                Body::DrillStarted(body) => drill_of(drills, &body.drill_id, 0).started = Some(Said { leaf, at, body }),
+                Body::PointResult(body) => drill_of(drills, &body.drill_id, 0).results.push(Said { leaf, at, body }),
+                Body::DrillClosed(body) => drill_of(drills, &body.drill_id, body.drill_seq).closed = Some(Said { leaf, at, body }),
+                Body::DrillAborted(body) => drill_of(drills, &body.drill_id, body.drill_seq).aborted = Some(Said { leaf, at, body }),
+                Body::SignOff(body) => story.sign_offs.push(Said { leaf, at, body }),
+                Body::RemediationOpened(body) => story.remediations.push((Step::Opened, Said { leaf, at, body })),
+                Body::RemediationUpdated(body) => story.remediations.push((Step::Updated, Said { leaf, at, body })),
+                Body::RemediationClosed(body) => story.remediations.push((Step::Closed, Said { leaf, at, body })),
+                Body::Correction(body) => story.corrections.push(Said { leaf, at, body }),
+                Body::KeyRotated(_) | Body::Heartbeat(_) | Body::Unknown { .. } => {}
             }
         }
         story.drills = drills.into_values().collect();

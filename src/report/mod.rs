@@ -5,6 +5,7 @@ pub mod case;
 pub mod charts;
 pub mod controls;
 pub mod coverage;
+pub mod follow_up;
 pub mod gather;
 pub mod html;
 pub mod model;

@@ -30,6 +30,8 @@ pub struct ReportModel {
     pub coverage: Vec<CoverageRow>,
     /// Every drill of the log, and the gaps between them.
     pub completeness: Completeness,
+    /// Reviews, remedies and corrections.
+    pub follow_up: FollowUp,
     /// Controls that this log supports, with what supports them.
     pub controls: Vec<Framework>,
     /// How to verify the log without this tool.
@@ -422,6 +424,64 @@ pub struct DrillLine {
     pub outcome: Option<Outcome>,
     /// True for the drill that this report shows.
     pub shown: bool,
+}
+
+/// What people did with the results.
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+pub struct FollowUp {
+    /// Reviews of the drill that is shown.
+    pub sign_offs: Vec<SignOffRow>,
+    /// Remedies of the whole log, open ones first.
+    pub remediations: Vec<RemediationRow>,
+    /// Corrections of earlier entries.
+    pub corrections: Vec<CorrectionRow>,
+}
+
+/// One review.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct SignOffRow {
+    /// Where it stands.
+    pub leaf: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub reviewer: String,
+    /// What they state.
+    pub statement: String,
+}
+
+/// One remedy.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct RemediationRow {
+    /// Its id.
+    pub id: String,
+    /// The result that it answers to.
+    pub about_leaf: u64,
+    /// Who sees to it.
+    pub owner: String,
+    /// What is or was done.
+    pub text: String,
+    /// When it was opened.
+    pub opened_at: Option<Timestamp>,
+    /// When it is due.
+    pub due_at: Option<Timestamp>,
+    /// When it was closed.
+    pub closed_at: Option<Timestamp>,
+    /// `open`, `overdue`, `closed`
+    pub state: &'static str,
+}
+
+/// One correction.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct CorrectionRow {
+    /// Where it stands.
+    pub at_leaf: u64,
+    /// What it corrects.
+    pub leaf: u64,
+    /// When.
+    pub at: Timestamp,
+    /// What was wrong and what is right.
+    pub text: String,
 }
 
 /// Controls of one framework that this log supports.

@@ -51,7 +51,8 @@ fn headline(drill: &DrillReport) -> String {
 }
 
 fn tally_sentence(drill: &DrillReport) -> String {
-    let parts: Vec<String> = drill.scope.outcomes.iter().rev().map(|tally| format!("{} {}", number(tally.count), outcome_words(&tally.outcome))).collect();
+    let parts: Vec<String> =
+        drill.scope.outcomes.iter().rev().map(|tally| format!("{} {}", number(tally.count), outcome_words(&tally.outcome))).collect();
     format!("Of {} planned: {}.", count_of(drill.scope.planned, "recovery point", "recovery points"), parts.join(", "))
 }
 
@@ -113,8 +114,11 @@ pub fn limits(drill: Option<&DrillReport>, standing: &Standing) -> Vec<String> {
     ];
     if let Some(drill) = drill {
         if drill.scope.planned < drill.scope.population {
-            let unseen = count_of(drill.scope.population - drill.scope.planned, "eligible recovery point was", "eligible recovery points were");
-            limits.push(format!("{unseen} not restored in this drill. The bound of each class says what the draw allows to conclude about them."));
+            let unseen =
+                count_of(drill.scope.population - drill.scope.planned, "eligible recovery point was", "eligible recovery points were");
+            limits.push(format!(
+                "{unseen} not restored in this drill. The bound of each class says what the draw allows to conclude about them."
+            ));
         }
         if drill.sample.as_ref().is_some_and(|sample| sample.sample.strength == Strength::Weaker) {
             limits.push(
@@ -125,14 +129,18 @@ pub fn limits(drill: Option<&DrillReport>, standing: &Standing) -> Vec<String> {
         }
         let cases = || drill.exceptions.iter().chain(&drill.passes);
         if cases().any(|case| case.findings.as_ref().is_some_and(|findings| findings.evidence == EvidenceState::Withheld)) {
-            limits.push("Names of some differing objects or rows are withheld: the evidence that holds them in clear was not at hand.".to_owned());
+            limits.push(
+                "Names of some differing objects or rows are withheld: the evidence that holds them in clear was not at hand.".to_owned(),
+            );
         }
     }
     limits.extend([
+        "A review counts when its key belongs to somebody who is independent of the operator; whose key it is, the log cannot say."
+            .to_owned(),
         "Isolation was looked at by the probes that are listed, and by no others.".to_owned(),
-        "Times are those of the machine that ran the drill. Recovery in a real incident meets other load, other people and other limits.".to_owned(),
+        "Times are those of the machine that ran the drill. Recovery in a real incident meets other load, other people and other limits."
+            .to_owned(),
         "The control matrix says which requirements this log supports. Whether they are met is for an assessor to decide.".to_owned(),
-        "No independent review is part of this report: the log's kinds of entries for sign-off are not evaluated here.".to_owned(),
     ]);
     limits
 }

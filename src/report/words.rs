@@ -103,7 +103,10 @@ mod tests {
 
     #[test]
     fn figures_read_well_and_never_round_up() {
-        assert_eq!(["0", "999", "1,000", "1,234,567"], [number(0), number(999), number(1000), number(1_234_567)].each_ref().map(|s| s.as_str()));
+        assert_eq!(
+            ["0", "999", "1,000", "1,234,567"],
+            [number(0), number(999), number(1000), number(1_234_567)].each_ref().map(|s| s.as_str())
+        );
         let told = [0, 840, 4250, 12_000, 723_000, 12_000_000, 354_000_000].map(duration);
         assert_eq!(told, ["0 ms", "840 ms", "4.2 s", "12 s", "12 min 3 s", "3 h 20 min", "4 d 2 h"]);
         assert_eq!([1_000_000, 999_999, 50_000, 123_456].map(percent), ["100 %", "99.99 %", "5 %", "12.34 %"]);
