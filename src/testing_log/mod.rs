@@ -5,6 +5,8 @@
 
 pub mod body;
 pub mod entry;
+pub mod exact;
 pub mod intents;
+pub mod sample;
 pub mod store;
 pub mod writer;
