@@ -9,4 +9,5 @@ pub mod exact;
 pub mod intents;
 pub mod sample;
 pub mod store;
+pub mod verify;
 pub mod writer;
