@@ -30,8 +30,9 @@ pub struct Input<'a> {
 
 /// Builds the model. `wanted` picks a drill; without it the newest is shown. The one failure: a drill that the log does not know.
 pub fn build(input: &Input<'_>, as_of: Timestamp, wanted: Option<&DrillId>) -> Result<ReportModel, Failure> {
-    // Entries after the checkpoint are under no signature yet.
-    let signed = input.entries.iter().position(|entry| entry.seq >= input.standing.size).unwrap_or(input.entries.len());
+    // Entries after the checkpoint are under no signature yet, and what was written after "now" is not known yet.
+    let left_out = |entry: &Entry| entry.seq >= input.standing.size || entry.at > as_of;
+    let signed = input.entries.iter().position(left_out).unwrap_or(input.entries.len());
     let story = Story::gather(&input.entries[..signed]);
     let picked = story.pick(wanted);
     if let (Some(id), None) = (wanted, picked) {
