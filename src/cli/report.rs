@@ -50,7 +50,9 @@ pub async fn run(args: ReportArgs, console: &Arc<Console>) -> anyhow::Result<Exi
         as_of: args.as_of,
         drill: args.drill.as_deref().map(DrillId::from),
     };
-    let published = tokio::task::spawn_blocking(move || publish(&request)).await.map_err(|_| Failure::invalid("rendering the report ended early"))??;
+    let published = tokio::task::spawn_blocking(move || publish(&request))
+        .await
+        .map_err(|_| Failure::invalid("rendering the report ended early"))??;
     Ok(match published {
         Published::Written(report) => written(&report, &out, console),
         Published::Refused(faults) => refused(&faults, console),
@@ -66,7 +68,10 @@ fn written(report: &Report, out: &std::path::Path, console: &Console) -> ExitCod
     more.insert("out".into(), json!(out.display().to_string()));
     more.insert("digest".into(), json!(report.digest));
     more.insert("size_bytes".into(), json!(report.size_bytes));
-    more.insert("log".into(), json!({"origin": standing.origin, "size": standing.size, "root": standing.root, "verdict": standing.verdict}));
+    more.insert(
+        "log".into(),
+        json!({"origin": standing.origin, "size": standing.size, "root": standing.root, "verdict": standing.verdict}),
+    );
     more.insert("drill".into(), json!(model.drill.as_ref().map(|drill| &drill.id)));
     more.insert("drill_outcome".into(), json!(model.verdict.outcome));
     console.summary("report", "pass", ExitCode::Proven, more);

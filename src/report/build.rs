@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::model::clock::Timestamp;
 use crate::model::failure::Failure;
+use crate::model::finding::Class;
 use crate::model::ids::DrillId;
 use crate::model::outcome::Outcome;
 use crate::report::case::{EvidenceOf, cases, gravity};
 use crate::report::gather::{DrillStory, Story};
 use crate::report::model::{
-    Case, CommandBlock, DrillReport, PolicyReport, ReportModel, SampleReport, Scope, Standing, StratumRow, Tally, TrailStep,
+    Case, CommandBlock, Difference, DrillReport, PolicyReport, ReportModel, SampleReport, Scope, Standing, StratumRow, Tally, TrailStep,
 };
 use crate::report::words::shell_word;
 use crate::report::{controls, coverage, follow_up, verdict};
@@ -62,14 +63,7 @@ fn drill_report(drill: &DrillStory<'_>, story: &Story<'_>, standing: &Standing, 
     let all = cases(drill, evidence);
     let population = drill.population.map(|said| said.body);
     let planned = drill.planned.map(|said| said.body);
-    let mut findings_by_class: BTreeMap<String, u64> = BTreeMap::new();
-    for total in all.iter().flat_map(|case| &case.totals) {
-        for (class, n) in total.counts.by_class() {
-            if n > 0 && class != crate::model::finding::Class::Match {
-                *findings_by_class.entry(format!("{} {class}", total.name)).or_default() += n;
-            }
-        }
-    }
+    let differences = differences(&all);
     let scope = scope(population, planned, drill, &all);
     let (passes, mut exceptions): (Vec<Case>, Vec<Case>) = all.into_iter().partition(|case| case.outcome == Some(Outcome::Pass));
     exceptions.sort_by_key(|case| gravity(case.outcome));
@@ -97,9 +91,20 @@ fn drill_report(drill: &DrillStory<'_>, story: &Story<'_>, standing: &Standing, 
         exceptions,
         passes,
         sample: planned.map(|plan| sample(plan, population, &standing.origin)),
-        findings_by_class,
+        differences,
         leftover_count: leftover.max(drill.closed.map_or(0, |said| said.body.leftover_count)),
     }
+}
+
+fn differences(cases: &[Case]) -> Vec<Difference> {
+    let mut sums: BTreeMap<(&'static str, Class), u64> = BTreeMap::new();
+    for total in cases.iter().flat_map(|case| &case.totals) {
+        for (class, n) in total.counts.by_class() {
+            *sums.entry((total.name, class)).or_default() += n;
+        }
+    }
+    sums.retain(|(_, class), n| *class != Class::Match && *n > 0);
+    sums.into_iter().map(|((name, class), count)| Difference { name, class, count }).collect()
 }
 
 fn trail(drill: &DrillStory<'_>) -> Vec<TrailStep> {

@@ -9,7 +9,7 @@ use crate::report::verdict::outcome_words;
 use crate::report::words::{count_of, duration, number, visible};
 
 /// The height of one row: a line of text and its bar.
-const ROW: usize = 46;
+const ROW: usize = 42;
 /// Labels longer than this are cut: the table below has them whole.
 const LABEL: usize = 30;
 
@@ -87,7 +87,7 @@ pub fn recovery_points(drill: &DrillReport) -> String {
             })
         })
         .collect();
-    bars_against_targets("rpo", "Age of the newest restorable data against its target", "the age of the data", &bars)
+    bars_as_shares("rpo", "Age of the restored data against its target", "the age of the data", bars)
 }
 
 /// Time since the last pass per resource, against its test period.
@@ -106,11 +106,14 @@ pub fn coverage(rows: &[CoverageRow]) -> String {
             missed: matches!(row.state, CoverageState::Overdue | CoverageState::Never),
         })
         .collect();
-    bars_against_targets("coverage", "Time since each resource last passed, against its test period", "the time since", &bars)
+    bars_as_shares("coverage", "Time since each resource last passed, against its test period", "the time since the last pass", bars)
 }
 
+/// In the plan's order, as the tables below the charts have them.
 fn cases(drill: &DrillReport) -> impl Iterator<Item = &Case> {
-    drill.exceptions.iter().chain(&drill.passes)
+    let mut cases: Vec<&Case> = drill.exceptions.iter().chain(&drill.passes).collect();
+    cases.sort_by(|a, b| a.case.cmp(&b.case));
+    cases.into_iter()
 }
 
 fn label(case: &Case) -> String {
@@ -139,15 +142,17 @@ fn bars_against_targets(id: &str, title: &str, what: &str, bars: &[Bar]) -> Stri
     let near = bars.iter().filter_map(|bar| bar.target).filter(|target| *target <= longest.saturating_mul(3)).max().unwrap_or(0);
     let scale = longest.max(near).saturating_mul(103) / 100;
     let scale = scale.max(1);
+    let description = format!("Each bar shows {what}; a line marks the target, an arrow a target beyond the scale of {}.", duration(scale));
+    draw(id, title, &description, bars, scale)
+}
+
+fn draw(id: &str, title: &str, description: &str, bars: &[Bar], scale: u64) -> String {
+    if bars.is_empty() {
+        return String::new();
+    }
     let missed = bars.iter().filter(|bar| bar.missed).count() as u64;
-    let described: Vec<String> = bars.iter().map(|bar| format!("{}: {}", bar.label, bar.value)).collect();
-    let description = format!(
-        "Each bar shows {what}; a line marks the target, an arrow a target beyond the scale of {}. {} of {} missed. {}.",
-        duration(scale),
-        number(missed),
-        number(bars.len() as u64),
-        described.join("; ")
-    );
+    let told: Vec<String> = bars.iter().map(|bar| format!("{}: {}", bar.label, bar.value)).collect();
+    let description = format!("{description} {} of {} missed. {}.", number(missed), number(bars.len() as u64), told.join("; "));
     let mut out = open(id, title, &description, bars.len() * ROW);
     for (index, bar) in bars.iter().enumerate() {
         row(&mut out, bar, index * ROW, scale);
@@ -155,25 +160,41 @@ fn bars_against_targets(id: &str, title: &str, what: &str, bars: &[Bar]) -> Stri
     out + "</svg>"
 }
 
+/// The same with every bar as a share of its own target, cut at two and a half times it: for targets that differ by orders of magnitude.
+fn bars_as_shares(id: &str, title: &str, what: &str, mut bars: Vec<Bar>) -> String {
+    for bar in &mut bars {
+        let whole = bar.target.unwrap_or(0).max(1);
+        for segment in &mut bar.segments {
+            let share = u128::from(segment.1) * 1000 / u128::from(whole);
+            // Without a target there is no share to show; the words beside it tell its length.
+            segment.1 = if bar.target.is_some() { u64::try_from(share).unwrap_or(u64::MAX).clamp(4, 2500) } else { 0 };
+        }
+        bar.target = bar.target.map(|_| 1000);
+    }
+    let widest = bars.iter().flat_map(|bar| &bar.segments).map(|segment| segment.1).max().unwrap_or(0);
+    let description = format!("Each bar shows {what} as a share of its own target, which the line marks.");
+    draw(id, title, &description, &bars, widest.max(1000) * 103 / 100)
+}
+
 fn row(out: &mut String, bar: &Bar, top: usize, scale: u64) {
-    let (text, y) = (top + 15, top + 22);
+    let (text, y) = (top + 14, top + 20);
     let class = if bar.missed { "value missed" } else { "value" };
     let _ = write!(
         out,
-        r#"<text class="label" x="0" y="{text}">{}</text><text class="{class}" x="100%" y="{text}" text-anchor="end">{}</text><rect class="track" x="0" y="{y}" width="100%" height="12"/>"#,
+        r#"<text class="label" x="0" y="{text}">{}</text><text class="{class}" x="100%" y="{text}" text-anchor="end">{}</text><rect class="track" x="0" y="{y}" width="100%" height="11"/>"#,
         escape(&bar.label),
         escape(&bar.value)
     );
     let mut before = 0_u64;
     for (class, ms, words) in &bar.segments {
         let (x, width) = (share(before, scale), share(*ms, scale));
-        let _ = write!(out, r#"<rect class="{class}" x="{x}" y="{y}" width="{width}" height="12"><title>{}</title></rect>"#, escape(words));
+        let _ = write!(out, r#"<rect class="{class}" x="{x}" y="{y}" width="{width}" height="11"><title>{}</title></rect>"#, escape(words));
         before = before.saturating_add(*ms);
     }
     match bar.target {
         Some(target) if target <= scale => {
             let x = share(target, scale);
-            let _ = write!(out, r#"<line class="target" x1="{x}" x2="{x}" y1="{}" y2="{}"/>"#, y - 4, y + 16);
+            let _ = write!(out, r#"<line class="target" x1="{x}" x2="{x}" y1="{}" y2="{}"/>"#, y - 2, y + 13);
         }
         Some(_) => {
             let _ = write!(out, r#"<text class="beyond" x="100%" y="{}" text-anchor="end">→</text>"#, y + 11);

@@ -139,10 +139,21 @@ pub struct DrillReport {
     pub passes: Vec<Case>,
     /// The draw; absent when none was planned.
     pub sample: Option<SampleReport>,
-    /// Differences over all cases, by class.
-    pub findings_by_class: BTreeMap<String, u64>,
+    /// Differences over all cases, by kind of thing and class.
+    pub differences: Vec<Difference>,
     /// Resources that are not known to be gone.
     pub leftover_count: u64,
+}
+
+/// How many things of one kind differ in one way.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Difference {
+    /// `objects`, `tables`, `rows`, `items`
+    pub name: &'static str,
+    /// How they differ.
+    pub class: crate::model::finding::Class,
+    /// How many.
+    pub count: u64,
 }
 
 /// One entry of a drill.

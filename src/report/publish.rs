@@ -61,7 +61,9 @@ pub struct Report {
 pub fn publish(request: &Request) -> Result<Published, Failure> {
     let key = VerifyingKey::load_pem(&request.key)?;
     let checkpoint = match &request.checkpoint {
-        Some(path) => Some(std::fs::read_to_string(path).map_err(|e| Failure::io(format!("cannot read the checkpoint {}", path.display()), e))?),
+        Some(path) => {
+            Some(std::fs::read_to_string(path).map_err(|e| Failure::io(format!("cannot read the checkpoint {}", path.display()), e))?)
+        }
         None => None,
     };
     let parent = parent_of(&request.out)?;

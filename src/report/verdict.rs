@@ -77,13 +77,13 @@ pub fn bound(stratum: &Stratum, inference: Option<&Inference>) -> String {
         None => "no bound: the drill was not closed".into(),
         Some(i) if i.drawn == 0 => "nothing was drawn by chance, so nothing is inferred".into(),
         Some(i) if i.drawn == i.population => {
-            format!("all {} were drawn; {} not a pass; nothing is left to infer", number(i.population), is_are(i.deviations))
+            format!("all {} were drawn, {}; nothing is left to infer", number(i.population), deviating(i.deviations))
         }
         Some(i) => format!(
-            "{} of {} drawn, {} not a pass; up to {} of {} could be bad at {}",
+            "{} of {} drawn, {}; up to {} of {} could be bad, at {} confidence",
             number(i.drawn),
             number(i.population),
-            is_are(i.deviations),
+            deviating(i.deviations),
             number(i.upper_bound),
             number(i.population),
             percent(i.confidence_ppm)
@@ -91,8 +91,11 @@ pub fn bound(stratum: &Stratum, inference: Option<&Inference>) -> String {
     }
 }
 
-fn is_are(n: u64) -> String {
-    format!("{} {}", number(n), if n == 1 { "is" } else { "are" })
+fn deviating(n: u64) -> String {
+    match n {
+        0 => "each of them a pass".into(),
+        n => format!("{} of them not a pass", number(n)),
+    }
 }
 
 /// What nobody should read out of the report.

@@ -1,5 +1,5 @@
 //! A realistic log for the tests of the report, written by the log's own writer: two drills of a bank's estate, the second with a dozen
-//! cases of every kind of outcome. Key material differs from run to run; everything else is fixed.
+//! cases of every kind of outcome. Its dates lie ahead, because the writer dates the genesis entry now and nothing may precede it.
 
 #![allow(dead_code, reason = "each test program uses its own part of the fixture")]
 
@@ -14,17 +14,19 @@ use attestore::model::ids::{CaseId, DrillId, PointId, ResourceId};
 use attestore::model::outcome::Outcome;
 use attestore::signing::keys::SigningKey;
 use attestore::testing_log::body::{
-    ClassPolicy, DrillClosed, DrillPlanned, DrillStarted, Excluded, ManifestRegistered, PlannedCase, PointResult, PolicySet, PopulationCommitted,
-    PopulationItem, Runner, Sample, Strength, Stratum, Targeted, Tool, Trigger,
+    ClassPolicy, DrillClosed, DrillPlanned, DrillStarted, Excluded, ManifestRegistered, PlannedCase, PointResult, PolicySet,
+    PopulationCommitted, PopulationItem, RpFacts, Runner, Sample, Stratum, Strength, Targeted, Tool, Trigger,
 };
 use attestore::testing_log::entry::{Actor, Body};
 use attestore::testing_log::sample;
 use attestore::testing_log::writer::LogWriter;
 
+use results::Baseline;
+
 /// The log's name.
 pub const ORIGIN: &str = "meridian.bank/restore-tests";
 /// The drill that has everything in it.
-pub const DRILL: &str = "d20260117-020000-7f3a";
+pub const DRILL: &str = "d20310117-020000-7f3a";
 
 /// What becomes of the points of one resource.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,14 +52,7 @@ pub struct Res {
     pub plot: Plot,
 }
 
-const fn res(
-    id: &'static str,
-    application: &'static str,
-    kind: &'static str,
-    from: &'static str,
-    class: &'static str,
-    plot: Plot,
-) -> Res {
+const fn res(id: &'static str, application: &'static str, kind: &'static str, from: &'static str, class: &'static str, plot: Plot) -> Res {
     Res { id, application, kind, from, class, plot }
 }
 
@@ -79,7 +74,9 @@ pub const ESTATE: &[Res] = &[
 pub struct Fixture {
     dir: tempfile::TempDir,
     writer: LogWriter,
-    manifests: BTreeMap<String, (u64, Sha256Digest)>,
+    manifests: BTreeMap<String, Baseline>,
+    dates: BTreeMap<PointId, Timestamp>,
+    newest: BTreeMap<String, PointId>,
     policy: (u64, Sha256Digest),
 }
 
@@ -89,7 +86,12 @@ pub fn time(text: &str) -> Timestamp {
 }
 
 fn tool() -> Tool {
-    Tool { name: "attestore".into(), version: "0.1.0".into(), git_commit: Some("1f2daf2c9be1".into()), binary_sha256: Some(Sha256Digest::of(b"tool")) }
+    Tool {
+        name: "attestore".into(),
+        version: "0.1.0".into(),
+        git_commit: Some("1f2daf2c9be1".into()),
+        binary_sha256: Some(Sha256Digest::of(b"tool")),
+    }
 }
 
 impl Fixture {
@@ -99,15 +101,22 @@ impl Fixture {
         let key = SigningKey::generate(&dir.path().join("attestore.key")).unwrap();
         std::fs::write(dir.path().join("log.pub.pem"), key.verifying_key().to_pem()).unwrap();
         let writer = LogWriter::create(&dir.path().join("log"), ORIGIN, &key, tool()).unwrap();
-        Self { dir, writer, manifests: BTreeMap::new(), policy: (0, Sha256Digest::of(b"attestore.toml")) }
+        Self {
+            dir,
+            writer,
+            manifests: BTreeMap::new(),
+            dates: BTreeMap::new(),
+            newest: BTreeMap::new(),
+            policy: (0, Sha256Digest::of(b"attestore.toml")),
+        }
     }
 
     /// Two drills.
     pub fn full() -> Self {
         let mut fixture = Self::empty();
         fixture.policy_and_manifests();
-        fixture.drill("d20251018-020000-c41e", 1, "2025-10-18T02:00:00Z", true);
-        fixture.drill(DRILL, 2, "2026-01-17T02:00:00Z", false);
+        fixture.drill("d20301018-020000-c41e", 1, "2030-10-18T02:00:00Z", true);
+        fixture.drill(DRILL, 2, "2031-01-17T02:00:00Z", false);
         fixture
     }
 
@@ -143,30 +152,36 @@ impl Fixture {
 
     /// The policy, and a manifest for each resource.
     pub fn policy_and_manifests(&mut self) {
-        let at = time("2025-10-01T08:00:00Z");
+        let at = time("2030-10-01T08:00:00Z");
         let class = |rto_h: u64, rpo_h: u64, days: u64| ClassPolicy {
             rto_s: Some(rto_h * 3600),
             rpo_s: Some(rpo_h * 3600),
             test_period_s: Some(days * 86_400),
             indeterminate_budget: 0,
         };
-        let classes =
-            [("gold", class(4, 24, 92)), ("silver", class(8, 48, 183)), ("bronze", class(24, 96, 366))].map(|(name, c)| (name.to_owned(), c));
+        let classes = [("gold", class(4, 24, 92)), ("silver", class(8, 48, 183)), ("bronze", class(24, 96, 366))]
+            .map(|(name, c)| (name.to_owned(), c));
         let body = PolicySet { config: self.policy.1, classes: classes.into(), check_set: Sha256Digest::of(b"checks") };
         self.policy.0 = self.say(at, Body::PolicySet(body));
         for res in ESTATE {
-            let manifest = Sha256Digest::of(res.id.as_bytes());
-            let body = ManifestRegistered {
-                manifest,
-                resource: res.id.into(),
-                recovery_point_id: None,
-                mode: results::mode(res.kind),
-                captured_end: at.plus_secs(-3600),
-                root: manifest.0,
-            };
-            let leaf = self.say(at.plus_secs(60), Body::ManifestRegistered(body));
-            self.manifests.insert(res.id.to_owned(), (leaf, manifest));
+            self.register(res, None, at);
         }
+    }
+
+    /// A manifest of `res`, captured at `at`; exact modes need one that names its point.
+    fn register(&mut self, res: &Res, point: Option<PointId>, at: Timestamp) {
+        let name = point.as_ref().map_or(res.id, |point| &point.0).to_owned();
+        let manifest = Sha256Digest::of(name.as_bytes());
+        let body = ManifestRegistered {
+            manifest,
+            resource: res.id.into(),
+            recovery_point_id: point,
+            mode: results::mode(res.kind),
+            captured_end: at,
+            root: manifest.0,
+        };
+        let leaf = self.say(at.plus_secs(60), Body::ManifestRegistered(body));
+        self.manifests.insert(name, Baseline { leaf, manifest, captured_end: at });
     }
 
     /// A population of four points a resource, sealed.
@@ -183,9 +198,11 @@ impl Fixture {
             .collect();
         population.sort_by(|a, b| a.id.cmp(&b.id));
         let size = |name: &str| population.iter().filter(|item| item.stratum == name).count() as u64;
-        let strata = [("bronze", 1), ("gold", 4), ("silver", 3)].map(|(name, sample)| Stratum { name: name.into(), size: size(name), sample });
+        let strata =
+            [("bronze", 1), ("gold", 4), ("silver", 3)].map(|(name, sample)| Stratum { name: name.into(), size: size(name), sample });
         let rule = "newest point of a resource not tested for longest";
-        let targeted = ESTATE.iter().filter(|res| res.plot != Plot::Pass).map(|res| Targeted { id: point(res, at, 0), reason: rule.into() });
+        let targeted =
+            ESTATE.iter().filter(|res| res.plot != Plot::Pass).map(|res| Targeted { id: point(res, at, 0), reason: rule.into() });
         let head = self.writer.last_checkpoint();
         let body = PopulationCommitted {
             drill_id: id.into(),
@@ -193,8 +210,14 @@ impl Fixture {
             deadline_at: at.plus_secs(86_400),
             targeted: targeted.collect(),
             excluded: vec![
-                Excluded { id: "arn:aws:backup:eu-west-2:111122223333:recovery-point:0c1f-expired".into(), reason: "EXPIRED: past its retention, deletion pending".into() },
-                Excluded { id: "arn:aws:rds:eu-west-2:111122223333:snapshot:payments-manual-3".into(), reason: "CREATING: not complete yet".into() },
+                Excluded {
+                    id: "arn:aws:backup:eu-west-2:111122223333:recovery-point:0c1f-expired".into(),
+                    reason: "EXPIRED: past its retention, deletion pending".into(),
+                },
+                Excluded {
+                    id: "arn:aws:rds:eu-west-2:111122223333:snapshot:payments-manual-3".into(),
+                    reason: "CREATING: not complete yet".into(),
+                },
                 Excluded { id: "resource:fraud-models".into(), reason: "no recovery point in any of its sources".into() },
             ],
             beacon: sample::checkpoint_beacon(head),
@@ -204,6 +227,8 @@ impl Fixture {
             strata: strata.into(),
             population,
         };
+        self.newest = ESTATE.iter().map(|res| (res.id.to_owned(), point(res, at, 0))).collect();
+        self.dates.extend(body.population.iter().map(|item| (item.id.clone(), item.created_at)));
         let leaf = self.say(at, Body::PopulationCommitted(body.clone()));
         self.seal();
         (leaf, body)
@@ -255,6 +280,11 @@ impl Fixture {
     /// A whole drill. A `calm` one passes everything that has a driver.
     pub fn drill(&mut self, id: &str, seq: u64, at: &str, calm: bool) {
         let at = time(at);
+        for res in ESTATE.iter().filter(|res| !results::mode(res.kind).is_bounded()) {
+            for age in 0..4 {
+                self.register(res, Some(point(res, at, age)), at.plus_secs(-3600));
+            }
+        }
         let (leaf, population) = self.commit(id, seq, at);
         let plan = self.plan(leaf, &population, at.plus_secs(5));
         let mut done = Vec::new();
@@ -273,11 +303,13 @@ impl Fixture {
         let res = ESTATE.iter().find(|res| case.resource.0 == res.id).unwrap();
         let plot = match res.plot {
             Plot::DriverAbsent => Plot::DriverAbsent,
-            _ if calm => Plot::Pass,
+            // The newest points are the damaged ones; they are drilled by rule, so that every plot takes place in every run.
+            _ if calm || case.point != self.newest[res.id] => Plot::Pass,
             plot => plot,
         };
-        let (leaf, manifest) = self.manifests[res.id];
-        results::result(&self.writer, case, res, plot, at, results::Baseline { leaf, manifest, captured_end: time("2025-10-01T07:00:00Z") })
+        let base = self.manifests.get(&case.point.0).unwrap_or(&self.manifests[res.id]);
+        let result = results::result(&self.writer, case, res, plot, at, base);
+        PointResult { rp: RpFacts { created_at: self.dates[&case.point], ..result.rp.clone() }, ..result }
     }
 
     /// The totals.

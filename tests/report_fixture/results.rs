@@ -8,8 +8,8 @@ use attestore::model::digest::{Digest32, Sha256Digest};
 use attestore::model::finding::{Class, Finding, Kind, Place};
 use attestore::model::outcome::Outcome;
 use attestore::testing_log::body::{
-    CaseError, CreatedResource, FindingSet, InlineFinding, Isolation, Objective, PlannedCase, PointResult, Presence, Probe, RestoreFacts, RpFacts,
-    Teardown, VerifyFacts,
+    CaseError, CreatedResource, FindingSet, InlineFinding, Isolation, Objective, PlannedCase, PointResult, Presence, Probe, RestoreFacts,
+    RpFacts, Teardown, VerifyFacts,
 };
 use attestore::testing_log::writer::LogWriter;
 
@@ -39,7 +39,7 @@ pub fn end(result: &PointResult, begun: Timestamp) -> Timestamp {
 }
 
 /// The result of `case`, begun at `at`.
-pub fn result(log: &LogWriter, case: &PlannedCase, res: &Res, plot: Plot, at: Timestamp, base: Baseline) -> PointResult {
+pub fn result(log: &LogWriter, case: &PlannedCase, res: &Res, plot: Plot, at: Timestamp, base: &Baseline) -> PointResult {
     let created_at = at.plus_secs(-7200);
     let mut result = PointResult {
         drill_id: case.case.0.rsplit_once('-').unwrap().0.into(),
@@ -62,8 +62,20 @@ pub fn result(log: &LogWriter, case: &PlannedCase, res: &Res, plot: Plot, at: Ti
         },
         isolation: None,
         restore: None,
-        rto: Objective { target_s: target(&case.class, true), achieved_ms: None, reference_at: None, basis: "requested to verified".into(), met: None },
-        rpo: Objective { target_s: target(&case.class, false), achieved_ms: None, reference_at: None, basis: "consistent data time to reference".into(), met: None },
+        rto: Objective {
+            target_s: target(&case.class, true),
+            achieved_ms: None,
+            reference_at: None,
+            basis: "requested to verified".into(),
+            met: None,
+        },
+        rpo: Objective {
+            target_s: target(&case.class, false),
+            achieved_ms: None,
+            reference_at: None,
+            basis: "consistent data time to reference".into(),
+            met: None,
+        },
         verify: None,
         sql_checks: Vec::new(),
         teardown: Teardown { resources: Vec::new(), leftover_count: 0 },
@@ -85,7 +97,7 @@ pub fn result(log: &LogWriter, case: &PlannedCase, res: &Res, plot: Plot, at: Ti
         return result;
     }
     restored(&mut result, res, case, plot, at);
-    compared(log, &mut result, res, plot, &base);
+    compared(log, &mut result, res, plot, base);
     checks(&mut result, res, plot);
     judge(&mut result, plot);
     result
@@ -103,7 +115,8 @@ fn target(class: &str, rto: bool) -> Option<u64> {
 }
 
 fn isolation(case: &PlannedCase) -> Isolation {
-    let probe = |name: &str, expected: &str, found: &str| Probe { name: name.into(), expected: expected.into(), found: found.into(), held: true };
+    let probe =
+        |name: &str, expected: &str, found: &str| Probe { name: name.into(), expected: expected.into(), found: found.into(), held: true };
     Isolation {
         account_id: "111122223333".into(),
         probes: vec![
@@ -159,7 +172,9 @@ fn restored(result: &mut PointResult, res: &Res, case: &PlannedCase, plot: Plot,
     let (mechanism, target) = match res.from {
         "local" => ("local:copy", format!("work/{}/restored.db", case.case)),
         "rds-snapshot" => ("rds:RestoreDBInstanceFromDBSnapshot", format!("arn:aws:rds:eu-west-2:111122223333:db:attestore-{}", case.case)),
-        "dynamodb-backup" => ("dynamodb:RestoreTableFromBackup", format!("arn:aws:dynamodb:eu-west-2:111122223333:table/attestore-{}", case.case)),
+        "dynamodb-backup" => {
+            ("dynamodb:RestoreTableFromBackup", format!("arn:aws:dynamodb:eu-west-2:111122223333:table/attestore-{}", case.case))
+        }
         _ => ("aws-backup:StartRestoreJob", format!("arn:aws:s3:::attestore-{}", case.case)),
     };
     result.restore = Some(RestoreFacts {
@@ -202,9 +217,10 @@ fn compared(log: &LogWriter, result: &mut PointResult, res: &Res, plot: Plot, ba
     };
     counts.add_many(Class::Match, if plot == Plot::CompletedWithoutData { 0 } else { usual });
     let findings: Vec<Finding> = match plot {
-        Plot::Mismatch => (0..3)
+        Plot::Mismatch => (0_u8..3)
             .map(|n| {
-                let mut finding = Finding::new(Class::Mismatch, Kind::Row, Place::Row(format!("transactions id={}", 448_201 + n * 977)));
+                let mut finding =
+                    Finding::new(Class::Mismatch, Kind::Row, Place::Row(format!("transactions id={}", 448_201 + u32::from(n) * 977)));
                 finding.expected = Some(Digest32::sha256(&[1, n]).hex()[..16].to_owned());
                 finding.actual = Some(Digest32::sha256(&[2, n]).hex()[..16].to_owned());
                 finding
@@ -212,7 +228,8 @@ fn compared(log: &LogWriter, result: &mut PointResult, res: &Res, plot: Plot, ba
             .chain([Finding::new(Class::Missing, Kind::Row, Place::Row("transactions id=612044".into()))])
             .collect(),
         Plot::MissingVersion => {
-            let mut finding = Finding::new(Class::Missing, Kind::Object, Place::Key("contracts/2024/10/\u{202e}fdp.<b>lease & terms</b>.pdf".into()));
+            let mut finding =
+                Finding::new(Class::Missing, Kind::Object, Place::Key("contracts/2024/10/\u{202e}fdp.<b>lease & terms</b>.pdf".into()));
             finding.version_id = Some("3sL4kqtJlcpXroDTDmJ".into());
             finding.expected = Some("48211 bytes".into());
             vec![finding]
@@ -306,7 +323,9 @@ fn judge(result: &mut PointResult, plot: Plot) {
     let (outcome, reasons): (Outcome, &[&str]) = match plot {
         Plot::Mismatch => (Outcome::Fail, &["rows: 3 mismatch", "rows: 1 missing", "SQL check bank.ledger-balances failed"]),
         Plot::MissingVersion => (Outcome::Fail, &["objects: 1 missing"]),
-        Plot::CompletedWithoutData => (Outcome::Fail, &["the service answered COMPLETED and the restored table is empty", "items: 1 missing"]),
+        Plot::CompletedWithoutData => {
+            (Outcome::Fail, &["the service answered COMPLETED and the restored table is empty", "items: 1 missing"])
+        }
         Plot::VacuousCheck => (Outcome::Inconclusive, &["critical SQL check bank.ledger-balances is vacuous"]),
         Plot::MissedRto => (Outcome::Fail, &["recovery time objective missed"]),
         _ => (Outcome::Pass, &[]),
