@@ -1,5 +1,14 @@
 //! The only edge to AWS: session, error classes, one file a service. Nothing else in the crate names an SDK crate
 //! (the sandbox may name the wire types that it must).
 
+pub mod backup;
+pub mod buckets;
+pub mod dynamodb;
+pub mod dynamodb_backup;
 pub mod errors;
+pub mod rds;
+pub mod s3;
+pub mod s3_listing;
 pub mod session;
+pub mod sts;
+pub mod times;

@@ -94,7 +94,7 @@ fn run_verify(args: &VerifyLogArgs, console: &Console) -> anyhow::Result<ExitCod
     let verdict = verify(&args.log, &key, &VerifyOptions { checkpoint, as_of: args.as_of })?;
     for fault in &verdict.faults {
         console.object(&json!({"event": "fault", "name": fault.rule.as_str(), "leaf": fault.leaf, "message": fault.message}));
-        console.answer(format!("FAULT {fault}"));
+        console.answer(plain(&format!("FAULT {fault}")));
     }
     for drill in &verdict.drills {
         console.object(&drill_json(drill));

@@ -219,8 +219,10 @@ pub struct Resource {
 pub struct Points {
     /// The kind of source.
     pub from: PointSource,
-    /// The vault's name, or the local directory.
+    /// The vault's name; for local points their directory, once loaded (there `path` and `vault` mean the same).
     pub vault: Option<String>,
+    /// The directory of local points.
+    pub path: Option<PathBuf>,
     /// Another Region than the configuration's.
     pub region: Option<String>,
 }
@@ -231,4 +233,9 @@ pub struct Points {
 pub struct Sandbox {
     /// The state directory of the stand-in, which every command then starts by itself.
     pub dir: Option<PathBuf>,
+}
+
+/// True where an entry of `checks` is meant as a path and not as the name of a built-in pack.
+pub fn is_pack_path(entry: &str) -> bool {
+    entry.contains(['/', '\\']) || entry.ends_with(".sql") || entry == "." || entry == ".."
 }

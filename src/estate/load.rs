@@ -4,9 +4,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::estate::config::Config;
+use crate::estate::config::{Config, is_pack_path};
+use crate::estate::explain::{Surroundings, explain};
+use crate::estate::mistake::{Mistake, Weight};
 use crate::model::digest::Sha256Digest;
 use crate::model::failure::{Failure, FailureKind};
+use crate::model::resource::PointSource;
 
 /// The largest configuration that is read, in bytes: far beyond any estate written by hand, far below what could hurt.
 pub const LARGEST_BYTES: u64 = 4 << 20;
@@ -39,18 +42,34 @@ pub fn load(path: &Path) -> Result<Loaded, Failure> {
     let path = std::path::absolute(path).map_err(|error| Failure::invalid(format!("{}: {error}", path.display())))?;
     let bytes = read(&path)?;
     let text = text_of(&path, &bytes)?;
-    let mut config: Config = toml::from_str(text).map_err(|error| {
-        Failure::invalid(format!("{}: {error}", path.display()))
-            .hint("`attestore config check` explains every mistake in the file")
-            .caused_by(error)
-    })?;
-    if config.version != 1 {
-        return Err(Failure::invalid(format!("{}: version = {}, and this program reads version 1", path.display(), config.version)));
+    let mistakes = explain(text, &Surroundings::NONE);
+    if let Some(first) = mistakes.iter().find(|mistake| mistake.weight == Weight::Mistake) {
+        return Err(refusal(&path, first, mistakes.iter().filter(|mistake| mistake.weight == Weight::Mistake).count()));
     }
+    let mut config: Config = toml::from_str(text).map_err(|error| Failure::invalid(format!("{}: {error}", path.display())))?;
     let base = path.parent().unwrap_or(Path::new("/")).to_owned();
     resolve(&mut config, &base);
     let digest = Sha256Digest::of(&bytes);
     Ok(Loaded { config, path, digest, bytes })
+}
+
+/// The first mistake as a failure, with the number of all.
+fn refusal(path: &Path, first: &Mistake, all: usize) -> Failure {
+    let place = first.line.map_or_else(|| path.display().to_string(), |line| format!("{}:{line}", path.display()));
+    let mut message = format!("{place}: {}", first.message);
+    if let Some(found) = &first.found {
+        message += &format!("; found {found}");
+    }
+    if let Some(allowed) = &first.allowed {
+        message += &format!("; allowed: {allowed}");
+    }
+    if let Some(nearest) = &first.nearest {
+        message += &format!("; did you mean `{nearest}`?");
+    }
+    if all > 1 {
+        message += &format!(" (and {} more)", all - 1);
+    }
+    Failure::invalid(message).hint("`attestore config check` explains every mistake in the file")
 }
 
 /// The file's bytes; every reason why there are none is the user's to mend, so it is [`FailureKind::Invalid`].
@@ -77,11 +96,6 @@ pub fn text_of<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, Failure> {
     })
 }
 
-/// True where an entry of `checks` is meant as a path and not as the name of a built-in pack.
-pub fn is_pack_path(entry: &str) -> bool {
-    entry.contains(['/', '\\']) || entry.ends_with(".sql") || entry == "." || entry == ".."
-}
-
 /// Makes every relative path of `config` start at `base`.
 pub fn resolve(config: &mut Config, base: &Path) {
     let to = |path: &mut PathBuf| *path = base.join(&*path);
@@ -103,9 +117,13 @@ pub fn resolve(config: &mut Config, base: &Path) {
         if let Some(path) = resource.credentials.as_deref().and_then(|from| from.strip_prefix("file:")) {
             resource.credentials = Some(format!("file:{}", joined(base, path)));
         }
-        for points in resource.points.iter_mut().filter(|points| points.from == crate::model::resource::PointSource::Local) {
+        for points in resource.points.iter_mut().filter(|points| points.from == PointSource::Local) {
+            if points.vault.is_none() {
+                points.vault = points.path.as_ref().map(|path| path.to_string_lossy().into_owned());
+            }
             if let Some(vault) = &mut points.vault {
                 *vault = joined(base, vault);
+                points.path = Some(PathBuf::from(&*vault));
             }
         }
     }
@@ -181,9 +199,11 @@ vault = "vault"
         assert_eq!(absent.kind, FailureKind::Invalid);
         assert!(absent.hint.unwrap().contains("attestore init"));
         let path = dir.path().join("attestore.toml");
-        for (bytes, part) in
-            [(b"version = 2\n".as_slice(), "log"), (b"\n\xff".as_slice(), ":2: not UTF-8"), (b"version = ".as_slice(), "TOML parse error")]
-        {
+        for (bytes, part) in [
+            (b"version = 2\n".as_slice(), ":1: this program reads version 1; found 2; allowed: 1 (and 2 more)"),
+            (b"\n\xff".as_slice(), ":2: not UTF-8"),
+            (b"version = ".as_slice(), ":1: not TOML"),
+        ] {
             std::fs::write(&path, bytes).unwrap();
             let failure = load(&path).unwrap_err();
             assert_eq!(failure.kind, FailureKind::Invalid);

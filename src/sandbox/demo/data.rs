@@ -15,7 +15,7 @@ impl Generator {
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -25,7 +25,7 @@ impl Generator {
 
     /// A number below `bound`.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
+        self.next_u64() % bound
     }
 
     /// One of `choices`.
@@ -89,7 +89,9 @@ pub fn vault_keys() -> Vec<VaultKey> {
     keys
 }
 
-const FIRST: &[&str] = &["Aisha", "Ben", "Chen", "Divya", "Elif", "Farid", "Grace", "Hana", "Ivan", "Jia", "Kofi", "Lena", "Mei", "Noor", "Omar", "Priya", "Zoë"];
+const FIRST: &[&str] = &[
+    "Aisha", "Ben", "Chen", "Divya", "Elif", "Farid", "Grace", "Hana", "Ivan", "Jia", "Kofi", "Lena", "Mei", "Noor", "Omar", "Priya", "Zoë",
+];
 const LAST: &[&str] = &["Tan", "Lim", "Ng", "O'Brien", "García", "Rahman", "Koh", "Schmidt", "Wong", "Yusuf", "Novak", "Åkesson"];
 
 /// SQL text of the same instant for every engine: `YYYY-MM-DD HH:MM:SS`.
@@ -123,7 +125,7 @@ pub fn bank_statements(customers: u64, now: Timestamp) -> Vec<String> {
                 balance += amount;
                 let kind = if amount >= 0 { "credit" } else { "debit" };
                 let at = sql_time(now.plus_secs(-i64::try_from(random.below(80_000)).unwrap_or(0) - 120));
-                let reference = if booking % 7 == 0 { "NULL".to_owned() } else { format!("'ref {booking:08}'") };
+                let reference = if booking.is_multiple_of(7) { "NULL".to_owned() } else { format!("'ref {booking:08}'") };
                 bookings.push(format!("({booking}, {account}, {amount}, '{kind}', '{at}', {reference})"));
             }
             accounts.push(format!("({account}, {id}, 'SGD', {balance}, '{}')", sql_time(now.plus_secs(-60))));
@@ -148,8 +150,13 @@ pub fn directory_statements(artists: u64, now: Timestamp) -> String {
     let mut booking = 0;
     for id in 1..=artists {
         let (first, last) = (random.pick(FIRST), random.pick(LAST).replace('\'', "''"));
-        let (city, style) = (random.pick(&["Leeds", "Bristol", "Glasgow", "Cardiff"]), random.pick(&["blackwork", "realism", "traditional", "fine line"]));
-        let _ = writeln!(sql, "INSERT INTO artists VALUES ({id}, '{first} {last}', '{city}', '{style}', '{}');", sql_time(now.plus_secs(-86_400 * 90)));
+        let (city, style) =
+            (random.pick(&["Leeds", "Bristol", "Glasgow", "Cardiff"]), random.pick(&["blackwork", "realism", "traditional", "fine line"]));
+        let _ = writeln!(
+            sql,
+            "INSERT INTO artists VALUES ({id}, '{first} {last}', '{city}', '{style}', '{}');",
+            sql_time(now.plus_secs(-86_400 * 90))
+        );
         for _ in 0..3 {
             booking += 1;
             let at = sql_time(now.plus_secs(i64::try_from(random.below(86_400 * 60)).unwrap_or(0) - 86_400 * 30));
@@ -174,7 +181,7 @@ pub fn audit_item(index: u64, now: Timestamp) -> serde_json::Value {
         "at": {"S": at.to_string()},
         "amount": {"N": format!("{}.{:02}", random.below(10_000), random.below(100))},
         "succeeded": {"BOOL": random.below(50) != 0},
-        "source": {"M": {"ip": {"S": format!("203.0.113.{}", random.below(256))}, "agent": if index % 9 == 0 { serde_json::json!({"NULL": true}) } else { serde_json::json!({"S": "teller/4.2"}) }}},
+        "source": {"M": {"ip": {"S": format!("203.0.113.{}", random.below(256))}, "agent": if index.is_multiple_of(9) { serde_json::json!({"NULL": true}) } else { serde_json::json!({"S": "teller/4.2"}) }}},
         "labels": {"SS": ["audit", action]},
         "digest": {"B": base64::Engine::encode(&base64::engine::general_purpose::STANDARD, content(&format!("audit#{index}"), 16))},
     })

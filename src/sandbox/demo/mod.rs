@@ -3,3 +3,5 @@
 //! Not here: the drill itself, which knows nothing of any of this.
 
 pub mod data;
+pub mod score;
+pub mod vault;

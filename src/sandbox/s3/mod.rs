@@ -3,7 +3,16 @@
 //! Not here: the HTTP listener, and anything a client does.
 
 pub mod api;
+pub mod blobs;
+pub mod buckets;
+pub mod digests;
+pub mod errors;
 pub mod faults;
+pub mod listing;
+pub mod ops;
+pub mod record;
 pub mod schema;
 pub mod snapshot;
 pub mod store;
+pub mod uploads;
+pub mod versions;

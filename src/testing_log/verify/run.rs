@@ -27,7 +27,7 @@ pub fn verify(path: &Path, key: &VerifyingKey, options: &VerifyOptions) -> Resul
         results::check(&reading, drill, &mut faults);
         closing::check(&sealing, drill, &mut faults);
     }
-    let states = drills::states(&gathered, as_of, &mut faults);
+    let states = drills::states(&gathered, as_of, options.as_of.is_some(), &mut faults);
     let kept = evidence::check(&dir, &reading, &mut faults)?;
     drop(gathered);
     // In the order of the log, the log as a whole first: the first fault is usually the cause of those after it.

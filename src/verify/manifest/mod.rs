@@ -1,1 +1,12 @@
 //! Manifests: a signed header and sorted Parquet parts; written once, merged in constant memory.
+//!
+//! Not here: what is captured (objects, tables, items have their rooms) and what a difference means.
+
+pub mod columns;
+pub mod diff;
+pub mod header;
+pub mod parts;
+pub mod reader;
+pub mod request;
+pub mod row;
+pub mod writer;

@@ -1,11 +1,14 @@
 //! What an object source can do: list in order, and read an object as a stream.
 
+use std::path::PathBuf;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
 use crate::model::clock::Timestamp;
 use crate::model::failure::Failure;
+use crate::model::source_url::View;
 
 /// What an entry of a listing is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -16,6 +19,22 @@ pub enum EntryKind {
     DeleteMarker,
     /// A symbolic link: recorded, not followed.
     Symlink,
+}
+
+impl EntryKind {
+    /// The spelling in manifests.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Object => "object",
+            Self::DeleteMarker => "delete-marker",
+            Self::Symlink => "symlink",
+        }
+    }
+
+    /// The kind that `text` spells in manifests.
+    pub fn from_str(text: &str) -> Option<Self> {
+        [Self::Object, Self::DeleteMarker, Self::Symlink].into_iter().find(|kind| kind.as_str() == text)
+    }
 }
 
 /// One entry of a listing.
@@ -39,6 +58,35 @@ pub struct Entry {
     pub link_target: Option<Vec<u8>>,
     /// The entity tag, for `If-Match` when a body is resumed.
     pub etag: Option<String>,
+    /// Why the entry cannot be read at all. With a key that ends in `/`: a directory that may not be listed, below which nothing
+    /// is known.
+    pub problem: Option<String>,
+    /// Where a local file is; its key alone does not tell once it is escaped.
+    pub path: Option<PathBuf>,
+}
+
+impl Entry {
+    /// An object without version, date or tag.
+    pub fn object(key: impl Into<String>, size: u64) -> Self {
+        Self {
+            key: key.into(),
+            key_escaped: false,
+            seq: 0,
+            version_id: None,
+            kind: EntryKind::Object,
+            size,
+            modified: None,
+            link_target: None,
+            etag: None,
+            problem: None,
+            path: None,
+        }
+    }
+
+    /// True for a directory that may not be listed.
+    pub fn is_closed_directory(&self) -> bool {
+        self.problem.is_some() && self.key.ends_with('/')
+    }
 }
 
 /// The checksum that S3 keeps of an object itself.
@@ -67,6 +115,11 @@ pub struct Body {
 pub trait ObjectSource: Send + Sync {
     /// The source URL without secrets.
     fn url(&self) -> String;
+
+    /// The view that is listed, where the source has versions at all.
+    fn view(&self) -> Option<View> {
+        None
+    }
 
     /// Whether entries carry version ids that the manifest's can be matched with by identity.
     fn has_versions(&self) -> bool;

@@ -1,0 +1,182 @@
+//! DynamoDB's control plane: on-demand backups, restoring one to a table of our own, and taking that down again.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{BackupTypeFilter, SseSpecification, SseType};
+use serde::Serialize;
+
+use crate::aws::errors::classify;
+use crate::aws::session::Session;
+use crate::aws::times::timestamp;
+use crate::model::clock::Timestamp;
+use crate::model::failure::{Failure, FailureKind};
+
+/// A backup as ListBackups states it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct TableBackup {
+    /// Its ARN.
+    pub arn: String,
+    /// The ARN of its table.
+    pub table_arn: Option<String>,
+    /// `AVAILABLE`, `CREATING`, `DELETED`.
+    pub status: String,
+    /// When it was requested.
+    pub created_at: Option<Timestamp>,
+    /// When it expires.
+    pub retain_until: Option<Timestamp>,
+    /// Its size.
+    pub size_bytes: Option<u64>,
+}
+
+/// A table as DescribeTable states it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Table {
+    /// Its name.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// `ACTIVE`, `CREATING`, `DELETING`, …
+    pub status: String,
+    /// When it was created.
+    pub created_at: Option<Timestamp>,
+    /// The backup that it was restored from.
+    pub restored_from: Option<String>,
+    /// Whether the restore still goes on.
+    pub restore_in_progress: bool,
+    /// Its key.
+    pub kms_key_arn: Option<String>,
+    /// Protected from deletion.
+    pub deletion_protection: bool,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// The tables and backups of one Region.
+#[derive(Clone, Debug)]
+pub struct Tables {
+    client: Client,
+}
+
+impl Tables {
+    /// A client of `session`'s Region and identity.
+    pub fn new(session: &Session) -> Self {
+        Self { client: Client::new(session.config()) }
+    }
+
+    /// Every on-demand backup of `table`, those that AWS Backup made too.
+    pub async fn backups(&self, table: &str) -> Result<Vec<TableBackup>, Failure> {
+        let mut backups = Vec::new();
+        let mut start = None;
+        loop {
+            let call = self.client.list_backups().table_name(table).backup_type(BackupTypeFilter::All);
+            let answer = call.set_exclusive_start_backup_arn(start.take()).send().await;
+            let answer = answer.map_err(|error| classify(&format!("dynamodb:ListBackups {table}"), error))?;
+            for one in answer.backup_summaries.unwrap_or_default() {
+                let Some(arn) = one.backup_arn else { continue };
+                backups.push(TableBackup {
+                    arn,
+                    table_arn: one.table_arn,
+                    status: one.backup_status.map(|status| status.as_str().to_owned()).unwrap_or_default(),
+                    created_at: one.backup_creation_date_time.as_ref().map(timestamp),
+                    retain_until: one.backup_expiry_date_time.as_ref().map(timestamp),
+                    size_bytes: one.backup_size_bytes.and_then(|size| u64::try_from(size).ok()),
+                });
+            }
+            start = answer.last_evaluated_backup_arn;
+            if start.is_none() {
+                return Ok(backups);
+            }
+        }
+    }
+
+    /// The table with its tags, or nothing where there is none of that name.
+    pub async fn table(&self, name: &str) -> Result<Option<Table>, Failure> {
+        let what = format!("dynamodb:DescribeTable {name}");
+        let answer = match self.client.describe_table().table_name(name).send().await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let failure = classify(&what, error);
+                return if failure.kind == FailureKind::Absent { Ok(None) } else { Err(failure) };
+            }
+        };
+        let Some(table) = answer.table else { return Err(Failure::new(FailureKind::Remote, format!("{what} answered without a table"))) };
+        let arn = table.table_arn.unwrap_or_default();
+        let restore = table.restore_summary;
+        Ok(Some(Table {
+            name: name.to_owned(),
+            status: table.table_status.map(|status| status.as_str().to_owned()).unwrap_or_default(),
+            created_at: table.creation_date_time.as_ref().map(timestamp),
+            restore_in_progress: restore.as_ref().is_some_and(|restore| restore.restore_in_progress),
+            restored_from: restore.and_then(|restore| restore.source_backup_arn),
+            kms_key_arn: table.sse_description.and_then(|sse| sse.kms_master_key_arn),
+            deletion_protection: table.deletion_protection_enabled.unwrap_or(false),
+            tags: self.tags(&arn).await?,
+            arn,
+        }))
+    }
+
+    async fn tags(&self, arn: &str) -> Result<BTreeMap<String, String>, Failure> {
+        let mut tags = BTreeMap::new();
+        let mut next = None;
+        loop {
+            let answer = self.client.list_tags_of_resource().resource_arn(arn).set_next_token(next.take()).send().await;
+            let answer = match answer {
+                Ok(answer) => answer,
+                Err(error) => {
+                    let failure = classify(&format!("dynamodb:ListTagsOfResource {arn}"), error);
+                    // A table that goes away while it is looked at has no tags any more.
+                    return if failure.kind == FailureKind::Absent { Ok(tags) } else { Err(failure) };
+                }
+            };
+            tags.extend(answer.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)));
+            next = answer.next_token;
+            if next.is_none() {
+                return Ok(tags);
+            }
+        }
+    }
+
+    /// Names of tables that start with `prefix`.
+    pub async fn names(&self, prefix: &str) -> Result<Vec<String>, Failure> {
+        let mut pages = self.client.list_tables().into_paginator().send();
+        let mut names = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| classify("dynamodb:ListTables", error))?;
+            names.extend(page.table_names.unwrap_or_default().into_iter().filter(|name| name.starts_with(prefix)));
+        }
+        Ok(names)
+    }
+
+    /// RestoreTableFromBackup; the answer is the new table's ARN. The call takes neither tags nor a token.
+    pub async fn restore(&self, backup_arn: &str, table: &str, kms_key_arn: Option<&str>) -> Result<Option<String>, Failure> {
+        let sse = kms_key_arn.map(|key| SseSpecification::builder().enabled(true).sse_type(SseType::Kms).kms_master_key_id(key).build());
+        let call = self.client.restore_table_from_backup().backup_arn(backup_arn).target_table_name(table);
+        let answer = call.set_sse_specification_override(sse).send().await;
+        let answer = answer.map_err(|error| classify(&format!("dynamodb:RestoreTableFromBackup {table}"), error))?;
+        Ok(answer.table_description.and_then(|table| table.table_arn))
+    }
+
+    /// TagResource.
+    pub async fn tag(&self, arn: &str, tags: &BTreeMap<String, String>) -> Result<(), Failure> {
+        let what = format!("dynamodb:TagResource {arn}");
+        let tags = tags
+            .iter()
+            .map(|(key, value)| aws_sdk_dynamodb::types::Tag::builder().key(key).value(value).build())
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| Failure::invalid(format!("{what}: {error}")).caused_by(error))?;
+        let call = self.client.tag_resource().resource_arn(arn).set_tags(Some(tags));
+        call.send().await.map(|_| ()).map_err(|error| classify(&what, error))
+    }
+
+    /// DeleteTable. An absent table is no error.
+    pub async fn delete(&self, table: &str) -> Result<(), Failure> {
+        match self.client.delete_table().table_name(table).send().await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let failure = classify(&format!("dynamodb:DeleteTable {table}"), error);
+                if failure.kind == FailureKind::Absent { Ok(()) } else { Err(failure) }
+            }
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! RDS: snapshots, restoring one to an instance of our own, and taking that down again.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_rds::Client;
+use aws_sdk_rds::types::Tag;
+use serde::Serialize;
+
+use crate::aws::errors::classify;
+use crate::aws::session::Session;
+use crate::aws::times::timestamp;
+use crate::model::clock::Timestamp;
+use crate::model::failure::{Failure, FailureKind};
+
+/// A snapshot as DescribeDBSnapshots states it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Snapshot {
+    /// Its identifier.
+    pub id: String,
+    /// Its ARN.
+    pub arn: String,
+    /// The instance that it was taken from.
+    pub instance: String,
+    /// `mysql`, `mariadb`, `postgres`, …
+    pub engine: String,
+    /// `available`, `creating`, `failed`, …
+    pub status: String,
+    /// `manual`, `automated`, `awsbackup`, …
+    pub kind: String,
+    /// When it was taken: for a copy, when the original was.
+    pub created_at: Option<Timestamp>,
+    /// Allocated storage.
+    pub size_bytes: Option<u64>,
+    /// Encrypted at rest.
+    pub encrypted: Option<bool>,
+    /// Its key.
+    pub kms_key_arn: Option<String>,
+}
+
+/// An instance as DescribeDBInstances states it.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Instance {
+    /// Its identifier.
+    pub id: String,
+    /// Its ARN.
+    pub arn: String,
+    /// `available`, `creating`, `deleting`, …
+    pub status: String,
+    /// `mysql`, `mariadb`, `postgres`, …
+    pub engine: String,
+    /// The master user.
+    pub master_user: Option<String>,
+    /// The database that was named when it was made.
+    pub database: Option<String>,
+    /// Host and port, once there are any.
+    pub endpoint: Option<(String, u16)>,
+    /// When it was created.
+    pub created_at: Option<Timestamp>,
+    /// Reachable from outside of its VPC.
+    pub public: Option<bool>,
+    /// Its subnet group.
+    pub subnet_group: Option<String>,
+    /// Its VPC.
+    pub vpc: Option<String>,
+    /// Its security groups.
+    pub security_groups: Vec<String>,
+    /// Its key.
+    pub kms_key_arn: Option<String>,
+    /// Days of automated backups.
+    pub backup_retention_days: Option<i32>,
+    /// Protected from deletion.
+    pub deletion_protection: Option<bool>,
+    /// Whether a change is waiting to be applied.
+    pub pending_password: bool,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// What a restored instance must look like.
+#[derive(Clone, Debug, Default)]
+pub struct RestoreRequest {
+    /// The snapshot's identifier or ARN.
+    pub snapshot: String,
+    /// The new instance's identifier.
+    pub instance: String,
+    /// Its subnet group.
+    pub subnet_group: Option<String>,
+    /// Its security groups.
+    pub security_groups: Vec<String>,
+    /// Its tags: passed always, so that none are inherited.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// The RDS service in one Region.
+#[derive(Clone, Debug)]
+pub struct Rds {
+    client: Client,
+}
+
+impl Rds {
+    /// A client of `session`'s Region and identity.
+    pub fn new(session: &Session) -> Self {
+        Self { client: Client::new(session.config()) }
+    }
+
+    /// Every snapshot of the instance, own ones of all kinds.
+    pub async fn snapshots(&self, instance: &str) -> Result<Vec<Snapshot>, Failure> {
+        let mut pages = self.client.describe_db_snapshots().db_instance_identifier(instance).into_paginator().send();
+        let mut snapshots = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| classify(&format!("rds:DescribeDBSnapshots {instance}"), error))?;
+            for one in page.db_snapshots.unwrap_or_default() {
+                let (Some(id), Some(arn)) = (one.db_snapshot_identifier, one.db_snapshot_arn) else { continue };
+                snapshots.push(Snapshot {
+                    id,
+                    arn,
+                    instance: one.db_instance_identifier.unwrap_or_default(),
+                    engine: one.engine.unwrap_or_default(),
+                    status: one.status.unwrap_or_default(),
+                    kind: one.snapshot_type.unwrap_or_default(),
+                    // A copy's own creation says nothing of its data.
+                    created_at: one.original_snapshot_create_time.or(one.snapshot_create_time).as_ref().map(timestamp),
+                    size_bytes: one.allocated_storage.and_then(|gib| u64::try_from(gib).ok()).map(|gib| gib << 30),
+                    encrypted: one.encrypted,
+                    kms_key_arn: one.kms_key_id,
+                });
+            }
+        }
+        Ok(snapshots)
+    }
+
+    /// The instance, or nothing where there is none of that name.
+    pub async fn instance(&self, id: &str) -> Result<Option<Instance>, Failure> {
+        match self.client.describe_db_instances().db_instance_identifier(id).send().await {
+            Ok(answer) => Ok(answer.db_instances.unwrap_or_default().into_iter().next().map(instance_of)),
+            Err(error) => absent_is_none(classify(&format!("rds:DescribeDBInstances {id}"), error)),
+        }
+    }
+
+    /// Every instance.
+    pub async fn instances(&self) -> Result<Vec<Instance>, Failure> {
+        let mut pages = self.client.describe_db_instances().into_paginator().send();
+        let mut instances = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| classify("rds:DescribeDBInstances", error))?;
+            instances.extend(page.db_instances.unwrap_or_default().into_iter().map(instance_of));
+        }
+        Ok(instances)
+    }
+
+    /// RestoreDBInstanceFromDBSnapshot: not public, in one zone, without deletion protection; the answer is the instance's ARN.
+    pub async fn restore(&self, request: &RestoreRequest) -> Result<Option<String>, Failure> {
+        let groups = (!request.security_groups.is_empty()).then(|| request.security_groups.clone());
+        let answer = self
+            .client
+            .restore_db_instance_from_db_snapshot()
+            .db_instance_identifier(&request.instance)
+            .db_snapshot_identifier(&request.snapshot)
+            .set_db_subnet_group_name(request.subnet_group.clone())
+            .set_vpc_security_group_ids(groups)
+            .publicly_accessible(false)
+            .multi_az(false)
+            .auto_minor_version_upgrade(false)
+            .deletion_protection(false)
+            .copy_tags_to_snapshot(false)
+            .set_tags(Some(tags_of(&request.tags)))
+            .send()
+            .await
+            .map_err(|error| classify(&format!("rds:RestoreDBInstanceFromDBSnapshot {}", request.instance), error))?;
+        Ok(answer.db_instance.and_then(|instance| instance.db_instance_arn))
+    }
+
+    /// ModifyDBInstance: a password of the drill's own, no automated backups, no deletion protection; at once.
+    pub async fn set_password(&self, id: &str, password: &str) -> Result<(), Failure> {
+        self.client
+            .modify_db_instance()
+            .db_instance_identifier(id)
+            .master_user_password(password)
+            .backup_retention_period(0)
+            .deletion_protection(false)
+            .apply_immediately(true)
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| classify(&format!("rds:ModifyDBInstance {id}"), error))
+    }
+
+    /// AddTagsToResource.
+    pub async fn tag(&self, arn: &str, tags: &BTreeMap<String, String>) -> Result<(), Failure> {
+        let call = self.client.add_tags_to_resource().resource_name(arn).set_tags(Some(tags_of(tags)));
+        call.send().await.map(|_| ()).map_err(|error| classify(&format!("rds:AddTagsToResource {arn}"), error))
+    }
+
+    /// DeleteDBInstance without a final snapshot, automated backups with it. An absent instance is no error.
+    pub async fn delete(&self, id: &str) -> Result<(), Failure> {
+        let call = self.client.delete_db_instance().db_instance_identifier(id).skip_final_snapshot(true).delete_automated_backups(true);
+        match call.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => absent_is_none::<()>(classify(&format!("rds:DeleteDBInstance {id}"), error)).map(|_| ()),
+        }
+    }
+}
+
+fn absent_is_none<T>(failure: Failure) -> Result<Option<T>, Failure> {
+    if failure.kind == FailureKind::Absent { Ok(None) } else { Err(failure) }
+}
+
+fn tags_of(tags: &BTreeMap<String, String>) -> Vec<Tag> {
+    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+}
+
+fn instance_of(from: aws_sdk_rds::types::DbInstance) -> Instance {
+    let endpoint = from.endpoint.and_then(|endpoint| Some((endpoint.address?, u16::try_from(endpoint.port?).ok()?)));
+    let group = from.db_subnet_group;
+    Instance {
+        id: from.db_instance_identifier.unwrap_or_default(),
+        arn: from.db_instance_arn.unwrap_or_default(),
+        status: from.db_instance_status.unwrap_or_default(),
+        engine: from.engine.unwrap_or_default(),
+        master_user: from.master_username,
+        database: from.db_name,
+        endpoint,
+        created_at: from.instance_create_time.as_ref().map(timestamp),
+        public: from.publicly_accessible,
+        vpc: group.as_ref().and_then(|group| group.vpc_id.clone()),
+        subnet_group: group.and_then(|group| group.db_subnet_group_name),
+        security_groups: from.vpc_security_groups.unwrap_or_default().into_iter().filter_map(|one| one.vpc_security_group_id).collect(),
+        kms_key_arn: from.kms_key_id,
+        backup_retention_days: from.backup_retention_period,
+        deletion_protection: from.deletion_protection,
+        pending_password: from.pending_modified_values.is_some_and(|pending| pending.master_user_password.is_some()),
+        tags: from.tag_list.unwrap_or_default().into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect(),
+    }
+}

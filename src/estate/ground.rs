@@ -1,0 +1,126 @@
+//! What the configuration names on this machine: directories, key files, credentials, check packs, the environment.
+//!
+//! Not here: reading any of it. A file that is there may still be no key; the command that uses it says so.
+
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use toml::de::DeTable;
+
+use crate::estate::config::is_pack_path;
+use crate::estate::mistake::Mistakes;
+use crate::estate::rules::{Text, pack_rule, table, tables, text, texts};
+use crate::estate::schema::join;
+
+/// Looks at everything that the document names; relative paths start at `base`.
+pub fn look(root: &DeTable<'_>, base: &Path, mistakes: &mut Mistakes<'_>) {
+    if let Some((log, _)) = table(root, "log")
+        && let Some(path) = text(log, "log", "path")
+    {
+        directory(&path, base, "the testing log", "`attestore init` makes one; a missing log is never made silently", mistakes);
+    }
+    if let Some((keys, _)) = table(root, "keys") {
+        for (name, what) in [("signing", "the signing key"), ("hash", "the hash key")] {
+            if let Some(path) = text(keys, "keys", name) {
+                secret_file(&path, path.value, base, what, mistakes);
+            }
+        }
+    }
+    for (resource, _, path) in tables(root, "", "resource") {
+        resource_files(resource, &path, base, mistakes);
+    }
+}
+
+fn resource_files(resource: &DeTable<'_>, path: &str, base: &Path, mistakes: &mut Mistakes<'_>) {
+    if let Some(credentials) = text(resource, path, "credentials") {
+        match credentials.value.split_once(':') {
+            Some(("file", file)) if !file.is_empty() => secret_file(&credentials, file, base, "the credentials file", mistakes),
+            Some(("env", name)) if !name.is_empty() && !name.contains('=') && std::env::var_os(name).is_none() => {
+                let message = format!("the environment variable {name} is not set here");
+                mistakes.note(&credentials.path, Some(credentials.span.clone()), message).hint("a drill needs it as USER:PASSWORD");
+            }
+            _ => {}
+        }
+    }
+    if let Some(bundle) = text(resource, path, "tls_ca")
+        && let Err(found) = kind_of(&base.join(bundle.value), false)
+    {
+        let mistake = mistakes.add(&bundle.path, Some(bundle.span), "the CA bundle cannot be read").found(found);
+        mistake.allowed("a file of PEM certificates");
+    }
+    if let Some(manifests) = text(resource, path, "manifests")
+        && let Err(found) = kind_of(&base.join(manifests.value), true)
+    {
+        let mistake = mistakes.note(&manifests.path, Some(manifests.span), "no manifests there yet").found(found);
+        mistake.hint("`attestore manifest create` writes them");
+    }
+    for (points, _, path) in tables(resource, path, "points") {
+        let is_local = text(points, &path, "from").is_some_and(|from| from.value == "local");
+        for name in ["vault", "path"] {
+            if let Some(vault) = text(points, &path, name).filter(|_| is_local) {
+                directory(&vault, base, "the local vault", "every file below it becomes a recovery point", mistakes);
+            }
+        }
+    }
+}
+
+/// The packs of every class: names among `built_in`, or paths that are there.
+pub fn look_for_packs(root: &DeTable<'_>, base: &Path, built_in: &[&str], mistakes: &mut Mistakes<'_>) {
+    let Some((classes, _)) = table(root, "class") else { return };
+    for (name, class) in classes {
+        let Some(class) = class.get_ref().as_table() else { continue };
+        for pack in texts(class, &join("class", name.get_ref()), "checks") {
+            if !is_pack_path(pack.value) {
+                pack_rule(&pack, built_in, mistakes);
+            } else if let Err(error) = std::fs::metadata(base.join(pack.value)) {
+                let mistake = mistakes.add(&pack.path, Some(pack.span), "the check pack cannot be read");
+                mistake.found(format!("{}: {error}", base.join(pack.value).display())).allowed("a .sql file, or a directory of them");
+            }
+        }
+    }
+}
+
+fn directory(path: &Text<'_>, base: &Path, what: &str, hint: &str, mistakes: &mut Mistakes<'_>) {
+    if let Err(found) = kind_of(&base.join(path.value), true) {
+        mistakes.add(&path.path, Some(path.span.clone()), format!("{what} is not there")).found(found).allowed("a directory").hint(hint);
+    }
+}
+
+/// What stands at `path`, unless it is what was expected.
+fn kind_of(path: &Path, expect_directory: bool) -> Result<(), String> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() == expect_directory => Ok(()),
+        Ok(found) => Err(format!("{}: {}", path.display(), if found.is_dir() { "a directory" } else { "not a directory" })),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(format!("{}: nothing", path.display())),
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
+}
+
+/// `written` is the path within the text, which may carry a scheme.
+fn secret_file(text: &Text<'_>, written: &str, base: &Path, what: &str, mistakes: &mut Mistakes<'_>) {
+    let path = base.join(written);
+    let span = Some(text.span.clone());
+    match std::fs::metadata(&path) {
+        Err(_) => {
+            let found = kind_of(&path, false).err().unwrap_or_default();
+            mistakes
+                .add(&text.path, span, format!("{what} cannot be read"))
+                .found(found)
+                .allowed("a file with mode 0600")
+                .hint("`attestore init` makes keys");
+        }
+        Ok(found) if !found.is_file() => {
+            mistakes
+                .add(&text.path, span, format!("{what} is not a file"))
+                .found(path.display().to_string())
+                .allowed("a file with mode 0600");
+        }
+        Ok(found) if found.permissions().mode() & 0o077 != 0 => {
+            let mode = found.permissions().mode() & 0o777;
+            let mistake = mistakes.add(&text.path, span, format!("{what} can be read by others")).found(format!("mode {mode:04o}"));
+            mistake.allowed("mode 0600").hint(format!("chmod 600 {}", path.display()));
+        }
+        Ok(_) => {}
+    }
+}

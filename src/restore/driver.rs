@@ -1,0 +1,99 @@
+//! What a restore driver can do. One contract suite holds for all of them (`tests/drill_drivers.rs`).
+//!
+//! A driver asks for a restore, follows it, and says where the restored data is read. It never decides whether it may (that is the
+//! permit), whether the target is isolated (the guard), or when anything is deleted (teardown).
+
+use async_trait::async_trait;
+
+use crate::model::failure::Failure;
+use crate::model::source_url::SourceUrl;
+use crate::restore::order::{Clouds, Order};
+use crate::restore::permit::Permit;
+use crate::restore::steps::TargetKind;
+
+/// What the service said when the restore was asked for.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Accepted {
+    /// Its id of the job, where there is one.
+    pub job_id: Option<String>,
+    /// What it says it will create, where it says so at once.
+    pub created_arn: Option<String>,
+}
+
+/// How far a restore is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Progress {
+    /// Not ready.
+    Waiting {
+        /// In the service's words.
+        status: String,
+    },
+    /// Complete, described, and of the right type and name.
+    Ready {
+        /// In the service's words.
+        status: String,
+        /// What was created.
+        created_arn: String,
+        /// The raw description, as evidence.
+        raw: serde_json::Value,
+    },
+    /// The service gave up, or answered what cannot be believed.
+    Failed {
+        /// In the service's words.
+        status: String,
+        /// What was expected and what was found.
+        message: String,
+        /// The raw description, as evidence.
+        raw: serde_json::Value,
+    },
+}
+
+/// Where the restored data is read.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Opened {
+    /// The source.
+    pub url: SourceUrl,
+    /// The Region that it is read in.
+    pub region: Option<String>,
+    /// User and password of a database.
+    pub login: Option<(String, String)>,
+}
+
+/// One way to bring a recovery point back.
+#[async_trait]
+pub trait Driver: Send + Sync {
+    /// The call, such as `aws-backup:StartRestoreJob`.
+    fn mechanism(&self) -> &'static str;
+
+    /// The kind of its targets.
+    fn target_kind(&self) -> TargetKind;
+
+    /// Whether the target is a container of our own, made and furnished before the restore goes into it.
+    fn makes_container(&self) -> bool {
+        false
+    }
+
+    /// Whether a password of the drill's own is set before reading.
+    fn sets_password(&self) -> bool {
+        false
+    }
+
+    /// Makes the container.
+    async fn make_container(&self, _order: &Order, _clouds: &Clouds, permit: Permit) -> Result<(), Failure> {
+        Err(Failure::invalid(format!("{} has no container to make for {}", self.mechanism(), permit.target().name)))
+    }
+
+    /// Asks for the restore. May be called again with the same order after a crash: a target that is there is adopted.
+    async fn request(&self, order: &Order, clouds: &Clouds, permit: Permit) -> Result<Accepted, Failure>;
+
+    /// Looks how far it is. `COMPLETED` is not believed: what was created is described.
+    async fn poll(&self, order: &Order, clouds: &Clouds, accepted: &Accepted) -> Result<Progress, Failure>;
+
+    /// Sets the drill's own password.
+    async fn set_password(&self, _order: &Order, _clouds: &Clouds, permit: Permit) -> Result<(), Failure> {
+        Err(Failure::invalid(format!("{} has no password to set on {}", self.mechanism(), permit.target().name)))
+    }
+
+    /// Where to read it; nothing while it is not ready to be read yet.
+    async fn open(&self, order: &Order, clouds: &Clouds) -> Result<Option<Opened>, Failure>;
+}

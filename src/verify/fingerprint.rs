@@ -1,0 +1,458 @@
+//! The fingerprint of one table or one set of items: `SortedDigests` leaves and the sidecar, in flat memory.
+//!
+//! A row is a pair (key hash, row digest). Its bucket is the top `bits` bits of the key hash, so that neither order nor lanes nor
+//! collations matter; `bits` is a function of the exact number of rows. A leaf is a digest over the bucket's sorted full row digests,
+//! duplicates kept, so that nothing can cancel. The sidecar is an index into the leaves, never the verdict.
+//!
+//! Not here: how a row becomes a digest (`sql`, `items`), where leaves are kept (`manifest`), and what a difference is called in JSON.
+
+use std::collections::BTreeMap;
+use std::iter::Peekable;
+
+use crate::model::counts::Counts;
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::finding::Class;
+use crate::verify::sorter::{Sorted, Sorter, Walk};
+
+/// Rows that a bucket is meant to hold.
+pub const BUCKET_ROWS: u64 = 16_384;
+/// The most bits that a bucket's index may have: 65,536 buckets.
+pub const MAX_BITS: u8 = 16;
+/// Records kept in memory by default before they spill: 32 MiB.
+pub const DEFAULT_BUDGET: usize = 32 << 20;
+
+/// The number of bits of a bucket's index for exactly `rows` rows.
+pub fn bits_for(rows: u64) -> u8 {
+    let buckets = rows.div_ceil(BUCKET_ROWS).max(1).next_power_of_two();
+    u8::try_from(buckets.trailing_zeros()).unwrap_or(MAX_BITS).min(MAX_BITS)
+}
+
+/// The bucket of a key hash: its top `bits` bits.
+pub fn bucket_of(key_hash: &[u8], bits: u8) -> u32 {
+    debug_assert!(bits <= MAX_BITS && key_hash.len() >= 2);
+    let top = u16::from_be_bytes([key_hash[0], key_hash[1]]);
+    if bits == 0 { 0 } else { u32::from(top >> (16 - bits.min(MAX_BITS))) }
+}
+
+/// One bucket's leaf.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Leaf {
+    /// The bucket's index, from 0 to 2^bits − 1.
+    pub index: u32,
+    /// The bits of the index.
+    pub bits: u8,
+    /// Rows in the bucket.
+    pub rows: u64,
+    /// BLAKE3 in key derivation mode over (bits, index, rows, sorted row digests).
+    pub digest: [u8; 32],
+}
+
+/// The first 8 bytes of the key hash and of the row digest.
+pub type SidecarPair = ([u8; 8], [u8; 8]);
+
+/// Accumulates the pairs of one table.
+pub struct Accumulator {
+    sorter: Sorter<64>,
+    budget: usize,
+}
+
+impl Accumulator {
+    /// `budget` bytes of pairs stay in memory (at least one page); the rest goes into an unnamed temporary file.
+    pub fn new(budget: usize) -> Self {
+        Self { sorter: Sorter::new(budget), budget }
+    }
+
+    /// Adds a row. The order of calls does not matter.
+    pub fn push(&mut self, key_hash: [u8; 32], row_digest: [u8; 32]) -> Result<(), Failure> {
+        let mut record = [0; 64];
+        record[..32].copy_from_slice(&key_hash);
+        record[32..].copy_from_slice(&row_digest);
+        self.sorter.push(record)
+    }
+
+    /// Rows so far.
+    pub fn rows(&self) -> u64 {
+        self.sorter.count()
+    }
+
+    /// Sorts what was pushed.
+    pub fn finish(self) -> Result<Fingerprint, Failure> {
+        let sorted = self.sorter.finish()?;
+        Ok(Fingerprint { bits: bits_for(sorted.count()), sorted, budget: self.budget })
+    }
+}
+
+/// The sorted pairs of one table; can be walked any number of times.
+pub struct Fingerprint {
+    sorted: Sorted<64>,
+    bits: u8,
+    budget: usize,
+}
+
+impl Fingerprint {
+    /// The exact number of rows.
+    pub fn rows(&self) -> u64 {
+        self.sorted.count()
+    }
+
+    /// [`bits_for`] the number of rows.
+    pub fn bits(&self) -> u8 {
+        self.bits
+    }
+
+    /// All 2^bits leaves in order of their index, empty buckets too.
+    pub fn leaves(&self) -> Leaves<'_> {
+        self.leaves_at(self.bits)
+    }
+
+    /// The leaves that a manifest with `bits` bits has: what folds one side onto the other where the numbers of rows differ.
+    pub fn leaves_at(&self, bits: u8) -> Leaves<'_> {
+        let bits = bits.min(MAX_BITS);
+        Leaves { records: self.sorted.walk(), waiting: None, next: 0, bits, budget: self.budget }
+    }
+
+    /// The sidecar: sorted by key hash, one pair a row, duplicates kept.
+    pub fn sidecar(&self) -> impl Iterator<Item = Result<SidecarPair, Failure>> + '_ {
+        self.sorted.walk().map(|record| record.map(|record| (head(&record[..32]), head(&record[32..]))))
+    }
+}
+
+/// Iterator of [`Fingerprint::leaves`].
+pub struct Leaves<'a> {
+    records: Walk<'a, 64>,
+    waiting: Option<[u8; 64]>,
+    next: u32,
+    bits: u8,
+    budget: usize,
+}
+
+impl Leaves<'_> {
+    fn bucket(&mut self) -> Result<Leaf, Failure> {
+        let (index, bits) = (self.next, self.bits);
+        // A bucket may be far larger than it is meant to be: a table without a key may hold one row a hundred million times.
+        let mut digests = Sorter::<32>::new(self.budget);
+        loop {
+            let record = match self.waiting.take() {
+                Some(record) => record,
+                None => match self.records.next().transpose()? {
+                    Some(record) => record,
+                    None => break,
+                },
+            };
+            if bucket_of(&record[..32], bits) != index {
+                self.waiting = Some(record);
+                break;
+            }
+            digests.push(record[32..].try_into().expect("32 bytes"))?;
+        }
+        self.next += 1;
+        let sorted = digests.finish()?;
+        Ok(Leaf { index, bits, rows: sorted.count(), digest: leaf_digest(bits, index, &sorted)? })
+    }
+}
+
+impl Iterator for Leaves<'_> {
+    type Item = Result<Leaf, Failure>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.next >= 1 << self.bits {
+            return None;
+        }
+        let leaf = self.bucket();
+        if leaf.is_err() {
+            self.next = 1 << self.bits;
+        }
+        Some(leaf)
+    }
+}
+
+fn leaf_digest(bits: u8, index: u32, digests: &Sorted<32>) -> Result<[u8; 32], Failure> {
+    let mut hasher = blake3::Hasher::new_derive_key("attestore leaf v1");
+    hasher.update(&[bits]);
+    hasher.update(&index.to_be_bytes());
+    hasher.update(&digests.count().to_be_bytes());
+    for digest in digests.walk() {
+        hasher.update(&digest?);
+    }
+    Ok(*hasher.finalize().as_bytes())
+}
+
+fn head(hash: &[u8]) -> [u8; 8] {
+    hash[..8].try_into().expect("a hash has 32 bytes")
+}
+
+/// A difference between a baseline and what was read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Difference {
+    /// A row: `Mismatch` (same key, other content), `Missing` or `Extra`.
+    Row {
+        /// Which of the three.
+        class: Class,
+        /// The first 8 bytes of the key hash.
+        key_hash: [u8; 8],
+        /// The first 8 bytes of the baseline's row digest.
+        expected: Option<[u8; 8]>,
+        /// The first 8 bytes of the row digest that was read.
+        actual: Option<[u8; 8]>,
+    },
+    /// A bucket whose rows could not be told apart: no sidecar, or one that does not explain the leaf.
+    Bucket {
+        /// Its index.
+        index: u32,
+        /// The bits of the index.
+        bits: u8,
+        /// Rows in the baseline.
+        expected: u64,
+        /// Rows that were read.
+        actual: u64,
+    },
+}
+
+/// Compares a baseline with what was read, and tells each difference to `found`. The leaves decide; the sidecar, which is read only
+/// where a leaf differs, names the rows. In a bucket without names every row counts as a mismatch: none of them is known to be equal.
+pub fn compare(
+    baseline: &[Leaf],
+    sidecar: impl IntoIterator<Item = Result<SidecarPair, Failure>>,
+    actual: &Fingerprint,
+    found: &mut dyn FnMut(Difference),
+) -> Result<Counts, Failure> {
+    let bits = baseline_bits(baseline)?;
+    let mut counts = Counts::default();
+    let mut differing: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
+    for (expected, leaf) in baseline.iter().zip(actual.leaves_at(bits)) {
+        let leaf = leaf?;
+        if *expected == leaf {
+            counts.add_many(Class::Match, leaf.rows);
+        } else {
+            differing.insert(leaf.index, (expected.rows, leaf.rows));
+        }
+    }
+    if differing.is_empty() {
+        return Ok(counts);
+    }
+    let mut ours = actual.sidecar().peekable();
+    let mut theirs = sidecar.into_iter().peekable();
+    for (index, (expected, read)) in differing {
+        skip_to(&mut theirs, index, bits)?;
+        skip_to(&mut ours, index, bits)?;
+        let mut rows = Counts::default();
+        let mut indexed = 0;
+        let mut named = Vec::new();
+        while let Some(key) = next_key(&mut theirs, &mut ours, index, bits)? {
+            let (before, now) = (take_key(&mut theirs, key)?, take_key(&mut ours, key)?);
+            indexed += before.values().sum::<u64>();
+            differences(key, before, now, &mut rows, &mut |difference| named.push(difference));
+        }
+        if indexed == expected && !named.is_empty() {
+            counts.merge(&rows);
+            named.into_iter().for_each(&mut *found);
+        } else {
+            let (both, more) = (expected.min(read), expected.max(read) - expected.min(read));
+            counts.add_many(Class::Mismatch, both);
+            counts.add_many(if expected > read { Class::Missing } else { Class::Extra }, more);
+            found(Difference::Bucket { index, bits, expected, actual: read });
+        }
+    }
+    Ok(counts)
+}
+
+fn baseline_bits(baseline: &[Leaf]) -> Result<u8, Failure> {
+    let bits = baseline.first().map_or(0, |leaf| leaf.bits);
+    let whole = bits <= MAX_BITS
+        && baseline.len() == 1 << bits
+        && baseline.iter().enumerate().all(|(at, leaf)| leaf.bits == bits && leaf.index as usize == at);
+    if whole {
+        return Ok(bits);
+    }
+    Err(Failure::new(
+        FailureKind::BadEvidence,
+        format!("the manifest's leaves of a table are not whole: {} leaves with {bits} bits each", baseline.len()),
+    )
+    .hint("the manifest was damaged or written by another version; capture it again"))
+}
+
+type Rows = BTreeMap<[u8; 8], u64>;
+
+fn skip_to<I: Iterator<Item = Result<SidecarPair, Failure>>>(pairs: &mut Peekable<I>, index: u32, bits: u8) -> Result<(), Failure> {
+    while let Some(pair) = pairs.next_if(|pair| pair.as_ref().map_or(true, |(key, _)| bucket_of(key, bits) < index)) {
+        pair?;
+    }
+    Ok(())
+}
+
+/// The smaller of the two next keys, while they are in the bucket.
+fn next_key<A, B>(a: &mut Peekable<A>, b: &mut Peekable<B>, index: u32, bits: u8) -> Result<Option<[u8; 8]>, Failure>
+where
+    A: Iterator<Item = Result<SidecarPair, Failure>>,
+    B: Iterator<Item = Result<SidecarPair, Failure>>,
+{
+    fn peek<I: Iterator<Item = Result<SidecarPair, Failure>>>(pairs: &mut Peekable<I>) -> Result<Option<[u8; 8]>, Failure> {
+        if let Some(Err(failure)) = pairs.next_if(Result::is_err) {
+            return Err(failure);
+        }
+        Ok(pairs.peek().and_then(|pair| pair.as_ref().ok()).map(|(key, _)| *key))
+    }
+    let inside = |key: &[u8; 8]| bucket_of(key, bits) == index;
+    let (a, b) = (peek(a)?.filter(inside), peek(b)?.filter(inside));
+    Ok(match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    })
+}
+
+fn take_key<I: Iterator<Item = Result<SidecarPair, Failure>>>(pairs: &mut Peekable<I>, key: [u8; 8]) -> Result<Rows, Failure> {
+    let mut rows = Rows::new();
+    while let Some(pair) = pairs.next_if(|pair| pair.as_ref().map_or(true, |(k, _)| *k == key)) {
+        *rows.entry(pair?.1).or_default() += 1;
+    }
+    Ok(rows)
+}
+
+/// Of the rows of one key: what both sides have matches, leftovers pair up as mismatches, the rest is missing or extra.
+fn differences(key_hash: [u8; 8], before: Rows, mut now: Rows, counts: &mut Counts, found: &mut dyn FnMut(Difference)) {
+    let mut gone = Vec::new();
+    for (row, n) in before {
+        let there = now.get_mut(&row);
+        let both = there.as_ref().map_or(0, |there| (**there).min(n));
+        if let Some(there) = there {
+            *there -= both;
+        }
+        counts.add_many(Class::Match, both);
+        gone.extend(std::iter::repeat_n(row, usize::try_from(n - both).unwrap_or(usize::MAX)));
+    }
+    let mut new = now.into_iter().flat_map(|(row, n)| std::iter::repeat_n(row, usize::try_from(n).unwrap_or(usize::MAX)));
+    let mut tell = |class, expected, actual| {
+        counts.add(class);
+        found(Difference::Row { class, key_hash, expected, actual });
+    };
+    for row in gone {
+        match new.next() {
+            Some(actual) => tell(Class::Mismatch, Some(row), Some(actual)),
+            None => tell(Class::Missing, Some(row), None),
+        }
+    }
+    for row in new {
+        tell(Class::Extra, None, Some(row));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(n: u32) -> ([u8; 32], [u8; 32]) {
+        (*blake3::hash(&n.to_be_bytes()).as_bytes(), *blake3::hash(&(n ^ 0x5555).to_le_bytes()).as_bytes())
+    }
+
+    fn of(pairs: impl IntoIterator<Item = ([u8; 32], [u8; 32])>, budget: usize) -> Fingerprint {
+        let mut accumulator = Accumulator::new(budget);
+        for (key, row) in pairs {
+            accumulator.push(key, row).unwrap();
+        }
+        accumulator.finish().unwrap()
+    }
+
+    fn leaves(fingerprint: &Fingerprint) -> Vec<Leaf> {
+        fingerprint.leaves().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn bits_follow_the_exact_count() {
+        for (rows, bits) in [(0, 0), (1, 0), (16_384, 0), (16_385, 1), (32_769, 2), (1 << 30, 16), (u64::MAX, 16)] {
+            assert_eq!(bits_for(rows), bits, "{rows}");
+        }
+        assert_eq!(bucket_of(&[0x80, 0], 1), 1);
+        assert_eq!(bucket_of(&[0xff, 0xff], 16), 65_535);
+        assert_eq!(bucket_of(&[0xff, 0xff], 0), 0);
+    }
+
+    #[test]
+    fn neither_order_nor_spilling_shows() {
+        let n = 40_000;
+        let straight = of((0..n).map(pair), DEFAULT_BUDGET);
+        let spilled = of((0..n).rev().map(pair), 1 << 18);
+        assert!(spilled.sorted.has_spilled());
+        assert_eq!(straight.bits(), 2);
+        assert_eq!(leaves(&straight), leaves(&spilled));
+        assert_eq!(leaves(&straight).iter().map(|leaf| leaf.rows).sum::<u64>(), u64::from(n));
+        let side = |f: &Fingerprint| f.sidecar().map(Result::unwrap).collect::<Vec<_>>();
+        assert_eq!(side(&straight), side(&spilled));
+        assert!(side(&straight).is_sorted());
+    }
+
+    #[test]
+    fn duplicates_do_not_cancel() {
+        let [a, b, c] = [pair(1), pair(2), pair(3)];
+        assert_ne!(leaves(&of([a, a, b], 4096)), leaves(&of([b, c, c], 4096)));
+        assert_ne!(leaves(&of([a, a], 4096)), leaves(&of([b, b], 4096)));
+        assert_ne!(leaves(&of([], 4096)), leaves(&of([a, a], 4096)));
+    }
+
+    #[test]
+    fn one_row_many_times_stays_in_its_budget_and_is_counted() {
+        let fingerprint = of(std::iter::repeat_n(pair(7), 20_000), 1 << 16);
+        let all = leaves(&fingerprint);
+        assert_eq!(all.len(), 2);
+        assert_eq!(all.iter().map(|leaf| leaf.rows).max(), Some(20_000));
+    }
+
+    #[test]
+    fn an_empty_table_has_one_empty_leaf() {
+        let all = leaves(&of([], 4096));
+        assert_eq!((all.len(), all[0].rows, all[0].bits), (1, 0, 0));
+    }
+
+    fn compared(baseline: &Fingerprint, actual: &Fingerprint, with_sidecar: bool) -> (Counts, Vec<Difference>) {
+        let mut found = Vec::new();
+        let side: Vec<_> = if with_sidecar { baseline.sidecar().collect() } else { Vec::new() };
+        let counts = compare(&leaves(baseline), side, actual, &mut |d| found.push(d)).unwrap();
+        (counts, found)
+    }
+
+    #[test]
+    fn changed_lost_and_surplus_rows_are_told_apart() {
+        let n = 20_000u32;
+        let baseline = of((0..n).map(pair), DEFAULT_BUDGET);
+        let (counts, found) = compared(&baseline, &of((0..n).map(pair), 1 << 16), true);
+        assert_eq!((counts.matched, found.len()), (u64::from(n), 0));
+        // 5 changed, 6 lost, 30,000 more: the number of bits differs on the two sides.
+        let changed = (pair(5).0, pair(6).1);
+        let actual = of((0..n).filter(|i| *i != 5 && *i != 6).map(pair).chain([changed]).chain((50_000..80_000).map(pair)), DEFAULT_BUDGET);
+        assert_ne!(actual.bits(), baseline.bits());
+        let (counts, found) = compared(&baseline, &actual, true);
+        assert_eq!((counts.matched, counts.mismatch, counts.missing, counts.extra), (u64::from(n) - 2, 1, 1, 30_000));
+        assert!(counts.adds_up());
+        let mismatch = Difference::Row {
+            class: Class::Mismatch,
+            key_hash: head(&pair(5).0),
+            expected: Some(head(&pair(5).1)),
+            actual: Some(head(&pair(6).1)),
+        };
+        assert!(found.contains(&mismatch));
+    }
+
+    #[test]
+    fn without_a_sidecar_the_bucket_is_named_and_nothing_in_it_is_called_equal() {
+        let baseline = of((0..100).map(pair), DEFAULT_BUDGET);
+        let actual = of((1..100).map(pair), DEFAULT_BUDGET);
+        let (counts, found) = compared(&baseline, &actual, false);
+        assert_eq!((counts.matched, counts.mismatch, counts.missing), (0, 99, 1));
+        assert_eq!(found, [Difference::Bucket { index: 0, bits: 0, expected: 100, actual: 99 }]);
+    }
+
+    #[test]
+    fn a_sidecar_that_says_equal_does_not_overrule_the_leaf() {
+        let baseline = of((0..3).map(pair), DEFAULT_BUDGET);
+        let mut other = pair(2).1;
+        other[31] ^= 1;
+        let actual = of([pair(0), pair(1), (pair(2).0, other)], DEFAULT_BUDGET);
+        assert!(matches!(compared(&baseline, &actual, true).1[..], [Difference::Bucket { .. }]));
+    }
+
+    #[test]
+    fn leaves_that_are_not_whole_are_bad_evidence() {
+        let actual = of([pair(1)], DEFAULT_BUDGET);
+        let error = compare(&[], Vec::new(), &actual, &mut |_| {}).unwrap_err();
+        assert_eq!(error.kind, FailureKind::BadEvidence);
+    }
+}

@@ -1,0 +1,128 @@
+//! Comparing two manifests by their rows, in constant memory: a merge of two sorted sequences.
+//!
+//! Not here: reading any source. Neither manifest is "the truth": the first is called expected, the second actual.
+
+use std::cmp::Ordering;
+
+use crate::model::counts::Counts;
+use crate::model::failure::Failure;
+use crate::model::finding::{Class, Finding, Kind, Place};
+use crate::monitor::{Event, Monitor};
+use crate::verify::manifest::header::ManifestKind;
+use crate::verify::manifest::reader::Manifest;
+use crate::verify::manifest::row::{LeafKind, LeafRow, ObjectRow, Row};
+
+/// Compares `expected` with `actual`; each difference goes to `monitor`. Manifests of different kinds, or made with different hash
+/// keys or encodings, cannot be compared.
+pub fn diff(expected: &Manifest, actual: &Manifest, monitor: &dyn Monitor) -> Result<Counts, Failure> {
+    let (left, right) = (expected.header(), actual.header());
+    for (what, a, b) in [
+        ("kind", Some(left.kind.as_str()), Some(right.kind.as_str())),
+        ("encoding", Some(left.encoding.as_str()), Some(right.encoding.as_str())),
+        ("hash key", left.hash_key_id.as_deref(), right.hash_key_id.as_deref()),
+    ] {
+        if a != b {
+            let spell = |value: Option<&str>| value.unwrap_or("none").to_owned();
+            return Err(Failure::invalid(format!("the manifests differ in {what}: {} and {}", spell(a), spell(b)))
+                .hint("only manifests of one kind, encoding and hash key can be compared"));
+        }
+    }
+    let mut counts = Counts::default();
+    if left.kind == ManifestKind::Objects {
+        if !left.digests.iter().any(|digest| right.digests.contains(digest)) {
+            return Err(Failure::invalid(format!(
+                "the manifests have no digest in common: {} and {}",
+                left.digests.join(","),
+                right.digests.join(",")
+            ))
+            .hint("capture both with the same --digest"));
+        }
+        merge(expected.objects(), actual.objects(), object_place, same_object, &mut counts, monitor)?;
+    } else {
+        merge(expected.leaves(), actual.leaves(), leaf_place, same_leaf, &mut counts, monitor)?;
+    }
+    Ok(counts)
+}
+
+fn merge<R: Row>(
+    mut left: impl Iterator<Item = Result<R, Failure>>,
+    mut right: impl Iterator<Item = Result<R, Failure>>,
+    finding: fn(Class, &R) -> Finding,
+    same: fn(&R, &R) -> Result<(), (String, String)>,
+    counts: &mut Counts,
+    monitor: &dyn Monitor,
+) -> Result<(), Failure> {
+    let tell = |counts: &mut Counts, class: Class, row: &R, values: Option<(String, String)>| {
+        counts.add(class);
+        let (expected, actual) = values.unzip();
+        monitor.event(Event::Finding(&Finding { expected, actual, ..finding(class, row) }));
+    };
+    let (mut a, mut b) = (left.next().transpose()?, right.next().transpose()?);
+    loop {
+        let order = match (&a, &b) {
+            (None, None) => return Ok(()),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(a), Some(b)) => a.order(b),
+        };
+        match (&a, &b) {
+            (Some(a), Some(b)) if order == Ordering::Equal => match same(a, b) {
+                Ok(()) => counts.add(Class::Match),
+                Err(values) => tell(counts, Class::Mismatch, a, Some(values)),
+            },
+            (Some(a), _) if order == Ordering::Less => tell(counts, Class::Missing, a, None),
+            (_, Some(b)) => tell(counts, Class::Extra, b, None),
+            _ => {}
+        }
+        if order != Ordering::Greater {
+            a = left.next().transpose()?;
+        }
+        if order != Ordering::Less {
+            b = right.next().transpose()?;
+        }
+    }
+}
+
+fn object_place(class: Class, row: &ObjectRow) -> Finding {
+    let mut finding = Finding::new(class, Kind::Object, Place::Key(row.key.clone()));
+    finding.version_id.clone_from(&row.version_id);
+    finding
+}
+
+fn leaf_place(class: Class, row: &LeafRow) -> Finding {
+    match row.kind {
+        LeafKind::Bucket => {
+            Finding::new(class, Kind::Bucket, Place::Bucket(format!("{} {}/{}", row.key, row.seq, 1u64 << row.bits.min(63))))
+        }
+        LeafKind::Schema => {
+            Finding::new(if class == Class::Mismatch { Class::SchemaChanged } else { class }, Kind::Table, Place::Key(row.key.clone()))
+        }
+    }
+}
+
+fn same_object(a: &ObjectRow, b: &ObjectRow) -> Result<(), (String, String)> {
+    if a.kind != b.kind {
+        return Err((a.kind.as_str().into(), b.kind.as_str().into()));
+    }
+    let mut decided = a.kind == crate::verify::objects::source::EntryKind::DeleteMarker;
+    for (name, a, b) in [("blake3", a.blake3, b.blake3), ("sha256", a.sha256, b.sha256)] {
+        if let (Some(a), Some(b)) = (a, b) {
+            decided = true;
+            if a != b {
+                return Err((format!("{name}:{a}"), format!("{name}:{b}")));
+            }
+        }
+    }
+    if a.size != b.size {
+        return Err((format!("{} bytes", a.size), format!("{} bytes", b.size)));
+    }
+    // Rows without a digest in common are not equal until someone has shown it.
+    if decided { Ok(()) } else { Err(("no digest in common".into(), "no digest in common".into())) }
+}
+
+fn same_leaf(a: &LeafRow, b: &LeafRow) -> Result<(), (String, String)> {
+    if (a.digest, a.rows, a.bits) == (b.digest, b.rows, b.bits) {
+        return Ok(());
+    }
+    Err((format!("{} rows, {}", a.rows, hex::encode(a.digest)), format!("{} rows, {}", b.rows, hex::encode(b.digest))))
+}

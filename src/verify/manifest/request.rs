@@ -1,0 +1,123 @@
+//! What a capture is asked for, whatever the source is.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::model::capture::CaptureMode;
+use crate::model::ids::PointId;
+use crate::model::source_url::View;
+
+/// Tables with more rows than this have no row sidecar unless the caller asks otherwise.
+pub const DEFAULT_SIDECAR_MAX_ROWS: u64 = 50_000_000;
+
+/// What to capture into which directory.
+#[derive(Clone, Debug)]
+pub struct CaptureRequest {
+    /// The manifest's directory; must not exist yet.
+    pub out: PathBuf,
+    /// How the source is captured, as the operator declares or the source proves.
+    pub mode: CaptureMode,
+    /// The recovery point that the manifest is for.
+    pub recovery_point_id: Option<PointId>,
+    /// Digests of objects; tables and items have their own.
+    pub digests: DigestSet,
+    /// Tables and items: no row sidecar beyond so many rows.
+    pub sidecar_max_rows: u64,
+}
+
+impl CaptureRequest {
+    /// A request with both digests, and no recovery point.
+    pub fn new(out: impl Into<PathBuf>, mode: CaptureMode) -> Self {
+        Self { out: out.into(), mode, recovery_point_id: None, digests: DigestSet::BOTH, sidecar_max_rows: DEFAULT_SIDECAR_MAX_ROWS }
+    }
+}
+
+/// How a source is read back.
+#[derive(Clone, Debug)]
+pub struct ReadOptions {
+    /// Only these of the manifest's digests are computed; absent: all of them.
+    pub digests: Option<DigestSet>,
+    /// The view that is compared; absent: everything that the source lists.
+    pub view: Option<View>,
+    /// Bytes of content in memory at any time, over all reads.
+    pub budget_bytes: u64,
+    /// Reads under way at any time.
+    pub concurrency: usize,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self { digests: None, view: None, budget_bytes: crate::verify::budget::DEFAULT_BYTES, concurrency: 48 }
+    }
+}
+
+/// Which digests of an object's bytes are wanted, in one pass.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DigestSet {
+    /// BLAKE3, unkeyed, 256 bits.
+    pub blake3: bool,
+    /// SHA-256 (FIPS 180-4).
+    pub sha256: bool,
+}
+
+impl DigestSet {
+    /// BLAKE3 and SHA-256.
+    pub const BOTH: Self = Self { blake3: true, sha256: true };
+    /// BLAKE3 alone.
+    pub const BLAKE3: Self = Self { blake3: true, sha256: false };
+    /// SHA-256 alone.
+    pub const SHA256: Self = Self { blake3: false, sha256: true };
+
+    /// The names, as in `manifest.json`.
+    pub fn names(self) -> Vec<String> {
+        [(self.blake3, "blake3"), (self.sha256, "sha256")].into_iter().filter(|(on, _)| *on).map(|(_, name)| name.to_owned()).collect()
+    }
+
+    /// The ones among `names` that this build can compute.
+    pub fn among(names: &[String]) -> Self {
+        let has = |wanted: &str| names.iter().any(|name| name == wanted);
+        Self { blake3: has("blake3"), sha256: has("sha256") }
+    }
+
+    /// True when nothing is wanted.
+    pub fn is_empty(self) -> bool {
+        !self.blake3 && !self.sha256
+    }
+}
+
+impl fmt::Display for DigestSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.names().join(","))
+    }
+}
+
+impl FromStr for DigestSet {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut set = Self { blake3: false, sha256: false };
+        for name in text.split(',').map(str::trim) {
+            match name {
+                "blake3" => set.blake3 = true,
+                "sha256" => set.sha256 = true,
+                other => return Err(format!("unknown digest `{other}`; expected `blake3`, `sha256` or `blake3,sha256`")),
+            }
+        }
+        Ok(set)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_read_as_they_are_spelled() {
+        assert_eq!("sha256, blake3".parse(), Ok(DigestSet::BOTH));
+        assert_eq!("blake3".parse::<DigestSet>().unwrap().to_string(), "blake3");
+        assert!("md5".parse::<DigestSet>().unwrap_err().contains("md5"));
+        assert!("".parse::<DigestSet>().is_err());
+        assert!(DigestSet::among(&["crc64".into()]).is_empty());
+    }
+}

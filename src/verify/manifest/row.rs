@@ -1,0 +1,401 @@
+//! The rows of manifests: their order, their columns, and the canonical JSON that the root is made of.
+
+use std::cmp::Ordering;
+
+use crate::model::clock::Timestamp;
+use crate::model::digest::Digest32;
+use crate::model::failure::Failure;
+use crate::verify::manifest::columns::{Cell, Cells, ColumnKind, ColumnSpec};
+use crate::verify::objects::source::{EntryKind, S3Checksum};
+
+/// A kind of row that parts hold.
+pub trait Row: Sized + Send + 'static {
+    /// What the names of its parts start with: `part` or `sidecar`.
+    const PREFIX: &'static str;
+    /// True where two rows may be equal in the order.
+    const DUPLICATES: bool;
+    /// Its columns, in file order; the first is the key.
+    const COLUMNS: &'static [ColumnSpec];
+
+    /// The key, whose bytes come first in the order.
+    fn key(&self) -> &str;
+    /// The order of parts.
+    fn order(&self, other: &Self) -> Ordering;
+    /// The cells in the order of `COLUMNS`.
+    fn write(&self, put: &mut dyn FnMut(Cell<'_>));
+    /// A row from the cells of one line; says what is wrong with it otherwise.
+    fn read(cells: &mut Cells<'_>) -> Result<Self, String>;
+    /// RFC 8785 JSON of the row without nulls, digests in hex: the leaf of the root.
+    fn leaf(&self, out: &mut Vec<u8>);
+    /// Refuses values that the format has no place for.
+    fn check(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// The largest integer that canonical JSON holds (RFC 8785, IEEE 754 doubles).
+const MAX_INTEGER: u64 = (1 << 53) - 1;
+
+/// One object, object version, delete marker, file or symbolic link.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ObjectRow {
+    /// The key or path.
+    pub key: String,
+    /// True where `key` spells a path that is not UTF-8 with `%XX`.
+    pub key_escaped: bool,
+    /// 0 is the oldest version.
+    pub seq: u32,
+    /// The version id, in a bucket that has versions.
+    pub version_id: Option<String>,
+    /// What it is.
+    pub kind: EntryKind,
+    /// In bytes.
+    pub size: u64,
+    /// When it was last changed, as the source states it.
+    pub modified: Option<Timestamp>,
+    /// BLAKE3 of the content (of a link: of its target).
+    pub blake3: Option<Digest32>,
+    /// SHA-256 of the content (of a link: of its target).
+    pub sha256: Option<Digest32>,
+    /// The checksum that S3 keeps.
+    pub s3_checksum: Option<S3Checksum>,
+}
+
+impl ObjectRow {
+    /// True where the row says nothing of the content: it could not be read at capture.
+    pub fn is_undigested(&self) -> bool {
+        self.kind != EntryKind::DeleteMarker && self.blake3.is_none() && self.sha256.is_none()
+    }
+}
+
+const fn column(name: &'static str, kind: ColumnKind, optional: bool) -> ColumnSpec {
+    ColumnSpec { name, kind, optional }
+}
+
+impl Row for ObjectRow {
+    const PREFIX: &'static str = "part";
+    const DUPLICATES: bool = false;
+    const COLUMNS: &'static [ColumnSpec] = &[
+        column("key", ColumnKind::Key, false),
+        column("key_escaped", ColumnKind::Bool, true),
+        column("seq", ColumnKind::Int, false),
+        column("version_id", ColumnKind::Text, true),
+        column("kind", ColumnKind::Text, false),
+        column("size", ColumnKind::Int, false),
+        column("modified_micros", ColumnKind::Int, true),
+        column("blake3", ColumnKind::Fixed(32), true),
+        column("sha256", ColumnKind::Fixed(32), true),
+        column("s3_checksum_algorithm", ColumnKind::Text, true),
+        column("s3_checksum_type", ColumnKind::Text, true),
+        column("s3_checksum_value", ColumnKind::Text, true),
+    ];
+
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn order(&self, other: &Self) -> Ordering {
+        // A path that is not UTF-8 may spell like one that is: the flag tells them apart.
+        self.key.as_bytes().cmp(other.key.as_bytes()).then(self.key_escaped.cmp(&other.key_escaped)).then(self.seq.cmp(&other.seq))
+    }
+
+    fn write(&self, put: &mut dyn FnMut(Cell<'_>)) {
+        let checksum = self.s3_checksum.as_ref();
+        put(Cell::Text(&self.key));
+        put(if self.key_escaped { Cell::Bool(true) } else { Cell::Null });
+        put(Cell::Int(i64::from(self.seq)));
+        put(Cell::text(self.version_id.as_deref()));
+        put(Cell::Text(self.kind.as_str()));
+        put(Cell::Int(self.size as i64));
+        put(self.modified.map_or(Cell::Null, |time| Cell::Int(time.0)));
+        put(Cell::fixed(self.blake3.as_ref().map(|digest| digest.0.as_slice())));
+        put(Cell::fixed(self.sha256.as_ref().map(|digest| digest.0.as_slice())));
+        put(Cell::text(checksum.map(|checksum| checksum.algorithm.as_str())));
+        put(Cell::text(checksum.map(|checksum| checksum.kind.as_str())));
+        put(Cell::text(checksum.map(|checksum| checksum.value.as_str())));
+    }
+
+    fn read(cells: &mut Cells<'_>) -> Result<Self, String> {
+        let key = cells.text()?.ok_or("no key")?;
+        let key_escaped = cells.bool()?.unwrap_or(false);
+        let seq = cells.int()?.and_then(|n| u32::try_from(n).ok()).ok_or("seq is not a version's number")?;
+        let version_id = cells.text()?;
+        let kind = cells.text()?.unwrap_or_default();
+        let kind = EntryKind::from_str(&kind).ok_or_else(|| format!("unknown kind `{}`", kind.escape_default()))?;
+        let size = cells.int()?.and_then(|n| u64::try_from(n).ok()).ok_or("size is not a size")?;
+        let modified = cells.int()?.map(Timestamp);
+        let blake3 = cells.fixed::<32>()?.map(Digest32);
+        let sha256 = cells.fixed::<32>()?.map(Digest32);
+        let s3_checksum = match (cells.text()?, cells.text()?, cells.text()?) {
+            (Some(algorithm), Some(kind), Some(value)) => Some(S3Checksum { algorithm, kind, value }),
+            (None, None, None) => None,
+            _ => return Err("a checksum without its algorithm, type or value".into()),
+        };
+        Ok(Self { key, key_escaped, seq, version_id, kind, size, modified, blake3, sha256, s3_checksum })
+    }
+
+    fn leaf(&self, out: &mut Vec<u8>) {
+        // The members in the order of RFC 8785 §3.2.3, which for these names is that of their bytes.
+        let mut json = Members::open(out);
+        json.hex("blake3", self.blake3.as_ref().map(|digest| digest.0.as_slice()));
+        json.text("key", Some(&self.key));
+        if self.key_escaped {
+            json.raw("key_escaped", "true");
+        }
+        json.text("kind", Some(self.kind.as_str()));
+        json.int("modified_micros", self.modified.map(|time| time.0));
+        json.text("s3_checksum_algorithm", self.s3_checksum.as_ref().map(|checksum| checksum.algorithm.as_str()));
+        json.text("s3_checksum_type", self.s3_checksum.as_ref().map(|checksum| checksum.kind.as_str()));
+        json.text("s3_checksum_value", self.s3_checksum.as_ref().map(|checksum| checksum.value.as_str()));
+        json.int("seq", Some(i64::from(self.seq)));
+        json.hex("sha256", self.sha256.as_ref().map(|digest| digest.0.as_slice()));
+        json.int("size", Some(self.size as i64));
+        json.text("version_id", self.version_id.as_deref());
+        json.close();
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        let micros = self.modified.map_or(0, |time| time.0.unsigned_abs());
+        if self.size > MAX_INTEGER || micros > MAX_INTEGER {
+            return Err(Failure::invalid(format!("{}: size {} or time {micros} µs is beyond 2^53", self.key.escape_default(), self.size)));
+        }
+        Ok(())
+    }
+}
+
+/// What a leaf of a table's fingerprint is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum LeafKind {
+    /// A bucket of row digests.
+    Bucket,
+    /// The table's definition.
+    Schema,
+}
+
+impl LeafKind {
+    /// The spelling in parts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bucket => "bucket",
+            Self::Schema => "schema",
+        }
+    }
+}
+
+/// One leaf of a fingerprint, of `table-set` and `items` manifests.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LeafRow {
+    /// The table's name.
+    pub key: String,
+    /// A bucket of rows, or the definition.
+    pub kind: LeafKind,
+    /// The bucket's index: the top `bits` bits of its rows' key hashes.
+    pub seq: u32,
+    /// Rows in it.
+    pub rows: u64,
+    /// The leaf's digest.
+    pub digest: [u8; 32],
+    /// How many bits the index has.
+    pub bits: u8,
+}
+
+impl Row for LeafRow {
+    const PREFIX: &'static str = "part";
+    const DUPLICATES: bool = false;
+    const COLUMNS: &'static [ColumnSpec] = &[
+        column("key", ColumnKind::Key, false),
+        column("kind", ColumnKind::Text, false),
+        column("seq", ColumnKind::Int, false),
+        column("rows", ColumnKind::Int, false),
+        column("digest", ColumnKind::Fixed(32), false),
+        column("bits", ColumnKind::Int, false),
+    ];
+
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn order(&self, other: &Self) -> Ordering {
+        self.key.as_bytes().cmp(other.key.as_bytes()).then(self.kind.cmp(&other.kind)).then(self.seq.cmp(&other.seq))
+    }
+
+    fn write(&self, put: &mut dyn FnMut(Cell<'_>)) {
+        put(Cell::Text(&self.key));
+        put(Cell::Text(self.kind.as_str()));
+        put(Cell::Int(i64::from(self.seq)));
+        put(Cell::Int(self.rows as i64));
+        put(Cell::Fixed(&self.digest));
+        put(Cell::Int(i64::from(self.bits)));
+    }
+
+    fn read(cells: &mut Cells<'_>) -> Result<Self, String> {
+        let key = cells.text()?.ok_or("no key")?;
+        let kind = match cells.text()?.as_deref() {
+            Some("bucket") => LeafKind::Bucket,
+            Some("schema") => LeafKind::Schema,
+            other => return Err(format!("unknown kind `{}`", other.unwrap_or_default().escape_default())),
+        };
+        let seq = cells.int()?.and_then(|n| u32::try_from(n).ok()).ok_or("seq is not a bucket's index")?;
+        let rows = cells.int()?.and_then(|n| u64::try_from(n).ok()).ok_or("rows is not a count")?;
+        let digest = cells.fixed::<32>()?.ok_or("no digest")?;
+        let bits = cells.int()?.and_then(|n| u8::try_from(n).ok()).ok_or("bits is not a number of bits")?;
+        Ok(Self { key, kind, seq, rows, digest, bits })
+    }
+
+    fn leaf(&self, out: &mut Vec<u8>) {
+        let mut json = Members::open(out);
+        json.int("bits", Some(i64::from(self.bits)));
+        json.hex("digest", Some(&self.digest));
+        json.text("key", Some(&self.key));
+        json.text("kind", Some(self.kind.as_str()));
+        json.int("rows", Some(self.rows as i64));
+        json.int("seq", Some(i64::from(self.seq)));
+        json.close();
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        if self.rows > MAX_INTEGER {
+            return Err(Failure::invalid(format!("{}: {} rows are beyond 2^53", self.key.escape_default(), self.rows)));
+        }
+        Ok(())
+    }
+}
+
+/// One row of a sidecar: an index into the buckets, never the verdict.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct SidecarRow {
+    /// The table's name.
+    pub key: String,
+    /// The first 8 bytes of the keyed hash of the primary key.
+    pub key_hash: [u8; 8],
+    /// The first 8 bytes of the keyed row digest.
+    pub row_hash: [u8; 8],
+}
+
+impl Row for SidecarRow {
+    const PREFIX: &'static str = "sidecar";
+    const DUPLICATES: bool = true;
+    const COLUMNS: &'static [ColumnSpec] = &[
+        column("key", ColumnKind::Key, false),
+        column("key_hash", ColumnKind::Fixed(8), false),
+        column("row_hash", ColumnKind::Fixed(8), false),
+    ];
+
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn order(&self, other: &Self) -> Ordering {
+        self.key.as_bytes().cmp(other.key.as_bytes()).then(self.key_hash.cmp(&other.key_hash))
+    }
+
+    fn write(&self, put: &mut dyn FnMut(Cell<'_>)) {
+        put(Cell::Text(&self.key));
+        put(Cell::Fixed(&self.key_hash));
+        put(Cell::Fixed(&self.row_hash));
+    }
+
+    fn read(cells: &mut Cells<'_>) -> Result<Self, String> {
+        let key = cells.text()?.ok_or("no key")?;
+        let key_hash = cells.fixed::<8>()?.ok_or("no key_hash")?;
+        let row_hash = cells.fixed::<8>()?.ok_or("no row_hash")?;
+        Ok(Self { key, key_hash, row_hash })
+    }
+
+    fn leaf(&self, out: &mut Vec<u8>) {
+        let mut json = Members::open(out);
+        json.text("key", Some(&self.key));
+        json.hex("key_hash", Some(&self.key_hash));
+        json.hex("row_hash", Some(&self.row_hash));
+        json.close();
+    }
+}
+
+/// Writes one JSON object whose members the caller gives in canonical order; several times faster than by way of a tree of values,
+/// which is what the root of a million rows asks for. A test holds it to `canonical_json`.
+struct Members<'a> {
+    out: &'a mut Vec<u8>,
+    first: bool,
+}
+
+impl<'a> Members<'a> {
+    fn open(out: &'a mut Vec<u8>) -> Self {
+        out.clear();
+        out.push(b'{');
+        Self { out, first: true }
+    }
+
+    fn name(&mut self, name: &str) {
+        if !std::mem::take(&mut self.first) {
+            self.out.push(b',');
+        }
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+    }
+
+    fn raw(&mut self, name: &str, value: &str) {
+        self.name(name);
+        self.out.extend_from_slice(value.as_bytes());
+    }
+
+    fn int(&mut self, name: &str, value: Option<i64>) {
+        if let Some(value) = value {
+            self.raw(name, &value.to_string());
+        }
+    }
+
+    fn text(&mut self, name: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.name(name);
+            serde_json::to_writer(&mut *self.out, value).expect("a string is written into memory");
+        }
+    }
+
+    fn hex(&mut self, name: &str, value: Option<&[u8]>) {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        if let Some(value) = value {
+            self.name(name);
+            self.out.push(b'"');
+            self.out.extend(value.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]));
+            self.out.push(b'"');
+        }
+    }
+
+    fn close(self) {
+        self.out.push(b'}');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::canonical_json;
+
+    #[test]
+    fn leaves_are_canonical_json_without_nulls() {
+        let row = ObjectRow {
+            key: "a\n\"\u{1f600}\u{7f}/..".into(),
+            key_escaped: true,
+            seq: 3,
+            version_id: Some("v\\1".into()),
+            kind: EntryKind::Object,
+            size: 9,
+            modified: Some(Timestamp(-1)),
+            blake3: Some(Digest32([0xab; 32])),
+            sha256: Some(Digest32([1; 32])),
+            s3_checksum: Some(S3Checksum { algorithm: "SHA256".into(), kind: "FULL_OBJECT".into(), value: "x==".into() }),
+        };
+        let mut leaf = Vec::new();
+        row.leaf(&mut leaf);
+        assert!(canonical_json::is_canonical(&leaf), "{}", String::from_utf8_lossy(&leaf));
+        let bare = ObjectRow { version_id: None, modified: None, blake3: None, sha256: None, s3_checksum: None, key_escaped: false, ..row };
+        bare.leaf(&mut leaf);
+        assert!(canonical_json::is_canonical(&leaf));
+        assert!(!String::from_utf8(leaf.clone()).unwrap().contains("null"));
+        LeafRow { key: "t\t".into(), kind: LeafKind::Schema, seq: 1, rows: 2, digest: [7; 32], bits: 4 }.leaf(&mut leaf);
+        assert!(canonical_json::is_canonical(&leaf));
+        SidecarRow { key: "t".into(), key_hash: [0xf0; 8], row_hash: [9; 8] }.leaf(&mut leaf);
+        assert!(canonical_json::is_canonical(&leaf));
+    }
+}

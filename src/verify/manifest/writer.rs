@@ -1,0 +1,244 @@
+//! Writing a manifest: rows in order into parts, then the header and its signature, all below a temporary sibling that takes the
+//! manifest's name only when everything is on disk. A crash at any step leaves no directory of that name.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::model::capture::CaptureMode;
+use crate::model::clock::Timestamp;
+use crate::model::digest::Sha256Digest;
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::ids::PointId;
+use crate::signing::keys::SigningKey;
+use crate::signing::merkle::Tree;
+use crate::signing::note;
+use crate::verify::manifest::header::{HEADER_FILE, Header, ManifestKind, Part, SCHEMA, SIGNATURE_FILE, signed_text};
+use crate::verify::manifest::parts::{PartLimits, PartWriter, in_order};
+use crate::verify::manifest::row::{LeafRow, ObjectRow, Row, SidecarRow};
+
+/// What is known of a manifest before its first row.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// What the rows are.
+    pub kind: ManifestKind,
+    /// The source URL, without secrets.
+    pub source: String,
+    /// When capturing began.
+    pub captured_start: Timestamp,
+    /// How it is captured.
+    pub mode: CaptureMode,
+    /// The recovery point that it is for.
+    pub recovery_point_id: Option<PointId>,
+    /// The encoding, such as `attestore/objects/v1-draft`.
+    pub encoding: String,
+    /// The hash key's id where digests are keyed.
+    pub hash_key_id: Option<String>,
+    /// The digests that rows carry.
+    pub digests: Vec<String>,
+    /// `latest` or `versions`, where the source has versions.
+    pub view: Option<String>,
+}
+
+/// What is known only after the last row.
+#[derive(Clone, Debug, Default)]
+pub struct Finish {
+    /// When capturing ended; now, where it is absent.
+    pub captured_end: Option<Timestamp>,
+    /// Totals by name.
+    pub counts: BTreeMap<String, u64>,
+    /// Values that baseline checks compare with.
+    pub baselines: BTreeMap<String, String>,
+    /// The source's position, in its own terms.
+    pub position: Option<serde_json::Value>,
+}
+
+/// Parts of one kind of row, one open at a time.
+struct Rows<R: Row> {
+    open: Option<PartWriter<R>>,
+    before: Option<R>,
+    parts: Vec<Part>,
+}
+
+impl<R: Row + Clone> Rows<R> {
+    fn new() -> Self {
+        Self { open: None, before: None, parts: Vec::new() }
+    }
+
+    fn push(&mut self, dir: &Path, limits: &PartLimits, row: &R) -> Result<(), Failure> {
+        row.check()?;
+        if let Some(before) = &self.before {
+            in_order(before, row).map_err(|said| {
+                Failure::new(FailureKind::Remote, format!("the source gave `{}` which {said}", row.key().escape_default()))
+                    .hint("a source that lists an entry twice or out of order cannot be captured: is it changing while it is read?")
+            })?;
+        }
+        if self.open.as_ref().is_some_and(|part| part.is_full(limits)) {
+            self.close()?;
+        }
+        let part = match &mut self.open {
+            Some(part) => part,
+            None => self.open.insert(PartWriter::create(dir, self.parts.len())?),
+        };
+        part.push(row)?;
+        self.before = Some(row.clone());
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), Failure> {
+        if let (Some(part), Some(last)) = (self.open.take(), &self.before) {
+            self.parts.push(part.finish(last.key())?);
+        }
+        Ok(())
+    }
+}
+
+/// Writes one manifest.
+pub struct ManifestWriter {
+    /// Removed with all it holds unless the manifest is finished.
+    work: tempfile::TempDir,
+    target: PathBuf,
+    draft: Draft,
+    limits: PartLimits,
+    objects: Rows<ObjectRow>,
+    leaves: Rows<LeafRow>,
+    sidecar: Rows<SidecarRow>,
+    tree: Tree,
+    leaf: Vec<u8>,
+}
+
+impl ManifestWriter {
+    /// Begins a manifest that will be the directory `dir`, which must not exist; its parent is created.
+    pub fn create(dir: &Path, draft: Draft) -> Result<Self, Failure> {
+        Self::create_with_limits(dir, draft, PartLimits::default())
+    }
+
+    /// The same with parts of another size.
+    pub fn create_with_limits(dir: &Path, draft: Draft, limits: PartLimits) -> Result<Self, Failure> {
+        refuse_existing(dir)?;
+        let parent = match dir.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let cannot = |error| Failure::io(format!("cannot create the manifest {}", dir.display()), error);
+        std::fs::create_dir_all(&parent).map_err(cannot)?;
+        // The mode that a plain directory gets, less the umask: a manifest is for others to read, unless their user says not.
+        let mode = std::fs::Permissions::from_mode(0o777);
+        let work = tempfile::Builder::new().prefix(".manifest-").permissions(mode).tempdir_in(&parent).map_err(cannot)?;
+        Ok(Self {
+            work,
+            target: dir.to_owned(),
+            draft,
+            limits,
+            objects: Rows::new(),
+            leaves: Rows::new(),
+            sidecar: Rows::new(),
+            tree: Tree::new(),
+            leaf: Vec::new(),
+        })
+    }
+
+    /// Adds an object; rows come in the order of `(key, seq)`.
+    pub fn push_object(&mut self, row: &ObjectRow) -> Result<(), Failure> {
+        self.of_kind(self.draft.kind == ManifestKind::Objects, "an object")?;
+        self.objects.push(self.work.path(), &self.limits, row)?;
+        row.leaf(&mut self.leaf);
+        self.tree.push(&self.leaf);
+        Ok(())
+    }
+
+    /// Adds a leaf of a fingerprint; rows come in the order of `(key, kind, seq)`.
+    pub fn push_leaf(&mut self, row: &LeafRow) -> Result<(), Failure> {
+        self.of_kind(self.draft.kind != ManifestKind::Objects, "a leaf")?;
+        self.leaves.push(self.work.path(), &self.limits, row)?;
+        row.leaf(&mut self.leaf);
+        self.tree.push(&self.leaf);
+        Ok(())
+    }
+
+    /// Adds a row of the sidecar; rows come in the order of `(key, key_hash)`, at any time between other rows.
+    pub fn push_sidecar(&mut self, row: &SidecarRow) -> Result<(), Failure> {
+        self.of_kind(self.draft.kind != ManifestKind::Objects, "a sidecar row")?;
+        self.sidecar.push(self.work.path(), &self.limits, row)
+    }
+
+    fn of_kind(&self, fits: bool, what: &str) -> Result<(), Failure> {
+        if fits {
+            return Ok(());
+        }
+        Err(Failure::invalid(format!("a manifest of kind {} has no place for {what}", self.draft.kind.as_str())))
+    }
+
+    /// Writes the header, signs it where a signer is given, forces everything to disk and gives the directory its name.
+    pub fn finish(mut self, finish: Finish, signer: Option<(&str, &SigningKey)>) -> Result<Header, Failure> {
+        self.objects.close()?;
+        self.leaves.close()?;
+        self.sidecar.close()?;
+        let mut parts = std::mem::take(&mut self.objects.parts);
+        parts.append(&mut self.leaves.parts);
+        parts.append(&mut self.sidecar.parts);
+        let draft = self.draft;
+        let header = Header {
+            schema: SCHEMA.to_owned(),
+            kind: draft.kind,
+            source: draft.source,
+            captured_start: draft.captured_start,
+            captured_end: finish.captured_end.unwrap_or_else(Timestamp::now),
+            mode: draft.mode,
+            position: finish.position,
+            recovery_point_id: draft.recovery_point_id,
+            encoding: draft.encoding,
+            hash_key_id: draft.hash_key_id,
+            digests: draft.digests,
+            view: draft.view,
+            counts: finish.counts,
+            root: self.tree.root(),
+            baselines: finish.baselines,
+            parts,
+        };
+        let bytes = header.to_bytes()?;
+        let work = self.work.path();
+        write_synced(&work.join(HEADER_FILE), &bytes)?;
+        if let Some((name, key)) = signer {
+            note::check_name(name).map_err(|error| Failure::invalid(format!("the signer's name `{name}`: {error}")))?;
+            let text = note::sign(name, key, &signed_text(&Sha256Digest::of(&bytes)));
+            write_synced(&work.join(SIGNATURE_FILE), text.as_bytes())?;
+        }
+        let cannot = |error| Failure::io(format!("cannot write the manifest {}", self.target.display()), error);
+        sync_directory(work).map_err(cannot)?;
+        // A plain rename would silently replace an empty directory that appeared in the meantime.
+        refuse_existing(&self.target)?;
+        std::fs::rename(work, &self.target).map_err(cannot)?;
+        // The directory has moved away, so this removes nothing.
+        let _ = self.work.keep();
+        if let Some(parent) = self.target.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            sync_directory(parent).map_err(cannot)?;
+        }
+        Ok(header)
+    }
+}
+
+/// A manifest is written once: what is there already may be the only one.
+pub fn refuse_existing(dir: &Path) -> Result<(), Failure> {
+    match std::fs::symlink_metadata(dir) {
+        Ok(_) => Err(Failure::invalid(format!("the manifest's directory {} exists already", dir.display()))
+            .hint("a manifest is written once: name a new directory with --out")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Failure::io(format!("cannot look at {}", dir.display()), error)),
+    }
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    use std::io::Write;
+    let write = || -> std::io::Result<()> {
+        let mut file = File::create_new(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(|error| Failure::io(format!("cannot write {}", path.display()), error))
+}
+
+fn sync_directory(dir: &Path) -> std::io::Result<()> {
+    File::open(dir)?.sync_all()
+}
