@@ -7,6 +7,8 @@ pub mod dynamodb;
 pub mod dynamodb_backup;
 pub mod errors;
 pub mod rds;
+pub mod s3;
+pub mod s3_listing;
 pub mod session;
 pub mod sts;
 pub mod times;

@@ -1,6 +1,6 @@
 //! `attestore completions`: a completion script for a shell.
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 
 use crate::model::exit::ExitCode;
 
@@ -12,8 +12,8 @@ pub struct CompletionsArgs {
     pub shell: clap_complete::Shell,
 }
 
-/// Prints the script on stdout.
-pub fn run(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
-    clap_complete::generate(args.shell, &mut super::args::Args::command(), "attestore", &mut std::io::stdout());
+/// Prints the script of the whole `command` on stdout.
+pub fn run(args: &CompletionsArgs, mut command: clap::Command) -> anyhow::Result<ExitCode> {
+    clap_complete::generate(args.shell, &mut command, "attestore", &mut std::io::stdout());
     Ok(ExitCode::Proven)
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use clap::CommandFactory;
 use serde_json::{Map, json};
 
 use crate::cli::args::{Args, Command};
@@ -59,7 +60,7 @@ async fn dispatch(command: Command, console: &Arc<Console>) -> anyhow::Result<Ex
         Command::Report(args) => super::report::run(args, console).await,
         Command::Sweep(args) => super::sweep::run(args, console).await,
         Command::Config(args) => super::config::run(args, console).await,
-        Command::Completions(args) => super::completions::run(&args),
+        Command::Completions(args) => super::completions::run(&args, Args::command()),
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! Not here: AWS (the edge implements the source traits of this room), what a drill concludes, and who is told.
 
+pub mod budget;
 pub mod fingerprint;
+pub mod hashing;
 pub mod items;
 pub mod manifest;
 pub mod objects;

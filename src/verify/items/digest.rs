@@ -39,6 +39,13 @@ impl ItemHasher {
         Self { item_key, key_key, schema, buffer: Vec::with_capacity(1024) }
     }
 
+    /// The digest of the primary key alone; none where the item has no whole key.
+    pub fn key_hash(&mut self, item: &Item) -> Option<[u8; 32]> {
+        self.buffer.clear();
+        canonical::encode_key(item, &self.schema, &mut self.buffer).ok()?;
+        Some(*blake3::keyed_hash(&self.key_key, &self.buffer).as_bytes())
+    }
+
     /// Both digests of `item`, and the bytes that were hashed; `what` names the table in a failure.
     pub fn digest(&mut self, item: &Item, what: &str) -> Result<(ItemDigest, u64), Failure> {
         self.buffer.clear();
@@ -49,6 +56,16 @@ impl ItemHasher {
         let row_digest = *blake3::keyed_hash(&self.item_key, &self.buffer).as_bytes();
         Ok((ItemDigest { key_hash, row_digest }, self.buffer.len() as u64))
     }
+}
+
+/// The digest of a table's primary key definition: the names of its attributes in order.
+pub fn schema_digest(schema: &KeySchema) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("attestore item schema v1");
+    for name in &schema.0 {
+        hasher.update(&(name.len() as u64).to_be_bytes());
+        hasher.update(name.as_bytes());
+    }
+    *hasher.finalize().as_bytes()
 }
 
 /// `pk=… sk=…`: the primary key for people. Binary values are spelled in hex.

@@ -22,23 +22,33 @@ pub struct CaptureRequest {
     pub recovery_point_id: Option<PointId>,
     /// Digests of objects; tables and items have their own.
     pub digests: DigestSet,
-    /// The view that objects are captured in, where the source has versions.
-    pub view: Option<View>,
     /// Tables and items: no row sidecar beyond so many rows.
     pub sidecar_max_rows: u64,
 }
 
 impl CaptureRequest {
-    /// A request with both digests, no recovery point, and the source's own view.
+    /// A request with both digests, and no recovery point.
     pub fn new(out: impl Into<PathBuf>, mode: CaptureMode) -> Self {
-        Self {
-            out: out.into(),
-            mode,
-            recovery_point_id: None,
-            digests: DigestSet::BOTH,
-            view: None,
-            sidecar_max_rows: DEFAULT_SIDECAR_MAX_ROWS,
-        }
+        Self { out: out.into(), mode, recovery_point_id: None, digests: DigestSet::BOTH, sidecar_max_rows: DEFAULT_SIDECAR_MAX_ROWS }
+    }
+}
+
+/// How a source is read back.
+#[derive(Clone, Debug)]
+pub struct ReadOptions {
+    /// Only these of the manifest's digests are computed; absent: all of them.
+    pub digests: Option<DigestSet>,
+    /// The view that is compared; absent: everything that the source lists.
+    pub view: Option<View>,
+    /// Bytes of content in memory at any time, over all reads.
+    pub budget_bytes: u64,
+    /// Reads under way at any time.
+    pub concurrency: usize,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self { digests: None, view: None, budget_bytes: crate::verify::budget::DEFAULT_BYTES, concurrency: 48 }
     }
 }
 

@@ -1,3 +1,13 @@
 //! Objects and files: listing, streaming, hashing, capturing into a manifest and comparing with one.
+//!
+//! Not here: any AWS call (the edge implements `source::ObjectSource`), and the manifest's own format.
 
+pub mod align;
+pub mod capture;
+pub mod compare;
+pub mod dir;
+pub mod fetch;
+pub mod groups;
+pub mod judge;
+pub mod local;
 pub mod source;

@@ -8,6 +8,7 @@ use futures_util::stream::BoxStream;
 
 use crate::model::clock::Timestamp;
 use crate::model::failure::Failure;
+use crate::model::source_url::View;
 
 /// What an entry of a listing is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -114,6 +115,11 @@ pub struct Body {
 pub trait ObjectSource: Send + Sync {
     /// The source URL without secrets.
     fn url(&self) -> String;
+
+    /// The view that is listed, where the source has versions at all.
+    fn view(&self) -> Option<View> {
+        None
+    }
 
     /// Whether entries carry version ids that the manifest's can be matched with by identity.
     fn has_versions(&self) -> bool;

@@ -1,1 +1,22 @@
 //! SQL databases: canonical rows, table fingerprints, capture and comparison, and SQL checks. The only room that talks to user databases.
+//!
+//! Not here: restoring a database (`restore`), what a drill concludes, and where findings go.
+
+pub mod access;
+pub mod canon;
+pub mod capture;
+pub mod checks;
+pub mod compare;
+pub mod database;
+pub mod display;
+pub mod errors;
+pub mod mysql;
+pub mod mysql_catalog;
+pub mod mysql_decode;
+pub mod postgres;
+pub mod postgres_catalog;
+pub mod postgres_decode;
+pub mod scan;
+pub mod sqlite;
+pub mod sqlite_decode;
+pub mod table;

@@ -1,0 +1,188 @@
+//! S3 as an object source: GetObject by version, resumable, with the checksums that S3 keeps. Listing is `s3_listing`.
+//!
+//! Not here: making, emptying and deleting buckets (`buckets`), and retrying a body that breaks (the reader does that).
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::StalledStreamProtectionConfig;
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::ChecksumMode;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use tokio::task::JoinSet;
+
+use crate::aws::errors::classify;
+use crate::aws::s3_listing;
+use crate::aws::session::Session;
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::source_url::View;
+use crate::verify::objects::source::{Body, Entry, ObjectSource, S3Checksum};
+
+/// A body that brings nothing for so long has stalled. The SDK's own five seconds take a reader that waits for its byte budget for a
+/// server that does not send.
+const STALL_GRACE: Duration = Duration::from_secs(60);
+
+/// A bucket, or the keys of one that start with a prefix.
+#[derive(Clone, Debug)]
+pub struct S3Source {
+    client: Client,
+    bucket: String,
+    prefix: String,
+    view: View,
+}
+
+impl S3Source {
+    /// The bucket `bucket` below `prefix`. Without a `view`: every version where versioning was ever enabled (GetBucketVersioning
+    /// answers `Enabled` or `Suspended`), else the latest ones, which are all there are.
+    pub async fn open(session: &Session, bucket: &str, prefix: &str, view: Option<View>) -> Result<Self, Failure> {
+        let config = aws_sdk_s3::config::Builder::from(session.config())
+            .force_path_style(session.has_custom_endpoint())
+            .stalled_stream_protection(StalledStreamProtectionConfig::enabled().grace_period(STALL_GRACE).build())
+            .build();
+        let client = Client::from_conf(config);
+        // Asked even where the view is given: an absent or closed bucket is told before anything else begins.
+        let what = format!("s3:GetBucketVersioning {bucket}");
+        let answer = client.get_bucket_versioning().bucket(bucket).send().await.map_err(|error| classify(&what, error));
+        let view = match (view, answer) {
+            (Some(view), Err(failure)) if failure.kind == FailureKind::Denied => view,
+            (_, Err(failure)) => return Err(failure),
+            (Some(view), Ok(_)) => view,
+            (None, Ok(answer)) => {
+                if answer.status().is_some() {
+                    View::Versions
+                } else {
+                    View::Latest
+                }
+            }
+        };
+        Ok(Self { client, bucket: bucket.to_owned(), prefix: prefix.to_owned(), view })
+    }
+
+    /// Which call of which object a failure is about.
+    fn what(&self, entry: &Entry) -> String {
+        let version = entry.version_id.as_ref().map(|id| format!(" version {id}")).unwrap_or_default();
+        format!("s3:GetObject {}/{}{version}", self.bucket, entry.key.escape_debug())
+    }
+}
+
+#[async_trait]
+impl ObjectSource for S3Source {
+    fn url(&self) -> String {
+        if self.prefix.is_empty() { format!("s3://{}", self.bucket) } else { format!("s3://{}/{}", self.bucket, self.prefix) }
+    }
+
+    fn view(&self) -> Option<View> {
+        Some(self.view)
+    }
+
+    fn has_versions(&self) -> bool {
+        self.view == View::Versions
+    }
+
+    fn list(&self) -> BoxStream<'static, Result<Entry, Failure>> {
+        let (client, bucket, prefix) = (self.client.clone(), self.bucket.clone(), self.prefix.clone());
+        match self.view {
+            View::Versions => s3_listing::versions(client, bucket, prefix),
+            View::Latest => s3_listing::latest(client, bucket, prefix),
+        }
+    }
+
+    async fn read(&self, entry: &Entry, offset: u64) -> Result<Body, Failure> {
+        let what = self.what(entry);
+        let mut request = self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(&entry.key)
+            .set_version_id(entry.version_id.clone())
+            // The listed state or nothing: a version id is that already, the latest version is held by its tag.
+            .set_if_match(entry.etag.clone());
+        if offset > 0 {
+            request = request.range(format!("bytes={offset}-"));
+        } else {
+            // Only a whole object can be held to its checksum.
+            request = request.checksum_mode(ChecksumMode::Enabled);
+        }
+        // On a task of its own, so that many requests use more than one processor; it ends with this future.
+        let mut task = JoinSet::new();
+        task.spawn(async move { request.send().await });
+        let answer = match task.join_next().await {
+            Some(Ok(answer)) => answer,
+            _ => return Err(Failure::new(FailureKind::Network, format!("{what}: the request ended abnormally"))),
+        };
+        let answer = answer.map_err(|error| match error.code() {
+            Some("PreconditionFailed") => Failure::new(FailureKind::Remote, format!("{what}: changed after it was listed")),
+            Some("InvalidObjectState") => {
+                Failure::new(FailureKind::Remote, format!("{what}: archived, not readable without a restore of its own"))
+            }
+            _ => classify(&what, error),
+        })?;
+        self.check(entry, offset, &answer, &what)?;
+        let declared_length = answer.content_length().and_then(|length| u64::try_from(length).ok());
+        let Some(declared_length) = declared_length else {
+            return Err(Failure::new(FailureKind::Remote, format!("{what}: the answer has no length")));
+        };
+        let checksum = (offset == 0).then(|| checksum(&answer)).flatten();
+        Ok(Body { stream: pieces(answer.body, what), declared_length, checksum })
+    }
+}
+
+impl S3Source {
+    /// Holds the answer's own words to what was asked for.
+    fn check(&self, entry: &Entry, offset: u64, answer: &GetObjectOutput, what: &str) -> Result<(), Failure> {
+        let wrong = |said: String| Err(Failure::new(FailureKind::Remote, format!("{what}: {said}")));
+        if let (Some(wanted), Some(found)) = (entry.version_id.as_deref(), answer.version_id())
+            && wanted != found
+        {
+            return wrong(format!("expected that version, the answer is version {found}"));
+        }
+        let range = answer.content_range();
+        if offset > 0 && !range.is_some_and(|range| range.starts_with(&format!("bytes {offset}-"))) {
+            return wrong(format!("expected the bytes from {offset} on, the answer has the range {}", range.unwrap_or("of everything")));
+        }
+        Ok(())
+    }
+}
+
+/// The checksum of an answer; of several, the strongest.
+fn checksum(answer: &GetObjectOutput) -> Option<S3Checksum> {
+    let kinds = [
+        ("SHA512", answer.checksum_sha512()),
+        ("SHA256", answer.checksum_sha256()),
+        ("SHA1", answer.checksum_sha1()),
+        ("CRC64NVME", answer.checksum_crc64_nvme()),
+        ("CRC32C", answer.checksum_crc32_c()),
+        ("CRC32", answer.checksum_crc32()),
+    ];
+    let (algorithm, value) = kinds.into_iter().find_map(|(name, value)| Some((name, value?)))?;
+    // Answers before `x-amz-checksum-type` existed tell a composite one by its number of parts.
+    let guess = if value.contains('-') { "COMPOSITE" } else { "FULL_OBJECT" };
+    let kind = answer.checksum_type().map_or(guess, |kind| kind.as_str()).to_owned();
+    Some(S3Checksum { algorithm: algorithm.to_owned(), kind, value: value.to_owned() })
+}
+
+/// The body piece by piece. A checksum that does not hold is never asked for again; everything else is the network's fault.
+fn pieces(body: ByteStream, what: String) -> BoxStream<'static, Result<Bytes, Failure>> {
+    futures_util::stream::unfold(Some((body, what)), |state| async move {
+        let (mut body, what) = state?;
+        match body.next().await? {
+            Ok(bytes) => Some((Ok(bytes), Some((body, what)))),
+            Err(error) => {
+                let mut said = error.to_string();
+                let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(&error);
+                while let Some(current) = cause {
+                    said = format!("{said}: {current}");
+                    cause = current.source();
+                }
+                let kind = if said.contains("checksum mismatch") { FailureKind::Remote } else { FailureKind::Network };
+                Some((Err(Failure::new(kind, format!("{what}: the body broke off: {said}"))), None))
+            }
+        }
+    })
+    .boxed()
+}

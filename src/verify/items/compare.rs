@@ -1,0 +1,210 @@
+//! Comparing a table's items with a manifest.
+//!
+//! The leaves decide, the sidecar names. Where a part of the table could not be read, only what was read is judged, by the sidecar:
+//! what is not there may be in the part that was not read, so it is neither missing nor a match, and the result is cut short.
+//!
+//! Not here: change stamps. An item has none of its own, so in every mode different is a mismatch, absent missing, surplus extra.
+
+use std::collections::{HashMap, HashSet};
+use std::iter::Peekable;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::model::counts::Counts;
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::finding::{Class, Finding, Kind, Place};
+use crate::model::verification::Verification;
+use crate::monitor::{Event, Monitor};
+use crate::signing::hash_key::HashKey;
+use crate::verify::fingerprint::{self, Difference, Leaf, SidecarPair};
+use crate::verify::items::canonical::ENCODING;
+use crate::verify::items::digest::schema_digest;
+use crate::verify::items::scan::{ScanOptions, Scanned, names, scan, short, table_of};
+use crate::verify::items::source::ItemSource;
+use crate::verify::manifest::header::ManifestKind;
+use crate::verify::manifest::reader::Manifest;
+use crate::verify::manifest::row::LeafKind;
+
+/// Differences up to this number wait to be named by a further scan; more of them are told by their hashes at once.
+const MOST_NAMED: usize = 10_000;
+
+/// Scans the table and compares it; findings go to the monitor.
+///
+/// # Errors
+/// [`FailureKind::Invalid`] for a manifest of another kind, encoding or hash key; [`FailureKind::BadEvidence`] for a damaged one;
+/// whatever kept the table from being opened. A page that could not be read is `cut_short` in the result.
+pub async fn compare(
+    source: Arc<dyn ItemSource>,
+    manifest: &Manifest,
+    hash_key: &HashKey,
+    options: &ScanOptions,
+    monitor: &dyn Monitor,
+) -> Result<Verification, Failure> {
+    let started = Instant::now();
+    let header = manifest.header();
+    let expected = Expected::load(manifest, hash_key)?;
+    let mut scanned = scan(&source, options, hash_key, monitor).await?;
+    let mut result = Verification::empty(header.mode);
+    result.bytes_checked = scanned.bytes;
+    result.first_read_after = scanned.first_read_after;
+    result.cut_short = scanned.cut_short.take();
+    let url = source.url();
+    let table = table_of(&url);
+    if schema_digest(&scanned.schema) != expected.schema {
+        // With another key every item has another key hash: item by item there is nothing to compare.
+        let mut finding = Finding::new(Class::SchemaChanged, Kind::Table, Place::Key(table.to_owned()));
+        finding.actual = Some(format!("primary key {}", scanned.schema.0.join(", ")));
+        monitor.event(Event::Finding(&finding));
+        let mut tables = Counts::default();
+        tables.add(Class::SchemaChanged);
+        result.tables = Some(tables);
+        result.duration = started.elapsed();
+        return Ok(result);
+    }
+    let teller = Teller { table, monitor };
+    let mut waiting = Vec::new();
+    let mut found = |difference| {
+        if waiting.len() < MOST_NAMED { waiting.push(difference) } else { teller.tell(&difference, &HashMap::new()) }
+    };
+    let unreadable: HashSet<[u8; 8]> = scanned.unreadable.iter().filter_map(|(hash, ..)| hash.as_ref().map(short)).collect();
+    let mut taken_for_missing: HashSet<[u8; 8]> = HashSet::new();
+    let sidecar = manifest.sidecar().map(|row| row.map(|row| (row.key_hash, row.row_hash)));
+    let mut counts = if result.cut_short.is_none() {
+        let mut found = |difference: Difference| {
+            // An item that was read and could not be decoded is there: it is told as unreadable below.
+            match &difference {
+                Difference::Row { class: Class::Missing, key_hash, .. } if unreadable.contains(key_hash) => {
+                    taken_for_missing.insert(*key_hash);
+                }
+                _ => found(difference),
+            }
+        };
+        fingerprint::compare(&expected.leaves, sidecar, &scanned.fingerprint, &mut found)?
+    } else if manifest.has_sidecar() {
+        compare_what_was_read(sidecar, &scanned, &mut found)?
+    } else {
+        Counts::default()
+    };
+    let named = |difference: &Difference| match difference {
+        Difference::Row { class: Class::Mismatch | Class::Extra, key_hash, .. } => Some(*key_hash),
+        _ => None,
+    };
+    let names = names(&source, options, hash_key, &scanned.schema, waiting.iter().filter_map(named), monitor).await;
+    waiting.iter().for_each(|difference| teller.tell(difference, &names));
+    for (key_hash, name, failure) in &scanned.unreadable {
+        // A bucket without names counted it as missing too; a reading cut short did not count it at all.
+        let counted = !manifest.has_sidecar() || key_hash.as_ref().is_some_and(|hash| taken_for_missing.contains(&short(hash)));
+        counts.missing -= u64::from(counted && counts.missing > 0);
+        counts.add(Class::Unreadable);
+        let mut finding = Finding::new(Class::Unreadable, Kind::Item, Place::Item(format!("{table} {name}")));
+        finding.actual = Some(failure.message.clone());
+        monitor.event(Event::Finding(&finding));
+    }
+    result.items = Some(counts);
+    result.duration = started.elapsed();
+    Ok(result)
+}
+
+/// What a manifest of items holds beside its sidecar.
+struct Expected {
+    leaves: Vec<Leaf>,
+    schema: [u8; 32],
+}
+
+impl Expected {
+    fn load(manifest: &Manifest, hash_key: &HashKey) -> Result<Self, Failure> {
+        let header = manifest.header();
+        let shown = manifest.dir().display();
+        if header.kind != ManifestKind::Items {
+            let found = header.kind.as_str();
+            return Err(Failure::invalid(format!("manifest {shown}: expected kind `items` for a DynamoDB table, found `{found}`"))
+                .hint("name the manifest that was captured from a DynamoDB table"));
+        }
+        if header.encoding != ENCODING {
+            return Err(Failure::invalid(format!("manifest {shown}: expected the encoding `{ENCODING}`, found `{}`", header.encoding))
+                .hint("a draft encoding is readable only by the version that wrote it: capture the manifest again"));
+        }
+        let (wanted, given) = (header.hash_key_id.as_deref().unwrap_or("none"), hash_key.id());
+        if wanted != given {
+            return Err(Failure::invalid(format!("manifest {shown}: keyed with the hash key {wanted}, and the one given is {given}"))
+                .hint("use the hash key that `attestore init` made before the capture (`hash` in [keys])"));
+        }
+        let bad = |what: String| Failure::new(FailureKind::BadEvidence, format!("manifest {shown}: {what}"));
+        let (mut leaves, mut schema, mut table) = (Vec::new(), None, None);
+        for row in manifest.leaves() {
+            let row = row?;
+            if *table.get_or_insert_with(|| row.key.clone()) != row.key {
+                return Err(bad(format!("leaves of one table expected, found those of `{}` too", row.key.escape_default())));
+            }
+            match row.kind {
+                LeafKind::Bucket => leaves.push(Leaf { index: row.seq, bits: row.bits, rows: row.rows, digest: row.digest }),
+                LeafKind::Schema => schema = Some(row.digest),
+            }
+        }
+        let schema = schema.ok_or_else(|| bad("no leaf of the table's primary key".to_owned()))?;
+        Ok(Self { leaves, schema })
+    }
+}
+
+/// Judges only the items that were read: equal, different, or surplus.
+fn compare_what_was_read(
+    sidecar: impl Iterator<Item = Result<SidecarPair, Failure>>,
+    scanned: &Scanned,
+    found: &mut dyn FnMut(Difference),
+) -> Result<Counts, Failure> {
+    let mut counts = Counts::default();
+    let mut expected = sidecar.peekable();
+    for pair in scanned.fingerprint.sidecar() {
+        let (key_hash, actual) = pair?;
+        let (class, before) = match take(&mut expected, key_hash)? {
+            Some(before) if before == actual => (Class::Match, Some(before)),
+            Some(before) => (Class::Mismatch, Some(before)),
+            None => (Class::Extra, None),
+        };
+        counts.add(class);
+        if class != Class::Match {
+            found(Difference::Row { class, key_hash, expected: before, actual: Some(actual) });
+        }
+    }
+    // To the end: a damaged sidecar is bad evidence wherever the damage is.
+    expected.try_for_each(|pair| pair.map(drop))?;
+    Ok(counts)
+}
+
+fn take<I: Iterator<Item = Result<SidecarPair, Failure>>>(pairs: &mut Peekable<I>, key_hash: [u8; 8]) -> Result<Option<[u8; 8]>, Failure> {
+    while let Some(pair) = pairs.next_if(|pair| pair.as_ref().map_or(true, |(key, _)| *key <= key_hash)) {
+        let (key, row) = pair?;
+        if key == key_hash {
+            return Ok(Some(row));
+        }
+    }
+    Ok(None)
+}
+
+/// Turns differences into findings.
+struct Teller<'a> {
+    table: &'a str,
+    monitor: &'a dyn Monitor,
+}
+
+impl Teller<'_> {
+    fn tell(&self, difference: &Difference, names: &HashMap<[u8; 8], String>) {
+        let finding = match difference {
+            Difference::Row { class, key_hash, expected, actual } => {
+                let name = names.get(key_hash).cloned().unwrap_or_else(|| format!("#{}", hex::encode(key_hash)));
+                let mut finding = Finding::new(*class, Kind::Item, Place::Item(format!("{} {name}", self.table)));
+                finding.expected = expected.map(hex::encode);
+                finding.actual = actual.map(hex::encode);
+                finding
+            }
+            Difference::Bucket { index, bits, expected, actual } => {
+                let place = Place::Bucket(format!("{} {index}/{}", self.table, 1u64 << bits));
+                let mut finding = Finding::new(Class::Mismatch, Kind::Bucket, place);
+                finding.expected = Some(format!("{expected} items"));
+                finding.actual = Some(format!("{actual} items"));
+                finding
+            }
+        };
+        self.monitor.event(Event::Finding(&finding));
+    }
+}

@@ -1,0 +1,183 @@
+//! Comparing a source with a manifest: a streaming merge, bodies read concurrently within the byte budget, results in order.
+
+use std::time::Duration;
+
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, StreamExt};
+
+use crate::model::counts::Counts;
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::source_url::View;
+use crate::model::verification::Verification;
+use crate::monitor::{Event, Monitor};
+use crate::verify::hashing::{self, CancelOnDrop};
+use crate::verify::manifest::header::ManifestKind;
+use crate::verify::manifest::reader::Manifest;
+use crate::verify::manifest::request::{DigestSet, ReadOptions};
+use crate::verify::manifest::row::ObjectRow;
+use crate::verify::objects::fetch::Reading;
+use crate::verify::objects::groups::{Broken, groups};
+use crate::verify::objects::judge::{Judged, Rules, judge};
+use crate::verify::objects::source::ObjectSource;
+
+/// So many objects in a row that the source does not answer for at all, and none that it does, and reading stops.
+const UNANSWERED_LIMIT: usize = 8;
+
+/// How often a long read looks whether it should stop.
+pub const STOP_POLL: Duration = Duration::from_millis(100);
+
+/// Reads `source` and compares it with `manifest`. Differences go to `monitor`; a failure means that the manifest does not hold or
+/// that the source could not be listed at all. What ends the reading later is told in `cut_short`.
+///
+/// Versions are matched by their ids where source and manifest name the same bucket, and by alignment of each key's content
+/// otherwise (a restore gives new ids).
+pub async fn compare(
+    source: &dyn ObjectSource,
+    manifest: &Manifest,
+    options: &ReadOptions,
+    monitor: &dyn Monitor,
+) -> Result<Verification, Failure> {
+    let header = manifest.header();
+    if header.kind != ManifestKind::Objects {
+        let what = format!("manifest {} is of kind {}", manifest.dir().display(), header.kind.as_str());
+        return Err(Failure::invalid(format!("{what}, and {} holds objects", source.url())).hint("name the manifest of this source"));
+    }
+    let wanted = usable_digests(manifest, options.digests)?;
+    let reading = Reading::new(wanted, options.budget_bytes);
+    let _cancel = CancelOnDrop(reading.cancel.clone());
+    let rules = Rules {
+        by_id: source.has_versions() && source.url() == header.source,
+        latest: options.view == Some(View::Latest) || header.view.as_deref() == Some("latest"),
+    };
+    let task = format!("verifying {}", source.url());
+    let total = header.parts.iter().map(|part| part.rows).sum();
+    monitor.event(Event::Started { task: &task, unit: "objects", total: Some(total) });
+    let mut result = Verification::empty(header.mode);
+    let mut state = State { counts: Counts::default(), bytes: 0, unanswered: Vec::new(), seen: false, task: &task, monitor };
+    let ended = run(source, manifest, options, rules, &reading, &mut state).await;
+    monitor.event(Event::Finished { task: &task });
+    result.cut_short = ended?;
+    if let (None, Some(first)) = (&result.cut_short, state.unanswered.first_mut()) {
+        // Nothing was read after these: whether they or the source are at fault is not known.
+        result.cut_short = first.source_failure.take();
+    }
+    result.objects = Some(state.counts);
+    result.bytes_checked = state.bytes;
+    result.duration = reading.elapsed();
+    result.first_read_after = reading.first_read_after();
+    Ok(result)
+}
+
+/// The digests that the manifest has and that are wanted.
+fn usable_digests(manifest: &Manifest, only: Option<DigestSet>) -> Result<DigestSet, Failure> {
+    let has = DigestSet::among(&manifest.header().digests);
+    let only = only.unwrap_or(DigestSet::BOTH);
+    let wanted = DigestSet { blake3: has.blake3 && only.blake3, sha256: has.sha256 && only.sha256 };
+    if wanted.is_empty() {
+        let what = format!("manifest {} carries the digests {:?}", manifest.dir().display(), manifest.header().digests.join(","));
+        return Err(Failure::invalid(format!("{what}: expected at least one of {only}"))
+            .hint("capture it again with `--digest blake3` or `--digest blake3,sha256`"));
+    }
+    Ok(wanted)
+}
+
+/// The running totals.
+struct State<'a> {
+    counts: Counts,
+    bytes: u64,
+    /// Keys in a row that the source did not answer for.
+    unanswered: Vec<Judged>,
+    /// Something was listed.
+    seen: bool,
+    task: &'a str,
+    monitor: &'a dyn Monitor,
+}
+
+impl State<'_> {
+    /// Adds what came of one key; gives the failure that ends the reading.
+    fn take(&mut self, mut judged: Judged) -> Option<Failure> {
+        self.seen = true;
+        if judged.source_failure.is_some() {
+            self.unanswered.push(judged);
+            let limit = self.unanswered.len() >= UNANSWERED_LIMIT;
+            return limit.then(|| self.unanswered.drain(..).next_back().and_then(|last| last.source_failure)).flatten();
+        }
+        if judged.answered {
+            // The source does answer, so those before were at fault themselves.
+            for earlier in std::mem::take(&mut self.unanswered) {
+                self.add(earlier);
+            }
+        }
+        judged.source_failure = None;
+        self.add(judged);
+        None
+    }
+
+    fn add(&mut self, judged: Judged) {
+        for finding in &judged.findings {
+            self.monitor.event(Event::Finding(finding));
+        }
+        self.counts.merge(&judged.counts);
+        self.bytes += judged.bytes;
+        let by = judged.counts.expected;
+        self.monitor.event(Event::Advanced { task: self.task, by, bytes: judged.bytes });
+    }
+}
+
+/// Runs the merge to its end, or to the failure that cut it short.
+async fn run(
+    source: &dyn ObjectSource,
+    manifest: &Manifest,
+    options: &ReadOptions,
+    rules: Rules,
+    reading: &Reading,
+    state: &mut State<'_>,
+) -> Result<Option<Failure>, Failure> {
+    let judgements = groups(rows(manifest), source.list()).map(|group| {
+        async move {
+            match group {
+                Ok(group) => Ok(judge(source, group, rules, reading).await),
+                Err(broken) => Err(broken),
+            }
+        }
+        .boxed()
+    });
+    let mut judgements = judgements.buffered(options.concurrency.max(1));
+    let mut poll = tokio::time::interval(STOP_POLL);
+    loop {
+        let next = tokio::select! {
+            next = judgements.next() => next,
+            _ = poll.tick() => {
+                if state.monitor.stop_requested() {
+                    return Ok(Some(Failure::new(FailureKind::Interrupted, format!("reading {} was stopped", source.url()))));
+                }
+                continue;
+            }
+        };
+        match next {
+            None => return Ok(None),
+            Some(Ok(judged)) => {
+                if let Some(failure) = state.take(judged) {
+                    return Ok(Some(failure));
+                }
+            }
+            Some(Err(Broken::Manifest(failure))) => return Err(failure),
+            Some(Err(Broken::Listing(failure))) => {
+                let hopeless = matches!(failure.kind, FailureKind::Absent | FailureKind::Denied | FailureKind::Invalid);
+                return if hopeless && !state.seen { Err(failure) } else { Ok(Some(failure)) };
+            }
+        }
+    }
+}
+
+/// The manifest's rows, decoded on a thread of their own.
+fn rows(manifest: &Manifest) -> BoxStream<'static, Result<ObjectRow, Failure>> {
+    let rows = manifest.objects();
+    hashing::blocking_stream(4, move |put| {
+        for row in rows {
+            if !put(row) {
+                return;
+            }
+        }
+    })
+}

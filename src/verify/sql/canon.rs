@@ -1,0 +1,330 @@
+//! Canonical rows `v1-draft`: one row of any engine as one string of bytes, and its keyed digests.
+//!
+//! A row is `u32 columns`, then its fields in ascending order of the column names' bytes. A field is a type tag (one byte) plus a
+//! payload that is fixed by the tag or begins with its length as u64; integers are big-endian. Lengths and tags make the string
+//! prefix-free, so that no two rows share one: not ('x0','y') and ('x','0y'), not NULL and 'NULL', not NULL in another column.
+//!
+//! | Tag | Payload |
+//! |---|---|
+//! | 00 NULL | none |
+//! | 01 integer | sign (0 or 1), u64 magnitude |
+//! | 02 decimal | sign, i32 scale, length, ASCII digits without leading zeros (zero: none) |
+//! | 03 decimal NaN, 04 +Infinity, 05 −Infinity | none |
+//! | 06 f32, 07 f64 | IEEE 754 bits; every NaN is 7fc00000 / 7ff8000000000000, −0 is kept |
+//! | 08 text, 09 text that is not UTF-8 | length, bytes |
+//! | 0a date | i64 days since 1970-01-01 |
+//! | 0b datetime (wall clock), 0c instant (UTC) | i64 microseconds since 1970-01-01 |
+//! | 0d +infinity, 0e −infinity | the tag of what is infinite |
+//! | 0f zero or partial date | the tag of what it is, u16 year, u8 month, u8 day, i64 microseconds of the day |
+//! | 10 time | i64 microseconds, signed |
+//! | 11 time with zone | i64 microseconds, i32 seconds west of UTC |
+//! | 12 interval | i32 months, i32 days, i64 microseconds |
+//! | 13 json (as stored), 14 jsonb (as the server prints it) | length, bytes |
+//! | 15 enum, 16 set | length, label or labels joined by `,` |
+//! | 17 bit string | u64 bits, length, bytes |
+//! | 18 bytes | length, bytes |
+//! | 19 uuid | 16 bytes |
+//! | 1a network address | length, family, prefix bits, 1 for a network, address |
+//! | 1b geometry | length, SRID and WKB as the server sends them |
+//! | 1c boolean | 0 or 1 |
+//! | 1d array | u32 dimensions, (i32 length, i32 lower bound) each, then the elements as fields |
+//! | 1e composite | u32 columns, then fields |
+//! | 1f range | flags byte of the engine, then its bounds as fields |
+//! | 20 multirange | u32 ranges, then ranges as fields |
+//! | 21 hardware address | length, bytes |
+//! | 22 large value | its tag, u64 length, keyed BLAKE3 of its bytes: in place of a text, json or bytes payload above 8 MiB |
+//! | ff opaque | length, type's name, length, bytes: comparable within one engine's major version |
+//!
+//! The row digest is BLAKE3 keyed with `HashKey.derive("attestore row v1")` over the row; the key hash is BLAKE3 keyed with
+//! `HashKey.derive("attestore key v1")` over the row made of the primary key's fields alone. Without a primary key, the key hash is
+//! the row digest.
+
+use crate::signing::hash_key::HashKey;
+
+/// The encoding's name in manifests. Drafts are readable by the version that wrote them only.
+pub const ENCODING: &str = "attestore/rows/v1-draft";
+
+/// A text, json or bytes payload above this is replaced by its digest.
+pub const LARGE_BYTES: usize = 8 << 20;
+
+/// The tags; the table above says what follows each.
+pub mod tag {
+    #![allow(missing_docs)]
+    pub const NULL: u8 = 0x00;
+    pub const INTEGER: u8 = 0x01;
+    pub const DECIMAL: u8 = 0x02;
+    pub const DECIMAL_NAN: u8 = 0x03;
+    pub const DECIMAL_PLUS_INFINITY: u8 = 0x04;
+    pub const DECIMAL_MINUS_INFINITY: u8 = 0x05;
+    pub const F32: u8 = 0x06;
+    pub const F64: u8 = 0x07;
+    pub const TEXT: u8 = 0x08;
+    pub const TEXT_INVALID: u8 = 0x09;
+    pub const DATE: u8 = 0x0a;
+    pub const DATETIME: u8 = 0x0b;
+    pub const INSTANT: u8 = 0x0c;
+    pub const PLUS_INFINITY: u8 = 0x0d;
+    pub const MINUS_INFINITY: u8 = 0x0e;
+    pub const PARTIAL_DATE: u8 = 0x0f;
+    pub const TIME: u8 = 0x10;
+    pub const TIME_ZONED: u8 = 0x11;
+    pub const INTERVAL: u8 = 0x12;
+    pub const JSON: u8 = 0x13;
+    pub const JSONB: u8 = 0x14;
+    pub const ENUM: u8 = 0x15;
+    pub const SET: u8 = 0x16;
+    pub const BITS: u8 = 0x17;
+    pub const BYTES: u8 = 0x18;
+    pub const UUID: u8 = 0x19;
+    pub const NETWORK: u8 = 0x1a;
+    pub const GEOMETRY: u8 = 0x1b;
+    pub const BOOLEAN: u8 = 0x1c;
+    pub const ARRAY: u8 = 0x1d;
+    pub const COMPOSITE: u8 = 0x1e;
+    pub const RANGE: u8 = 0x1f;
+    pub const MULTIRANGE: u8 = 0x20;
+    pub const HARDWARE: u8 = 0x21;
+    pub const LARGE: u8 = 0x22;
+    pub const OPAQUE: u8 = 0xff;
+}
+
+/// The keys that rows are digested with.
+#[derive(Clone)]
+pub struct RowKeys {
+    row: [u8; 32],
+    key: [u8; 32],
+}
+
+impl RowKeys {
+    /// Derived from the hash key.
+    pub fn new(hash_key: &HashKey) -> Self {
+        Self { row: hash_key.derive("attestore row v1"), key: hash_key.derive("attestore key v1") }
+    }
+
+    /// The digest of the whole row.
+    pub fn row_digest(&self, row: &Row) -> [u8; 32] {
+        *blake3::keyed_hash(&self.row, &row.bytes).as_bytes()
+    }
+
+    /// The hash of the fields at `key` (indexes into the row, ascending), as a row of their own.
+    pub fn key_hash(&self, row: &Row, key: &[usize]) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        hasher.update(&(key.len() as u32).to_be_bytes());
+        for &index in key {
+            hasher.update(row.field(index));
+        }
+        *hasher.finalize().as_bytes()
+    }
+}
+
+/// One row while it is built and read; reused from row to row.
+pub struct Row {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+    large: [u8; 32],
+    depth: u32,
+}
+
+impl Row {
+    /// An empty row; `keys` give large values their nested digest.
+    pub fn new(keys: &RowKeys) -> Self {
+        Self { bytes: Vec::with_capacity(512), ends: Vec::new(), large: keys.row, depth: 0 }
+    }
+
+    /// Starts a new row of `columns` fields.
+    pub fn begin(&mut self, columns: usize) {
+        self.bytes.clear();
+        self.ends.clear();
+        self.depth = 0;
+        self.bytes.extend_from_slice(&(columns as u32).to_be_bytes());
+    }
+
+    /// The whole row.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How many fields have been written.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// True before the first field.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// One field with its tag; empty where there is no such field.
+    pub fn field(&self, index: usize) -> &[u8] {
+        let start = if index == 0 { 4 } else { self.ends.get(index - 1).copied().unwrap_or(self.bytes.len()) };
+        let end = self.ends.get(index).copied().unwrap_or(start);
+        self.bytes.get(start..end).unwrap_or_default()
+    }
+
+    /// Fields until the matching [`Row::leave`] are parts of one field: an array's, a composite's, a range's.
+    pub fn enter(&mut self) {
+        self.depth += 1;
+    }
+
+    /// Ends what [`Row::enter`] began.
+    pub fn leave(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+        self.end();
+    }
+
+    fn end(&mut self) {
+        if self.depth == 0 {
+            self.ends.push(self.bytes.len());
+        }
+    }
+
+    fn fixed(&mut self, tag: u8, payload: &[&[u8]]) {
+        self.bytes.push(tag);
+        payload.iter().for_each(|part| self.bytes.extend_from_slice(part));
+        self.end();
+    }
+
+    fn sized(&mut self, tag: u8, bytes: &[u8]) {
+        self.bytes.push(tag);
+        self.length_and(bytes);
+        self.end();
+    }
+
+    fn length_and(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    fn maybe_large(&mut self, tag: u8, bytes: &[u8]) {
+        if bytes.len() <= LARGE_BYTES {
+            return self.sized(tag, bytes);
+        }
+        let digest = *blake3::keyed_hash(&self.large, bytes).as_bytes();
+        self.fixed(tag::LARGE, &[&[tag], &(bytes.len() as u64).to_be_bytes(), &digest]);
+    }
+
+    /// NULL.
+    pub fn null(&mut self) {
+        self.fixed(tag::NULL, &[]);
+    }
+
+    /// A signed integer.
+    pub fn signed(&mut self, value: i64) {
+        self.fixed(tag::INTEGER, &[&[u8::from(value < 0)], &value.unsigned_abs().to_be_bytes()]);
+    }
+
+    /// An unsigned integer.
+    pub fn unsigned(&mut self, value: u64) {
+        self.fixed(tag::INTEGER, &[&[0], &value.to_be_bytes()]);
+    }
+
+    /// A decimal: `digits` are ASCII digits of |value| × 10^scale; leading zeros are dropped, and zero has no sign.
+    pub fn decimal(&mut self, negative: bool, scale: i32, digits: &[u8]) {
+        let digits = &digits[digits.iter().position(|digit| *digit != b'0').unwrap_or(digits.len())..];
+        self.bytes.push(tag::DECIMAL);
+        self.bytes.push(u8::from(negative && !digits.is_empty()));
+        self.bytes.extend_from_slice(&scale.to_be_bytes());
+        self.length_and(digits);
+        self.end();
+    }
+
+    /// One of the tags that stand alone: the decimals' NaN and infinities.
+    pub fn bare(&mut self, tag: u8) {
+        self.fixed(tag, &[]);
+    }
+
+    /// A 32-bit float.
+    pub fn f32(&mut self, value: f32) {
+        let bits = if value.is_nan() { 0x7fc0_0000 } else { value.to_bits() };
+        self.fixed(tag::F32, &[&bits.to_be_bytes()]);
+    }
+
+    /// A 64-bit float.
+    pub fn f64(&mut self, value: f64) {
+        let bits = if value.is_nan() { 0x7ff8_0000_0000_0000 } else { value.to_bits() };
+        self.fixed(tag::F64, &[&bits.to_be_bytes()]);
+    }
+
+    /// Text as stored; bytes that are not UTF-8 get a tag of their own.
+    pub fn text(&mut self, bytes: &[u8]) {
+        let tag = if std::str::from_utf8(bytes).is_ok() { tag::TEXT } else { tag::TEXT_INVALID };
+        self.maybe_large(tag, bytes);
+    }
+
+    /// Bytes.
+    pub fn blob(&mut self, bytes: &[u8]) {
+        self.maybe_large(tag::BYTES, bytes);
+    }
+
+    /// `JSON` or `JSONB`, as bytes.
+    pub fn json(&mut self, tag: u8, bytes: &[u8]) {
+        self.maybe_large(tag, bytes);
+    }
+
+    /// A payload with its length under `tag`: enum, set, network, geometry, hardware address.
+    pub fn labelled(&mut self, tag: u8, bytes: &[u8]) {
+        self.sized(tag, bytes);
+    }
+
+    /// Days since 1970-01-01.
+    pub fn date(&mut self, days: i64) {
+        self.fixed(tag::DATE, &[&days.to_be_bytes()]);
+    }
+
+    /// Microseconds under `DATETIME`, `INSTANT` or `TIME`.
+    pub fn micros(&mut self, tag: u8, micros: i64) {
+        self.fixed(tag, &[&micros.to_be_bytes()]);
+    }
+
+    /// ±infinity of a date, datetime or instant.
+    pub fn infinity(&mut self, of: u8, positive: bool) {
+        self.fixed(if positive { tag::PLUS_INFINITY } else { tag::MINUS_INFINITY }, &[&[of]]);
+    }
+
+    /// A date that no calendar has (MySQL's zero and partial dates).
+    pub fn partial_date(&mut self, of: u8, year: u16, month: u8, day: u8, micros: i64) {
+        self.fixed(tag::PARTIAL_DATE, &[&[of], &year.to_be_bytes(), &[month, day], &micros.to_be_bytes()]);
+    }
+
+    /// A time of day with its zone.
+    pub fn time_zoned(&mut self, micros: i64, west: i32) {
+        self.fixed(tag::TIME_ZONED, &[&micros.to_be_bytes(), &west.to_be_bytes()]);
+    }
+
+    /// An interval of three parts that do not convert into each other.
+    pub fn interval(&mut self, months: i32, days: i32, micros: i64) {
+        self.fixed(tag::INTERVAL, &[&months.to_be_bytes(), &days.to_be_bytes(), &micros.to_be_bytes()]);
+    }
+
+    /// A bit string of `bits` bits.
+    pub fn bits(&mut self, bits: u64, bytes: &[u8]) {
+        self.bytes.push(tag::BITS);
+        self.bytes.extend_from_slice(&bits.to_be_bytes());
+        self.length_and(bytes);
+        self.end();
+    }
+
+    /// A UUID.
+    pub fn uuid(&mut self, bytes: &[u8; 16]) {
+        self.fixed(tag::UUID, &[bytes]);
+    }
+
+    /// A boolean.
+    pub fn boolean(&mut self, value: bool) {
+        self.fixed(tag::BOOLEAN, &[&[u8::from(value)]]);
+    }
+
+    /// The head of a nested field: `tag` and whatever precedes its elements. Call [`Row::enter`] first.
+    pub fn nested(&mut self, tag: u8, head: &[u8]) {
+        self.bytes.push(tag);
+        self.bytes.extend_from_slice(head);
+    }
+
+    /// A value of a type that has no rule.
+    pub fn opaque(&mut self, type_name: &str, bytes: &[u8]) {
+        self.bytes.push(tag::OPAQUE);
+        self.length_and(type_name.as_bytes());
+        self.length_and(bytes);
+        self.end();
+    }
+}

@@ -1,0 +1,116 @@
+//! What sqlx answers, classed: denied, absent, network, unreadable data, or the server's own refusal.
+//!
+//! Not here: what a caller makes of it. An error while rows stream is `unreadable`; the same error while connecting ends the run.
+
+use sqlx::Error;
+
+use crate::model::failure::{Failure, FailureKind};
+
+/// An error while connecting to or asking `what` (a source URL without secrets).
+pub fn failure(what: &str, error: Error) -> Failure {
+    let kind = kind_of(&error);
+    let said = Failure::new(kind, format!("{what}: {}", message(&error)));
+    let said = match kind {
+        FailureKind::Denied => {
+            said.hint("check the user, and that the password is in the environment or the file that the configuration names")
+        }
+        FailureKind::Absent => said.hint("check the name of the database and that the restore holds it"),
+        FailureKind::Network => said.hint("check the host, the port and that the server is up and lets this machine in"),
+        FailureKind::Invalid => said.hint("check the TLS options and the CA bundle"),
+        _ => said,
+    };
+    said.caused_by(error)
+}
+
+/// The error in one line, without the driver's own preface.
+pub fn message(error: &Error) -> String {
+    let text = match error {
+        Error::Database(database) => match database.code() {
+            Some(code) => format!("{} ({code})", database.message()),
+            None => database.message().to_owned(),
+        },
+        other => other.to_string(),
+    };
+    text.lines().next().unwrap_or_default().trim().to_owned()
+}
+
+/// True where the session is gone: nothing more can be asked of it.
+pub fn lost_connection(error: &Error) -> bool {
+    match error {
+        Error::Io(_) | Error::Protocol(_) | Error::Tls(_) | Error::WorkerCrashed | Error::PoolClosed => true,
+        // 57P01 admin shutdown, 57P02 crash shutdown, 57P03 cannot connect now; class 08 connection exceptions.
+        Error::Database(database) => {
+            database.code().is_some_and(|code| matches!(&*code, "57P01" | "57P02" | "57P03") || code.starts_with("08"))
+        }
+        _ => false,
+    }
+}
+
+fn kind_of(error: &Error) -> FailureKind {
+    match error {
+        Error::Configuration(_) | Error::InvalidArgument(_) => FailureKind::Invalid,
+        Error::Tls(_) => FailureKind::Network,
+        Error::Io(_) | Error::PoolTimedOut => FailureKind::Network,
+        Error::Database(database) => {
+            if let Some(mysql) = database.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
+                return mysql_kind(mysql.number());
+            }
+            if database.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some() {
+                return postgres_kind(&database.code().unwrap_or_default());
+            }
+            sqlite_kind(&database.code().unwrap_or_default())
+        }
+        _ => FailureKind::Remote,
+    }
+}
+
+/// SQLSTATE (PostgreSQL documentation, appendix A).
+fn postgres_kind(code: &str) -> FailureKind {
+    match code {
+        "28000" | "28P01" | "42501" => FailureKind::Denied,
+        "3D000" | "42P01" | "3F000" => FailureKind::Absent,
+        "53300" | "53400" => FailureKind::Throttled,
+        "57P01" | "57P02" | "57P03" => FailureKind::Network,
+        "53100" => FailureKind::Disk,
+        _ if code.starts_with("08") => FailureKind::Network,
+        _ => FailureKind::Remote,
+    }
+}
+
+/// Server error numbers (MySQL and MariaDB error references).
+fn mysql_kind(number: u16) -> FailureKind {
+    match number {
+        1044 | 1045 | 1130 | 1142 | 1143 | 1227 | 1698 => FailureKind::Denied,
+        1049 | 1146 => FailureKind::Absent,
+        1040 | 1203 | 1226 => FailureKind::Throttled,
+        1053 | 1158..=1161 | 1927 | 2006 | 2013 => FailureKind::Network,
+        1021 => FailureKind::Disk,
+        _ => FailureKind::Remote,
+    }
+}
+
+/// Extended result codes (sqlite.org/rescode.html); the primary code is the low byte.
+fn sqlite_kind(code: &str) -> FailureKind {
+    match code.parse::<u32>().unwrap_or(0) & 0xff {
+        3 | 23 => FailureKind::Denied,
+        14 => FailureKind::Absent,
+        13 => FailureKind::Disk,
+        _ => FailureKind::Remote,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_classed() {
+        assert_eq!(postgres_kind("28P01"), FailureKind::Denied);
+        assert_eq!(postgres_kind("3D000"), FailureKind::Absent);
+        assert_eq!(postgres_kind("08006"), FailureKind::Network);
+        assert_eq!(mysql_kind(1045), FailureKind::Denied);
+        assert_eq!(mysql_kind(1049), FailureKind::Absent);
+        assert_eq!(sqlite_kind("14"), FailureKind::Absent);
+        assert_eq!(sqlite_kind("267"), FailureKind::Remote);
+    }
+}
