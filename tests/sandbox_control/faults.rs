@@ -103,8 +103,7 @@ async fn throttling_is_retried_and_expired_credentials_are_denied() {
     clients.dynamodb.list_tables().send().await.unwrap();
 
     for service in ["sts", "backup", "rds", "dynamodb"] {
-        // Some clients ask again, in case the credentials were renewed meanwhile.
-        faults.expire(service, 20).unwrap();
+        faults.expire(service, 1).unwrap();
     }
     let failures = [
         classify("sts", clients.sts.get_caller_identity().send().await.unwrap_err()),
