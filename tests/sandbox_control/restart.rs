@@ -119,3 +119,32 @@ async fn killed_while_an_instance_is_made_and_while_one_is_deleted() {
     running.control().purge().await.unwrap();
     running.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn what_a_sandbox_without_its_folder_left_is_swept_by_the_next() {
+    if !engine(EngineKind::Postgres) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    // Closed to the servers' user: under root the data directories then lie among the temporary files.
+    std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let served = Served::start(dir.path());
+    served.clients().await.instance("crm", "postgres").await;
+    let area = PathBuf::from(std::fs::read_to_string(dir.path().join("control/engines.path")).unwrap());
+    let server = servers_under(&area)[0];
+    served.kill();
+    let inside = area.starts_with(dir.path().canonicalize().unwrap());
+    assert_eq!(inside, !rustix::process::geteuid().is_root());
+    drop(dir);
+    if inside {
+        // The data directories went with the folder; the server is ended here, for nobody else can know it.
+        assert!(server.end(&[rustix::process::Signal::KILL], std::time::Duration::from_secs(10)).await);
+        return;
+    }
+    let next = tempfile::tempdir().unwrap();
+    let (running, _) = start(next.path()).await;
+    assert!(!server.is_alive());
+    assert!(!area.exists());
+    running.control().purge().await.unwrap();
+    running.stop().await.unwrap();
+}
