@@ -21,6 +21,9 @@ const REFERENCES: &str = "SELECT k.TABLE_NAME, k.CONSTRAINT_NAME, k.COLUMN_NAME,
      FROM information_schema.KEY_COLUMN_USAGE k WHERE k.TABLE_SCHEMA = ? AND k.REFERENCED_TABLE_NAME IS NOT NULL \
      ORDER BY k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION";
 
+/// Columns, the table that they refer to, and its columns.
+type Reference = (Vec<String>, String, Vec<String>);
+
 /// Reads the catalogue, four questions whatever the number of tables.
 pub async fn tables(connection: &mut MySqlConnection, database: &str) -> Result<Vec<Table>, sqlx::Error> {
     let mut columns: BTreeMap<String, (Vec<Column>, Vec<String>)> = BTreeMap::new();
@@ -48,7 +51,7 @@ pub async fn tables(connection: &mut MySqlConnection, database: &str) -> Result<
     for row in ask(connection, INDEXES, database).await? {
         indexes.entry((get(&row, 0)?, get(&row, 1)?)).or_default().push(text(&row, 2)?.unwrap_or_else(|| "an expression".into()));
     }
-    let mut references: BTreeMap<(String, String), (Vec<String>, String, Vec<String>)> = BTreeMap::new();
+    let mut references: BTreeMap<(String, String), Reference> = BTreeMap::new();
     for row in ask(connection, REFERENCES, database).await? {
         let entry = references.entry((get(&row, 0)?, get(&row, 1)?)).or_default();
         entry.0.push(get(&row, 2)?);

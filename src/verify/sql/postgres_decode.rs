@@ -156,14 +156,18 @@ fn value_at(kind: &PgType, value: Option<&[u8]>, row: &mut Row, depth: u32) -> R
 fn numeric(bytes: &[u8], row: &mut Row) -> Result<(), String> {
     let mut input = Input(bytes);
     let (count, weight, sign, scale) = (input.u16()?, i32::from(input.i16()?), input.u16()?, input.u16()?);
-    let negative = match sign {
-        0x0000 => false,
-        0x4000 => true,
-        0xc000 => return Ok(row.bare(tag::DECIMAL_NAN)),
-        0xd000 => return Ok(row.bare(tag::DECIMAL_PLUS_INFINITY)),
-        0xf000 => return Ok(row.bare(tag::DECIMAL_MINUS_INFINITY)),
+    let special = match sign {
+        0x0000 | 0x4000 => None,
+        0xc000 => Some(tag::DECIMAL_NAN),
+        0xd000 => Some(tag::DECIMAL_PLUS_INFINITY),
+        0xf000 => Some(tag::DECIMAL_MINUS_INFINITY),
         other => return Err(format!("numeric with sign {other:#06x}")),
     };
+    if let Some(special) = special {
+        row.bare(special);
+        return Ok(());
+    }
+    let negative = sign == 0x4000;
     let groups: Vec<u16> = (0..count).map(|_| input.u16()).collect::<Result<_, _>>()?;
     if !input.0.is_empty() || groups.iter().any(|group| *group > 9_999) {
         return Err("numeric with surplus bytes or a digit above 9999".into());
