@@ -20,6 +20,7 @@ const PIN: &[&str] = &[
     "SET SESSION innodb_lock_wait_timeout = 60",
     "SET SESSION lock_wait_timeout = 60",
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    "SET SESSION TRANSACTION READ ONLY",
     "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
     "SET SESSION character_set_results = NULL",
 ];

@@ -305,7 +305,10 @@ async fn run_mysql(connection: &mut MySqlConnection, sql: &str, timeout: Duratio
     } else {
         format!("SET SESSION max_execution_time = {}", timeout.as_millis())
     };
-    for statement in [limit.as_str(), "SET SESSION lock_wait_timeout = 60", "START TRANSACTION READ ONLY"] {
+    // DDL ends a transaction before it runs: it is the session that must be read only, not the transaction alone.
+    for statement in
+        [limit.as_str(), "SET SESSION lock_wait_timeout = 60", "SET SESSION TRANSACTION READ ONLY", "START TRANSACTION READ ONLY"]
+    {
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await?;
     }
     let answer = async {
