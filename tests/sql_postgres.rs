@@ -2,10 +2,12 @@
 
 mod servers;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use attestore::model::capture::CaptureMode;
+use attestore::model::check::{CheckOutcome, CheckResult};
 use attestore::model::failure::{Failure, FailureKind};
 use attestore::model::finding::{Class, Finding};
 use attestore::model::source_url::SourceUrl;
@@ -17,6 +19,8 @@ use attestore::verify::manifest::reader::Manifest;
 use attestore::verify::manifest::request::CaptureRequest;
 use attestore::verify::sql::access::Access;
 use attestore::verify::sql::capture::capture;
+use attestore::verify::sql::checks::pack::Pack;
+use attestore::verify::sql::checks::runner;
 use attestore::verify::sql::compare::compare;
 use servers::{Kind, PASSWORD, Server};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -53,6 +57,12 @@ impl Db {
     async fn capture(&self, out: &Path) -> Result<Header, Failure> {
         let request = CaptureRequest::new(out, CaptureMode::SnapshotExact);
         capture(&self.url(), &access(), &request, &key(), None, &Silent).await
+    }
+
+    async fn check(&self, packs: &[Pack], baselines: &[(&str, &str)]) -> BTreeMap<String, CheckResult> {
+        let baselines = baselines.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let results = runner::run(&self.url(), &access(), packs, &baselines, &Silent).await.unwrap();
+        results.into_iter().map(|result| (result.id.clone(), result)).collect()
     }
 
     async fn compare(&self, manifest: &Path) -> (Verification, Vec<Finding>) {
@@ -271,6 +281,121 @@ async fn a_copied_data_directory_is_the_same_and_a_killed_server_is_unreadable()
     let rows = result.rows.unwrap();
     assert_eq!((rows.unreadable, rows.mismatch, rows.missing), (120_001, 0, 0));
     assert!(!findings[0].actual.as_ref().unwrap().starts_with("120000 rows"));
+}
+
+/// The banking schema and a little data that satisfies every check.
+const BANK: &str = "CREATE TABLE customers (id BIGINT PRIMARY KEY, name VARCHAR(120) NOT NULL, email VARCHAR(160) NOT NULL, created_at TIMESTAMP NOT NULL); \
+     CREATE TABLE accounts (id BIGINT PRIMARY KEY, customer_id BIGINT NOT NULL, currency CHAR(3) NOT NULL, balance_minor BIGINT NOT NULL, updated_at TIMESTAMP NOT NULL, FOREIGN KEY (customer_id) REFERENCES customers (id)); \
+     CREATE TABLE transactions (id BIGINT PRIMARY KEY, account_id BIGINT NOT NULL, amount_minor BIGINT NOT NULL, kind VARCHAR(16) NOT NULL, booked_at TIMESTAMP NOT NULL, reference VARCHAR(80), \
+     FOREIGN KEY (account_id) REFERENCES accounts (id)); CREATE SEQUENCE s MAXVALUE 3; SELECT nextval('s'); CREATE EXTENSION amcheck; \
+     INSERT INTO customers VALUES (1, 'A', 'a@example.com', now() AT TIME ZONE 'UTC'); INSERT INTO accounts VALUES (10, 1, 'SGD', 50, now() AT TIME ZONE 'UTC'); \
+     INSERT INTO transactions VALUES (1, 10, 80, 'credit', now() AT TIME ZONE 'UTC', NULL), (2, 10, -30, 'debit', now() AT TIME ZONE 'UTC', 'x');";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_shipped_check_passes_and_fails() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let packs = [Pack::load("structure-postgres").unwrap(), Pack::load("bank").unwrap()];
+    let good = Db::new(&server, "bank_good", BANK).await;
+    let results = good.check(&packs, &[("rows.customers", "1"), ("rows.accounts", "1"), ("rows.transactions", "2")]).await;
+    assert_eq!(results.len(), 14);
+    assert!(results.values().all(|result| result.result == CheckOutcome::Pass), "{results:?}");
+    let bad = Db::new(&server, "bank_bad", BANK).await;
+    bad.run("SET session_replication_role = replica; UPDATE accounts SET customer_id = 2; UPDATE transactions SET booked_at = '2020-01-01'; UPDATE transactions SET account_id = 11, kind = 'odd' WHERE id = 2").await;
+    bad.run("SELECT nextval('s'), nextval('s'); ALTER TABLE customers ADD CONSTRAINT named CHECK (name <> 'A') NOT VALID; CREATE TABLE twice (x int); INSERT INTO twice VALUES (1), (1)").await;
+    let mut connection = PgConnection::connect(&server.full_url("bank_bad")).await.unwrap();
+    assert!(sqlx::raw_sql("CREATE UNIQUE INDEX CONCURRENTLY unfinished ON twice (x)").execute(&mut connection).await.is_err());
+    connection.close().await.unwrap();
+    let mut results = bad.check(&packs, &[("rows.customers", "2"), ("rows.accounts", "2"), ("rows.transactions", "3")]).await;
+    // Damaged heaps and trees are made in `a_flipped_byte_passes_the_engine_and_not_the_fingerprint`.
+    assert_eq!(results.remove("structure.postgres-heap").unwrap().result, CheckOutcome::Pass);
+    assert_eq!(results.remove("structure.postgres-btree").unwrap().result, CheckOutcome::Pass);
+    assert!(results.values().all(|result| result.result == CheckOutcome::Fail), "{results:?}");
+    bad.run("DROP EXTENSION amcheck").await;
+    assert_eq!(bad.check(&packs, &[]).await["structure.postgres-heap"].result, CheckOutcome::Error);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_can_neither_write_nor_run_for_ever() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let db = Db::new(
+        &server,
+        "fences",
+        "CREATE TABLE t (id int PRIMARY KEY); CREATE FUNCTION sneak() RETURNS int LANGUAGE sql AS 'INSERT INTO t VALUES (1) RETURNING id'",
+    )
+    .await;
+    let mut pack = Pack::load("structure-postgres").unwrap();
+    pack.checks.truncate(1);
+    for privileged in [true, false] {
+        pack.checks[0].privileged = privileged;
+        pack.checks[0].requires_functions.clear();
+        for sql in [
+            "INSERT INTO t VALUES (1)",
+            "DROP TABLE t",
+            "SELECT sneak()",
+            "SELECT 1; COMMIT; DROP TABLE t",
+            "SELECT set_config('transaction_read_only', 'off', true), sneak()",
+        ] {
+            pack.checks[0].sql = sql.into();
+            let results = db.check(&[pack.clone()], &[]).await;
+            assert!(results.values().all(|result| result.result == CheckOutcome::Error), "{sql}: {results:?}");
+        }
+    }
+    pack.checks[0].sql = "SELECT pg_sleep(600)".into();
+    pack.checks[0].timeout = std::time::Duration::from_secs(1);
+    let results = db.check(&[pack], &[]).await;
+    let result = results.values().next().unwrap();
+    assert_eq!(result.result, CheckOutcome::Error);
+    assert!(result.reason.as_ref().unwrap().contains("statement timeout"), "{result:?}");
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(db.capture(&dir.path().join("m")).await.unwrap().counts["rows"], 0);
+}
+
+/// Changes bytes of a table's file while the server is down.
+async fn damage(db: &Db, relation: &str, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut connection = PgConnection::connect(&db.server.full_url(&db.name)).await.unwrap();
+    let path: String =
+        sqlx::query_scalar("SELECT pg_relation_filepath($1::regclass)").bind(relation).fetch_one(&mut connection).await.unwrap();
+    sqlx::raw_sql("CHECKPOINT").execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    db.server.stop();
+    let path = db.server.data().join(path);
+    let mut bytes = std::fs::read(&path).unwrap();
+    change(&mut bytes);
+    std::fs::write(&path, bytes).unwrap();
+    db.server.start();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flipped_byte_passes_the_engine_and_not_the_fingerprint() {
+    let Some(server) = servers::own(Kind::Postgres).map(Arc::new) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let sql = "CREATE EXTENSION amcheck; CREATE TABLE t (id int PRIMARY KEY, a text, b text); CREATE INDEX ON t (a); INSERT INTO t SELECT i, 'indexed-' || i, 'plain-' || i || '-end' FROM generate_series(1, 50) i; \
+               CREATE TABLE h (id int PRIMARY KEY); INSERT INTO h VALUES (1)";
+    let db = Db::new(&server, "golden", sql).await;
+    let manifest = dir.path().join("m");
+    db.capture(&manifest).await.unwrap();
+    let pack = [Pack::load("structure-postgres").unwrap()];
+    let flip = |needle: &'static str| {
+        move |bytes: &mut Vec<u8>| {
+            let at = bytes.windows(needle.len()).position(|window| window == needle.as_bytes()).unwrap();
+            bytes[at] ^= 1;
+        }
+    };
+    damage(&db, "t", flip("plain-17-end")).await;
+    let results = db.check(&pack, &[]).await;
+    assert_eq!(results["structure.postgres-heap"].result, CheckOutcome::Pass, "{results:?}");
+    assert_eq!(results["structure.postgres-btree"].result, CheckOutcome::Pass, "{results:?}");
+    let (_, findings) = db.compare(&manifest).await;
+    assert_eq!(places(&findings), [(Class::Mismatch, "t id=17".into())]);
+    // In an indexed column the index tells on it.
+    damage(&db, "t", flip("indexed-23")).await;
+    let results = db.check(&pack, &[]).await;
+    assert_eq!(results["structure.postgres-btree"].result, CheckOutcome::Fail, "{results:?}");
+    assert_eq!(results["structure.postgres-heap"].result, CheckOutcome::Pass, "{results:?}");
+    // A line pointer that points nowhere.
+    damage(&db, "h", |bytes| bytes[24] |= 3).await;
+    let results = db.check(&pack, &[]).await;
+    assert_eq!(results["structure.postgres-heap"].result, CheckOutcome::Fail, "{results:?}");
 }
 
 /// Kills the server when the first rows have been read.

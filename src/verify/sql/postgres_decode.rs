@@ -420,3 +420,139 @@ fn header_length(bytes: &[u8]) -> Result<Option<usize>, String> {
     }
     Ok((bytes.len() >= 19 + length).then_some(19 + length))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signing::hash_key::HashKey;
+    use crate::verify::sql::canon::RowKeys;
+    use crate::verify::sql::display;
+    use proptest::prelude::*;
+
+    fn row() -> Row {
+        Row::new(&RowKeys::new(&HashKey::from_bytes([1; 32])))
+    }
+
+    fn shown(kind: &PgType, bytes: &[u8]) -> Result<String, String> {
+        let mut row = row();
+        row.begin(1);
+        field(kind, Some(bytes), &mut row)?;
+        assert_eq!(row.len(), 1, "one value is one field");
+        Ok(display::field(row.field(0)))
+    }
+
+    fn numeric_bytes(weight: i16, sign: u16, scale: u16, groups: &[u16]) -> Vec<u8> {
+        let mut bytes = (groups.len() as u16).to_be_bytes().to_vec();
+        bytes.extend(weight.to_be_bytes());
+        bytes.extend(sign.to_be_bytes());
+        bytes.extend(scale.to_be_bytes());
+        groups.iter().for_each(|group| bytes.extend(group.to_be_bytes()));
+        bytes
+    }
+
+    #[test]
+    fn numerics_keep_their_digits_and_scale() {
+        for (weight, sign, scale, groups, expected) in [
+            (0, 0, 2, &[1u16, 5000][..], "1.50"),
+            (1, 0x4000, 0, &[12, 34], "-120034"),
+            (1, 0, 0, &[1], "10000"),
+            (-1, 0, 4, &[1], "0.0001"),
+            (-3, 0, 10, &[12], "0.0000000000"),
+            (0, 0, 3, &[], "0.000"),
+        ] {
+            let found = shown(&PgType::Numeric, &numeric_bytes(weight, sign, scale, groups));
+            if expected == "0.0000000000" {
+                assert!(found.is_err(), "digits beyond the scale are not dropped in silence");
+            } else {
+                assert_eq!(found.as_deref(), Ok(expected));
+            }
+        }
+        assert!(shown(&PgType::Numeric, &numeric_bytes(0, 0, 0, &[10_000])).is_err());
+    }
+
+    fn stream(tuples: &[Vec<Option<Vec<u8>>>]) -> Vec<u8> {
+        let mut bytes = SIGNATURE.to_vec();
+        bytes.extend([0; 8]);
+        for tuple in tuples {
+            bytes.extend((tuple.len() as i16).to_be_bytes());
+            for field in tuple {
+                match field {
+                    None => bytes.extend((-1i32).to_be_bytes()),
+                    Some(value) => {
+                        bytes.extend((value.len() as i32).to_be_bytes());
+                        bytes.extend(value);
+                    }
+                }
+            }
+        }
+        bytes.extend((-1i16).to_be_bytes());
+        bytes
+    }
+
+    fn decoded(chunks: &[&[u8]]) -> Result<Vec<Vec<Option<Vec<u8>>>>, String> {
+        let (mut decoder, mut tuples) = (CopyDecoder::default(), Vec::new());
+        for chunk in chunks {
+            decoder.feed(chunk, &mut |fields| {
+                tuples.push(fields.iter().map(|field| field.map(<[u8]>::to_vec)).collect());
+                Ok(true)
+            })?;
+        }
+        decoder.finish().map(|()| tuples)
+    }
+
+    #[test]
+    fn a_stream_cut_anywhere_is_an_error() {
+        let whole = stream(&[vec![Some(b"ab".to_vec()), None], vec![Some(vec![]), Some(vec![1])]]);
+        assert_eq!(decoded(&[&whole]).unwrap().len(), 2);
+        for cut in 0..whole.len() {
+            assert!(decoded(&[&whole[..cut]]).is_err(), "cut at {cut}");
+        }
+        assert!(decoded(&[&whole, b"x"]).is_err());
+    }
+
+    fn kinds() -> impl Strategy<Value = PgType> {
+        let names = [
+            "bool",
+            "int4",
+            "int8",
+            "oid",
+            "float4",
+            "numeric",
+            "text",
+            "bytea",
+            "date",
+            "timetz",
+            "timestamptz",
+            "interval",
+            "jsonb",
+            "varbit",
+            "uuid",
+            "inet",
+            "point",
+        ];
+        let leaf = prop::sample::select(names.to_vec()).prop_map(PgType::base);
+        leaf.prop_recursive(3, 8, 3, |inner| {
+            prop_oneof![
+                inner.clone().prop_map(|kind| PgType::Array(Box::new(kind))),
+                inner.clone().prop_map(|kind| PgType::Range(Box::new(kind))),
+                inner.clone().prop_map(|kind| PgType::Multirange(Box::new(kind))),
+                prop::collection::vec(inner, 0..3).prop_map(PgType::Composite),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_do_not_show(tuples in prop::collection::vec(prop::collection::vec(prop::option::of(prop::collection::vec(any::<u8>(), 0..20)), 0..4), 0..10), size in 1usize..40) {
+            let whole = stream(&tuples);
+            let chunks: Vec<&[u8]> = whole.chunks(size).collect();
+            prop_assert_eq!(decoded(&chunks).unwrap(), tuples);
+        }
+
+        #[test]
+        fn any_bytes_are_decoded_or_refused(kind in kinds(), bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            let _ = shown(&kind, &bytes);
+            let _ = decoded(&[&bytes]);
+        }
+    }
+}
