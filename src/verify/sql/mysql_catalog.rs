@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use sqlx::mysql::{MySqlConnection, MySqlRow};
 
-use crate::verify::sql::mysql::text;
 use crate::verify::sql::mysql_decode::MysqlType;
+use crate::verify::sql::mysql_row::text;
 use crate::verify::sql::table::{Column, Table, Wire, backticked};
 
 const TABLES: &str =

@@ -4,6 +4,7 @@
 //! Not here: comparing rows with a manifest, and what a failed check means for a drill.
 
 pub mod header;
+pub mod kind;
 pub mod pack;
 pub mod runner;
 pub mod session;

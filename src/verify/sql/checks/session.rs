@@ -16,9 +16,9 @@ use sqlx::{
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
 use crate::verify::sql::access::{Access, not_sql};
-use crate::verify::sql::database::{CONNECT_TIMEOUT, Engine};
+use crate::verify::sql::reading::{CONNECT_TIMEOUT, Engine};
 use crate::verify::sql::table::{backticked, double_quoted};
-use crate::verify::sql::{errors, mysql, sqlite};
+use crate::verify::sql::{errors, mysql, mysql_row, sqlite};
 
 /// How much longer than the server's limit this side waits: a server that does not hold its limit must not hold us.
 const GRACE: Duration = Duration::from_secs(30);
@@ -105,7 +105,7 @@ impl Session {
             }
             Connected::Mysql(connection) => {
                 let row = sqlx::query("SELECT version()").fetch_one(connection).await.map_err(failed)?;
-                let version = mysql::text(&row, 0).map_err(failed)?.unwrap_or_default();
+                let version = mysql_row::text(&row, 0).map_err(failed)?.unwrap_or_default();
                 Engine { name: if version.contains("MariaDB") { "mariadb" } else { "mysql" }, version }
             }
             Connected::Sqlite(connection, _) => {

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use crate::verify::sql::checks::header::CheckKind;
+use crate::verify::sql::checks::kind::CheckKind;
 
 /// A decimal: units × 10^−9, exact.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
