@@ -3,6 +3,10 @@
 use attestore::estate::explain::{Surroundings, explain};
 use attestore::estate::load;
 use attestore::estate::mistake::{Mistake, Weight};
+use attestore::signing::hash_key::HashKey;
+use attestore::signing::keys::SigningKey;
+use attestore::testing_log::body::Tool;
+use attestore::testing_log::writer::LogWriter;
 use proptest::prelude::*;
 
 /// A good configuration that uses every table.
@@ -193,15 +197,135 @@ fn what_the_file_names_is_looked_at() {
     );
     let absent = explain(&text, &around).into_iter().find(|remark| remark.message.contains("driver_absent")).unwrap();
     assert_eq!((absent.weight, absent.key.as_str()), (Weight::Note, "resource[1].points[0].from"));
-    std::fs::create_dir_all(base.join("log")).unwrap();
     std::fs::create_dir_all(base.join("vault")).unwrap();
     std::fs::create_dir_all(base.join("own")).unwrap();
     std::fs::write(base.join("own/checks.sql"), "").unwrap();
-    for (name, mode) in [("attestore.key", 0o600), ("attestore.hashkey", 0o644)] {
-        std::fs::write(base.join(name), "x").unwrap();
-        std::fs::set_permissions(base.join(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    let signing = SigningKey::generate(&base.join("attestore.key")).unwrap();
+    LogWriter::create(
+        &base.join("log"),
+        "example.org/attestore",
+        &signing,
+        Tool { name: "t".into(), version: "0".into(), git_commit: None, binary_sha256: None },
+    )
+    .unwrap();
+    std::fs::write(base.join("attestore.hashkey"), "x").unwrap();
+    std::fs::set_permissions(base.join("attestore.hashkey"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let too_open = explain(&text, &around).into_iter().find(|remark| remark.key == "keys.hash").unwrap();
+    assert!(too_open.found.unwrap().contains("0644") && too_open.hint.unwrap().contains("chmod 600"));
+    std::fs::set_permissions(base.join("attestore.hashkey"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(keys(Weight::Mistake), ["keys.hash", "class.gold.checks[0]"], "a file that is no key");
+    std::fs::remove_file(base.join("attestore.hashkey")).unwrap();
+    HashKey::create(&base.join("attestore.hashkey")).unwrap();
+    assert_eq!(keys(Weight::Mistake), ["class.gold.checks[0]"]);
+    let other = text.replacen("example.org/attestore", "example.org/another", 1);
+    let remark = explain(&other, &around).into_iter().find(|remark| remark.key == "log.origin").unwrap();
+    assert_eq!(remark.allowed.as_deref(), Some("example.org/attestore"));
+}
+
+fn attestore(args: &[&str]) -> (i32, String, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_attestore")).args(args).env_remove("ATTESTORE_CONFIG").output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn init_makes_everything_that_its_configuration_names_and_overwrites_nothing() {
+    use std::os::unix::fs::PermissionsExt;
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("new");
+    let shown = dir.to_str().unwrap();
+    let (code, stdout, stderr) = attestore(&["--json", "init", "--dir", shown, "--origin", "example.org/tests"]);
+    assert_eq!(code, 0, "{stderr}");
+    let summary: serde_json::Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+    assert_eq!((summary["command"].as_str(), summary["origin"].as_str()), (Some("init"), Some("example.org/tests")));
+    let mut names: Vec<String> = std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["attestore.hashkey", "attestore.key", "attestore.toml", "log", "log.pub.pem"]);
+    for name in ["attestore.key", "attestore.hashkey"] {
+        assert_eq!(std::fs::metadata(dir.join(name)).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
     }
-    assert_eq!(keys(Weight::Mistake), ["keys.hash", "class.gold.checks[0]"]);
+    let public = attestore::signing::keys::VerifyingKey::load_pem(&dir.join("log.pub.pem")).unwrap();
+    let checkpoint = std::fs::read_to_string(dir.join("log/checkpoints/00000001")).unwrap();
+    attestore::signing::checkpoint::Checkpoint::verify(&checkpoint, &public).unwrap();
+    let config = dir.join("attestore.toml");
+    let (code, _, stderr) = attestore(&["config", "check", "--config", config.to_str().unwrap()]);
+    assert_eq!(code, 0, "{stderr}");
+    load::load(&config).unwrap();
+    let before = std::fs::read(dir.join("attestore.key")).unwrap();
+    let (code, _, stderr) = attestore(&["init", "--dir", shown]);
+    assert!(code == 2 && stderr.contains("already there"), "{code} {stderr}");
+    assert_eq!(std::fs::read(dir.join("attestore.key")).unwrap(), before);
+}
+
+#[test]
+fn init_that_cannot_finish_leaves_nothing() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("new");
+    let (code, ..) = attestore(&["init", "--dir", dir.to_str().unwrap(), "--origin", "two words"]);
+    assert_eq!((code, dir.exists()), (2, false));
+    std::fs::write(temp.path().join("file"), "").unwrap();
+    let (code, _, stderr) = attestore(&["init", "--dir", temp.path().join("file/below").to_str().unwrap()]);
+    assert!(code != 0 && stderr.contains("cannot initialise"), "{stderr}");
+}
+
+#[test]
+fn the_commented_default_explains_every_key_and_is_right_with_all_of_them_on() {
+    use attestore::estate::schema::{Field, ROOT, Shape};
+    use attestore::estate::template;
+    fn names(fields: &'static [Field], out: &mut Vec<&'static str>) {
+        for field in fields {
+            out.push(field.name);
+            if let Shape::Table(inner) | Shape::Named(inner) | Shape::List(inner) = field.shape {
+                names(inner, out);
+            }
+        }
+    }
+    let commented = template::commented("example.org/tests");
+    let mut known = Vec::new();
+    names(ROOT, &mut known);
+    for name in known {
+        let written = [format!("{name} = "), format!("[{name}"), format!(".{name}]")].iter().any(|form| commented.contains(form.as_str()));
+        assert!(written, "`{name}` is not in the commented default");
+    }
+    assert_eq!(mistakes(&commented), []);
+    let uncommented = template::uncommented("example.org/tests");
+    assert!(uncommented.lines().count() == commented.lines().count() && uncommented.contains("\n[aws]\n"));
+    let found = mistakes(&uncommented);
+    assert!(found.len() > 5 && found.iter().all(|mistake| mistake.message.contains("placeholder")), "{found:?}");
+    let filled = filled_in(&uncommented);
+    assert_eq!(mistakes(&filled), [], "{filled}");
+}
+
+/// Fills the placeholders as a user would.
+fn filled_in(text: &str) -> String {
+    let mut text = text.replace("<12 digits>", "111122223333").replace("<account>", "111122223333").replace("-<id>", "-0a1b2c3d");
+    while let Some(at) = text.find('<') {
+        let end = at + text[at..].find('>').unwrap();
+        text.replace_range(at..=end, "filled-in");
+    }
+    text
+}
+
+#[test]
+fn config_check_speaks_to_people_and_to_machines() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("attestore.toml");
+    let shown = path.to_str().unwrap();
+    let (code, _, stderr) = attestore(&["config", "check", "--config", shown]);
+    assert!(code == 2 && stderr.contains("hint: `attestore init`"), "{stderr}");
+    std::fs::write(&path, GOOD.replacen("region =", "regoin =", 1)).unwrap();
+    let (code, stdout, stderr) = attestore(&["--json", "config", "check", "--config", shown]);
+    assert_eq!(code, 2);
+    assert!(stderr.contains("did you mean `region`?") && stderr.contains(":12:1"), "{stderr}");
+    let lines: Vec<serde_json::Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let misspelt = lines.iter().find(|line| line["key"] == "aws.regoin").unwrap();
+    assert_eq!(
+        (misspelt["event"].as_str(), misspelt["line"].as_u64(), misspelt["nearest"].as_str()),
+        (Some("mistake"), Some(12), Some("region"))
+    );
+    let summary = lines.last().unwrap();
+    assert_eq!((summary["event"].as_str(), summary["exit_code"].as_u64()), (Some("summary"), Some(2)));
+    assert_eq!(summary["mistakes"].as_u64().unwrap() as usize, lines.iter().filter(|line| line["event"] == "mistake").count());
 }
 
 /// Pieces of configurations, so that random texts get past the parser.

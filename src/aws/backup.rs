@@ -190,6 +190,23 @@ impl Backup {
         })
     }
 
+    /// Jobs since `since` that are not over, for the recovery points that `of` accepts (ListRestoreJobs).
+    pub async fn unfinished_jobs(&self, since: Timestamp, of: &(dyn Fn(&str) -> bool + Sync)) -> Result<Vec<String>, Failure> {
+        let after = aws_smithy_types::DateTime::from_secs(since.as_secs());
+        let mut pages = self.client.list_restore_jobs().by_created_after(after).into_paginator().send();
+        let mut ids = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| classify("backup:ListRestoreJobs", error))?;
+            for job in page.restore_jobs.unwrap_or_default() {
+                let open = job.status.as_ref().is_some_and(|status| matches!(status.as_str(), "PENDING" | "RUNNING"));
+                if open && job.recovery_point_arn.as_deref().is_some_and(of) {
+                    ids.extend(job.restore_job_id);
+                }
+            }
+        }
+        Ok(ids)
+    }
+
     /// Every selection of every backup plan.
     pub async fn selections(&self) -> Result<Vec<Selection>, Failure> {
         let mut selections = Vec::new();

@@ -2,10 +2,13 @@
 //!
 //! Not here: restoring anything, or the pure derivation of a sample from its seed (that is `testing_log`, because auditors re-derive it).
 
+pub mod catalogue;
 pub mod config;
 pub mod explain;
 pub mod ground;
 pub mod load;
 pub mod mistake;
+pub mod policy;
 pub mod rules;
 pub mod schema;
+pub mod template;

@@ -122,8 +122,11 @@ async fn look_before(order: &Order, target: &Target, clouds: &Clouds, ours_alrea
             probes.push(probe("account", "an account in [isolation]", "no [isolation] in the configuration", false));
             return Ok(());
         };
-        let caller = crate::aws::sts::caller(&clouds.session(target.region.as_deref())?).await?;
-        probes.push(probe("account", &demands.account_id, &caller.account_id, caller.account_id == demands.account_id));
+        let region = target.region.as_deref();
+        for (name, session) in [("account", clouds.session(region)?), ("restoring-account", clouds.vault_session(region)?)] {
+            let caller = crate::aws::sts::caller(&session).await?;
+            probes.push(probe(name, &demands.account_id, &caller.account_id, caller.account_id == demands.account_id));
+        }
         let selections = clouds.backup(target.region.as_deref())?.selections().await?;
         probes.push(no_selection(&selections, &arn_of(target, demands), &order.tags()));
     } else {

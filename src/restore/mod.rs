@@ -3,9 +3,13 @@
 //! Not here: what is drawn, what is compared, and what the log says of it (that is the drill's).
 
 pub mod driver;
+pub mod drivers;
 pub mod guard;
 pub mod journal;
 pub mod order;
+pub mod pace;
 pub mod permit;
 pub mod steps;
+pub mod sweep;
 pub mod targets;
+pub mod teardown;

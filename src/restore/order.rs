@@ -102,10 +102,11 @@ pub fn is_of_drill(name: &str, prefix: &str, drill: &DrillOpened) -> bool {
     name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(&format!("{}-c", drill.drill)))
 }
 
-/// AWS, where the estate has any.
+/// AWS, where the estate has any: one identity that lists and restores, one that reads and deletes what was restored.
 #[derive(Clone, Debug, Default)]
 pub struct Clouds {
-    session: Option<Session>,
+    vault: Option<Session>,
+    isolated: Option<Session>,
 }
 
 impl Clouds {
@@ -114,31 +115,29 @@ impl Clouds {
         Self::default()
     }
 
-    /// AWS by this session.
-    pub fn aws(session: Session) -> Self {
-        Self { session: Some(session) }
+    /// AWS: `vault` lists recovery points and asks AWS Backup for restores, `isolated` does everything else.
+    pub fn aws(vault: Session, isolated: Session) -> Self {
+        Self { vault: Some(vault), isolated: Some(isolated) }
     }
 
     /// Whether there is a session at all.
     pub fn has_aws(&self) -> bool {
-        self.session.is_some()
+        self.isolated.is_some()
     }
 
-    /// The session, in `region` where that is another than its own.
+    /// The identity that reads and deletes what was restored, in `region` where that is another than its own.
     pub fn session(&self, region: Option<&str>) -> Result<Session, Failure> {
-        let session = self.session.as_ref().ok_or_else(|| {
-            Failure::invalid("the configuration has no [aws], and a resource of it lies in AWS")
-                .hint("add [aws] with region and backup_role_arn")
-        })?;
-        Ok(match region {
-            Some(region) if session.region().as_deref() != Some(region) => session.in_region(region),
-            _ => session.clone(),
-        })
+        in_region(self.isolated.as_ref(), region)
+    }
+
+    /// The identity that lists and restores recovery points.
+    pub fn vault_session(&self, region: Option<&str>) -> Result<Session, Failure> {
+        in_region(self.vault.as_ref(), region)
     }
 
     /// AWS Backup in `region`.
     pub fn backup(&self, region: Option<&str>) -> Result<Backup, Failure> {
-        Ok(Backup::new(&self.session(region)?))
+        Ok(Backup::new(&self.vault_session(region)?))
     }
 
     /// RDS in `region`.
@@ -155,6 +154,17 @@ impl Clouds {
     pub fn buckets(&self, region: Option<&str>) -> Result<Buckets, Failure> {
         Ok(Buckets::new(&self.session(region)?))
     }
+}
+
+fn in_region(session: Option<&Session>, region: Option<&str>) -> Result<Session, Failure> {
+    let session = session.ok_or_else(|| {
+        Failure::invalid("the configuration has no [aws], and a resource of it lies in AWS")
+            .hint("add [aws] with region and backup_role_arn")
+    })?;
+    Ok(match region {
+        Some(region) if session.region().as_deref() != Some(region) => session.in_region(region),
+        _ => session.clone(),
+    })
 }
 
 #[cfg(test)]

@@ -178,6 +178,8 @@ pub enum Record {
         case: CaseId,
         /// The step that created it.
         step: Step,
+        /// What was found under its name, and when that was created.
+        found: Option<(String, Timestamp)>,
     },
     /// It is gone, as a description confirmed; or it never came to be.
     UndoDone {
@@ -255,6 +257,8 @@ pub struct StepFacts {
     pub job_id: Option<String>,
     /// The ARN that the service names as created.
     pub created_arn: Option<String>,
+    /// What was found under the target's name when its undoing began, and when that was created.
+    pub found: Option<(String, Timestamp)>,
     /// Where its undoing stands.
     pub undo: UndoState,
 }
@@ -467,6 +471,7 @@ impl CaseFacts {
                     intended_at: at,
                     job_id: None,
                     created_arn: None,
+                    found: None,
                     undo: UndoState::None,
                 };
                 self.steps.insert(step, facts);
@@ -505,8 +510,12 @@ impl StepFacts {
                 self.created_arn.clone_from(created_arn);
             }
             ("intended", Record::Failed { .. }) => self.state = StepState::Failed,
-            ("intended" | "done" | "failed" | "undo-failed" | "undo-intended", Record::UndoIntended { .. }) if self.target.is_some() => {
+            ("intended" | "done" | "failed" | "undo-failed" | "undo-intended", Record::UndoIntended { found, .. })
+                if self.target.is_some() =>
+            {
                 self.undo = UndoState::Intended;
+                // What an earlier attempt saw stays known when a later one finds nothing any more.
+                self.found = found.clone().or(self.found.take());
             }
             ("undo-intended", Record::UndoDone { confirmed_by, .. }) => {
                 self.undo = UndoState::Done { confirmed_by: confirmed_by.clone(), at };
@@ -562,7 +571,7 @@ mod tests {
     fn steps_and_their_undoing_follow_the_intent() {
         let case = CaseId::from("c");
         let begin = [opened("d"), Record::CaseOpened { case: case.clone() }];
-        let undo = Record::UndoIntended { case: case.clone(), step: Step::Restore };
+        let undo = Record::UndoIntended { case: case.clone(), step: Step::Restore, found: None };
         let gone = Record::UndoDone { case: case.clone(), step: Step::Restore, confirmed_by: "x".into() };
         let stuck = Record::UndoFailed { case: case.clone(), step: Step::Restore, message: "x".into() };
         let run = |more: &[Record]| after(&[&begin[..], more].concat());

@@ -158,12 +158,16 @@ fn find_path(work: &Path, name: &str) -> Result<Option<Found>, Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(about(error)),
     };
-    // A directory without a readable marker has no creation time and no tag: it is never taken for ours.
+    // A crash can come between the directory and its marker: the file system then says when it was made, and no tag is claimed.
     let marker: Option<Marker> = std::fs::read(path.join(MARKER)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let tags = marker.iter().map(|marker| (DRILL_TAG.to_owned(), marker.drill.clone())).collect();
     Ok(Some(Found {
         arn: path.display().to_string(),
-        created_at: marker.map(|marker| marker.created_at),
+        created_at: marker.map(|marker| marker.created_at).or_else(|| {
+            let made = facts.created().or_else(|_| facts.modified()).ok()?;
+            let since = made.duration_since(std::time::UNIX_EPOCH).ok()?;
+            i64::try_from(since.as_micros()).ok().map(Timestamp)
+        }),
         tags,
         detail: Detail::Path(LocalPath { mode: facts.permissions().mode(), path }),
     }))

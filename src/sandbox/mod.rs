@@ -2,7 +2,9 @@
 //!
 //! Not here: anything that the client side needs. Only the command line and tests name this room.
 
+pub mod control;
 pub mod demo;
+pub mod engines;
 pub mod identity;
 pub mod listener;
 pub mod s3;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::aws::session::SessionOptions;
 use crate::model::failure::{Failure, FailureKind};
+use crate::sandbox::control::plane::ControlPlane;
 use crate::sandbox::identity;
 use crate::sandbox::listener::{Listener, Router, Services};
 use crate::sandbox::s3::api;
@@ -24,10 +25,11 @@ impl Sandbox {
         let lock = lock(dir)?;
         let faults = Arc::new(Faults::default());
         let store = S3Store::open(&dir.join("s3"))?;
-        let services: Services = Services::new();
-        let router = Router { s3: api::service(store.clone()), faults: faults.clone(), services: services.clone() };
+        let control = ControlPlane::open(&dir.join("control"), store.clone()).await?;
+        let services: Services = control.services().into_iter().collect();
+        let router = Router { s3: api::service(store.clone()), faults: faults.clone(), services };
         let listener = Listener::start(port, router).await?;
-        Ok(Running { listener, services, store, faults, _lock: lock })
+        Ok(Running { listener, control, store, faults, _lock: lock })
     }
 }
 
@@ -48,7 +50,7 @@ fn lock(dir: &Path) -> Result<File, Failure> {
 /// A running sandbox; [`Running::stop`] ends it, and its state stays in its folder.
 pub struct Running {
     listener: Listener,
-    services: Services,
+    control: ControlPlane,
     store: S3Store,
     faults: Arc<Faults>,
     // Held until the end; the operating system frees it however the process ends.
@@ -81,11 +83,14 @@ impl Running {
         &self.faults
     }
 
-    /// Stops listening, then ends what the services run.
-    pub async fn stop(self) {
+    /// STS, DynamoDB, AWS Backup and RDS behind it: faults, damage, direct calls.
+    pub fn control(&self) -> &ControlPlane {
+        &self.control
+    }
+
+    /// Stops listening, then ends what the services run, database servers included.
+    pub async fn stop(self) -> Result<(), Failure> {
         self.listener.stop().await;
-        for service in self.services.values() {
-            service.shutdown().await;
-        }
+        self.control.stop().await
     }
 }

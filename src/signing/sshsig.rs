@@ -85,7 +85,27 @@ pub fn verify(armoured: &str, key: &VerifyingKey, namespace: &str, message: &[u8
 
 /// A line of an `allowed_signers` file that lets `key` sign checkpoints as `principal`, and nothing else.
 pub fn allowed_signers_line(principal: &str, key: &VerifyingKey) -> String {
-    format!("{principal} namespaces=\"{CHECKPOINT_NAMESPACE}\" ssh-ed25519 {}\n", STANDARD.encode(public_blob(key)))
+    format!("{principal} namespaces=\"{CHECKPOINT_NAMESPACE}\" {}\n", public_key_line(key))
+}
+
+/// Parses a public key line, `ssh-ed25519 BASE64 [comment]`.
+pub fn parse_public_key(line: &str) -> Result<VerifyingKey, SshSigError> {
+    let wrong = SshSigError::Malformed;
+    let mut words = line.split_ascii_whitespace();
+    let (Some("ssh-ed25519"), Some(encoded)) = (words.next(), words.next()) else { return Err(wrong("not an ssh-ed25519 key line")) };
+    let blob = STANDARD.decode(encoded).map_err(|_| wrong("not base64"))?;
+    let rest = &mut blob.as_slice();
+    let (key_type, key) = (take(rest)?, take(rest)?);
+    let key: [u8; 32] = key.try_into().map_err(|_| wrong("the key is not 32 bytes long"))?;
+    if key_type != KEY_TYPE || !rest.is_empty() {
+        return Err(wrong("another kind of key than ssh-ed25519"));
+    }
+    VerifyingKey::from_bytes(&key).map_err(|_| wrong("not a point on the curve"))
+}
+
+/// The public key line, `ssh-ed25519 BASE64`.
+pub fn public_key_line(key: &VerifyingKey) -> String {
+    format!("ssh-ed25519 {}", STANDARD.encode(public_blob(key)))
 }
 
 /// Takes the armour off and the blob apart, strictly.
@@ -182,11 +202,12 @@ mod tests {
             let key = SigningKey::from_seed(&seed);
             let sig = sign(&key, &namespace, &message);
             prop_assert_eq!(verify(&sig, &key.verifying_key(), &namespace, &message), Ok(()));
+            prop_assert_eq!(parse_public_key(&public_key_line(&key.verifying_key())), Ok(key.verifying_key()));
         }
 
         #[test]
         fn foreign_bytes_never_panic(noise in proptest::collection::vec(any::<u8>(), 0..300), text in ".{0,200}") {
-            let _ = parse(&text);
+            let _ = (parse(&text), parse_public_key(&text), parse_public_key(&format!("ssh-ed25519 {}", STANDARD.encode(&noise))));
             let mut blob = MAGIC.to_vec();
             blob.extend_from_slice(&1u32.to_be_bytes());
             blob.extend_from_slice(&noise);

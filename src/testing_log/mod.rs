@@ -7,6 +7,8 @@ pub mod body;
 pub mod entry;
 pub mod exact;
 pub mod intents;
+pub mod public_tools;
 pub mod sample;
 pub mod store;
+pub mod verify;
 pub mod writer;

@@ -209,7 +209,7 @@ mod tests {
             prop_assert_eq!(selected.len() as u64, strata.iter().map(|s| s.sample).sum::<u64>());
             for stratum in &strata {
                 let members: Vec<&PopulationItem> = population.iter().filter(|item| item.stratum == stratum.name).collect();
-                let (inside, outside): (Vec<_>, Vec<_>) = members.iter().partition(|item| selected.iter().any(|s| s.id == item.id));
+                let (inside, outside): (Vec<&PopulationItem>, Vec<&PopulationItem>) = members.into_iter().partition(|item| selected.iter().any(|s| s.id == item.id));
                 let worst = inside.iter().map(|item| rank(&seed, &item.id)).max();
                 let best = outside.iter().map(|item| rank(&seed, &item.id)).min();
                 prop_assert!(worst.is_none() || best.is_none() || worst < best);

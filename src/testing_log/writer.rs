@@ -41,6 +41,8 @@ pub struct LogWriter {
     last: Option<Checkpoint>,
     last_at: Timestamp,
     tail: Vec<Leaf>,
+    /// The tail ends with a rotation to this key, which a crash kept from being sealed.
+    rotating_to: Option<VerifyingKey>,
     _lock: File,
 }
 
@@ -66,8 +68,16 @@ impl LogWriter {
         let draft = tempfile::Builder::new().prefix(".attestore-log-").tempdir_in(parent).map_err(failed)?;
         let dir = LogDir::lay(draft.path(), origin, &key.verifying_key())?;
         let lock = dir.lock()?;
-        let mut writer =
-            Self { dir, key: key.clone(), tree: Tree::new(), last: None, last_at: Timestamp(i64::MIN), tail: Vec::new(), _lock: lock };
+        let mut writer = Self {
+            dir,
+            key: key.clone(),
+            tree: Tree::new(),
+            last: None,
+            last_at: Timestamp(i64::MIN),
+            tail: Vec::new(),
+            rotating_to: None,
+            _lock: lock,
+        };
         let genesis = Genesis { verifier_key: key.verifying_key().to_vkey(origin), tool };
         writer.append(Body::Genesis(genesis), Actor::tool("attestore init"), &mut |_, _| Ok(()))?;
         writer.checkpoint()?;
@@ -101,15 +111,26 @@ impl LogWriter {
         };
         let public = key.verifying_key();
         let vouched = intents::vouched(&dir, &public)?;
-        let mut writer = Self { dir, key, tree: Tree::new(), last: None, last_at: Timestamp(i64::MIN), tail: Vec::new(), _lock: lock };
+        let mut writer = Self {
+            dir,
+            key,
+            tree: Tree::new(),
+            last: None,
+            last_at: Timestamp(i64::MIN),
+            tail: Vec::new(),
+            rotating_to: None,
+            _lock: lock,
+        };
         let mut current = *writer.dir.genesis_key();
         for index in 0..size {
             let entry = writer.dir.entry(index)?;
             if entry.seq != index || entry.origin != writer.dir.origin() {
                 return Err(bad(format!("entry {index} says that it is number {} of `{}`", entry.seq, entry.origin)));
             }
-            if let (Body::KeyRotated(rotated), true) = (&entry.body, index < sealed) {
-                current = rotated_key(rotated).map_err(&bad)?;
+            match &entry.body {
+                Body::KeyRotated(rotated) if index < sealed => current = rotated_key(rotated).map_err(&bad)?,
+                Body::KeyRotated(rotated) => writer.rotating_to = Some(rotated_key(rotated).map_err(&bad)?),
+                _ => {}
             }
             writer.tree.push_hash(entry.hash);
             writer.last_at = entry.at;
@@ -160,6 +181,7 @@ impl LogWriter {
 
     /// Appends an entry dated `at`, for imports and tests; not before the entry that it follows.
     pub fn append_at(&mut self, at: Timestamp, body: Body, actor: Actor, before_write: BeforeWrite<'_>) -> Result<Leaf, Failure> {
+        self.not_rotating()?;
         if at < self.last_at {
             return Err(Failure::invalid(format!("an entry dated {at} cannot follow one dated {}", self.last_at)));
         }
@@ -186,7 +208,21 @@ impl LogWriter {
 
     /// Seals everything written so far; gives the last checkpoint again when nothing was written since.
     pub fn checkpoint(&mut self) -> Result<Checkpoint, Failure> {
+        self.not_rotating()?;
         self.seal(None)
+    }
+
+    /// Between a rotation and its checkpoint nothing else may happen: that checkpoint carries both signatures.
+    fn not_rotating(&self) -> Result<(), Failure> {
+        match self.rotating_to {
+            None => Ok(()),
+            Some(key) => Err(Failure::invalid(format!(
+                "testing log {}: a rotation to the key with id {} was cut short",
+                self.dir.path().display(),
+                hex::encode(key.key_id(self.dir.origin()))
+            ))
+            .hint("run the rotation again with the same new key")),
+        }
     }
 
     fn seal(&mut self, outgoing: Option<&SigningKey>) -> Result<Checkpoint, Failure> {
@@ -207,13 +243,17 @@ impl LogWriter {
         Ok(checkpoint)
     }
 
-    /// From here on `new` signs. The checkpoint that follows at once carries both signatures.
+    /// From here on `new` signs. The checkpoint that follows at once carries both signatures. After a crash in between, the same call
+    /// goes on where it stopped.
     pub fn rotate(&mut self, new: SigningKey, reason: &str, actor: Actor) -> Result<Checkpoint, Failure> {
-        self.checkpoint()?;
-        let verifier_key = new.verifying_key().to_vkey(self.dir.origin());
+        if self.rotating_to != Some(new.verifying_key()) {
+            self.checkpoint()?;
+            let verifier_key = new.verifying_key().to_vkey(self.dir.origin());
+            let body = Body::KeyRotated(KeyRotated { verifier_key, reason: reason.to_owned() });
+            self.append(body, actor, &mut |_, _| Ok(()))?;
+        }
         self.dir.publish_key(&new.verifying_key())?;
-        let body = Body::KeyRotated(KeyRotated { verifier_key, reason: reason.to_owned() });
-        self.append(body, actor, &mut |_, _| Ok(()))?;
+        self.rotating_to = None;
         let outgoing = std::mem::replace(&mut self.key, new);
         self.seal(Some(&outgoing))
     }
@@ -246,4 +286,152 @@ impl LogWriter {
 
 fn rotated_key(rotated: &KeyRotated) -> Result<VerifyingKey, String> {
     VerifyingKey::from_vkey(&rotated.verifier_key).map(|(_, key)| key).map_err(|error| format!("a rotation names {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing_log::body::Heartbeat;
+
+    fn tool() -> Tool {
+        Tool { name: "attestore".into(), version: "0.0.0".into(), git_commit: None, binary_sha256: None }
+    }
+
+    fn beat() -> Body {
+        Body::Heartbeat(Heartbeat { note: None })
+    }
+
+    fn fresh() -> (tempfile::TempDir, std::path::PathBuf, SigningKey) {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, key) = (dir.path().join("log"), SigningKey::from_seed(&[5; 32]));
+        drop(LogWriter::create(&path, "example.com/log", &key, tool()).unwrap());
+        (dir, path, key)
+    }
+
+    fn append(writer: &mut LogWriter) -> Leaf {
+        writer.append(beat(), Actor::tool("t"), &mut |_, _| Ok(())).unwrap()
+    }
+
+    #[test]
+    fn a_log_is_made_once_and_never_silently() {
+        let (dir, path, key) = fresh();
+        assert_eq!(LogWriter::create(&path, "example.com/log", &key, tool()).unwrap_err().kind, FailureKind::Invalid);
+        assert_eq!(LogWriter::open(&dir.path().join("none"), key.clone()).unwrap_err().kind, FailureKind::Invalid);
+        assert_eq!(LogWriter::create(&dir.path().join("x"), "a b", &key, tool()).unwrap_err().kind, FailureKind::Invalid);
+        let names: Vec<_> = dir.path().read_dir().unwrap().map(|found| found.unwrap().file_name()).collect();
+        assert_eq!(names, ["log"], "nothing else is left beside it");
+        let empty = dir.path().join("empty");
+        std::fs::create_dir(&empty).unwrap();
+        assert_eq!(LogWriter::create(&empty, "example.com/log", &key, tool()).unwrap().size(), 1);
+    }
+
+    #[test]
+    fn the_hook_sees_number_and_hash_before_anything_is_written_and_can_say_no() {
+        let (_dir, path, key) = fresh();
+        let mut writer = LogWriter::open(&path, key).unwrap();
+        let entry = writer.dir().entry_path(1);
+        let mut seen = None;
+        let leaf = writer
+            .append(beat(), Actor::tool("t"), &mut |index, hash| {
+                assert!(!entry.exists());
+                seen = Some(Leaf { index, hash });
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!((Some(leaf), writer.tail()), (seen, [leaf].as_slice()));
+        let refused = writer.append(beat(), Actor::tool("t"), &mut |_, _| Err(Failure::invalid("no")));
+        assert!(refused.is_err() && !writer.dir().entry_path(2).exists() && writer.size() == 2);
+    }
+
+    #[test]
+    fn a_tail_of_ones_own_is_taken_up_again_and_sealed() {
+        let (_dir, path, key) = fresh();
+        let mut writer = LogWriter::open(&path, key.clone()).unwrap();
+        let (one, two) = (append(&mut writer), append(&mut writer));
+        drop(writer);
+        let mut writer = LogWriter::open(&path, key.clone()).unwrap();
+        assert_eq!(writer.tail(), [one, two]);
+        let sealed = writer.checkpoint().unwrap();
+        assert_eq!((sealed.size, writer.checkpoint().unwrap()), (3, sealed.clone()));
+        drop(writer);
+        assert_eq!(*LogWriter::open(&path, key).unwrap().last_checkpoint(), sealed);
+    }
+
+    #[test]
+    fn a_strangers_entry_is_never_sealed() {
+        let (_dir, path, key) = fresh();
+        let entry = Entry::new(1, "example.com/log", Timestamp::now(), None, Actor::tool("stranger"), beat()).unwrap();
+        std::fs::write(path.join("entries/00000001.json"), &entry.bytes).unwrap();
+        let failure = LogWriter::open(&path, key).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::BadEvidence);
+        assert!(failure.message.contains("has not written it"), "{failure}");
+    }
+
+    #[test]
+    fn another_key_a_changed_entry_a_gap_and_a_cut_are_refused() {
+        let (_dir, path, key) = fresh();
+        assert_eq!(LogWriter::open(&path, SigningKey::from_seed(&[6; 32])).unwrap_err().kind, FailureKind::Invalid);
+        let mut writer = LogWriter::open(&path, key.clone()).unwrap();
+        append(&mut writer);
+        writer.checkpoint().unwrap();
+        drop(writer);
+        let entry = path.join("entries/00000001.json");
+        let bytes = std::fs::read(&entry).unwrap();
+        let refuse = |what: &str| {
+            let failure = LogWriter::open(&path, key.clone()).unwrap_err();
+            assert_eq!(failure.kind, FailureKind::BadEvidence, "{what}");
+        };
+        std::fs::write(&entry, String::from_utf8(bytes.clone()).unwrap().replace("\"t\"", "\"u\"")).unwrap();
+        refuse("changed");
+        std::fs::remove_file(&entry).unwrap();
+        refuse("cut");
+        std::fs::write(path.join("entries/00000002.json"), &bytes).unwrap();
+        refuse("gap");
+        std::fs::remove_file(path.join("entries/00000002.json")).unwrap();
+        std::fs::write(&entry, &bytes).unwrap();
+        assert!(LogWriter::open(&path, key.clone()).is_ok());
+    }
+
+    #[test]
+    fn what_crashed_writers_leave_is_tidied_and_a_second_writer_waits_its_turn() {
+        let (_dir, path, key) = fresh();
+        std::fs::write(path.join("entries/.new-x"), "half an ent").unwrap();
+        std::fs::write(path.join(".intents"), "7 torn").unwrap();
+        let mut writer = LogWriter::open(&path, key.clone()).unwrap();
+        assert!(!path.join("entries/.new-x").exists());
+        assert_eq!(LogWriter::open(&path, key.clone()).unwrap_err().kind, FailureKind::Interrupted);
+        let leaf = append(&mut writer);
+        drop(writer);
+        assert_eq!(LogWriter::open(&path, key).unwrap().tail(), [leaf], "a torn line does not swallow the next");
+    }
+
+    #[test]
+    fn entries_are_not_dated_before_those_they_follow() {
+        let (_dir, path, key) = fresh();
+        let mut writer = LogWriter::open(&path, key).unwrap();
+        let back = writer.append_at(Timestamp::from_secs(0), beat(), Actor::tool("t"), &mut |_, _| Ok(()));
+        assert_eq!(back.unwrap_err().kind, FailureKind::Invalid);
+        let later = Timestamp::now().plus_secs(3600);
+        writer.append_at(later, beat(), Actor::tool("t"), &mut |_, _| Ok(())).unwrap();
+        let failure = writer.append(beat(), Actor::tool("t"), &mut |_, _| Ok(())).unwrap_err();
+        assert!(failure.message.starts_with("the clock says"), "{failure}");
+    }
+
+    #[test]
+    fn after_a_rotation_the_new_key_writes_and_a_rotation_cut_short_goes_on() {
+        let (_dir, path, key) = fresh();
+        let new = SigningKey::from_seed(&[6; 32]);
+        let mut writer = LogWriter::open(&path, key.clone()).unwrap();
+        let rotated = KeyRotated { verifier_key: new.verifying_key().to_vkey("example.com/log"), reason: "yearly".into() };
+        writer.append(Body::KeyRotated(rotated), Actor::human("o"), &mut |_, _| Ok(())).unwrap();
+        drop(writer);
+        let mut writer = LogWriter::open(&path, key.clone()).unwrap();
+        assert!(writer.checkpoint().is_err());
+        assert_eq!(writer.rotate(new.clone(), "yearly", Actor::human("o")).unwrap().size, 2);
+        append(&mut writer);
+        writer.checkpoint().unwrap();
+        drop(writer);
+        assert!(LogWriter::open(&path, key).is_err());
+        assert_eq!(LogWriter::open(&path, new).unwrap().size(), 3);
+    }
 }

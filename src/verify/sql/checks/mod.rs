@@ -1,4 +1,7 @@
-//! SQL checks: one SELECT each that returns the offending rows, with its contract in `--!` lines.
+//! SQL checks: one SELECT that returns the offending rows, or one value; read from `checks/` or from a path, and run read-only.
 
+pub mod header;
 pub mod pack;
 pub mod runner;
+pub mod statement;
+pub mod threshold;

@@ -1,0 +1,11 @@
+--! id = "structure-sqlite.foreign-keys"
+--! title = "Every declared foreign key has its parent"
+--! engines = ["sqlite"]
+--! requires = []
+--! kind = "violations"
+--! severity = "critical"
+--! error_if = "> 0"
+--! limit = 20
+--! show = ["table", "row_id", "parent"]
+--! timeout = "15m"
+SELECT "table", rowid AS row_id, parent FROM pragma_foreign_key_check;

@@ -1,0 +1,12 @@
+--! id = "structure-sqlite.integrity"
+--! title = "The file is whole: pages, b-trees, indexes, NOT NULL and CHECK constraints"
+--! engines = ["sqlite"]
+--! requires = []
+--! kind = "violations"
+--! severity = "critical"
+--! error_if = "> 0"
+--! limit = 20
+--! show = ["problem"]
+--! timeout = "15m"
+--! controls = ["NIST:SI-7"]
+SELECT integrity_check AS problem FROM pragma_integrity_check WHERE integrity_check <> 'ok';

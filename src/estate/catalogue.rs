@@ -1,0 +1,394 @@
+//! The catalogue: every recovery point that the configured sources list, included or excluded with its reason.
+//!
+//! A listing that fails is an error of its resource and is recorded: never a silent gap. The raw listings become evidence.
+//! Local points, by rule: each entry directly in the vault directory is one point, a file or a directory, unless its name starts with
+//! `.` or it belongs to a database beside it (`-wal`, `-shm`, `-journal`). Its data is as of its modification time, unless a registered
+//! manifest names the point: then of the time at which that capture ended.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::aws::backup::{Backup, VaultPoint};
+use crate::aws::dynamodb_backup::Tables;
+use crate::aws::rds::Rds;
+use crate::aws::session::Session;
+use crate::aws::times::resource_of_arn;
+use crate::estate::config::{Config, Points, Resource};
+use crate::model::clock::Timestamp;
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::ids::{PointId, ResourceId};
+use crate::model::recovery_point::{RecoveryPoint, eligibility};
+use crate::model::resource::{PointSource, ResourceKind};
+use crate::testing_log::body::Excluded;
+
+/// Files that belong to a SQLite database beside it.
+const COMPANIONS: &[&str] = &["-wal", "-shm", "-journal"];
+
+/// What the sources list.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    /// Points that may be drawn, byte-sorted by id, each once.
+    pub eligible: Vec<RecoveryPoint>,
+    /// What was seen and left out, and resources without any point.
+    pub excluded: Vec<Excluded>,
+    /// Sources that could not be listed.
+    pub failures: Vec<(ResourceId, Failure)>,
+    /// The raw listings by call.
+    pub listings: BTreeMap<String, Vec<u8>>,
+}
+
+/// What listing works with.
+pub struct Sources<'a> {
+    /// The identity that lists, in its own Region; absent beside AWS.
+    pub session: Option<&'a Session>,
+    /// Whether a driver restores this kind from this source.
+    pub has_driver: &'a (dyn Fn(ResourceKind, PointSource) -> bool + Sync),
+    /// When the data of a point is consistent, where a registered manifest names the point.
+    pub named: &'a BTreeMap<PointId, Timestamp>,
+}
+
+/// Lists every source of every resource.
+pub async fn catalogue(config: &Config, sources: &Sources<'_>) -> Catalogue {
+    let mut listing = Listing { sources, out: Catalogue::default(), seen: BTreeSet::new(), vaults: BTreeMap::new() };
+    for resource in &config.resource {
+        listing.resource(resource).await;
+    }
+    let mut out = listing.out;
+    out.eligible.sort_by(|a, b| a.id.0.as_bytes().cmp(b.id.0.as_bytes()));
+    out.excluded.sort_by(|a, b| a.id.cmp(&b.id).then_with(|| a.reason.cmp(&b.reason)));
+    out.excluded.dedup();
+    out
+}
+
+/// What is known of one vault: its points and whether it is locked.
+type VaultListing = (Vec<VaultPoint>, Option<bool>);
+
+struct Listing<'a> {
+    sources: &'a Sources<'a>,
+    out: Catalogue,
+    seen: BTreeSet<PointId>,
+    vaults: BTreeMap<(String, Option<String>), VaultListing>,
+}
+
+impl Listing<'_> {
+    async fn resource(&mut self, resource: &Resource) {
+        let whole = format!("resource:{}", resource.id);
+        if resource.points.is_empty() {
+            self.exclude(&whole, "no source of recovery points is configured");
+            return;
+        }
+        for points in &resource.points {
+            if !(self.sources.has_driver)(resource.kind, points.from) {
+                self.exclude(&whole, format!("untested: driver_absent: no driver restores {} from {}", resource.kind, points.from));
+                continue;
+            }
+            match self.list(resource, points).await {
+                Ok(found) if found.is_empty() => self.exclude(&whole, format!("no recovery point in {}", place(points))),
+                Ok(found) => found.into_iter().for_each(|point| self.judge(point)),
+                Err(failure) => {
+                    self.exclude(&whole, format!("could not be listed in {}: {}", place(points), failure.kind.as_str()));
+                    self.out.failures.push((resource.id.clone(), failure));
+                }
+            }
+        }
+    }
+
+    fn judge(&mut self, point: RecoveryPoint) {
+        // A snapshot that AWS Backup made is listed by RDS as well: the first source that names it counts.
+        if !self.seen.insert(point.id.clone()) {
+            return;
+        }
+        match eligibility(&point) {
+            Ok(()) => self.out.eligible.push(point),
+            Err(reason) => self.exclude(&point.id.0, reason),
+        }
+    }
+
+    fn exclude(&mut self, id: &str, reason: impl Into<String>) {
+        self.out.excluded.push(Excluded { id: id.to_owned(), reason: reason.into() });
+    }
+
+    async fn list(&mut self, resource: &Resource, points: &Points) -> Result<Vec<RecoveryPoint>, Failure> {
+        match points.from {
+            PointSource::AwsBackup => self.aws_backup(resource, points).await,
+            PointSource::RdsSnapshot => self.rds_snapshots(resource, points).await,
+            PointSource::DynamodbBackup => self.dynamodb_backups(resource, points).await,
+            PointSource::Local => self.local(resource, points),
+            other => Err(Failure::invalid(format!("{other}: this source cannot be listed"))),
+        }
+    }
+
+    fn session(&self, points: &Points) -> Result<Session, Failure> {
+        let session = self
+            .sources
+            .session
+            .ok_or_else(|| Failure::invalid("the configuration has no [aws]").hint("add [aws] with region and backup_role_arn"))?;
+        Ok(match &points.region {
+            Some(region) => session.in_region(region),
+            None => session.clone(),
+        })
+    }
+
+    async fn aws_backup(&mut self, resource: &Resource, points: &Points) -> Result<Vec<RecoveryPoint>, Failure> {
+        let vault = points.vault.clone().ok_or_else(|| Failure::invalid(format!("{}: `vault` is not set", resource.id)))?;
+        let key = (vault.clone(), points.region.clone());
+        if !self.vaults.contains_key(&key) {
+            let backup = Backup::new(&self.session(points)?);
+            let listed = backup.points(&vault, None).await?;
+            self.keep("backup:ListRecoveryPointsByBackupVault", &vault, points, &listed);
+            let about = backup.vault(&vault).await?;
+            self.keep("backup:DescribeBackupVault", &vault, points, &about);
+            self.vaults.insert(key.clone(), (listed, about.locked));
+        }
+        let (listed, locked) = &self.vaults[&key];
+        let ours = listed.iter().filter(|point| is_of(resource, &point.resource_arn)).map(|point| RecoveryPoint {
+            id: PointId::arn(&point.arn),
+            resource: resource.id.clone(),
+            kind: resource.kind,
+            from: points.from,
+            handle: point.arn.clone(),
+            source_arn: Some(point.resource_arn.clone()),
+            vault: Some(vault.clone()),
+            created_at: point.created_at.unwrap_or(Timestamp(0)),
+            size_bytes: point.size_bytes,
+            state: if point.created_at.is_some() { point.status.clone() } else { "UNDATED".into() },
+            encrypted: Some(point.encrypted),
+            kms_key_arn: point.kms_key_arn.clone(),
+            vault_locked: *locked,
+            retain_until: point.retain_until,
+        });
+        Ok(ours.collect())
+    }
+
+    async fn rds_snapshots(&mut self, resource: &Resource, points: &Points) -> Result<Vec<RecoveryPoint>, Failure> {
+        let instance = service_name(resource);
+        let listed = Rds::new(&self.session(points)?).snapshots(&instance).await?;
+        self.keep("rds:DescribeDBSnapshots", &instance, points, &listed);
+        let ours = listed.into_iter().map(|snapshot| RecoveryPoint {
+            id: PointId::arn(&snapshot.arn),
+            resource: resource.id.clone(),
+            kind: resource.kind,
+            from: points.from,
+            handle: snapshot.arn,
+            source_arn: None,
+            vault: None,
+            created_at: snapshot.created_at.unwrap_or(Timestamp(0)),
+            size_bytes: snapshot.size_bytes,
+            state: snapshot.status,
+            encrypted: snapshot.encrypted,
+            kms_key_arn: snapshot.kms_key_arn,
+            vault_locked: None,
+            retain_until: None,
+        });
+        Ok(ours.collect())
+    }
+
+    async fn dynamodb_backups(&mut self, resource: &Resource, points: &Points) -> Result<Vec<RecoveryPoint>, Failure> {
+        let table = service_name(resource);
+        let listed = Tables::new(&self.session(points)?).backups(&table).await?;
+        self.keep("dynamodb:ListBackups", &table, points, &listed);
+        let ours = listed.into_iter().map(|backup| RecoveryPoint {
+            id: PointId::arn(&backup.arn),
+            resource: resource.id.clone(),
+            kind: resource.kind,
+            from: points.from,
+            handle: backup.arn,
+            source_arn: backup.table_arn,
+            vault: None,
+            created_at: backup.created_at.unwrap_or(Timestamp(0)),
+            size_bytes: backup.size_bytes,
+            state: backup.status,
+            encrypted: None,
+            kms_key_arn: None,
+            vault_locked: None,
+            retain_until: backup.retain_until,
+        });
+        Ok(ours.collect())
+    }
+
+    fn local(&mut self, resource: &Resource, points: &Points) -> Result<Vec<RecoveryPoint>, Failure> {
+        let directory = local_directory(points).ok_or_else(|| Failure::invalid(format!("{}: `path` is not set", resource.id)))?;
+        let about = |error| Failure::io(format!("list the vault {}", directory.display()), error);
+        let mut found = Vec::new();
+        let mut names = BTreeSet::new();
+        for entry in std::fs::read_dir(&directory).map_err(about)? {
+            names.insert(entry.map_err(about)?.file_name());
+        }
+        for name in &names {
+            let path = directory.join(name);
+            let Some(text) = name.to_str() else {
+                let shown = name.to_string_lossy().into_owned();
+                self.exclude(&PointId::local(&resource.id, &shown).0, "its name is not UTF-8");
+                continue;
+            };
+            let beside = COMPANIONS.iter().filter_map(|end| text.strip_suffix(end)).any(|stem| names.contains(std::ffi::OsStr::new(stem)));
+            if text.starts_with('.') || beside {
+                continue;
+            }
+            let facts = path.metadata().map_err(|error| Failure::io(format!("look at {}", path.display()), error))?;
+            let id = PointId::local(&resource.id, text);
+            let modified = facts.modified().map_err(|error| Failure::io(format!("look at {}", path.display()), error))?;
+            let modified = Timestamp(chrono::DateTime::<chrono::Utc>::from(modified).timestamp_millis() * 1000);
+            found.push(RecoveryPoint {
+                resource: resource.id.clone(),
+                kind: resource.kind,
+                from: points.from,
+                handle: path.display().to_string(),
+                source_arn: None,
+                vault: Some(directory.display().to_string()),
+                created_at: self.sources.named.get(&id).copied().unwrap_or(modified),
+                size_bytes: Some(size_of(&path).map_err(|error| Failure::io(format!("look at {}", path.display()), error))?),
+                state: "AVAILABLE".into(),
+                encrypted: None,
+                kms_key_arn: None,
+                vault_locked: None,
+                retain_until: None,
+                id,
+            });
+        }
+        self.keep("local:list", &resource.id.0, points, &found);
+        Ok(found)
+    }
+
+    fn keep(&mut self, call: &str, of: &str, points: &Points, listed: &impl Serialize) {
+        let region = points.region.as_deref().map(|region| format!(" in {region}")).unwrap_or_default();
+        let bytes = serde_json::to_vec(&json!({"call": call, "of": of, "answer": listed})).unwrap_or_default();
+        self.out.listings.insert(format!("{call} {of}{region}"), bytes);
+    }
+}
+
+/// The directory of local points: `path`, or `vault`.
+fn local_directory(points: &Points) -> Option<std::path::PathBuf> {
+    points.path.clone().or_else(|| points.vault.as_ref().map(std::path::PathBuf::from))
+}
+
+fn place(points: &Points) -> String {
+    let of = local_directory(points).map(|of| format!(" {}", of.display())).unwrap_or_default();
+    format!("{}{of}", points.from)
+}
+
+/// The name that a service knows a resource by: the end of its ARN or of its source URL, or `source` itself.
+pub fn service_name(resource: &Resource) -> String {
+    let source = resource.source.as_str();
+    let plain = match source.split_once(':') {
+        Some(("arn", _)) => resource_of_arn(source),
+        Some(("s3", rest)) => rest.trim_start_matches('/').split('/').next().unwrap_or(rest),
+        Some(("dynamodb", rest)) => rest,
+        _ => source,
+    };
+    plain.rsplit(['/', ':']).next().unwrap_or(plain).to_owned()
+}
+
+/// Whether an ARN is that of the resource: the whole ARN where the configuration names one, else service and name.
+fn is_of(resource: &Resource, arn: &str) -> bool {
+    if resource.source.starts_with("arn:") {
+        return resource.source == arn;
+    }
+    let service = arn.split(':').nth(2).unwrap_or_default();
+    let name = service_name(resource);
+    let named = resource_of_arn(arn);
+    match resource.kind {
+        ResourceKind::S3 => service == "s3" && named == name,
+        ResourceKind::Dynamodb => service == "dynamodb" && named.strip_prefix("table/") == Some(name.as_str()),
+        ResourceKind::RdsMysql | ResourceKind::RdsPostgres => service == "rds" && named.strip_prefix("db:") == Some(name.as_str()),
+        ResourceKind::Ebs => service == "ec2" && named.strip_prefix("volume/") == Some(name.as_str()),
+        ResourceKind::EcsConfig | ResourceKind::Files => false,
+    }
+}
+
+fn size_of(path: &Path) -> std::io::Result<u64> {
+    let mut waiting = vec![path.to_owned()];
+    let mut size = 0;
+    while let Some(path) = waiting.pop() {
+        let facts = path.symlink_metadata()?;
+        if facts.is_dir() {
+            for entry in std::fs::read_dir(&path)? {
+                waiting.push(entry?.path());
+            }
+        } else {
+            size += facts.len();
+        }
+    }
+    Ok(size)
+}
+
+/// The gravest of the failures for an exit code, where there are any.
+pub fn gravest(failures: &[(ResourceId, Failure)]) -> Option<FailureKind> {
+    let rank = |kind: &FailureKind| match kind.exit_code() {
+        crate::model::exit::ExitCode::Denied => 2,
+        crate::model::exit::ExitCode::Environment => 1,
+        _ => 0,
+    };
+    failures.iter().map(|(_, failure)| failure.kind).max_by_key(rank)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> Config {
+        toml::from_str(&format!(
+            "version = 1\n[log]\npath = \"log\"\norigin = \"o\"\n[keys]\nsigning = \"a\"\nhash = \"b\"\n[class.c]\n{text}"
+        ))
+        .unwrap()
+    }
+
+    async fn list(config: &Config, named: &BTreeMap<PointId, Timestamp>) -> Catalogue {
+        let has_driver = |kind, from| (kind, from) == (ResourceKind::Files, PointSource::Local);
+        catalogue(config, &Sources { session: None, has_driver: &has_driver, named }).await
+    }
+
+    #[tokio::test]
+    async fn local_points_follow_the_rule_and_nothing_is_silent() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = folder.path();
+        for name in ["app.db", "app.db-wal", "app.db-shm", ".hidden", "orphan-wal"] {
+            std::fs::write(vault.join(name), b"1234").unwrap();
+        }
+        std::fs::create_dir(vault.join("tree")).unwrap();
+        std::fs::write(vault.join("tree/x"), b"12").unwrap();
+        let text = format!(
+            "[[resource]]\nid = \"app\"\napplication = \"a\"\nkind = \"files\"\nclass = \"c\"\nsource = \"sqlite:x\"\n\
+             [[resource.points]]\nfrom = \"local\"\npath = \"{}\"\n\
+             [[resource]]\nid = \"gone\"\napplication = \"a\"\nkind = \"files\"\nclass = \"c\"\nsource = \"dir:x\"\n\
+             [[resource.points]]\nfrom = \"local\"\npath = \"{}/absent\"\n\
+             [[resource]]\nid = \"disk\"\napplication = \"a\"\nkind = \"ebs\"\nclass = \"c\"\nsource = \"vol-1\"\n\
+             [[resource.points]]\nfrom = \"aws-backup\"\nvault = \"v\"\n",
+            vault.display(),
+            vault.display()
+        );
+        let named = BTreeMap::from([(PointId("file:app/app.db".into()), Timestamp(5_000_000))]);
+        let catalogue = list(&config(&text), &named).await;
+        let ids: Vec<&str> = catalogue.eligible.iter().map(|point| point.id.0.as_str()).collect();
+        assert_eq!(ids, ["file:app/app.db", "file:app/orphan-wal", "file:app/tree"]);
+        assert_eq!(catalogue.eligible[0].created_at, Timestamp(5_000_000));
+        assert_eq!(catalogue.eligible[2].size_bytes, Some(2));
+        assert_eq!(catalogue.failures.len(), 1);
+        let reasons: Vec<&str> = catalogue.excluded.iter().map(|one| one.reason.as_str()).collect();
+        assert!(reasons.iter().any(|reason| reason.contains("driver_absent")), "{reasons:?}");
+        assert!(reasons.iter().any(|reason| reason.contains("could not be listed")), "{reasons:?}");
+        assert_eq!(catalogue.listings.len(), 1);
+    }
+
+    #[test]
+    fn resources_are_known_by_name_url_or_arn() {
+        let text = |source: &str, kind: &str| {
+            config(&format!("[[resource]]\nid = \"r\"\napplication = \"a\"\nkind = \"{kind}\"\nclass = \"c\"\nsource = \"{source}\"\n"))
+                .resource
+                .remove(0)
+        };
+        let bucket = "arn:aws:s3:::vault";
+        assert!(is_of(&text("s3://vault/prefix", "s3"), bucket));
+        assert!(is_of(&text("vault", "s3"), bucket) && is_of(&text(bucket, "s3"), bucket));
+        assert!(!is_of(&text("vault2", "s3"), bucket));
+        let table = "arn:aws:dynamodb:eu-west-2:1:table/audit-logs";
+        assert!(is_of(&text("dynamodb:audit-logs", "dynamodb"), table) && is_of(&text("audit-logs", "dynamodb"), table));
+        assert!(!is_of(&text("arn:aws:dynamodb:eu-west-1:1:table/audit-logs", "dynamodb"), table));
+        assert!(is_of(&text("crm", "rds-mysql"), "arn:aws:rds:eu-west-2:1:db:crm"));
+        assert!(!is_of(&text("crm", "rds-mysql"), "arn:aws:rds:eu-west-2:1:cluster:crm"));
+        assert_eq!(service_name(&text("arn:aws:rds:eu-west-2:1:db:crm", "rds-mysql")), "crm");
+    }
+}

@@ -1,0 +1,109 @@
+//! What the three drivers that go through AWS Backup share: asking for a job, and not believing its COMPLETED.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use crate::model::failure::{Failure, FailureKind};
+use crate::restore::driver::{Accepted, Progress};
+use crate::restore::order::{Clouds, Order};
+use crate::restore::permit::Permit;
+use crate::restore::steps::TargetKind;
+use crate::restore::targets::{self, Found};
+
+/// StartRestoreJob with the permit's token; a second call with it starts no second job within the service's window of an hour.
+pub async fn start(
+    order: &Order,
+    clouds: &Clouds,
+    permit: &Permit,
+    resource_type: &str,
+    metadata: BTreeMap<String, String>,
+) -> Result<Accepted, Failure> {
+    let backup = clouds.backup(permit.target().region.as_deref())?;
+    let job = backup.start_restore(&order.point.handle, order.backup_role()?, resource_type, metadata, permit.token()).await?;
+    Ok(Accepted { job_id: Some(job), created_arn: None })
+}
+
+/// GetRecoveryPointRestoreMetadata: what the resource was backed up with.
+pub async fn metadata(order: &Order, clouds: &Clouds, region: Option<&str>) -> Result<BTreeMap<String, String>, Failure> {
+    let vault = order.point.vault.as_deref().ok_or_else(|| Failure::invalid(format!("{}: its vault is not known", order.point.id)))?;
+    clouds.backup(region)?.restore_metadata(vault, &order.point.handle).await
+}
+
+/// Where a job stands once the service's word has been held against what is there.
+pub enum Looked {
+    /// Not complete.
+    Not(Progress),
+    /// Complete, and this is what was created.
+    Created {
+        /// In the service's words.
+        status: String,
+        /// The ARN that the job names.
+        created_arn: String,
+        /// The description of it.
+        found: Box<Found>,
+        /// Both raw.
+        raw: serde_json::Value,
+    },
+}
+
+/// DescribeRestoreJob, and where that says COMPLETED: the created ARN must be there, of the right type and with the expected name, and
+/// what it names must exist.
+pub async fn look(order: &Order, clouds: &Clouds, accepted: &Accepted, kind: TargetKind) -> Result<Looked, Failure> {
+    let target = order.target(kind);
+    let job = accepted.job_id.as_deref().ok_or_else(|| Failure::new(FailureKind::Remote, "a restore job without an id"))?;
+    let job = clouds.backup(target.region.as_deref())?.restore_job(job).await?;
+    let raw = json!({"restore_job": job});
+    let failed = |message: String| Ok(Looked::Not(Progress::Failed { status: job.status.clone(), message, raw: raw.clone() }));
+    match job.status.as_str() {
+        "PENDING" | "RUNNING" => {
+            let percent = job.percent_done.as_deref().unwrap_or("0%");
+            Ok(Looked::Not(Progress::Waiting { status: format!("{} {percent}", job.status) }))
+        }
+        "COMPLETED" => {
+            let Some(arn) = job.created_arn.clone() else {
+                return failed(format!("restore job {} is COMPLETED and names no created resource", job.id));
+            };
+            if !names(&arn, kind, &target.name) {
+                return failed(format!("restore job {} is COMPLETED and names {arn}; expected {kind:?} {}", job.id, target.name));
+            }
+            match targets::find(clouds, &order.work, &target).await? {
+                Some(found) => {
+                    let raw = json!({"restore_job": job, "created": found.raw()});
+                    Ok(Looked::Created { status: job.status, created_arn: arn, found: Box::new(found), raw })
+                }
+                None => failed(format!("restore job {} is COMPLETED, and {arn} does not exist", job.id)),
+            }
+        }
+        other => failed(format!("restore job {}: {other}: {}", job.id, job.message.as_deref().unwrap_or("no message"))),
+    }
+}
+
+/// Whether an ARN is of that kind and that name.
+pub fn names(arn: &str, kind: TargetKind, name: &str) -> bool {
+    let mut parts = arn.splitn(6, ':');
+    let service = parts.nth(2).unwrap_or_default();
+    let resource = parts.nth(2).unwrap_or_default();
+    match kind {
+        TargetKind::Bucket => service == "s3" && resource == name,
+        TargetKind::Table => service == "dynamodb" && resource.strip_prefix("table/") == Some(name),
+        TargetKind::DbInstance => service == "rds" && resource.strip_prefix("db:") == Some(name),
+        TargetKind::Path => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_created_arn_must_be_of_the_right_type_and_name() {
+        assert!(names("arn:aws:s3:::a-b", TargetKind::Bucket, "a-b"));
+        assert!(names("arn:aws:dynamodb:eu-west-2:1:table/a-b", TargetKind::Table, "a-b"));
+        assert!(names("arn:aws:rds:eu-west-2:1:db:a-b", TargetKind::DbInstance, "a-b"));
+        assert!(!names("arn:aws:s3:::a-b-c", TargetKind::Bucket, "a-b"));
+        assert!(!names("arn:aws:dynamodb:eu-west-2:1:table/a-b", TargetKind::Bucket, "a-b"));
+        assert!(!names("arn:aws:rds:eu-west-2:1:snapshot:a-b", TargetKind::DbInstance, "a-b"));
+        assert!(!names("", TargetKind::Bucket, ""));
+    }
+}

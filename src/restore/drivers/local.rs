@@ -1,0 +1,125 @@
+//! Points kept beside AWS: a database file with its `-wal` and `-shm`, or a tree, copied from the vault directory into the drill's own
+//! working directory. The vault is opened for reading only.
+
+use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use serde_json::json;
+
+use crate::model::clock::Timestamp;
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::source_url::SourceUrl;
+use crate::restore::driver::{Accepted, Driver, Opened, Progress};
+use crate::restore::order::{Clouds, Order};
+use crate::restore::permit::Permit;
+use crate::restore::steps::TargetKind;
+use crate::restore::targets::{DATA, MARKER, Marker, local_path};
+
+/// Files that belong to a SQLite database beside it.
+pub const SQLITE_COMPANIONS: &[&str] = &["-wal", "-shm", "-journal"];
+
+/// Appears beside the data once the copy is whole.
+const COMPLETE: &str = "complete";
+
+/// The driver.
+pub struct Local;
+
+#[async_trait]
+impl Driver for Local {
+    fn mechanism(&self) -> &'static str {
+        "local:copy"
+    }
+
+    fn target_kind(&self) -> TargetKind {
+        TargetKind::Path
+    }
+
+    async fn request(&self, order: &Order, _clouds: &Clouds, permit: Permit) -> Result<Accepted, Failure> {
+        let path = local_path(&order.work, &permit.target().name)?;
+        let marker = Marker { drill: order.drill.0.clone(), case: order.case.0.clone(), created_at: Timestamp::now() };
+        let (source, to) = (PathBuf::from(&order.point.handle), path.clone());
+        let copied = tokio::task::spawn_blocking(move || restore(&source, &to, &marker)).await;
+        copied.map_err(|error| Failure::new(FailureKind::Disk, format!("copy {}: {error}", order.point.handle)))??;
+        Ok(Accepted { job_id: None, created_arn: Some(path.display().to_string()) })
+    }
+
+    async fn poll(&self, order: &Order, _clouds: &Clouds, _accepted: &Accepted) -> Result<Progress, Failure> {
+        let path = local_path(&order.work, &order.target(TargetKind::Path).name)?;
+        let raw = json!({"from": order.point.handle, "to": path.display().to_string()});
+        let whole = path.join(COMPLETE).exists() && restored(order)?.symlink_metadata().is_ok();
+        Ok(if whole {
+            Progress::Ready { status: "copied".into(), created_arn: path.display().to_string(), raw }
+        } else {
+            Progress::Failed { status: "incomplete".into(), message: format!("{} was not copied whole", order.point.handle), raw }
+        })
+    }
+
+    async fn open(&self, order: &Order, _clouds: &Clouds) -> Result<Option<Opened>, Failure> {
+        let path = restored(order)?;
+        let url = if order.source.starts_with("sqlite:") && path.is_file() { SourceUrl::Sqlite { path } } else { SourceUrl::Dir { path } };
+        Ok(Some(Opened { url, region: None, login: None }))
+    }
+}
+
+/// Where the copy of the point itself is.
+fn restored(order: &Order) -> Result<PathBuf, Failure> {
+    let name = Path::new(&order.point.handle)
+        .file_name()
+        .ok_or_else(|| Failure::invalid(format!("`{}` is not a file or a directory of a vault", order.point.handle)))?;
+    Ok(local_path(&order.work, &order.target(TargetKind::Path).name)?.join(DATA).join(name))
+}
+
+fn restore(source: &Path, to: &Path, marker: &Marker) -> Result<(), Failure> {
+    let name = source.file_name().ok_or_else(|| Failure::invalid(format!("`{}` has no name", source.display())))?;
+    let about = |what: &Path| {
+        let what = what.display().to_string();
+        move |error| Failure::io(format!("restore {what}"), error)
+    };
+    if to.join(COMPLETE).exists() {
+        return Ok(());
+    }
+    // A copy that a crash cut short is begun again; the guard has seen that it is ours.
+    if to.exists() {
+        std::fs::remove_dir_all(to).map_err(about(to))?;
+    }
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(to).map_err(about(to))?;
+    let text = serde_json::to_vec(marker).map_err(|error| Failure::invalid(format!("marker: {error}")).caused_by(error))?;
+    std::fs::write(to.join(MARKER), text).map_err(about(to))?;
+    let data = to.join(DATA);
+    std::fs::create_dir(&data).map_err(about(&data))?;
+    copy(source, &data.join(name)).map_err(about(source))?;
+    if source.is_file() {
+        for companion in SQLITE_COMPANIONS {
+            let mut file = name.to_owned();
+            file.push(companion);
+            let beside = source.with_file_name(&file);
+            if beside.is_file() {
+                copy(&beside, &data.join(&file)).map_err(about(&beside))?;
+            }
+        }
+    }
+    std::fs::write(to.join(COMPLETE), b"").map_err(about(to))
+}
+
+/// Files, directories and links; a link stays a link. What is neither (a socket, a device) is an error, not a silent gap.
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    let mut waiting = vec![(from.to_owned(), to.to_owned())];
+    while let Some((from, to)) = waiting.pop() {
+        let kind = from.symlink_metadata()?.file_type();
+        if kind.is_dir() {
+            std::fs::create_dir(&to)?;
+            for entry in std::fs::read_dir(&from)? {
+                let entry = entry?;
+                waiting.push((entry.path(), to.join(entry.file_name())));
+            }
+        } else if kind.is_symlink() {
+            symlink(std::fs::read_link(&from)?, &to)?;
+        } else if kind.is_file() {
+            std::fs::copy(&from, &to)?;
+        } else {
+            return Err(std::io::Error::other(format!("{} is neither a file, a directory nor a link", from.display())));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,11 @@
+//! One driver a way of bringing recovery points back, and which one fits a point.
+
+pub mod backup_dynamodb;
+pub mod backup_jobs;
+pub mod backup_rds;
+pub mod backup_s3;
+pub mod choose;
+pub mod dynamodb_backup;
+pub mod instances;
+pub mod local;
+pub mod rds_snapshot;

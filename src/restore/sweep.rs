@@ -1,0 +1,171 @@
+//! Looking for what drills left behind: the journal backwards, then everything that carries the tag or the prefix of any drill.
+//!
+//! What the journal knows may be deleted by the teardown rule; what it does not know is listed only, and never touched.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::model::clock::Timestamp;
+use crate::model::failure::Failure;
+use crate::model::ids::CaseId;
+use crate::monitor::Monitor;
+use crate::restore::journal::Journal;
+use crate::restore::order::{Clouds, DRILL_TAG};
+use crate::restore::steps::{Target, TargetKind};
+use crate::restore::targets;
+use crate::restore::teardown::{Undoing, may_delete};
+
+/// Something that is still there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Leftover {
+    /// Its ARN, its path, or its name where it could not be looked at.
+    pub arn: String,
+    /// The case that created it, where the journal knows it.
+    pub case: Option<CaseId>,
+    /// When it was created.
+    pub created_at: Option<Timestamp>,
+    /// What is to be said of it.
+    pub about: String,
+    /// Whether `--apply` may delete it.
+    pub deletable: bool,
+}
+
+/// What a sweep saw and did.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// What is still there at the end.
+    pub standing: Vec<Leftover>,
+    /// What was deleted.
+    pub removed: Vec<String>,
+    /// Listings that failed: what they would have shown is unknown.
+    pub unlisted: Vec<Failure>,
+}
+
+/// Where to look.
+pub struct Field<'a> {
+    /// The journal.
+    pub journal: &'a Journal,
+    /// AWS.
+    pub clouds: &'a Clouds,
+    /// The drills' working directory.
+    pub work: &'a Path,
+    /// What names start with.
+    pub prefix: &'a str,
+    /// Regions in which drills create things.
+    pub regions: &'a [Option<String>],
+}
+
+/// Looks, and with `apply` takes down what the teardown rule allows.
+pub async fn sweep(field: &Field<'_>, apply: bool, monitor: &dyn Monitor) -> Result<Swept, Failure> {
+    let mut swept = Swept::default();
+    let mut known = BTreeSet::new();
+    let state = field.journal.state();
+    for drill in state.drills.values().rev() {
+        let undoing = Undoing { journal: field.journal, clouds: field.clouds, work: field.work, drill: &drill.opened, monitor };
+        for (case, facts) in drill.cases.iter().rev() {
+            for step in facts.steps.values() {
+                known.extend(step.target.iter().map(|target| (target.kind, target.name.clone())));
+            }
+            let standing = facts.standing();
+            if standing.is_empty() {
+                continue;
+            }
+            if apply {
+                let teardown = undoing.undo(case).await?;
+                for resource in teardown.resources {
+                    match resource.state {
+                        crate::testing_log::body::Presence::Gone => swept.removed.push(resource.arn),
+                        _ => swept.standing.push(Leftover {
+                            arn: resource.arn,
+                            case: Some(case.clone()),
+                            created_at: Some(resource.created_at),
+                            about: resource.confirmed_by,
+                            deletable: false,
+                        }),
+                    }
+                }
+                continue;
+            }
+            for (_, step) in standing {
+                let Some(target) = &step.target else { continue };
+                match targets::find(field.clouds, field.work, target).await {
+                    Ok(None) => {}
+                    Ok(Some(found)) => {
+                        let allowed = may_delete(&drill.opened, Some(step), &found);
+                        swept.standing.push(Leftover {
+                            arn: found.arn,
+                            case: Some(case.clone()),
+                            created_at: found.created_at,
+                            about: allowed.as_ref().map_or_else(ToString::to_string, |ground| format!("may be deleted: {ground:?}")),
+                            deletable: allowed.is_ok(),
+                        });
+                    }
+                    Err(failure) => swept.standing.push(Leftover {
+                        arn: target.name.clone(),
+                        case: Some(case.clone()),
+                        created_at: None,
+                        about: failure.to_string(),
+                        deletable: false,
+                    }),
+                }
+            }
+        }
+    }
+    strangers(field, &known, &mut swept).await;
+    Ok(swept)
+}
+
+/// Everything with the prefix that the journal does not know: of a drill whose journal is elsewhere, or lost. Listed only.
+async fn strangers(field: &Field<'_>, known: &BTreeSet<(TargetKind, String)>, swept: &mut Swept) {
+    let mut targets_found: BTreeSet<Target> = BTreeSet::new();
+    let mut add = |kind: TargetKind, region: &Option<String>, names: Result<Vec<String>, Failure>| match names {
+        Ok(names) => targets_found.extend(names.into_iter().map(|name| Target { kind, name, region: region.clone() })),
+        Err(failure) => swept.unlisted.push(failure),
+    };
+    add(TargetKind::Path, &None, local_names(field.work, field.prefix));
+    if field.clouds.has_aws() {
+        for (index, region) in field.regions.iter().enumerate() {
+            let at = region.as_deref();
+            if index == 0 {
+                // The list of buckets is the account's, whatever the Region.
+                let names = async { Ok(field.clouds.buckets(at)?.names(field.prefix).await?.into_keys().collect()) };
+                add(TargetKind::Bucket, region, names.await);
+            }
+            let names = async { field.clouds.tables(at)?.names(field.prefix).await };
+            add(TargetKind::Table, region, names.await);
+            let names = async {
+                let instances = field.clouds.rds(at)?.instances().await?;
+                let ours = |one: &crate::aws::rds::Instance| one.id.starts_with(field.prefix) || one.tags.contains_key(DRILL_TAG);
+                Ok(instances.into_iter().filter(ours).map(|one| one.id).collect())
+            };
+            add(TargetKind::DbInstance, region, names.await);
+        }
+    }
+    for target in targets_found {
+        if known.contains(&(target.kind, target.name.clone())) {
+            continue;
+        }
+        let (arn, created_at, tag) = match targets::find(field.clouds, field.work, &target).await {
+            Ok(Some(found)) => (found.arn, found.created_at, found.tags.get(DRILL_TAG).cloned()),
+            Ok(None) => continue,
+            Err(failure) => (format!("{} ({failure})", target.name), None, None),
+        };
+        let whose = tag.map_or_else(|| "it carries the prefix alone".to_owned(), |tag| format!("it carries the tag of drill {tag}"));
+        let about = format!("{whose}, and this journal does not know it: not ours to delete");
+        swept.standing.push(Leftover { arn, case: None, created_at, about, deletable: false });
+    }
+}
+
+fn local_names(work: &Path, prefix: &str) -> Result<Vec<String>, Failure> {
+    let listing = match std::fs::read_dir(work) {
+        Ok(listing) => listing,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Failure::io(format!("list {}", work.display()), error)),
+    };
+    let mut names = Vec::new();
+    for entry in listing {
+        let entry = entry.map_err(|error| Failure::io(format!("list {}", work.display()), error))?;
+        names.extend(entry.file_name().into_string().ok().filter(|name| name.starts_with(prefix)));
+    }
+    Ok(names)
+}

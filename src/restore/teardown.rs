@@ -1,0 +1,346 @@
+//! Taking down what a case created: what may be deleted, deleting it, and describing it until it is gone.
+//!
+//! The rule (`contracts.md`): in the journal, created after the drill began, **and** carrying the drill's tag, or the created ARN of
+//! the journalled job, or the exact random name journalled before the call. Whatever does not satisfy it stands, and is reported.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::model::clock::Timestamp;
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::ids::CaseId;
+use crate::monitor::Monitor;
+use crate::restore::journal::Journal;
+use crate::restore::order::{Clouds, DRILL_TAG};
+use crate::restore::pace::Pace;
+use crate::restore::steps::{CaseFacts, DrillOpened, Record, Step, StepFacts, StepState, UndoState};
+use crate::restore::targets::{self, Found};
+use crate::testing_log::body::{CreatedResource, Presence, Teardown};
+
+/// How long the deletion of one resource, or the end of one job, is waited for.
+pub const PATIENCE_S: u64 = 3600;
+
+/// Why something may be deleted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ground {
+    /// It carries the drill's tag.
+    Tag,
+    /// It is the created ARN of the journalled job.
+    CreatedArn,
+    /// Its exact random name was journalled before the call.
+    ExactName,
+}
+
+/// Why something may not be deleted.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The journal holds no intent to create it.
+    #[error("the journal holds no intent to create {0}")]
+    NotJournalled(String),
+    /// It was there before the drill, or nobody says when it was created.
+    #[error("{arn} was created {created}, and the drill began {began}")]
+    Older {
+        /// The resource.
+        arn: String,
+        /// When it was created, in words.
+        created: String,
+        /// When the drill began.
+        began: Timestamp,
+    },
+    /// It carries the tag of another drill.
+    #[error("{arn} carries the tag of drill {tag}")]
+    OtherDrill {
+        /// The resource.
+        arn: String,
+        /// The tag's value.
+        tag: String,
+    },
+    /// Neither tag, nor created ARN, nor name fit.
+    #[error("{0} carries no tag of the drill, and is neither the job's created resource nor of the journalled name")]
+    NoGround(String),
+}
+
+/// Whether `found` may be deleted as what `step` of `drill` created.
+pub fn may_delete(drill: &DrillOpened, step: Option<&StepFacts>, found: &Found) -> Result<Ground, Refusal> {
+    let target = step.and_then(|step| step.target.as_ref()).ok_or_else(|| Refusal::NotJournalled(found.arn.clone()))?;
+    // Services state creation in whole seconds, cut and not rounded.
+    let since = found.created_at.is_some_and(|at| at.as_secs() >= drill.began_at.as_secs());
+    if !since {
+        let created = found.created_at.map_or_else(|| "at an unknown time".to_owned(), |at| at.to_string());
+        return Err(Refusal::Older { arn: found.arn.clone(), created, began: drill.began_at });
+    }
+    match found.tags.get(DRILL_TAG) {
+        Some(tag) if *tag == drill.drill.0 => return Ok(Ground::Tag),
+        Some(tag) => return Err(Refusal::OtherDrill { arn: found.arn.clone(), tag: tag.clone() }),
+        None => {}
+    }
+    if step.and_then(|step| step.created_arn.as_deref()) == Some(found.arn.as_str()) {
+        return Ok(Ground::CreatedArn);
+    }
+    let name = crate::aws::times::resource_of_arn(&found.arn).rsplit(['/', ':']).next().unwrap_or_default();
+    if name == target.name { Ok(Ground::ExactName) } else { Err(Refusal::NoGround(found.arn.clone())) }
+}
+
+/// Everything that undoing works with.
+pub struct Undoing<'a> {
+    /// The journal.
+    pub journal: &'a Journal,
+    /// AWS.
+    pub clouds: &'a Clouds,
+    /// The drill's working directory.
+    pub work: &'a Path,
+    /// The drill.
+    pub drill: &'a DrillOpened,
+    /// Who watches.
+    pub monitor: &'a dyn Monitor,
+}
+
+impl Undoing<'_> {
+    /// Takes down everything that the case created, the latest first; what cannot be taken down is recorded and stands.
+    ///
+    /// # Errors
+    /// Only where the journal cannot be written, or a stop was asked for.
+    pub async fn undo(&self, case: &CaseId) -> Result<Teardown, Failure> {
+        let facts = self.journal.case(&self.drill.drill, case);
+        if !facts.standing().is_empty() {
+            let settled = self.settle(&facts).await;
+            for (step, standing) in facts.standing() {
+                match &settled {
+                    Ok(()) => self.undo_step(case, step, standing).await?,
+                    Err(failure) if failure.kind == FailureKind::Interrupted => return Err(clone_of(failure)),
+                    Err(failure) => {
+                        self.record(Record::UndoIntended { case: case.clone(), step, found: None })?;
+                        self.record(Record::UndoFailed { case: case.clone(), step, message: failure.to_string() })?;
+                    }
+                }
+            }
+        }
+        Ok(outcome(&self.journal.case(&self.drill.drill, case)))
+    }
+
+    /// A restore job cannot be called off: one that is still under way would create its target after we had looked.
+    async fn settle(&self, facts: &CaseFacts) -> Result<(), Failure> {
+        let Some(restore) = facts.steps.get(&Step::Restore) else { return Ok(()) };
+        let container = facts.steps.get(&Step::CreateBucket);
+        let target = restore.target.as_ref().or(container.and_then(|step| step.target.as_ref()));
+        let Some(target) = target.filter(|_| self.clouds.has_aws()) else { return Ok(()) };
+        let region = target.region.as_deref();
+        let mut pace = Pace::new(format!("the restore job of {} to end", target.name), PATIENCE_S);
+        match (&restore.state, &restore.job_id) {
+            (StepState::Done, Some(job)) => {
+                let backup = self.clouds.backup(region)?;
+                while matches!(backup.restore_job(job).await?.status.as_str(), "PENDING" | "RUNNING") {
+                    pace.pause(self.monitor).await?;
+                }
+            }
+            // The call may have gone out, and its answer was lost.
+            (StepState::Intended, _) if target.kind != crate::restore::steps::TargetKind::Path => {
+                let points: BTreeSet<String> = self
+                    .journal
+                    .drill(&self.drill.drill)
+                    .and_then(|drill| drill.catalogue)
+                    .into_iter()
+                    .flatten()
+                    .filter(|point| point.from == crate::model::resource::PointSource::AwsBackup)
+                    .map(|point| point.handle)
+                    .collect();
+                if points.is_empty() {
+                    return Ok(());
+                }
+                let since = restore.intended_at.plus_secs(-60);
+                let backup = self.clouds.backup(region)?;
+                while !backup.unfinished_jobs(since, &|arn| points.contains(arn)).await?.is_empty() {
+                    pace.pause(self.monitor).await?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn undo_step(&self, case: &CaseId, step: Step, facts: &StepFacts) -> Result<(), Failure> {
+        let Some(target) = &facts.target else { return Ok(()) };
+        let first = targets::find(self.clouds, self.work, target).await;
+        let seen =
+            first.as_ref().ok().and_then(Option::as_ref).map(|found| (found.arn.clone(), found.created_at.unwrap_or(facts.intended_at)));
+        self.record(Record::UndoIntended { case: case.clone(), step, found: seen })?;
+        let gone = match first {
+            Ok(found) => self.until_gone(facts, found).await,
+            Err(failure) => Err(failure),
+        };
+        match gone {
+            Ok(()) => {
+                let confirmed_by = targets::described_by(target.kind).to_owned();
+                self.record(Record::UndoDone { case: case.clone(), step, confirmed_by })
+            }
+            Err(failure) if failure.kind == FailureKind::Interrupted => Err(failure),
+            Err(failure) => {
+                self.monitor.event(crate::monitor::Event::Problem(&failure));
+                self.record(Record::UndoFailed { case: case.clone(), step, message: failure.to_string() })
+            }
+        }
+    }
+
+    async fn until_gone(&self, facts: &StepFacts, mut found: Option<Found>) -> Result<(), Failure> {
+        let Some(target) = &facts.target else { return Ok(()) };
+        let mut pace = Pace::new(format!("{} to be gone", target.name), PATIENCE_S);
+        let mut last: Option<Failure> = None;
+        while let Some(there) = &found {
+            if !there.is_deleting() {
+                match may_delete(self.drill, Some(facts), there) {
+                    Ok(_) => match targets::delete(self.clouds, self.work, target).await {
+                        Ok(()) => {}
+                        Err(failure) if is_final(&failure) => return Err(failure),
+                        // A table or an instance that is still being created cannot be deleted yet.
+                        Err(failure) => last = Some(failure),
+                    },
+                    // A service may state the creation only when the resource is up.
+                    Err(Refusal::Older { .. }) if there.created_at.is_none() => {}
+                    Err(refusal) => {
+                        return Err(Failure::new(FailureKind::Refused, format!("teardown rule: {refusal}"))
+                            .hint("look at it by hand: it is not ours to delete")
+                            .caused_by(refusal));
+                    }
+                }
+            }
+            found = targets::find(self.clouds, self.work, target).await?;
+            if found.is_some() {
+                pace.pause(self.monitor).await.map_err(|failure| match &last {
+                    Some(last) if failure.kind == FailureKind::Remote => failure.context(last),
+                    _ => failure,
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn record(&self, record: Record) -> Result<(), Failure> {
+        self.journal.record(&self.drill.drill, record)
+    }
+}
+
+fn is_final(failure: &Failure) -> bool {
+    matches!(failure.kind, FailureKind::Denied | FailureKind::Refused | FailureKind::Invalid | FailureKind::Disk)
+}
+
+fn clone_of(failure: &Failure) -> Failure {
+    Failure { kind: failure.kind, message: failure.message.clone(), hint: failure.hint.clone(), source: None }
+}
+
+/// What the journal says became of everything that the case created; a pure function of it.
+pub fn outcome(facts: &CaseFacts) -> Teardown {
+    let mut resources = Vec::new();
+    for step in facts.steps.values() {
+        let Some(target) = &step.target else { continue };
+        // What was never there is not listed: a refused call, or a crash before it.
+        let existed = step.found.is_some() || step.state == StepState::Done;
+        let (deleted_at, state, confirmed_by) = match &step.undo {
+            UndoState::Done { .. } if !existed => continue,
+            UndoState::Done { confirmed_by, at } => (Some(*at), Presence::Gone, confirmed_by.clone()),
+            UndoState::Failed { message } if step.found.is_some() => (None, Presence::Present, message.clone()),
+            UndoState::Failed { message } => (None, Presence::Unknown, message.clone()),
+            UndoState::None | UndoState::Intended => (None, Presence::Unknown, "not looked at yet".to_owned()),
+        };
+        let (arn, created_at) = match &step.found {
+            Some((arn, created_at)) => (arn.clone(), *created_at),
+            None => (step.created_arn.clone().unwrap_or_else(|| target.name.clone()), step.intended_at),
+        };
+        resources.push(CreatedResource { arn, created_at, deleted_at, state, confirmed_by });
+    }
+    let leftover_count = resources.iter().filter(|resource| resource.state != Presence::Gone).count() as u64;
+    Teardown { resources, leftover_count }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::model::digest::Sha256Digest;
+    use crate::restore::steps::{Target, TargetKind};
+    use crate::restore::targets::{Detail, LocalPath};
+    use crate::testing_log::body::Trigger;
+
+    const BEGAN: Timestamp = Timestamp(1_700_000_000_500_000);
+
+    fn drill() -> DrillOpened {
+        DrillOpened {
+            drill: "d1".into(),
+            seq: 1,
+            began_at: BEGAN,
+            deadline_at: BEGAN.plus_secs(10),
+            title: String::new(),
+            trigger: Trigger::Manual,
+            config: Sha256Digest::of(b""),
+            nonce: String::new(),
+        }
+    }
+
+    fn step(created_arn: Option<&str>) -> StepFacts {
+        StepFacts {
+            state: StepState::Intended,
+            target: Some(Target { kind: TargetKind::Table, name: "p-d1-c01-0a1b".into(), region: None }),
+            token: String::new(),
+            attempts: 1,
+            intended_at: BEGAN,
+            job_id: None,
+            created_arn: created_arn.map(ToOwned::to_owned),
+            found: None,
+            undo: UndoState::None,
+        }
+    }
+
+    fn found(arn: &str, created_at: Option<Timestamp>, tag: Option<&str>) -> Found {
+        Found {
+            arn: arn.to_owned(),
+            created_at,
+            tags: tag.map(|tag| BTreeMap::from([(DRILL_TAG.to_owned(), tag.to_owned())])).unwrap_or_default(),
+            detail: Detail::Path(LocalPath { path: arn.into(), mode: 0 }),
+        }
+    }
+
+    #[test]
+    fn the_rule_as_a_matrix() {
+        let ours = "arn:aws:dynamodb:eu-west-2:1:table/p-d1-c01-0a1b";
+        let other = "arn:aws:dynamodb:eu-west-2:1:table/p-d1-c01-0a1b-prod";
+        let after = Some(BEGAN.plus_secs(5));
+        // The same second, cut by the service, is not before.
+        let cut = Some(Timestamp::from_secs(BEGAN.as_secs()));
+        let before = Some(BEGAN.plus_secs(-1));
+        let cases = [
+            (Some(step(None)), found(ours, after, Some("d1")), Ok(Ground::Tag)),
+            (Some(step(None)), found(other, after, Some("d1")), Ok(Ground::Tag)),
+            (Some(step(Some(other))), found(other, after, None), Ok(Ground::CreatedArn)),
+            (Some(step(None)), found(ours, after, None), Ok(Ground::ExactName)),
+            (Some(step(None)), found(ours, cut, None), Ok(Ground::ExactName)),
+        ];
+        for (step, found, expected) in cases {
+            assert_eq!(may_delete(&drill(), step.as_ref(), &found), expected, "{found:?}");
+        }
+        let refused = [
+            (None, found(ours, after, Some("d1"))),
+            (Some(StepFacts { target: None, ..step(Some(ours)) }), found(ours, after, Some("d1"))),
+            (Some(step(Some(ours))), found(ours, before, Some("d1"))),
+            (Some(step(Some(ours))), found(ours, None, Some("d1"))),
+            (Some(step(Some(ours))), found(ours, after, Some("d2"))),
+            (Some(step(None)), found(other, after, None)),
+            (Some(step(Some(ours))), found(other, after, None)),
+        ];
+        for (step, found) in refused {
+            assert!(may_delete(&drill(), step.as_ref(), &found).is_err(), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn what_never_was_is_not_listed_and_what_stands_is_a_leftover() {
+        let mut facts = CaseFacts::default();
+        facts.steps.insert(Step::Restore, StepFacts { undo: UndoState::Done { confirmed_by: "x".into(), at: BEGAN }, ..step(None) });
+        assert_eq!(outcome(&facts), Teardown { resources: Vec::new(), leftover_count: 0 });
+        facts.steps.insert(
+            Step::Restore,
+            StepFacts { found: Some(("a".into(), BEGAN)), undo: UndoState::Failed { message: "denied".into() }, ..step(None) },
+        );
+        let teardown = outcome(&facts);
+        assert_eq!((teardown.leftover_count, teardown.resources[0].state), (1, Presence::Present));
+    }
+}

@@ -1,0 +1,167 @@
+//! Recovery points and protected resources: listing, describing, damaging, deleting.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use crate::model::failure::{Failure, FailureKind};
+use crate::sandbox::control::answer::{Refused, epoch, now};
+use crate::sandbox::control::backup::jobs::Backup;
+use crate::sandbox::control::backup::state::{Held, Point, State, vault_arn};
+use crate::sandbox::control::backup::vaults::absent;
+use crate::sandbox::control::dynamodb::backups::ItemDamage;
+use crate::sandbox::s3::snapshot::Damage;
+
+/// Damage inside a recovery point; what it was taken of stays whole.
+#[derive(Clone, Debug)]
+pub enum PointDamage {
+    /// In the snapshot of a bucket.
+    Object(Damage),
+    /// In the backup of a table.
+    Item(ItemDamage),
+    /// In the snapshot of an instance: SQL run over its data, in this database or the instance's first.
+    Sql {
+        /// Database.
+        database: Option<String>,
+        /// Statements.
+        text: String,
+    },
+}
+
+impl Backup {
+    /// A recovery point.
+    pub fn point(&self, arn: &str) -> Option<Point> {
+        self.state.read(|state| state.points.get(arn).cloned())
+    }
+
+    /// Damages a recovery point.
+    pub async fn damage(&self, arn: &str, damage: &PointDamage) -> Result<(), Failure> {
+        let point = self.point(arn).ok_or_else(|| Failure::new(FailureKind::Absent, format!("there is no recovery point {arn}")))?;
+        match (&point.held, damage) {
+            (Held::Bucket { snapshot, .. }, PointDamage::Object(damage)) => self.buckets.plant(snapshot, damage),
+            (Held::Table { .. }, PointDamage::Item(damage)) => self.tables.damage_backup(arn, damage),
+            (Held::Instance { snapshot }, PointDamage::Sql { database, text }) => {
+                self.databases.damage_snapshot(snapshot, database.as_deref(), text).await.map(drop)
+            }
+            _ => Err(Failure::invalid(format!("a recovery point of {} cannot be damaged in this way", point.resource_type))),
+        }
+    }
+
+    /// Gives a recovery point another state, creation time or size, as its vault would show it.
+    pub fn adjust(&self, arn: &str, change: impl FnOnce(&mut Point)) -> Result<(), Failure> {
+        self.state.change(|state| state.points.get_mut(arn).map(change)).map(drop)
+    }
+
+    pub(super) fn point_in(&self, vault: &str, arn: &str) -> Result<Point, Refused> {
+        self.vault(vault)?;
+        self.point(arn)
+            .filter(|point| point.vault == vault)
+            .ok_or_else(|| absent(format!("Recovery point {arn} does not exist in vault {vault}.")))
+    }
+
+    pub(super) fn describe_point(&self, vault: &str, arn: &str) -> Result<Value, Refused> {
+        Ok(self.point_in(vault, arn)?.shown(&self.vault(vault)?))
+    }
+
+    pub(super) fn restore_metadata(&self, vault: &str, arn: &str) -> Result<Value, Refused> {
+        let point = self.point_in(vault, arn)?;
+        Ok(json!({
+            "BackupVaultArn": vault_arn(vault),
+            "RecoveryPointArn": arn,
+            "RestoreMetadata": point.metadata,
+            "ResourceType": point.resource_type,
+        }))
+    }
+
+    /// The points of a vault, newest first, by the filters of ListRecoveryPointsByBackupVault.
+    pub(super) fn points_of_vault(&self, vault: &str, query: &BTreeMap<String, String>) -> Result<Vec<(String, Value)>, Refused> {
+        let vault = self.vault(vault)?;
+        let (before, after) = (time(query, "createdBefore")?, time(query, "createdAfter")?);
+        let fits = |point: &Point| {
+            point.vault == vault.name
+                && query.get("resourceArn").is_none_or(|arn| *arn == point.resource)
+                && query.get("resourceType").is_none_or(|kind| *kind == point.resource_type)
+                && before.is_none_or(|before| point.created < before)
+                && after.is_none_or(|after| point.created > after)
+        };
+        let found = self.state.read(|state| newest_first(state, fits));
+        Ok(found.iter().map(|point| (point.arn.clone(), point.shown(&vault))).collect())
+    }
+
+    /// The points of a resource, newest first.
+    pub(super) fn points_of_resource(&self, resource: &str) -> Vec<(String, Value)> {
+        let found = self.state.read(|state| newest_first(state, |point| point.resource == resource));
+        let shown = |point: &Point| {
+            let key = self.vault(&point.vault).map(|vault| vault.key).unwrap_or_default();
+            json!({
+                "RecoveryPointArn": point.arn,
+                "CreationDate": epoch(point.created),
+                "Status": point.status,
+                "EncryptionKeyArn": key,
+                "BackupSizeBytes": point.size,
+                "BackupVaultName": point.vault,
+                "IsParent": false,
+                "ResourceName": point.resource_name,
+                "VaultType": "BACKUP_VAULT",
+            })
+        };
+        found.iter().map(|point| (point.arn.clone(), shown(point))).collect()
+    }
+
+    pub(super) async fn delete_point(&self, vault: &str, arn: &str) -> Result<(), Refused> {
+        let point = self.point_in(vault, arn)?;
+        if self.vault(vault)?.lock.is_some() && point.delete_at().is_none_or(|at| at > now()) {
+            return Err(Refused::new(
+                "InvalidRequestException",
+                format!("Recovery point {arn} cannot be deleted: its backup vault is locked."),
+            ));
+        }
+        self.state.change(|state| state.points.remove(arn))?;
+        match &point.held {
+            Held::Bucket { snapshot, .. } => self.buckets.delete_snapshot(snapshot)?,
+            Held::Table { .. } => drop(self.tables.remove_backup(arn)?),
+            Held::Instance { snapshot } => drop(self.databases.remove_snapshot(snapshot).await?),
+        }
+        Ok(())
+    }
+
+    /// The resources that have points, each with its newest.
+    pub(super) fn protected(&self) -> Vec<(String, Value)> {
+        let points = self.state.read(|state| newest_first(state, |_| true));
+        let mut found: BTreeMap<String, Value> = BTreeMap::new();
+        for point in points {
+            found.entry(point.resource.clone()).or_insert_with(|| {
+                json!({
+                    "ResourceArn": point.resource,
+                    "ResourceType": point.resource_type,
+                    "ResourceName": point.resource_name,
+                    "LastBackupTime": epoch(point.created),
+                    "LastBackupVaultArn": vault_arn(&point.vault),
+                    "LastRecoveryPointArn": point.arn,
+                })
+            });
+        }
+        found.into_iter().collect()
+    }
+
+    pub(super) fn describe_protected(&self, resource: &str) -> Result<Value, Refused> {
+        let found = self.protected().into_iter().find(|(arn, _)| arn == resource);
+        found.map(|(_, shown)| shown).ok_or_else(|| absent(format!("Resource {resource} is not protected.")))
+    }
+}
+
+fn newest_first(state: &State, fits: impl Fn(&Point) -> bool) -> Vec<Point> {
+    let mut found: Vec<Point> = state.points.values().filter(|point| fits(point)).cloned().collect();
+    found.sort_by(|a, b| (b.created, &b.arn).cmp(&(a.created, &a.arn)));
+    found
+}
+
+/// A time of the query string: ISO 8601, or seconds since 1970.
+pub fn time(query: &BTreeMap<String, String>, name: &str) -> Result<Option<DateTime<Utc>>, Refused> {
+    let Some(text) = query.get(name) else { return Ok(None) };
+    let parsed = DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc());
+    let parsed = parsed.or_else(|| DateTime::from_timestamp(text.parse().ok()?, 0));
+    let refused = || crate::sandbox::control::backup::vaults::invalid(format!("{name} is no time: {text}"));
+    parsed.map(Some).ok_or_else(refused)
+}

@@ -1,0 +1,308 @@
+//! On-demand backups: taking, damaging, restoring, and what a restore leaves out.
+//!
+//! A restored table has the keys, indexes and items of the backup; time to live, streams and tags have to be set again (DynamoDB developer
+//! guide, "Restoring a DynamoDB table from a backup").
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::RwLock;
+use tokio::task::JoinSet;
+
+use crate::model::failure::{Failure, FailureKind};
+use crate::sandbox::control::answer::{Refused, epoch, now, random_hex};
+use crate::sandbox::control::dynamodb::engine::Engine;
+use crate::sandbox::control::dynamodb::state::{Backup, Restore, State, table_arn};
+use crate::sandbox::control::faults::{Faults, RestoreFault};
+use crate::sandbox::control::kept::Kept;
+
+/// How long a restored table is CREATING at least.
+const VISIBLE: Duration = Duration::from_millis(120);
+const BATCH: usize = 500;
+
+/// One change of the items in a backup. Items and keys are in DynamoDB's JSON, such as `{"id": {"S": "a"}}`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ItemDamage {
+    /// The item with this key gets these attributes.
+    Change { key: Value, set: Value },
+    /// The item with this key is gone.
+    Remove { key: Value },
+    /// An item that was never there.
+    Add { item: Value },
+}
+
+/// The DynamoDB of the sandbox.
+pub struct DynamoDb {
+    pub(super) engine: Arc<Engine>,
+    pub(super) state: Kept<State>,
+    pub(super) faults: Arc<Faults>,
+    /// Requests hold it to read, a backup to write: a backup shows one instant.
+    pub(super) gate: RwLock<()>,
+    folder: PathBuf,
+    tasks: Mutex<JoinSet<()>>,
+    me: Weak<Self>,
+}
+
+impl DynamoDb {
+    /// Opens the state in `dir` and goes on with the restores that were under way.
+    pub async fn open(dir: &Path, faults: Arc<Faults>) -> Result<Arc<Self>, Failure> {
+        let folder = dir.join("dynamodb");
+        std::fs::create_dir_all(&folder).map_err(|error| Failure::io(format!("cannot create {}", folder.display()), error))?;
+        let engine = Arc::new(Engine::open(&folder.join("tables.sqlite")).await?);
+        let state = Kept::open(&folder.join("state.json"))?;
+        let dynamo =
+            Arc::new_cyclic(|me| Self { engine, state, faults, gate: RwLock::default(), folder, tasks: Mutex::default(), me: me.clone() });
+        let unfinished: Vec<String> = dynamo.state.read(|state: &State| {
+            state.restores.iter().filter(|(_, restore)| restore.in_progress).map(|(table, _)| table.clone()).collect()
+        });
+        unfinished.iter().for_each(|table| dynamo.spawn_restore(table));
+        Ok(dynamo)
+    }
+
+    fn items_file(&self, backup: &Backup) -> PathBuf {
+        self.folder.join(format!("{}.jsonl", backup.id()))
+    }
+
+    /// A backup.
+    pub fn backup(&self, arn: &str) -> Option<Backup> {
+        self.state.read(|state| state.backups.get(arn).cloned())
+    }
+
+    /// True when a table is there and no restore into it is under way; `None` when it is not there.
+    pub fn is_active(&self, table: &str) -> Result<Option<bool>, Failure> {
+        let restoring = self.state.read(|state| state.restores.get(table).is_some_and(|restore| restore.in_progress));
+        Ok(self.engine.describe(table)?.map(|_| !restoring))
+    }
+
+    /// Takes a backup of `table`; `kind` is `USER` or `AWS_BACKUP`.
+    pub async fn take_backup(&self, table: &str, name: &str, kind: &str) -> Result<Backup, Refused> {
+        let absent = || Refused::new("TableNotFoundException", format!("Table not found: {table}"));
+        if self.is_active(table)? == Some(false) {
+            return Err(Refused::new("TableInUseException", format!("Table is being restored: {table}")));
+        }
+        let _instant = self.gate.write().await;
+        let description = self.engine.describe(table)?.ok_or_else(absent)?;
+        let created = now();
+        let arn = format!("{}/backup/{:014}-{}", table_arn(table), created.timestamp_millis(), random_hex(4));
+        let time_to_live = self.engine.time_to_live(table)?;
+        let mut backup = Backup {
+            arn,
+            name: name.into(),
+            kind: kind.into(),
+            table: table.into(),
+            description,
+            created,
+            items: 0,
+            size: 0,
+            time_to_live,
+        };
+        let (engine, file, table) = (self.engine.clone(), self.items_file(&backup), table.to_owned());
+        (backup.items, backup.size) = blocking(move || dump(&engine, &table, &file)).await?;
+        self.state.change(|state| state.backups.insert(backup.arn.clone(), backup.clone()))?;
+        Ok(backup)
+    }
+
+    /// Forgets a backup.
+    pub fn remove_backup(&self, arn: &str) -> Result<Backup, Refused> {
+        let backup = self.state.change(|state| state.backups.remove(arn))?.ok_or_else(|| absent_backup(arn))?;
+        let _ = std::fs::remove_file(self.items_file(&backup));
+        Ok(backup)
+    }
+
+    /// Changes the items of a backup; the table it was taken of stays whole.
+    pub fn damage_backup(&self, arn: &str, damage: &ItemDamage) -> Result<(), Failure> {
+        let backup = self.backup(arn).ok_or_else(|| Failure::new(FailureKind::Absent, format!("there is no backup {arn}")))?;
+        let file = self.items_file(&backup);
+        let mut items = read_items(&file)?.collect::<Result<Vec<Value>, Failure>>()?;
+        let place = |key: &Value| {
+            let found =
+                items.iter().position(|item| key.as_object().is_some_and(|key| key.iter().all(|(name, value)| item[name] == *value)));
+            found.ok_or_else(|| Failure::new(FailureKind::Absent, format!("the backup has no item with the key {key}")))
+        };
+        match damage {
+            ItemDamage::Change { key, set } => {
+                let at = place(key)?;
+                for (name, value) in set.as_object().into_iter().flatten() {
+                    items[at][name] = value.clone();
+                }
+            }
+            ItemDamage::Remove { key } => drop(items.remove(place(key)?)),
+            ItemDamage::Add { item } => items.push(item.clone()),
+        }
+        let part = file.with_extension("part");
+        let failed = |error| Failure::io(format!("cannot write {}", file.display()), error);
+        let lines: String = items.iter().map(|item| format!("{item}\n")).collect();
+        std::fs::write(&part, lines).map_err(failed)?;
+        std::fs::rename(&part, &file).map_err(failed)
+    }
+
+    /// Begins to restore a backup into a table that must not be there; it is ACTIVE some hundred milliseconds later.
+    ///
+    /// `overrides` are members of CreateTable that replace those of the backup, such as `SSESpecification`.
+    pub fn restore(&self, arn: &str, target: &str, overrides: &[(&str, &Value)]) -> Result<Value, Refused> {
+        let backup = self.backup(arn).ok_or_else(|| absent_backup(arn))?;
+        if self.engine.describe(target)?.is_some() {
+            return Err(Refused::new("TableAlreadyExistsException", format!("Table already exists: {target}")));
+        }
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+        if !(3..=255).contains(&target.len()) || !target.bytes().all(plain) {
+            return Err(Refused::new(
+                "ValidationException",
+                format!("TargetTableName {target} must have 3 to 255 characters of a-z, A-Z, 0-9, _, - and ."),
+            ));
+        }
+        let mut request = create_request(&backup.description, target);
+        for (name, value) in overrides {
+            request[*name] = (*value).clone();
+        }
+        let restore = Restore {
+            request: request.clone(),
+            backup: arn.into(),
+            source: table_arn(&backup.table),
+            at: now(),
+            in_progress: true,
+            hollow: self.faults.of_restore(arn) == Some(RestoreFault::CompletesEmpty),
+        };
+        // First the note, then the table: a table without a note would pass for whole after a kill.
+        self.state.change(|state| state.restores.insert(target.into(), restore))?;
+        if let Err(failure) = self.engine.create(request) {
+            self.state.change(|state| state.restores.remove(target))?;
+            return Err(Refused::new("ValidationException", failure.to_string()));
+        }
+        self.spawn_restore(target);
+        let mut description = self.engine.describe(target)?.unwrap_or_default();
+        self.dress(target, &mut description);
+        Ok(description)
+    }
+
+    fn spawn_restore(&self, table: &str) {
+        let Some(me) = self.me.upgrade() else { return };
+        let table = table.to_owned();
+        let mut tasks = self.tasks.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(async move {
+            let ((), loaded) = tokio::join!(tokio::time::sleep(VISIBLE), me.load(&table));
+            // A table whose items cannot be read stays CREATING, as a restore that never ends.
+            if loaded.is_ok() {
+                let _ = me.state.change(|state| state.restores.get_mut(&table).map(|restore| restore.in_progress = false));
+            }
+        });
+    }
+
+    async fn load(&self, table: &str) -> Result<(), Failure> {
+        let Some(restore) = self.state.read(|state| state.restores.get(table).cloned()) else { return Ok(()) };
+        let Some(backup) = self.backup(&restore.backup) else { return Ok(()) };
+        let (engine, file, table) = (self.engine.clone(), self.items_file(&backup), table.to_owned());
+        blocking(move || {
+            if engine.describe(&table)?.is_none() {
+                engine.create(restore.request)?;
+            }
+            if restore.hollow {
+                return Ok(());
+            }
+            let mut batch = Vec::with_capacity(BATCH);
+            for item in read_items(&file)? {
+                batch.push(item?);
+                if batch.len() == BATCH {
+                    engine.import(&table, std::mem::take(&mut batch))?;
+                }
+            }
+            engine.import(&table, batch)
+        })
+        .await
+    }
+
+    /// Adds to a table's description what the engine does not know: the restore it came from.
+    pub(super) fn dress(&self, table: &str, description: &mut Value) {
+        let Some(restore) = self.state.read(|state| state.restores.get(table).cloned()) else { return };
+        if restore.in_progress {
+            description["TableStatus"] = "CREATING".into();
+        }
+        description["RestoreSummary"] = json!({
+            "SourceBackupArn": restore.backup,
+            "SourceTableArn": restore.source,
+            "RestoreDateTime": epoch(restore.at),
+            "RestoreInProgress": restore.in_progress,
+        });
+    }
+
+    /// Ends the background work; restores go on at the next start.
+    pub async fn stop(&self) {
+        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+        tasks.shutdown().await;
+    }
+}
+
+/// `BackupNotFoundException`.
+pub fn absent_backup(arn: &str) -> Refused {
+    Refused::new("BackupNotFoundException", format!("Backup not found: {arn}"))
+}
+
+/// The CreateTable request for a table like the described one: keys, indexes, billing and encryption; no streams, no tags.
+fn create_request(description: &Value, target: &str) -> Value {
+    let on_demand = description["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST";
+    let capacity = |from: &Value| {
+        let units = |name: &str| from[name].as_u64().unwrap_or(0).max(1);
+        json!({"ReadCapacityUnits": units("ReadCapacityUnits"), "WriteCapacityUnits": units("WriteCapacityUnits")})
+    };
+    let index = |from: &Value, global: bool| {
+        let mut index = json!({"IndexName": from["IndexName"], "KeySchema": from["KeySchema"], "Projection": from["Projection"]});
+        if global && !on_demand {
+            index["ProvisionedThroughput"] = capacity(&from["ProvisionedThroughput"]);
+        }
+        index
+    };
+    let mut request = json!({
+        "TableName": target,
+        "KeySchema": description["KeySchema"],
+        "AttributeDefinitions": description["AttributeDefinitions"],
+        "BillingMode": if on_demand { "PAY_PER_REQUEST" } else { "PROVISIONED" },
+    });
+    if !on_demand {
+        request["ProvisionedThroughput"] = capacity(&description["ProvisionedThroughput"]);
+    }
+    for (name, global) in [("GlobalSecondaryIndexes", true), ("LocalSecondaryIndexes", false)] {
+        if let Some(indexes) = description[name].as_array().filter(|indexes| !indexes.is_empty()) {
+            request[name] = indexes.iter().map(|from| index(from, global)).collect();
+        }
+    }
+    request
+}
+
+fn dump(engine: &Engine, table: &str, file: &Path) -> Result<(u64, u64), Failure> {
+    let failed = |error| Failure::io(format!("cannot write {}", file.display()), error);
+    let mut out = BufWriter::new(File::create(file).map_err(failed)?);
+    let (mut items, mut size, mut start) = (0, 0, None);
+    loop {
+        let (page, next) = engine.scan(table, start.as_ref())?;
+        for item in page {
+            let line = format!("{item}\n");
+            items += 1;
+            size += line.len() as u64;
+            out.write_all(line.as_bytes()).map_err(failed)?;
+        }
+        start = next;
+        if start.is_none() {
+            break;
+        }
+    }
+    out.flush().map_err(failed)?;
+    Ok((items, size))
+}
+
+fn read_items(file: &Path) -> Result<impl Iterator<Item = Result<Value, Failure>>, Failure> {
+    let name = file.display().to_string();
+    let open = File::open(file).map_err(|error| Failure::io(format!("cannot read {name}"), error))?;
+    Ok(BufReader::new(open).lines().map(move |line| {
+        let line = line.map_err(|error| Failure::io(format!("cannot read {name}"), error))?;
+        serde_json::from_str(&line).map_err(|error| Failure::invalid(format!("{name}: {error}")))
+    }))
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Failure::new(FailureKind::Remote, "the work was cut short").caused_by(error))?
+}

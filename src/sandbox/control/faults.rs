@@ -1,0 +1,113 @@
+//! Faults of the control planes: restores that lie, fail or hang, throttling, expired credentials. Kept on disk with the rest.
+//!
+//! Not here: damage inside recovery points, which belongs to what holds the data, and faults of S3 requests.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use http::StatusCode;
+
+use crate::model::failure::Failure;
+use crate::sandbox::control::answer::Refused;
+use crate::sandbox::control::kept::Kept;
+
+/// What goes wrong with every restore of one recovery point.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "fault", rename_all = "snake_case")]
+pub enum RestoreFault {
+    /// COMPLETED; the target is there and empty.
+    CompletesEmpty,
+    /// COMPLETED; no target, and no resource named.
+    CompletesWithoutResource,
+    /// FAILED with this message.
+    Fails {
+        /// The job's `StatusMessage`.
+        message: String,
+    },
+    /// RUNNING for ever.
+    Hangs,
+    /// COMPLETED; the resource named is of another type, and nothing was made.
+    WrongType,
+}
+
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
+struct Plan {
+    /// By the ARN of the recovery point or snapshot.
+    restores: BTreeMap<String, RestoreFault>,
+    /// By service: so many requests are still to be throttled.
+    throttled: BTreeMap<String, u32>,
+    /// By service: so many requests still meet expired credentials.
+    expired: BTreeMap<String, u32>,
+}
+
+/// The faults to come.
+#[derive(Debug)]
+pub struct Faults {
+    plan: Kept<Plan>,
+}
+
+impl Faults {
+    /// Reads what was planted in the state folder `dir`.
+    pub fn open(dir: &Path) -> Result<Self, Failure> {
+        Ok(Self { plan: Kept::open(&dir.join("faults.json"))? })
+    }
+
+    /// Every restore of the recovery point `arn` goes wrong in this way.
+    pub fn on_restore(&self, arn: &str, fault: RestoreFault) -> Result<(), Failure> {
+        self.plan.change(|plan| plan.restores.insert(arn.into(), fault)).map(drop)
+    }
+
+    /// The next `times` requests to `service` (`backup`, `dynamodb`, `rds`, `sts`) are throttled.
+    pub fn throttle(&self, service: &str, times: u32) -> Result<(), Failure> {
+        self.plan.change(|plan| plan.throttled.insert(service.into(), times)).map(drop)
+    }
+
+    /// The next `times` requests to `service` find the credentials expired.
+    pub fn expire(&self, service: &str, times: u32) -> Result<(), Failure> {
+        self.plan.change(|plan| plan.expired.insert(service.into(), times)).map(drop)
+    }
+
+    /// Forgets every fault to come.
+    pub fn clear(&self) -> Result<(), Failure> {
+        self.plan.change(|plan| *plan = Plan::default())
+    }
+
+    /// What goes wrong with restores of the recovery point `arn`.
+    pub fn of_restore(&self, arn: &str) -> Option<RestoreFault> {
+        self.plan.read(|plan| plan.restores.get(arn).cloned())
+    }
+
+    /// The fault that a request to `service` meets, counted down.
+    pub fn meet(&self, service: &str) -> Result<(), Refused> {
+        let due = self.plan.read(|plan| plan.expired.contains_key(service) || plan.throttled.contains_key(service));
+        if !due {
+            return Ok(());
+        }
+        let (expired, throttled) =
+            self.plan.change(|plan| (count_down(&mut plan.expired, service), count_down(&mut plan.throttled, service)))?;
+        if expired {
+            let code = if matches!(service, "rds" | "sts") { "ExpiredToken" } else { "ExpiredTokenException" };
+            let message = "The security token included in the request is expired";
+            let status = if service == "dynamodb" { StatusCode::BAD_REQUEST } else { StatusCode::FORBIDDEN };
+            return Err(Refused { status, ..Refused::new(code, message) });
+        }
+        if throttled {
+            return Err(match service {
+                "dynamodb" => Refused::new("ThrottlingException", "Rate of requests exceeds the allowed throughput."),
+                "backup" => Refused { status: StatusCode::TOO_MANY_REQUESTS, ..Refused::new("ThrottlingException", "Rate exceeded") },
+                _ => Refused::new("Throttling", "Rate exceeded"),
+            });
+        }
+        Ok(())
+    }
+}
+
+fn count_down(counts: &mut BTreeMap<String, u32>, service: &str) -> bool {
+    let Some(count) = counts.get_mut(service) else { return false };
+    let due = *count > 0;
+    *count = count.saturating_sub(1);
+    if *count == 0 {
+        counts.remove(service);
+    }
+    due
+}

@@ -1,0 +1,157 @@
+//! What RDS remembers: instances, snapshots, subnet groups.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use crate::sandbox::engines::installed::EngineKind;
+use crate::sandbox::engines::process::ProcessMark;
+use crate::sandbox::engines::servers::Master;
+use crate::sandbox::identity::{ACCOUNT_ID, REGION};
+
+/// Everything, by name.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub struct State {
+    /// By identifier.
+    pub instances: BTreeMap<String, Instance>,
+    /// By identifier.
+    pub snapshots: BTreeMap<String, Snapshot>,
+    /// The VPC of each subnet group.
+    pub subnet_groups: BTreeMap<String, String>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        let subnet_groups = BTreeMap::from([("default".to_owned(), "vpc-0default".to_owned())]);
+        Self { instances: BTreeMap::new(), snapshots: BTreeMap::new(), subnet_groups }
+    }
+}
+
+/// What can be chosen for an instance when it is made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// Such as `db.t4g.micro`.
+    pub class: Option<String>,
+    /// Reachable from the internet, as far as the answer says; the servers listen on loopback whatever it says.
+    pub public: Option<bool>,
+    /// DB subnet group.
+    pub subnet_group: Option<String>,
+    /// VPC security groups.
+    pub security_groups: Option<Vec<String>>,
+    /// DB parameter group.
+    pub parameter_group: Option<String>,
+    /// In several availability zones.
+    pub multi_az: Option<bool>,
+    /// Days that automated backups are kept.
+    pub retention: Option<u32>,
+    /// Whether deleting is refused.
+    pub deletion_protection: Option<bool>,
+    /// Whether snapshots take the instance's tags.
+    pub copy_tags_to_snapshot: Option<bool>,
+    /// KMS key.
+    pub kms_key: Option<String>,
+    /// Encrypted at rest, as far as the answer says.
+    pub encrypted: Option<bool>,
+    /// GiB.
+    pub storage: Option<u32>,
+    /// Tags.
+    pub tags: Option<BTreeMap<String, String>>,
+}
+
+/// Where an instance's data comes from.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// Nothing: a master user is created. Forgotten once it is.
+    New(Option<Master>),
+    /// A copy of the snapshot with this identifier.
+    Snapshot(String),
+    /// As after a restore that brought nothing (a planted fault): the master user, no data.
+    Hollow(String),
+}
+
+/// A DB instance.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Instance {
+    /// Identifier, lower case.
+    pub id: String,
+    /// `postgres`, `mariadb` or `mysql`.
+    pub engine: String,
+    /// The version of the server that really runs.
+    pub engine_version: String,
+    /// The server that really runs.
+    pub kind: EngineKind,
+    /// `creating`, `available`, `deleting`, `failed`, `resetting-master-credentials`.
+    pub status: String,
+    /// Master user.
+    pub master_user: String,
+    /// The first database.
+    pub database: Option<String>,
+    /// What was chosen.
+    pub settings: Settings,
+    /// When it was made.
+    pub created: DateTime<Utc>,
+    /// `db-…`.
+    pub resource_id: String,
+    /// The home of its server.
+    pub home: String,
+    /// Port on 127.0.0.1; 0 before the first boot.
+    pub port: u16,
+    /// Its server, while one runs.
+    pub process: Option<ProcessMark>,
+    /// Where its data comes from.
+    pub origin: Origin,
+    /// Why it failed.
+    pub trouble: Option<String>,
+}
+
+impl Instance {
+    /// Its ARN.
+    pub fn arn(&self) -> String {
+        instance_arn(&self.id)
+    }
+}
+
+/// The ARN of an instance.
+pub fn instance_arn(id: &str) -> String {
+    format!("arn:aws:rds:{REGION}:{ACCOUNT_ID}:db:{id}")
+}
+
+/// A DB snapshot.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Snapshot {
+    /// Identifier, such as `nightly-1` or `awsbackup:job-…`.
+    pub id: String,
+    /// The instance as it was.
+    pub instance: Instance,
+    /// `manual` or `awsbackup`.
+    pub kind: String,
+    /// `creating`, `available`, `failed`.
+    pub status: String,
+    /// The instant of the data.
+    pub created: DateTime<Utc>,
+    /// The home that holds the data.
+    pub home: String,
+    /// Bytes.
+    pub size: u64,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+impl Snapshot {
+    /// Its ARN.
+    pub fn arn(&self) -> String {
+        snapshot_arn(&self.id)
+    }
+}
+
+/// The ARN of a snapshot.
+pub fn snapshot_arn(id: &str) -> String {
+    format!("arn:aws:rds:{REGION}:{ACCOUNT_ID}:snapshot:{id}")
+}
+
+/// The identifier in an ARN of type `kind` (`db`, `snapshot`), or the text itself where it is none.
+pub fn id_in<'a>(kind: &str, text: &'a str) -> &'a str {
+    text.strip_prefix(&format!("arn:aws:rds:{REGION}:{ACCOUNT_ID}:{kind}:")).unwrap_or(text)
+}

@@ -1,0 +1,35 @@
+//! STS: GetCallerIdentity, which tells a client that it talks to the sandbox's account.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Request, Response};
+
+use crate::sandbox::control::answer::{Protocol, Refused, Xml, refuse, xml};
+use crate::sandbox::identity;
+use crate::sandbox::wire::Service;
+
+const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+
+/// The service.
+#[derive(Debug, Default)]
+pub struct Sts;
+
+#[async_trait]
+impl Service for Sts {
+    async fn call(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let action = form_urlencoded::parse(request.body()).find(|(name, _)| name == "Action").map(|(_, action)| action.into_owned());
+        match action.as_deref() {
+            Some("GetCallerIdentity") => {
+                let mut inner = Xml::default();
+                inner.put("Arn", format!("arn:aws:iam::{}:user/attestore-sandbox", identity::ACCOUNT_ID));
+                inner.put("UserId", "AIDAATTESTORESANDBOX");
+                inner.put("Account", identity::ACCOUNT_ID);
+                xml("GetCallerIdentity", NAMESPACE, &inner)
+            }
+            other => {
+                let said = format!("The sandbox's STS knows GetCallerIdentity, not {}.", other.unwrap_or("a request without an action"));
+                refuse(Protocol::Query, &Refused::new("InvalidAction", said))
+            }
+        }
+    }
+}

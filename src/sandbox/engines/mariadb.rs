@@ -1,0 +1,129 @@
+//! MariaDB: how a data directory is made, how the server is started over it, and how it is told things.
+//!
+//! Administration goes through the Unix socket in the server's own folder with a password that lies beside the data; over TCP only the
+//! users that were created can log in. Settings suit throw-away copies.
+
+use std::path::Path;
+
+use tokio::process::Command;
+
+use crate::model::failure::Failure;
+use crate::sandbox::engines::area::{self, Area};
+use crate::sandbox::engines::installed::Programs;
+
+const ADMIN: &str = "rdsadmin";
+/// The administrator's password, in the data directory so that copies keep it.
+const SECRET: &str = "data/attestore-admin";
+
+const SETTINGS: &[&str] = &[
+    "--bind-address=127.0.0.1",
+    "--skip-name-resolve",
+    "--skip-log-bin",
+    "--performance-schema=OFF",
+    "--event-scheduler=OFF",
+    "--max-connections=60",
+    "--character-set-server=utf8mb4",
+    "--innodb-buffer-pool-size=32M",
+    "--innodb-log-file-size=8M",
+    // A commit is in the files (though not on the disk) when it is answered: a frozen copy has it.
+    "--innodb-flush-log-at-trx-commit=2",
+    // No write is under way in the kernel once the threads stand still.
+    "--innodb-use-native-aio=0",
+    "--innodb-flush-method=fsync",
+    "--innodb-doublewrite=0",
+    "--innodb-buffer-pool-dump-at-shutdown=OFF",
+    "--innodb-buffer-pool-load-at-startup=OFF",
+];
+
+/// Makes `home/data`: empty, with the administrator and nobody else.
+pub async fn init(programs: &Programs, area: &Area, home: &Path) -> Result<(), Failure> {
+    let mut command = area::command(area, &programs.init);
+    command.arg("--no-defaults").arg(format!("--datadir={}", home.join("data").display()));
+    command.args(["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve", "--innodb-log-file-size=8M"]);
+    area::run(command, "cannot make a MariaDB data directory", "").await?;
+    let mut bytes = [0u8; 24];
+    getrandom::fill(&mut bytes).expect("the system's random source answers");
+    let path = home.join(SECRET);
+    std::fs::write(&path, hex::encode(bytes)).map_err(|error| Failure::io(format!("cannot write {}", path.display()), error))?;
+    area.hand_over(&path, 0o600)
+}
+
+/// Leaves the administrator alone in a fresh data directory; run once, while its `root` still has no password.
+pub async fn lock_down(programs: &Programs, area: &Area, home: &Path) -> Result<(), Failure> {
+    let text = format!(
+        "CREATE USER {ADMIN}@localhost IDENTIFIED BY {};\nGRANT ALL ON *.* TO {ADMIN}@localhost WITH GRANT OPTION;\n\
+         DELETE FROM mysql.global_priv WHERE User NOT IN ('{ADMIN}', 'mariadb.sys');\nFLUSH PRIVILEGES;\n",
+        literal(&secret(home)?)
+    );
+    client(programs, area, home, "root", "", "mysql", &text).await.map(drop)
+}
+
+/// The server over `home/data` on 127.0.0.1:`port`.
+pub fn server(programs: &Programs, area: &Area, home: &Path, port: u16) -> Command {
+    let mut command = area::command(area, &programs.server);
+    let run = home.join("run");
+    command.arg("--no-defaults").arg(format!("--datadir={}", home.join("data").display())).arg(format!("--port={port}"));
+    command.arg(format!("--socket={}", run.join("s").display())).arg(format!("--pid-file={}", run.join("server.pid").display()));
+    command.arg(format!("--tmpdir={}", run.display())).args(SETTINGS);
+    command
+}
+
+/// True once the server greets on its socket.
+pub async fn is_ready(home: &Path) -> bool {
+    use tokio::io::AsyncReadExt;
+    let Ok(mut socket) = tokio::net::UnixStream::connect(home.join("run/s")).await else { return false };
+    let mut byte = [0];
+    matches!(tokio::time::timeout(std::time::Duration::from_secs(2), socket.read(&mut byte)).await, Ok(Ok(1)))
+}
+
+/// Runs SQL as the administrator; the rows, separated by tabs.
+pub async fn sql(programs: &Programs, area: &Area, home: &Path, database: &str, text: &str) -> Result<String, Failure> {
+    client(programs, area, home, ADMIN, &secret(home)?, database, text).await
+}
+
+async fn client(
+    programs: &Programs,
+    area: &Area,
+    home: &Path,
+    user: &str,
+    password: &str,
+    database: &str,
+    text: &str,
+) -> Result<String, Failure> {
+    let mut command = area::command(area, &programs.client);
+    command.arg("--no-defaults").arg(format!("--socket={}", home.join("run/s").display())).arg(format!("--user={user}"));
+    command.args(["--batch", "--skip-column-names", "--default-character-set=utf8mb4", "--database"]).arg(database);
+    command.env("MYSQL_PWD", password);
+    area::run(command, "mariadb client", text).await
+}
+
+fn secret(home: &Path) -> Result<String, Failure> {
+    let path = home.join(SECRET);
+    std::fs::read_to_string(&path).map_err(|error| Failure::io(format!("cannot read {}", path.display()), error))
+}
+
+/// The statements that make the master user and, where one is named, its database.
+pub fn create_master(user: &str, password: &str, database: Option<&str>) -> String {
+    let mut text = String::new();
+    if let Some(database) = database {
+        text += &format!("CREATE DATABASE {};\n", name(database));
+    }
+    text + &format!(
+        "CREATE USER {0}@'%' IDENTIFIED BY {1};\nGRANT ALL ON *.* TO {0}@'%' WITH GRANT OPTION;\n",
+        literal(user),
+        literal(password)
+    )
+}
+
+/// The statement that sets a user's password.
+pub fn set_password(user: &str, password: &str) -> String {
+    format!("ALTER USER {}@'%' IDENTIFIED BY {};\n", literal(user), literal(password))
+}
+
+fn name(text: &str) -> String {
+    format!("`{}`", text.replace('`', "``"))
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}

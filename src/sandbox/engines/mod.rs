@@ -1,0 +1,10 @@
+//! Real database servers over throw-away data directories: PostgreSQL and MariaDB, started from copies, on loopback only.
+//!
+//! Not here: what RDS calls them, and when they are wanted.
+
+pub mod area;
+pub mod installed;
+pub mod mariadb;
+pub mod postgres;
+pub mod process;
+pub mod servers;

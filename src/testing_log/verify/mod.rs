@@ -1,0 +1,15 @@
+//! `log verify`: every rule that a log is held to, one file a family, each with its own named fault.
+//!
+//! Not here: how faults are shown, and what a report makes of a log that verifies.
+
+pub mod closing;
+pub mod draw;
+pub mod drills;
+pub mod evidence;
+pub mod fault;
+pub mod pass;
+pub mod reading;
+pub mod results;
+pub mod run;
+pub mod seals;
+pub mod verdict;

@@ -1,0 +1,87 @@
+//! What a pass needs, in one place: `log verify` holds results to it, and a drill can ask the same question before it records one.
+
+use crate::model::check::{CheckOutcome, Severity};
+use crate::model::counts::Counts;
+use crate::model::outcome::Outcome;
+use crate::testing_log::body::{ClassPolicy, Objective, PointResult, VerifyFacts};
+use crate::testing_log::verify::fault::Rule;
+
+/// All of the declared scope.
+const WHOLE_PPM: u64 = 1_000_000;
+
+/// The counts of a comparison that are there, with their names.
+pub fn counts(facts: &VerifyFacts) -> impl Iterator<Item = (&'static str, &Counts)> {
+    [("objects", &facts.objects), ("tables", &facts.tables), ("rows", &facts.rows), ("items", &facts.items)]
+        .into_iter()
+        .filter_map(|(name, counts)| counts.as_ref().map(|counts| (name, counts)))
+}
+
+/// Every reason why `result` cannot be the kind of pass that `as_if` names, with the rule that it would break; empty when it can be.
+/// `policy` is that of its class; without one nothing undecided is tolerated.
+///
+/// Both kinds of pass need everything that is expected to be compared and equal, the critical checks, the objectives and isolation. A
+/// plain pass also has no vacuous check of any severity, and no reasons against it.
+pub fn objections(result: &PointResult, policy: Option<&ClassPolicy>, as_if: Outcome) -> Vec<(Rule, String)> {
+    let mut found = Vec::new();
+    match &result.verify {
+        Some(facts) => compared(facts, policy.map_or(0, |policy| policy.indeterminate_budget), &mut found),
+        None => found.push((Rule::PassNothingExpected, "nothing was compared with a manifest".to_owned())),
+    }
+    for check in &result.sql_checks {
+        if check.result == CheckOutcome::Vacuous && (check.severity == Severity::Critical || as_if == Outcome::Pass) {
+            found.push((Rule::PassVacuousCheck, format!("check {} was vacuous", check.id)));
+        } else if check.severity == Severity::Critical && check.result != CheckOutcome::Pass {
+            found.push((Rule::PassCriticalCheck, format!("critical check {} ended as {:?}", check.id, check.result)));
+        } else if check.result != CheckOutcome::Pass && as_if == Outcome::Pass {
+            found.push((Rule::PassWithReasons, format!("check {} ended as {:?}: an exception", check.id, check.result)));
+        }
+    }
+    for (name, objective) in [("RTO", &result.rto), ("RPO", &result.rpo)] {
+        if !met_or_not_required(objective) {
+            let target = objective.target_s.unwrap_or_default();
+            let achieved = objective.achieved_ms.map_or_else(|| "not measured".to_owned(), |ms| format!("{ms} ms"));
+            found.push((Rule::PassObjectiveNotMet, format!("{name} of {target} s: {achieved}")));
+        }
+    }
+    if !result.isolation.as_ref().is_some_and(|isolation| isolation.proved) {
+        found.push((Rule::PassNotIsolated, "isolation is not proved".to_owned()));
+    }
+    if as_if == Outcome::Pass && !result.outcome_reasons.is_empty() {
+        found.push((Rule::PassWithReasons, format!("reasons against it: {}", result.outcome_reasons.join("; "))));
+    }
+    found
+}
+
+/// An objective counts as reached when it was met, or when its policy does not demand it.
+fn met_or_not_required(objective: &Objective) -> bool {
+    match objective.target_s {
+        None => true,
+        Some(_) => objective.met == Some(true),
+    }
+}
+
+fn compared(facts: &VerifyFacts, budget: u64, found: &mut Vec<(Rule, String)>) {
+    if !counts(facts).any(|(_, counts)| counts.expected > 0) {
+        found.push((Rule::PassNothingExpected, "nothing was expected, so nothing is proved".to_owned()));
+    }
+    if facts.coverage_ppm != WHOLE_PPM {
+        found.push((Rule::PassNotCovered, format!("{} of {WHOLE_PPM} millionths of the scope were covered", facts.coverage_ppm)));
+    }
+    for (name, counts) in counts(facts) {
+        let bad = [
+            ("mismatch", counts.mismatch),
+            ("missing", counts.missing),
+            ("extra", counts.extra),
+            ("unreadable", counts.unreadable),
+            ("future", counts.future),
+        ];
+        for (class, n) in bad.into_iter().filter(|(_, n)| *n > 0) {
+            found.push((Rule::PassWithDifferences, format!("{name}: {n} {class}")));
+        }
+    }
+    // The budget is for one recovery point, not for one kind of thing in it.
+    let undecided: u64 = counts(facts).map(|(_, counts)| counts.indeterminate).sum();
+    if undecided > budget {
+        found.push((Rule::PassOverBudget, format!("{undecided} indeterminate, {budget} allowed")));
+    }
+}

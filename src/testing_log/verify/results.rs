@@ -1,0 +1,222 @@
+//! Results of recovery points: each agrees with itself, with its plan, with its manifest and with the policy.
+
+use std::collections::BTreeSet;
+
+use crate::model::capture::CaptureMode;
+use crate::model::clock::Timestamp;
+use crate::testing_log::body::{
+    ClassPolicy, DrillPlanned, ManifestRegistered, Objective, PointResult, Presence, RestoreFacts, VerifyFacts,
+};
+use crate::testing_log::entry::Body;
+use crate::testing_log::verify::draw::policy_of;
+use crate::testing_log::verify::drills::{Drill, Placed};
+use crate::testing_log::verify::fault::{Faults, Rule};
+use crate::testing_log::verify::pass;
+use crate::testing_log::verify::reading::Reading;
+
+/// An entry shows at most so many findings.
+const INLINE_FINDINGS: usize = 20;
+/// Instants of one restore come from clocks of several services.
+const CLOCK_STEP_MS: i64 = 1000;
+
+/// Checks every result of one drill.
+pub fn check(reading: &Reading, drill: &Drill<'_>, faults: &mut Faults) {
+    let plan = drill.plans.first();
+    let mut seen = BTreeSet::new();
+    for result in &drill.results {
+        faults.demand(seen.insert(&result.body.case), Rule::ResultRepeated, result.leaf, || {
+            format!("a second result of case {}", result.body.case)
+        });
+        let policy = plan.and_then(|plan| policy_of(reading, plan.body)).and_then(|policy| policy.classes.get(&result.body.class));
+        if let Some(plan) = plan {
+            check_planned(plan.body, result, faults);
+        }
+        check_objectives(result, policy, faults);
+        check_restore(result, drill.starts.first().map(|start| start.entry.at), faults);
+        check_isolation_and_teardown(result, faults);
+        if let Some(facts) = &result.body.verify {
+            check_counts(result.leaf, facts, faults);
+            check_manifest(reading, result, facts, faults);
+        }
+        check_outcome(result, policy, faults);
+    }
+}
+
+fn check_planned(plan: &DrillPlanned, result: &Placed<'_, PointResult>, faults: &mut Faults) {
+    let body = result.body;
+    let Some(case) = plan.cases.iter().find(|case| case.case == body.case) else {
+        faults.at(Rule::ResultNotPlanned, result.leaf, format!("case {} is not in the plan", body.case));
+        return;
+    };
+    let same = case.point == body.rp.id && case.resource == body.resource && case.class == body.class;
+    faults.demand(same, Rule::ResultDiffersFromPlan, result.leaf, || {
+        format!(
+            "case {} was planned for `{}` of {} ({}), found `{}` of {} ({})",
+            case.case, case.point, case.resource, case.class, body.rp.id, body.resource, body.class
+        )
+    });
+}
+
+fn check_objectives(result: &Placed<'_, PointResult>, policy: Option<&ClassPolicy>, faults: &mut Faults) {
+    let body = result.body;
+    let targets = policy.map(|policy| [policy.rto_s, policy.rpo_s]);
+    for (at, (name, objective)) in [("RTO", &body.rto), ("RPO", &body.rpo)].into_iter().enumerate() {
+        check_objective(name, objective, result.leaf, faults);
+        match targets {
+            Some(targets) => faults.demand(objective.target_s == targets[at], Rule::TargetDiffers, result.leaf, || {
+                format!("{name}: the policy of class `{}` demands {:?} s, found {:?} s", body.class, targets[at], objective.target_s)
+            }),
+            None if at == 0 => {
+                faults.at(Rule::TargetDiffers, result.leaf, format!("the plan's policy has no class `{}`", body.class));
+            }
+            None => {}
+        }
+    }
+}
+
+fn check_objective(name: &str, objective: &Objective, leaf: u64, faults: &mut Faults) {
+    let expected = match (objective.target_s, objective.achieved_ms) {
+        (_, None) => {
+            faults.demand(objective.met.is_none(), Rule::MetWithoutAchieved, leaf, || {
+                format!("{name}: nothing was measured, and it is said to be {}", if objective.met == Some(true) { "met" } else { "missed" })
+            });
+            return;
+        }
+        (None, Some(_)) => None,
+        (Some(target_s), Some(achieved_ms)) => Some(u128::from(achieved_ms) <= u128::from(target_s) * 1000),
+    };
+    faults.demand(objective.met == expected, Rule::MetDiffers, leaf, || {
+        format!(
+            "{name}: {:?} ms against {:?} s means met = {expected:?}, found {:?}",
+            objective.achieved_ms, objective.target_s, objective.met
+        )
+    });
+}
+
+fn check_restore(result: &Placed<'_, PointResult>, started: Option<Timestamp>, faults: &mut Faults) {
+    let Some(restore) = &result.body.restore else { return };
+    if let Some(started) = started {
+        faults.demand(restore.requested_at >= started, Rule::RequestedTooEarly, result.leaf, || {
+            format!("requested at {}, before the drill's start at {started}", restore.requested_at)
+        });
+    }
+    let mut last = ("requested", restore.requested_at);
+    for (name, instant) in phases(restore).into_iter().chain([("recorded", Some(result.entry.at))]) {
+        let Some(instant) = instant else { continue };
+        faults.demand(instant.millis_since(last.1) >= -CLOCK_STEP_MS, Rule::PhasesOutOfOrder, result.leaf, || {
+            format!("{name} at {instant}, before {} at {}", last.0, last.1)
+        });
+        last = (name, instant.max(last.1));
+    }
+}
+
+fn phases(restore: &RestoreFacts) -> [(&'static str, Option<Timestamp>); 5] {
+    [
+        ("accepted", restore.accepted_at),
+        ("available", restore.available_at),
+        ("first read", restore.first_read_at),
+        ("fully read", restore.fully_read_at),
+        ("verified", restore.verified_at),
+    ]
+}
+
+fn check_isolation_and_teardown(result: &Placed<'_, PointResult>, faults: &mut Faults) {
+    if let Some(isolation) = &result.body.isolation {
+        let proved = !isolation.probes.is_empty() && isolation.probes.iter().all(|probe| probe.held);
+        faults.demand(isolation.proved == proved, Rule::IsolationDiffers, result.leaf, || {
+            format!("the probes say proved = {proved}, found {}", isolation.proved)
+        });
+    }
+    let teardown = &result.body.teardown;
+    let left = teardown.resources.iter().filter(|resource| resource.state != Presence::Gone).count() as u64;
+    faults.demand(teardown.leftover_count == left, Rule::LeftoversDiffer, result.leaf, || {
+        format!("{left} resources are not known to be gone, found leftover_count {}", teardown.leftover_count)
+    });
+}
+
+fn check_counts(leaf: u64, facts: &VerifyFacts, faults: &mut Faults) {
+    let (mut differing, mut noted) = (0u64, 0u64);
+    for (name, counts) in pass::counts(facts) {
+        // Foreign numbers: their sums must not overflow into agreement.
+        let classes = counts.by_class();
+        let bounded = classes.iter().all(|(_, n)| *n < 1 << 53) && counts.expected < 1 << 53 && counts.checked < 1 << 53;
+        faults.demand(bounded && counts.adds_up(), Rule::CountsDoNotAddUp, leaf, || {
+            format!("{name}: expected {} or checked {} is not the sum of its classes", counts.expected, counts.checked)
+        });
+        if bounded {
+            differing += counts.mismatch + counts.missing + counts.extra + counts.unreadable + counts.future;
+            noted += counts.changed_between + counts.added_between + counts.deleted_between + counts.indeterminate;
+        }
+    }
+    let (total, inline) = (facts.findings.total, facts.findings.inline.len());
+    let agree =
+        inline <= INLINE_FINDINGS && inline as u64 <= total && (differing == 0 || total > 0) && (total == 0 || differing + noted > 0);
+    faults.demand(agree, Rule::FindingsDiffer, leaf, || {
+        format!("{total} findings, {inline} of them inline, and counts with {differing} differences and {noted} excused ones")
+    });
+}
+
+fn check_manifest(reading: &Reading, result: &Placed<'_, PointResult>, facts: &VerifyFacts, faults: &mut Faults) {
+    let leaf = result.leaf;
+    let registration = reading.entry(facts.manifest_leaf);
+    let Some((entry, Body::ManifestRegistered(registered))) = registration.map(|entry| (entry, &entry.body)) else {
+        faults.at(Rule::ManifestNotRegistered, leaf, format!("entry {} does not register a manifest", facts.manifest_leaf));
+        return;
+    };
+    // A first restore makes its own baseline: its registration cannot precede the restore, only the result.
+    let in_time = facts.manifest_leaf < leaf
+        && (facts.mode == CaptureMode::FirstRestore || result.body.restore.as_ref().is_none_or(|restore| entry.at <= restore.requested_at));
+    faults.demand(in_time, Rule::ManifestRegisteredLate, leaf, || {
+        format!("the manifest was registered at entry {} on {}, not before its use", facts.manifest_leaf, entry.at)
+    });
+    let same = registered.manifest == facts.manifest
+        && registered.resource == result.body.resource
+        && registered.captured_end == facts.manifest_captured_end
+        && registered.mode == facts.capture_mode;
+    faults.demand(same, Rule::ManifestDiffers, leaf, || {
+        format!(
+            "entry {} registers {} of {} ({}, {}), found {} ({}, {})",
+            facts.manifest_leaf,
+            registered.manifest,
+            registered.resource,
+            registered.mode,
+            registered.captured_end,
+            facts.manifest,
+            facts.capture_mode,
+            facts.manifest_captured_end
+        )
+    });
+    check_mode(result, facts, registered, faults);
+}
+
+/// A manifest that does not name the point was captured at another moment: it may only be compared in a mode that allows for that.
+fn check_mode(result: &Placed<'_, PointResult>, facts: &VerifyFacts, registered: &ManifestRegistered, faults: &mut Faults) {
+    let point = &result.body.rp;
+    let names_it = registered.recovery_point_id.as_ref() == Some(&point.id);
+    let exact = [CaptureMode::VersionExact, CaptureMode::ExportExact, CaptureMode::SnapshotExact, CaptureMode::Sealed];
+    let right = if names_it {
+        facts.mode == registered.mode || !exact.contains(&facts.mode)
+    } else {
+        !exact.contains(&facts.mode) && registered.captured_end <= point.created_at
+    };
+    faults.demand(right, Rule::ModeNotDowngraded, result.leaf, || {
+        let named = registered.recovery_point_id.as_ref().map_or_else(|| "no point".to_owned(), |id| format!("`{id}`"));
+        format!(
+            "the manifest names {named} and was captured until {} as {}; `{}` of {} was compared as {}",
+            registered.captured_end, registered.mode, point.id, point.created_at, facts.mode
+        )
+    });
+}
+
+fn check_outcome(result: &Placed<'_, PointResult>, policy: Option<&ClassPolicy>, faults: &mut Faults) {
+    let body = result.body;
+    if body.outcome.is_pass() {
+        for (rule, why) in pass::objections(body, policy, body.outcome) {
+            faults.at(rule, result.leaf, format!("case {} is recorded as {}: {why}", body.case, body.outcome));
+        }
+    }
+    let needs_reason = body.outcome != crate::model::outcome::Outcome::Pass;
+    faults.demand(!needs_reason || !body.outcome_reasons.is_empty(), Rule::OutcomeWithoutReason, result.leaf, || {
+        format!("case {} is recorded as {} without a reason", body.case, body.outcome)
+    });
+}

@@ -1,0 +1,176 @@
+//! Values of the MySQL and MariaDB binary protocol into canonical fields.
+//!
+//! Formats: "Binary Protocol Value" of the MySQL client/server protocol documentation. Zero and partial dates arrive here as the bytes
+//! that they are; a driver that decodes them calls them NULL. Pure: bytes in, fields out.
+
+use crate::verify::sql::canon::{Row, tag};
+
+/// A column's type as far as its values go.
+#[derive(Clone, PartialEq, Debug)]
+#[allow(missing_docs)]
+pub enum MysqlType {
+    Signed,
+    Unsigned,
+    Float,
+    Double,
+    Decimal,
+    Date,
+    Datetime,
+    Timestamp,
+    Time,
+    Year,
+    Bit(u64),
+    Text,
+    Bytes,
+    Json,
+    Enum,
+    Set,
+    Geometry,
+    Opaque(String),
+}
+
+impl MysqlType {
+    /// From `DATA_TYPE` and `COLUMN_TYPE` of `information_schema.COLUMNS`.
+    pub fn of(data_type: &str, column_type: &str) -> Self {
+        match data_type.to_ascii_lowercase().as_str() {
+            "tinyint" | "smallint" | "mediumint" | "int" | "integer" | "bigint" if column_type.contains("unsigned") => Self::Unsigned,
+            "tinyint" | "smallint" | "mediumint" | "int" | "integer" | "bigint" => Self::Signed,
+            "float" => Self::Float,
+            "double" => Self::Double,
+            "decimal" | "numeric" => Self::Decimal,
+            "date" => Self::Date,
+            "datetime" => Self::Datetime,
+            "timestamp" => Self::Timestamp,
+            "time" => Self::Time,
+            "year" => Self::Year,
+            "bit" => {
+                let digits: String = column_type.chars().filter(char::is_ascii_digit).collect();
+                Self::Bit(digits.parse().unwrap_or(1))
+            }
+            "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" | "uuid" | "inet6" | "inet4" => Self::Text,
+            "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => Self::Bytes,
+            "json" => Self::Json,
+            "enum" => Self::Enum,
+            "set" => Self::Set,
+            "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon" | "geometrycollection"
+            | "geomcollection" => Self::Geometry,
+            other => Self::Opaque(other.to_owned()),
+        }
+    }
+}
+
+/// Writes one value.
+pub fn field(kind: &MysqlType, value: Option<&[u8]>, row: &mut Row) -> Result<(), String> {
+    let Some(bytes) = value else {
+        row.null();
+        return Ok(());
+    };
+    match kind {
+        MysqlType::Signed => row.signed(signed(bytes)?),
+        MysqlType::Unsigned | MysqlType::Year => row.unsigned(unsigned(bytes)?),
+        MysqlType::Float => row.f32(f32::from_le_bytes(fixed(bytes, "float")?)),
+        MysqlType::Double => row.f64(f64::from_le_bytes(fixed(bytes, "double")?)),
+        MysqlType::Decimal => decimal(bytes, row)?,
+        MysqlType::Date => date(tag::DATE, bytes, row)?,
+        MysqlType::Datetime => date(tag::DATETIME, bytes, row)?,
+        MysqlType::Timestamp => date(tag::INSTANT, bytes, row)?,
+        MysqlType::Time => time(bytes, row)?,
+        MysqlType::Bit(bits) => row.bits(*bits, bytes),
+        MysqlType::Text => row.text(bytes),
+        MysqlType::Bytes => row.blob(bytes),
+        MysqlType::Json => row.json(tag::JSON, bytes),
+        MysqlType::Enum => row.labelled(tag::ENUM, bytes),
+        MysqlType::Set => row.labelled(tag::SET, bytes),
+        MysqlType::Geometry => row.labelled(tag::GEOMETRY, bytes),
+        MysqlType::Opaque(name) => row.opaque(name, bytes),
+    }
+    Ok(())
+}
+
+fn fixed<const N: usize>(bytes: &[u8], name: &str) -> Result<[u8; N], String> {
+    bytes.try_into().map_err(|_| format!("{name}: expected {N} bytes, found {}", bytes.len()))
+}
+
+fn signed(bytes: &[u8]) -> Result<i64, String> {
+    Ok(match *bytes {
+        [a] => i64::from(a as i8),
+        [a, b] => i16::from_le_bytes([a, b]).into(),
+        [a, b, c, d] => i32::from_le_bytes([a, b, c, d]).into(),
+        _ => i64::from_le_bytes(fixed(bytes, "integer")?),
+    })
+}
+
+fn unsigned(bytes: &[u8]) -> Result<u64, String> {
+    Ok(match *bytes {
+        [a] => a.into(),
+        [a, b] => u16::from_le_bytes([a, b]).into(),
+        [a, b, c, d] => u32::from_le_bytes([a, b, c, d]).into(),
+        _ => u64::from_le_bytes(fixed(bytes, "integer")?),
+    })
+}
+
+/// `DECIMAL` travels as text with all its digits.
+pub fn decimal(text: &[u8], row: &mut Row) -> Result<(), String> {
+    let (negative, unsigned) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        rest => (false, rest),
+    };
+    let point = unsigned.iter().position(|byte| *byte == b'.').unwrap_or(unsigned.len());
+    let mut digits = unsigned[..point].to_vec();
+    let fraction = unsigned.get(point + 1..).unwrap_or_default();
+    digits.extend_from_slice(fraction);
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(format!("`{}` is not a decimal", String::from_utf8_lossy(&text[..text.len().min(40)]).escape_default()));
+    }
+    let scale = i32::try_from(fraction.len()).map_err(|_| "decimal with too many digits")?;
+    row.decimal(negative, scale, &digits);
+    Ok(())
+}
+
+/// A length byte (0, 4, 7 or 11), then year, month, day, hour, minute, second, microseconds as far as the length goes.
+fn date(of: u8, bytes: &[u8], row: &mut Row) -> Result<(), String> {
+    let (length, parts) = bytes.split_first().ok_or("date without its length")?;
+    if usize::from(*length) != parts.len() || !matches!(length, 0 | 4 | 7 | 11) {
+        return Err(format!("date of {} bytes", parts.len()));
+    }
+    let at = |index: usize| parts.get(index).copied().unwrap_or(0);
+    let (year, month, day) = (u16::from_le_bytes([at(0), at(1)]), at(2), at(3));
+    let micros = micros_of([at(4), at(5), at(6)], [at(7), at(8), at(9), at(10)])?;
+    if at(4) > 23 {
+        return Err(format!("hour {} in a date", at(4)));
+    }
+    match days_from_civil(year, month, day) {
+        Some(days) if of == tag::DATE && micros == 0 => row.date(days),
+        Some(days) if of != tag::DATE => row.micros(of, days * 86_400_000_000 + micros),
+        _ => row.partial_date(of, year, month, day, micros),
+    }
+    Ok(())
+}
+
+/// A length byte (0, 8 or 12), then sign, days, hour, minute, second, microseconds.
+fn time(bytes: &[u8], row: &mut Row) -> Result<(), String> {
+    let (length, parts) = bytes.split_first().ok_or("time without its length")?;
+    if usize::from(*length) != parts.len() || !matches!(length, 0 | 8 | 12) {
+        return Err(format!("time of {} bytes", parts.len()));
+    }
+    let at = |index: usize| parts.get(index).copied().unwrap_or(0);
+    let days = i64::from(u32::from_le_bytes([at(1), at(2), at(3), at(4)]));
+    let micros = days * 86_400_000_000 + micros_of([at(5), at(6), at(7)], [at(8), at(9), at(10), at(11)])?;
+    row.micros(tag::TIME, if at(0) == 0 { micros } else { -micros });
+    Ok(())
+}
+
+fn micros_of([hour, minute, second]: [u8; 3], micros: [u8; 4]) -> Result<i64, String> {
+    let micros = u32::from_le_bytes(micros);
+    if minute > 59 || second > 59 || micros > 999_999 {
+        return Err(format!("time with minute {minute}, second {second}, microsecond {micros}"));
+    }
+    Ok(((i64::from(hour) * 60 + i64::from(minute)) * 60 + i64::from(second)) * 1_000_000 + i64::from(micros))
+}
+
+/// Days since 1970-01-01 of a date of the proleptic Gregorian calendar; none for one that no calendar has. Year 0 is MySQL's zero date.
+pub fn days_from_civil(year: u16, month: u8, day: u8) -> Option<i64> {
+    let date = (year > 0).then(|| chrono::NaiveDate::from_ymd_opt(year.into(), month.into(), day.into()))??;
+    Some(date.signed_duration_since(chrono::NaiveDate::default()).num_days())
+}

@@ -1,0 +1,418 @@
+//! PostgreSQL's binary formats into canonical fields, and the framing of `COPY … (FORMAT binary)`.
+//!
+//! Formats: the `*send` functions of PostgreSQL's `utils/adt`; the file format is in the documentation of COPY. Pure: bytes in,
+//! fields out, and nothing that foreign bytes say is believed before it is checked.
+
+use crate::verify::sql::canon::{Row, tag};
+
+/// Days from 1970-01-01 to PostgreSQL's epoch, 2000-01-01.
+const EPOCH_DAYS: i64 = 10_957;
+const EPOCH_MICROS: i64 = EPOCH_DAYS * 86_400_000_000;
+/// PostgreSQL's own limit on array dimensions is 6; types nest a little.
+const MAX_DEPTH: u32 = 32;
+
+/// A type as far as its binary format goes. A domain is its base type.
+#[derive(Clone, PartialEq, Debug)]
+#[allow(missing_docs)]
+pub enum PgType {
+    Bool,
+    Int2,
+    Int4,
+    Int8,
+    Oid,
+    Float4,
+    Float8,
+    Numeric,
+    Text,
+    Bytes,
+    Date,
+    Time,
+    TimeTz,
+    Timestamp,
+    TimestampTz,
+    Interval,
+    Json,
+    Jsonb,
+    Enum,
+    Bit,
+    Uuid,
+    Network,
+    Hardware,
+    Geometry,
+    Array(Box<PgType>),
+    Composite(Vec<PgType>),
+    Range(Box<PgType>),
+    Multirange(Box<PgType>),
+    Opaque(String),
+}
+
+impl PgType {
+    /// A base type by its name in `pg_catalog`, or of an extension whose format is known.
+    pub fn base(name: &str) -> Self {
+        match name {
+            "bool" => Self::Bool,
+            "int2" => Self::Int2,
+            "int4" => Self::Int4,
+            "int8" => Self::Int8,
+            "oid" => Self::Oid,
+            "float4" => Self::Float4,
+            "float8" => Self::Float8,
+            "numeric" => Self::Numeric,
+            "text" | "varchar" | "bpchar" | "name" | "char" | "citext" | "xml" => Self::Text,
+            "bytea" => Self::Bytes,
+            "date" => Self::Date,
+            "time" => Self::Time,
+            "timetz" => Self::TimeTz,
+            "timestamp" => Self::Timestamp,
+            "timestamptz" => Self::TimestampTz,
+            "interval" => Self::Interval,
+            "json" => Self::Json,
+            "jsonb" => Self::Jsonb,
+            "bit" | "varbit" => Self::Bit,
+            "uuid" => Self::Uuid,
+            "inet" | "cidr" => Self::Network,
+            "macaddr" | "macaddr8" => Self::Hardware,
+            "geometry" | "geography" => Self::Geometry,
+            other => Self::Opaque(other.to_owned()),
+        }
+    }
+
+    /// Adds the names of opaque types in here to `names`.
+    pub fn opaque_names(&self, names: &mut Vec<String>) {
+        match self {
+            Self::Opaque(name) => names.push(name.clone()),
+            Self::Array(inner) | Self::Range(inner) | Self::Multirange(inner) => inner.opaque_names(names),
+            Self::Composite(columns) => columns.iter().for_each(|column| column.opaque_names(names)),
+            _ => {}
+        }
+    }
+}
+
+/// Writes one value.
+pub fn field(kind: &PgType, value: Option<&[u8]>, row: &mut Row) -> Result<(), String> {
+    value_at(kind, value, row, 0)
+}
+
+fn value_at(kind: &PgType, value: Option<&[u8]>, row: &mut Row, depth: u32) -> Result<(), String> {
+    let Some(bytes) = value else {
+        row.null();
+        return Ok(());
+    };
+    if depth > MAX_DEPTH {
+        return Err(format!("nested deeper than {MAX_DEPTH}"));
+    }
+    match kind {
+        PgType::Bool => row.boolean(fixed::<1>(bytes, "bool")?[0] != 0),
+        PgType::Int2 => row.signed(i16::from_be_bytes(fixed(bytes, "int2")?).into()),
+        PgType::Int4 => row.signed(i32::from_be_bytes(fixed(bytes, "int4")?).into()),
+        PgType::Int8 => row.signed(i64::from_be_bytes(fixed(bytes, "int8")?)),
+        PgType::Oid => row.unsigned(u32::from_be_bytes(fixed(bytes, "oid")?).into()),
+        PgType::Float4 => row.f32(f32::from_be_bytes(fixed(bytes, "float4")?)),
+        PgType::Float8 => row.f64(f64::from_be_bytes(fixed(bytes, "float8")?)),
+        PgType::Numeric => numeric(bytes, row)?,
+        PgType::Text => row.text(bytes),
+        PgType::Bytes => row.blob(bytes),
+        PgType::Date => date(i32::from_be_bytes(fixed(bytes, "date")?), row),
+        PgType::Time => row.micros(tag::TIME, i64::from_be_bytes(fixed(bytes, "time")?)),
+        PgType::Timestamp => instant(tag::DATETIME, i64::from_be_bytes(fixed(bytes, "timestamp")?), row),
+        PgType::TimestampTz => instant(tag::INSTANT, i64::from_be_bytes(fixed(bytes, "timestamptz")?), row),
+        PgType::TimeTz => {
+            let mut input = Input::exact(bytes, 12, "timetz")?;
+            row.time_zoned(input.i64()?, input.i32()?);
+        }
+        PgType::Interval => {
+            let mut input = Input::exact(bytes, 16, "interval")?;
+            let (micros, days, months) = (input.i64()?, input.i32()?, input.i32()?);
+            row.interval(months, days, micros);
+        }
+        PgType::Json => row.json(tag::JSON, bytes),
+        PgType::Jsonb => match bytes.split_first() {
+            Some((1, text)) => row.json(tag::JSONB, text),
+            _ => return Err("jsonb of an unknown version".into()),
+        },
+        PgType::Enum => row.labelled(tag::ENUM, bytes),
+        PgType::Bit => {
+            let mut input = Input(bytes);
+            let bits = u64::try_from(input.i32()?).map_err(|_| "bit string of a negative length")?;
+            if input.0.len() as u64 != bits.div_ceil(8) {
+                return Err(format!("bit string of {bits} bits in {} bytes", input.0.len()));
+            }
+            row.bits(bits, input.0);
+        }
+        PgType::Uuid => row.uuid(&fixed(bytes, "uuid")?),
+        PgType::Network => row.labelled(tag::NETWORK, bytes),
+        PgType::Hardware => row.labelled(tag::HARDWARE, bytes),
+        PgType::Geometry => row.labelled(tag::GEOMETRY, bytes),
+        PgType::Array(inner) => array(inner, bytes, row, depth)?,
+        PgType::Composite(columns) => composite(columns, bytes, row, depth)?,
+        PgType::Range(inner) => range(inner, bytes, row, depth)?,
+        PgType::Multirange(inner) => multirange(inner, bytes, row, depth)?,
+        PgType::Opaque(name) => row.opaque(name, bytes),
+    }
+    Ok(())
+}
+
+/// `numeric_send`: digits of base 10,000, weight, sign, display scale.
+fn numeric(bytes: &[u8], row: &mut Row) -> Result<(), String> {
+    let mut input = Input(bytes);
+    let (count, weight, sign, scale) = (input.u16()?, i32::from(input.i16()?), input.u16()?, input.u16()?);
+    let negative = match sign {
+        0x0000 => false,
+        0x4000 => true,
+        0xc000 => return Ok(row.bare(tag::DECIMAL_NAN)),
+        0xd000 => return Ok(row.bare(tag::DECIMAL_PLUS_INFINITY)),
+        0xf000 => return Ok(row.bare(tag::DECIMAL_MINUS_INFINITY)),
+        other => return Err(format!("numeric with sign {other:#06x}")),
+    };
+    let groups: Vec<u16> = (0..count).map(|_| input.u16()).collect::<Result<_, _>>()?;
+    if !input.0.is_empty() || groups.iter().any(|group| *group > 9_999) {
+        return Err("numeric with surplus bytes or a digit above 9999".into());
+    }
+    let group = |index: i32| usize::try_from(index).ok().and_then(|index| groups.get(index)).copied().unwrap_or(0);
+    let mut digits = Vec::with_capacity(usize::from(count) * 4 + usize::from(scale) + 8);
+    let push = |digits: &mut Vec<u8>, group: u16| {
+        digits.extend([group / 1000, group / 100 % 10, group / 10 % 10, group % 10].map(|digit| b'0' + digit as u8));
+    };
+    (0..=weight).for_each(|index| push(&mut digits, group(index)));
+    let whole = digits.len();
+    let fraction_groups = i32::from(scale.div_ceil(4));
+    (0..fraction_groups).for_each(|index| push(&mut digits, group(weight + 1 + index)));
+    let beyond = digits.split_off((whole + usize::from(scale)).min(digits.len()));
+    let unseen = usize::try_from(weight + 1 + fraction_groups).unwrap_or(0);
+    if beyond.iter().any(|digit| *digit != b'0') || groups.iter().skip(unseen).any(|group| *group != 0) {
+        return Err("numeric with digits beyond its scale".into());
+    }
+    row.decimal(negative, i32::from(scale), &digits);
+    Ok(())
+}
+
+fn date(days: i32, row: &mut Row) {
+    match days {
+        i32::MAX => row.infinity(tag::DATE, true),
+        i32::MIN => row.infinity(tag::DATE, false),
+        days => row.date(i64::from(days) + EPOCH_DAYS),
+    }
+}
+
+/// The last 948 years of PostgreSQL's range do not fit beside an epoch of 1970: the sum is taken modulo 2^64, which stays one to one.
+fn instant(of: u8, micros: i64, row: &mut Row) {
+    match micros {
+        i64::MAX => row.infinity(of, true),
+        i64::MIN => row.infinity(of, false),
+        micros => row.micros(of, micros.wrapping_add(EPOCH_MICROS)),
+    }
+}
+
+/// `array_send`
+fn array(inner: &PgType, bytes: &[u8], row: &mut Row, depth: u32) -> Result<(), String> {
+    let mut input = Input(bytes);
+    let dimensions = u32::try_from(input.i32()?).ok().filter(|n| *n <= MAX_DEPTH).ok_or("array with too many dimensions")?;
+    let (_has_null, _element_type) = (input.i32()?, input.i32()?);
+    let mut head = dimensions.to_be_bytes().to_vec();
+    let mut elements = u64::from(dimensions > 0);
+    for _ in 0..dimensions {
+        let (length, lower) = (input.i32()?, input.i32()?);
+        elements = elements.saturating_mul(u64::try_from(length).map_err(|_| "array of a negative length")?);
+        head.extend_from_slice(&length.to_be_bytes());
+        head.extend_from_slice(&lower.to_be_bytes());
+    }
+    row.enter();
+    row.nested(tag::ARRAY, &head);
+    for _ in 0..elements {
+        let element = input.value()?;
+        value_at(inner, element, row, depth + 1)?;
+    }
+    row.leave();
+    input.end("array")
+}
+
+/// `record_send`
+fn composite(columns: &[PgType], bytes: &[u8], row: &mut Row, depth: u32) -> Result<(), String> {
+    let mut input = Input(bytes);
+    let count = input.i32()?;
+    if usize::try_from(count) != Ok(columns.len()) {
+        return Err(format!("composite of {count} columns, expected {}", columns.len()));
+    }
+    row.enter();
+    row.nested(tag::COMPOSITE, &(columns.len() as u32).to_be_bytes());
+    for column in columns {
+        let _type = input.i32()?;
+        let value = input.value()?;
+        value_at(column, value, row, depth + 1)?;
+    }
+    row.leave();
+    input.end("composite")
+}
+
+/// `range_send`: flags of `utils/rangetypes.h`, then the bounds that there are.
+fn range(inner: &PgType, bytes: &[u8], row: &mut Row, depth: u32) -> Result<(), String> {
+    const EMPTY: u8 = 0x01;
+    const LOWER_ABSENT: u8 = 0x08 | 0x20;
+    const UPPER_ABSENT: u8 = 0x10 | 0x40;
+    let mut input = Input(bytes);
+    let flags = input.take(1)?[0];
+    row.enter();
+    row.nested(tag::RANGE, &[flags]);
+    for absent in [LOWER_ABSENT, UPPER_ABSENT] {
+        let bound = if flags & (absent | EMPTY) == 0 { input.value()? } else { None };
+        value_at(inner, bound, row, depth + 1)?;
+    }
+    row.leave();
+    input.end("range")
+}
+
+/// `multirange_send`
+fn multirange(inner: &PgType, bytes: &[u8], row: &mut Row, depth: u32) -> Result<(), String> {
+    let mut input = Input(bytes);
+    let count = u32::try_from(input.i32()?).map_err(|_| "multirange of a negative length")?;
+    row.enter();
+    row.nested(tag::MULTIRANGE, &count.to_be_bytes());
+    for _ in 0..count {
+        let part = input.value()?.ok_or("multirange with NULL in it")?;
+        range(inner, part, row, depth + 1)?;
+    }
+    row.leave();
+    input.end("multirange")
+}
+
+fn fixed<const N: usize>(bytes: &[u8], name: &str) -> Result<[u8; N], String> {
+    bytes.try_into().map_err(|_| format!("{name}: expected {N} bytes, found {}", bytes.len()))
+}
+
+/// Bytes that are read from the front.
+struct Input<'a>(&'a [u8]);
+
+impl<'a> Input<'a> {
+    fn exact(bytes: &'a [u8], length: usize, name: &str) -> Result<Self, String> {
+        if bytes.len() == length { Ok(Self(bytes)) } else { Err(format!("{name}: expected {length} bytes, found {}", bytes.len())) }
+    }
+
+    fn take(&mut self, n: usize) -> Result<&'a [u8], String> {
+        let (head, rest) = self.0.split_at_checked(n).ok_or("value ends too early")?;
+        self.0 = rest;
+        Ok(head)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], String> {
+        self.take(N).map(|bytes| bytes.try_into().expect("N bytes were taken"))
+    }
+
+    fn u16(&mut self) -> Result<u16, String> {
+        self.array().map(u16::from_be_bytes)
+    }
+
+    fn i16(&mut self) -> Result<i16, String> {
+        self.array().map(i16::from_be_bytes)
+    }
+
+    fn i32(&mut self) -> Result<i32, String> {
+        self.array().map(i32::from_be_bytes)
+    }
+
+    fn i64(&mut self) -> Result<i64, String> {
+        self.array().map(i64::from_be_bytes)
+    }
+
+    /// A value with its length before it; −1 is NULL.
+    fn value(&mut self) -> Result<Option<&'a [u8]>, String> {
+        match self.i32()? {
+            -1 => Ok(None),
+            n => self.take(usize::try_from(n).map_err(|_| "value of a negative length")?).map(Some),
+        }
+    }
+
+    fn end(&self, name: &str) -> Result<(), String> {
+        if self.0.is_empty() { Ok(()) } else { Err(format!("{name} with {} surplus bytes", self.0.len())) }
+    }
+}
+
+const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
+
+/// Cuts a COPY stream into tuples, whatever the chunks are. A stream that ends without its trailer has been cut short.
+#[derive(Default)]
+pub struct CopyDecoder {
+    pending: Vec<u8>,
+    started: bool,
+    ended: bool,
+}
+
+impl CopyDecoder {
+    /// Feeds the next chunk; `tuple` gets the fields of each complete tuple and says whether to go on.
+    pub fn feed(&mut self, chunk: &[u8], tuple: &mut dyn FnMut(&[Option<&[u8]>]) -> Result<bool, String>) -> Result<bool, String> {
+        let joined;
+        let mut rest = if self.pending.is_empty() {
+            chunk
+        } else {
+            self.pending.extend_from_slice(chunk);
+            joined = std::mem::take(&mut self.pending);
+            &joined[..]
+        };
+        let mut go_on = true;
+        if !self.started {
+            match header_length(rest)? {
+                Some(length) => rest = &rest[length..],
+                None => {
+                    self.pending = rest.to_vec();
+                    return Ok(true);
+                }
+            }
+            self.started = true;
+        }
+        let mut fields: Vec<Option<&[u8]>> = Vec::new();
+        while go_on && !rest.is_empty() {
+            if self.ended {
+                return Err("bytes after the end of the stream".into());
+            }
+            let Some((count, mut at)) = rest.first_chunk::<2>().map(|n| (i16::from_be_bytes(*n), 2)) else { break };
+            if count == -1 {
+                self.ended = true;
+                rest = &rest[2..];
+                continue;
+            }
+            fields.clear();
+            let whole = (0..usize::try_from(count).map_err(|_| format!("tuple of {count} fields"))?).try_for_each(|_| {
+                let length = rest.get(at..at + 4).map(|n| i32::from_be_bytes(n.try_into().expect("4 bytes"))).ok_or(None)?;
+                at += 4;
+                if length == -1 {
+                    fields.push(None);
+                    return Ok(());
+                }
+                let length = usize::try_from(length).map_err(|_| Some(format!("field of {length} bytes")))?;
+                fields.push(Some(rest.get(at..at + length).ok_or(None)?));
+                at += length;
+                Ok(())
+            });
+            match whole {
+                Ok(()) => go_on = tuple(&fields)?,
+                Err(Some(error)) => return Err(error),
+                Err(None) => break,
+            }
+            rest = &rest[at..];
+        }
+        self.pending = rest.to_vec();
+        Ok(go_on)
+    }
+
+    /// Ends the stream: an error unless the trailer has been seen and nothing is left over.
+    pub fn finish(self) -> Result<(), String> {
+        if self.ended && self.pending.is_empty() { Ok(()) } else { Err("the stream ended without its trailer".into()) }
+    }
+}
+
+/// The length of the file header, once it is there.
+fn header_length(bytes: &[u8]) -> Result<Option<usize>, String> {
+    if !SIGNATURE.starts_with(&bytes[..bytes.len().min(11)]) {
+        return Err("not a binary COPY stream".into());
+    }
+    let Some(length) = bytes.get(15..19) else { return Ok(None) };
+    let flags = u32::from_be_bytes(bytes[11..15].try_into().expect("4 bytes"));
+    // Bits 16 to 31 are critical (COPY, "File Header"); none is known.
+    if flags >> 16 != 0 {
+        return Err(format!("COPY stream with flags {flags:#x}"));
+    }
+    let length = u32::from_be_bytes(length.try_into().expect("4 bytes")) as usize;
+    if length > 1 << 20 {
+        return Err(format!("COPY stream with a header of {length} bytes"));
+    }
+    Ok((bytes.len() >= 19 + length).then_some(19 + length))
+}

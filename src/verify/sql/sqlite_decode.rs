@@ -1,0 +1,49 @@
+//! SQLite values into canonical fields: the storage class is the tag, so that 1, 1.0 and '1' differ.
+
+use sqlx::sqlite::SqliteValueRef;
+use sqlx::{Decode, Sqlite, TypeInfo, ValueRef};
+
+use crate::verify::sql::canon::Row;
+
+/// How the file stores text (`PRAGMA encoding`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TextEncoding {
+    /// UTF-8
+    Utf8,
+    /// UTF-16, little-endian.
+    Utf16Le,
+    /// UTF-16, big-endian.
+    Utf16Be,
+}
+
+/// Writes one value.
+pub fn field(encoding: TextEncoding, value: SqliteValueRef<'_>, row: &mut Row) -> Result<(), String> {
+    if value.is_null() {
+        row.null();
+        return Ok(());
+    }
+    let class = value.type_info().name().to_owned();
+    let failed = |error: sqlx::error::BoxDynError| format!("{class}: {error}");
+    match class.as_str() {
+        "INTEGER" | "INT8" => row.signed(<i64 as Decode<Sqlite>>::decode(value).map_err(failed)?),
+        "REAL" => row.f64(<f64 as Decode<Sqlite>>::decode(value).map_err(failed)?),
+        "TEXT" => text(encoding, <&[u8] as Decode<Sqlite>>::decode(value).map_err(failed)?, row),
+        "BLOB" => row.blob(<&[u8] as Decode<Sqlite>>::decode(value).map_err(failed)?),
+        other => return Err(format!("storage class {other}")),
+    }
+    Ok(())
+}
+
+/// Text is compared as UTF-8, whatever the file's encoding; what does not convert keeps its bytes and the tag that says so.
+pub fn text(encoding: TextEncoding, bytes: &[u8], row: &mut Row) {
+    let units = |from: fn([u8; 2]) -> u16| -> Option<String> {
+        let whole = bytes.len().is_multiple_of(2);
+        whole.then(|| String::from_utf16(&bytes.chunks_exact(2).map(|pair| from([pair[0], pair[1]])).collect::<Vec<_>>()).ok())?
+    };
+    let converted = match encoding {
+        TextEncoding::Utf8 => None,
+        TextEncoding::Utf16Le => units(u16::from_le_bytes),
+        TextEncoding::Utf16Be => units(u16::from_be_bytes),
+    };
+    row.text(converted.as_deref().map_or(bytes, str::as_bytes));
+}
