@@ -164,7 +164,7 @@ fn what_may_not_be_read_is_unreadable() {
     }
     let bench = Bench::new();
     assert_eq!(code(&bench.create(&[])), 0);
-    let closed = |name: &str| std::fs::set_permissions(bench.tree().join(name), PermissionsExt::from_mode(0)).unwrap();
+    let closed = |name: &str| std::fs::set_permissions(bench.tree().join(name), PermissionsExt::from_mode(0o000)).unwrap();
     closed("a.txt");
     closed("b");
     let verified = bench.verify(&[]);
