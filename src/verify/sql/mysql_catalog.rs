@@ -1,0 +1,107 @@
+//! The tables of a MySQL or MariaDB database, from `information_schema`.
+
+use std::collections::BTreeMap;
+
+use sqlx::mysql::{MySqlConnection, MySqlRow};
+
+use crate::verify::sql::mysql::text;
+use crate::verify::sql::mysql_decode::MysqlType;
+use crate::verify::sql::table::{Column, Table, Wire, backticked};
+
+const TABLES: &str =
+    "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')";
+
+const COLUMNS: &str = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, EXTRA, COLLATION_NAME \
+     FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? ORDER BY TABLE_NAME, ORDINAL_POSITION";
+
+const INDEXES: &str = "SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME FROM information_schema.STATISTICS \
+     WHERE TABLE_SCHEMA = ? AND NON_UNIQUE = 0 ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX";
+
+const REFERENCES: &str = "SELECT k.TABLE_NAME, k.CONSTRAINT_NAME, k.COLUMN_NAME, k.REFERENCED_TABLE_NAME, k.REFERENCED_COLUMN_NAME \
+     FROM information_schema.KEY_COLUMN_USAGE k WHERE k.TABLE_SCHEMA = ? AND k.REFERENCED_TABLE_NAME IS NOT NULL \
+     ORDER BY k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION";
+
+/// Reads the catalogue, four questions whatever the number of tables.
+pub async fn tables(connection: &mut MySqlConnection, database: &str) -> Result<Vec<Table>, sqlx::Error> {
+    let mut columns: BTreeMap<String, (Vec<Column>, Vec<String>)> = BTreeMap::new();
+    for row in ask(connection, COLUMNS, database).await? {
+        let (read, left_out) = columns.entry(get(&row, 0)?).or_default();
+        let extra = get(&row, 5)?.to_ascii_uppercase();
+        let name = get(&row, 1)?;
+        if extra.contains("VIRTUAL GENERATED") {
+            left_out.push(format!("{name}: virtual generated column"));
+            continue;
+        }
+        let mut type_text = without_display_width(&get(&row, 3)?);
+        if let Some(collation) = text(&row, 6)? {
+            type_text = format!("{type_text} COLLATE {collation}");
+        }
+        read.push(Column {
+            wire: Wire::Mysql(MysqlType::of(&get(&row, 2)?, &get(&row, 3)?)),
+            nullable: get(&row, 4)? == "YES",
+            generated: extra.contains("STORED GENERATED") || extra.contains("PERSISTENT"),
+            name,
+            type_text,
+        });
+    }
+    let mut indexes: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    for row in ask(connection, INDEXES, database).await? {
+        indexes.entry((get(&row, 0)?, get(&row, 1)?)).or_default().push(text(&row, 2)?.unwrap_or_else(|| "an expression".into()));
+    }
+    let mut references: BTreeMap<(String, String), (Vec<String>, String, Vec<String>)> = BTreeMap::new();
+    for row in ask(connection, REFERENCES, database).await? {
+        let entry = references.entry((get(&row, 0)?, get(&row, 1)?)).or_default();
+        entry.0.push(get(&row, 2)?);
+        entry.1 = get(&row, 3)?;
+        entry.2.push(get(&row, 4)?);
+    }
+    let mut tables = Vec::new();
+    for row in ask(connection, TABLES, database).await? {
+        let name = get(&row, 0)?;
+        let sql_name = format!("{}.{}", backticked(database), backticked(&name));
+        let (read, left_out) = columns.remove(&name).unwrap_or_default();
+        let key = indexes.get(&(name.clone(), "PRIMARY".to_owned())).cloned().unwrap_or_default();
+        let mut table = Table::new(name.clone(), sql_name, read, &key);
+        table.left_out = left_out;
+        let of_table = |owner: &str| owner == name;
+        table.constraints = indexes
+            .iter()
+            .filter(|((owner, _), _)| of_table(owner))
+            .map(|((_, index), columns)| format!("{index}: UNIQUE ({})", columns.join(", ")))
+            .chain(references.iter().filter(|((owner, _), _)| of_table(owner)).map(|((_, constraint), (from, to, at))| {
+                format!("{constraint}: FOREIGN KEY ({}) REFERENCES {to} ({})", from.join(", "), at.join(", "))
+            }))
+            .collect();
+        tables.push(table);
+    }
+    Ok(tables)
+}
+
+async fn ask(connection: &mut MySqlConnection, question: &'static str, database: &str) -> Result<Vec<MySqlRow>, sqlx::Error> {
+    sqlx::query(question).bind(database).fetch_all(connection).await
+}
+
+fn get(row: &MySqlRow, index: usize) -> Result<String, sqlx::Error> {
+    Ok(text(row, index)?.unwrap_or_default())
+}
+
+/// `int(11)` and `int` are one type: MySQL 8.0.19 and later no longer print the width, MariaDB does.
+fn without_display_width(column_type: &str) -> String {
+    let integer = ["tinyint(", "smallint(", "mediumint(", "int(", "bigint("].iter().any(|start| column_type.starts_with(start));
+    match (integer, column_type.find('('), column_type.find(')')) {
+        (true, Some(open), Some(close)) if open < close => format!("{}{}", &column_type[..open], &column_type[close + 1..]),
+        _ => column_type.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_widths_are_no_part_of_a_type() {
+        assert_eq!(without_display_width("bigint(20) unsigned"), "bigint unsigned");
+        assert_eq!(without_display_width("decimal(10,2)"), "decimal(10,2)");
+        assert_eq!(without_display_width("varchar(20)"), "varchar(20)");
+    }
+}

@@ -1,0 +1,153 @@
+//! The tables of a PostgreSQL database, from its catalogues (PostgreSQL documentation, "System Catalogs").
+
+use std::collections::HashMap;
+
+use sqlx::Row as _;
+use sqlx::postgres::{PgConnection, PgRow};
+
+use crate::verify::sql::postgres_decode::PgType;
+use crate::verify::sql::table::{Column, Table, Wire, double_quoted};
+
+/// Ordinary tables and leaf partitions (`relkind` r) that are not temporary and not the system's own.
+const TABLES: &str = "SELECT c.oid::int8, n.nspname::text, c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+     WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname NOT IN ('pg_catalog', 'information_schema') \
+     AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%' \
+     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')";
+
+const COLUMNS: &str = "SELECT a.attrelid::int8, a.attname::text, a.atttypid::int8, format_type(a.atttypid, a.atttypmod), a.attnotnull, \
+     a.attgenerated::text, CASE WHEN a.attcollation <> t.typcollation THEN (SELECT collname::text FROM pg_collation WHERE oid = a.attcollation) END \
+     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_type t ON t.oid = a.atttypid \
+     WHERE c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped AND c.relnamespace <> 'pg_catalog'::regnamespace";
+
+const CONSTRAINTS: &str = "SELECT o.conrelid::int8, o.contype::text, o.conname::text, pg_get_constraintdef(o.oid), \
+     ARRAY(SELECT a.attname::text FROM unnest(o.conkey) WITH ORDINALITY k(n, at) JOIN pg_attribute a ON a.attrelid = o.conrelid AND a.attnum = k.n ORDER BY k.at) \
+     FROM pg_constraint o WHERE o.conrelid <> 0 AND o.contype IN ('p', 'u', 'f', 'c', 'x')";
+
+const UNIQUE_INDEXES: &str = "SELECT i.indrelid::int8, pg_get_indexdef(i.indexrelid) FROM pg_index i WHERE i.indisunique AND NOT EXISTS \
+     (SELECT FROM pg_constraint o WHERE o.conindid = i.indexrelid AND o.contype IN ('p', 'u', 'x'))";
+
+const TYPES: &str = "SELECT t.oid::int8, t.typname::text, t.typtype::text, t.typelem::int8, t.typbasetype::int8, t.typrelid::int8, \
+     t.typcategory::text, t.typlen::int4, coalesce(r.rngsubtype::int8, m.rngtypid::int8, 0), \
+     ARRAY(SELECT a.atttypid::int8 FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) \
+     FROM pg_type t LEFT JOIN pg_range r ON r.rngtypid = t.oid \
+     LEFT JOIN LATERAL (SELECT rngtypid FROM pg_range WHERE to_jsonb(pg_range) ->> 'rngmultitypid' = t.oid::text AND t.typtype = 'm') m ON true";
+
+/// Reads the catalogues, four questions whatever the number of tables.
+pub async fn tables(connection: &mut PgConnection) -> Result<Vec<Table>, sqlx::Error> {
+    let types = Types::load(connection).await?;
+    let mut columns: HashMap<i64, (Vec<Column>, Vec<String>)> = HashMap::new();
+    for row in sqlx::query(COLUMNS).fetch_all(&mut *connection).await? {
+        let (columns, _) = columns.entry(row.try_get(0)?).or_default();
+        columns.push(column(&row, &types)?);
+    }
+    let mut keys: HashMap<i64, Vec<String>> = HashMap::new();
+    let mut lines: HashMap<i64, Vec<String>> = HashMap::new();
+    for row in sqlx::query(CONSTRAINTS).fetch_all(&mut *connection).await? {
+        let (table, kind, name, definition): (i64, String, String, String) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
+        if kind == "p" {
+            keys.insert(table, row.try_get(4)?);
+        }
+        lines.entry(table).or_default().push(format!("{name}: {definition}"));
+    }
+    for row in sqlx::query(UNIQUE_INDEXES).fetch_all(&mut *connection).await? {
+        lines.entry(row.try_get(0)?).or_default().push(row.try_get(1)?);
+    }
+    let mut tables = Vec::new();
+    for row in sqlx::query(TABLES).fetch_all(connection).await? {
+        let (oid, schema, name): (i64, String, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let sql_name = format!("{}.{}", double_quoted(&schema), double_quoted(&name));
+        let (columns, left_out) = columns.remove(&oid).unwrap_or_default();
+        let mut table = Table::new(shown_name(&schema, &name), sql_name, columns, keys.get(&oid).map_or(&[][..], Vec::as_slice));
+        table.constraints = lines.remove(&oid).unwrap_or_default();
+        table.left_out = left_out;
+        // A virtual generated column (PostgreSQL 18) is computed when it is read: there is nothing stored to compare.
+        let virtuals: Vec<String> =
+            table.columns.iter().filter(|column| column.type_text.ends_with(VIRTUAL)).map(|c| c.name.clone()).collect();
+        if !virtuals.is_empty() {
+            let kept = table.columns.iter().filter(|column| !virtuals.contains(&column.name)).cloned().collect();
+            let (constraints, key) = (table.constraints, keys.get(&oid).cloned().unwrap_or_default());
+            table = Table::new(table.name, table.sql_name, kept, &key);
+            table.constraints = constraints;
+            table.left_out = virtuals.into_iter().map(|name| format!("{name}: virtual generated column")).collect();
+        }
+        tables.push(table);
+    }
+    Ok(tables)
+}
+
+const VIRTUAL: &str = " GENERATED VIRTUAL";
+
+/// `table` in schema public, else `schema.table`; a name with a dot or a quote of its own is quoted, so that the two cannot be confused.
+pub fn shown_name(schema: &str, name: &str) -> String {
+    let part = |text: &str| if text.contains(['.', '"']) { double_quoted(text) } else { text.to_owned() };
+    if schema == "public" { part(name) } else { format!("{}.{}", part(schema), part(name)) }
+}
+
+fn column(row: &PgRow, types: &Types) -> Result<Column, sqlx::Error> {
+    let generated: String = row.try_get(5)?;
+    let mut type_text: String = row.try_get(3)?;
+    if let Some(collation) = row.try_get::<Option<String>, _>(6)? {
+        type_text = format!("{type_text} COLLATE {collation}");
+    }
+    if generated == "v" {
+        type_text.push_str(VIRTUAL);
+    }
+    Ok(Column {
+        name: row.try_get(1)?,
+        type_text,
+        nullable: !row.try_get::<bool, _>(4)?,
+        generated: generated == "s",
+        wire: Wire::Postgres(types.resolve(row.try_get(2)?, 0)),
+    })
+}
+
+struct TypeRow {
+    name: String,
+    kind: String,
+    element: i64,
+    base: i64,
+    category: String,
+    length: i32,
+    range_of: i64,
+    attributes: Vec<i64>,
+}
+
+struct Types(HashMap<i64, TypeRow>);
+
+impl Types {
+    async fn load(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
+        let mut types = HashMap::new();
+        for row in sqlx::query(TYPES).fetch_all(connection).await? {
+            let kind = TypeRow {
+                name: row.try_get(1)?,
+                kind: row.try_get(2)?,
+                element: row.try_get(3)?,
+                base: row.try_get(4)?,
+                category: row.try_get(6)?,
+                length: row.try_get(7)?,
+                range_of: row.try_get(8)?,
+                attributes: row.try_get(9)?,
+            };
+            types.insert(row.try_get(0)?, kind);
+        }
+        Ok(Self(types))
+    }
+
+    fn resolve(&self, oid: i64, depth: u32) -> PgType {
+        let Some(row) = self.0.get(&oid).filter(|_| depth < 16) else { return PgType::Opaque(format!("oid {oid}")) };
+        let inner = |oid| Box::new(self.resolve(oid, depth + 1));
+        match row.kind.as_str() {
+            "d" => self.resolve(row.base, depth + 1),
+            "e" => PgType::Enum,
+            "r" => PgType::Range(inner(row.range_of)),
+            "m" => match self.0.get(&row.range_of) {
+                Some(range) => PgType::Multirange(inner(range.range_of)),
+                None => PgType::Opaque(row.name.clone()),
+            },
+            "c" => PgType::Composite(row.attributes.iter().map(|oid| *inner(*oid)).collect()),
+            _ if row.category == "A" && row.element != 0 && row.length == -1 => PgType::Array(inner(row.element)),
+            _ => PgType::base(&row.name),
+        }
+    }
+}
