@@ -36,12 +36,7 @@ impl ControlPlane {
 
     /// The services by their signing names.
     pub fn services(&self) -> Vec<(&'static str, Arc<dyn Service>)> {
-        vec![
-            ("backup", self.backup.clone()),
-            ("dynamodb", self.dynamodb.clone()),
-            ("rds", self.rds.clone()),
-            ("sts", Arc::new(Sts)),
-        ]
+        vec![("backup", self.backup.clone()), ("dynamodb", self.dynamodb.clone()), ("rds", self.rds.clone()), ("sts", Arc::new(Sts))]
     }
 
     /// Faults to plant.

@@ -100,8 +100,7 @@ fn find_postgres() -> Option<Programs> {
 fn find_mariadb() -> Option<Programs> {
     let folders = search_path();
     let server = program(&folders, &["mariadbd", "mysqld"])?;
-    let (init, client) =
-        (program(&folders, &["mariadb-install-db", "mysql_install_db"])?, program(&folders, &["mariadb", "mysql"])?);
+    let (init, client) = (program(&folders, &["mariadb-install-db", "mysql_install_db"])?, program(&folders, &["mariadb", "mysql"])?);
     // `mariadbd  Ver 10.11.19-MariaDB-0+deb12u1 for …`; a MySQL server is initialised in another way and is not used.
     let said = version_text(&server).filter(|said| said.contains("MariaDB"))?;
     let version = said.split_whitespace().find(|word| word.starts_with(|first: char| first.is_ascii_digit()))?;

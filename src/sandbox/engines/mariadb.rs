@@ -108,7 +108,11 @@ pub fn create_master(user: &str, password: &str, database: Option<&str>) -> Stri
     if let Some(database) = database {
         text += &format!("CREATE DATABASE {};\n", name(database));
     }
-    text + &format!("CREATE USER {0}@'%' IDENTIFIED BY {1};\nGRANT ALL ON *.* TO {0}@'%' WITH GRANT OPTION;\n", literal(user), literal(password))
+    text + &format!(
+        "CREATE USER {0}@'%' IDENTIFIED BY {1};\nGRANT ALL ON *.* TO {0}@'%' WITH GRANT OPTION;\n",
+        literal(user),
+        literal(password)
+    )
 }
 
 /// The statement that sets a user's password.

@@ -71,10 +71,8 @@ pub async fn sql(programs: &Programs, area: &Area, home: &Path, port: u16, datab
 /// The statements that make the master user and, where one is named, its database.
 pub fn create_master(user: &str, password: &str, database: Option<&str>) -> String {
     let user = name(user);
-    let mut text = format!(
-        "CREATE ROLE {user} LOGIN CREATEDB CREATEROLE PASSWORD {};\nALTER DATABASE postgres OWNER TO {user};\n",
-        literal(password)
-    );
+    let mut text =
+        format!("CREATE ROLE {user} LOGIN CREATEDB CREATEROLE PASSWORD {};\nALTER DATABASE postgres OWNER TO {user};\n", literal(password));
     if let Some(database) = database.filter(|database| *database != "postgres") {
         text += &format!("CREATE DATABASE {} OWNER {user};\n", name(database));
     }

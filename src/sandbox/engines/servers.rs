@@ -67,8 +67,7 @@ impl Servers {
 
     fn programs(&self, kind: EngineKind) -> Result<&Programs, Failure> {
         self.installed.programs(kind).ok_or_else(|| {
-            Failure::new(FailureKind::Absent, format!("no {kind:?} server is installed here"))
-                .hint(format!("install {}", kind.packages()))
+            Failure::new(FailureKind::Absent, format!("no {kind:?} server is installed here")).hint(format!("install {}", kind.packages()))
         })
     }
 
@@ -277,7 +276,10 @@ fn free_port(wanted: Option<u16>) -> Result<u16, Failure> {
         Some(bound) => Ok(bound),
         None => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)),
     };
-    bound.and_then(|bound| bound.local_addr()).map(|address| address.port()).map_err(|error| Failure::io("no free port on 127.0.0.1", error))
+    bound
+        .and_then(|bound| bound.local_addr())
+        .map(|address| address.port())
+        .map_err(|error| Failure::io("no free port on 127.0.0.1", error))
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {

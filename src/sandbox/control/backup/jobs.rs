@@ -45,8 +45,7 @@ impl Backup {
         databases: Arc<Rds>,
     ) -> Result<Arc<Self>, Failure> {
         let state: Kept<State> = Kept::open(&dir.join("backup.json"))?;
-        let backup =
-            Arc::new_cyclic(|me| Self { state, faults, buckets, tables, databases, tasks: Mutex::default(), me: me.clone() });
+        let backup = Arc::new_cyclic(|me| Self { state, faults, buckets, tables, databases, tasks: Mutex::default(), me: me.clone() });
         backup.state.change(|state| {
             for job in state.backup_jobs.values_mut().filter(|job| job.completed.is_none()) {
                 // The instant that it was to show has passed.
@@ -55,8 +54,9 @@ impl Backup {
                 job.completed = Some(now());
             }
         })?;
-        let open: Vec<String> =
-            backup.state.read(|state| state.restore_jobs.values().filter(|job| job.completed.is_none()).map(|job| job.id.clone()).collect());
+        let open: Vec<String> = backup
+            .state
+            .read(|state| state.restore_jobs.values().filter(|job| job.completed.is_none()).map(|job| job.id.clone()).collect());
         for id in open {
             backup.spawn(|backup| async move { backup.run_restore(&id).await });
         }

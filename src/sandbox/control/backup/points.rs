@@ -55,7 +55,9 @@ impl Backup {
 
     pub(super) fn point_in(&self, vault: &str, arn: &str) -> Result<Point, Refused> {
         self.vault(vault)?;
-        self.point(arn).filter(|point| point.vault == vault).ok_or_else(|| absent(format!("Recovery point {arn} does not exist in vault {vault}.")))
+        self.point(arn)
+            .filter(|point| point.vault == vault)
+            .ok_or_else(|| absent(format!("Recovery point {arn} does not exist in vault {vault}.")))
     }
 
     pub(super) fn describe_point(&self, vault: &str, arn: &str) -> Result<Value, Refused> {
@@ -110,7 +112,10 @@ impl Backup {
     pub(super) async fn delete_point(&self, vault: &str, arn: &str) -> Result<(), Refused> {
         let point = self.point_in(vault, arn)?;
         if self.vault(vault)?.lock.is_some() && point.delete_at().is_none_or(|at| at > now()) {
-            return Err(Refused::new("InvalidRequestException", format!("Recovery point {arn} cannot be deleted: its backup vault is locked.")));
+            return Err(Refused::new(
+                "InvalidRequestException",
+                format!("Recovery point {arn} cannot be deleted: its backup vault is locked."),
+            ));
         }
         self.state.change(|state| state.points.remove(arn))?;
         match &point.held {

@@ -26,7 +26,9 @@ impl Backup {
         let role = needed(input, "IamRoleArn")?.to_owned();
         let token = input["IdempotencyToken"].as_str().map(str::to_owned);
         let before = token.as_ref().and_then(|token| {
-            self.state.read(|state| state.restore_jobs.values().find(|job| job.token.as_ref() == Some(token)).map(|job| (job.id.clone(), job.point.arn == arn)))
+            self.state.read(|state| {
+                state.restore_jobs.values().find(|job| job.token.as_ref() == Some(token)).map(|job| (job.id.clone(), job.point.arn == arn))
+            })
         });
         match before {
             Some((id, true)) => return Ok(json!({"RestoreJobId": id})),
@@ -35,7 +37,10 @@ impl Backup {
         }
         let point = self.point(arn).ok_or_else(|| absent(format!("Recovery point {arn} does not exist.")))?;
         if !matches!(point.status.as_str(), "COMPLETED" | "AVAILABLE" | "PARTIAL") {
-            return Err(Refused::new("InvalidRequestException", format!("Recovery point {arn} is {} and cannot be restored.", point.status)));
+            return Err(Refused::new(
+                "InvalidRequestException",
+                format!("Recovery point {arn} is {} and cannot be restored.", point.status),
+            ));
         }
         if let Some(kind) = input["ResourceType"].as_str().filter(|kind| *kind != point.resource_type) {
             return Err(invalid(format!("ResourceType {kind} is not that of the recovery point, {}.", point.resource_type)));
@@ -174,7 +179,9 @@ impl Backup {
             };
             match instance.status.as_str() {
                 "creating" => tokio::time::sleep(Duration::from_millis(20)).await,
-                "failed" => return Err(Failure::new(FailureKind::Remote, instance.trouble.unwrap_or_else(|| format!("DB instance {id} failed")))),
+                "failed" => {
+                    return Err(Failure::new(FailureKind::Remote, instance.trouble.unwrap_or_else(|| format!("DB instance {id} failed"))));
+                }
                 _ => return Ok(instance_arn(&id)),
             }
         }

@@ -61,9 +61,7 @@ impl Backup {
             (&Method::GET, [name]) => Ok(Some(self.show_vault(&self.vault(name)?))),
             (&Method::DELETE, [name]) => self.delete_vault(name).map(|()| None),
             (&Method::PUT, [name, "vault-lock"]) => self.lock_vault(name, &input(request)?).map(|()| None),
-            (&Method::GET, [name, "recovery-points"]) => {
-                listed("RecoveryPoints", self.points_of_vault(name, query)?, query).map(Some)
-            }
+            (&Method::GET, [name, "recovery-points"]) => listed("RecoveryPoints", self.points_of_vault(name, query)?, query).map(Some),
             (&Method::GET, [name, "recovery-points", arn]) => self.describe_point(name, arn).map(Some),
             (&Method::DELETE, [name, "recovery-points", arn]) => self.delete_point(name, arn).await.map(|()| None),
             (&Method::GET, [name, "recovery-points", arn, "restore-metadata"]) => self.restore_metadata(name, arn).map(Some),
@@ -71,12 +69,7 @@ impl Backup {
         }
     }
 
-    fn act_on_restores(
-        &self,
-        request: &Request<Bytes>,
-        path: &[&str],
-        query: &BTreeMap<String, String>,
-    ) -> Result<Option<Value>, Refused> {
+    fn act_on_restores(&self, request: &Request<Bytes>, path: &[&str], query: &BTreeMap<String, String>) -> Result<Option<Value>, Refused> {
         match (request.method(), path) {
             (&Method::PUT, []) => self.start_restore(&input(request)?).map(Some),
             (&Method::GET, []) => self.list_restores(query).map(Some),
@@ -117,12 +110,7 @@ impl Backup {
         listed("RestoreJobs", jobs.iter().map(|job| (job.id.clone(), job.shown())).collect(), query)
     }
 
-    fn act_on_others(
-        &self,
-        request: &Request<Bytes>,
-        path: &[&str],
-        query: &BTreeMap<String, String>,
-    ) -> Result<Option<Value>, Refused> {
+    fn act_on_others(&self, request: &Request<Bytes>, path: &[&str], query: &BTreeMap<String, String>) -> Result<Option<Value>, Refused> {
         match (request.method(), path) {
             (&Method::PUT, ["backup-jobs"]) => self.start_backup(&input(request)?).map(Some),
             (&Method::GET, ["backup-jobs"]) => {
@@ -177,7 +165,9 @@ impl Backup {
             ["resources", arn, "recovery-points"] => listed("RecoveryPoints", self.points_of_resource(arn), query),
             // No plan exists: everything here is backed up on demand.
             ["backup", "plans"] => Ok(json!({"BackupPlansList": []})),
-            ["backup", "plans", plan, "selections"] | ["backup", "plans", plan] => Err(absent(format!("Backup plan {plan} does not exist."))),
+            ["backup", "plans", plan, "selections"] | ["backup", "plans", plan] => {
+                Err(absent(format!("Backup plan {plan} does not exist.")))
+            }
             ["supported-resource-types"] => Ok(json!({"ResourceTypes": ["DynamoDB", "RDS", "S3"]})),
             path => Err(unknown(&Method::GET, path)),
         }

@@ -19,7 +19,8 @@ impl Backup {
         if !plain || !(2..=50).contains(&name.len()) {
             return Err(invalid(format!("Invalid vault name {name}: 2 to 50 letters, digits, hyphens and underscores.")));
         }
-        let key = input["EncryptionKeyArn"].as_str().map_or_else(|| format!("arn:aws:kms:{REGION}:{ACCOUNT_ID}:key/aws-backup"), str::to_owned);
+        let key =
+            input["EncryptionKeyArn"].as_str().map_or_else(|| format!("arn:aws:kms:{REGION}:{ACCOUNT_ID}:key/aws-backup"), str::to_owned);
         let tags = serde_json::from_value(input["BackupVaultTags"].clone()).unwrap_or_default();
         let vault = Vault { name: name.into(), key, created: now(), lock: None, tags };
         let created = vault.created;
@@ -82,7 +83,10 @@ impl Backup {
     pub(super) fn delete_vault(&self, name: &str) -> Result<(), Refused> {
         self.vault(name)?;
         if self.state.read(|state| state.points.values().any(|point| point.vault == name)) {
-            return Err(Refused::new("InvalidRequestException", format!("Backup vault {name} cannot be deleted: it contains recovery points.")));
+            return Err(Refused::new(
+                "InvalidRequestException",
+                format!("Backup vault {name} cannot be deleted: it contains recovery points."),
+            ));
         }
         self.state.change(|state| state.vaults.remove(name))?;
         Ok(())

@@ -54,15 +54,8 @@ impl DynamoDb {
         std::fs::create_dir_all(&folder).map_err(|error| Failure::io(format!("cannot create {}", folder.display()), error))?;
         let engine = Arc::new(Engine::open(&folder.join("tables.sqlite")).await?);
         let state = Kept::open(&folder.join("state.json"))?;
-        let dynamo = Arc::new_cyclic(|me| Self {
-            engine,
-            state,
-            faults,
-            gate: RwLock::default(),
-            folder,
-            tasks: Mutex::default(),
-            me: me.clone(),
-        });
+        let dynamo =
+            Arc::new_cyclic(|me| Self { engine, state, faults, gate: RwLock::default(), folder, tasks: Mutex::default(), me: me.clone() });
         let unfinished: Vec<String> = dynamo.state.read(|state: &State| {
             state.restores.iter().filter(|(_, restore)| restore.in_progress).map(|(table, _)| table.clone()).collect()
         });
@@ -96,8 +89,17 @@ impl DynamoDb {
         let created = now();
         let arn = format!("{}/backup/{:014}-{}", table_arn(table), created.timestamp_millis(), random_hex(4));
         let time_to_live = self.engine.time_to_live(table)?;
-        let mut backup =
-            Backup { arn, name: name.into(), kind: kind.into(), table: table.into(), description, created, items: 0, size: 0, time_to_live };
+        let mut backup = Backup {
+            arn,
+            name: name.into(),
+            kind: kind.into(),
+            table: table.into(),
+            description,
+            created,
+            items: 0,
+            size: 0,
+            time_to_live,
+        };
         let (engine, file, table) = (self.engine.clone(), self.items_file(&backup), table.to_owned());
         (backup.items, backup.size) = blocking(move || dump(&engine, &table, &file)).await?;
         self.state.change(|state| state.backups.insert(backup.arn.clone(), backup.clone()))?;
@@ -117,7 +119,8 @@ impl DynamoDb {
         let file = self.items_file(&backup);
         let mut items = read_items(&file)?.collect::<Result<Vec<Value>, Failure>>()?;
         let place = |key: &Value| {
-            let found = items.iter().position(|item| key.as_object().is_some_and(|key| key.iter().all(|(name, value)| item[name] == *value)));
+            let found =
+                items.iter().position(|item| key.as_object().is_some_and(|key| key.iter().all(|(name, value)| item[name] == *value)));
             found.ok_or_else(|| Failure::new(FailureKind::Absent, format!("the backup has no item with the key {key}")))
         };
         match damage {
@@ -147,7 +150,10 @@ impl DynamoDb {
         }
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
         if !(3..=255).contains(&target.len()) || !target.bytes().all(plain) {
-            return Err(Refused::new("ValidationException", format!("TargetTableName {target} must have 3 to 255 characters of a-z, A-Z, 0-9, _, - and .")));
+            return Err(Refused::new(
+                "ValidationException",
+                format!("TargetTableName {target} must have 3 to 255 characters of a-z, A-Z, 0-9, _, - and ."),
+            ));
         }
         let mut request = create_request(&backup.description, target);
         for (name, value) in overrides {

@@ -138,5 +138,8 @@ fn broken(error: &dynoxide::DynoxideError) -> Failure {
 }
 
 fn unreachable(error: &dyn std::fmt::Display) -> Refused {
-    Refused { status: StatusCode::INTERNAL_SERVER_ERROR, ..Refused::new("InternalServerError", format!("the engine does not answer: {error}")) }
+    Refused {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        ..Refused::new("InternalServerError", format!("the engine does not answer: {error}"))
+    }
 }

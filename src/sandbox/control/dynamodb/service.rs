@@ -101,9 +101,10 @@ impl DynamoDb {
         }
         let one = about["TableName"].as_str().into_iter();
         let many = about["RequestItems"].as_object().into_iter().flat_map(|tables| tables.keys().map(String::as_str));
-        let restoring = one.chain(many).map(table_in).find(|table| {
-            self.state.read(|state| state.restores.get(*table).is_some_and(|restore| restore.in_progress))
-        });
+        let restoring = one
+            .chain(many)
+            .map(table_in)
+            .find(|table| self.state.read(|state| state.restores.get(*table).is_some_and(|restore| restore.in_progress)));
         match restoring {
             None => Ok(()),
             Some(table) if !items => Err(Refused::new("ResourceInUseException", format!("Table is being created: {table}"))),
@@ -174,7 +175,12 @@ fn input(request: &Request<Bytes>) -> Result<Value, Refused> {
 }
 
 fn text<'a>(input: &'a Value, name: &str) -> Result<&'a str, Refused> {
-    let said = || Refused::new("ValidationException", format!("1 validation error detected: Value null at '{name}' failed to satisfy constraint: Member must not be null"));
+    let said = || {
+        Refused::new(
+            "ValidationException",
+            format!("1 validation error detected: Value null at '{name}' failed to satisfy constraint: Member must not be null"),
+        )
+    };
     input[name].as_str().filter(|value| !value.is_empty()).ok_or_else(said)
 }
 
@@ -196,7 +202,8 @@ fn described(backup: &Backup) -> Value {
     let units = |name: &str| throughput[name].as_u64().unwrap_or(0);
     let indexes = |name: &str| -> Vec<Value> {
         let all = table[name].as_array().into_iter().flatten();
-        all.map(|index| json!({"IndexName": index["IndexName"], "KeySchema": index["KeySchema"], "Projection": index["Projection"]})).collect()
+        all.map(|index| json!({"IndexName": index["IndexName"], "KeySchema": index["KeySchema"], "Projection": index["Projection"]}))
+            .collect()
     };
     json!({
         "BackupDetails": details(backup),

@@ -93,7 +93,10 @@ impl Rds {
     pub async fn modify(&self, id: &str, password: Option<&str>, settings: Settings) -> Result<Instance, Refused> {
         let instance = self.instance(id).ok_or_else(|| absent_instance(id))?;
         if instance.status != "available" && instance.status != "resetting-master-credentials" {
-            return Err(Refused::new("InvalidDBInstanceState", format!("Database instance is not in available state: {}.", instance.status)));
+            return Err(Refused::new(
+                "InvalidDBInstanceState",
+                format!("Database instance is not in available state: {}.", instance.status),
+            ));
         }
         if let Some(password) = password {
             check_password(password)?;
@@ -163,5 +166,7 @@ fn check_password(password: &str) -> Result<(), Refused> {
     if printable && (8..=128).contains(&password.len()) {
         return Ok(());
     }
-    Err(invalid("The parameter MasterUserPassword is not a valid password. Only printable ASCII characters besides '/', '@', '\"', ' ' may be used, from 8 to 128 of them."))
+    Err(invalid(
+        "The parameter MasterUserPassword is not a valid password. Only printable ASCII characters besides '/', '@', '\"', ' ' may be used, from 8 to 128 of them.",
+    ))
 }

@@ -41,9 +41,9 @@ impl Rds {
     }
 
     async fn resume(&self) -> Result<(), Failure> {
-        let (instances, snapshots) = self.state.read(|state| {
-            (state.instances.values().cloned().collect::<Vec<_>>(), state.snapshots.values().cloned().collect::<Vec<_>>())
-        });
+        let (instances, snapshots) = self
+            .state
+            .read(|state| (state.instances.values().cloned().collect::<Vec<_>>(), state.snapshots.values().cloned().collect::<Vec<_>>()));
         self.end_strangers(&instances).await;
         for instance in instances {
             match instance.status.as_str() {

@@ -42,7 +42,10 @@ impl Rds {
         if taken {
             return Ok(snapshot);
         }
-        Err(Refused::new("DBSnapshotAlreadyExists", format!("Cannot create the snapshot because a snapshot with the identifier {id} already exists.")))
+        Err(Refused::new(
+            "DBSnapshotAlreadyExists",
+            format!("Cannot create the snapshot because a snapshot with the identifier {id} already exists."),
+        ))
     }
 
     /// Takes the snapshot that was begun: the server's files as of one instant. Its connections stay.
