@@ -3,6 +3,10 @@
 use attestore::estate::explain::{Surroundings, explain};
 use attestore::estate::load;
 use attestore::estate::mistake::{Mistake, Weight};
+use attestore::signing::hash_key::HashKey;
+use attestore::signing::keys::SigningKey;
+use attestore::testing_log::body::Tool;
+use attestore::testing_log::writer::LogWriter;
 use proptest::prelude::*;
 
 /// A good configuration that uses every table.
@@ -193,15 +197,29 @@ fn what_the_file_names_is_looked_at() {
     );
     let absent = explain(&text, &around).into_iter().find(|remark| remark.message.contains("driver_absent")).unwrap();
     assert_eq!((absent.weight, absent.key.as_str()), (Weight::Note, "resource[1].points[0].from"));
-    std::fs::create_dir_all(base.join("log")).unwrap();
     std::fs::create_dir_all(base.join("vault")).unwrap();
     std::fs::create_dir_all(base.join("own")).unwrap();
     std::fs::write(base.join("own/checks.sql"), "").unwrap();
-    for (name, mode) in [("attestore.key", 0o600), ("attestore.hashkey", 0o644)] {
-        std::fs::write(base.join(name), "x").unwrap();
-        std::fs::set_permissions(base.join(name), std::fs::Permissions::from_mode(mode)).unwrap();
-    }
-    assert_eq!(keys(Weight::Mistake), ["keys.hash", "class.gold.checks[0]"]);
+    let signing = SigningKey::generate(&base.join("attestore.key")).unwrap();
+    LogWriter::create(
+        &base.join("log"),
+        "example.org/attestore",
+        &signing,
+        Tool { name: "t".into(), version: "0".into(), git_commit: None, binary_sha256: None },
+    )
+    .unwrap();
+    std::fs::write(base.join("attestore.hashkey"), "x").unwrap();
+    std::fs::set_permissions(base.join("attestore.hashkey"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let too_open = explain(&text, &around).into_iter().find(|remark| remark.key == "keys.hash").unwrap();
+    assert!(too_open.found.unwrap().contains("0644") && too_open.hint.unwrap().contains("chmod 600"));
+    std::fs::set_permissions(base.join("attestore.hashkey"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(keys(Weight::Mistake), ["keys.hash", "class.gold.checks[0]"], "a file that is no key");
+    std::fs::remove_file(base.join("attestore.hashkey")).unwrap();
+    HashKey::create(&base.join("attestore.hashkey")).unwrap();
+    assert_eq!(keys(Weight::Mistake), ["class.gold.checks[0]"]);
+    let other = text.replacen("example.org/attestore", "example.org/another", 1);
+    let remark = explain(&other, &around).into_iter().find(|remark| remark.key == "log.origin").unwrap();
+    assert_eq!(remark.allowed.as_deref(), Some("example.org/attestore"));
 }
 
 fn attestore(args: &[&str]) -> (i32, String, String) {

@@ -1,24 +1,220 @@
-//! `attestore manifest create`
+//! `attestore manifest create`, and where `manifest show` and `manifest diff` begin
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
 
 use crate::cli::console::Console;
+use crate::cli::manifest_show;
+use crate::cli::source::{self, Means, bytes_text, shown};
+use crate::estate::load::{self, Loaded};
+use crate::model::capture::CaptureMode;
 use crate::model::exit::ExitCode;
+use crate::model::failure::Failure;
+use crate::model::ids::{PointId, ResourceId};
+use crate::model::source_url::{SourceUrl, View};
+use crate::model::verification::SignatureState;
+use crate::monitor::Monitor;
+use crate::signing::keys::SigningKey;
+use crate::signing::note;
+use crate::testing_log::body::ManifestRegistered;
+use crate::testing_log::entry::{Actor, Body};
+use crate::testing_log::writer::LogWriter;
+use crate::verify::manifest::header::Header;
+use crate::verify::manifest::reader::Manifest;
+use crate::verify::manifest::request::{CaptureRequest, DigestSet};
 
 /// Arguments of `manifest`.
 #[derive(Args, Debug)]
-pub struct ManifestArgs {}
+pub struct ManifestArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub command: ManifestCommand,
+}
+
+/// `attestore manifest …`
+#[derive(Subcommand, Debug)]
+pub enum ManifestCommand {
+    /// Read a source while its data is known to be good, and write what it must look like when restored
+    Create(Box<CreateArgs>),
+    /// Print a manifest's header and its first rows
+    Show(manifest_show::ShowArgs),
+    /// Compare two manifests; exit 1 where they differ
+    Diff(manifest_show::DiffArgs),
+}
+
+/// Arguments of `manifest create`.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  attestore manifest create dir:/srv/vault --out manifests/vault-2026-01-31 --digest blake3
+  attestore manifest create s3://vault --out manifests/vault --config attestore.toml --resource vault
+  attestore manifest create postgres://reader@db.internal/crm --out manifests/crm --hash-key attestore.hashkey --sign-key attestore.key")]
+pub struct CreateArgs {
+    /// s3://BUCKET[/PREFIX], dynamodb:TABLE, postgres://…, mysql://…, sqlite:PATH or dir:PATH
+    pub source: SourceUrl,
+    /// The manifest's directory, which must not exist
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Digests of objects: blake3, sha256, or both
+    #[arg(long, value_name = "LIST", default_value = "blake3,sha256")]
+    pub digest: DigestSet,
+    /// Which state of a bucket: latest or versions [default: versions where versioning was ever enabled]
+    #[arg(long, value_name = "VIEW")]
+    pub view: Option<View>,
+    /// How it is captured, as you declare [default: sealed for dir: and sqlite:, version-exact for s3:]
+    #[arg(long, value_name = "MODE")]
+    pub mode: Option<CaptureMode>,
+    /// Sign with this Ed25519 key (PKCS#8 PEM)
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    pub sign_key: Option<PathBuf>,
+    /// The signer's name in the signature
+    #[arg(long, value_name = "NAME", default_value = "attestore", requires = "sign_key")]
+    pub signer: String,
+    /// Digest rows and items with this key
+    #[arg(long, value_name = "FILE")]
+    pub hash_key: Option<PathBuf>,
+    /// CA bundle for TLS to a database
+    #[arg(long, value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
+    /// Sign with this configuration's key, and register the manifest in its testing log
+    #[arg(long, value_name = "FILE", requires = "resource")]
+    pub config: Option<PathBuf>,
+    /// The configured resource that the manifest describes
+    #[arg(long, value_name = "ID", requires = "config")]
+    pub resource: Option<String>,
+    /// The recovery point that it is captured for
+    #[arg(long, value_name = "ID")]
+    pub recovery_point: Option<String>,
+}
 
 impl ManifestArgs {
     /// The command as typed.
     pub fn name(&self) -> &'static str {
-        "manifest"
+        match self.command {
+            ManifestCommand::Create(_) => "manifest create",
+            ManifestCommand::Show(_) => "manifest show",
+            ManifestCommand::Diff(_) => "manifest diff",
+        }
     }
 }
 
 /// Runs the command.
-pub async fn run(_args: ManifestArgs, _console: &Arc<Console>) -> anyhow::Result<ExitCode> {
-    Err(crate::model::failure::Failure::invalid("`manifest` is being built").into())
+pub async fn run(args: ManifestArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode> {
+    match args.command {
+        ManifestCommand::Create(args) => create(*args, console).await,
+        ManifestCommand::Show(args) => manifest_show::show(&args, console),
+        ManifestCommand::Diff(args) => manifest_show::diff(&args, console),
+    }
+}
+
+/// What a configuration adds: a signer, and a log to register in.
+struct Registration {
+    loaded: Loaded,
+    resource: ResourceId,
+    key: SigningKey,
+}
+
+impl Registration {
+    /// Everything that can be wrong is found before the source is read.
+    fn prepare(args: &CreateArgs) -> Result<Option<Self>, Failure> {
+        let (Some(config), Some(resource)) = (&args.config, &args.resource) else { return Ok(None) };
+        let loaded = load::load(config)?;
+        let resource = ResourceId(resource.clone());
+        if !loaded.config.resource.iter().any(|known| known.id == resource) {
+            let known: Vec<&str> = loaded.config.resource.iter().map(|known| known.id.0.as_str()).collect();
+            let path = shown(config);
+            return Err(
+                Failure::invalid(format!("{path} has no resource `{resource}`")).hint(format!("--resource is one of {}", known.join(", ")))
+            );
+        }
+        let key = SigningKey::load(&loaded.config.keys.signing)?;
+        // Opened and closed again: a log that cannot be written to is told now, and drills are not locked out while the source is read.
+        drop(LogWriter::open(&loaded.config.log.path, key.clone())?);
+        Ok(Some(Self { loaded, resource, key }))
+    }
+
+    /// Appends `manifest.registered` and seals it; gives the entry's number.
+    fn register(&self, manifest: &Manifest) -> Result<u64, Failure> {
+        let header = manifest.header();
+        let body = Body::ManifestRegistered(ManifestRegistered {
+            manifest: manifest.digest(),
+            resource: self.resource.clone(),
+            recovery_point_id: header.recovery_point_id.clone(),
+            mode: header.mode,
+            captured_end: header.captured_end,
+            root: header.root,
+        });
+        let mut log = LogWriter::open(&self.loaded.config.log.path, self.key.clone())?;
+        let leaf = log.append(body, Actor::tool("attestore manifest create"), &mut |_, _| Ok(()))?;
+        log.checkpoint()?;
+        Ok(leaf.index)
+    }
+}
+
+async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode> {
+    let registration = Registration::prepare(&args)?;
+    let own_key = args.sign_key.as_deref().map(SigningKey::load).transpose()?;
+    note::check_name(&args.signer).map_err(|error| Failure::invalid(format!("--signer: {error}")))?;
+    let signer = match (&registration, &own_key) {
+        (Some(registration), _) => Some((registration.loaded.config.log.origin.as_str(), &registration.key)),
+        (None, Some(key)) => Some((args.signer.as_str(), key)),
+        (None, None) => None,
+    };
+    let mut means = Means { view: args.view, hash_key: args.hash_key, tls_ca: args.tls_ca, ..Means::default() };
+    if let Some(registration) = &registration {
+        means.complete_from(&registration.loaded.config);
+    }
+    let mut request = CaptureRequest::new(&args.out, CaptureMode::Sealed);
+    request.digests = args.digest;
+    request.recovery_point_id = args.recovery_point.as_deref().map(PointId::arn);
+    let monitor: &dyn Monitor = console.as_ref();
+    let header = source::capture(&args.source, args.mode, request, &means, signer, monitor).await?;
+    let manifest = Manifest::open(&args.out)?;
+    let entry = registration.as_ref().map(|registration| registration.register(&manifest)).transpose().map_err(|failure| {
+        failure.context(format!("the manifest {} is written and signed, and not registered in the testing log", shown(&args.out)))
+    })?;
+
+    let unreadable = header.counts.get("unreadable").copied().unwrap_or(0);
+    let (outcome, exit) = if unreadable == 0 { ("pass", ExitCode::Proven) } else { ("fail", ExitCode::Findings) };
+    let signature = if signer.is_some() { SignatureState::Verified } else { SignatureState::Absent };
+    console.answer(scoreboard(&manifest, &header, signer.map(|(name, _)| name), entry));
+    if unreadable > 0 {
+        console.say(format!("{unreadable} entries could not be read: the manifest names them, and nothing can be proved of them"));
+    }
+    let mut more = Map::new();
+    more.insert("manifest".into(), json!(manifest.digest()));
+    more.insert("out".into(), json!(args.out));
+    more.insert("source".into(), json!(header.source));
+    more.insert("kind".into(), json!(header.kind));
+    more.insert("mode".into(), json!(header.mode));
+    more.insert("root".into(), json!(header.root));
+    more.insert("counts".into(), json!(header.counts));
+    more.insert("manifest_signature".into(), json!(signature));
+    more.insert("log_entry".into(), entry.map_or(Value::Null, |entry| json!(entry)));
+    console.summary("manifest create", outcome, exit, more);
+    Ok(exit)
+}
+
+fn scoreboard(manifest: &Manifest, header: &Header, signer: Option<&str>, entry: Option<u64>) -> String {
+    let counts: Vec<String> = header
+        .counts
+        .iter()
+        .map(|(name, n)| if name == "bytes" { bytes_text(*n) } else { format!("{n} {}", name.replace('_', " ")) })
+        .collect();
+    let signed = signer.map_or_else(|| "no: a drill accepts signed manifests only".to_owned(), |name| format!("by {name}"));
+    let mut lines = vec![
+        format!("manifest   {}", shown(manifest.dir())),
+        format!("source     {}", header.source),
+        format!("mode       {}: {}", header.mode, header.mode.proves()),
+        format!("captured   {} to {}", header.captured_start, header.captured_end),
+        format!("holds      {}", counts.join(", ")),
+        format!("digest     {}", manifest.digest()),
+        format!("signed     {signed}"),
+    ];
+    if let Some(entry) = entry {
+        lines.push(format!("registered entry {entry} of the testing log"));
+    }
+    lines.join("\n")
 }

@@ -11,10 +11,12 @@ pub mod drill;
 pub mod init;
 pub mod log;
 pub mod manifest;
+pub mod manifest_show;
 pub mod plan;
 pub mod report;
 pub mod run;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+pub mod source;
 pub mod sweep;
 pub mod verify;

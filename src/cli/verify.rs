@@ -1,17 +1,155 @@
 //! `attestore verify`
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use serde_json::{Map, json};
 
 use crate::cli::console::Console;
+use crate::cli::source::{self, Means, bytes_text, shown};
+use crate::estate::load;
 use crate::model::exit::ExitCode;
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::outcome::Outcome;
+use crate::model::source_url::{SourceUrl, View};
+use crate::model::verification::{SignatureState, Verification};
+use crate::monitor::Monitor;
+use crate::signing::keys::VerifyingKey;
+use crate::verify::manifest::reader::Manifest;
+use crate::verify::manifest::request::{DigestSet, ReadOptions};
 
 /// Arguments of `verify`.
 #[derive(Args, Debug)]
-pub struct VerifyArgs {}
+#[command(after_help = "Examples:
+  attestore verify dir:/mnt/restored --manifest manifests/vault-2026-01-31 --key log.pub.pem
+  attestore verify s3://vault-restored --manifest manifests/vault --view latest --json
+
+Exit codes: 0 proven, 1 differences or a bad signature, 2 usage, 3 nothing to compare or stopped, 4 denied or absent, 5 network or disk")]
+pub struct VerifyArgs {
+    /// s3://BUCKET[/PREFIX], dynamodb:TABLE, postgres://…, mysql://…, sqlite:PATH or dir:PATH
+    pub source: SourceUrl,
+    /// The manifest's directory
+    #[arg(long, value_name = "DIR")]
+    pub manifest: PathBuf,
+    /// Which state of a bucket: latest or versions [default: the manifest's]
+    #[arg(long, value_name = "VIEW")]
+    pub view: Option<View>,
+    /// The public key that must have signed the manifest (SPKI PEM); without it the signature is not checked
+    #[arg(long, value_name = "PEM")]
+    pub key: Option<PathBuf>,
+    /// Compute only these of the manifest's digests [default: all of them]
+    #[arg(long, value_name = "LIST")]
+    pub digest: Option<DigestSet>,
+    /// The key that rows and items were digested with
+    #[arg(long, value_name = "FILE")]
+    pub hash_key: Option<PathBuf>,
+    /// CA bundle for TLS to a database
+    #[arg(long, value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
+    /// Take the hash key and how AWS is reached from this configuration
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
 
 /// Runs the command.
-pub async fn run(_args: VerifyArgs, _console: &Arc<Console>) -> anyhow::Result<ExitCode> {
-    Err(crate::model::failure::Failure::invalid("`verify` is being built").into())
+pub async fn run(args: VerifyArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode> {
+    let key = args.key.as_deref().map(VerifyingKey::load_pem).transpose()?;
+    let mut means = Means { view: args.view, hash_key: args.hash_key, tls_ca: args.tls_ca, ..Means::default() };
+    if let Some(config) = &args.config {
+        means.complete_from(&load::load(config)?.config);
+    }
+    let manifest = Manifest::open(&args.manifest)?;
+    let signature = manifest.signature(key.as_ref());
+    if let Some(failure) = refusal(&manifest, signature, key.is_some()) {
+        return Ok(refuse(&failure, signature, console));
+    }
+    manifest.check_parts()?;
+    let options = ReadOptions { digests: args.digest, ..ReadOptions::default() };
+    let monitor: &dyn Monitor = console.as_ref();
+    let result = source::compare(&args.source, &manifest, &means, options, monitor).await?;
+    Ok(conclude(&args.source, &manifest, signature, &result, console))
+}
+
+/// Whether the signature forbids any conclusion. Who names a key asks for a signature: one that was stripped is as bad as one that
+/// does not hold.
+fn refusal(manifest: &Manifest, signature: SignatureState, key_given: bool) -> Option<Failure> {
+    let what = format!("manifest {}", shown(manifest.dir()));
+    let said = match signature {
+        SignatureState::Bad if key_given => {
+            format!("{what}: its signature does not hold for the key given: changed, or signed by another key")
+        }
+        SignatureState::Bad => format!("{what}: its signature is not for this manifest.json: one of them was changed"),
+        SignatureState::Absent if key_given => format!("{what}: expected a signature by the key given, found none"),
+        _ => return None,
+    };
+    Some(Failure::new(FailureKind::BadEvidence, said).hint("nothing was read; fetch the manifest again from where it is kept"))
+}
+
+fn refuse(failure: &Failure, signature: SignatureState, console: &Console) -> ExitCode {
+    console.failure(failure);
+    let exit = failure.kind.exit_code();
+    let mut more = Map::new();
+    more.insert("manifest_signature".into(), json!(signature));
+    more.insert("error".into(), json!({"kind": failure.kind.as_str(), "message": failure.message}));
+    console.summary("verify", Outcome::Fail.as_str(), exit, more);
+    exit
+}
+
+/// The scoreboard, the summary and the exit code.
+fn conclude(url: &SourceUrl, manifest: &Manifest, signature: SignatureState, result: &Verification, console: &Console) -> ExitCode {
+    let (outcome, reasons) = result.outcome(0);
+    let mut exit = ExitCode::of_outcome(outcome);
+    if let Some(failure) = &result.cut_short {
+        console.failure(failure);
+        exit = exit.and(failure.kind.exit_code());
+    }
+    console.answer(scoreboard(url, manifest, signature, result, outcome, &reasons));
+    let mut more = Map::new();
+    more.insert("source".into(), json!(url.to_string()));
+    more.insert("manifest".into(), json!(manifest.digest()));
+    more.insert("manifest_signature".into(), json!(signature));
+    more.insert("mode".into(), json!(result.mode));
+    for (name, counts) in result.counts() {
+        more.insert(name.into(), json!(counts));
+    }
+    more.insert("bytes_checked".into(), json!(result.bytes_checked));
+    more.insert("duration_ms".into(), json!(u64::try_from(result.duration.as_millis()).unwrap_or(u64::MAX)));
+    more.insert("reasons".into(), json!(reasons));
+    console.summary("verify", outcome.as_str(), exit, more);
+    exit
+}
+
+fn scoreboard(
+    url: &SourceUrl,
+    manifest: &Manifest,
+    signature: SignatureState,
+    result: &Verification,
+    outcome: Outcome,
+    reasons: &[String],
+) -> String {
+    let signed = match signature {
+        SignatureState::Verified => "verified",
+        SignatureState::Unverified => "unverified: signed, and no --key was given to check it with",
+        SignatureState::Absent => "absent: nobody has signed this manifest",
+        SignatureState::Bad => "bad",
+    };
+    let mut lines = vec![
+        format!("source     {url}"),
+        format!("manifest   {}", shown(manifest.dir())),
+        format!("signature  {signed}"),
+        format!("mode       {}: {}", result.mode, result.mode.proves()),
+    ];
+    for (name, counts) in result.counts() {
+        let mut line = format!("{name:<10} {} expected, {} equal", counts.expected, counts.matched);
+        for (class, n) in counts.by_class().into_iter().filter(|(class, n)| *n > 0 && class.as_str() != "match") {
+            line += &format!(", {n} {class}");
+        }
+        lines.push(line);
+    }
+    let seconds = result.duration.as_secs_f64();
+    lines.push(format!("read       {} in {seconds:.1} s", bytes_text(result.bytes_checked)));
+    let because = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };
+    lines.push(format!("result     {}{because}", outcome.as_str().to_uppercase()));
+    lines.join("\n")
 }

@@ -1,6 +1,6 @@
 //! What the configuration names on this machine: directories, key files, credentials, check packs, the environment.
 //!
-//! Not here: reading any of it. A file that is there may still be no key; the command that uses it says so.
+//! Not here: what they mean. Keys and the log are opened only to see that they can be.
 
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
@@ -12,24 +12,63 @@ use crate::estate::config::is_pack_path;
 use crate::estate::mistake::Mistakes;
 use crate::estate::rules::{Text, pack_rule, table, tables, text, texts};
 use crate::estate::schema::join;
+use crate::model::failure::Failure;
+use crate::signing::hash_key::HashKey;
+use crate::signing::keys::SigningKey;
+use crate::testing_log::store::LogDir;
 
 /// Looks at everything that the document names; relative paths start at `base`.
 pub fn look(root: &DeTable<'_>, base: &Path, mistakes: &mut Mistakes<'_>) {
     if let Some((log, _)) = table(root, "log")
         && let Some(path) = text(log, "log", "path")
     {
+        let before = mistakes.count();
         directory(&path, base, "the testing log", "`attestore init` makes one; a missing log is never made silently", mistakes);
+        if mistakes.count() == before {
+            log_rules(&path, text(log, "log", "origin"), base, mistakes);
+        }
     }
     if let Some((keys, _)) = table(root, "keys") {
-        for (name, what) in [("signing", "the signing key"), ("hash", "the hash key")] {
-            if let Some(path) = text(keys, "keys", name) {
-                secret_file(&path, path.value, base, what, mistakes);
-            }
-        }
+        key_rules(keys, base, mistakes);
     }
     for (resource, _, path) in tables(root, "", "resource") {
         resource_files(resource, &path, base, mistakes);
     }
+}
+
+fn key_rules(keys: &DeTable<'_>, base: &Path, mistakes: &mut Mistakes<'_>) {
+    for (name, what) in [("signing", "the signing key"), ("hash", "the hash key")] {
+        let Some(path) = text(keys, "keys", name) else { continue };
+        let before = mistakes.count();
+        secret_file(&path, path.value, base, what, mistakes);
+        if mistakes.count() > before {
+            continue;
+        }
+        let file = base.join(path.value);
+        let failure = if name == "signing" { SigningKey::load(&file).err() } else { HashKey::load(&file).err() };
+        if let Some(failure) = failure {
+            repeat(&path, failure, mistakes);
+        }
+    }
+}
+
+/// The directory has to be a log, and the log has to be the one that the configuration names.
+fn log_rules(path: &Text<'_>, origin: Option<Text<'_>>, base: &Path, mistakes: &mut Mistakes<'_>) {
+    match LogDir::open(&base.join(path.value)) {
+        Err(failure) => repeat(path, failure, mistakes),
+        Ok(log) => {
+            if let Some(origin) = origin.filter(|origin| origin.value != log.origin()) {
+                let mistake = mistakes.add(&origin.path, Some(origin.span), "the testing log has another origin");
+                mistake.found(origin.value).allowed(log.origin()).hint("an origin never changes: name the log's own, or another log");
+            }
+        }
+    }
+}
+
+/// What a room below says of a file, as a mistake.
+fn repeat(at: &Text<'_>, failure: Failure, mistakes: &mut Mistakes<'_>) {
+    let mistake = mistakes.add(&at.path, Some(at.span.clone()), failure.message);
+    mistake.hint = failure.hint;
 }
 
 fn resource_files(resource: &DeTable<'_>, path: &str, base: &Path, mistakes: &mut Mistakes<'_>) {

@@ -185,6 +185,11 @@ impl<'a> Mistakes<'a> {
         self.list.iter().filter_map(|mistake| mistake.line).collect()
     }
 
+    /// How many remarks there are.
+    pub fn count(&self) -> usize {
+        self.list.len()
+    }
+
     /// True when `key` has been found wrong already, so that a further rule need not speak of it.
     pub fn has(&self, key: &str) -> bool {
         self.list.iter().any(|mistake| mistake.weight == Weight::Mistake && mistake.key == key)

@@ -160,8 +160,8 @@ async fn checksums_are_checked_kept_and_told() {
         (ChecksumAlgorithm::Crc32, "y/Q5Jg=="),
         (ChecksumAlgorithm::Crc32C, "4waSgw=="),
         (ChecksumAlgorithm::Crc64Nvme, "rosUhgp5mIg="),
-        (ChecksumAlgorithm::Sha1, "98O8HYCOBHMq32eZZczDTKfuNEE="),
-        (ChecksumAlgorithm::Sha256, "FeKw09l+8+uFuow7Geh8XZ0iIsr7I38kM49MQZBxi8U="),
+        (ChecksumAlgorithm::Sha1, "98O8HYCOBHMq32eZZczDTKeuNEE="),
+        (ChecksumAlgorithm::Sha256, "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU="),
     ] {
         let put = client.put_object().bucket("vault").key("k").checksum_algorithm(algorithm.clone());
         put.body(ByteStream::from_static(body)).send().await.unwrap();

@@ -1,11 +1,16 @@
 //! Signatures, planted faults, state across restarts, the lock on the folder.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use attestore::aws::session::SessionOptions;
+use attestore::aws::session::{Session, SessionOptions};
 use attestore::model::failure::FailureKind;
-use attestore::sandbox::s3::faults::Fault;
+use attestore::sandbox::listener::{Listener, Router};
+use attestore::sandbox::s3::api;
+use attestore::sandbox::s3::faults::{Fault, Faults};
+use attestore::sandbox::s3::store::S3Store;
 use attestore::sandbox::server::Sandbox;
+use attestore::sandbox::wire::Service;
 use aws_sdk_s3::presigning::PresigningConfig;
 
 use crate::help::{client, code, get, put, with_bucket};
@@ -21,6 +26,44 @@ async fn only_the_right_signature_opens() {
     assert_eq!(code(unknown.list_buckets().send().await), "InvalidAccessKeyId");
     let answer = raw(&sandbox.running.endpoint(), "GET /vault HTTP/1.1").await;
     assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("<Code>AccessDenied</Code>"), "{answer}");
+}
+
+/// Answers every request with its path, as JSON.
+struct Echo;
+
+#[async_trait::async_trait]
+impl Service for Echo {
+    async fn call(&self, request: http::Request<bytes::Bytes>) -> http::Response<bytes::Bytes> {
+        let body = serde_json::json!({"BackupVaultName": request.uri().path()});
+        http::Response::new(body.to_string().into())
+    }
+}
+
+#[tokio::test]
+async fn other_services_are_found_by_the_scope_and_their_signatures_are_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let faults = Arc::new(Faults::default());
+    let services = std::collections::HashMap::from([("backup", Arc::new(Echo) as Arc<dyn Service>)]);
+    let router = Router { s3: api::service(S3Store::open(dir.path()).unwrap()), faults, services };
+    let listener = Listener::start(None, router).await.unwrap();
+    let options = |secret: &str| SessionOptions {
+        region: Some("eu-west-2".into()),
+        endpoint: Some(format!("http://{}", listener.address())),
+        static_credentials: Some(("ATTESTORESANDBOX".into(), secret.into())),
+        ..Default::default()
+    };
+    let backup = |session: Session| aws_sdk_backup::Client::new(session.config());
+    let right = Session::load(&options(attestore::sandbox::identity::SECRET_ACCESS_KEY)).await;
+    // A name with a colon and a slash: the path is encoded twice in what is signed.
+    let answer = backup(right.clone()).describe_backup_vault().backup_vault_name("a:b/c d").send().await.unwrap();
+    assert_eq!(answer.backup_vault_name(), Some("/backup-vaults/a%3Ab%2Fc%20d"));
+    let listed = backup(right.clone()).list_backup_jobs().by_resource_arn("arn:aws:s3:::b").max_results(2).send().await;
+    assert!(listed.is_ok(), "a query is signed, too: {listed:?}");
+    let wrong = Session::load(&options("wrong")).await;
+    assert_eq!(code(backup(wrong).describe_backup_vault().backup_vault_name("v").send().await), "InvalidSignatureException");
+    let absent = aws_sdk_sts::Client::new(right.config()).get_caller_identity().send().await;
+    assert_eq!(code(absent), "UnknownService");
+    listener.stop().await;
 }
 
 /// A request without a signature, spoken by hand.

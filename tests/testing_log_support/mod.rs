@@ -134,7 +134,7 @@ pub fn build(story: Story) -> World {
     let requested_at = pen.now;
     let mut results = Vec::new();
     for (index, case) in plan.cases.iter().enumerate() {
-        let result = result(&mut pen, case, index == 0, requested_at, &manifests[&case.resource.0]);
+        let result = result(&mut pen, case, index == 0, requested_at, manifests.get(&case.resource.0).unwrap_or(&manifests["vault"]));
         let (_, result) = pen.write(Body::PointResult(Box::new(result)), false);
         let Body::PointResult(result) = result else { unreachable!() };
         results.push(*result);

@@ -139,6 +139,32 @@ pub fn bank_statements(customers: u64, now: Timestamp) -> Vec<String> {
     statements
 }
 
+/// What the archive's applications record of each file: a PostgreSQL table with one column of most kinds.
+pub fn processing_statements(consignments: u64, now: Timestamp) -> Vec<String> {
+    let mut random = Generator::new(0xc0de);
+    let mut statements = vec![
+        "CREATE TABLE consignments (id BIGINT PRIMARY KEY, object_key TEXT NOT NULL, received_at TIMESTAMPTZ NOT NULL, bytes NUMERIC(20, 2) NOT NULL, \
+         sealed BOOLEAN NOT NULL, labels TEXT[] NOT NULL, facts JSONB, digest BYTEA NOT NULL)"
+            .to_owned(),
+    ];
+    let rows: Vec<String> = (1..=consignments)
+        .map(|id| {
+            let desk = random.pick(&["digital-transfer", "judgments", "web-archive", "newspapers"]);
+            let at = sql_time(now.plus_secs(-i64::try_from(random.below(7_000_000)).unwrap_or(0)));
+            let facts = if id.is_multiple_of(11) {
+                "NULL".to_owned()
+            } else {
+                format!("'{{\"pages\": {}, \"desk\": \"{desk}\"}}'", random.below(900))
+            };
+            let digest = hex::encode(content(&format!("consignment#{id}"), 32));
+            let (bytes, sealed) = (random.below(1 << 40), random.below(3) > 0);
+            format!("({id}, 'incoming/{desk}/{id:05}', '{at}+00', {bytes}.25, {sealed}, ARRAY['{desk}', 'y2026'], {facts}, '\\x{digest}')")
+        })
+        .collect();
+    statements.extend(rows.chunks(1_000).map(|chunk| format!("INSERT INTO consignments VALUES {}", chunk.join(", "))));
+    statements
+}
+
 /// The SQLite application file of the artist directory.
 pub fn directory_statements(artists: u64, now: Timestamp) -> String {
     let mut random = Generator::new(0xd1e);

@@ -2,6 +2,9 @@
 //!
 //! Not here: the drill itself, which knows nothing of any of this.
 
+pub mod calls;
 pub mod data;
+pub mod estate;
+pub mod plant;
 pub mod score;
 pub mod vault;

@@ -1,37 +1,25 @@
 //! Contents: small ones inside the database, large ones as files named by their BLAKE3, each stored once.
 //!
-//! A version's bytes are a list of segments of such contents, so that copies, snapshots, restores and multipart uploads move no bytes.
-//! Contents that nothing names any more are removed when the store is opened, when no request can be on its way.
+//! Not here: which versions name which contents.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use rusqlite::{Connection, OptionalExtension};
-use serde::{Deserialize, Serialize};
 
 use crate::sandbox::s3::digests::{Digested, Digests};
+use crate::sandbox::s3::segment::{Segment, path_of};
 use crate::sandbox::s3::store::S3Store;
 
 /// Contents up to this size live in the database: a file each would cost more than the bytes.
 const INLINE_LIMIT: usize = 32 << 10;
 /// Bytes read from a file at a time.
 const CHUNK: u64 = 256 << 10;
-
-/// A stretch of one stored content.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Segment {
-    /// BLAKE3 of the whole content, in hex.
-    pub blob: String,
-    /// Where the stretch begins in it.
-    pub offset: u64,
-    /// Its length.
-    pub length: u64,
-}
 
 /// A content on its way in.
 pub struct Incoming {
@@ -89,25 +77,6 @@ impl Incoming {
         let segments = vec![Segment { blob: hex::encode(digested.address), offset: 0, length: digested.size }];
         Ok((digested, segments))
     }
-}
-
-fn path_of(dir: &Path, blob: &str) -> PathBuf {
-    // Two levels keep folders small: one of 256 entries, each with its share.
-    dir.join("blobs").join(blob.get(..2).unwrap_or("xx")).join(blob)
-}
-
-/// The segments of the bytes `from..to` of a content made of `segments`.
-pub fn slice(segments: &[Segment], from: u64, to: u64) -> Vec<Segment> {
-    let mut at = 0;
-    let mut out = Vec::new();
-    for segment in segments {
-        let (start, end) = (from.max(at), to.min(at + segment.length));
-        if start < end {
-            out.push(Segment { blob: segment.blob.clone(), offset: segment.offset + (start - at), length: end - start });
-        }
-        at += segment.length;
-    }
-    out
 }
 
 /// A content opened for reading.
@@ -197,49 +166,16 @@ fn read(source: &Source, from: u64, to: u64) -> std::io::Result<Bytes> {
     }
 }
 
-/// Reads `segments` through a digest of `algorithm`. Blocks.
-pub fn digest(store: &S3Store, segments: &[Segment], algorithm: &str) -> std::io::Result<Digested> {
+/// Reads `segments` through a digest of `algorithm`, on a thread that may block.
+pub async fn digest(store: &S3Store, segments: Vec<Segment>, algorithm: &str) -> std::io::Result<Digested> {
     let mut digests = Digests::new(algorithm);
-    Outgoing::open(store, segments)?.for_each(|bytes| {
-        digests.update(bytes);
-        Ok(())
-    })?;
-    Ok(digests.finish())
-}
-
-/// Stores what `reader` gives as a new content. Blocks.
-pub fn store_reader(store: &S3Store, mut reader: impl Read) -> std::io::Result<(Digested, Vec<Segment>)> {
-    let mut incoming = Incoming::new(store, crate::sandbox::s3::digests::DEFAULT_ALGORITHM);
-    let mut buffer = vec![0; CHUNK as usize];
-    loop {
-        match reader.read(&mut buffer)? {
-            0 => return incoming.finish(),
-            count => incoming.write(&buffer[..count])?,
-        }
-    }
-}
-
-/// Removes the contents that nothing names. Only while no request is on its way: what is being written is not named yet.
-pub fn collect_garbage(dir: &Path, connection: &Connection) -> rusqlite::Result<()> {
-    let mut named = std::collections::HashSet::new();
-    for table in ["version", "part", "snapshot_version"] {
-        let mut statement = connection.prepare(&format!("SELECT segments FROM {table}"))?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let segments: Vec<Segment> = crate::sandbox::s3::record::json(row, 0)?;
-            named.extend(segments.into_iter().map(|segment| segment.blob));
-        }
-    }
-    let mut statement = connection.prepare("SELECT hash FROM blob")?;
-    let hashes: Vec<Vec<u8>> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    let mut delete = connection.prepare("DELETE FROM blob WHERE hash = ?1")?;
-    for hash in hashes {
-        let blob = hex::encode(&hash);
-        if !named.contains(&blob) {
-            delete.execute([hash])?;
-            // A content that lives in the database has no file; a file that stays behind costs room and nothing else.
-            let _ = std::fs::remove_file(path_of(dir, &blob));
-        }
-    }
-    Ok(())
+    let store = store.clone();
+    let digesting = tokio::task::spawn_blocking(move || {
+        let read = Outgoing::open(&store, &segments)?.for_each(|bytes| {
+            digests.update(bytes);
+            Ok(())
+        });
+        read.map(|()| digests.finish())
+    });
+    digesting.await.map_err(std::io::Error::other)?
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
-use crate::sandbox::s3::blobs::Segment;
+use crate::sandbox::s3::segment::Segment;
 
 /// A version or a delete marker.
 #[derive(Clone, Debug)]

@@ -8,9 +8,10 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
-use crate::sandbox::s3::blobs::{self, Incoming, Outgoing, Segment};
+use crate::sandbox::s3::blobs::{Incoming, Outgoing};
 use crate::sandbox::s3::buckets::{self, Bucket};
 use crate::sandbox::s3::record::{self, Content};
+use crate::sandbox::s3::segment::{Segment, slice};
 use crate::sandbox::s3::store::{S3Store, broken};
 use crate::sandbox::s3::{digests, versions};
 
@@ -168,7 +169,7 @@ impl S3Store {
             }
             Damage::Truncate { key, seq, length } => {
                 let mut kept = self.kept(snapshot, key, *seq)?;
-                kept.content.segments = blobs::slice(&kept.content.segments, 0, *length);
+                kept.content.segments = slice(&kept.content.segments, 0, *length);
                 kept.content.size = kept.content.segments.iter().map(|segment| segment.length).sum();
                 self.rewrite(&kept)
             }
@@ -195,7 +196,7 @@ impl S3Store {
         let mut at = 0;
         // Only the segment that the byte lies in is written anew.
         let (start, end) = segment_around(segments, offset);
-        let outgoing = Outgoing::open(self, &blobs::slice(segments, start, end)).map_err(failed)?;
+        let outgoing = Outgoing::open(self, &slice(segments, start, end)).map_err(failed)?;
         let written = outgoing.for_each(|bytes| {
             let mut bytes = bytes.to_vec();
             if let Some(byte) = usize::try_from(offset - start).ok().and_then(|index| bytes.get_mut(index.wrapping_sub(at))) {
@@ -206,7 +207,7 @@ impl S3Store {
         });
         written.map_err(failed)?;
         let (_, middle) = incoming.finish().map_err(failed)?;
-        Ok([blobs::slice(segments, 0, start), middle, blobs::slice(segments, end, size)].concat())
+        Ok([slice(segments, 0, start), middle, slice(segments, end, size)].concat())
     }
 
     fn kept(&self, snapshot: &SnapshotId, key: &str, seq: u32) -> Result<Kept, Failure> {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use rusqlite::Connection;
 
 use crate::model::failure::{Failure, FailureKind};
-use crate::sandbox::s3::{blobs, schema};
+use crate::sandbox::s3::{garbage, schema};
 
 /// The S3 store; clones share it.
 #[derive(Clone)]
@@ -36,7 +36,7 @@ impl S3Store {
             connection.execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA cache_size=-16384; PRAGMA mmap_size=0;")?;
             connection.set_prepared_statement_cache_capacity(64);
             schema::create(&connection)?;
-            blobs::collect_garbage(dir, &connection)?;
+            garbage::collect(dir, &connection)?;
             Ok(connection)
         };
         let connection = open().map_err(|error| {

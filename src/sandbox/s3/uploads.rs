@@ -3,10 +3,10 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use s3s::S3Result;
 
-use crate::sandbox::s3::blobs::Segment;
 use crate::sandbox::s3::buckets::Bucket;
-use crate::sandbox::s3::errors::{internal, no_such_upload};
+use crate::sandbox::s3::errors::{internal, invalid_argument, no_such_upload};
 use crate::sandbox::s3::record::{self, Meta};
+use crate::sandbox::s3::segment::Segment;
 
 /// An upload under way.
 #[derive(Clone, Debug)]
@@ -119,4 +119,12 @@ pub fn parts(connection: &Connection, upload: &str) -> S3Result<Vec<Part>> {
 pub fn remove(connection: &Connection, upload: &str) -> S3Result<bool> {
     connection.execute("DELETE FROM part WHERE upload = ?1", [upload]).map_err(internal)?;
     Ok(connection.execute("DELETE FROM upload WHERE id = ?1", [upload]).map_err(internal)? > 0)
+}
+
+/// Part numbers run from 1 to 10,000.
+pub fn check_part_number(number: i32) -> S3Result<()> {
+    if (1..=10_000).contains(&number) {
+        return Ok(());
+    }
+    Err(invalid_argument("Part number must be an integer between 1 and 10000, inclusive"))
 }

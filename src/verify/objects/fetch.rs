@@ -65,7 +65,7 @@ pub struct Content {
 pub enum Unread {
     /// Something about this entry: it is `unreadable`.
     Entry(Failure),
-    /// The source did not answer at all, which says nothing of the entry.
+    /// The source did not answer, or denied the request, which alone says nothing of the entry.
     Source(Failure),
 }
 
@@ -115,7 +115,9 @@ async fn stream(source: &dyn ObjectSource, entry: &Entry, reading: &Reading) -> 
             Err(failure) => failure,
         };
         if !failure.kind.is_retryable() {
-            return Err(Unread::Entry(failure));
+            // A key that reads nothing at all is a matter of permissions, not of this object: the caller sees whether others are read.
+            let denied = failure.kind == FailureKind::Denied && !answered;
+            return Err(if denied { Unread::Source(failure) } else { Unread::Entry(failure) });
         }
         if attempt == ATTEMPTS {
             let failure = failure.context(format!("gave up after {ATTEMPTS} attempts, {} of {} bytes read", hasher.bytes(), entry.size));

@@ -1,22 +1,165 @@
-//! A database into a manifest.
+//! A database into a manifest: every table's schema leaf, bucket leaves and sidecar, the number of rows as a baseline, and the position.
+//!
+//! A table that cannot be read to its end ends the capture: a manifest must not know less than it says.
 
-use crate::model::failure::Failure;
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::model::capture::CaptureMode;
+use crate::model::clock::Timestamp;
+use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
-use crate::monitor::Monitor;
+use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
 use crate::signing::keys::SigningKey;
-use crate::verify::manifest::header::Header;
+use crate::verify::manifest::header::{Header, ManifestKind};
 use crate::verify::manifest::request::CaptureRequest;
+use crate::verify::manifest::row::{LeafKind, LeafRow, SidecarRow};
+use crate::verify::manifest::writer::{Draft, Finish, ManifestWriter};
 use crate::verify::sql::access::Access;
+use crate::verify::sql::canon::{ENCODING, RowKeys};
+use crate::verify::sql::database::{Cause, Database};
+use crate::verify::sql::scan;
+use crate::verify::sql::table::Table;
 
-/// Reads every table of `url` and writes the manifest.
+/// The mode of a capture where the operator names none: a server gives one consistent snapshot, a file is taken to stand still.
+pub fn default_mode(url: &SourceUrl) -> CaptureMode {
+    match url {
+        SourceUrl::Sqlite { .. } => CaptureMode::Sealed,
+        _ => CaptureMode::SnapshotExact,
+    }
+}
+
+/// The baseline that holds a table's number of rows.
+pub fn rows_baseline(table: &str) -> String {
+    format!("rows.{table}")
+}
+
+/// Reads every table of `url` and writes the manifest. A database without tables gives a manifest that proves nothing: its
+/// comparison is inconclusive.
 pub async fn capture(
-    _url: &SourceUrl,
-    _access: &Access,
-    _request: &CaptureRequest,
-    _hash_key: &HashKey,
-    _signer: Option<(&str, &SigningKey)>,
-    _monitor: &dyn Monitor,
+    url: &SourceUrl,
+    access: &Access,
+    request: &CaptureRequest,
+    hash_key: &HashKey,
+    signer: Option<(&str, &SigningKey)>,
+    monitor: &dyn Monitor,
 ) -> Result<Header, Failure> {
-    Err(Failure::invalid("the capture of databases is being built"))
+    check_mode(request.mode)?;
+    let draft = Draft {
+        kind: ManifestKind::TableSet,
+        source: url.to_string(),
+        captured_start: Timestamp::now(),
+        mode: request.mode,
+        recovery_point_id: request.recovery_point_id.clone(),
+        encoding: ENCODING.to_owned(),
+        hash_key_id: Some(hash_key.id()),
+        digests: vec!["blake3-keyed".to_owned()],
+        view: None,
+    };
+    // Before the first connection: an output that cannot be written must not cost a reading.
+    let mut writer = ManifestWriter::create(&request.out, draft)?;
+    let mut db = Database::open(url, access).await?;
+    let result = read_all(&mut db, request, hash_key, &mut writer, monitor).await;
+    db.close().await;
+    let (finish, moved) = result?;
+    if moved && request.mode == CaptureMode::Sealed {
+        return Err(Failure::new(
+            FailureKind::Refused,
+            format!("{url} changed while it was read, and mode `sealed` says that it stands still"),
+        )
+        .hint("stop what writes to it, or name another mode with --mode"));
+    }
+    writer.finish(finish, signer)
+}
+
+fn check_mode(mode: CaptureMode) -> Result<(), Failure> {
+    match mode {
+        CaptureMode::SnapshotExact | CaptureMode::Sealed | CaptureMode::FirstRestore | CaptureMode::DualPath => Ok(()),
+        CaptureMode::PositionBounded | CaptureMode::AppendPrefix | CaptureMode::Invariants => {
+            Err(Failure::invalid(format!("mode `{mode}` is not built for databases yet"))
+                .hint("expected snapshot-exact, sealed or first-restore"))
+        }
+        CaptureMode::VersionExact | CaptureMode::ExportExact | CaptureMode::WindowBounded => {
+            Err(Failure::invalid(format!("mode `{mode}` is not for databases")).hint("expected snapshot-exact, sealed or first-restore"))
+        }
+    }
+}
+
+async fn read_all(
+    db: &mut Database,
+    request: &CaptureRequest,
+    hash_key: &HashKey,
+    writer: &mut ManifestWriter,
+    monitor: &dyn Monitor,
+) -> Result<(Finish, bool), Failure> {
+    let keys = RowKeys::new(hash_key);
+    let before = db.position().await;
+    let tables = db.tables().await?;
+    let mut totals: BTreeMap<String, u64> = [("tables".to_owned(), tables.len() as u64), ("rows".to_owned(), 0)].into();
+    let mut baselines = BTreeMap::new();
+    let mut described = serde_json::Map::new();
+    let mut opaque = serde_json::Map::new();
+    for table in &tables {
+        let rows = capture_table(db, table, &keys, request.sidecar_max_rows, writer, monitor).await?;
+        *totals.entry("rows".to_owned()).or_default() += rows;
+        baselines.insert(rows_baseline(&table.name), rows.to_string());
+        described.insert(table.name.clone(), table.describe());
+        let names = table.opaque_types();
+        if !names.is_empty() {
+            monitor.event(Event::Note(&format!(
+                "table {}: compared as opaque bytes, within one major version: {}",
+                table.name,
+                names.join(", ")
+            )));
+            opaque.insert(table.name.clone(), json!(names));
+        }
+    }
+    if tables.is_empty() {
+        monitor.event(Event::Note("the database has no tables: its manifest proves nothing"));
+    }
+    let after = db.position().await;
+    let moved = before != after;
+    if moved {
+        monitor.event(Event::Note(&format!("the source moved while it was read: from {before} to {after}")));
+    }
+    let engine = db.engine();
+    let mut position = json!({"engine": engine.name, "version": engine.version, "before": before, "after": after, "tables": described});
+    if !opaque.is_empty() {
+        position["opaque"] = Value::Object(opaque);
+    }
+    Ok((Finish { captured_end: None, counts: totals, baselines, position: Some(position) }, moved))
+}
+
+async fn capture_table(
+    db: &mut Database,
+    table: &Table,
+    keys: &RowKeys,
+    sidecar_max_rows: u64,
+    writer: &mut ManifestWriter,
+    monitor: &dyn Monitor,
+) -> Result<u64, Failure> {
+    let read = scan::scan(db, table, keys, monitor).await.map_err(|error| match error.cause {
+        Cause::Stopped(failure) => failure,
+        Cause::Unreadable(said) => {
+            Failure::new(FailureKind::Remote, format!("table {} cannot be read after {} rows: {said}", table.name, error.rows))
+                .hint("a manifest needs every table; repair or drop the table, or capture from a copy that can be read")
+        }
+    })?;
+    let fingerprint = read.fingerprint;
+    for leaf in fingerprint.leaves() {
+        let leaf = leaf?;
+        let (key, kind) = (table.name.clone(), LeafKind::Bucket);
+        writer.push_leaf(&LeafRow { key, kind, seq: leaf.index, rows: leaf.rows, digest: leaf.digest, bits: leaf.bits })?;
+    }
+    let (key, kind) = (table.name.clone(), LeafKind::Schema);
+    writer.push_leaf(&LeafRow { key, kind, seq: 0, rows: 0, digest: table.schema_digest()?, bits: 0 })?;
+    if fingerprint.rows() <= sidecar_max_rows {
+        for pair in fingerprint.sidecar() {
+            let (key_hash, row_hash) = pair?;
+            writer.push_sidecar(&SidecarRow { key: table.name.clone(), key_hash, row_hash })?;
+        }
+    }
+    Ok(fingerprint.rows())
 }

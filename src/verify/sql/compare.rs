@@ -1,20 +1,306 @@
-//! A database against a manifest.
+//! A database against a manifest: tables by name, rows by bucket and sidecar, findings to the monitor.
+//!
+//! A table whose stream breaks is `unreadable`, with the rows that had been read; the others are compared all the same.
 
-use crate::model::failure::Failure;
+use std::collections::{BTreeMap, HashMap};
+use std::iter::Peekable;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::model::counts::Counts;
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::finding::{Class, Finding, Kind, Place};
 use crate::model::source_url::SourceUrl;
 use crate::model::verification::Verification;
-use crate::monitor::Monitor;
+use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
-use crate::verify::manifest::reader::Manifest;
+use crate::verify::fingerprint::{self, Difference, Leaf, SidecarPair};
+use crate::verify::manifest::header::ManifestKind;
+use crate::verify::manifest::reader::{Manifest, Rows};
+use crate::verify::manifest::row::{LeafKind, SidecarRow};
 use crate::verify::sql::access::Access;
+use crate::verify::sql::canon::{ENCODING, RowKeys};
+use crate::verify::sql::database::{Cause, Database, ReadError};
+use crate::verify::sql::scan::{self, Scan};
+use crate::verify::sql::table::{Table, schema_difference};
 
-/// Reads every table of `url` and compares it with the manifest; findings go to the monitor.
+/// Rows of one table that are named one by one; the counts say how many there are beyond.
+pub const NAMED_ROWS: usize = 10_000;
+
+/// Reads every table of `url` and compares it with the manifest; findings go to the monitor. Another hash key is
+/// [`FailureKind::Invalid`], never a mismatch.
 pub async fn compare(
-    _url: &SourceUrl,
-    _access: &Access,
-    _manifest: &Manifest,
-    _hash_key: &HashKey,
-    _monitor: &dyn Monitor,
+    url: &SourceUrl,
+    access: &Access,
+    manifest: &Manifest,
+    hash_key: &HashKey,
+    monitor: &dyn Monitor,
 ) -> Result<Verification, Failure> {
-    Err(Failure::invalid("the comparison of databases is being built"))
+    let started = Instant::now();
+    check_header(manifest, hash_key)?;
+    manifest.check_parts()?;
+    let expected = expected_tables(manifest)?;
+    let mut run = Run {
+        keys: RowKeys::new(hash_key),
+        monitor,
+        described: manifest.header().position.as_ref().and_then(|position| position.get("tables")).cloned().unwrap_or_default(),
+        sidecar: manifest.sidecar().peekable(),
+        result: Verification::empty(manifest.header().mode),
+        tables: Counts::default(),
+        rows: Counts::default(),
+    };
+    let opened = match Database::open(url, access).await {
+        Ok(mut db) => match db.tables().await {
+            Ok(tables) => Ok((db, tables)),
+            Err(failure) => Err(failure),
+        },
+        Err(failure) => Err(failure),
+    };
+    match opened {
+        Ok((mut db, tables)) => {
+            run.result.first_read_after = Some(started.elapsed());
+            run.all(&mut db, expected, tables).await?;
+            db.close().await;
+        }
+        // A file that is no database is a verdict on the restored file, not an error of ours.
+        Err(failure) if failure.kind == FailureKind::Remote && matches!(url, SourceUrl::Sqlite { .. }) => {
+            for (name, table) in &expected {
+                run.unreadable(name, table.rows(), 0, &failure.message);
+            }
+        }
+        Err(failure) => return Err(failure),
+    }
+    Ok(run.finish(started.elapsed()))
+}
+
+fn check_header(manifest: &Manifest, hash_key: &HashKey) -> Result<(), Failure> {
+    let header = manifest.header();
+    let at = manifest.dir().display();
+    if header.kind != ManifestKind::TableSet {
+        return Err(Failure::invalid(format!("manifest {at} is of kind {}, expected table-set", header.kind.as_str()))
+            .hint("a database is compared with a manifest of a database"));
+    }
+    if header.encoding != ENCODING {
+        return Err(Failure::invalid(format!("manifest {at}: rows are encoded as `{}`, this version reads `{ENCODING}`", header.encoding))
+            .hint("drafts are readable by the version that wrote them only: capture it again"));
+    }
+    let (expected, found) = (header.hash_key_id.as_deref().unwrap_or("none"), hash_key.id());
+    if expected != found {
+        return Err(Failure::invalid(format!("manifest {at}: made with hash key {expected}, found hash key {found}"))
+            .hint("name the hash key that the manifest was made with; with another one nothing can be compared"));
+    }
+    Ok(())
+}
+
+/// What the manifest says of one table.
+#[derive(Default)]
+struct Expected {
+    leaves: Vec<Leaf>,
+    schema: Option<[u8; 32]>,
+}
+
+impl Expected {
+    fn rows(&self) -> u64 {
+        self.leaves.iter().map(|leaf| leaf.rows).sum()
+    }
+}
+
+/// All leaves, read to their end before anything is concluded: the root is verified with the last one.
+fn expected_tables(manifest: &Manifest) -> Result<BTreeMap<String, Expected>, Failure> {
+    let mut tables: BTreeMap<String, Expected> = BTreeMap::new();
+    for row in manifest.leaves() {
+        let row = row?;
+        let table = tables.entry(row.key).or_default();
+        match row.kind {
+            LeafKind::Bucket => table.leaves.push(Leaf { index: row.seq, bits: row.bits, rows: row.rows, digest: row.digest }),
+            LeafKind::Schema => table.schema = Some(row.digest),
+        }
+    }
+    Ok(tables)
+}
+
+struct Run<'a> {
+    keys: RowKeys,
+    monitor: &'a dyn Monitor,
+    described: Value,
+    sidecar: Peekable<Rows<SidecarRow>>,
+    result: Verification,
+    tables: Counts,
+    rows: Counts,
+}
+
+impl Run<'_> {
+    /// A merge of two name-sorted lists; `Err` only for evidence that does not hold.
+    async fn all(&mut self, db: &mut Database, expected: BTreeMap<String, Expected>, actual: Vec<Table>) -> Result<(), Failure> {
+        let mut actual = actual.into_iter().peekable();
+        let mut expected = expected.into_iter().peekable();
+        loop {
+            if self.result.cut_short.is_some() {
+                return Ok(());
+            }
+            let order = match (expected.peek(), actual.peek()) {
+                (None, None) => return Ok(()),
+                (Some(_), None) => std::cmp::Ordering::Less,
+                (None, Some(_)) => std::cmp::Ordering::Greater,
+                (Some((name, _)), Some(table)) => name.as_bytes().cmp(table.name.as_bytes()),
+            };
+            let before = if order.is_le() { expected.next() } else { None };
+            let table = if order.is_ge() { actual.next() } else { None };
+            match (before, table) {
+                (Some((name, before)), Some(table)) => self.table(db, &name, &before, &table).await?,
+                (Some((name, before)), None) => self.missing(&name, before.rows()),
+                (None, Some(table)) => self.extra(db, &table).await,
+                (None, None) => return Ok(()),
+            }
+        }
+    }
+
+    fn missing(&mut self, name: &str, rows: u64) {
+        self.tables.add(Class::Missing);
+        self.rows.add_many(Class::Missing, rows);
+        self.find(Class::Missing, Kind::Table, Place::Key(name.to_owned()), Some(format!("{rows} rows")), None);
+    }
+
+    async fn extra(&mut self, db: &mut Database, table: &Table) {
+        self.tables.add(Class::Extra);
+        // Only counted: there is nothing to compare it with.
+        let mut rows = 0;
+        let counted = db
+            .read(table, &table.key, crate::verify::sql::canon::Row::new(&self.keys), &mut |_| {
+                rows += 1;
+                Ok(true)
+            })
+            .await;
+        let found = match counted {
+            Ok(_) => format!("{rows} rows"),
+            Err(_) => format!("at least {rows} rows"),
+        };
+        self.rows.add_many(Class::Extra, rows);
+        self.find(Class::Extra, Kind::Table, Place::Key(table.name.clone()), None, Some(found));
+    }
+
+    async fn table(&mut self, db: &mut Database, name: &str, before: &Expected, table: &Table) -> Result<(), Failure> {
+        let read = match scan::scan(db, table, &self.keys, self.monitor).await {
+            Ok(read) => read,
+            Err(ReadError { cause: Cause::Stopped(failure), .. }) => {
+                self.result.cut_short = Some(failure);
+                return Ok(());
+            }
+            Err(ReadError { rows, cause: Cause::Unreadable(said) }) => {
+                self.unreadable(name, before.rows(), rows, &said);
+                return Ok(());
+            }
+        };
+        self.result.bytes_checked += read.bytes;
+        let same_schema = before.schema == Some(table.schema_digest()?);
+        let (counts, differences) = self.rows_of(name, before, &read)?;
+        if !same_schema {
+            let (expected, actual) = schema_difference(self.described.get(name), &table.describe());
+            self.find(Class::SchemaChanged, Kind::Table, Place::Key(name.to_owned()), Some(expected), Some(actual));
+        }
+        self.rows.merge(&counts);
+        let clean = differences.is_empty();
+        match (same_schema, clean) {
+            (true, true) => self.tables.add(Class::Match),
+            (false, _) => self.tables.add(Class::SchemaChanged),
+            (true, false) => self.tables.add(Class::Mismatch),
+        }
+        // Other columns make every row another one: the table has been named, and a million rows would add nothing.
+        if same_schema || counts.matched > 0 {
+            self.tell(db, table, &differences, &counts).await;
+        }
+        Ok(())
+    }
+
+    fn rows_of(&mut self, name: &str, before: &Expected, read: &Scan) -> Result<(Counts, Vec<Difference>), Failure> {
+        let mut differences = Vec::new();
+        let sidecar = OfTable { rows: &mut self.sidecar, table: name };
+        let counts = fingerprint::compare(&before.leaves, sidecar, &read.fingerprint, &mut |difference| {
+            if differences.len() < NAMED_ROWS {
+                differences.push(difference);
+            }
+        })
+        .map_err(|failure| failure.context(format!("table {name}")))?;
+        Ok((counts, differences))
+    }
+
+    /// Names the rows that are there with a second pass over their keys, the others by their keyed hash.
+    async fn tell(&mut self, db: &mut Database, table: &Table, differences: &[Difference], counts: &Counts) {
+        let there = |difference: &Difference| match difference {
+            Difference::Row { key_hash, actual: Some(_), .. } => Some((*key_hash, None)),
+            _ => None,
+        };
+        let wanted: HashMap<[u8; 8], Option<String>> = differences.iter().filter_map(there).collect();
+        let names = match scan::name_rows(db, table, &self.keys, wanted, self.monitor).await {
+            Ok(names) => names,
+            Err(_) => {
+                self.monitor.event(Event::Note(&format!(
+                    "table {}: rows are named by their hashes, their keys could not be read again",
+                    table.name
+                )));
+                HashMap::new()
+            }
+        };
+        for difference in differences {
+            match *difference {
+                Difference::Row { class, key_hash, expected, actual } => {
+                    let name = names.get(&key_hash).and_then(Option::as_deref).filter(|_| actual.is_some());
+                    let place = match name {
+                        Some(name) => format!("{} {name}", table.name),
+                        None => format!("{} #{}", table.name, hex::encode(key_hash)),
+                    };
+                    self.find(class, Kind::Row, Place::Row(place), expected.map(hex::encode), actual.map(hex::encode));
+                }
+                Difference::Bucket { index, bits, expected, actual } => {
+                    let place = Place::Bucket(format!("{} {index}/{}", table.name, 1u32 << bits));
+                    self.find(Class::Mismatch, Kind::Bucket, place, Some(format!("{expected} rows")), Some(format!("{actual} rows")));
+                }
+            }
+        }
+        let total = counts.mismatch + counts.missing + counts.extra;
+        if differences.len() == NAMED_ROWS && total > NAMED_ROWS as u64 {
+            self.monitor.event(Event::Note(&format!("table {}: {total} rows differ, the first {NAMED_ROWS} are named", table.name)));
+        }
+    }
+
+    fn unreadable(&mut self, name: &str, expected: u64, rows: u64, said: &str) {
+        self.tables.add(Class::Unreadable);
+        self.rows.add_many(Class::Unreadable, expected);
+        let found = format!("{rows} rows, then: {said}");
+        self.find(Class::Unreadable, Kind::Table, Place::Key(name.to_owned()), Some(format!("{expected} rows")), Some(found));
+    }
+
+    fn find(&self, class: Class, kind: Kind, place: Place, expected: Option<String>, actual: Option<String>) {
+        self.monitor.event(Event::Finding(&Finding { expected, actual, ..Finding::new(class, kind, place) }));
+    }
+
+    fn finish(mut self, duration: Duration) -> Verification {
+        self.result.tables = Some(self.tables);
+        self.result.rows = Some(self.rows);
+        self.result.duration = duration;
+        self.result
+    }
+}
+
+/// The sidecar's pairs of one table; what precedes it belongs to tables that needed none.
+struct OfTable<'a> {
+    rows: &'a mut Peekable<Rows<SidecarRow>>,
+    table: &'a str,
+}
+
+impl Iterator for OfTable<'_> {
+    type Item = Result<SidecarPair, Failure>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let table = self.table.as_bytes();
+        loop {
+            let next = self.rows.next_if(|row| row.as_ref().map_or(true, |row| row.key.as_bytes() <= table))?;
+            match next {
+                Err(failure) => return Some(Err(failure)),
+                Ok(row) if row.key.as_bytes() == table => return Some(Ok((row.key_hash, row.row_hash))),
+                Ok(_) => {}
+            }
+        }
+    }
 }

@@ -73,8 +73,13 @@ impl DynamoDb {
     }
 
     async fn hand_on(&self, operation: &str, request: Request<Bytes>) -> Answer {
-        let (parts, body) = request.into_parts();
-        let about: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let (parts, mut body) = request.into_parts();
+        let mut about: Value = serde_json::from_slice(&body).unwrap_or_default();
+        // Since 2024 an ARN may stand for a table's name; the engine knows names only.
+        if let Some(name) = about["TableName"].as_str().filter(|name| table_in(name) != *name).map(|name| table_in(name).to_owned()) {
+            about["TableName"] = name.into();
+            body = about.to_string().into();
+        }
         let items = ITEM_OPERATIONS.contains(&operation);
         self.check_restoring(operation, items, &about)?;
         let table = about["TableName"].as_str().map(|name| table_in(name).to_owned());

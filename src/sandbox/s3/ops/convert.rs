@@ -120,7 +120,7 @@ macro_rules! set_checksums {
         $output.checksum_sha256 = crate::sandbox::s3::ops::convert::checksum_value(checksum, "SHA256");
     }};
 }
-pub(crate) use set_checksums;
+pub(super) use set_checksums;
 
 /// The checksums that an s3s input brings: algorithm and value.
 macro_rules! given_checksums {
@@ -134,7 +134,7 @@ macro_rules! given_checksums {
         ]
     };
 }
-pub(crate) use given_checksums;
+pub(super) use given_checksums;
 
 #[cfg(test)]
 mod tests {

@@ -3,14 +3,15 @@
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result};
 
-use crate::sandbox::s3::blobs::{self, Segment};
+use crate::sandbox::s3::blobs;
 use crate::sandbox::s3::buckets;
-use crate::sandbox::s3::digests::{DEFAULT_ALGORITHM, Digested};
+use crate::sandbox::s3::digests::DEFAULT_ALGORITHM;
 use crate::sandbox::s3::errors::{internal, invalid_argument, precondition_failed};
 use crate::sandbox::s3::ops::convert::{self, set_checksums};
 use crate::sandbox::s3::ops::write::meta_of;
-use crate::sandbox::s3::ops::{locks, read, write};
+use crate::sandbox::s3::ops::{read, retention, write};
 use crate::sandbox::s3::record::{self, Content, Version};
+use crate::sandbox::s3::segment::slice;
 use crate::sandbox::s3::store::S3Store;
 use crate::sandbox::s3::uploads::{self, Part};
 use crate::sandbox::s3::versions::{Conditions, matches};
@@ -56,13 +57,6 @@ fn source(store: &S3Store, from: &CopySource, conditions: &SourceConditions) -> 
     })
 }
 
-/// Digests of a stored content, taken where blocking is allowed.
-pub async fn digest(store: &S3Store, segments: Vec<Segment>, algorithm: &str) -> S3Result<Digested> {
-    let (store, algorithm) = (store.clone(), algorithm.to_owned());
-    let digesting = tokio::task::spawn_blocking(move || blobs::digest(&store, &segments, &algorithm));
-    digesting.await.map_err(internal)?.map_err(internal)
-}
-
 /// CopyObject.
 pub async fn copy_object(store: &S3Store, request: S3Request<CopyObjectInput>) -> S3Result<CopyObjectOutput> {
     let input = request.input;
@@ -89,7 +83,7 @@ pub async fn copy_object(store: &S3Store, request: S3Request<CopyObjectInput>) -
     meta.storage_class = given.storage_class.clone();
     meta.retention = given.retention.clone();
     meta.legal_hold = given.legal_hold;
-    locks::may_lock(&buckets::find(&store.connection(), &input.bucket)?, &meta)?;
+    retention::may_lock(&buckets::find(&store.connection(), &input.bucket)?, &meta)?;
     let (etag, checksum) = copied_digests(store, old, input.checksum_algorithm.as_ref().map(ChecksumAlgorithm::as_str)).await?;
     meta.checksum = Some(checksum.clone());
     let content = Content { size: old.size, etag, segments: old.segments.clone(), meta };
@@ -118,7 +112,7 @@ async fn copied_digests(store: &S3Store, old: &Content, asked: Option<&str>) -> 
     }
     let own = old.meta.checksum.as_ref().map(|checksum| checksum.algorithm.as_str());
     let algorithm = asked.or(own).unwrap_or(DEFAULT_ALGORITHM);
-    let digested = digest(store, old.segments.clone(), algorithm).await?;
+    let digested = blobs::digest(store, old.segments.clone(), algorithm).await.map_err(internal)?;
     let checksum = record::Checksum { algorithm: algorithm.to_owned(), kind: "FULL_OBJECT".into(), value: digested.checksum };
     Ok((hex::encode(digested.md5), checksum))
 }
@@ -131,7 +125,7 @@ pub async fn upload_part_copy(store: &S3Store, request: S3Request<UploadPartCopy
         let bucket = buckets::find(&connection, &input.bucket)?;
         uploads::find(&connection, &bucket, &input.key, &input.upload_id)?
     };
-    crate::sandbox::s3::ops::multipart::check_part_number(input.part_number)?;
+    uploads::check_part_number(input.part_number)?;
     let conditions = SourceConditions {
         if_match: input.copy_source_if_match.as_ref(),
         if_none_match: input.copy_source_if_none_match.as_ref(),
@@ -140,8 +134,8 @@ pub async fn upload_part_copy(store: &S3Store, request: S3Request<UploadPartCopy
     };
     let from = source(store, &input.copy_source, &conditions)?;
     let (start, end) = range(input.copy_source_range.as_deref(), from.version.content.size)?;
-    let segments = blobs::slice(&from.version.content.segments, start, end);
-    let digested = digest(store, segments.clone(), upload.part_algorithm()).await?;
+    let segments = slice(&from.version.content.segments, start, end);
+    let digested = blobs::digest(store, segments.clone(), upload.part_algorithm()).await.map_err(internal)?;
     let part = Part {
         number: input.part_number,
         modified: convert::now(),

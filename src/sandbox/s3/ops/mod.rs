@@ -10,5 +10,6 @@ pub mod locks;
 pub mod multipart;
 pub mod read;
 pub mod receive;
+pub mod retention;
 pub mod tags;
 pub mod write;

@@ -3,29 +3,22 @@
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result};
 
-use crate::sandbox::s3::blobs::Segment;
+use crate::sandbox::s3::blobs;
 use crate::sandbox::s3::buckets;
 use crate::sandbox::s3::digests::{self, DEFAULT_ALGORITHM};
 use crate::sandbox::s3::errors::{internal, invalid_argument, no_such_upload};
 use crate::sandbox::s3::ops::convert::{self, given_checksums, set_checksums};
 use crate::sandbox::s3::ops::receive::{Claims, receive};
+use crate::sandbox::s3::ops::retention;
 use crate::sandbox::s3::ops::write::meta_of;
-use crate::sandbox::s3::ops::{copy, locks};
 use crate::sandbox::s3::record::{self, Content, PartMeta};
+use crate::sandbox::s3::segment::Segment;
 use crate::sandbox::s3::store::S3Store;
 use crate::sandbox::s3::uploads::{self, Part as StoredPart, Upload};
 use crate::sandbox::s3::versions::{self, Conditions};
 
 /// The smallest part but the last.
 const SMALLEST_PART: u64 = 5 << 20;
-
-/// Part numbers run from 1 to 10,000.
-pub fn check_part_number(number: i32) -> S3Result<()> {
-    if (1..=10_000).contains(&number) {
-        return Ok(());
-    }
-    Err(invalid_argument("Part number must be an integer between 1 and 10000, inclusive"))
-}
 
 /// CreateMultipartUpload.
 pub fn create(store: &S3Store, input: CreateMultipartUploadInput) -> S3Result<CreateMultipartUploadOutput> {
@@ -47,7 +40,7 @@ pub fn create(store: &S3Store, input: CreateMultipartUploadInput) -> S3Result<Cr
         (Some(_), None) => Some("COMPOSITE".to_owned()),
     };
     let meta = meta_of!(input);
-    locks::may_lock(&bucket, &meta)?;
+    retention::may_lock(&bucket, &meta)?;
     let upload = Upload {
         id: crate::sandbox::wire::request_id().replace('-', ""),
         key: input.key.clone(),
@@ -70,7 +63,7 @@ pub fn create(store: &S3Store, input: CreateMultipartUploadInput) -> S3Result<Cr
 /// UploadPart.
 pub async fn upload_part(store: &S3Store, request: S3Request<UploadPartInput>) -> S3Result<UploadPartOutput> {
     let mut input = request.input;
-    check_part_number(input.part_number)?;
+    uploads::check_part_number(input.part_number)?;
     let upload = {
         let connection = store.connection();
         let bucket = buckets::find(&connection, &input.bucket)?;
@@ -162,7 +155,7 @@ fn finish(
     let connection = store.connection();
     let bucket = buckets::find(&connection, &input.bucket)?;
     let now = convert::now();
-    locks::apply_default(&bucket, &mut content.meta, now);
+    retention::apply_default(&bucket, &mut content.meta, now);
     let transaction = connection.unchecked_transaction().map_err(internal)?;
     conditions.check(versions::latest(&transaction, &bucket, &input.key)?.as_ref())?;
     if !uploads::remove(&transaction, &upload.id)? {
@@ -216,7 +209,7 @@ async fn whole_checksum(store: &S3Store, upload: &Upload, parts: &[&StoredPart],
         return Ok(record::Checksum { algorithm, kind: "COMPOSITE".into(), value });
     }
     let algorithm = if upload.algorithm.is_none() { DEFAULT_ALGORITHM.to_owned() } else { algorithm };
-    let digested = copy::digest(store, segments, &algorithm).await?;
+    let digested = blobs::digest(store, segments, &algorithm).await.map_err(internal)?;
     Ok(record::Checksum { algorithm, kind: "FULL_OBJECT".into(), value: digested.checksum })
 }
 
@@ -278,56 +271,63 @@ pub fn list_uploads(store: &S3Store, input: ListMultipartUploadsInput) -> S3Resu
     let connection = store.connection();
     let bucket = buckets::find(&connection, &input.bucket)?;
     let encode = convert::wants_encoding(input.encoding_type.as_ref());
-    let prefix = input.prefix.clone().unwrap_or_default();
     let most = convert::page_size(input.max_uploads)?;
-    let key_marker = input.key_marker.clone().unwrap_or_default();
-    let id_marker = input.upload_id_marker.clone().unwrap_or_default();
-    let mut all = uploads::all(&connection, &bucket)?;
+    let page = uploads_page(uploads::all(&connection, &bucket)?, &input, most);
+    let prefixes = page.prefixes.iter().map(|text| CommonPrefix { prefix: Some(convert::encoded(text, encode)) });
+    Ok(ListMultipartUploadsOutput {
+        common_prefixes: Some(prefixes.collect()),
+        uploads: Some(page.uploads.into_iter().map(|upload| told_upload(upload, encode)).collect()),
+        is_truncated: Some(page.next.is_some()),
+        next_key_marker: page.next.as_ref().map(|(key, _)| convert::encoded(key, encode)),
+        next_upload_id_marker: page.next.map(|(_, id)| id),
+        bucket: Some(input.bucket),
+        prefix: Some(convert::encoded(&input.prefix.unwrap_or_default(), encode)),
+        delimiter: input.delimiter.map(|delimiter| convert::encoded(&delimiter, encode)),
+        key_marker: Some(convert::encoded(&input.key_marker.unwrap_or_default(), encode)),
+        upload_id_marker: Some(input.upload_id_marker.unwrap_or_default()),
+        max_uploads: i32::try_from(most).ok(),
+        encoding_type: input.encoding_type,
+        ..Default::default()
+    })
+}
+
+#[derive(Default)]
+struct UploadsPage {
+    uploads: Vec<Upload>,
+    prefixes: Vec<String>,
+    /// Key (or prefix) and upload id of the last entry, where more follow.
+    next: Option<(String, String)>,
+}
+
+fn uploads_page(mut all: Vec<Upload>, input: &ListMultipartUploadsInput, most: usize) -> UploadsPage {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let (prefix, delimiter) = (text(&input.prefix), text(&input.delimiter));
+    let (key_marker, id_marker) = (text(&input.key_marker), text(&input.upload_id_marker));
     all.retain(|upload| upload.key.starts_with(&prefix));
     // Behind the marker: a greater key, or the same key behind the upload that the last page ended with.
-    let same_key_from = all.iter().position(|upload| upload.key == key_marker && upload.id == id_marker).map(|at| at + 1);
-    let mut at = 0;
-    all.retain(|upload| {
-        at += 1;
-        key_marker.is_empty() || upload.key > key_marker || (upload.key == key_marker && same_key_from.is_some_and(|from| at > from))
+    let same_key_from = all.iter().position(|upload| upload.key == key_marker && upload.id == id_marker);
+    let behind = all.into_iter().enumerate().filter(|(at, upload)| {
+        key_marker.is_empty() || upload.key > key_marker || (upload.key == key_marker && same_key_from.is_some_and(|from| *at > from))
     });
-    let mut told: Vec<MultipartUpload> = Vec::new();
-    let mut prefixes: Vec<String> = Vec::new();
-    let (mut more, mut last) = (false, None);
-    for upload in all {
-        let rolled_up = input.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty()).and_then(|delimiter| {
-            let end = upload.key[prefix.len()..].find(delimiter)? + prefix.len() + delimiter.len();
-            Some(upload.key[..end].to_owned())
-        });
-        if rolled_up.as_ref().is_some_and(|rolled_up| prefixes.last() == Some(rolled_up) || *rolled_up == key_marker) {
+    let mut page = UploadsPage::default();
+    let mut last = None;
+    for (_, upload) in behind {
+        let rolled_up = (!delimiter.is_empty()).then(|| upload.key[prefix.len()..].find(&delimiter)).flatten();
+        let rolled_up = rolled_up.map(|at| upload.key[..prefix.len() + at + delimiter.len()].to_owned());
+        if rolled_up.as_ref().is_some_and(|rolled_up| page.prefixes.last() == Some(rolled_up) || *rolled_up == key_marker) {
             continue;
         }
-        if told.len() + prefixes.len() == most {
-            more = true;
+        if page.uploads.len() + page.prefixes.len() == most {
+            page.next = last;
             break;
         }
         last = Some((rolled_up.clone().unwrap_or_else(|| upload.key.clone()), upload.id.clone()));
         match rolled_up {
-            Some(rolled_up) => prefixes.push(rolled_up),
-            None => told.push(told_upload(upload, encode)),
+            Some(rolled_up) => page.prefixes.push(rolled_up),
+            None => page.uploads.push(upload),
         }
     }
-    let last = last.filter(|_| more);
-    Ok(ListMultipartUploadsOutput {
-        bucket: Some(input.bucket),
-        prefix: Some(convert::encoded(&prefix, encode)),
-        delimiter: input.delimiter.map(|delimiter| convert::encoded(&delimiter, encode)),
-        key_marker: Some(convert::encoded(&key_marker, encode)),
-        upload_id_marker: Some(id_marker),
-        max_uploads: i32::try_from(most).ok(),
-        is_truncated: Some(more),
-        next_key_marker: last.as_ref().map(|(key, _)| convert::encoded(key, encode)),
-        next_upload_id_marker: last.map(|(_, id)| id),
-        encoding_type: input.encoding_type,
-        common_prefixes: Some(prefixes.iter().map(|text| CommonPrefix { prefix: Some(convert::encoded(text, encode)) }).collect()),
-        uploads: Some(told),
-        ..Default::default()
-    })
+    page
 }
 
 fn told_upload(upload: Upload, encode: bool) -> MultipartUpload {

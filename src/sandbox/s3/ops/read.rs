@@ -4,12 +4,13 @@ use http::{HeaderMap, HeaderValue, header};
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result};
 
-use crate::sandbox::s3::blobs::{self, Outgoing};
+use crate::sandbox::s3::blobs::Outgoing;
 use crate::sandbox::s3::buckets::{self, Bucket};
 use crate::sandbox::s3::errors::{internal, invalid_argument, precondition_failed};
 use crate::sandbox::s3::ops::convert::{self, set_checksums};
-use crate::sandbox::s3::ops::locks;
+use crate::sandbox::s3::ops::retention;
 use crate::sandbox::s3::record::{Checksum, Content, Version};
+use crate::sandbox::s3::segment::slice;
 use crate::sandbox::s3::store::S3Store;
 use crate::sandbox::s3::versions::{self, matches};
 
@@ -148,7 +149,7 @@ macro_rules! answer {
             parts_count: $stretch.parts_count,
             object_lock_mode: meta.retention.as_ref().map(|retention| ObjectLockMode::from(retention.mode.clone())),
             object_lock_retain_until_date: meta.retention.as_ref().map(|retention| convert::timestamp(retention.until)),
-            object_lock_legal_hold_status: meta.legal_hold.map(locks::hold_status),
+            object_lock_legal_hold_status: meta.legal_hold.map(retention::hold_status),
             server_side_encryption: Some(ServerSideEncryption::from_static(ServerSideEncryption::AES256)),
             ..Default::default()
         }
@@ -178,7 +179,7 @@ pub async fn get_object(store: &S3Store, request: S3Request<GetObjectInput>) -> 
     conditions.check(&version)?;
     archived(&version)?;
     let stretch = stretch(&version.content, input.range.as_ref(), input.part_number)?;
-    let segments = blobs::slice(&version.content.segments, stretch.from, stretch.to);
+    let segments = slice(&version.content.segments, stretch.from, stretch.to);
     let body = Outgoing::open(store, &segments).map_err(internal)?;
     let mut output = answer!(GetObjectOutput, bucket, version, stretch, input);
     let tags = version.content.meta.tags.len();

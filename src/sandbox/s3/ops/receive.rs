@@ -6,9 +6,10 @@ use http::HeaderMap;
 use s3s::dto::StreamingBlob;
 use s3s::{S3Error, S3ErrorCode, S3Result, TrailingHeaders};
 
-use crate::sandbox::s3::blobs::{Incoming, Segment};
+use crate::sandbox::s3::blobs::Incoming;
 use crate::sandbox::s3::digests::{ALGORITHMS, DEFAULT_ALGORITHM, Digested, from_base64};
 use crate::sandbox::s3::errors::internal;
+use crate::sandbox::s3::segment::Segment;
 use crate::sandbox::s3::store::S3Store;
 
 /// The largest body of one PUT.

@@ -6,8 +6,9 @@ use s3s::{S3Request, S3Result};
 use crate::sandbox::s3::buckets::{self, Bucket};
 use crate::sandbox::s3::errors::internal;
 use crate::sandbox::s3::ops::convert::{self, given_checksums, set_checksums};
-use crate::sandbox::s3::ops::locks;
+
 use crate::sandbox::s3::ops::receive::{Claims, receive};
+use crate::sandbox::s3::ops::retention;
 use crate::sandbox::s3::record::{self, Content, Meta};
 use crate::sandbox::s3::store::S3Store;
 use crate::sandbox::s3::versions::{self, Conditions};
@@ -27,7 +28,7 @@ macro_rules! meta_of {
             tags: crate::sandbox::s3::ops::convert::tags_of_header($input.tagging.as_deref())?,
             storage_class: crate::sandbox::s3::ops::write::storage_class($input.storage_class.as_ref())?,
             legal_hold: $input.object_lock_legal_hold_status.as_ref().map(|status| status.as_str() == "ON"),
-            retention: crate::sandbox::s3::ops::locks::asked(
+            retention: crate::sandbox::s3::ops::retention::asked(
                 $input.object_lock_mode.as_ref().map(|mode| mode.as_str()),
                 $input.object_lock_retain_until_date.as_ref(),
             )?,
@@ -35,7 +36,7 @@ macro_rules! meta_of {
         }
     };
 }
-pub(crate) use meta_of;
+pub(super) use meta_of;
 
 /// Storage classes of S3 objects.
 const STORAGE_CLASSES: [&str; 9] = [
@@ -74,7 +75,7 @@ pub async fn put_object(store: &S3Store, request: S3Request<PutObjectInput>) -> 
         // Refused before the body is read; the conditions are checked again when it is in.
         let connection = store.connection();
         let bucket = buckets::find(&connection, &input.bucket)?;
-        locks::may_lock(&bucket, &meta)?;
+        retention::may_lock(&bucket, &meta)?;
         conditions.check(versions::latest(&connection, &bucket, &input.key)?.as_ref())?;
     }
     let claims = Claims {
@@ -106,7 +107,7 @@ pub fn commit(store: &S3Store, bucket: &str, key: &str, mut content: Content, co
     let connection = store.connection();
     let bucket = buckets::find(&connection, bucket)?;
     let now = convert::now();
-    locks::apply_default(&bucket, &mut content.meta, now);
+    retention::apply_default(&bucket, &mut content.meta, now);
     let transaction = connection.unchecked_transaction().map_err(internal)?;
     conditions.check(versions::latest(&transaction, &bucket, key)?.as_ref())?;
     let version_id = versions::add(&transaction, &bucket, key, Some(&content), now)?;

@@ -1,0 +1,121 @@
+//! `attestore manifest show` and `attestore manifest diff`: looking at manifests without any source
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use crate::cli::console::Console;
+use crate::cli::source::{bytes_text, shown};
+use crate::model::exit::ExitCode;
+use crate::model::failure::Failure;
+use crate::verify::manifest::diff;
+use crate::verify::manifest::header::ManifestKind;
+use crate::verify::manifest::reader::{Manifest, Rows};
+use crate::verify::manifest::row::Row;
+
+/// Arguments of `manifest show`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example: attestore manifest show manifests/vault --limit 100 --json | jq .key")]
+pub struct ShowArgs {
+    /// The manifest's directory
+    pub manifest: PathBuf,
+    /// Rows to print
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub limit: usize,
+}
+
+/// Arguments of `manifest diff`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example: attestore manifest diff manifests/vault-monday manifests/vault-tuesday")]
+pub struct DiffArgs {
+    /// The manifest that is expected
+    pub expected: PathBuf,
+    /// The manifest that is compared with it
+    pub actual: PathBuf,
+}
+
+/// `manifest show`
+pub fn show(args: &ShowArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode> {
+    let manifest = Manifest::open(&args.manifest)?;
+    manifest.check_parts()?;
+    let header = manifest.header();
+    let signature = manifest.signature(None);
+    let counts: Vec<String> =
+        header.counts.iter().map(|(name, n)| if name == "bytes" { bytes_text(*n) } else { format!("{n} {name}") }).collect();
+    console.answer(
+        [
+            format!("manifest   {}", shown(manifest.dir())),
+            format!("source     {}", header.source),
+            format!("kind       {}, {}, digests {}", header.kind.as_str(), header.encoding, header.digests.join(",")),
+            format!("mode       {}: {}", header.mode, header.mode.proves()),
+            format!("captured   {} to {}", header.captured_start, header.captured_end),
+            format!("holds      {}", counts.join(", ")),
+            format!("root       {}", header.root),
+            format!("digest     {}", manifest.digest()),
+            format!("parts      {}", header.parts.len()),
+            format!("signature  {}", signature.as_str()),
+            String::new(),
+        ]
+        .join("\n"),
+    );
+    let mut event = serde_json::to_value(header)?;
+    event["event"] = json!("manifest");
+    event["digest"] = json!(manifest.digest());
+    console.object(&event);
+    let rows = match header.kind {
+        ManifestKind::Objects => print_rows(manifest.objects(), args.limit, console)?,
+        ManifestKind::TableSet | ManifestKind::Items => print_rows(manifest.leaves(), args.limit, console)?,
+    };
+    let mut more = Map::new();
+    more.insert("manifest".into(), json!(manifest.digest()));
+    more.insert("manifest_signature".into(), json!(signature));
+    more.insert("rows_shown".into(), json!(rows));
+    console.summary("manifest show", "pass", ExitCode::Proven, more);
+    Ok(ExitCode::Proven)
+}
+
+/// Prints at most `limit` rows, each as its canonical JSON.
+fn print_rows<R: Row + Clone>(rows: Rows<R>, limit: usize, console: &Console) -> Result<usize, Failure> {
+    let mut leaf = Vec::new();
+    let mut printed = 0;
+    for row in rows.take(limit) {
+        row?.leaf(&mut leaf);
+        console.answer(String::from_utf8_lossy(&leaf));
+        if console.is_json() {
+            let mut value: Value = serde_json::from_slice(&leaf).map_err(|error| Failure::invalid(error.to_string()))?;
+            value["event"] = json!("row");
+            console.object(&value);
+        }
+        printed += 1;
+    }
+    Ok(printed)
+}
+
+/// `manifest diff`
+pub fn diff(args: &DiffArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode> {
+    let (expected, actual) = (Manifest::open(&args.expected)?, Manifest::open(&args.actual)?);
+    expected.check_parts()?;
+    actual.check_parts()?;
+    let counts = diff::diff(&expected, &actual, console.as_ref())?;
+    let differences = counts.mismatch + counts.missing + counts.extra;
+    let exit = if differences == 0 { ExitCode::Proven } else { ExitCode::Findings };
+    console.answer(format!(
+        "{} equal, {} differ, {} only in {}, {} only in {}",
+        counts.matched,
+        counts.mismatch,
+        counts.missing,
+        shown(&args.expected),
+        counts.extra,
+        shown(&args.actual)
+    ));
+    let what = match expected.header().kind {
+        ManifestKind::Objects => "objects",
+        ManifestKind::TableSet | ManifestKind::Items => "leaves",
+    };
+    let mut more = Map::new();
+    more.insert(what.into(), json!(counts));
+    console.summary("manifest diff", if differences == 0 { "pass" } else { "fail" }, exit, more);
+    Ok(exit)
+}

@@ -1,0 +1,186 @@
+//! Opening what a source URL names, for the commands that read sources: one place that knows which room reads what.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::aws::dynamodb::TableSource;
+use crate::aws::s3::S3Source;
+use crate::aws::session::{Session, SessionOptions};
+use crate::estate::config::Config;
+use crate::model::capture::CaptureMode;
+use crate::model::failure::Failure;
+use crate::model::source_url::{SourceUrl, View};
+use crate::model::verification::Verification;
+use crate::monitor::Monitor;
+use crate::signing::hash_key::HashKey;
+use crate::signing::keys::SigningKey;
+use crate::verify::items;
+use crate::verify::items::scan::ScanOptions;
+use crate::verify::manifest::header::Header;
+use crate::verify::manifest::reader::Manifest;
+use crate::verify::manifest::request::{CaptureRequest, ReadOptions};
+use crate::verify::objects;
+use crate::verify::objects::dir::DirSource;
+use crate::verify::objects::source::ObjectSource;
+use crate::verify::sql;
+use crate::verify::sql::access::Access;
+
+/// What reading needs besides the URL; everything may be absent.
+#[derive(Debug, Default)]
+pub struct Means {
+    /// Which state of a bucket is read.
+    pub view: Option<View>,
+    /// The key that rows and items are digested with.
+    pub hash_key: Option<PathBuf>,
+    /// A CA bundle for TLS to a database.
+    pub tls_ca: Option<PathBuf>,
+    /// How AWS is reached.
+    pub session: SessionOptions,
+}
+
+impl Means {
+    /// Takes what is absent from `config`.
+    pub fn complete_from(&mut self, config: &Config) {
+        self.hash_key.get_or_insert_with(|| config.keys.hash.clone());
+        if let Some(aws) = &config.aws {
+            self.session.region.get_or_insert_with(|| aws.region.clone());
+            self.session.profile = self.session.profile.take().or_else(|| aws.profile.clone());
+            self.session.endpoint = self.session.endpoint.take().or_else(|| aws.endpoint.clone());
+        }
+    }
+
+    fn access(&self) -> Access {
+        Access { tls_ca: self.tls_ca.clone(), ..Access::default() }
+    }
+
+    fn hash_key(&self, url: &SourceUrl) -> Result<HashKey, Failure> {
+        let path = self.hash_key.as_deref().ok_or_else(|| {
+            Failure::invalid(format!("{url}: rows and items are digested with a hash key, and none was named"))
+                .hint("name it with --hash-key FILE, or the configuration that has one with --config FILE; `attestore init` makes both")
+        })?;
+        HashKey::load(path)
+    }
+}
+
+/// The object source that `url` names; nothing for a database or a table.
+async fn objects_of(url: &SourceUrl, view: Option<View>, means: &Means) -> Result<Option<Box<dyn ObjectSource>>, Failure> {
+    match url {
+        SourceUrl::Dir { path } => {
+            refuse_view(url, means.view)?;
+            Ok(Some(Box::new(DirSource::open(path)?)))
+        }
+        SourceUrl::S3 { bucket, prefix } => {
+            let session = Session::open(&means.session).await?;
+            Ok(Some(Box::new(S3Source::open(&session, bucket, prefix, means.view.or(view)).await?)))
+        }
+        _ => {
+            refuse_view(url, means.view)?;
+            Ok(None)
+        }
+    }
+}
+
+fn refuse_view(url: &SourceUrl, view: Option<View>) -> Result<(), Failure> {
+    if view.is_none() {
+        return Ok(());
+    }
+    Err(Failure::invalid(format!("{url} has no versions, and --view chooses among versions")).hint("leave --view out"))
+}
+
+/// Captures `url` into the manifest that `request` describes; without a `mode` it takes the source's usual one.
+pub async fn capture(
+    url: &SourceUrl,
+    mode: Option<CaptureMode>,
+    mut request: CaptureRequest,
+    means: &Means,
+    signer: Option<(&str, &SigningKey)>,
+    monitor: &dyn Monitor,
+) -> Result<Header, Failure> {
+    if let Some(mode) = mode {
+        check_mode(url, mode)?;
+    }
+    if let Some(source) = objects_of(url, None, means).await? {
+        let latest = source.view() == Some(View::Latest);
+        if latest && mode == Some(CaptureMode::VersionExact) {
+            return Err(Failure::invalid(format!("{url}: the mode version-exact needs versions, and the view is `latest`"))
+                .hint("leave --mode out, or use `--view versions` on a bucket that has versioning"));
+        }
+        request.mode = mode.unwrap_or(if latest { CaptureMode::Sealed } else { usual_mode(url) });
+        return objects::capture::capture(source.as_ref(), &request, signer, monitor).await;
+    }
+    request.mode = mode.unwrap_or_else(|| usual_mode(url));
+    let hash_key = means.hash_key(url)?;
+    if let SourceUrl::Dynamodb { table } = url {
+        let session = Session::open(&means.session).await?;
+        let source = Arc::new(TableSource::open(&session, table).await?);
+        return items::capture::capture(source, &request, &hash_key, signer, monitor).await;
+    }
+    sql::capture::capture(url, &means.access(), &request, &hash_key, signer, monitor).await
+}
+
+/// Reads `url` and compares it with `manifest`. A bucket is read in the view that its manifest was captured in, unless told otherwise.
+pub async fn compare(
+    url: &SourceUrl,
+    manifest: &Manifest,
+    means: &Means,
+    mut options: ReadOptions,
+    monitor: &dyn Monitor,
+) -> Result<Verification, Failure> {
+    let captured = manifest.header().view.as_deref().and_then(|view| view.parse().ok());
+    if let Some(source) = objects_of(url, captured, means).await? {
+        options.view = options.view.or(means.view);
+        return objects::compare::compare(source.as_ref(), manifest, &options, monitor).await;
+    }
+    let hash_key = means.hash_key(url)?;
+    if let SourceUrl::Dynamodb { table } = url {
+        let session = Session::open(&means.session).await?;
+        let source = Arc::new(TableSource::open(&session, table).await?);
+        return items::compare::compare(source, manifest, &hash_key, &ScanOptions::default(), monitor).await;
+    }
+    sql::compare::compare(url, &means.access(), manifest, &hash_key, monitor).await
+}
+
+/// The mode of a capture that does not say: the strongest that the way of reading earns by itself.
+fn usual_mode(url: &SourceUrl) -> CaptureMode {
+    match url {
+        SourceUrl::Dir { .. } | SourceUrl::Sqlite { .. } => CaptureMode::Sealed,
+        SourceUrl::S3 { .. } => CaptureMode::VersionExact,
+        SourceUrl::Dynamodb { .. } => CaptureMode::WindowBounded,
+        SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } => CaptureMode::SnapshotExact,
+    }
+}
+
+/// Refuses a mode that reading this kind of source cannot earn.
+fn check_mode(url: &SourceUrl, mode: CaptureMode) -> Result<(), Failure> {
+    use CaptureMode::*;
+    let own: &[CaptureMode] = match url {
+        SourceUrl::Dir { .. } => &[],
+        SourceUrl::S3 { .. } => &[VersionExact],
+        SourceUrl::Dynamodb { .. } => &[WindowBounded],
+        SourceUrl::Sqlite { .. } => &[AppendPrefix],
+        SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } => &[SnapshotExact, PositionBounded, AppendPrefix],
+    };
+    let allowed: Vec<CaptureMode> = [Sealed, DualPath, FirstRestore].into_iter().chain(own.iter().copied()).collect();
+    if allowed.contains(&mode) {
+        return Ok(());
+    }
+    let names: Vec<&str> = allowed.iter().map(|mode| mode.as_str()).collect();
+    Err(Failure::invalid(format!("{url} cannot be captured in the mode {mode}; expected one of {}", names.join(", "))))
+}
+
+/// A path of the command line for messages, without control characters.
+pub fn shown(path: &Path) -> String {
+    path.display().to_string().escape_debug().to_string()
+}
+
+/// A number of bytes for people: three digits and a binary unit.
+pub fn bytes_text(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} bytes") } else { format!("{value:.1} {}", UNITS[unit]) }
+}

@@ -1,0 +1,149 @@
+//! The verdict in words, the bound of a sample in words, and the limits of assurance.
+
+use crate::model::outcome::Outcome;
+use crate::report::model::{DrillReport, DrillState, EvidenceState, Standing, Verdict};
+use crate::report::words::{count_of, number, percent};
+use crate::testing_log::body::{Inference, Stratum, Strength};
+
+/// The headline and what must be known at once.
+pub fn verdict(drill: Option<&DrillReport>, outcome: Option<Outcome>) -> Verdict {
+    let Some(drill) = drill else {
+        return Verdict {
+            outcome: None,
+            headline: "This log records no drill".into(),
+            sentences: vec!["Nothing is shown about any recovery point.".into()],
+        };
+    };
+    let mut sentences = Vec::new();
+    if let Some(reason) = &drill.abort_reason {
+        sentences.push(format!("The reason that was recorded: {reason}"));
+    }
+    if drill.scope.planned > 0 && (drill.state != DrillState::Closed || drill.scope.outcomes.len() > 1) {
+        sentences.push(tally_sentence(drill));
+    }
+    if drill.leftover_count > 0 {
+        let left = count_of(drill.leftover_count, "created resource is", "created resources are");
+        sentences.push(format!("{left} not known to be gone."));
+    }
+    let bounds = drill.scope.strata.iter().filter(|row| row.inference.is_some());
+    sentences.extend(bounds.map(|row| format!("Class {}: {}.", row.name, row.bound)));
+    Verdict { outcome, headline: headline(drill), sentences }
+}
+
+fn headline(drill: &DrillReport) -> String {
+    let scope = &drill.scope;
+    let of = |outcome: &str| scope.outcomes.iter().find(|tally| tally.outcome == outcome).map_or(0, |tally| tally.count);
+    let planned = count_of(scope.planned, "recovery point", "recovery points");
+    let share = |n: u64, words: &str| format!("{} of {planned} {words}", number(n));
+    match drill.state {
+        DrillState::Aborted => "This drill was aborted and counts as failed".into(),
+        DrillState::Overdue => "This drill was not closed by its deadline and counts as failed".into(),
+        DrillState::ClosedLate => "This drill was closed after its deadline and counts as failed".into(),
+        DrillState::Open => "This drill is still open; there is no verdict yet".into(),
+        DrillState::Closed if scope.planned == 0 => "This drill tested nothing".into(),
+        DrillState::Closed if of("fail") > 0 => share(of("fail"), "failed"),
+        DrillState::Closed if of("no_result") > 0 => share(of("no_result"), "have no recorded result"),
+        DrillState::Closed if of("error") > 0 => share(of("error"), "could not be tested"),
+        DrillState::Closed if of("inconclusive") > 0 => share(of("inconclusive"), "gave no verdict"),
+        DrillState::Closed if of("untested") > 0 => share(of("untested"), "were not tested"),
+        DrillState::Closed => format!("{planned} tested, restored, read back and equal to what was expected"),
+    }
+}
+
+fn tally_sentence(drill: &DrillReport) -> String {
+    let parts: Vec<String> =
+        drill.scope.outcomes.iter().rev().map(|tally| format!("{} {}", number(tally.count), outcome_words(&tally.outcome))).collect();
+    format!("Of {} planned: {}.", count_of(drill.scope.planned, "recovery point", "recovery points"), parts.join(", "))
+}
+
+/// An outcome's spelling for people.
+pub fn outcome_words(outcome: &str) -> &str {
+    match outcome {
+        "pass" => "passed",
+        "pass_with_exception" => "passed with an exception",
+        "fail" => "failed",
+        "error" => "could not be tested",
+        "inconclusive" => "inconclusive",
+        "untested" => "not tested",
+        "no_result" => "without a result",
+        other => other,
+    }
+}
+
+/// What a draw says of its stratum, as a bound and never as "100 % passed".
+pub fn bound(stratum: &Stratum, inference: Option<&Inference>) -> String {
+    match inference {
+        None if stratum.sample == 0 => "nothing was drawn by chance, so nothing is inferred".into(),
+        None => "no bound: the drill was not closed".into(),
+        Some(i) if i.drawn == 0 => "nothing was drawn by chance, so nothing is inferred".into(),
+        Some(i) if i.drawn == i.population => {
+            format!("all {} were drawn, {}; nothing is left to infer", number(i.population), deviating(i.deviations))
+        }
+        Some(i) => format!(
+            "{} of {} drawn, {}; up to {} of {} could be bad, at {} confidence",
+            number(i.drawn),
+            number(i.population),
+            deviating(i.deviations),
+            number(i.upper_bound),
+            number(i.population),
+            percent(i.confidence_ppm)
+        ),
+    }
+}
+
+fn deviating(n: u64) -> String {
+    match n {
+        0 => "each of them a pass".into(),
+        n => format!("{} of them not a pass", number(n)),
+    }
+}
+
+/// What nobody should read out of the report.
+pub fn limits(drill: Option<&DrillReport>, standing: &Standing) -> Vec<String> {
+    let mut limits = vec![
+        "A signed log proves what was said, under which key and in which order. It does not prove that it was true. The cloud provider's own \
+         audit trail, and a restore that somebody else repeats, corroborate the rest."
+            .to_owned(),
+        if standing.anchored {
+            format!("Something from outside holds this log fast ({}): what stood under that anchor cannot have been rewritten since.", standing.verdict)
+        } else {
+            "This log is only self-consistent: whoever holds its key could cut it short and grow it again. Keep its checkpoint; handed in next \
+             time with --checkpoint, it proves that nothing before it was rewritten."
+                .to_owned()
+        },
+        "A match proves that the restored data equals a signed manifest, in the capture mode named beside it. It does not prove that the data \
+         was right when the manifest was captured."
+            .to_owned(),
+    ];
+    if let Some(drill) = drill {
+        if drill.scope.planned < drill.scope.population {
+            let unseen =
+                count_of(drill.scope.population - drill.scope.planned, "eligible recovery point was", "eligible recovery points were");
+            limits.push(format!(
+                "{unseen} not restored in this drill. The bound of each class says what the draw allows to conclude about them."
+            ));
+        }
+        if drill.sample.as_ref().is_some_and(|sample| sample.sample.strength == Strength::Weaker) {
+            limits.push(
+                "The draw's beacon was known to the operator beforehand. The sample can be re-derived exactly; that no more convenient draw was \
+                 tried and thrown away cannot be shown."
+                    .to_owned(),
+            );
+        }
+        let cases = || drill.exceptions.iter().chain(&drill.passes);
+        if cases().any(|case| case.findings.as_ref().is_some_and(|findings| findings.evidence == EvidenceState::Withheld)) {
+            limits.push(
+                "Names of some differing objects or rows are withheld: the evidence that holds them in clear was not at hand.".to_owned(),
+            );
+        }
+    }
+    limits.extend([
+        "A review counts when its key belongs to somebody who is independent of the operator; whose key it is, the log cannot say."
+            .to_owned(),
+        "Isolation was looked at by the probes that are listed, and by no others.".to_owned(),
+        "Times are those of the machine that ran the drill. Recovery in a real incident meets other load, other people and other limits."
+            .to_owned(),
+        "The control matrix says which requirements this log supports. Whether they are met is for an assessor to decide.".to_owned(),
+    ]);
+    limits
+}

@@ -1,0 +1,121 @@
+//! Figures in words: lengths of time, instants, sizes, shares; and log text made visible. One spelling for the page and for its charts.
+
+use crate::model::clock::Timestamp;
+
+/// `1,234,567`
+pub fn number(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A length of time in the two largest units that matter: `840 ms`, `4.2 s`, `12 min 3 s`, `3 h 20 min`, `4 d 2 h`.
+pub fn duration(ms: u64) -> String {
+    let seconds = ms / 1000;
+    let pair = |big: u64, big_unit: &str, small: u64, small_unit: &str| match small {
+        0 => format!("{big} {big_unit}"),
+        _ => format!("{big} {big_unit} {small} {small_unit}"),
+    };
+    match seconds {
+        0 => format!("{ms} ms"),
+        1..=59 if ms.is_multiple_of(1000) => format!("{seconds} s"),
+        1..=59 => format!("{seconds}.{} s", ms % 1000 / 100),
+        60..=3599 => pair(seconds / 60, "min", seconds % 60, "s"),
+        3600..=86_399 => pair(seconds / 3600, "h", seconds % 3600 / 60, "min"),
+        _ => pair(seconds / 86_400, "d", seconds % 86_400 / 3600, "h"),
+    }
+}
+
+/// `2026-01-31 02:00 UTC`
+pub fn when(at: Timestamp) -> String {
+    at.to_chrono().format("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// `2026-01-31 02:00:07.250 UTC`
+pub fn instant(at: Timestamp) -> String {
+    at.to_chrono().format("%Y-%m-%d %H:%M:%S%.3f UTC").to_string()
+}
+
+/// `31 January 2026`
+pub fn day(at: Timestamp) -> String {
+    at.to_chrono().format("%-d %B %Y").to_string()
+}
+
+/// `1.4 GiB`
+pub fn bytes(n: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if n < 1024 {
+        return format!("{n} B");
+    }
+    let mut unit = 0;
+    let mut scale = 1024_u64;
+    while n / scale >= 1024 && unit + 1 < UNITS.len() {
+        scale *= 1024;
+        unit += 1;
+    }
+    let tenths = u128::from(n) * 10 / u128::from(scale);
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
+/// Millionths as per cent, cut and never rounded up: 999,999 ppm is `99.99 %`, not 100.
+pub fn percent(ppm: u64) -> String {
+    match ppm % 10_000 / 100 {
+        0 if ppm.is_multiple_of(10_000) => format!("{} %", ppm / 10_000),
+        rest => format!("{}.{rest:02} %", ppm / 10_000),
+    }
+}
+
+/// `1 recovery point`, `3 recovery points`
+pub fn count_of(n: u64, one: &str, many: &str) -> String {
+    format!("{} {}", number(n), if n == 1 { one } else { many })
+}
+
+/// Text as the log has it, made safe to look at: control characters, characters that turn the direction of writing and invisible ones
+/// are spelled `\u{…}`, so that a key can neither hide nor rearrange what stands beside it.
+pub fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let unseen = matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffc}' | '\u{e0000}'..='\u{e007f}');
+        if c.is_control() || unseen {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// One word for a POSIX shell, in single quotes.
+pub fn shell_word(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_read_well_and_never_round_up() {
+        assert_eq!(
+            ["0", "999", "1,000", "1,234,567"],
+            [number(0), number(999), number(1000), number(1_234_567)].each_ref().map(|s| s.as_str())
+        );
+        let told = [0, 840, 4250, 12_000, 723_000, 12_000_000, 354_000_000].map(duration);
+        assert_eq!(told, ["0 ms", "840 ms", "4.2 s", "12 s", "12 min 3 s", "3 h 20 min", "4 d 2 h"]);
+        assert_eq!([1_000_000, 999_999, 50_000, 123_456].map(percent), ["100 %", "99.99 %", "5 %", "12.34 %"]);
+        assert_eq!([0, 1023, 1024, 1_503_238_553, u64::MAX].map(bytes), ["0 B", "1023 B", "1.0 KiB", "1.3 GiB", "15.9 EiB"]);
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_spelled_out() {
+        assert_eq!(visible("a\u{202e}b\n\u{200b}é"), "a\\u{202e}b\\u{a}\\u{200b}é");
+        assert_eq!(shell_word("it's"), r"'it'\''s'");
+    }
+}
