@@ -148,6 +148,11 @@ fn check_isolation(config: &Config) -> Result<(), Failure> {
         return Err(Failure::invalid("resources lie in AWS, and the configuration has no [isolation]")
             .hint("[isolation] names the only account that a restore may be made in, and what names start with"));
     }
+    if needs_aws(config) && config.aws.is_none() && config.sandbox.is_none() {
+        return Err(
+            Failure::invalid("resources lie in AWS, and the configuration has no [aws]").hint("add [aws] with region and backup_role_arn")
+        );
+    }
     let Some(IsolationDemands { name_prefix, .. }) = &config.isolation else { return Ok(()) };
     let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let fits = name_prefix.starts_with(|c: char| c.is_ascii_lowercase())
