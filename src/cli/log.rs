@@ -35,7 +35,7 @@ enum LogCommand {
 /// Arguments of `log verify`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  attestore log verify ./log --key log.pub.pem\n  attestore log verify ./log --key log.pub.pem --checkpoint last-audit/00000041 --as-of 2026-03-31T00:00:00Z\n\nWithout --checkpoint the best verdict is `self-consistent`: whoever holds the key could have cut the log at an old checkpoint and\ngrown it again. With the last checkpoint that you saw yourself it is `anchored-to TIME`."
+    after_help = "Examples:\n  attestore log verify ./log --key log.pub.pem\n  attestore log verify ./log --key log.pub.pem --checkpoint last-audit/00000041 --as-of 2026-03-31T00:00:00Z\n\nWithout --checkpoint the best verdict is `self-consistent`: whoever holds the key could have cut the log at an old checkpoint and grown it again. With the last checkpoint that you saw yourself it is `anchored-to TIME`."
 )]
 struct VerifyLogArgs {
     /// The log's directory

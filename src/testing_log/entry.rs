@@ -84,6 +84,7 @@ macro_rules! bodies {
     ($($(#[$doc:meta])* $variant:ident($ty:ty) = $kind:literal,)+) => {
         /// What an entry says, by its kind.
         #[derive(Clone, PartialEq, Debug)]
+        #[allow(clippy::large_enum_variant, reason = "one entry is handled at a time; the one kind of which there are many is boxed")]
         pub enum Body {
             $($(#[$doc])* $variant($ty),)+
             /// A kind that this version does not know.

@@ -5,6 +5,7 @@
 
 pub mod body;
 pub mod entry;
+pub mod evidence;
 pub mod exact;
 pub mod intents;
 pub mod public_tools;

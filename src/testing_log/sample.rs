@@ -192,7 +192,7 @@ mod tests {
         let item = |i: usize| PopulationItem {
             id: PointId(format!("p{i:03}")),
             resource: "r".into(),
-            stratum: if i % 3 == 0 { "gold" } else { "silver" }.into(),
+            stratum: if i.is_multiple_of(3) { "gold" } else { "silver" }.into(),
             created_at: Timestamp::from_secs(0),
         };
         (0..n).map(item).collect()

@@ -10,7 +10,7 @@
 //!
 //! A file appears whole or not at all: it is written and synced under another name, then linked without overwriting, then its directory
 //! is synced. A crash in between leaves a `.new-…` file that readers pass over and the next writer removes.
-//! Not here: what entries mean, and whether any of it holds together; `writer` and `verify` look at that.
+//! Evidence has a file of its own beside this one. Not here: what entries mean, and whether any of it holds together; `writer` and `verify` look at that.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -20,7 +20,6 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::model::canonical_json;
-use crate::model::digest::Sha256Digest;
 use crate::model::failure::{Failure, FailureKind};
 use crate::signing::keys::VerifyingKey;
 use crate::signing::sshsig;
@@ -61,17 +60,6 @@ pub struct Listing {
     pub sshsigs: BTreeSet<u64>,
     /// Files that the layout has no place for, relative to the log.
     pub strange: Vec<String>,
-}
-
-/// What became of a piece of evidence.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum EvidenceState {
-    /// There, with the bytes that its name promises.
-    Present,
-    /// Not there: erased or never handed over. Shown as `withheld sha256:…`.
-    Withheld,
-    /// There, with other bytes.
-    Differs,
 }
 
 impl LogDir {
@@ -181,12 +169,6 @@ impl LogDir {
         self.path.join(format!("checkpoints/{size:08}.sshsig"))
     }
 
-    /// The path of the evidence with `digest`.
-    pub fn evidence_path(&self, digest: &Sha256Digest) -> PathBuf {
-        let hex = digest.0.hex();
-        self.path.join(format!("evidence/sha256/{}/{hex}", &hex[..2]))
-    }
-
     /// The leaf bytes of entry `index`; at most one byte more than an entry may have, so that what is too long is seen to be.
     pub fn entry_bytes(&self, index: u64) -> Result<Vec<u8>, Failure> {
         let path = self.entry_path(index);
@@ -226,85 +208,6 @@ impl LogDir {
         put_same(&self.checkpoint_path(size), note.as_bytes())
     }
 
-    /// Keeps `clear` as evidence, compressed, under the digest of its clear bytes. In flat memory; what is there already is not rewritten.
-    pub fn put_evidence(&self, mut clear: impl Read) -> Result<Sha256Digest, Failure> {
-        let root = self.path.join("evidence/sha256");
-        let failed = |error| Failure::io(format!("cannot write evidence below {}", root.display()), error);
-        let mut file = temporary(&root).map_err(failed)?;
-        let mut encoder = zstd::Encoder::new(file.as_file_mut(), 3).map_err(failed)?;
-        let mut hasher = <sha2::Sha256 as sha2::Digest>::new();
-        let mut buffer = vec![0; 64 * 1024];
-        loop {
-            let n = clear.read(&mut buffer).map_err(failed)?;
-            if n == 0 {
-                break;
-            }
-            sha2::Digest::update(&mut hasher, &buffer[..n]);
-            encoder.write_all(&buffer[..n]).map_err(failed)?;
-        }
-        encoder.finish().map_err(failed)?;
-        let digest = Sha256Digest(crate::model::digest::Digest32(sha2::Digest::finalize(hasher).into()));
-        let path = self.evidence_path(&digest);
-        match self.evidence_state(&digest)? {
-            EvidenceState::Present => return Ok(digest),
-            EvidenceState::Withheld => {}
-            EvidenceState::Differs => {
-                let message = format!("evidence {}: found other bytes under the name of those to be written", path.display());
-                return Err(Failure::new(FailureKind::BadEvidence, message).hint("move that file away; nothing is overwritten"));
-            }
-        }
-        let shelf = path.parent().expect("evidence lies on a shelf");
-        match fs::create_dir(shelf) {
-            Ok(()) => sync_dir(&root).map_err(failed)?,
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(failed(error)),
-        }
-        keep(file, &path).map_err(|error| Failure::io(format!("cannot write {}", path.display()), error))?;
-        Ok(digest)
-    }
-
-    /// The clear bytes of the evidence with `digest`; nothing where it is withheld; [`FailureKind::BadEvidence`] where its bytes differ.
-    pub fn evidence(&self, digest: &Sha256Digest) -> Result<Option<Vec<u8>>, Failure> {
-        let Some(mut reader) = self.evidence_reader(digest)? else { return Ok(None) };
-        let mut clear = Vec::new();
-        let whole = reader.read_to_end(&mut clear).is_ok();
-        if whole && Sha256Digest::of(&clear) == *digest {
-            return Ok(Some(clear));
-        }
-        let path = self.evidence_path(digest);
-        Err(Failure::new(FailureKind::BadEvidence, format!("evidence {}: its bytes are not those that its name promises", path.display())))
-    }
-
-    /// Reads the evidence with `digest` through, in flat memory.
-    pub fn evidence_state(&self, digest: &Sha256Digest) -> Result<EvidenceState, Failure> {
-        let Some(mut reader) = self.evidence_reader(digest)? else { return Ok(EvidenceState::Withheld) };
-        let mut hasher = <sha2::Sha256 as sha2::Digest>::new();
-        // A broken stream is as wrong as other bytes: the name promises the whole.
-        match io::copy(&mut reader, &mut HashWriter(&mut hasher)) {
-            Ok(_) if sha2::Digest::finalize(hasher).as_slice() == digest.0.0.as_slice() => Ok(EvidenceState::Present),
-            _ => Ok(EvidenceState::Differs),
-        }
-    }
-
-    /// The digests of all evidence that is there, by name; and names that are no digests.
-    pub fn evidence_names(&self) -> Result<(BTreeSet<Sha256Digest>, Vec<String>), Failure> {
-        let (mut digests, mut strange) = (BTreeSet::new(), Vec::new());
-        for shelf in self.names("evidence/sha256")? {
-            let below = format!("evidence/sha256/{shelf}");
-            if !self.path.join(&below).is_dir() {
-                strange.push(below);
-                continue;
-            }
-            for name in self.names(&below)? {
-                match format!("sha256:{name}").parse::<Sha256Digest>() {
-                    Ok(digest) if name.starts_with(&shelf) && shelf.len() == 2 => drop(digests.insert(digest)),
-                    _ => strange.push(format!("{below}/{name}")),
-                }
-            }
-        }
-        Ok((digests, strange))
-    }
-
     /// Takes the advisory lock that serialises writers; held until the file is dropped.
     pub(super) fn lock(&self) -> Result<File, Failure> {
         let path = self.path.join(".lock");
@@ -337,7 +240,7 @@ impl LogDir {
     }
 
     /// Names in a part of the log, without those that start with a dot.
-    fn names(&self, part: &str) -> Result<Vec<String>, Failure> {
+    pub(super) fn names(&self, part: &str) -> Result<Vec<String>, Failure> {
         let path = self.path.join(part);
         let failed = |error| Failure::io(format!("cannot list {}", path.display()), error);
         let mut names = Vec::new();
@@ -348,29 +251,6 @@ impl LogDir {
             }
         }
         Ok(names)
-    }
-
-    fn evidence_reader(&self, digest: &Sha256Digest) -> Result<Option<impl Read + use<>>, Failure> {
-        let path = self.evidence_path(digest);
-        let failed = |error| Failure::io(format!("cannot read {}", path.display()), error);
-        match File::open(&path) {
-            Ok(file) => Ok(Some(zstd::Decoder::new(file).map_err(failed)?)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed(error)),
-        }
-    }
-}
-
-struct HashWriter<'a>(&'a mut sha2::Sha256);
-
-impl Write for HashWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        sha2::Digest::update(self.0, bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
@@ -398,7 +278,8 @@ fn read_text(path: &Path) -> Result<String, Failure> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn temporary(dir: &Path) -> io::Result<tempfile::NamedTempFile> {
+/// A file under a name that readers pass over.
+pub(super) fn temporary(dir: &Path) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(TEMPORARY);
     #[cfg(unix)]
@@ -407,13 +288,14 @@ fn temporary(dir: &Path) -> io::Result<tempfile::NamedTempFile> {
 }
 
 /// Syncs the file, gives it its name without overwriting, syncs the directory.
-fn keep(file: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
+pub(super) fn keep(file: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
     file.as_file().sync_all()?;
     file.persist_noclobber(path).map_err(|error| error.error)?;
     sync_dir(path.parent().unwrap_or(Path::new(".")))
 }
 
-fn sync_dir(path: &Path) -> io::Result<()> {
+/// Makes a new name in a directory last.
+pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
@@ -472,25 +354,6 @@ mod tests {
         assert_eq!(LogDir::open(&path).unwrap_err().kind, FailureKind::Invalid);
         assert_eq!(LogDir::open(dir.path()).unwrap_err().kind, FailureKind::Invalid);
         assert!(!path.exists());
-    }
-
-    #[test]
-    fn evidence_is_kept_once_and_told_apart_when_changed_or_withheld() {
-        let (_dir, log) = laid();
-        let clear = vec![b'x'; 300_000];
-        let digest = log.put_evidence(clear.as_slice()).unwrap();
-        assert_eq!(log.put_evidence(clear.as_slice()).unwrap(), digest);
-        assert_eq!(digest, Sha256Digest::of(&clear));
-        assert_eq!(log.evidence(&digest).unwrap().unwrap(), clear);
-        assert_eq!(log.evidence_names().unwrap(), (BTreeSet::from([digest]), vec![]));
-        fs::write(log.evidence_path(&digest), zstd::encode_all(&b"other"[..], 1).unwrap()).unwrap();
-        assert_eq!(log.evidence_state(&digest).unwrap(), EvidenceState::Differs);
-        assert!(log.evidence(&digest).is_err());
-        fs::write(log.evidence_path(&digest), b"not zstd").unwrap();
-        assert_eq!(log.evidence_state(&digest).unwrap(), EvidenceState::Differs);
-        fs::remove_file(log.evidence_path(&digest)).unwrap();
-        assert_eq!(log.evidence_state(&digest).unwrap(), EvidenceState::Withheld);
-        assert_eq!(log.evidence(&digest).unwrap(), None);
     }
 
     #[test]

@@ -27,14 +27,17 @@ use attestore::testing_log::writer::{Leaf, LogWriter};
 pub const ORIGIN: &str = "example.com/restore-tests";
 pub const DRILL: &str = "d20260131-020000-7f3a";
 
+pub type Edit = Box<dyn FnMut(&mut Body, usize)>;
+pub type After = Box<dyn FnMut(&str, &mut LogWriter)>;
+
 /// What is done to the drill while it is written.
 pub struct Story {
     /// Changes a body before it is written; `nth` counts the bodies of its kind from 0.
-    pub edit: Box<dyn FnMut(&mut Body, usize)>,
+    pub edit: Edit,
     /// Whether a checkpoint follows an entry of this kind, where an honest drill makes one.
     pub seal: fn(&str) -> bool,
     /// Is called after an entry of a kind was written (and sealed).
-    pub after: Box<dyn FnMut(&str, &mut LogWriter)>,
+    pub after: After,
     /// Whether the drill is closed.
     pub close: bool,
     pub key: SigningKey,

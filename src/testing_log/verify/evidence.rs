@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use crate::model::digest::Sha256Digest;
 use crate::model::failure::Failure;
 use crate::testing_log::entry::{Body, Entry};
-use crate::testing_log::store::{EvidenceState, LogDir};
+use crate::testing_log::evidence::EvidenceState;
+use crate::testing_log::store::LogDir;
 use crate::testing_log::verify::fault::{Faults, Rule};
 use crate::testing_log::verify::reading::Reading;
 
