@@ -155,33 +155,57 @@ fn oldest_first(newest_first: BoxStream<'static, Result<Entry, Failure>>) -> Box
     .boxed()
 }
 
-/// Puts a page's versions and delete markers, which the SDK gives as two lists, back into the order in which they stood: their
-/// dates have whole seconds and cannot tell.
+/// One listed version as the answer states it.
+struct Listed {
+    entry: Entry,
+    is_latest: bool,
+}
+
+/// Puts a page's versions and delete markers, which the SDK gives as two lists, back into one order, newest first. S3 interleaves
+/// them in its XML, and that order is taken: dates have whole seconds and cannot tell. Servers that give all markers before all
+/// versions exist; their order contradicts their dates, and then the dates are all there is.
 fn page_of_versions(page: &ListObjectVersionsOutput, order: &Order, what: &str) -> Result<Vec<Entry>, Failure> {
     let encoded = page.encoding_type() == Some(&EncodingType::Url);
-    let (mut versions, mut markers) = (page.versions().iter(), page.delete_markers().iter());
+    let mut versions = Vec::with_capacity(page.versions().len());
+    for version in page.versions() {
+        let entry = Entry::object(key_of(version.key(), encoded, what)?, size_of(version.size(), what)?);
+        let modified = version.last_modified().map(timestamp);
+        let etag = version.e_tag().map(str::to_owned);
+        let entry = Entry { version_id: version.version_id().map(str::to_owned), modified, etag, ..entry };
+        versions.push(Listed { entry, is_latest: version.is_latest().unwrap_or(false) });
+    }
+    let mut markers = Vec::with_capacity(page.delete_markers().len());
+    for marker in page.delete_markers() {
+        let entry = Entry::object(key_of(marker.key(), encoded, what)?, 0);
+        let modified = marker.last_modified().map(timestamp);
+        let entry = Entry { kind: EntryKind::DeleteMarker, version_id: marker.version_id().map(str::to_owned), modified, ..entry };
+        markers.push(Listed { entry, is_latest: marker.is_latest().unwrap_or(false) });
+    }
     let order = order.take();
-    if order.len() != page.versions().len() + page.delete_markers().len() {
+    let markers_said = order.iter().filter(|kind| **kind == EntryKind::DeleteMarker).count();
+    if order.len() != versions.len() + markers.len() || markers_said != markers.len() {
         return Err(Failure::new(FailureKind::Remote, format!("{what}: the order of versions in the answer could not be told")));
     }
-    let disordered = || Failure::new(FailureKind::Remote, format!("{what}: versions and delete markers in the answer do not add up"));
-    let mut entries = Vec::with_capacity(order.len());
-    for kind in order {
-        let entry = if kind == EntryKind::DeleteMarker {
-            let marker = markers.next().ok_or_else(disordered)?;
-            let entry = Entry::object(key_of(marker.key(), encoded, what)?, 0);
-            let modified = marker.last_modified().map(timestamp);
-            Entry { kind, version_id: marker.version_id().map(str::to_owned), modified, ..entry }
-        } else {
-            let version = versions.next().ok_or_else(disordered)?;
-            let entry = Entry::object(key_of(version.key(), encoded, what)?, size_of(version.size(), what)?);
-            let modified = version.last_modified().map(timestamp);
-            let etag = version.e_tag().map(str::to_owned);
-            Entry { version_id: version.version_id().map(str::to_owned), modified, etag, ..entry }
-        };
-        entries.push(entry);
+    let (mut versions, mut markers) = (versions.into_iter(), markers.into_iter());
+    let mut listed: Vec<Listed> =
+        order.iter().filter_map(|kind| if *kind == EntryKind::DeleteMarker { markers.next() } else { versions.next() }).collect();
+    if !is_newest_first(&listed) {
+        // Of one instant a deletion is the later: it came after what it hides.
+        listed.sort_by(|a, b| {
+            let newer = (b.is_latest, b.entry.modified, b.entry.kind).cmp(&(a.is_latest, a.entry.modified, a.entry.kind));
+            a.entry.key.cmp(&b.entry.key).then(newer)
+        });
     }
-    Ok(entries)
+    Ok(listed.into_iter().map(|listed| listed.entry).collect())
+}
+
+/// Keys ascending; within a key no version is newer than the one before it, and only the first may be the latest.
+fn is_newest_first(listed: &[Listed]) -> bool {
+    listed.windows(2).all(|pair| match pair[0].entry.key.cmp(&pair[1].entry.key) {
+        std::cmp::Ordering::Less => true,
+        std::cmp::Ordering::Equal => pair[0].entry.modified >= pair[1].entry.modified && !pair[1].is_latest,
+        std::cmp::Ordering::Greater => false,
+    })
 }
 
 fn size_of(size: Option<i64>, what: &str) -> Result<u64, Failure> {

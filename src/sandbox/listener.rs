@@ -20,6 +20,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::sandbox::s3::faults::Faults;
+use crate::sandbox::s3::interleave;
 use crate::sandbox::wire::{self, Scope, Service};
 
 /// The largest body of a request to a service other than S3; DynamoDB's own limit is 16 MiB.
@@ -145,7 +146,7 @@ async fn s3(router: &Router, request: Request<Incoming>) -> Response<s3s::Body> 
         return response;
     }
     let response = match router.s3.call(request.map(s3s::Body::from)).await {
-        Ok(response) => response,
+        Ok(response) => interleave::apply(response).await,
         Err(error) => {
             let said = format!("{error:?}");
             wire::query_error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", &said).map(|body: Bytes| s3s::Body::from(body))

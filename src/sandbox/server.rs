@@ -28,7 +28,14 @@ impl Sandbox {
         let control = ControlPlane::open(&dir.join("control"), store.clone()).await?;
         let services: Services = control.services().into_iter().collect();
         let router = Router { s3: api::service(store.clone()), faults: faults.clone(), services };
-        let listener = Listener::start(port, router).await?;
+        let listener = match Listener::start(port, router).await {
+            Ok(listener) => listener,
+            Err(failure) => {
+                // The control plane may have started database servers over the state that was there.
+                let _ = control.stop().await;
+                return Err(failure);
+            }
+        };
         Ok(Running { listener, control, store, faults, _lock: lock })
     }
 }

@@ -148,7 +148,7 @@ pub async fn feed(hasher: Hasher, stream: BoxStream<'static, Result<Bytes, Failu
 }
 
 async fn feed_blocks(hasher: Hasher, mut stream: BoxStream<'static, Result<Bytes, Failure>>, limit: u64) -> Fed {
-    let mut state = Digesting::Idle(hasher, Vec::new());
+    let mut state = Digesting::Idle(Box::new(hasher), Vec::new());
     let mut block = Vec::new();
     let mut arrived: u64 = 0;
     let mut failure = None;
@@ -177,17 +177,17 @@ async fn feed_blocks(hasher: Hasher, mut stream: BoxStream<'static, Result<Bytes
     } else {
         hasher = Digesting::start(hasher, block).idle().await.0;
     }
-    Fed { hasher, failure }
+    Fed { hasher: *hasher, failure }
 }
 
 /// A hasher that is either here or on a rayon thread with a block.
 enum Digesting {
-    Idle(Hasher, Vec<u8>),
-    Busy(oneshot::Receiver<(Hasher, Vec<u8>)>),
+    Idle(Box<Hasher>, Vec<u8>),
+    Busy(oneshot::Receiver<(Box<Hasher>, Vec<u8>)>),
 }
 
 impl Digesting {
-    fn start(mut hasher: Hasher, mut block: Vec<u8>) -> Self {
+    fn start(mut hasher: Box<Hasher>, mut block: Vec<u8>) -> Self {
         let (done, waiting) = oneshot::channel();
         rayon::spawn(move || {
             hasher.update(&block);
@@ -198,7 +198,7 @@ impl Digesting {
         Self::Busy(waiting)
     }
 
-    async fn idle(self) -> (Hasher, Vec<u8>) {
+    async fn idle(self) -> (Box<Hasher>, Vec<u8>) {
         match self {
             Self::Idle(hasher, block) => (hasher, block),
             Self::Busy(waiting) => waiting.await.expect("digesting does not panic"),

@@ -44,6 +44,13 @@ macro_rules! operations {
             $(async fn $name(&self, request: S3Request<$in>) -> S3Result<S3Response<$out>> {
                 $call(&self.store, request.input).map(S3Response::new)
             })*
+
+            async fn list_object_versions(
+                &self,
+                request: S3Request<ListObjectVersionsInput>,
+            ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
+                list::versions(&self.store, request.input)
+            }
         }
     };
 }
@@ -84,7 +91,6 @@ operations! {
         delete_objects: DeleteObjectsInput => DeleteObjectsOutput = delete::delete_objects;
         list_objects: ListObjectsInput => ListObjectsOutput = list::objects_v1;
         list_objects_v2: ListObjectsV2Input => ListObjectsV2Output = list::objects_v2;
-        list_object_versions: ListObjectVersionsInput => ListObjectVersionsOutput = list::versions;
         get_object_tagging: GetObjectTaggingInput => GetObjectTaggingOutput = tags::get;
         put_object_tagging: PutObjectTaggingInput => PutObjectTaggingOutput = tags::put;
         delete_object_tagging: DeleteObjectTaggingInput => DeleteObjectTaggingOutput = tags::delete;

@@ -119,7 +119,7 @@ impl Fault {
     /// The store's answer with the fault in it.
     pub fn apply(self, response: Response<s3s::Body>) -> Response<s3s::Body> {
         let (mut parts, body) = response.into_parts();
-        let mut bent = Bent { inner: body, at: 0, flip: None, end: None, breaks: false };
+        let mut bent = Bent { inner: body, at: 0, flip: None, end: None, breaks: false, flushed: false };
         match self {
             Self::CutAfter(length) => (bent.end, bent.breaks) = (Some(length), true),
             Self::ShortLength(length) => {
@@ -146,6 +146,8 @@ struct Bent {
     end: Option<u64>,
     /// Whether reaching `end` breaks the connection.
     breaks: bool,
+    /// Whether what came before the break has had its turn to be sent.
+    flushed: bool,
 }
 
 impl Body for Bent {
@@ -154,6 +156,13 @@ impl Body for Bent {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
         if self.end.is_some_and(|end| self.at >= end) {
+            // One turn for the server to send what it holds: a connection that breaks before its headers left is an answer that never was,
+            // and clients ask again.
+            if self.breaks && !self.flushed {
+                self.flushed = true;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             return Poll::Ready(self.breaks.then(|| Err(std::io::Error::other("planted: the body is cut short"))));
         }
         let frame = match std::task::ready!(Pin::new(&mut self.inner).poll_frame(cx)) {

@@ -9,6 +9,7 @@ pub mod digests;
 pub mod errors;
 pub mod faults;
 pub mod garbage;
+pub mod interleave;
 pub mod listing;
 pub mod ops;
 pub mod record;

@@ -44,11 +44,14 @@ pub fn diff(expected: &Manifest, actual: &Manifest, monitor: &dyn Monitor) -> Re
     Ok(counts)
 }
 
+/// Whether two rows are equal; else what each of them says.
+type Same<R> = fn(&R, &R) -> Result<(), (String, String)>;
+
 fn merge<R: Row>(
     mut left: impl Iterator<Item = Result<R, Failure>>,
     mut right: impl Iterator<Item = Result<R, Failure>>,
     finding: fn(Class, &R) -> Finding,
-    same: fn(&R, &R) -> Result<(), (String, String)>,
+    same: Same<R>,
     counts: &mut Counts,
     monitor: &dyn Monitor,
 ) -> Result<(), Failure> {

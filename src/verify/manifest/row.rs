@@ -121,7 +121,7 @@ impl Row for ObjectRow {
         let seq = cells.int()?.and_then(|n| u32::try_from(n).ok()).ok_or("seq is not a version's number")?;
         let version_id = cells.text()?;
         let kind = cells.text()?.unwrap_or_default();
-        let kind = EntryKind::from_str(&kind).ok_or_else(|| format!("unknown kind `{}`", kind.escape_default()))?;
+        let kind = EntryKind::of_text(&kind).ok_or_else(|| format!("unknown kind `{}`", kind.escape_default()))?;
         let size = cells.int()?.and_then(|n| u64::try_from(n).ok()).ok_or("size is not a size")?;
         let modified = cells.int()?.map(Timestamp);
         let blake3 = cells.fixed::<32>()?.map(Digest32);

@@ -5,14 +5,13 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
-use crate::model::clock::Timestamp;
 use crate::model::failure::Failure;
 use crate::verify::hashing;
 use crate::verify::objects::local;
@@ -185,7 +184,7 @@ fn look(path: PathBuf, key: String, key_escaped: bool) -> Entry {
         Ok(metadata) => metadata,
         Err(error) => return problem(key, key_escaped, format!("it was listed and then could not be looked at: {error}")),
     };
-    let mut entry = Entry { key_escaped, modified: modified(&metadata), ..Entry::object(key, metadata.len()) };
+    let mut entry = Entry { key_escaped, modified: local::modified(&metadata), ..Entry::object(key, metadata.len()) };
     if metadata.is_symlink() {
         entry.kind = EntryKind::Symlink;
         match std::fs::read_link(&path) {
@@ -204,12 +203,6 @@ fn look(path: PathBuf, key: String, key_escaped: bool) -> Entry {
     }
     entry.path = Some(path);
     entry
-}
-
-/// The time of the last change in microseconds; absent where a manifest has no room for it (beyond 2^53 µs from 1970).
-pub fn modified(metadata: &std::fs::Metadata) -> Option<Timestamp> {
-    let micros = metadata.mtime().checked_mul(1_000_000)?.checked_add(metadata.mtime_nsec() / 1000)?;
-    (micros.unsigned_abs() < 1 << 53).then_some(Timestamp(micros))
 }
 
 #[cfg(test)]

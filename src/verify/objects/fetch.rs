@@ -10,7 +10,7 @@ use crate::verify::manifest::request::DigestSet;
 use crate::verify::objects::local;
 use crate::verify::objects::source::{Body, Entry, EntryKind, ObjectSource, S3Checksum};
 
-/// How often one object is asked for, the first time included.
+/// How often a body is asked for, the first time included.
 const ATTEMPTS: u32 = 5;
 
 /// The pause before the second attempt; each further one is twice as long.
@@ -112,16 +112,18 @@ async fn stream(source: &dyn ObjectSource, entry: &Entry, reading: &Reading) -> 
                     Err(failure) => failure,
                 }
             }
-            Err(failure) => failure,
+            // The edge has repeated the request before it gave up; repeating that again would take minutes and change nothing.
+            Err(failure) if answered => return Err(Unread::Entry(failure)),
+            // Permissions and networks fail for many objects alike: the caller sees whether others are read.
+            Err(failure) if failure.kind.is_retryable() || failure.kind == FailureKind::Denied => return Err(Unread::Source(failure)),
+            Err(failure) => return Err(Unread::Entry(failure)),
         };
         if !failure.kind.is_retryable() {
-            // A key that reads nothing at all is a matter of permissions, not of this object: the caller sees whether others are read.
-            let denied = failure.kind == FailureKind::Denied && !answered;
-            return Err(if denied { Unread::Source(failure) } else { Unread::Entry(failure) });
+            return Err(Unread::Entry(failure));
         }
         if attempt == ATTEMPTS {
             let failure = failure.context(format!("gave up after {ATTEMPTS} attempts, {} of {} bytes read", hasher.bytes(), entry.size));
-            return Err(if answered { Unread::Entry(failure) } else { Unread::Source(failure) });
+            return Err(Unread::Entry(failure));
         }
         tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(attempt - 1)).await;
         attempt += 1;

@@ -4,10 +4,10 @@ use std::fs::{File, Metadata};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 
+use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::hashing::{self, Cancel, Digests};
 use crate::verify::manifest::request::DigestSet;
-use crate::verify::objects::dir::modified;
 use crate::verify::objects::source::Entry;
 
 /// A file that was found to be the one that was listed.
@@ -81,6 +81,12 @@ pub fn digest(entry: &Entry, wanted: DigestSet, cancel: &Cancel) -> Result<Diges
     let digests = hashing::digest_file(opened.file(), opened.length(), wanted, cancel).map_err(|error| opened.failure(error))?;
     opened.check_unchanged()?;
     Ok(digests)
+}
+
+/// The time of the last change in microseconds; absent where a manifest has no room for it (beyond 2^53 µs from 1970).
+pub fn modified(metadata: &std::fs::Metadata) -> Option<Timestamp> {
+    let micros = metadata.mtime().checked_mul(1_000_000)?.checked_add(metadata.mtime_nsec() / 1000)?;
+    (micros.unsigned_abs() < 1 << 53).then_some(Timestamp(micros))
 }
 
 fn changed(key: &str) -> Failure {

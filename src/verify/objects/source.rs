@@ -32,7 +32,7 @@ impl EntryKind {
     }
 
     /// The kind that `text` spells in manifests.
-    pub fn from_str(text: &str) -> Option<Self> {
+    pub fn of_text(text: &str) -> Option<Self> {
         [Self::Object, Self::DeleteMarker, Self::Symlink].into_iter().find(|kind| kind.as_str() == text)
     }
 }

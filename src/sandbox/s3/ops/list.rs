@@ -2,11 +2,12 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use s3s::S3Result;
 use s3s::dto::*;
+use s3s::{S3Response, S3Result};
 
 use crate::sandbox::s3::buckets;
 use crate::sandbox::s3::errors::invalid_argument;
+use crate::sandbox::s3::interleave;
 use crate::sandbox::s3::listing::{self, Page, Query, Start};
 use crate::sandbox::s3::ops::convert::{self, encoded};
 use crate::sandbox::s3::record::Version;
@@ -70,8 +71,8 @@ pub fn objects_v1(store: &S3Store, input: ListObjectsInput) -> S3Result<ListObje
     })
 }
 
-/// ListObjectVersions: newest first within a key.
-pub fn versions(store: &S3Store, input: ListObjectVersionsInput) -> S3Result<ListObjectVersionsOutput> {
+/// ListObjectVersions: newest first within a key; versions and delete markers in one order, which `interleave` puts on the wire.
+pub fn versions(store: &S3Store, input: ListObjectVersionsInput) -> S3Result<S3Response<ListObjectVersionsOutput>> {
     let encode = convert::wants_encoding(input.encoding_type.as_ref());
     let query = query(input.prefix.as_ref(), input.delimiter.as_ref(), input.max_keys)?;
     let connection = store.connection();
@@ -87,7 +88,7 @@ pub fn versions(store: &S3Store, input: ListObjectVersionsInput) -> S3Result<Lis
     let page = listing::page(&connection, &bucket, &query, start, true)?;
     let truncated = page.next.is_some();
     let (markers, versions): (Vec<&Version>, Vec<&Version>) = page.versions.iter().partition(|version| version.delete_marker);
-    Ok(ListObjectVersionsOutput {
+    let output = ListObjectVersionsOutput {
         name: Some(input.bucket),
         prefix: Some(encoded(&query.prefix, encode)),
         delimiter: input.delimiter.map(|delimiter| encoded(&delimiter, encode)),
@@ -102,7 +103,10 @@ pub fn versions(store: &S3Store, input: ListObjectVersionsInput) -> S3Result<Lis
         delete_markers: Some(markers.into_iter().map(|marker| marker_entry(marker, encode)).collect()),
         versions: Some(versions.into_iter().map(|version| version_entry(version, encode)).collect()),
         ..Default::default()
-    })
+    };
+    let mut response = S3Response::new(output);
+    response.headers.extend([interleave::order(&page.versions)]);
+    Ok(response)
 }
 
 fn query(prefix: Option<&String>, delimiter: Option<&String>, max_keys: Option<i32>) -> S3Result<Query> {
