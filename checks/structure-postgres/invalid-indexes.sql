@@ -1,14 +1,9 @@
---! id = "structure-postgres.invalid-indexes"
---! title = "Every index is valid, ready and live"
+--! id = "structure.postgres-invalid-indexes"
+--! title = "No index is invalid or unfinished"
 --! engines = ["postgres"]
---! requires = []
 --! kind = "violations"
---! severity = "critical"
+--! severity = "major"
 --! error_if = "> 0"
---! limit = 20
---! show = ["index_name"]
+--! show = ["relation"]
 --! timeout = "15m"
-SELECT indexrelid::regclass::text AS index_name
-FROM pg_catalog.pg_index
-WHERE NOT (indisvalid AND indisready AND indislive)
-ORDER BY 1;
+SELECT indexrelid::pg_catalog.regclass::text AS relation FROM pg_catalog.pg_index WHERE NOT indisvalid OR NOT indisready OR NOT indislive

@@ -1,14 +1,9 @@
---! id = "structure-postgres.not-valid-constraints"
+--! id = "structure.postgres-not-valid-constraints"
 --! title = "Every constraint has been validated"
 --! engines = ["postgres"]
---! requires = []
 --! kind = "violations"
---! severity = "major"
+--! severity = "minor"
 --! error_if = "> 0"
---! limit = 20
---! show = ["table_name", "constraint_name"]
+--! show = ["name", "relation"]
 --! timeout = "15m"
-SELECT conrelid::regclass::text AS table_name, conname AS constraint_name
-FROM pg_catalog.pg_constraint
-WHERE NOT convalidated
-ORDER BY 1, 2;
+SELECT conname AS name, conrelid::pg_catalog.regclass::text AS relation FROM pg_catalog.pg_constraint WHERE NOT convalidated

@@ -1,11 +1,9 @@
---! id = "structure-sqlite.foreign-keys"
---! title = "Every declared foreign key has its parent"
+--! id = "structure.sqlite-foreign-keys"
+--! title = "PRAGMA foreign_key_check finds nothing"
 --! engines = ["sqlite"]
---! requires = []
 --! kind = "violations"
 --! severity = "critical"
 --! error_if = "> 0"
---! limit = 20
---! show = ["table", "row_id", "parent"]
+--! show = ["child", "child_rowid", "parent"]
 --! timeout = "15m"
-SELECT "table", rowid AS row_id, parent FROM pragma_foreign_key_check;
+SELECT "table" AS child, rowid AS child_rowid, parent FROM pragma_foreign_key_check

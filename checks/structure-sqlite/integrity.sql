@@ -1,12 +1,9 @@
---! id = "structure-sqlite.integrity"
---! title = "The file is whole: pages, b-trees, indexes, NOT NULL and CHECK constraints"
+--! id = "structure.sqlite-integrity"
+--! title = "PRAGMA integrity_check finds nothing"
 --! engines = ["sqlite"]
---! requires = []
 --! kind = "violations"
 --! severity = "critical"
 --! error_if = "> 0"
---! limit = 20
---! show = ["problem"]
+--! show = ["finding"]
 --! timeout = "15m"
---! controls = ["NIST:SI-7"]
-SELECT integrity_check AS problem FROM pragma_integrity_check WHERE integrity_check <> 'ok';
+SELECT integrity_check AS finding FROM pragma_integrity_check WHERE integrity_check <> 'ok'

@@ -1,17 +1,181 @@
-//! `attestore check SOURCE`
+//! `attestore check SOURCE`: SQL checks against a database, outside of any drill.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use serde_json::{Map, Value, json};
 
 use crate::cli::console::Console;
+use crate::model::check::{CheckOutcome, CheckResult, Severity};
 use crate::model::exit::ExitCode;
+use crate::model::failure::Failure;
+use crate::model::outcome::Outcome;
+use crate::model::source_url::SourceUrl;
+use crate::verify::manifest::reader::Manifest;
+use crate::verify::sql::access::{Access, not_sql};
+use crate::verify::sql::checks::header::{Check, nearest};
+use crate::verify::sql::checks::pack::{Pack, names};
+use crate::verify::sql::checks::runner;
 
 /// Arguments of `check`.
 #[derive(Args, Debug)]
-pub struct CheckArgs {}
+#[command(
+    after_help = "Example:\n  PGPASSWORD=… attestore check postgres://reader@db.example/crm --pack structure-postgres --pack bank --manifest manifests/crm\n\nOnly `pass` passes: 0 all passed (or warned), 1 a check failed, 3 one could not be run or had nothing to look at."
+)]
+pub struct CheckArgs {
+    /// postgres://…, mysql://… or sqlite:PATH; passwords come from PGPASSWORD or MYSQL_PWD
+    #[arg(required_unless_present_any = ["list", "explain"])]
+    source: Option<String>,
+    /// A shipped pack by name, a .sql file, or a directory of them; the engine's structural pack where none is given
+    #[arg(long = "pack", value_name = "NAME|PATH")]
+    packs: Vec<String>,
+    /// A manifest of the same database: its baselines are what `baseline-scalar` checks compare with
+    #[arg(long, value_name = "DIR")]
+    manifest: Option<PathBuf>,
+    /// A CA bundle (PEM) that the server's certificate must lead to
+    #[arg(long, value_name = "PEM")]
+    tls_ca: Option<PathBuf>,
+    /// List the checks of the packs (of all shipped ones, where none is given) and run nothing
+    #[arg(long)]
+    list: bool,
+    /// Print one check, its contract and its statement, and run nothing
+    #[arg(long, value_name = "ID")]
+    explain: Option<String>,
+}
 
 /// Runs the command.
-pub async fn run(_args: CheckArgs, _console: &Arc<Console>) -> anyhow::Result<ExitCode> {
-    Err(crate::model::failure::Failure::invalid("`check` is being built").into())
+pub async fn run(args: CheckArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode> {
+    if args.list || args.explain.is_some() {
+        return Ok(tell(&args, console)?);
+    }
+    let source: SourceUrl = args.source.as_deref().unwrap_or_default().parse()?;
+    let engine = match &source {
+        SourceUrl::Postgres { .. } => "postgres",
+        SourceUrl::Mysql { .. } => "mysql",
+        SourceUrl::Sqlite { .. } => "sqlite",
+        other => return Err(not_sql(other).into()),
+    };
+    let packs = match &args.packs[..] {
+        [] => vec![Pack::structure(engine)?],
+        given => given.iter().map(|name| Pack::load(name)).collect::<Result<Vec<_>, _>>()?,
+    };
+    let baselines = match &args.manifest {
+        Some(dir) => Manifest::open(dir)?.header().baselines.clone(),
+        None => BTreeMap::new(),
+    };
+    let access = Access { tls_ca: args.tls_ca, ..Access::default() };
+    let results = runner::run(&source, &access, &packs, &baselines, console.as_ref()).await?;
+    for result in &results {
+        console.object(&line(result)?);
+        console.answer(runner::line(result));
+        for row in &result.rows {
+            let cells: Vec<String> = row.iter().map(|(name, value)| format!("{name}={}", value.escape_debug())).collect();
+            console.answer(format!("              {}", cells.join(" ")));
+        }
+    }
+    let outcome = outcome(&results);
+    let code = ExitCode::of_outcome(outcome);
+    if results.is_empty() {
+        console.say(format!("no check of the packs is for {engine}: nothing was proved"));
+    }
+    console.summary("check", outcome.as_str(), code, totals(&results));
+    console.say(format!("{source}: {outcome}, {} checks", results.len()));
+    Ok(code)
+}
+
+/// `fail` wins over what could not be run; a minor or major failure is a failure all the same: this command has no policy to tolerate it.
+fn outcome(results: &[CheckResult]) -> Outcome {
+    Outcome::of_all(results.iter().map(|result| match result.result {
+        CheckOutcome::Pass => Outcome::Pass,
+        CheckOutcome::Warn => Outcome::PassWithException,
+        CheckOutcome::Fail => Outcome::Fail,
+        CheckOutcome::Error => Outcome::Error,
+        CheckOutcome::Vacuous => Outcome::Inconclusive,
+        CheckOutcome::Untested => Outcome::Untested,
+    }))
+}
+
+fn line(result: &CheckResult) -> Result<Value, Failure> {
+    let mut value = serde_json::to_value(result).map_err(|error| Failure::invalid(format!("check {}: {error}", result.id)))?;
+    if let Value::Object(members) = &mut value {
+        members.insert("event".into(), json!("check"));
+        let rows: Vec<Map<String, Value>> =
+            result.rows.iter().map(|row| row.iter().map(|(name, cell)| (name.clone(), json!(cell))).collect()).collect();
+        members.insert("rows".into(), json!(rows));
+    }
+    Ok(value)
+}
+
+fn totals(results: &[CheckResult]) -> Map<String, Value> {
+    let count = |wanted: CheckOutcome| results.iter().filter(|result| result.result == wanted).count();
+    let checks = json!({
+        "pass": count(CheckOutcome::Pass), "warn": count(CheckOutcome::Warn), "fail": count(CheckOutcome::Fail),
+        "error": count(CheckOutcome::Error), "vacuous": count(CheckOutcome::Vacuous), "untested": count(CheckOutcome::Untested),
+    });
+    Map::from_iter([("checks".to_owned(), checks)])
+}
+
+fn tell(args: &CheckArgs, console: &Console) -> Result<ExitCode, Failure> {
+    let wanted: Vec<String> = if args.packs.is_empty() { names().into_iter().map(str::to_owned).collect() } else { args.packs.clone() };
+    let packs = wanted.iter().map(|name| Pack::load(name)).collect::<Result<Vec<_>, _>>()?;
+    let all: Vec<&Check> = packs.iter().flat_map(|pack| &pack.checks).collect();
+    if let Some(id) = &args.explain {
+        let ids: Vec<&str> = all.iter().map(|check| check.id.as_str()).collect();
+        let check = all.iter().find(|check| check.id == *id).ok_or_else(|| {
+            Failure::invalid(format!("no check `{}`{}", id.escape_debug(), nearest(id, &ids))).hint("`attestore check --list` lists them")
+        })?;
+        console.answer(explained(check));
+        console.object(&described(check));
+    } else {
+        for pack in &packs {
+            console.answer(format!("{}  {}", pack.name, pack.about));
+            for check in &pack.checks {
+                console.answer(format!("  {:<38} {:<9} {}", check.id, severity(check.severity), check.title));
+                console.object(&described(check));
+            }
+        }
+    }
+    console.summary("check", "pass", ExitCode::Proven, Map::new());
+    Ok(ExitCode::Proven)
+}
+
+fn described(check: &Check) -> Value {
+    json!({
+        "event": "check-description", "id": check.id, "title": check.title, "engines": check.engines, "requires": check.requires,
+        "kind": check.kind.as_str(), "severity": check.severity, "error_if": check.error_if.text(), "sql_digest": check.digest,
+        "controls": check.controls,
+    })
+}
+
+fn explained(check: &Check) -> String {
+    let mut lines = vec![
+        format!("{}: {}", check.id, check.title),
+        format!("  engines    {}", check.engines.join(", ")),
+        format!("  kind       {}, fails if {}", check.kind.as_str(), check.error_if.text()),
+        format!("  severity   {}", severity(check.severity)),
+        format!("  timeout    {} s", check.timeout.as_secs()),
+        format!("  digest     {}", check.digest),
+    ];
+    let mut list = |name: &str, values: &[String]| {
+        if !values.is_empty() {
+            lines.push(format!("  {name:<10} {}", values.join(", ")));
+        }
+    };
+    list("requires", &check.requires);
+    list("functions", &check.requires_functions);
+    list("shows", &check.show);
+    list("controls", &check.controls);
+    lines.push(String::new());
+    lines.push(check.sql.trim().to_owned());
+    lines.join("\n")
+}
+
+fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical => "critical",
+        Severity::Major => "major",
+        Severity::Minor => "minor",
+    }
 }

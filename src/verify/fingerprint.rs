@@ -208,7 +208,10 @@ pub enum Difference {
     },
 }
 
-/// Compares a baseline with what was read, and tells each difference to `found`. The leaves decide; the sidecar, which is read only
+/// Differences that are told of one bucket; the counts go on.
+pub const MOST_NAMED: usize = 65_536;
+
+/// Compares a baseline with what was read, and tells differences to `found`, at most [`MOST_NAMED`] a bucket. The leaves decide; the sidecar, which is read only
 /// where a leaf differs, names the rows. In a bucket without names every row counts as a mismatch: none of them is known to be equal.
 pub fn compare(
     baseline: &[Leaf],
@@ -241,7 +244,11 @@ pub fn compare(
         while let Some(key) = next_key(&mut theirs, &mut ours, index, bits)? {
             let (before, now) = (take_key(&mut theirs, key)?, take_key(&mut ours, key)?);
             indexed += before.values().sum::<u64>();
-            differences(key, before, now, &mut rows, &mut |difference| named.push(difference));
+            differences(key, before, now, &mut rows, &mut |difference| {
+                if named.len() < MOST_NAMED {
+                    named.push(difference);
+                }
+            });
         }
         if indexed == expected && !named.is_empty() {
             counts.merge(&rows);
@@ -318,14 +325,16 @@ fn differences(key_hash: [u8; 8], before: Rows, mut now: Rows, counts: &mut Coun
             *there -= both;
         }
         counts.add_many(Class::Match, both);
-        gone.extend(std::iter::repeat_n(row, usize::try_from(n - both).unwrap_or(usize::MAX)));
+        gone.push((row, n - both));
     }
-    let mut new = now.into_iter().flat_map(|(row, n)| std::iter::repeat_n(row, usize::try_from(n).unwrap_or(usize::MAX)));
+    // Never spelled out in memory: one row may be missing a hundred million times.
+    let each = |(row, n): ([u8; 8], u64)| std::iter::repeat_n(row, usize::try_from(n).unwrap_or(usize::MAX));
+    let mut new = now.into_iter().flat_map(each);
     let mut tell = |class, expected, actual| {
         counts.add(class);
         found(Difference::Row { class, key_hash, expected, actual });
     };
-    for row in gone {
+    for row in gone.into_iter().flat_map(each) {
         match new.next() {
             Some(actual) => tell(Class::Mismatch, Some(row), Some(actual)),
             None => tell(Class::Missing, Some(row), None),

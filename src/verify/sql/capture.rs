@@ -19,7 +19,8 @@ use crate::verify::manifest::row::{LeafKind, LeafRow, SidecarRow};
 use crate::verify::manifest::writer::{Draft, Finish, ManifestWriter};
 use crate::verify::sql::access::Access;
 use crate::verify::sql::canon::{ENCODING, RowKeys};
-use crate::verify::sql::database::{Cause, Database};
+use crate::verify::sql::database::Database;
+use crate::verify::sql::reading::Cause;
 use crate::verify::sql::scan;
 use crate::verify::sql::table::Table;
 

@@ -21,7 +21,8 @@ use crate::verify::manifest::reader::{Manifest, Rows};
 use crate::verify::manifest::row::{LeafKind, SidecarRow};
 use crate::verify::sql::access::Access;
 use crate::verify::sql::canon::{ENCODING, RowKeys};
-use crate::verify::sql::database::{Cause, Database, ReadError};
+use crate::verify::sql::database::Database;
+use crate::verify::sql::reading::{Cause, ReadError};
 use crate::verify::sql::scan::{self, Scan};
 use crate::verify::sql::table::{Table, schema_difference};
 

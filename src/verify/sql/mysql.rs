@@ -2,14 +2,15 @@
 
 use futures_util::StreamExt;
 use serde_json::{Map, Value, json};
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Decode, MySql, Row as _};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row as _};
 
 use crate::model::failure::{Failure, FailureKind};
-use crate::verify::sql::database::{CONNECT_TIMEOUT, Delivery, Engine, ReadError, SILENCE_LIMIT};
 use crate::verify::sql::errors;
 use crate::verify::sql::mysql_catalog;
 use crate::verify::sql::mysql_decode;
+use crate::verify::sql::mysql_row::{raw, text};
+use crate::verify::sql::reading::{CONNECT_TIMEOUT, Delivery, Engine, ReadError, SILENCE_LIMIT};
 use crate::verify::sql::table::{Table, Wire, backticked};
 
 /// Raw bytes in the character set that they are stored in, no limits but our own; a snapshot at repeatable read.
@@ -20,6 +21,7 @@ const PIN: &[&str] = &[
     "SET SESSION innodb_lock_wait_timeout = 60",
     "SET SESSION lock_wait_timeout = 60",
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    "SET SESSION TRANSACTION READ ONLY",
     "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
     "SET SESSION character_set_results = NULL",
 ];
@@ -146,16 +148,6 @@ async fn select(
             return Ok(false);
         }
     }
-}
-
-/// The bytes of a value. The driver calls zero dates NULL, so NULL is what has no bytes, not what it says.
-fn raw(row: &MySqlRow, index: usize) -> Result<Option<&[u8]>, sqlx::Error> {
-    Ok(<&[u8] as Decode<MySql>>::decode(row.try_get_raw(index)?).ok())
-}
-
-/// A text of the catalogue, whichever character set the metadata claims.
-pub fn text(row: &MySqlRow, index: usize) -> Result<Option<String>, sqlx::Error> {
-    Ok(raw(row, index)?.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
 }
 
 /// Opens a session without pinning it.

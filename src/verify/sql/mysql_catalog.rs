@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use sqlx::mysql::{MySqlConnection, MySqlRow};
 
-use crate::verify::sql::mysql::text;
 use crate::verify::sql::mysql_decode::MysqlType;
+use crate::verify::sql::mysql_row::text;
 use crate::verify::sql::table::{Column, Table, Wire, backticked};
 
 const TABLES: &str =
@@ -20,6 +20,9 @@ const INDEXES: &str = "SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME FROM informati
 const REFERENCES: &str = "SELECT k.TABLE_NAME, k.CONSTRAINT_NAME, k.COLUMN_NAME, k.REFERENCED_TABLE_NAME, k.REFERENCED_COLUMN_NAME \
      FROM information_schema.KEY_COLUMN_USAGE k WHERE k.TABLE_SCHEMA = ? AND k.REFERENCED_TABLE_NAME IS NOT NULL \
      ORDER BY k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION";
+
+/// Columns, the table that they refer to, and its columns.
+type Reference = (Vec<String>, String, Vec<String>);
 
 /// Reads the catalogue, four questions whatever the number of tables.
 pub async fn tables(connection: &mut MySqlConnection, database: &str) -> Result<Vec<Table>, sqlx::Error> {
@@ -48,7 +51,7 @@ pub async fn tables(connection: &mut MySqlConnection, database: &str) -> Result<
     for row in ask(connection, INDEXES, database).await? {
         indexes.entry((get(&row, 0)?, get(&row, 1)?)).or_default().push(text(&row, 2)?.unwrap_or_else(|| "an expression".into()));
     }
-    let mut references: BTreeMap<(String, String), (Vec<String>, String, Vec<String>)> = BTreeMap::new();
+    let mut references: BTreeMap<(String, String), Reference> = BTreeMap::new();
     for row in ask(connection, REFERENCES, database).await? {
         let entry = references.entry((get(&row, 0)?, get(&row, 1)?)).or_default();
         entry.0.push(get(&row, 2)?);

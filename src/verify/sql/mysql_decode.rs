@@ -174,3 +174,53 @@ pub fn days_from_civil(year: u16, month: u8, day: u8) -> Option<i64> {
     let date = (year > 0).then(|| chrono::NaiveDate::from_ymd_opt(year.into(), month.into(), day.into()))??;
     Some(date.signed_duration_since(chrono::NaiveDate::default()).num_days())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signing::hash_key::HashKey;
+    use crate::verify::sql::canon::RowKeys;
+    use crate::verify::sql::display;
+    use proptest::prelude::*;
+
+    fn encoded(kind: &MysqlType, bytes: Option<&[u8]>) -> Result<Vec<u8>, String> {
+        let mut row = Row::new(&RowKeys::new(&HashKey::from_bytes([1; 32])));
+        row.begin(1);
+        field(kind, bytes, &mut row)?;
+        assert_eq!(row.len(), 1, "one value is one field");
+        Ok(row.field(0).to_vec())
+    }
+
+    #[test]
+    fn zero_and_partial_dates_are_neither_null_nor_each_other() {
+        let zero = encoded(&MysqlType::Date, Some(&[0])).unwrap();
+        let partial = encoded(&MysqlType::Date, Some(&[4, 0xea, 7, 2, 0])).unwrap();
+        let null = encoded(&MysqlType::Date, None).unwrap();
+        assert!(zero != partial && zero != null && partial != null);
+        assert_eq!((display::field(&zero), display::field(&partial)), ("0000-00-00".into(), "2026-02-00".into()));
+        assert_eq!(display::field(&encoded(&MysqlType::Date, Some(&[4, 0xea, 7, 2, 1])).unwrap()), "2026-02-01");
+        // A zero datetime is not midnight of a zero date.
+        assert_ne!(encoded(&MysqlType::Datetime, Some(&[0])), encoded(&MysqlType::Date, Some(&[0])));
+        assert_ne!(encoded(&MysqlType::Datetime, Some(&[4, 0xea, 7, 2, 1])), encoded(&MysqlType::Timestamp, Some(&[4, 0xea, 7, 2, 1])));
+    }
+
+    #[test]
+    fn integers_and_decimals() {
+        let text = |kind, bytes: &[u8]| encoded(&kind, Some(bytes)).map(|field| display::field(&field));
+        assert_eq!(text(MysqlType::Unsigned, &[0xff; 8]).as_deref(), Ok("18446744073709551615"));
+        assert_eq!(text(MysqlType::Signed, &[0xff]).as_deref(), Ok("-1"));
+        assert_eq!(text(MysqlType::Decimal, b"-0012.3400").as_deref(), Ok("-12.3400"));
+        assert_eq!(encoded(&MysqlType::Decimal, Some(b"-0.00")), encoded(&MysqlType::Decimal, Some(b"0.00")));
+        assert_ne!(encoded(&MysqlType::Decimal, Some(b"1.0")), encoded(&MysqlType::Decimal, Some(b"1.00")));
+        assert!(text(MysqlType::Decimal, b"1e5").is_err() && text(MysqlType::Signed, &[1, 2, 3]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_decoded_or_refused(which in 0usize..10, bytes in prop::collection::vec(any::<u8>(), 0..20)) {
+            use MysqlType::*;
+            let kind = [Signed, Unsigned, Float, Double, Decimal, Date, Datetime, Timestamp, Time, Bit(9)][which].clone();
+            let _ = encoded(&kind, Some(&bytes));
+        }
+    }
+}

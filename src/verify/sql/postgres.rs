@@ -9,10 +9,11 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row as _};
 
 use crate::model::failure::{Failure, FailureKind};
-use crate::verify::sql::database::{CONNECT_TIMEOUT, Delivery, Engine, ReadError, SILENCE_LIMIT};
 use crate::verify::sql::errors;
 use crate::verify::sql::postgres_catalog;
-use crate::verify::sql::postgres_decode::{self, CopyDecoder};
+use crate::verify::sql::postgres_copy::CopyDecoder;
+use crate::verify::sql::postgres_decode;
+use crate::verify::sql::reading::{CONNECT_TIMEOUT, Delivery, Engine, ReadError, SILENCE_LIMIT};
 use crate::verify::sql::table::{Table, Wire, double_quoted};
 
 /// What every session sets: nothing hidden by row-level security (an error instead), UTC, no time limits but our own, names qualified.

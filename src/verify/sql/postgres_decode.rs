@@ -1,6 +1,6 @@
-//! PostgreSQL's binary formats into canonical fields, and the framing of `COPY … (FORMAT binary)`.
+//! PostgreSQL's binary formats into canonical fields.
 //!
-//! Formats: the `*send` functions of PostgreSQL's `utils/adt`; the file format is in the documentation of COPY. Pure: bytes in,
+//! Formats: the `*send` functions of PostgreSQL's `utils/adt`. Pure: bytes in,
 //! fields out, and nothing that foreign bytes say is believed before it is checked.
 
 use crate::verify::sql::canon::{Row, tag};
@@ -156,14 +156,18 @@ fn value_at(kind: &PgType, value: Option<&[u8]>, row: &mut Row, depth: u32) -> R
 fn numeric(bytes: &[u8], row: &mut Row) -> Result<(), String> {
     let mut input = Input(bytes);
     let (count, weight, sign, scale) = (input.u16()?, i32::from(input.i16()?), input.u16()?, input.u16()?);
-    let negative = match sign {
-        0x0000 => false,
-        0x4000 => true,
-        0xc000 => return Ok(row.bare(tag::DECIMAL_NAN)),
-        0xd000 => return Ok(row.bare(tag::DECIMAL_PLUS_INFINITY)),
-        0xf000 => return Ok(row.bare(tag::DECIMAL_MINUS_INFINITY)),
+    let special = match sign {
+        0x0000 | 0x4000 => None,
+        0xc000 => Some(tag::DECIMAL_NAN),
+        0xd000 => Some(tag::DECIMAL_PLUS_INFINITY),
+        0xf000 => Some(tag::DECIMAL_MINUS_INFINITY),
         other => return Err(format!("numeric with sign {other:#06x}")),
     };
+    if let Some(special) = special {
+        row.bare(special);
+        return Ok(());
+    }
+    let negative = sign == 0x4000;
     let groups: Vec<u16> = (0..count).map(|_| input.u16()).collect::<Result<_, _>>()?;
     if !input.0.is_empty() || groups.iter().any(|group| *group > 9_999) {
         return Err("numeric with surplus bytes or a digit above 9999".into());
@@ -326,93 +330,90 @@ impl<'a> Input<'a> {
     }
 }
 
-const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signing::hash_key::HashKey;
+    use crate::verify::sql::canon::RowKeys;
+    use crate::verify::sql::display;
+    use proptest::prelude::*;
 
-/// Cuts a COPY stream into tuples, whatever the chunks are. A stream that ends without its trailer has been cut short.
-#[derive(Default)]
-pub struct CopyDecoder {
-    pending: Vec<u8>,
-    started: bool,
-    ended: bool,
-}
+    fn row() -> Row {
+        Row::new(&RowKeys::new(&HashKey::from_bytes([1; 32])))
+    }
 
-impl CopyDecoder {
-    /// Feeds the next chunk; `tuple` gets the fields of each complete tuple and says whether to go on.
-    pub fn feed(&mut self, chunk: &[u8], tuple: &mut dyn FnMut(&[Option<&[u8]>]) -> Result<bool, String>) -> Result<bool, String> {
-        let joined;
-        let mut rest = if self.pending.is_empty() {
-            chunk
-        } else {
-            self.pending.extend_from_slice(chunk);
-            joined = std::mem::take(&mut self.pending);
-            &joined[..]
-        };
-        let mut go_on = true;
-        if !self.started {
-            match header_length(rest)? {
-                Some(length) => rest = &rest[length..],
-                None => {
-                    self.pending = rest.to_vec();
-                    return Ok(true);
-                }
+    fn shown(kind: &PgType, bytes: &[u8]) -> Result<String, String> {
+        let mut row = row();
+        row.begin(1);
+        field(kind, Some(bytes), &mut row)?;
+        assert_eq!(row.len(), 1, "one value is one field");
+        Ok(display::field(row.field(0)))
+    }
+
+    fn numeric_bytes(weight: i16, sign: u16, scale: u16, groups: &[u16]) -> Vec<u8> {
+        let mut bytes = (groups.len() as u16).to_be_bytes().to_vec();
+        bytes.extend(weight.to_be_bytes());
+        bytes.extend(sign.to_be_bytes());
+        bytes.extend(scale.to_be_bytes());
+        groups.iter().for_each(|group| bytes.extend(group.to_be_bytes()));
+        bytes
+    }
+
+    #[test]
+    fn numerics_keep_their_digits_and_scale() {
+        for (weight, sign, scale, groups, expected) in [
+            (0, 0, 2, &[1u16, 5000][..], "1.50"),
+            (1, 0x4000, 0, &[12, 34], "-120034"),
+            (1, 0, 0, &[1], "10000"),
+            (-1, 0, 4, &[1], "0.0001"),
+            (-3, 0, 10, &[12], "0.0000000000"),
+            (0, 0, 3, &[], "0.000"),
+        ] {
+            let found = shown(&PgType::Numeric, &numeric_bytes(weight, sign, scale, groups));
+            if expected == "0.0000000000" {
+                assert!(found.is_err(), "digits beyond the scale are not dropped in silence");
+            } else {
+                assert_eq!(found.as_deref(), Ok(expected));
             }
-            self.started = true;
         }
-        let mut fields: Vec<Option<&[u8]>> = Vec::new();
-        while go_on && !rest.is_empty() {
-            if self.ended {
-                return Err("bytes after the end of the stream".into());
-            }
-            let Some((count, mut at)) = rest.first_chunk::<2>().map(|n| (i16::from_be_bytes(*n), 2)) else { break };
-            if count == -1 {
-                self.ended = true;
-                rest = &rest[2..];
-                continue;
-            }
-            fields.clear();
-            let whole = (0..usize::try_from(count).map_err(|_| format!("tuple of {count} fields"))?).try_for_each(|_| {
-                let length = rest.get(at..at + 4).map(|n| i32::from_be_bytes(n.try_into().expect("4 bytes"))).ok_or(None)?;
-                at += 4;
-                if length == -1 {
-                    fields.push(None);
-                    return Ok(());
-                }
-                let length = usize::try_from(length).map_err(|_| Some(format!("field of {length} bytes")))?;
-                fields.push(Some(rest.get(at..at + length).ok_or(None)?));
-                at += length;
-                Ok(())
-            });
-            match whole {
-                Ok(()) => go_on = tuple(&fields)?,
-                Err(Some(error)) => return Err(error),
-                Err(None) => break,
-            }
-            rest = &rest[at..];
+        assert!(shown(&PgType::Numeric, &numeric_bytes(0, 0, 0, &[10_000])).is_err());
+    }
+
+    fn kinds() -> impl Strategy<Value = PgType> {
+        let names = [
+            "bool",
+            "int4",
+            "int8",
+            "oid",
+            "float4",
+            "numeric",
+            "text",
+            "bytea",
+            "date",
+            "timetz",
+            "timestamptz",
+            "interval",
+            "jsonb",
+            "varbit",
+            "uuid",
+            "inet",
+            "point",
+        ];
+        let leaf = prop::sample::select(names.to_vec()).prop_map(PgType::base);
+        leaf.prop_recursive(3, 8, 3, |inner| {
+            prop_oneof![
+                inner.clone().prop_map(|kind| PgType::Array(Box::new(kind))),
+                inner.clone().prop_map(|kind| PgType::Range(Box::new(kind))),
+                inner.clone().prop_map(|kind| PgType::Multirange(Box::new(kind))),
+                prop::collection::vec(inner, 0..3).prop_map(PgType::Composite),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_decoded_or_refused(kind in kinds(), bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            let _ = shown(&kind, &bytes);
         }
-        self.pending = rest.to_vec();
-        Ok(go_on)
     }
-
-    /// Ends the stream: an error unless the trailer has been seen and nothing is left over.
-    pub fn finish(self) -> Result<(), String> {
-        if self.ended && self.pending.is_empty() { Ok(()) } else { Err("the stream ended without its trailer".into()) }
-    }
-}
-
-/// The length of the file header, once it is there.
-fn header_length(bytes: &[u8]) -> Result<Option<usize>, String> {
-    if !SIGNATURE.starts_with(&bytes[..bytes.len().min(11)]) {
-        return Err("not a binary COPY stream".into());
-    }
-    let Some(length) = bytes.get(15..19) else { return Ok(None) };
-    let flags = u32::from_be_bytes(bytes[11..15].try_into().expect("4 bytes"));
-    // Bits 16 to 31 are critical (COPY, "File Header"); none is known.
-    if flags >> 16 != 0 {
-        return Err(format!("COPY stream with flags {flags:#x}"));
-    }
-    let length = u32::from_be_bytes(length.try_into().expect("4 bytes")) as usize;
-    if length > 1 << 20 {
-        return Err(format!("COPY stream with a header of {length} bytes"));
-    }
-    Ok((bytes.len() >= 19 + length).then_some(19 + length))
 }

@@ -6,8 +6,9 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::monitor::{Event, Monitor};
 use crate::verify::fingerprint::{Accumulator, DEFAULT_BUDGET, Fingerprint};
 use crate::verify::sql::canon::{Row, RowKeys};
-use crate::verify::sql::database::{Cause, Database, ReadError};
+use crate::verify::sql::database::Database;
 use crate::verify::sql::display;
+use crate::verify::sql::reading::{Cause, ReadError};
 use crate::verify::sql::table::Table;
 
 /// Rows between two looks at the monitor.

@@ -15,8 +15,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row as _};
 
 use crate::model::failure::{Failure, FailureKind};
-use crate::verify::sql::database::{Delivery, Engine, ReadError};
 use crate::verify::sql::errors;
+use crate::verify::sql::reading::{Delivery, Engine, ReadError};
 use crate::verify::sql::sqlite_decode::{self, TextEncoding};
 use crate::verify::sql::table::{Column, Table, Wire, double_quoted};
 

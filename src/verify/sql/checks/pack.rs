@@ -1,118 +1,105 @@
-//! Packs of checks: the built-in ones of `checks/`, or a `.sql` file or a folder of them by path.
+//! Packs of checks: shipped ones are part of the binary, one's own are `.sql` files or directories of them.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::model::canonical_json;
-use crate::model::digest::Sha256Digest;
 use crate::model::failure::Failure;
-use crate::verify::sql::checks::header::{Check, Engine};
+use crate::verify::sql::checks::header::{self, Check, nearest};
 
-/// Checks that belong together.
-#[derive(Clone, Debug)]
-pub struct Pack {
-    /// The name that it was asked for by.
-    pub name: String,
-    /// Its checks, by id.
-    pub checks: Vec<Check>,
-}
-
-macro_rules! built_in {
-    ($($pack:literal: [$($file:literal),+ $(,)?]),+ $(,)?) => {
-        /// Every built-in pack with its files: name and text.
-        pub const BUILT_IN: &[(&str, &[(&str, &str)])] = &[
-            $(($pack, &[$((concat!("checks/", $pack, "/", $file), include_str!(concat!("../../../../checks/", $pack, "/", $file)))),+]),)+
+macro_rules! shipped {
+    ($($name:literal: $about:literal { $($file:literal),+ $(,)? })+) => {
+        const SHIPPED: &[Shipped] = &[
+            $(Shipped { name: $name, about: $about, files: &[$((concat!($name, "/", $file, ".sql"), include_str!(concat!("../../../../checks/", $name, "/", $file, ".sql")))),+] },)+
         ];
     };
 }
 
-built_in! {
-    "bank": ["ledger-balances.sql", "accounts-have-customers.sql", "transactions-have-accounts.sql", "transaction-signs.sql",
-             "freshness-mysql.sql", "freshness-postgres.sql", "freshness-sqlite.sql"],
-    "directory-app": ["bookings-have-artists.sql", "booking-status.sql", "prices.sql"],
-    "structure-mysql": ["foreign-keys-have-indexes.sql", "invalid-views.sql"],
-    "structure-postgres": ["invalid-indexes.sql", "not-valid-constraints.sql", "sequences.sql"],
-    "structure-sqlite": ["integrity.sql", "foreign-keys.sql"],
+struct Shipped {
+    name: &'static str,
+    about: &'static str,
+    files: &'static [(&'static str, &'static str)],
+}
+
+shipped! {
+    "structure-sqlite": "what SQLite itself can tell of a file's structure" { "integrity", "foreign-keys" }
+    "structure-postgres": "what PostgreSQL itself can tell of a database's structure" {
+        "heap", "btree", "invalid-indexes", "not-valid-constraints", "sequences", "orphans"
+    }
+    "structure-mysql": "what MySQL and MariaDB themselves can tell of a database's structure" { "check-table", "auto-increment", "orphans" }
+    "bank": "customers, accounts and a ledger of transactions" {
+        "ledger-balances", "orphan-accounts", "orphan-transactions", "transaction-kinds", "freshness", "customers-not-fewer", "accounts-not-fewer", "transactions-not-fewer"
+    }
+    "directory-app": "a directory of artists and their bookings, in SQLite" { "orphan-bookings", "booking-values", "artist-names", "freshness", "artists-not-fewer", "bookings-not-fewer" }
+}
+
+/// Checks that belong together.
+#[derive(Clone, Debug)]
+pub struct Pack {
+    /// The name or path that it was asked for by.
+    pub name: String,
+    /// What it is about.
+    pub about: String,
+    /// Its checks in order of their ids.
+    pub checks: Vec<Check>,
+}
+
+/// The names of the shipped packs.
+pub fn names() -> Vec<&'static str> {
+    SHIPPED.iter().map(|pack| pack.name).collect()
 }
 
 impl Pack {
-    /// A built-in pack by its name, or a `.sql` file or a directory of them by its path.
-    ///
-    /// Errors: an unknown name (with the nearest one), an unreadable path, a file with a mistake, the same id twice for one engine: all invalid usage.
+    /// A shipped pack by its name, or a `.sql` file or a directory of them by its path (with a `/` or `.sql` in it, or simply there).
     pub fn load(name_or_path: &str) -> Result<Self, Failure> {
-        if let Some((name, files)) = BUILT_IN.iter().find(|(name, _)| *name == name_or_path) {
-            return Self::of(name, files.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())));
+        if let Some(shipped) = SHIPPED.iter().find(|pack| pack.name == name_or_path) {
+            let files = shipped.files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+            return Self::of(name_or_path, shipped.about, files);
         }
         let path = Path::new(name_or_path);
-        if path.is_dir() {
-            let mut files: Vec<_> = std::fs::read_dir(path)
-                .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>())
-                .map_err(|error| unreadable(path, &error))?;
-            files.retain(|file| file.extension().is_some_and(|extension| extension == "sql"));
-            files.sort();
-            if files.is_empty() {
-                return Err(Failure::invalid(format!("check pack {}: no `.sql` file found in the folder", path.display())));
-            }
-            let texts: Vec<_> = files.iter().map(|file| read(file)).collect::<Result<_, _>>()?;
-            return Self::of(name_or_path, texts.into_iter());
-        }
-        if path.is_file() {
-            return Self::of(name_or_path, std::iter::once(read(path)?));
-        }
-        Err(unknown(name_or_path))
-    }
-
-    /// The checks that are written for `engine`.
-    pub fn for_engine(&self, engine: Engine) -> impl Iterator<Item = &Check> {
-        self.checks.iter().filter(move |check| check.engines.contains(&engine))
-    }
-
-    fn of(name: &str, files: impl Iterator<Item = (String, String)>) -> Result<Self, Failure> {
-        let mut checks = Vec::new();
-        let mut seen = BTreeSet::new();
-        for (file, text) in files {
-            let check = Check::parse(&text).map_err(|wrong| {
-                Failure::invalid(format!("check {file}: {wrong}")).hint("`attestore check --help` shows where the format is described")
-            })?;
-            for engine in &check.engines {
-                if !seen.insert((check.id.clone(), *engine)) {
-                    return Err(Failure::invalid(format!("check {file}: the id `{}` is there twice for {}", check.id, engine.as_str())));
+        let cannot = |error| Failure::io(format!("cannot read the check pack {name_or_path}"), error);
+        match std::fs::metadata(path) {
+            Ok(meta) if meta.is_dir() => {
+                let mut files = Vec::new();
+                for entry in std::fs::read_dir(path).map_err(cannot)? {
+                    let path = entry.map_err(cannot)?.path();
+                    if path.extension().is_some_and(|extension| extension == "sql") {
+                        files.push((path.display().to_string(), std::fs::read_to_string(&path).map_err(cannot)?));
+                    }
                 }
+                Self::of(name_or_path, "", files)
             }
-            checks.push(check);
+            Ok(_) => {
+                let text = std::fs::read_to_string(path).map_err(cannot)?;
+                Self::of(name_or_path, "", vec![(name_or_path.to_owned(), text)])
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let known = names();
+                Err(Failure::invalid(format!("no check pack `{name_or_path}`{}", nearest(name_or_path, &known)))
+                    .hint(format!("a pack is one of {}, or a .sql file, or a directory of them", known.join(", "))))
+            }
+            Err(error) => Err(cannot(error)),
         }
+    }
+
+    /// The shipped structural pack of an engine.
+    pub fn structure(engine: &str) -> Result<Self, Failure> {
+        Self::load(match engine {
+            "postgres" => "structure-postgres",
+            "sqlite" => "structure-sqlite",
+            _ => "structure-mysql",
+        })
+    }
+
+    fn of(name: &str, about: &str, files: Vec<(String, String)>) -> Result<Self, Failure> {
+        let mut checks = files.iter().map(|(file, text)| header::parse(file, text)).collect::<Result<Vec<_>, _>>()?;
         checks.sort_by(|a, b| a.id.cmp(&b.id));
-        Ok(Self { name: name.to_owned(), checks })
+        if let Some(pair) = checks.windows(2).find(|pair| pair[0].id == pair[1].id) {
+            return Err(Failure::invalid(format!("check pack {name}: two checks have the id {}", pair[0].id)));
+        }
+        if checks.is_empty() {
+            return Err(Failure::invalid(format!("check pack {name}: there is no .sql file in it")));
+        }
+        Ok(Self { name: name.to_owned(), about: about.to_owned(), checks })
     }
-}
-
-/// One digest over all checks of `packs`: SHA-256 of the RFC 8785 form of `{"ID ENGINES": "sha256:HEX"}`.
-pub fn set_digest(packs: &[Pack]) -> Sha256Digest {
-    let mut digests = BTreeMap::new();
-    for check in packs.iter().flat_map(|pack| &pack.checks) {
-        let engines: Vec<_> = check.engines.iter().map(|engine| engine.as_str()).collect();
-        digests.insert(format!("{} {}", check.id, engines.join(",")), check.digest.to_string());
-    }
-    Sha256Digest::of(&canonical_json::to_bytes(&digests).expect("strings alone are canonical"))
-}
-
-fn read(file: &Path) -> Result<(String, String), Failure> {
-    let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
-    Ok((file.display().to_string(), text))
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::invalid(format!("check pack {}: cannot be read: {error}", path.display()))
-}
-
-fn unknown(name: &str) -> Failure {
-    let names: Vec<_> = BUILT_IN.iter().map(|(name, _)| *name).collect();
-    let nearest = names.iter().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
-    Failure::invalid(format!("no check pack `{name}`: neither a built-in name nor a path")).hint(format!(
-        "built-in packs are {}; the nearest is `{}`",
-        names.join(", "),
-        nearest.unwrap_or(&"bank")
-    ))
 }
 
 #[cfg(test)]
@@ -120,38 +107,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_built_in_pack_loads_and_every_file_is_built_in() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("checks");
-        let mut on_disk = 0;
-        for (name, files) in BUILT_IN {
-            assert_eq!(Pack::load(name).unwrap().checks.len(), files.len());
-            on_disk += std::fs::read_dir(root.join(name)).unwrap().count();
+    fn shipped_packs_parse_and_ids_are_unique() {
+        let mut ids = std::collections::BTreeSet::new();
+        for name in names() {
+            let pack = Pack::load(name).unwrap_or_else(|failure| panic!("{failure}"));
+            for check in &pack.checks {
+                assert!(ids.insert(check.id.clone()), "{}", check.id);
+                assert!(!check.title.is_empty(), "{} has no title", check.id);
+            }
         }
-        assert_eq!(on_disk, BUILT_IN.iter().map(|(_, files)| files.len()).sum::<usize>());
-        let packs = std::fs::read_dir(&root).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_dir()).count();
-        assert_eq!(packs, BUILT_IN.len());
     }
 
     #[test]
-    fn packs_load_by_path_and_mistakes_name_the_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().to_str().unwrap();
-        assert!(Pack::load(path).unwrap_err().message.contains("no `.sql` file"));
-        let (_, files) = BUILT_IN[0];
-        std::fs::write(folder.path().join("a.sql"), files[0].1).unwrap();
-        assert_eq!(Pack::load(path).unwrap().checks.len(), 1);
-        std::fs::write(folder.path().join("b.sql"), files[0].1).unwrap();
-        assert!(Pack::load(path).unwrap_err().message.contains("twice"));
-        std::fs::write(folder.path().join("b.sql"), "SELECT 1").unwrap();
-        assert!(Pack::load(path).unwrap_err().message.contains("b.sql"));
-        assert!(Pack::load("banc").unwrap_err().hint.unwrap().contains("`bank`"));
-    }
-
-    #[test]
-    fn the_set_digest_changes_with_any_file() {
-        let one = Pack::load("bank").unwrap();
-        let two = Pack::load("directory-app").unwrap();
-        assert_ne!(set_digest(std::slice::from_ref(&one)), set_digest(&[one.clone(), two]));
-        assert_eq!(set_digest(std::slice::from_ref(&one)), set_digest(std::slice::from_ref(&one)));
+    fn packs_by_path_and_mistakes() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = Pack::load("structure-sqllite").unwrap_err();
+        assert!(error.message.contains("did you mean `structure-sqlite`"), "{error}");
+        assert!(Pack::load(&dir.path().display().to_string()).unwrap_err().message.contains("no .sql file"));
+        let text = "--! id = \"own.x\"\n--! engines = [\"sqlite\"]\n--! kind = \"violations\"\n--! severity = \"minor\"\nSELECT 1";
+        std::fs::write(dir.path().join("a.sql"), text).unwrap();
+        assert_eq!(Pack::load(&dir.path().display().to_string()).unwrap().checks[0].id, "own.x");
+        std::fs::write(dir.path().join("b.sql"), text).unwrap();
+        assert!(Pack::load(&dir.path().display().to_string()).unwrap_err().message.contains("two checks"));
     }
 }

@@ -1,183 +1,230 @@
-//! Thresholds such as `> 0`, `>= 26h` and `!= baseline`: when a check's number is an error or a warning.
+//! Thresholds: `> 0`, `>= 1.5`, `> 24h`, `!= baseline`, `< 0.99 * baseline`; exact decimals, no floats.
 
 use std::cmp::Ordering;
-use std::fmt;
-use std::str::FromStr;
+use std::time::Duration;
 
-/// An exact decimal number: `units` / 10^`scale`. SQL numbers never pass through floating point here.
-#[derive(Clone, Copy, Debug)]
-pub struct Number {
-    units: i128,
-    scale: u32,
-}
+use crate::verify::sql::checks::kind::CheckKind;
 
-impl Number {
-    /// A whole number.
-    pub fn whole(value: i128) -> Self {
-        Self { units: value, scale: 0 }
-    }
+/// A decimal: units × 10^−9, exact.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Decimal(i128);
 
-    fn cmp_exact(self, other: Self) -> Option<Ordering> {
-        let scale = self.scale.max(other.scale);
-        let raise = |n: Self| n.units.checked_mul(10i128.checked_pow(scale - n.scale)?);
-        Some(raise(self)?.cmp(&raise(other)?))
-    }
-}
+const SCALE: u32 = 9;
 
-impl FromStr for Number {
-    type Err = String;
-
-    /// Digits with an optional sign and fraction, at most 30 of them; no exponent, NaN or infinity.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is not a decimal number");
-        let (sign, digits) = match text.strip_prefix('-') {
-            Some(rest) => (-1, rest),
-            None => (1, text.strip_prefix('+').unwrap_or(text)),
+impl Decimal {
+    /// From text such as `-12.50` or `1.5e3`; none for what is no number, too large, or finer than 10^−9.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+            None => (text, 0),
+        };
+        let (negative, digits) = match mantissa.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, mantissa.strip_prefix('+').unwrap_or(mantissa)),
         };
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-        let all: String = [whole, fraction].concat();
-        if all.is_empty() || all.len() > 30 || !all.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(wrong());
+        let all = format!("{whole}{fraction}");
+        if all.is_empty() || all.len() > 60 || !all.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
         }
-        let units: i128 = all.parse().map_err(|_| wrong())?;
-        Ok(Self { units: sign * units, scale: u32::try_from(fraction.len()).map_err(|_| wrong())? })
+        let shift = i32::try_from(SCALE).ok()? - i32::try_from(fraction.len()).ok()? + exponent;
+        let mut digits = all.trim_start_matches('0').to_owned();
+        match shift {
+            0..=60 => digits.push_str(&"0".repeat(usize::try_from(shift).ok()?)),
+            -60..0 => {
+                let keep = digits.len().saturating_sub(usize::try_from(-shift).ok()?);
+                if digits[keep..].bytes().any(|digit| digit != b'0') {
+                    return None;
+                }
+                digits.truncate(keep);
+            }
+            _ => return None,
+        }
+        let units: i128 = if digits.is_empty() { 0 } else { digits.parse().ok()? };
+        Some(Self(if negative { -units } else { units }))
+    }
+
+    /// A whole number.
+    pub fn whole(value: u64) -> Self {
+        Self(i128::from(value) * 10i128.pow(SCALE))
+    }
+
+    fn times(self, other: Self) -> Option<Self> {
+        // The product has twice the scale; rounding towards zero is far below what anyone writes as a factor.
+        Some(Self(self.0.checked_mul(other.0)? / 10i128.pow(SCALE)))
     }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Operator {
-    Less,
-    LessOrEqual,
     Greater,
-    GreaterOrEqual,
+    AtLeast,
+    Less,
+    AtMost,
     Equal,
-    NotEqual,
+    Different,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Bound {
-    Number(Number),
-    /// In seconds.
-    Span(u64),
-    Baseline,
+    Value(Decimal),
+    /// So many times the baseline.
+    Baseline(Decimal),
 }
 
-/// A comparison that, when it holds, makes a check fail (`error_if`) or warn (`warn_if`).
-#[derive(Clone, Debug)]
+/// When a check fails or warns.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Threshold {
+    text: String,
     operator: Operator,
     bound: Bound,
-    text: String,
 }
 
 impl Threshold {
-    /// Whether `actual` is beyond the threshold. A `baseline` that is asked for and absent, or a number too long to compare, is an error: never a pass.
-    pub fn is_beyond(&self, actual: Number, baseline: Option<Number>) -> Result<bool, String> {
-        let bound = match self.bound {
-            Bound::Number(number) => number,
-            Bound::Span(seconds) => Number::whole(i128::from(seconds)),
-            Bound::Baseline => baseline.ok_or("the manifest holds no baseline for this check")?,
-        };
-        let order = actual.cmp_exact(bound).ok_or("the number is too long to be compared exactly")?;
-        Ok(match self.operator {
-            Operator::Less => order.is_lt(),
-            Operator::LessOrEqual => order.is_le(),
-            Operator::Greater => order.is_gt(),
-            Operator::GreaterOrEqual => order.is_ge(),
-            Operator::Equal => order.is_eq(),
-            Operator::NotEqual => order.is_ne(),
-        })
-    }
-
-    /// Whether it compares with a length of time.
-    pub fn is_span(&self) -> bool {
-        matches!(self.bound, Bound::Span(_))
-    }
-
-    /// Whether it compares with the manifest's baseline.
-    pub fn is_baseline(&self) -> bool {
-        matches!(self.bound, Bound::Baseline)
-    }
-}
-
-impl fmt::Display for Threshold {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl FromStr for Threshold {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let text = text.trim();
-        let forms = [
-            ("<=", Operator::LessOrEqual),
-            (">=", Operator::GreaterOrEqual),
-            ("!=", Operator::NotEqual),
-            ("<", Operator::Less),
+    /// Parses a threshold for a check of `kind`; says what is wrong otherwise.
+    pub fn parse(text: &str, kind: CheckKind) -> Result<Self, String> {
+        const OPERATORS: &[(&str, Operator)] = &[
+            (">=", Operator::AtLeast),
+            ("<=", Operator::AtMost),
+            ("!=", Operator::Different),
+            ("<>", Operator::Different),
+            ("==", Operator::Equal),
             (">", Operator::Greater),
+            ("<", Operator::Less),
             ("=", Operator::Equal),
         ];
-        let wrong = || {
-            format!("`{text}` is not a threshold; expected <, <=, >, >=, = or != and a number, a length of time such as 26h, or `baseline`")
+        let trimmed = text.trim();
+        let (operator, rest) = OPERATORS
+            .iter()
+            .find_map(|(sign, operator)| trimmed.strip_prefix(sign).map(|rest| (*operator, rest.trim())))
+            .ok_or("expected an operator (>, >=, <, <=, =, !=) and a value")?;
+        let bound = match kind {
+            CheckKind::BaselineScalar => {
+                let factor = rest.strip_suffix("baseline").map(str::trim).ok_or("expected such as `!= baseline` or `< 0.99 * baseline`")?;
+                let factor = if factor.is_empty() { Some("1") } else { factor.strip_suffix('*').map(str::trim) };
+                Bound::Baseline(factor.and_then(Decimal::parse).ok_or("expected such as `0.99 * baseline`")?)
+            }
+            CheckKind::Freshness => {
+                let age = duration(rest).ok_or("expected an age such as `26h` or `7d`")?;
+                Bound::Value(Decimal::whole(age.as_secs()))
+            }
+            CheckKind::Violations | CheckKind::Scalar => Bound::Value(Decimal::parse(rest).ok_or("expected a number")?),
         };
-        let (operator, rest) =
-            forms.iter().find_map(|(sign, operator)| Some((*operator, text.strip_prefix(sign)?.trim()))).ok_or_else(wrong)?;
-        let bound = if rest == "baseline" {
-            Bound::Baseline
-        } else if let Some(seconds) = span(rest) {
-            Bound::Span(seconds)
-        } else {
-            Bound::Number(rest.parse().map_err(|_| wrong())?)
+        Ok(Self { text: trimmed.to_owned(), operator, bound })
+    }
+
+    /// As written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// True where `value` is beyond; an error where a baseline is asked for and there is none.
+    pub fn is_met(&self, value: Decimal, baseline: Option<Decimal>) -> Result<bool, String> {
+        let bound = match self.bound {
+            Bound::Value(bound) => bound,
+            Bound::Baseline(factor) => baseline.ok_or("there is no baseline")?.times(factor).ok_or("the baseline is too large")?,
         };
-        Ok(Self { operator, bound, text: text.to_owned() })
+        let order = value.cmp(&bound);
+        Ok(match self.operator {
+            Operator::Greater => order == Ordering::Greater,
+            Operator::AtLeast => order != Ordering::Less,
+            Operator::Less => order == Ordering::Less,
+            Operator::AtMost => order != Ordering::Greater,
+            Operator::Equal => order == Ordering::Equal,
+            Operator::Different => order != Ordering::Equal,
+        })
     }
 }
 
-/// Seconds of `90s`, `15m`, `26h`, `35d`.
-pub fn span(text: &str) -> Option<u64> {
-    let unit = match text.chars().last()? {
+/// `90s`, `15m`, `2h`, `7d`.
+pub fn duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let unit = text.chars().last()?;
+    let seconds = match unit {
         's' => 1,
         'm' => 60,
         'h' => 3_600,
         'd' => 86_400,
         _ => return None,
     };
-    text[..text.len() - 1].parse::<u64>().ok()?.checked_mul(unit)
+    let number: u64 = text[..text.len() - 1].trim().parse().ok()?;
+    number.checked_mul(seconds).filter(|seconds| *seconds < 1 << 40).map(Duration::from_secs)
+}
+
+/// Seconds since the epoch of a stamp as the engines print it: `2026-01-31 02:00:00[.5][+00]`, with `T` and `Z` as well, a date alone, or seconds.
+/// A stamp without a zone is UTC, as the session is.
+pub fn stamp(text: &str) -> Option<i64> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<i64>() {
+        return Some(seconds);
+    }
+    let zoned = ["%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.f%#z"];
+    if let Some(time) = zoned.iter().find_map(|format| chrono::DateTime::parse_from_str(text, format).ok()) {
+        return Some(time.timestamp());
+    }
+    let plain = text.strip_suffix('Z').unwrap_or(text);
+    let wall = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M"];
+    if let Some(time) = wall.iter().find_map(|format| chrono::NaiveDateTime::parse_from_str(plain, format).ok()) {
+        return Some(time.and_utc().timestamp());
+    }
+    chrono::NaiveDate::parse_from_str(plain, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0).map(|time| time.and_utc().timestamp())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn beyond(threshold: &str, actual: &str, baseline: Option<&str>) -> Result<bool, String> {
-        let number = |text: &str| text.parse::<Number>().unwrap();
-        threshold.parse::<Threshold>().unwrap().is_beyond(number(actual), baseline.map(number))
-    }
-
     #[test]
-    fn numbers_compare_exactly_whatever_their_scale() {
-        assert_eq!(beyond("> 0", "0.000", None), Ok(false));
-        assert_eq!(beyond("> 0", "0.001", None), Ok(true));
-        assert_eq!(beyond("!= 1.50", "1.5", None), Ok(false));
-        assert_eq!(beyond("<= -2", "-2.0", None), Ok(true));
-        assert_eq!(beyond("= 100000000000000000000", "100000000000000000001", None), Ok(false));
-    }
-
-    #[test]
-    fn spans_are_seconds_and_baselines_must_be_there() {
-        assert_eq!(beyond("> 26h", "93600", None), Ok(false));
-        assert_eq!(beyond("> 26h", "93601", None), Ok(true));
-        assert_eq!(beyond("!= baseline", "7", Some("7")), Ok(false));
-        assert!(beyond("!= baseline", "7", None).is_err());
-    }
-
-    #[test]
-    fn what_is_not_a_threshold_is_refused() {
-        for text in ["", "0", "> ", "> x", "~ 1", "> 1e5", "> 26w", "> NaN"] {
-            assert!(text.parse::<Threshold>().is_err(), "{text}");
+    fn decimals_are_exact() {
+        let parse = |text| Decimal::parse(text).unwrap();
+        assert!(parse("0.1") < parse("0.100000001") && parse("-2") < parse("1e0"));
+        assert_eq!(parse("1.50e2"), Decimal::whole(150));
+        assert_eq!(parse("123456789012345678901"), parse("123456789012345678901.0"));
+        for bad in ["", "x", "1.2.3", "NaN", "1e99", "0.0000000001", "-", "1 2"] {
+            assert_eq!(Decimal::parse(bad), None, "{bad}");
         }
-        assert!("1e5".parse::<Number>().is_err() && "".parse::<Number>().is_err() && "-".parse::<Number>().is_err());
+    }
+
+    #[test]
+    fn thresholds_compare_as_written() {
+        let met = |text: &str, kind, value: &str, baseline: Option<&str>| {
+            Threshold::parse(text, kind).unwrap().is_met(Decimal::parse(value).unwrap(), baseline.map(|b| Decimal::parse(b).unwrap()))
+        };
+        assert_eq!(met("> 0", CheckKind::Violations, "0", None), Ok(false));
+        assert_eq!(met(">= 1.5", CheckKind::Scalar, "1.5", None), Ok(true));
+        assert_eq!(met("> 24h", CheckKind::Freshness, "86401", None), Ok(true));
+        assert_eq!(met("!= baseline", CheckKind::BaselineScalar, "5", Some("5")), Ok(false));
+        assert_eq!(met("< 0.9 * baseline", CheckKind::BaselineScalar, "89", Some("100")), Ok(true));
+        assert!(met("!= baseline", CheckKind::BaselineScalar, "5", None).is_err());
+        for (bad, kind) in
+            [("0", CheckKind::Scalar), ("> x", CheckKind::Scalar), ("> 5", CheckKind::Freshness), ("> 5", CheckKind::BaselineScalar)]
+        {
+            assert!(Threshold::parse(bad, kind).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn stamps_of_every_engine() {
+        for text in [
+            "2026-01-31 02:00:00",
+            "2026-01-31 02:00:00.25",
+            "2026-01-31 03:00:00+01",
+            "2026-01-31T02:00:00Z",
+            "1769824800",
+            "2026-01-31 02:00:00+00",
+        ] {
+            assert_eq!(stamp(text), Some(1_769_824_800), "{text}");
+        }
+        assert_eq!(stamp("0000-00-00 00:00:00"), None);
+        assert_eq!(stamp("infinity"), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_parsed_or_refused(text in ".{0,80}") {
+            let _ = (Decimal::parse(&text), duration(&text), stamp(&text));
+            let _ = Threshold::parse(&text, CheckKind::Scalar);
+        }
     }
 }

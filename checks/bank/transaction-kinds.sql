@@ -1,0 +1,12 @@
+--! id = "bank.transaction-kinds"
+--! title = "A credit adds, a debit takes away, and there is nothing else"
+--! engines = ["mysql", "mariadb", "postgres", "sqlite"]
+--! requires = ["transactions"]
+--! kind = "violations"
+--! severity = "major"
+--! error_if = "> 0"
+--! show = ["transaction_id", "kind"]
+--! timeout = "15m"
+SELECT id AS transaction_id, kind, amount_minor
+FROM transactions
+WHERE (kind = 'credit' AND amount_minor < 0) OR (kind = 'debit' AND amount_minor >= 0) OR kind NOT IN ('credit', 'debit')

@@ -1,0 +1,13 @@
+--! id = "directory.orphan-bookings"
+--! title = "Every booking belongs to an artist"
+--! engines = ["sqlite"]
+--! requires = ["bookings", "artists"]
+--! kind = "violations"
+--! severity = "critical"
+--! error_if = "> 0"
+--! show = ["booking_id", "artist_id"]
+--! timeout = "15m"
+SELECT b.id AS booking_id, b.artist_id AS artist_id
+FROM bookings b
+LEFT JOIN artists a ON a.id = b.artist_id
+WHERE a.id IS NULL

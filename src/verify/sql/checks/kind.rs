@@ -1,0 +1,29 @@
+//! The kinds of checks.
+
+use serde::Deserialize;
+
+/// What the statement returns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckKind {
+    /// The offending rows; their number is compared with the threshold.
+    Violations,
+    /// One row with one number.
+    Scalar,
+    /// One row with the newest stamp; its age is compared with the threshold.
+    Freshness,
+    /// One row with one number, compared with the manifest's baseline.
+    BaselineScalar,
+}
+
+impl CheckKind {
+    /// The spelling in headers and results.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Violations => "violations",
+            Self::Scalar => "scalar",
+            Self::Freshness => "freshness",
+            Self::BaselineScalar => "baseline-scalar",
+        }
+    }
+}

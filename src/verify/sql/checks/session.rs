@@ -1,0 +1,374 @@
+//! A session that checks run in: read-only transactions, server-side time limits, answers as text.
+//!
+//! Not here: which checks run and what their answers mean (`runner`).
+
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use sqlx::mysql::{MySqlConnection, MySqlRow};
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{
+    AssertSqlSafe, Column as _, ConnectOptions, Connection, Decode, Error, Executor, MySql, Row as _, SqlSafeStr, Sqlite, TypeInfo,
+    ValueRef,
+};
+
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::source_url::SourceUrl;
+use crate::verify::sql::access::{Access, not_sql};
+use crate::verify::sql::reading::{CONNECT_TIMEOUT, Engine};
+use crate::verify::sql::table::{backticked, double_quoted};
+use crate::verify::sql::{errors, mysql, mysql_row, sqlite};
+
+/// How much longer than the server's limit this side waits: a server that does not hold its limit must not hold us.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// What a statement returned.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Answer {
+    /// The columns' names.
+    pub columns: Vec<String>,
+    /// The first rows as text.
+    pub rows: Vec<Vec<Option<String>>>,
+    /// All rows.
+    pub total: u64,
+}
+
+/// Why a statement gave no answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Trouble {
+    /// In one line.
+    pub said: String,
+    /// True where the engine itself calls its data corrupt: that is a verdict, not an accident.
+    pub corrupt: bool,
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
+        // PostgreSQL: data_corrupted, index_corrupted. SQLite: CORRUPT and NOTADB, with their extended codes.
+        let sqlite = error.as_database_error().is_some_and(|error| error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some());
+        let corrupt = matches!(code.as_str(), "XX001" | "XX002") || (sqlite && matches!(code.parse::<u32>().unwrap_or(0) & 0xff, 11 | 26));
+        Self { said: errors::message(&error), corrupt }
+    }
+}
+
+/// A reference from one table to another, ready for statements that name the child `c` and the parent `p`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ForeignKey {
+    /// The constraint's name.
+    pub name: String,
+    /// The quoted child table.
+    pub child: String,
+    /// The quoted parent table.
+    pub parent: String,
+    /// Quoted columns: the child's, the parent's.
+    pub columns: Vec<(String, String)>,
+}
+
+enum Connected {
+    Postgres(PgConnection),
+    Mysql(MySqlConnection),
+    /// With the copy that a hot journal asked for, which lives as long as the session.
+    Sqlite(SqliteConnection, #[allow(dead_code, reason = "held for its Drop")] Option<tempfile::TempDir>),
+}
+
+/// An open session.
+pub struct Session {
+    connected: Connected,
+    engine: Engine,
+}
+
+impl Session {
+    /// Connects; nothing is run yet.
+    pub async fn open(url: &SourceUrl, access: &Access) -> Result<Self, Failure> {
+        let shown = url.to_string();
+        let failed = |error| errors::failure(&shown, error);
+        let mut connected = match url {
+            SourceUrl::Postgres { url } => Connected::Postgres(in_time(&shown, access.postgres(url)?.connect()).await?),
+            SourceUrl::Mysql { url } => Connected::Mysql(mysql::connect(&shown, &access.mysql(url)?).await?),
+            SourceUrl::Sqlite { path } => {
+                let (options, copy) = sqlite::options(path)?;
+                Connected::Sqlite(in_time(&shown, options.connect()).await?, copy)
+            }
+            other => return Err(not_sql(other)),
+        };
+        let engine = match &mut connected {
+            Connected::Postgres(connection) => {
+                for pin in
+                    ["SET TimeZone = 'UTC'", "SET row_security = off", "SET default_transaction_read_only = on", "SET lock_timeout = '60s'"]
+                {
+                    sqlx::raw_sql(pin).execute(&mut *connection).await.map_err(failed)?;
+                }
+                let row = sqlx::query("SELECT current_setting('server_version')").fetch_one(connection).await.map_err(failed)?;
+                Engine { name: "postgres", version: row.try_get(0).map_err(failed)? }
+            }
+            Connected::Mysql(connection) => {
+                let row = sqlx::query("SELECT version()").fetch_one(connection).await.map_err(failed)?;
+                let version = mysql_row::text(&row, 0).map_err(failed)?.unwrap_or_default();
+                Engine { name: if version.contains("MariaDB") { "mariadb" } else { "mysql" }, version }
+            }
+            Connected::Sqlite(connection, _) => {
+                sqlx::raw_sql("PRAGMA query_only = on; PRAGMA trusted_schema = off").execute(&mut *connection).await.map_err(failed)?;
+                let row = sqlx::query("SELECT sqlite_version()").fetch_one(connection).await.map_err(failed)?;
+                Engine { name: "sqlite", version: row.try_get(0).map_err(failed)? }
+            }
+        };
+        Ok(Self { connected, engine })
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Runs one statement in a read-only transaction that is rolled back. `privileged` keeps the session's own rights; otherwise they are
+    /// given up where the server has a role that only reads.
+    pub async fn run(&mut self, sql: &str, timeout: Duration, keep: usize, privileged: bool) -> Result<Answer, Trouble> {
+        let mariadb = self.engine.name == "mariadb";
+        let work = async {
+            match &mut self.connected {
+                Connected::Postgres(connection) => run_postgres(connection, sql, timeout, keep, privileged).await,
+                Connected::Mysql(connection) => run_mysql(connection, sql, timeout, keep, mariadb).await,
+                Connected::Sqlite(connection, _) => run_sqlite(connection, sql, timeout, keep).await,
+            }
+        };
+        match tokio::time::timeout(timeout + GRACE, work).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Trouble { said: format!("no answer within {} seconds", (timeout + GRACE).as_secs()), corrupt: false }),
+        }
+    }
+
+    /// A name, maybe with its schema, quoted for this engine; none for a name that no check may use.
+    pub fn quoted(&self, name: &str) -> Option<String> {
+        let parts: Vec<&str> = name.split('.').collect();
+        let legal = |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '$' | '-'));
+        if parts.len() > 2 || !parts.iter().all(legal) {
+            return None;
+        }
+        let quote = if matches!(self.connected, Connected::Mysql(_)) { backticked } else { double_quoted };
+        Some(parts.into_iter().map(quote).collect::<Vec<_>>().join("."))
+    }
+
+    /// Whether a table or view can be read: none where it is absent, else whether it has a row.
+    pub async fn has_rows(&mut self, name: &str) -> Result<Option<bool>, Trouble> {
+        let Some(quoted) = self.quoted(name) else {
+            return Err(Trouble { said: format!("`{}` is not a table's name", name.escape_default()), corrupt: false });
+        };
+        let literal = quoted.replace('\'', "''");
+        let bare = name.rsplit('.').next().unwrap_or(name);
+        let there = match &self.connected {
+            Connected::Postgres(_) => format!("SELECT 1 WHERE to_regclass('{literal}') IS NOT NULL"),
+            Connected::Mysql(_) => {
+                let schema = name.split_once('.').map_or("database()".to_owned(), |(schema, _)| format!("'{schema}'"));
+                format!("SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = '{bare}'")
+            }
+            Connected::Sqlite(..) => {
+                format!("SELECT 1 FROM sqlite_schema WHERE type IN ('table', 'view') AND name = '{bare}' COLLATE NOCASE")
+            }
+        };
+        if self.run(&there, GRACE, 1, true).await?.total == 0 {
+            return Ok(None);
+        }
+        let row = self.run(&format!("SELECT 1 FROM {quoted} LIMIT 1"), GRACE, 1, true).await?;
+        Ok(Some(row.total > 0))
+    }
+
+    /// Whether a function is there (PostgreSQL; the others have no extensions that checks rely on).
+    pub async fn has_function(&mut self, name: &str) -> Result<bool, Trouble> {
+        if !matches!(self.connected, Connected::Postgres(_)) {
+            return Ok(false);
+        }
+        let sql = format!("SELECT 1 FROM pg_catalog.pg_proc WHERE proname = '{}'", name.replace('\'', "''"));
+        Ok(self.run(&sql, GRACE, 1, true).await?.total > 0)
+    }
+
+    /// The quoted names of all base tables.
+    pub async fn tables(&mut self) -> Result<Vec<String>, Trouble> {
+        let (sql, quote): (&str, fn(&str) -> String) = match &self.connected {
+            Connected::Postgres(_) => (
+                "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+                 WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%' ORDER BY 1, 2",
+                double_quoted,
+            ),
+            Connected::Mysql(_) => (
+                "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = database() AND TABLE_TYPE = 'BASE TABLE' ORDER BY 2",
+                backticked,
+            ),
+            Connected::Sqlite(..) => (
+                "SELECT 'main', name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY 2",
+                double_quoted,
+            ),
+        };
+        let answer = self.run(sql, GRACE, usize::MAX, true).await?;
+        Ok(answer.rows.into_iter().map(|row| row.into_iter().flatten().map(|part| quote(&part)).collect::<Vec<_>>().join(".")).collect())
+    }
+
+    /// Every reference between tables.
+    pub async fn foreign_keys(&mut self) -> Result<Vec<ForeignKey>, Trouble> {
+        let (sql, quote): (&str, fn(&str) -> String) = match &self.connected {
+            Connected::Postgres(_) => (
+                "SELECT o.conname, cn.nspname, c.relname, pn.nspname, p.relname, ca.attname, pa.attname FROM pg_catalog.pg_constraint o \
+                 JOIN pg_catalog.pg_class c ON c.oid = o.conrelid JOIN pg_catalog.pg_namespace cn ON cn.oid = c.relnamespace \
+                 JOIN pg_catalog.pg_class p ON p.oid = o.confrelid JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace \
+                 CROSS JOIN LATERAL unnest(o.conkey, o.confkey) WITH ORDINALITY k(child, parent, at) \
+                 JOIN pg_catalog.pg_attribute ca ON ca.attrelid = o.conrelid AND ca.attnum = k.child \
+                 JOIN pg_catalog.pg_attribute pa ON pa.attrelid = o.confrelid AND pa.attnum = k.parent \
+                 WHERE o.contype = 'f' AND o.conparentid = 0 ORDER BY o.oid, k.at",
+                double_quoted,
+            ),
+            Connected::Mysql(_) => (
+                "SELECT CONSTRAINT_NAME, TABLE_SCHEMA, TABLE_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME, COLUMN_NAME, REFERENCED_COLUMN_NAME \
+                 FROM information_schema.KEY_COLUMN_USAGE WHERE TABLE_SCHEMA = database() AND REFERENCED_TABLE_NAME IS NOT NULL \
+                 ORDER BY TABLE_NAME, CONSTRAINT_NAME, ORDINAL_POSITION",
+                backticked,
+            ),
+            // SQLite answers this itself: `pragma_foreign_key_check`.
+            Connected::Sqlite(..) => return Ok(Vec::new()),
+        };
+        let mut keys: Vec<ForeignKey> = Vec::new();
+        for row in self.run(sql, GRACE, usize::MAX, true).await?.rows {
+            let row: Vec<String> = row.into_iter().map(Option::unwrap_or_default).collect();
+            let [name, child_schema, child, parent_schema, parent, from, to] = &row[..] else { continue };
+            let (child, parent) =
+                (format!("{}.{}", quote(child_schema), quote(child)), format!("{}.{}", quote(parent_schema), quote(parent)));
+            let pair = (quote(from), quote(to));
+            match keys.last_mut().filter(|key| key.name == *name && key.child == child) {
+                Some(key) => key.columns.push(pair),
+                None => keys.push(ForeignKey { name: name.clone(), child, parent, columns: vec![pair] }),
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Ends the session.
+    pub async fn close(self) {
+        let _ = match self.connected {
+            Connected::Postgres(connection) => connection.close().await,
+            Connected::Mysql(connection) => connection.close().await,
+            Connected::Sqlite(connection, _) => connection.close().await,
+        };
+    }
+}
+
+async fn in_time<C>(shown: &str, connect: impl Future<Output = Result<C, Error>>) -> Result<C, Failure> {
+    match tokio::time::timeout(CONNECT_TIMEOUT, connect).await {
+        Ok(connection) => connection.map_err(|error| errors::failure(shown, error)),
+        Err(_) => Err(Failure::new(FailureKind::Network, format!("{shown}: no answer within {} seconds", CONNECT_TIMEOUT.as_secs()))),
+    }
+}
+
+async fn run_postgres(
+    connection: &mut PgConnection,
+    sql: &str,
+    timeout: Duration,
+    keep: usize,
+    privileged: bool,
+) -> Result<Answer, Trouble> {
+    let limit = format!("SET LOCAL statement_timeout = {}", timeout.as_millis());
+    for statement in ["BEGIN READ ONLY", limit.as_str()] {
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await?;
+    }
+    if !privileged {
+        // PostgreSQL 14 has a role that reads and does nothing else; who may not take it keeps its own rights, and the transaction still only reads.
+        sqlx::raw_sql("SAVEPOINT role").execute(&mut *connection).await?;
+        if sqlx::raw_sql("SET LOCAL ROLE pg_read_all_data").execute(&mut *connection).await.is_err() {
+            sqlx::raw_sql("ROLLBACK TO SAVEPOINT role").execute(&mut *connection).await?;
+        }
+    }
+    let answer = async {
+        // A prepared statement is one statement: the server's own word for it.
+        connection.prepare(AssertSqlSafe(sql).into_sql_str()).await?;
+        let mut rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch(&mut *connection);
+        let mut answer = Answer::default();
+        while let Some(row) = rows.next().await {
+            let row = row?;
+            answer.add(keep, |answer| {
+                answer.columns = row.columns().iter().map(|column| column.name().to_owned()).collect();
+                (0..row.len()).map(|index| postgres_text(&row, index)).collect()
+            });
+        }
+        Ok(answer)
+    }
+    .await;
+    sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await.map_err(Trouble::from).and(answer)
+}
+
+fn postgres_text(row: &PgRow, index: usize) -> Option<String> {
+    let value = row.try_get_raw(index).ok()?;
+    value.as_bytes().ok().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+}
+
+async fn run_mysql(connection: &mut MySqlConnection, sql: &str, timeout: Duration, keep: usize, mariadb: bool) -> Result<Answer, Trouble> {
+    let limit = if mariadb {
+        format!("SET SESSION max_statement_time = {}", timeout.as_secs_f64())
+    } else {
+        format!("SET SESSION max_execution_time = {}", timeout.as_millis())
+    };
+    // DDL ends a transaction before it runs: it is the session that must be read only, not the transaction alone.
+    for statement in
+        [limit.as_str(), "SET SESSION lock_wait_timeout = 60", "SET SESSION TRANSACTION READ ONLY", "START TRANSACTION READ ONLY"]
+    {
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await?;
+    }
+    let answer = async {
+        connection.prepare(AssertSqlSafe(sql).into_sql_str()).await?;
+        let mut rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch(&mut *connection);
+        let mut answer = Answer::default();
+        while let Some(row) = rows.next().await {
+            let row = row?;
+            answer.add(keep, |answer| {
+                answer.columns = row.columns().iter().map(|column| column.name().to_owned()).collect();
+                (0..row.len()).map(|index| mysql_text(&row, index)).collect()
+            });
+        }
+        Ok(answer)
+    }
+    .await;
+    sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await.map_err(Trouble::from).and(answer)
+}
+
+fn mysql_text(row: &MySqlRow, index: usize) -> Option<String> {
+    let value = row.try_get_raw(index).ok()?;
+    <&[u8] as Decode<MySql>>::decode(value).ok().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+}
+
+async fn run_sqlite(connection: &mut SqliteConnection, sql: &str, timeout: Duration, keep: usize) -> Result<Answer, Trouble> {
+    let deadline = Instant::now() + timeout;
+    // SQLite has no server to keep time: its virtual machine asks every so many instructions.
+    connection.lock_handle().await?.set_progress_handler(10_000, move || Instant::now() < deadline);
+    let mut rows = sqlx::query(AssertSqlSafe(sql)).persistent(false).fetch(connection);
+    let mut answer = Answer::default();
+    while let Some(row) = rows.next().await {
+        let row = row?;
+        answer.add(keep, |answer| {
+            answer.columns = row.columns().iter().map(|column| column.name().to_owned()).collect();
+            (0..row.len()).map(|index| sqlite_text(&row, index)).collect()
+        });
+    }
+    Ok(answer)
+}
+
+fn sqlite_text(row: &SqliteRow, index: usize) -> Option<String> {
+    let value = row.try_get_raw(index).ok()?;
+    if value.is_null() {
+        return None;
+    }
+    let class = value.type_info().name().to_owned();
+    match class.as_str() {
+        "INTEGER" | "INT8" => <i64 as Decode<Sqlite>>::decode(value).ok().map(|value| value.to_string()),
+        "REAL" => <f64 as Decode<Sqlite>>::decode(value).ok().map(|value| value.to_string()),
+        "BLOB" => <&[u8] as Decode<Sqlite>>::decode(value).ok().map(|bytes| format!("0x{}", hex::encode(bytes))),
+        _ => <&[u8] as Decode<Sqlite>>::decode(value).ok().map(|bytes| String::from_utf8_lossy(bytes).into_owned()),
+    }
+}
+
+impl Answer {
+    fn add(&mut self, keep: usize, row: impl FnOnce(&mut Self) -> Vec<Option<String>>) {
+        self.total += 1;
+        if self.rows.len() < keep {
+            let row = row(self);
+            self.rows.push(row);
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Throw-away database servers for tests: a fresh data directory each, on loopback, with a password; stopped when the last test that
+//! uses one lets it go.
+//!
+//! Where a server is not installed its tests say so and are skipped; `ATTESTORE_REQUIRE=postgres,mariadb` makes the absence a failure.
+
+#![allow(dead_code, reason = "each test binary uses its own part of this helper")]
+
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+
+/// The user that every server here has, with all rights.
+pub const USER: &str = "tester";
+/// The user's password.
+pub const PASSWORD: &str = "throw-away";
+
+/// Which server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// PostgreSQL
+    Postgres,
+    /// MariaDB
+    Mariadb,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Mariadb => "mariadb",
+        }
+    }
+}
+
+/// A running server.
+pub struct Server {
+    kind: Kind,
+    home: tempfile::TempDir,
+    port: u16,
+    child: Mutex<Option<Child>>,
+}
+
+static SHARED: Mutex<[Weak<Server>; 2]> = Mutex::new([Weak::new(), Weak::new()]);
+
+/// A server that tests of one binary share, each with databases of its own; none where it is not installed.
+pub fn shared(kind: Kind) -> Option<Arc<Server>> {
+    let mut shared = SHARED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let slot = &mut shared[kind as usize];
+    if let Some(server) = slot.upgrade() {
+        return Some(server);
+    }
+    let server = Arc::new(own(kind)?);
+    *slot = Arc::downgrade(&server);
+    Some(server)
+}
+
+/// A server for one test alone: to be killed, copied or damaged.
+pub fn own(kind: Kind) -> Option<Server> {
+    if programs(kind).is_none() {
+        let required = std::env::var("ATTESTORE_REQUIRE").unwrap_or_default();
+        assert!(!required.split(',').any(|name| name.trim() == kind.name()), "{} is required and not installed", kind.name());
+        eprintln!("SKIPPED: {} is not installed", kind.name());
+        return None;
+    }
+    let home = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let server = Server { kind, home, port: free_port(), child: Mutex::new(None) };
+    server.initialise();
+    server.start();
+    Some(server)
+}
+
+impl Server {
+    /// The port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> PathBuf {
+        self.home.path().join("data")
+    }
+
+    /// The source URL of a database, without the password.
+    pub fn url(&self, database: &str) -> String {
+        let scheme = match self.kind {
+            Kind::Postgres => "postgres",
+            Kind::Mariadb => "mysql",
+        };
+        format!("{scheme}://{USER}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// The URL with the password, for a test's own connections.
+    pub fn full_url(&self, database: &str) -> String {
+        self.url(database).replace(&format!("{USER}@"), &format!("{USER}:{PASSWORD}@"))
+    }
+
+    /// Ends the server as a crash does.
+    pub fn kill(&self) {
+        if let Some(mut child) = self.child.lock().unwrap().take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Ends the server in order, so that its files can be copied.
+    pub fn stop(&self) {
+        if let Some(mut child) = self.child.lock().unwrap().take() {
+            // PostgreSQL: SIGINT is a fast shutdown; MariaDB: SIGTERM is the normal one.
+            let signal = if self.kind == Kind::Postgres { "-INT" } else { "-TERM" };
+            let _ = Command::new("kill").args([signal, &child.id().to_string()]).status();
+            let deadline = Instant::now() + Duration::from_secs(30);
+            while Instant::now() < deadline {
+                if matches!(child.try_wait(), Ok(Some(_))) {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// A second server over a copy of the data directory; this one must have been stopped.
+    pub fn copy(&self) -> Server {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let copied = Command::new("cp").arg("-a").arg(self.data()).arg(home.path().join("data")).status().unwrap();
+        assert!(copied.success(), "copying the data directory");
+        let server = Server { kind: self.kind, home, port: free_port(), child: Mutex::new(None) };
+        let _ = std::fs::remove_file(server.data().join("postmaster.pid"));
+        server.prepare_sockets();
+        server.start();
+        server
+    }
+
+    fn prepare_sockets(&self) {
+        let sockets = self.home.path().join("sockets");
+        std::fs::create_dir_all(&sockets).unwrap();
+        if let Some((uid, gid)) = unprivileged(self.kind) {
+            std::os::unix::fs::chown(&sockets, Some(uid), Some(gid)).unwrap();
+        }
+    }
+
+    fn initialise(&self) {
+        let (init, _) = programs(self.kind).unwrap();
+        self.prepare_sockets();
+        std::fs::create_dir(self.data()).unwrap();
+        if let Some((uid, gid)) = unprivileged(self.kind) {
+            std::os::unix::fs::chown(self.data(), Some(uid), Some(gid)).unwrap();
+        }
+        let mut command = self.command(&init);
+        match self.kind {
+            Kind::Postgres => {
+                let password = self.home.path().join("password");
+                std::fs::write(&password, PASSWORD).unwrap();
+                command.args(["--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "--auth-local=trust", "--auth-host=scram-sha-256"]);
+                command.arg(format!("--username={USER}")).arg(format!("--pwfile={}", password.display())).arg("-D").arg(self.data());
+            }
+            Kind::Mariadb => {
+                command.args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]);
+                command.arg(format!("--datadir={}", self.data().display()));
+                if is_root() {
+                    command.arg("--user=root");
+                }
+            }
+        }
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}: {}", init.display(), String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Starts the server over its data directory and waits until it answers.
+    pub fn start(&self) {
+        let (_, program) = programs(self.kind).unwrap();
+        let sockets = self.home.path().join("sockets");
+        let mut command = self.command(&program);
+        match self.kind {
+            Kind::Postgres => {
+                command.arg("-D").arg(self.data()).args(["-p", &self.port.to_string()]).arg("-k").arg(&sockets);
+                for setting in ["listen_addresses=127.0.0.1", "fsync=off", "shared_buffers=32MB", "max_connections=40", "autovacuum=off"] {
+                    command.args(["-c", setting]);
+                }
+            }
+            Kind::Mariadb => {
+                let init = self.home.path().join("init.sql");
+                let user = format!("'{USER}'@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'");
+                std::fs::write(&init, format!("CREATE USER IF NOT EXISTS {user};\nGRANT ALL ON *.* TO '{USER}'@'127.0.0.1';\n")).unwrap();
+                command.args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-name-resolve", "--innodb-buffer-pool-size=64M"]);
+                command.args(["--innodb-flush-log-at-trx-commit=0", "--performance-schema=OFF", "--max-allowed-packet=64M"]);
+                command.arg(format!("--datadir={}", self.data().display())).arg(format!("--port={}", self.port));
+                command.arg(format!("--socket={}", sockets.join("m.sock").display()));
+                command.arg(format!("--pid-file={}", sockets.join("m.pid").display()));
+                command.arg(format!("--init-file={}", init.display()));
+                if is_root() {
+                    command.arg("--user=root");
+                }
+            }
+        }
+        let log = std::fs::File::create(self.home.path().join("server.log")).unwrap();
+        let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        *self.child.lock().unwrap() = Some(child);
+        self.wait_until_it_answers();
+    }
+
+    fn wait_until_it_answers(&self) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            // Both servers listen before they are ready: PostgreSQL refuses then, MariaDB runs its init file before it listens.
+            let answers = match self.kind {
+                Kind::Mariadb => TcpStream::connect(("127.0.0.1", self.port)).is_ok(),
+                Kind::Postgres => std::fs::read_to_string(self.data().join("postmaster.pid"))
+                    .is_ok_and(|text| text.lines().nth(7).is_some_and(|line| line.trim() == "ready")),
+            };
+            if answers {
+                return;
+            }
+            let exited = self.child.lock().unwrap().as_mut().and_then(|child| child.try_wait().ok().flatten());
+            let log = || std::fs::read_to_string(self.home.path().join("server.log")).unwrap_or_default();
+            assert!(exited.is_none(), "{} ended while starting: {}", self.kind.name(), log());
+            assert!(Instant::now() < deadline, "{} does not answer: {}", self.kind.name(), log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.stdin(Stdio::null()).current_dir(self.home.path()).env("LC_ALL", "C.UTF-8").env_remove("PGDATA");
+        if let Some((uid, gid)) = unprivileged(self.kind) {
+            command.uid(uid).gid(gid);
+        }
+        command
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        match self.kind {
+            // A killed postmaster leaves its children and shared memory for a moment; a fast shutdown does not.
+            Kind::Postgres => self.stop(),
+            Kind::Mariadb => self.kill(),
+        }
+    }
+}
+
+/// The program that makes a data directory, and the server.
+fn programs(kind: Kind) -> Option<(PathBuf, PathBuf)> {
+    let places: Vec<(String, String)> = match kind {
+        Kind::Postgres => (12..=18)
+            .rev()
+            .map(|major| format!("/usr/lib/postgresql/{major}/bin"))
+            .chain(["/usr/bin".into(), "/usr/local/bin".into(), "/opt/homebrew/bin".into()])
+            .map(|dir| (format!("{dir}/initdb"), format!("{dir}/postgres")))
+            .collect(),
+        Kind::Mariadb => ["/usr/sbin", "/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"]
+            .into_iter()
+            .flat_map(|dir| ["/usr/bin", dir].map(|init| (format!("{init}/mariadb-install-db"), format!("{dir}/mariadbd"))))
+            .collect(),
+    };
+    places
+        .into_iter()
+        .map(|(init, server)| (PathBuf::from(init), PathBuf::from(server)))
+        .find(|(init, server)| init.is_file() && server.is_file())
+}
+
+fn is_root() -> bool {
+    rustix::process::getuid().is_root()
+}
+
+/// PostgreSQL refuses to run as root: then it runs as its own user, or as nobody.
+fn unprivileged(kind: Kind) -> Option<(u32, u32)> {
+    if kind != Kind::Postgres || !is_root() {
+        return None;
+    }
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let ids = |user: &str| {
+        let line = passwd.lines().find(|line| line.starts_with(&format!("{user}:")))?;
+        let mut parts = line.split(':').skip(2).map(|part| part.parse::<u32>().ok());
+        Some((parts.next()??, parts.next()??))
+    };
+    Some(ids("postgres").or_else(|| ids("nobody")).unwrap_or((65_534, 65_534)))
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}

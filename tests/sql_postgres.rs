@@ -1,0 +1,414 @@
+//! PostgreSQL for real: fingerprints, comparison, faults.
+
+mod servers;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use attestore::model::capture::CaptureMode;
+use attestore::model::check::{CheckOutcome, CheckResult};
+use attestore::model::failure::{Failure, FailureKind};
+use attestore::model::finding::{Class, Finding};
+use attestore::model::source_url::SourceUrl;
+use attestore::model::verification::Verification;
+use attestore::monitor::{Collected, Silent};
+use attestore::signing::hash_key::HashKey;
+use attestore::verify::manifest::header::Header;
+use attestore::verify::manifest::reader::Manifest;
+use attestore::verify::manifest::request::CaptureRequest;
+use attestore::verify::sql::access::Access;
+use attestore::verify::sql::capture::capture;
+use attestore::verify::sql::checks::pack::Pack;
+use attestore::verify::sql::checks::runner;
+use attestore::verify::sql::compare::compare;
+use servers::{Kind, PASSWORD, Server};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+fn key() -> HashKey {
+    HashKey::from_bytes([7; 32])
+}
+
+fn access() -> Access {
+    Access { password: Some(PASSWORD.into()), ..Access::default() }
+}
+
+struct Db {
+    server: Arc<Server>,
+    name: String,
+}
+
+impl Db {
+    async fn new(server: &Arc<Server>, name: &str, sql: &str) -> Self {
+        run(server, "postgres", &format!("CREATE DATABASE {name} TEMPLATE template0")).await;
+        let db = Self { server: server.clone(), name: name.into() };
+        db.run(sql).await;
+        db
+    }
+
+    async fn run(&self, sql: &str) {
+        run(&self.server, &self.name, sql).await;
+    }
+
+    fn url(&self) -> SourceUrl {
+        self.server.url(&self.name).parse().unwrap()
+    }
+
+    async fn capture(&self, out: &Path) -> Result<Header, Failure> {
+        let request = CaptureRequest::new(out, CaptureMode::SnapshotExact);
+        capture(&self.url(), &access(), &request, &key(), None, &Silent).await
+    }
+
+    async fn check(&self, packs: &[Pack], baselines: &[(&str, &str)]) -> BTreeMap<String, CheckResult> {
+        let baselines = baselines.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let results = runner::run(&self.url(), &access(), packs, &baselines, &Silent).await.unwrap();
+        results.into_iter().map(|result| (result.id.clone(), result)).collect()
+    }
+
+    async fn compare(&self, manifest: &Path) -> (Verification, Vec<Finding>) {
+        let monitor = Collected::default();
+        let manifest = Manifest::open(manifest).unwrap();
+        let result = compare(&self.url(), &access(), &manifest, &key(), &monitor).await.unwrap();
+        (result, monitor.findings())
+    }
+}
+
+async fn run(server: &Server, database: &str, sql: &str) {
+    let mut connection = PgConnection::connect(&server.full_url(database)).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    connection.close().await.unwrap();
+}
+
+fn places(findings: &[Finding]) -> Vec<(Class, String)> {
+    let mut all: Vec<_> = findings.iter().map(|finding| (finding.class, finding.place.parts().1.to_owned())).collect();
+    all.sort();
+    all
+}
+
+/// Every type that has a rule, with its extremes.
+const ALL_TYPES: &str = r#"
+CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TYPE pair AS (a int, b text); CREATE DOMAIN small AS int CHECK (VALUE < 100);
+CREATE TABLE all_types (
+  id int PRIMARY KEY, b bool, i2 smallint, i8 bigint, f4 real, f8 double precision, n numeric, n2 numeric(38, 10), t text, v varchar(9), c char(5), by bytea,
+  d date, ti time, tz timetz, ts timestamp, tstz timestamptz, iv interval, j json, jb jsonb, e mood, bi bit(5), vb bit varying(12), u uuid,
+  ip inet, ci cidr, m macaddr, ai int[], at text[], p pair, r int4range, nr numrange, mr int4multirange, s small, po point, x xml, mo money,
+  g int GENERATED ALWAYS AS (id * 2) STORED);
+INSERT INTO all_types (id) VALUES (1);
+INSERT INTO all_types (id, b, i2, i8, f4, f8, n, n2, t, v, c, by, d, ti, tz, ts, tstz, iv, j, jb, e, bi, vb, u, ip, ci, m, ai, at, p, r, nr, mr, s, po, x, mo) VALUES
+ (2, true, -32768, -9223372036854775808, 'NaN', '-0', 'NaN', 1234567890123456789012345678.0123456789, E'z\u00fc\U0001F600  ', 'x ', 'ab', '\x00ff', 'infinity', '24:00', '12:00+03',
+  '-infinity', '2026-01-01 12:00+00', '1 mon -2 days 3.5 s', '{"a" : 1}', '{"b":2,"a":1e400}', 'ok', B'10101', B'1', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '10.0.0.1/8', '10.0.0.0/8',
+  '08:00:2b:01:02:03', '[0:1]={1,NULL}', '{{a,b},{c,NULL}}', '(1,NULL)', '[1,5)', 'empty', '{[1,2),[5,9)}', 7, '(1,2)', '<a/>', 12.34),
+ (3, false, 32767, 9223372036854775807, 'Infinity', 1.7976931348623157e308, '-Infinity', -0.0000000001, '', '', '', '', '4713-01-01 BC', '00:00', '00:00-15',
+  '294276-12-31 23:59:59.999999', 'infinity', '-1 year', 'null', 'null', 'sad', B'00000', B'', '00000000-0000-0000-0000-000000000000', '::1', '::/0',
+  '00:00:00:00:00:00', '{}', '{}', '(,)', '(,)', '(,5.5]', '{}', -1, '(0,0)', '', -1),
+ (4, null, 0, 0, -0.0, 0.0, 100.00, 0, 'NULL', 'y', 'é', 'abc', '1970-01-01', '01:02:03.000004', '01:02:03.5+01:30', '1970-01-01', '1969-12-31 23:59:59.999999+00', '0', '[]', '"x"', 'ok',
+  B'11111', B'101010101010', null, '192.168.1.1', '192.168.1.0/24', null, '{1,2,3}', '{""}', null, '[,3]', '[1.0,2.00]', '{[1,1]}', 0, '(1e300,-1e300)', null, 0);
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_data_gives_the_same_fingerprint_and_every_type_is_read() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let one = Db::new(&server, "types_one", ALL_TYPES).await;
+    let first = one.capture(&dir.path().join("a")).await.unwrap();
+    let again = one.capture(&dir.path().join("b")).await.unwrap();
+    assert_eq!(first.root, again.root);
+    assert_eq!((first.counts["tables"], first.counts["rows"]), (1, 4));
+    assert_eq!(first.baselines["rows.all_types"], "4");
+    // Rows in another physical order, after updates that leave holes.
+    let other = Db::new(&server, "types_other", ALL_TYPES).await;
+    other.run("UPDATE all_types SET t = t WHERE id < 3; DELETE FROM all_types WHERE id = 1; INSERT INTO all_types (id) VALUES (1)").await;
+    other.run("VACUUM FULL all_types").await;
+    let moved = other.capture(&dir.path().join("c")).await.unwrap();
+    assert_eq!(first.root, moved.root);
+    let (result, findings) = other.compare(&dir.path().join("a")).await;
+    assert_eq!(findings, []);
+    assert_eq!(result.rows.unwrap().matched, 4);
+    assert_eq!(result.tables.unwrap().matched, 1);
+    let position = first.position.unwrap();
+    assert!(position["before"]["lsn"].is_string() && position["before"]["snapshot"].is_string(), "{position}");
+    assert_eq!(position["opaque"]["all_types"], serde_json::json!(["money", "point"]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changed_lost_and_surplus_rows_are_named() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::new(
+        &server,
+        "named",
+        "CREATE TABLE t (a int, b text, v text, PRIMARY KEY (b, a)); INSERT INTO t SELECT i, 'k ' || i, 'v' FROM generate_series(1, 20000) i; \
+         CREATE TABLE nokey (x int); INSERT INTO nokey VALUES (1), (1), (2); CREATE TABLE empty (id int PRIMARY KEY); \
+         CREATE TABLE gone (id int PRIMARY KEY); INSERT INTO gone VALUES (1), (2); CREATE VIEW w AS SELECT 1; \
+         CREATE TABLE p (id int, at date) PARTITION BY RANGE (at); CREATE TABLE p1 PARTITION OF p FOR VALUES FROM ('2026-01-01') TO ('2026-02-01'); INSERT INTO p VALUES (1, '2026-01-05'); \
+         CREATE SCHEMA s; CREATE TABLE s.t (id int PRIMARY KEY); INSERT INTO s.t VALUES (1)",
+    )
+    .await;
+    let manifest = dir.path().join("m");
+    let header = db.capture(&manifest).await.unwrap();
+    assert_eq!(header.counts["tables"], 6, "p1 by its leaf, neither p nor the view");
+    assert_eq!(header.counts["rows"], 20_000 + 3 + 2 + 1 + 1);
+    db.run(
+        "UPDATE t SET v = 'w' WHERE a = 17; DELETE FROM t WHERE a = 18; INSERT INTO t VALUES (0, 'new', 'v'); \
+         DELETE FROM nokey; INSERT INTO nokey VALUES (1), (2), (2); DROP TABLE gone; CREATE TABLE more (id int); INSERT INTO more VALUES (5); \
+         ALTER TABLE s.t ALTER COLUMN id TYPE bigint",
+    )
+    .await;
+    let (result, findings) = db.compare(&manifest).await;
+    let places = places(&findings);
+    assert!(places.contains(&(Class::Mismatch, "t a=17 b=\"k 17\"".into())), "{places:?}");
+    assert!(places.contains(&(Class::Extra, "t a=0 b=new".into())), "{places:?}");
+    assert!(places.contains(&(Class::Missing, "gone".into())) && places.contains(&(Class::Extra, "more".into())));
+    assert!(places.contains(&(Class::SchemaChanged, "s.t".into())));
+    let schema = findings.iter().find(|finding| finding.class == Class::SchemaChanged).unwrap();
+    assert_eq!((schema.expected.as_deref(), schema.actual.as_deref()), (Some("id integer NOT NULL"), Some("id bigint NOT NULL")));
+    let missing: Vec<_> = places.iter().filter(|(class, place)| *class == Class::Missing && place.starts_with("t #")).collect();
+    assert_eq!(missing.len(), 1);
+    // {1,1,2} against {1,2,2}: neither sums nor counts tell them apart.
+    assert_eq!(places.iter().filter(|(_, place)| place.starts_with("nokey #")).count(), 2);
+    let (tables, rows) = (result.tables.unwrap(), result.rows.unwrap());
+    assert_eq!((tables.matched, tables.mismatch, tables.missing, tables.extra), (2, 3, 1, 1));
+    assert_eq!((rows.mismatch, rows.missing, rows.extra), (1, 4, 3));
+    assert!(tables.adds_up() && rows.adds_up());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_wrong_answers_of_other_tools() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let db =
+        Db::new(&server, "wrong", "CREATE TABLE t (id int PRIMARY KEY, a text, b text, f float8, at timestamptz, by bytea, n numeric)")
+            .await;
+    // Each pair: equal to tools that concatenate, fold, round, cut or add up.
+    let pairs = [
+        ("separators", "(1,'x0','y')", "(1,'x','0y')"),
+        ("NULL and 'NULL'", "(1,NULL,'y')", "(1,'NULL','y')"),
+        ("NULL shifted", "(1,NULL,'y')", "(1,'y',NULL)"),
+        ("equal pairs", "(1,'a','a'),(2,'a','a')", "(1,'b','b'),(2,'b','b')"),
+        ("case", "(1,'a','y')", "(1,'A','y')"),
+        ("trailing space", "(1,'a','y')", "(1,'a ','y')"),
+        ("normal form", "(1,E'\\u00e9','y')", "(1,E'e\\u0301','y')"),
+        ("float text", "(1,'','',16777217.5)", "(1,'','',16777217.6)"),
+        ("minus zero", "(1,'','',0)", "(1,'','','-0')"),
+        ("microseconds", "(1,'','',0,'2026-01-01 00:00:00.000001+00')", "(1,'','',0,'2026-01-01 00:00:00.000002+00')"),
+        ("blobs skipped", "(1,'','',0,NULL,'\\x00')", "(1,'','',0,NULL,'\\x01')"),
+        ("constant shift", "(1,'','',1),(2,'','',2)", "(1,'','',2),(2,'','',1)"),
+        ("decimal scale", "(1,'','',0,NULL,NULL,1.0)", "(1,'','',0,NULL,NULL,1.00)"),
+        (
+            "38 digits",
+            "(1,'','',0,NULL,NULL,99999999999999999999999999999999999998)",
+            "(1,'','',0,NULL,NULL,99999999999999999999999999999999999999)",
+        ),
+    ];
+    for (index, (name, before, after)) in pairs.iter().enumerate() {
+        let manifest = dir.path().join(index.to_string());
+        db.run(&format!("TRUNCATE t; INSERT INTO t VALUES {before}")).await;
+        db.capture(&manifest).await.unwrap();
+        assert_eq!(db.compare(&manifest).await.1, [], "{name}: equal before the change");
+        db.run(&format!("TRUNCATE t; INSERT INTO t VALUES {after}")).await;
+        let (result, findings) = db.compare(&manifest).await;
+        assert!(
+            result.rows.unwrap().mismatch > 0 && findings.iter().all(|finding| finding.class == Class::Mismatch),
+            "{name}: {findings:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_reached_is_denied_or_absent() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::new(&server, "reach", "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)").await;
+    let manifest = dir.path().join("m");
+    db.capture(&manifest).await.unwrap();
+    let opened = Manifest::open(&manifest).unwrap();
+    let wrong = Access { password: Some("wrong".into()), ..Access::default() };
+    let error = compare(&db.url(), &wrong, &opened, &key(), &Silent).await.unwrap_err();
+    assert_eq!(error.kind, FailureKind::Denied, "{error}");
+    assert_eq!(error.kind.exit_code().code(), 4);
+    let absent: SourceUrl = server.url("nowhere").parse().unwrap();
+    let error = compare(&absent, &access(), &opened, &key(), &Silent).await.unwrap_err();
+    assert_eq!((error.kind, error.kind.exit_code().code()), (FailureKind::Absent, 4), "{error}");
+    let nobody: SourceUrl = "postgres://tester@127.0.0.1:1/reach".parse().unwrap();
+    let error = compare(&nobody, &access(), &opened, &key(), &Silent).await.unwrap_err();
+    assert_eq!(error.kind, FailureKind::Network, "{error}");
+    let error = compare(&db.url(), &access(), &opened, &HashKey::from_bytes([8; 32]), &Silent).await.unwrap_err();
+    assert_eq!((error.kind, error.kind.exit_code().code()), (FailureKind::Invalid, 2), "{error}");
+    // A table that the reader may not see is unreadable, never skipped: row-level security and grants alike.
+    db.run("CREATE ROLE reader LOGIN PASSWORD 'r'; ALTER TABLE t ENABLE ROW LEVEL SECURITY; GRANT SELECT ON t TO reader").await;
+    let reader = Access { user: Some("reader".into()), password: Some("r".into()), tls_ca: None };
+    let monitor = Collected::default();
+    let result = compare(&db.url(), &reader, &opened, &key(), &monitor).await.unwrap();
+    assert_eq!(result.tables.unwrap().unreadable, 1, "{:?}", monitor.findings());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_without_tables_proves_nothing_and_an_empty_table_is_fine() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::new(&server, "nothing", "SELECT 1").await;
+    db.capture(&dir.path().join("none")).await.unwrap();
+    let (result, _) = db.compare(&dir.path().join("none")).await;
+    assert_eq!(result.outcome(0).0, attestore::model::outcome::Outcome::Inconclusive);
+    db.run("CREATE TABLE e (id int PRIMARY KEY); CREATE TABLE bare ()").await;
+    db.run("INSERT INTO bare DEFAULT VALUES").await;
+    let header = db.capture(&dir.path().join("empty")).await.unwrap();
+    assert_eq!((header.counts["tables"], header.counts["rows"]), (2, 1));
+    let (result, findings) = db.compare(&dir.path().join("empty")).await;
+    assert_eq!((result.outcome(0).0, findings), (attestore::model::outcome::Outcome::Pass, vec![]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copied_data_directory_is_the_same_and_a_killed_server_is_unreadable() {
+    let Some(server) = servers::own(Kind::Postgres).map(Arc::new) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let sql = "CREATE TABLE big (id int PRIMARY KEY, v text); INSERT INTO big SELECT i, repeat(i::text, 40) FROM generate_series(1, 120000) i; \
+               CREATE TABLE other (id int PRIMARY KEY); INSERT INTO other VALUES (1)";
+    let db = Db::new(&server, "crm", sql).await;
+    let manifest = dir.path().join("m");
+    db.capture(&manifest).await.unwrap();
+    server.stop();
+    let copy = Arc::new(server.copy());
+    let db = Db { server: copy.clone(), name: "crm".into() };
+    let (result, findings) = db.compare(&manifest).await;
+    assert_eq!((findings, result.rows.unwrap().matched), (vec![], 120_001));
+    // Killed in the middle of the big table: both tables are unreadable, nothing is a mismatch or missing.
+    let monitor = KillAfter { server: copy, findings: Collected::default() };
+    let opened = Manifest::open(&manifest).unwrap();
+    let result = compare(&db.url(), &access(), &opened, &key(), &monitor).await.unwrap();
+    let findings = monitor.findings.findings();
+    assert!(findings.iter().all(|finding| finding.class == Class::Unreadable) && findings.len() == 2, "{findings:?}");
+    let rows = result.rows.unwrap();
+    assert_eq!((rows.unreadable, rows.mismatch, rows.missing), (120_001, 0, 0));
+    assert!(!findings[0].actual.as_ref().unwrap().starts_with("120000 rows"));
+}
+
+/// The banking schema and a little data that satisfies every check.
+const BANK: &str = "CREATE TABLE customers (id BIGINT PRIMARY KEY, name VARCHAR(120) NOT NULL, email VARCHAR(160) NOT NULL, created_at TIMESTAMP NOT NULL); \
+     CREATE TABLE accounts (id BIGINT PRIMARY KEY, customer_id BIGINT NOT NULL, currency CHAR(3) NOT NULL, balance_minor BIGINT NOT NULL, updated_at TIMESTAMP NOT NULL, FOREIGN KEY (customer_id) REFERENCES customers (id)); \
+     CREATE TABLE transactions (id BIGINT PRIMARY KEY, account_id BIGINT NOT NULL, amount_minor BIGINT NOT NULL, kind VARCHAR(16) NOT NULL, booked_at TIMESTAMP NOT NULL, reference VARCHAR(80), \
+     FOREIGN KEY (account_id) REFERENCES accounts (id)); CREATE SEQUENCE s MAXVALUE 3; SELECT nextval('s'); CREATE EXTENSION amcheck; \
+     INSERT INTO customers VALUES (1, 'A', 'a@example.com', now() AT TIME ZONE 'UTC'); INSERT INTO accounts VALUES (10, 1, 'SGD', 50, now() AT TIME ZONE 'UTC'); \
+     INSERT INTO transactions VALUES (1, 10, 80, 'credit', now() AT TIME ZONE 'UTC', NULL), (2, 10, -30, 'debit', now() AT TIME ZONE 'UTC', 'x');";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_shipped_check_passes_and_fails() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let packs = [Pack::load("structure-postgres").unwrap(), Pack::load("bank").unwrap()];
+    let good = Db::new(&server, "bank_good", BANK).await;
+    let results = good.check(&packs, &[("rows.customers", "1"), ("rows.accounts", "1"), ("rows.transactions", "2")]).await;
+    assert_eq!(results.len(), 14);
+    assert!(results.values().all(|result| result.result == CheckOutcome::Pass), "{results:?}");
+    let bad = Db::new(&server, "bank_bad", BANK).await;
+    bad.run("SET session_replication_role = replica; UPDATE accounts SET customer_id = 2; UPDATE transactions SET booked_at = '2020-01-01'; UPDATE transactions SET account_id = 11, kind = 'odd' WHERE id = 2").await;
+    bad.run("SELECT nextval('s'), nextval('s'); ALTER TABLE customers ADD CONSTRAINT named CHECK (name <> 'A') NOT VALID; CREATE TABLE twice (x int); INSERT INTO twice VALUES (1), (1)").await;
+    let mut connection = PgConnection::connect(&server.full_url("bank_bad")).await.unwrap();
+    assert!(sqlx::raw_sql("CREATE UNIQUE INDEX CONCURRENTLY unfinished ON twice (x)").execute(&mut connection).await.is_err());
+    connection.close().await.unwrap();
+    let mut results = bad.check(&packs, &[("rows.customers", "2"), ("rows.accounts", "2"), ("rows.transactions", "3")]).await;
+    // Damaged heaps and trees are made in `a_flipped_byte_passes_the_engine_and_not_the_fingerprint`.
+    assert_eq!(results.remove("structure.postgres-heap").unwrap().result, CheckOutcome::Pass);
+    assert_eq!(results.remove("structure.postgres-btree").unwrap().result, CheckOutcome::Pass);
+    assert!(results.values().all(|result| result.result == CheckOutcome::Fail), "{results:?}");
+    bad.run("DROP EXTENSION amcheck").await;
+    assert_eq!(bad.check(&packs, &[]).await["structure.postgres-heap"].result, CheckOutcome::Error);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_can_neither_write_nor_run_for_ever() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let db = Db::new(
+        &server,
+        "fences",
+        "CREATE TABLE t (id int PRIMARY KEY); CREATE FUNCTION sneak() RETURNS int LANGUAGE sql AS 'INSERT INTO t VALUES (1) RETURNING id'",
+    )
+    .await;
+    let mut pack = Pack::load("structure-postgres").unwrap();
+    pack.checks.truncate(1);
+    for privileged in [true, false] {
+        pack.checks[0].privileged = privileged;
+        pack.checks[0].requires_functions.clear();
+        for sql in [
+            "INSERT INTO t VALUES (1)",
+            "DROP TABLE t",
+            "SELECT sneak()",
+            "SELECT 1; COMMIT; DROP TABLE t",
+            "SELECT set_config('transaction_read_only', 'off', true), sneak()",
+        ] {
+            pack.checks[0].sql = sql.into();
+            let results = db.check(&[pack.clone()], &[]).await;
+            assert!(results.values().all(|result| result.result == CheckOutcome::Error), "{sql}: {results:?}");
+        }
+    }
+    pack.checks[0].sql = "SELECT pg_sleep(600)".into();
+    pack.checks[0].timeout = std::time::Duration::from_secs(1);
+    let results = db.check(&[pack], &[]).await;
+    let result = results.values().next().unwrap();
+    assert_eq!(result.result, CheckOutcome::Error);
+    assert!(result.reason.as_ref().unwrap().contains("statement timeout"), "{result:?}");
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(db.capture(&dir.path().join("m")).await.unwrap().counts["rows"], 0);
+}
+
+/// Changes bytes of a table's file while the server is down.
+async fn damage(db: &Db, relation: &str, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut connection = PgConnection::connect(&db.server.full_url(&db.name)).await.unwrap();
+    let path: String =
+        sqlx::query_scalar("SELECT pg_relation_filepath($1::regclass)").bind(relation).fetch_one(&mut connection).await.unwrap();
+    sqlx::raw_sql("CHECKPOINT").execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    db.server.stop();
+    let path = db.server.data().join(path);
+    let mut bytes = std::fs::read(&path).unwrap();
+    change(&mut bytes);
+    std::fs::write(&path, bytes).unwrap();
+    db.server.start();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flipped_byte_passes_the_engine_and_not_the_fingerprint() {
+    let Some(server) = servers::own(Kind::Postgres).map(Arc::new) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let sql = "CREATE EXTENSION amcheck; CREATE TABLE t (id int PRIMARY KEY, a text, b text); CREATE INDEX ON t (a); INSERT INTO t SELECT i, 'indexed-' || i, 'plain-' || i || '-end' FROM generate_series(1, 50) i; \
+               CREATE TABLE h (id int PRIMARY KEY); INSERT INTO h VALUES (1)";
+    let db = Db::new(&server, "golden", sql).await;
+    let manifest = dir.path().join("m");
+    db.capture(&manifest).await.unwrap();
+    let pack = [Pack::load("structure-postgres").unwrap()];
+    let flip = |needle: &'static str| {
+        move |bytes: &mut Vec<u8>| {
+            let at = bytes.windows(needle.len()).position(|window| window == needle.as_bytes()).unwrap();
+            bytes[at] ^= 1;
+        }
+    };
+    damage(&db, "t", flip("plain-17-end")).await;
+    let results = db.check(&pack, &[]).await;
+    assert_eq!(results["structure.postgres-heap"].result, CheckOutcome::Pass, "{results:?}");
+    assert_eq!(results["structure.postgres-btree"].result, CheckOutcome::Pass, "{results:?}");
+    let (_, findings) = db.compare(&manifest).await;
+    assert_eq!(places(&findings), [(Class::Mismatch, "t id=17".into())]);
+    // In an indexed column the index tells on it.
+    damage(&db, "t", flip("indexed-23")).await;
+    let results = db.check(&pack, &[]).await;
+    assert_eq!(results["structure.postgres-btree"].result, CheckOutcome::Fail, "{results:?}");
+    assert_eq!(results["structure.postgres-heap"].result, CheckOutcome::Pass, "{results:?}");
+    // A line pointer that points nowhere.
+    damage(&db, "h", |bytes| bytes[24] |= 3).await;
+    let results = db.check(&pack, &[]).await;
+    assert_eq!(results["structure.postgres-heap"].result, CheckOutcome::Fail, "{results:?}");
+}
+
+/// Kills the server when the first rows have been read.
+struct KillAfter {
+    server: Arc<Server>,
+    findings: Collected,
+}
+
+impl attestore::monitor::Monitor for KillAfter {
+    fn event(&self, event: attestore::monitor::Event<'_>) {
+        if let attestore::monitor::Event::Advanced { by: 1.., .. } = event {
+            self.server.kill();
+        }
+        self.findings.event(event);
+    }
+}
