@@ -36,7 +36,12 @@ impl ControlPlane {
 
     /// The services by their signing names.
     pub fn services(&self) -> Vec<(&'static str, Arc<dyn Service>)> {
-        vec![("backup", self.backup.clone()), ("dynamodb", self.dynamodb.clone()), ("rds", self.rds.clone()), ("sts", Arc::new(Sts))]
+        vec![
+            ("backup", self.backup.clone()),
+            ("dynamodb", self.dynamodb.clone()),
+            ("rds", self.rds.clone()),
+            ("sts", Arc::new(Sts { faults: self.faults.clone() })),
+        ]
     }
 
     /// Faults to plant.

@@ -1,22 +1,31 @@
 //! STS: GetCallerIdentity, which tells a client that it talks to the sandbox's account.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
 
 use crate::sandbox::control::answer::{Protocol, Refused, Xml, refuse, xml};
+use crate::sandbox::control::faults::Faults;
 use crate::sandbox::identity;
 use crate::sandbox::wire::Service;
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
 /// The service.
-#[derive(Debug, Default)]
-pub struct Sts;
+#[derive(Debug)]
+pub struct Sts {
+    /// Faults to come.
+    pub faults: Arc<Faults>,
+}
 
 #[async_trait]
 impl Service for Sts {
     async fn call(&self, request: Request<Bytes>) -> Response<Bytes> {
+        if let Err(refused) = self.faults.meet("sts") {
+            return refuse(Protocol::Query, &refused);
+        }
         let action = form_urlencoded::parse(request.body()).find(|(name, _)| name == "Action").map(|(_, action)| action.into_owned());
         match action.as_deref() {
             Some("GetCallerIdentity") => {

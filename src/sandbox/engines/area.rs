@@ -11,6 +11,10 @@ use std::path::{Path, PathBuf};
 
 use crate::model::failure::{Failure, FailureKind};
 
+/// How the folders among the temporary files are named, and the file in each that names the sandbox folder it belongs to.
+const PREFIX: &str = "attestore-engines-";
+const BELONGS_TO: &str = "belongs-to";
+
 /// What a Unix socket adds to the area's path: `/i-12345678/run/.s.PGSQL.65535`.
 const SOCKET_ROOM: usize = 36;
 const SOCKET_LIMIT: usize = 107;
@@ -173,17 +177,40 @@ fn choose(state: &Path, owner: Option<Owner>) -> Result<PathBuf, Failure> {
         fs::set_permissions(&root, Permissions::from_mode(0o755)).map_err(failed)?;
         return Ok(root);
     }
-    let temp = [std::env::temp_dir(), PathBuf::from("/tmp"), PathBuf::from("/var/tmp")]
+    let temp = temporary_folders()
         .into_iter()
-        .filter_map(|folder| fs::canonicalize(folder).ok())
         .find(|folder| folder.as_os_str().len() + 32 + SOCKET_ROOM <= SOCKET_LIMIT && (owner.is_none() || reachable(folder)));
     let temp = temp.ok_or_else(|| {
         Failure::new(FailureKind::Disk, format!("no folder for data directories: {} cannot be reached by an unprivileged user or its path is too long for a Unix socket, and neither can the system's temporary folders", full.display()))
             .hint("set TMPDIR to a short path that every user can enter")
     })?;
-    let root = tempfile::Builder::new().prefix("attestore-engines-").tempdir_in(temp).map_err(failed)?.keep();
+    let root = tempfile::Builder::new().prefix(PREFIX).tempdir_in(temp).map_err(failed)?.keep();
+    fs::write(root.join(BELONGS_TO), full.as_os_str().as_encoded_bytes()).map_err(failed)?;
     fs::set_permissions(&root, Permissions::from_mode(0o755)).map_err(failed)?;
     Ok(root)
+}
+
+fn temporary_folders() -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = [std::env::temp_dir(), PathBuf::from("/tmp"), PathBuf::from("/var/tmp")]
+        .into_iter()
+        .filter_map(|folder| fs::canonicalize(folder).ok())
+        .collect();
+    folders.dedup();
+    folders
+}
+
+/// Areas of ours among the temporary files whose sandbox folder is gone: nobody can go on with them.
+pub fn orphans() -> Vec<PathBuf> {
+    let entries = temporary_folders().into_iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
+    let areas = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX)).map(|entry| entry.path());
+    let ours = |area: &PathBuf| fs::symlink_metadata(area).is_ok_and(|it| it.is_dir() && it.uid() == rustix::process::geteuid().as_raw());
+    areas
+        .filter(ours)
+        .filter(|area| {
+            let sandbox = fs::read_to_string(area.join(BELONGS_TO)).map(PathBuf::from);
+            sandbox.is_ok_and(|sandbox| sandbox.is_absolute() && !sandbox.exists())
+        })
+        .collect()
 }
 
 /// True when every user may enter the folder and all above it.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::model::failure::{Failure, FailureKind};
-use crate::sandbox::engines::area::Area;
+use crate::sandbox::engines::area::{self, Area};
 use crate::sandbox::engines::installed::{EngineKind, Installed, Programs};
 use crate::sandbox::engines::process::{self, ProcessMark};
 use crate::sandbox::engines::{mariadb, postgres};
@@ -244,6 +244,16 @@ impl Servers {
             return Ok(());
         }
         Err(Failure::new(FailureKind::Remote, format!("a database server under {} does not end", self.area.root().display())))
+    }
+
+    /// Ends the servers of sandboxes whose folders are gone, and removes what they left among the temporary files.
+    pub async fn sweep_orphans(&self) {
+        for orphan in area::orphans() {
+            // One that cannot be removed is tried again at the next start.
+            if self.end_all_in(&orphan).await {
+                let _ = std::fs::remove_dir_all(&orphan);
+            }
+        }
     }
 
     /// Ends a home's server without ceremony and removes the home.

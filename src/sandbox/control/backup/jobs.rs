@@ -9,8 +9,8 @@ use tokio::task::JoinSet;
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::sandbox::control::answer::{Refused, epoch, now, random_hex};
+use crate::sandbox::control::backup::refusals::{invalid, needed};
 use crate::sandbox::control::backup::state::{BackupJob, Held, Point, State};
-use crate::sandbox::control::backup::vaults::invalid;
 use crate::sandbox::control::dynamodb::backups::DynamoDb;
 use crate::sandbox::control::dynamodb::state::table_in;
 use crate::sandbox::control::faults::Faults;
@@ -226,12 +226,6 @@ fn started(job: &BackupJob) -> Value {
         said["RecoveryPointArn"] = job.point.clone().into();
     }
     said
-}
-
-/// A string member that must be there.
-pub fn needed<'a>(input: &'a Value, name: &str) -> Result<&'a str, Refused> {
-    let missing = || Refused::new("MissingParameterValueException", format!("{name} is required."));
-    input[name].as_str().filter(|value| !value.is_empty()).ok_or_else(missing)
 }
 
 /// Runs work that blocks.

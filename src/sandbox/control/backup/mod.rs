@@ -2,6 +2,7 @@
 
 pub mod jobs;
 pub mod points;
+pub mod refusals;
 pub mod restores;
 pub mod service;
 pub mod state;

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use crate::model::failure::{Failure, FailureKind};
 use crate::sandbox::control::answer::{Refused, epoch, now};
 use crate::sandbox::control::backup::jobs::Backup;
+use crate::sandbox::control::backup::refusals::{absent, invalid};
 use crate::sandbox::control::backup::state::{Held, Point, State, vault_arn};
-use crate::sandbox::control::backup::vaults::absent;
 use crate::sandbox::control::dynamodb::backups::ItemDamage;
 use crate::sandbox::s3::snapshot::Damage;
 
@@ -162,6 +162,6 @@ pub fn time(query: &BTreeMap<String, String>, name: &str) -> Result<Option<DateT
     let Some(text) = query.get(name) else { return Ok(None) };
     let parsed = DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc());
     let parsed = parsed.or_else(|| DateTime::from_timestamp(text.parse().ok()?, 0));
-    let refused = || crate::sandbox::control::backup::vaults::invalid(format!("{name} is no time: {text}"));
+    let refused = || invalid(format!("{name} is no time: {text}"));
     parsed.map(Some).ok_or_else(refused)
 }

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::sandbox::control::answer::{Refused, now};
-use crate::sandbox::control::backup::jobs::{Backup, STEP, blocking, needed};
+use crate::sandbox::control::backup::jobs::{Backup, STEP, blocking};
+use crate::sandbox::control::backup::refusals::{absent, invalid, needed};
 use crate::sandbox::control::backup::state::{Held, RestoreJob};
-use crate::sandbox::control::backup::vaults::{absent, invalid};
 use crate::sandbox::control::dynamodb::state::table_arn;
 use crate::sandbox::control::faults::RestoreFault;
 use crate::sandbox::control::rds::state::{Settings, instance_arn};

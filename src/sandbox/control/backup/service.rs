@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use crate::sandbox::control::answer::{self, Protocol, Refused, page, refuse};
 use crate::sandbox::control::backup::jobs::Backup;
 use crate::sandbox::control::backup::points::time;
+use crate::sandbox::control::backup::refusals::{absent, invalid, needed};
 use crate::sandbox::control::backup::state::{RestoreJob, Vault, vault_arn};
-use crate::sandbox::control::backup::vaults::{absent, invalid};
 use crate::sandbox::wire::Service;
 
 #[async_trait]
@@ -83,7 +83,7 @@ impl Backup {
             }
             (&Method::PUT, [id, "validations"]) => {
                 let input = input(request)?;
-                let status = crate::sandbox::control::backup::jobs::needed(&input, "ValidationStatus")?.to_owned();
+                let status = needed(&input, "ValidationStatus")?.to_owned();
                 let message = input["ValidationStatusMessage"].as_str().map(str::to_owned);
                 let set = self.state.change(|state| state.restore_jobs.get_mut(*id).map(|job| job.validation = Some((status, message))))?;
                 set.map(|()| None).ok_or_else(|| absent(format!("Restore job {id} does not exist.")))

@@ -1,11 +1,11 @@
 //! Vaults and their locks.
 
 use chrono::TimeDelta;
-use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::sandbox::control::answer::{Refused, epoch, now};
 use crate::sandbox::control::backup::jobs::Backup;
+use crate::sandbox::control::backup::refusals::{absent, invalid};
 use crate::sandbox::control::backup::state::{Lock, Vault, vault_arn};
 use crate::sandbox::identity::{ACCOUNT_ID, REGION};
 
@@ -91,14 +91,4 @@ impl Backup {
         self.state.change(|state| state.vaults.remove(name))?;
         Ok(())
     }
-}
-
-/// `ResourceNotFoundException`, which AWS Backup answers with HTTP 400.
-pub fn absent(message: impl Into<String>) -> Refused {
-    Refused { status: StatusCode::BAD_REQUEST, ..Refused::new("ResourceNotFoundException", message) }
-}
-
-/// `InvalidParameterValueException`.
-pub fn invalid(message: impl Into<String>) -> Refused {
-    Refused::new("InvalidParameterValueException", message)
 }

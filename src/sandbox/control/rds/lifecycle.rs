@@ -41,6 +41,7 @@ impl Rds {
     }
 
     async fn resume(&self) -> Result<(), Failure> {
+        self.servers.sweep_orphans().await;
         let (instances, snapshots) = self
             .state
             .read(|state| (state.instances.values().cloned().collect::<Vec<_>>(), state.snapshots.values().cloned().collect::<Vec<_>>()));
