@@ -128,6 +128,7 @@ const WRONG: &[(&str, &str, &str, &[&str])] = &[
     ("source = \"s3://vault\"", "source = \"dynamodb:vault\"", "resource[0].source", &["does not fit the kind `s3`"]),
     ("source = \"sqlite:app.db\"", "source = \"app.db\"", "resource[2].source", &["dir:PATH or sqlite:PATH"]),
     ("\"crm-transactions\"", "\"mysql://u:hunter2@h/crm\"", "resource[1].source", &["no passwords"]),
+    ("\"crm-transactions\"", "\"mysql://h/crm\"", "resource[1].source", &["identifier or ARN"]),
     ("database = \"crm\"", "", "resource[1].database", &["no key `database`"]),
     ("\"eu-west-2\"\nbackup", "\"eu-west-2\"\nendpoint = \"http://me:hunter2@h\"\nbackup", "aws.endpoint", &["no secrets"]),
     ("\"111122223333\"\nvpc_id", "\"<account>\"\nvpc_id", "isolation.account_id", &["placeholder"]),

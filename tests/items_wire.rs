@@ -14,11 +14,14 @@ use serde_json::{Value, json};
 
 type Answer = Box<dyn Fn(&str, &Value, usize) -> (u16, Value) + Send + Sync>;
 
+/// Operations and requests, in the order of their arrival.
+type Asked = Arc<Mutex<Vec<(String, Value)>>>;
+
 /// Answers JSON 1.0 requests; keeps what it was asked. `answer(operation, request, how many came before)`.
-fn serve(answer: Answer) -> (String, Arc<Mutex<Vec<(String, Value)>>>) {
+fn serve(answer: Answer) -> (String, Asked) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let asked: Arc<Mutex<Vec<(String, Value)>>> = Arc::default();
+    let asked = Asked::default();
     let (answer, keep) = (Arc::new(answer), asked.clone());
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {

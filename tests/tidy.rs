@@ -313,13 +313,10 @@ fn machine_path(text: &str) -> Option<String> {
 
 /// Re-exports and imports of everything: what depends on what would no longer be seen.
 fn hiding_imports(code: &str) -> Vec<String> {
-    code.lines()
-        .map(str::trim)
-        .filter(|line| {
-            line.starts_with("pub use ") || line.starts_with("pub(crate) use ") || (line.starts_with("use crate::") && line.contains('*'))
-        })
-        .map(str::to_owned)
-        .collect()
+    // A macro of this crate gets a path by `pub(crate) use its_name;`, which hides nothing.
+    let is_export = |line: &str| (line.starts_with("pub use ") || line.starts_with("pub(crate) use ")) && line.contains("::");
+    let is_everything = |line: &str| line.starts_with("use crate::") && line.contains('*');
+    code.lines().map(str::trim).filter(|line| is_export(line) || is_everything(line)).map(str::to_owned).collect()
 }
 
 // ---- the tree ----
@@ -618,7 +615,7 @@ fn surplus_leftovers_prints_and_paths_are_found() {
         assert_eq!(machine_path(&format!("see `{path}")).as_deref(), Some(path.as_str()));
         assert_eq!(machine_path(&format!("DIR{path} ./a{path} {{}}{path}")), None);
     }
-    assert_eq!(hiding_imports("use crate::model::*;\npub use crate::x;\nuse super::*;\n").len(), 2);
+    assert_eq!(hiding_imports("use crate::model::*;\npub use crate::x;\nuse super::*;\npub(crate) use a_macro;\n").len(), 2);
     assert_eq!(words("rayon update_rayon rayons", "rayon").count(), 1);
     assert_eq!(without_tests("fn a() {}\n#[cfg(test)]\nmod tests { crate::x }"), "fn a() {}\n");
 }

@@ -11,6 +11,9 @@ use crate::estate::explain::{Surroundings, explain};
 use crate::estate::load;
 use crate::estate::mistake::Weight;
 use crate::model::exit::ExitCode;
+use crate::model::resource::{PointSource, ResourceKind};
+use crate::restore::drivers::choose::driver_for;
+use crate::verify::sql::checks::pack::BUILT_IN;
 
 /// Arguments of `config`.
 #[derive(Args, Debug)]
@@ -41,7 +44,8 @@ pub async fn run(args: ConfigArgs, console: &Arc<Console>) -> anyhow::Result<Exi
     let bytes = load::read(&path)?;
     let text = load::text_of(&path, &bytes)?;
     let base = path.parent().unwrap_or(Path::new("/"));
-    let around = Surroundings { base: Some(base), packs: None, has_driver: &has_driver };
+    let packs: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+    let around = Surroundings { base: Some(base), packs: Some(&packs), has_driver: &has_driver };
     let remarks = explain(text, &around);
     let file = config.display().to_string();
     for remark in &remarks {
@@ -66,5 +70,7 @@ pub async fn run(args: ConfigArgs, console: &Arc<Console>) -> anyhow::Result<Exi
 
 /// What this build can restore; everything else is recorded as `untested: driver_absent`.
 fn has_driver(kind: &str, from: &str) -> bool {
-    !matches!(kind, "ebs" | "ecs-config") && matches!(from, "aws-backup" | "rds-snapshot" | "dynamodb-backup" | "local")
+    let kind = ResourceKind::ALL.iter().find(|known| known.as_str() == kind);
+    let from = PointSource::ALL.iter().find(|known| known.as_str() == from);
+    kind.zip(from).is_some_and(|(kind, from)| driver_for(*kind, *from).is_some())
 }

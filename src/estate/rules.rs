@@ -288,8 +288,8 @@ fn has_password(source: &str) -> bool {
 fn source_forms(kind: &str) -> Option<(&'static [&'static str], &'static str, &'static str)> {
     Some(match kind {
         "s3" => (&["s3"], "s3", "s3://BUCKET[/PREFIX], the bucket's name, or its ARN"),
-        "rds-mysql" => (&["mysql"], "rds", "the instance's identifier or ARN, or mysql://HOST/DATABASE"),
-        "rds-postgres" => (&["postgres"], "rds", "the instance's identifier or ARN, or postgres://HOST/DATABASE"),
+        // A database URL names a host; recovery points name the instance: by a URL none of them would ever be found.
+        "rds-mysql" | "rds-postgres" => (&[], "rds", "the instance's identifier or ARN, as RDS knows it"),
         "dynamodb" => (&["dynamodb"], "dynamodb", "dynamodb:TABLE, the table's name, or its ARN"),
         "ebs" => (&[], "ec2", "the volume's id (vol-…) or ARN"),
         "ecs-config" => (&[], "ecs", "the cluster's name or ARN"),
