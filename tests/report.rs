@@ -8,7 +8,8 @@ use std::process::Command;
 use attestore::model::clock::Timestamp;
 use attestore::model::outcome::Outcome;
 use attestore::report::html::render;
-use attestore::report::model::{CoverageState, DrillState, EvidenceState, ReportModel};
+use attestore::report::model::{CoverageState, DrillState, ReportModel};
+use attestore::report::model_case::EvidenceState;
 use attestore::report::publish::{Published, Request, model_of, publish};
 use attestore::signing::keys::VerifyingKey;
 use attestore::testing_log::body::{Correction, DrillAborted, Remediation};
@@ -149,6 +150,17 @@ fn hostile_text_everywhere_stays_text() {
 }
 
 #[test]
+fn what_is_left_behind_and_what_is_missing_is_said() {
+    let (mut model, clean) = page(&Fixture::full());
+    assert!(clean.contains("Everything that was created is gone") && clean.contains("numbered from 1 without a gap"));
+    model.drill.as_mut().unwrap().leftover_count = 2;
+    model.completeness.gaps = vec![2, 3];
+    let page = render(&model).unwrap();
+    assert!(page.contains("2 created resources are not known to be gone") && !page.contains("created is gone"));
+    assert!(page.contains("missing from the sequence:</span> 2, 3."));
+}
+
+#[test]
 fn the_same_log_gives_the_same_bytes() {
     let fixture = Fixture::full();
     assert_eq!(page(&fixture).1, page(&fixture).1);
@@ -215,7 +227,14 @@ fn a_calm_drill_supports_controls_and_never_says_comply() {
     let page = std::fs::read_to_string(&calm.out).unwrap().to_lowercase();
     assert!(["complies", "compliant", "certif"].iter().all(|claim| !page.contains(claim)));
     let states: BTreeMap<&str, CoverageState> = report.model.coverage.iter().map(|row| (row.resource.0.as_str(), row.state)).collect();
-    assert_eq!((states["core-volume"], states["payments"]), (CoverageState::Never, CoverageState::Overdue));
+    assert_eq!((states["core-volume"], states["fraud-models"]), (CoverageState::Never, CoverageState::Never));
+    let later = model(&fixture, time("2032-06-01T00:00:00Z"));
+    assert!(later.coverage.iter().all(|row| matches!(row.state, CoverageState::Never | CoverageState::Overdue)), "a year on");
+    let soon = model(&fixture, time("2030-10-25T00:00:00Z"));
+    assert!(
+        soon.coverage.iter().any(|row| row.state == CoverageState::Current) && soon.completeness.drills.len() == 1,
+        "what came later is not known"
+    );
     calm.drill = Some(drill_id("d1"));
     assert!(publish(&calm).unwrap_err().message.contains("no drill `d1`"));
 }
@@ -260,8 +279,10 @@ fn the_command_writes_a_verified_log_and_refuses_another() {
     );
     let nowhere = fixture.path("absent/out.html");
     assert_eq!(run(&[&base[..], &[nowhere.to_str().unwrap()]].concat()).0, 2);
-    let entry = fixture.log().join("entries/00000070.json");
-    let text = std::fs::read_to_string(&entry).unwrap();
+    let mut entries = std::fs::read_dir(fixture.log().join("entries")).unwrap().map(|entry| entry.unwrap().path());
+    let read = |path: &std::path::PathBuf| std::fs::read_to_string(path).unwrap();
+    let entry = entries.find(|path| read(path).contains("\"attempts\":1")).unwrap();
+    let text = read(&entry);
     std::fs::write(&entry, text.replacen("\"attempts\":1", "\"attempts\":2", 1)).unwrap();
     let (code, stdout, stderr) = run(&[&base[..], &[out_text]].concat());
     assert_eq!(code, 1, "{stderr}");
@@ -286,6 +307,18 @@ fn an_auditors_checkpoint_anchors_the_report() {
     request.checkpoint = Some(fixture.path("seen"));
     let Published::Written(report) = publish(&request).unwrap() else { panic!("refused") };
     assert!(report.model.standing.anchored && report.model.limits[1].contains("anchored-to"));
+}
+
+#[test]
+fn the_printed_shell_lines_repeat_the_draw() {
+    if Command::new("openssl").arg("version").output().is_err() {
+        eprintln!("skipped: openssl is not installed");
+        return;
+    }
+    let sample = model(&Fixture::full(), time(AS_OF)).drill.unwrap().sample.unwrap();
+    let shell = |line: &str| String::from_utf8(Command::new("sh").args(["-c", line]).output().unwrap().stdout).unwrap();
+    assert!(shell(&sample.seed_command).starts_with(&sample.sample.seed.hex()));
+    assert!(shell(&sample.rank_command.unwrap()).starts_with(&sample.sample.selected[0].rank.hex()));
 }
 
 /// Start and end tags with their attributes, outside of `<style>`.

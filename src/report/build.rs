@@ -10,8 +10,9 @@ use crate::model::outcome::Outcome;
 use crate::report::case::{EvidenceOf, cases, gravity};
 use crate::report::gather::{DrillStory, Story};
 use crate::report::model::{
-    Case, CommandBlock, Difference, DrillReport, PolicyReport, ReportModel, SampleReport, Scope, Standing, StratumRow, Tally, TrailStep,
+    CommandBlock, Difference, DrillReport, PolicyReport, ReportModel, SampleReport, Scope, Standing, StratumRow, Tally, TrailStep,
 };
+use crate::report::model_case::Case;
 use crate::report::words::shell_word;
 use crate::report::{controls, coverage, follow_up, verdict};
 use crate::testing_log::body::{DrillPlanned, PopulationCommitted, Stratum, Strength};

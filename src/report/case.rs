@@ -6,7 +6,7 @@ use crate::model::clock::Timestamp;
 use crate::model::digest::Sha256Digest;
 use crate::model::outcome::Outcome;
 use crate::report::gather::{DrillStory, Said};
-use crate::report::model::{Case, EvidenceState, FindingRow, FindingsReport, Phase, Total};
+use crate::report::model_case::{Case, EvidenceState, FindingRow, FindingsReport, Phase, Total};
 use crate::testing_log::body::{FindingSet, PlannedCase, PointResult, RestoreFacts};
 
 /// Looks evidence up by its digest; nothing where it was erased or is kept elsewhere.

@@ -4,7 +4,8 @@
 
 use std::fmt::Write;
 
-use crate::report::model::{Case, CoverageRow, CoverageState, DrillReport};
+use crate::report::model::{CoverageRow, CoverageState, DrillReport};
+use crate::report::model_case::Case;
 use crate::report::verdict::outcome_words;
 use crate::report::words::{count_of, duration, number, visible};
 

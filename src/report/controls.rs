@@ -5,7 +5,8 @@
 use serde::Deserialize;
 
 use crate::model::check::CheckOutcome;
-use crate::report::model::{Case, Completeness, Control, DrillReport, DrillState, Framework, Standing};
+use crate::report::model::{Completeness, Control, DrillReport, DrillState, Framework, Standing};
+use crate::report::model_case::Case;
 use crate::report::words::{count_of, number};
 
 /// The embedded files, in the order in which they are shown.

@@ -9,6 +9,7 @@ pub mod follow_up;
 pub mod gather;
 pub mod html;
 pub mod model;
+pub mod model_case;
 pub mod publish;
 pub mod verdict;
 pub mod words;

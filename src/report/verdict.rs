@@ -1,7 +1,8 @@
 //! The verdict in words, the bound of a sample in words, and the limits of assurance.
 
 use crate::model::outcome::Outcome;
-use crate::report::model::{DrillReport, DrillState, EvidenceState, Standing, Verdict};
+use crate::report::model::{DrillReport, DrillState, Standing, Verdict};
+use crate::report::model_case::EvidenceState;
 use crate::report::words::{count_of, number, percent};
 use crate::testing_log::body::{Inference, Stratum, Strength};
 

@@ -39,7 +39,6 @@ pub enum Plot {
     DriverAbsent,
     VacuousCheck,
     MissedRto,
-    Leftover,
 }
 
 /// One resource of the estate.

@@ -194,16 +194,15 @@ fn restored(result: &mut PointResult, res: &Res, case: &PlannedCase, plot: Plot,
     let achieved = u64::try_from(verified.millis_since(requested)).unwrap();
     result.rto.achieved_ms = Some(achieved);
     result.rto.met = result.rto.target_s.map(|target| achieved <= target * 1000);
-    let left = plot == Plot::Leftover;
     result.teardown = Teardown {
         resources: vec![CreatedResource {
             arn: target,
             created_at: requested.plus_secs(4),
-            deleted_at: (!left).then(|| verified.plus_secs(48)),
-            state: if left { Presence::Present } else { Presence::Gone },
+            deleted_at: Some(verified.plus_secs(48)),
+            state: Presence::Gone,
             confirmed_by: if res.from == "local" { "stat" } else { "describe until absent" }.into(),
         }],
-        leftover_count: u64::from(left),
+        leftover_count: 0,
     };
 }
 

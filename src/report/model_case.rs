@@ -1,0 +1,109 @@
+//! The part of the report model that tells of one recovery point.
+
+use serde::Serialize;
+
+use crate::model::digest::Sha256Digest;
+use crate::model::ids::{CaseId, PointId, ResourceId};
+use crate::model::outcome::Outcome;
+use crate::testing_log::body;
+
+/// One recovery point of the plan.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Case {
+    /// The case.
+    pub case: CaseId,
+    /// Its last part, such as `c03`, for tables.
+    pub short: String,
+    /// Its recovery point.
+    pub point: PointId,
+    /// Its resource.
+    pub resource: ResourceId,
+    /// Its application; empty without a result.
+    pub application: String,
+    /// Its data class.
+    pub class: String,
+    /// `drawn`, or the rule by which it was chosen.
+    pub chosen: String,
+    /// The verdict; absent when the plan's case has no result.
+    pub outcome: Option<Outcome>,
+    /// Why it is not a pass.
+    pub reasons: Vec<String>,
+    /// The leaf of its result.
+    pub leaf: Option<u64>,
+    /// Phases of the restore that were reached, in order.
+    pub phases: Vec<Phase>,
+    /// Differences.
+    pub findings: Option<FindingsReport>,
+    /// Totals of what was read, a line for each kind.
+    pub totals: Vec<Total>,
+    /// What a match proves in the mode that was used.
+    pub proves: Option<&'static str>,
+    /// The entry's own words.
+    pub result: Option<body::PointResult>,
+}
+
+/// One phase of a restore.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Phase {
+    /// `accept`, `restore`, `connect`, `read`, `verify`.
+    pub name: &'static str,
+    /// What it spans, such as `requested → accepted`.
+    pub spans: &'static str,
+    /// Its length; a clock that went back gives 0.
+    pub ms: u64,
+}
+
+/// Counts of one kind of thing.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Total {
+    /// `objects`, `tables`, `rows`, `items`
+    pub name: &'static str,
+    /// The counts.
+    pub counts: crate::model::counts::Counts,
+}
+
+/// Differences of one case.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct FindingsReport {
+    /// How many there are.
+    pub total: u64,
+    /// The first of them.
+    pub shown: Vec<FindingRow>,
+    /// Where clear names stand, or that they are withheld.
+    pub evidence: EvidenceState,
+    /// The evidence's digest.
+    pub digest: Option<Sha256Digest>,
+}
+
+/// Whether the clear list of differences could be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EvidenceState {
+    /// Read, and its digest holds.
+    Present,
+    /// Erased or kept elsewhere: names are withheld.
+    Withheld,
+    /// Something is there that does not have the digest which the log states.
+    Altered,
+    /// The entry names no evidence.
+    None,
+}
+
+/// One difference.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct FindingRow {
+    /// The keyed id of its place, as the entry has it.
+    pub id: Option<String>,
+    /// Its class.
+    pub class: String,
+    /// Its kind.
+    pub kind: String,
+    /// The clear name, where the evidence is present.
+    pub place: Option<String>,
+    /// The S3 version, where the evidence is present.
+    pub version_id: Option<String>,
+    /// What the manifest says.
+    pub expected: Option<String>,
+    /// What was read.
+    pub actual: Option<String>,
+}
