@@ -1,6 +1,6 @@
 //! `attestore drill`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
@@ -86,17 +86,36 @@ pub async fn run(args: DrillArgs, console: &Arc<Console>) -> anyhow::Result<Exit
         at_once: args.at_once,
         case_patience_s: args.case_deadline,
     };
-    let report = hold(&loaded, &request, console).await?;
+    let report = drill(&loaded, &request, "attestore drill", console).await?;
     let code = exit_code(&report);
-    tell(&report, code, &loaded, console);
+    tell(&report, &loaded, console);
+    console.summary("drill", report.closed.outcome.as_str(), code, summary(&report));
     Ok(code)
 }
 
+/// Whether another command's drill goes on with an unfinished one.
+#[derive(Clone, Copy, Debug)]
+pub enum Resume {
+    /// If there is one; else a new one begins.
+    IfUnfinished,
+}
+
+/// Holds a drill for another command, as `actor`: scorecard and case objects, no summary of its own.
+pub async fn hold(config: &Path, resume: Resume, actor: &str, console: &Arc<Console>) -> anyhow::Result<ExitCode> {
+    let loaded = load::load(config)?;
+    let begin = match resume {
+        Resume::IfUnfinished => Begin::Either,
+    };
+    let report = drill(&loaded, &Request { begin, ..Request::default() }, actor, console).await?;
+    tell(&report, &loaded, console);
+    Ok(exit_code(&report))
+}
+
 /// Holds a drill over the AWS, or the stand-in, that the configuration names.
-pub async fn hold(loaded: &Loaded, request: &Request, console: &Arc<Console>) -> Result<Report, Failure> {
+pub async fn drill(loaded: &Loaded, request: &Request, actor: &str, console: &Arc<Console>) -> Result<Report, Failure> {
     let reach = session::open(loaded).await?;
     let monitor: Arc<dyn Monitor> = console.clone();
-    let setup = Setup { loaded: loaded.clone(), clouds: reach.clouds.clone(), monitor };
+    let setup = Setup { loaded: loaded.clone(), clouds: reach.clouds.clone(), monitor, actor: actor.to_owned() };
     let report = crate::drill::run::run(setup, request).await;
     // The stand-in ends in order whatever came of the drill: its servers must not outlive it.
     reach.close().await;
@@ -109,8 +128,8 @@ pub fn exit_code(report: &Report) -> ExitCode {
     listed.fold(scorecard::exit_code(&report.results), ExitCode::and)
 }
 
-/// The scorecard, and the summary for machines.
-pub fn tell(report: &Report, code: ExitCode, loaded: &Loaded, console: &Console) {
+/// The scorecard for people, an object a case for machines.
+pub fn tell(report: &Report, loaded: &Loaded, console: &Console) {
     console.say("");
     for line in scorecard::lines(&report.results) {
         console.say(line);
@@ -134,7 +153,6 @@ pub fn tell(report: &Report, code: ExitCode, loaded: &Loaded, console: &Console)
     for result in &report.results {
         console.object(&scorecard::object(result));
     }
-    console.summary("drill", report.closed.outcome.as_str(), code, summary(report));
 }
 
 /// Members of the summary line.

@@ -31,7 +31,7 @@ pub async fn run(args: PlanArgs, console: &Arc<Console>) -> anyhow::Result<ExitC
     let loaded = load::load(&args.config)?;
     let reach = session::open(&loaded).await?;
     let monitor: Arc<dyn Monitor> = console.clone();
-    let setup = Setup { loaded, clouds: reach.clouds.clone(), monitor };
+    let setup = Setup { loaded, clouds: reach.clouds.clone(), monitor, actor: "attestore plan".to_owned() };
     let plan = crate::drill::plan::plan(&setup).await;
     reach.close().await;
     let plan = plan?;

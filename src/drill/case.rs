@@ -119,6 +119,10 @@ impl Case<'_> {
         result.isolation = seen.isolation.take();
         match opened {
             Ok(opened) => {
+                let opened = match &basis {
+                    Basis::Manifest(chosen) => reading::as_of(opened, chosen.manifest.header().kind),
+                    _ => opened,
+                };
                 let read = self.read(result, &basis, &opened).await;
                 self.restore_facts(result, driver, &order, &seen)?;
                 if let Err((phase, failure)) = read {

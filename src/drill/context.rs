@@ -36,6 +36,8 @@ pub struct Setup {
     pub clouds: Clouds,
     /// Who watches.
     pub monitor: Arc<dyn Monitor>,
+    /// Who writes the entries, where AWS does not say it.
+    pub actor: String,
 }
 
 /// Everything that a drill works with.
@@ -71,7 +73,7 @@ pub struct Context {
 impl Context {
     /// Opens everything. Nothing is created but the journal and the working directory.
     pub async fn open(setup: Setup) -> Result<Self, Failure> {
-        let Setup { loaded, clouds, monitor } = setup;
+        let Setup { loaded, clouds, monitor, actor } = setup;
         let config = &loaded.config;
         policy::check_classes(config)?;
         check_isolation(config)?;
@@ -90,7 +92,7 @@ impl Context {
             let (found, expected) = (writer.dir().origin(), &config.log.origin);
             return Err(Failure::invalid(format!("the log's origin is `{found}`, and the configuration says `{expected}`")));
         }
-        let principal = runner.as_ref().map_or_else(|| "attestore drill".to_owned(), |runner| runner.arn.clone());
+        let principal = runner.as_ref().map_or(actor, |runner| runner.arn.clone());
         let ledger = Ledger::new(writer, journal.clone(), principal);
         let tool = tool();
         Ok(Self { loaded, clouds, journal, ledger, signing_key, verifying_key, hash_key, work, packs, monitor, tool, runner, entries })

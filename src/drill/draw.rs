@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::drill::context::Context;
 use crate::estate::catalogue::{Catalogue, Sources, catalogue};
 use crate::estate::policy;
+use crate::model::canonical_json;
 use crate::model::digest::Sha256Digest;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::{CaseId, DrillId, PointId, ResourceId};
@@ -16,7 +17,7 @@ use crate::testing_log::body::{
 };
 use crate::testing_log::entry::{Body, Entry};
 use crate::testing_log::sample;
-use crate::verify::sql::checks::pack::{Pack, set_digest};
+use crate::verify::sql::checks::pack::Pack;
 
 /// A drill as drawn.
 pub struct Drawn {
@@ -110,7 +111,7 @@ fn ensure_policy(context: &Context, drill: &DrillId) -> Result<u64, Failure> {
     let names: std::collections::BTreeSet<&String> = context.config().class.values().flat_map(|class| &class.checks).collect();
     let packs = names.into_iter().map(|name| Pack::load(name)).collect::<Result<Vec<_>, _>>()?;
     let wanted =
-        PolicySet { config: context.loaded.digest, classes: policy::class_policies(context.config()), check_set: set_digest(&packs) };
+        PolicySet { config: context.loaded.digest, classes: policy::class_policies(context.config()), check_set: check_set(&packs)? };
     let in_force = context.ledger.entries()?.into_iter().rev().find_map(|entry| match entry.body {
         Body::PolicySet(body) => Some((entry.seq, body)),
         _ => None,
@@ -122,6 +123,14 @@ fn ensure_policy(context: &Context, drill: &DrillId) -> Result<u64, Failure> {
     }
     context.ledger.evidence(&context.loaded.bytes)?;
     Ok(context.ledger.append(drill, Body::PolicySet(wanted))?.index)
+}
+
+/// The digest over the check files in force: RFC 8785 of `{id: digest}`.
+fn check_set(packs: &[Pack]) -> Result<Sha256Digest, Failure> {
+    let digests: BTreeMap<&str, String> =
+        packs.iter().flat_map(|pack| &pack.checks).map(|check| (check.id.as_str(), check.digest.to_string())).collect();
+    let bytes = canonical_json::to_bytes(&digests).map_err(|error| Failure::invalid(format!("check set: {error}")).caused_by(error))?;
+    Ok(Sha256Digest::of(&bytes))
 }
 
 /// Catalogue, then `population.committed`.

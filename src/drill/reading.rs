@@ -17,6 +17,7 @@ use crate::restore::pace::Pace;
 use crate::signing::hash_key::HashKey;
 use crate::verify::items;
 use crate::verify::items::scan::ScanOptions;
+use crate::verify::manifest::header::ManifestKind;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::manifest::request::ReadOptions;
 use crate::verify::objects;
@@ -31,6 +32,16 @@ const PASSWORD_PATIENCE_S: u64 = 120;
 /// The view that a manifest was captured in.
 pub fn view_of(manifest: &Manifest) -> Option<View> {
     manifest.header().view.as_deref().and_then(|view| view.parse().ok())
+}
+
+/// The same data under the URL that fits what it is compared with: a file beside AWS is a database where its manifest has tables.
+pub fn as_of(mut opened: Opened, kind: ManifestKind) -> Opened {
+    opened.url = match (opened.url, kind) {
+        (SourceUrl::Dir { path }, ManifestKind::TableSet) => SourceUrl::Sqlite { path },
+        (SourceUrl::Sqlite { path }, ManifestKind::Objects) => SourceUrl::Dir { path },
+        (url, _) => url,
+    };
+    opened
 }
 
 /// Compares what was restored with the manifest; differences go to the monitor.

@@ -37,6 +37,8 @@ pub enum Begin {
     New,
     /// The unfinished drill, or the one of this id.
     Resume(Option<DrillId>),
+    /// The unfinished drill where there is one, else a new one.
+    Either,
 }
 
 /// What is asked for.
@@ -99,6 +101,7 @@ fn begin(context: &Context, request: &Request) -> Result<DrillOpened, Failure> {
     let state = context.journal.state();
     let unfinished = state.unfinished();
     match &request.begin {
+        Begin::Either if unfinished.is_empty() => open(context, request),
         Begin::New => match unfinished.first() {
             None => open(context, request),
             Some(drill) => {
@@ -107,9 +110,13 @@ fn begin(context: &Context, request: &Request) -> Result<DrillOpened, Failure> {
                     .hint(format!("go on with it: `attestore drill --resume {id}`")))
             }
         },
-        Begin::Resume(wanted) => {
+        Begin::Resume(_) | Begin::Either => {
+            let wanted = match &request.begin {
+                Begin::Resume(wanted) => wanted.clone(),
+                _ => None,
+            };
             let fits = |drill: &&&DrillFacts| wanted.as_ref().is_none_or(|wanted| drill.opened.drill == *wanted);
-            let drill = unfinished.iter().find(fits).ok_or_else(|| match wanted {
+            let drill = unfinished.iter().find(fits).ok_or_else(|| match &wanted {
                 Some(id) => {
                     Failure::invalid(format!("drill {id} is not among the unfinished drills of {}", context.journal.path().display()))
                 }
