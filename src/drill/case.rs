@@ -59,7 +59,8 @@ impl Case<'_> {
         let (drill, case) = (&self.drill.drill, &self.planned.case);
         let journal = &self.context.journal;
         if let Some(result) = self.context.ledger.result_of(case)? {
-            if !journal.case(drill, case).closed {
+            let drill_is_open = journal.drill(drill).is_some_and(|facts| !facts.closed);
+            if drill_is_open && !journal.case(drill, case).closed {
                 self.record(Record::CaseOpened { case: case.clone() })?;
                 self.record(Record::CaseClosed { case: case.clone() })?;
             }

@@ -52,6 +52,9 @@ pub struct ListContext<'a> {
 /// Brings the drill to the point where its cases may begin.
 pub async fn ensure(context: &Context, drill: &DrillOpened) -> Result<Drawn, Failure> {
     let ledger = &context.ledger;
+    if let Written { population: Some((_, population)), plan: Some((_, plan)), started: true } = find(&ledger.entries()?, &drill.drill) {
+        return Ok(Drawn { population, plan, failures: Vec::new() });
+    }
     let policy_leaf = ensure_policy(context, &drill.drill)?;
     let mut failures = Vec::new();
     if find(&ledger.entries()?, &drill.drill).population.is_none() {

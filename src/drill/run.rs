@@ -89,7 +89,10 @@ pub struct Report {
 /// [`FailureKind::Interrupted`] when a stop was asked for, or when an unfinished drill stands in the way of a new one.
 pub async fn run(setup: Setup, request: &Request) -> Result<Report, Failure> {
     let context = Context::open(setup).await?;
-    let drill = begin(&context, request)?;
+    let (drill, closed) = begin(&context, request)?;
+    if closed {
+        context.note(&format!("drill {} is closed already; this is its result", drill.drill));
+    }
     let drawn = draw::ensure(&context, &drill).await?;
     let cases = drawn.plan.cases.len();
     context.note(&format!("drill {}: {} points in the population, {cases} cases", drill.drill, drawn.population.population.len()));
@@ -97,13 +100,15 @@ pub async fn run(setup: Setup, request: &Request) -> Result<Report, Failure> {
     close(&context, &drill, drawn, results)
 }
 
-fn begin(context: &Context, request: &Request) -> Result<DrillOpened, Failure> {
+/// The drill, and whether it is closed already: going on with a finished drill gives its result again, so that a script that was
+/// killed at the very last step ends as it would have.
+fn begin(context: &Context, request: &Request) -> Result<(DrillOpened, bool), Failure> {
     let state = context.journal.state();
     let unfinished = state.unfinished();
     match &request.begin {
-        Begin::Either if unfinished.is_empty() => open(context, request),
+        Begin::Either if unfinished.is_empty() => Ok((open(context, request)?, false)),
         Begin::New => match unfinished.first() {
-            None => open(context, request),
+            None => Ok((open(context, request)?, false)),
             Some(drill) => {
                 let id = &drill.opened.drill;
                 Err(Failure::new(FailureKind::Interrupted, format!("drill {id} is not finished"))
@@ -115,19 +120,21 @@ fn begin(context: &Context, request: &Request) -> Result<DrillOpened, Failure> {
                 Begin::Resume(wanted) => wanted.clone(),
                 _ => None,
             };
-            let fits = |drill: &&&DrillFacts| wanted.as_ref().is_none_or(|wanted| drill.opened.drill == *wanted);
-            let drill = unfinished.iter().find(fits).ok_or_else(|| match &wanted {
-                Some(id) => {
-                    Failure::invalid(format!("drill {id} is not among the unfinished drills of {}", context.journal.path().display()))
-                }
-                None => Failure::invalid(format!("no drill is unfinished in {}", context.journal.path().display())),
+            let is_wanted = |drill: &&DrillFacts| wanted.as_ref().is_none_or(|wanted| drill.opened.drill == *wanted);
+            let open = unfinished.into_iter().find(is_wanted);
+            let drill = open.or_else(|| state.drills.values().rev().find(is_wanted)).ok_or_else(|| {
+                let named = wanted.as_ref().map_or_else(|| "no drill".to_owned(), |id| format!("no drill {id}"));
+                Failure::invalid(format!("{named} is in {}", context.journal.path().display()))
             })?;
+            if drill.closed {
+                return Ok((drill.opened.clone(), true));
+            }
             if drill.opened.config != context.loaded.digest {
                 let (was, is) = (drill.opened.config, context.loaded.digest);
                 return Err(Failure::invalid(format!("drill {} began under configuration {was}, found {is}", drill.opened.drill))
                     .hint("put that configuration back to finish the drill; its bytes are in the log's evidence"));
             }
-            Ok(drill.opened.clone())
+            Ok((drill.opened.clone(), false))
         }
     }
 }
@@ -202,7 +209,9 @@ fn close(context: &Context, drill: &DrillOpened, drawn: Drawn, results: Vec<Poin
         }
     };
     let checkpoint = context.ledger.checkpoint()?;
-    context.journal.record(&drill.drill, Record::DrillClosed {})?;
+    if context.journal.drill(&drill.drill).is_some_and(|facts| !facts.closed) {
+        context.journal.record(&drill.drill, Record::DrillClosed {})?;
+    }
     Ok(Report {
         drill: drill.drill.clone(),
         title: drill.title.clone(),
