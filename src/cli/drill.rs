@@ -41,6 +41,9 @@ pub struct DrillArgs {
     /// How long one restore may take, such as 90s, 30m, 12h
     #[arg(long, value_name = "TIME", default_value = "12h", value_parser = span)]
     pub case_deadline: u64,
+    /// How long one deletion may take, such as 5m, 1h
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = span)]
+    pub teardown_deadline: u64,
 }
 
 /// `--trigger`
@@ -85,6 +88,7 @@ pub async fn run(args: DrillArgs, console: &Arc<Console>) -> anyhow::Result<Exit
         title: args.title,
         at_once: args.at_once,
         case_patience_s: args.case_deadline,
+        teardown_patience_s: args.teardown_deadline,
     };
     let report = drill(&loaded, &request, "attestore drill", console).await?;
     let code = exit_code(&report);

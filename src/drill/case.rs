@@ -41,6 +41,8 @@ pub struct Case<'a> {
     pub newest: Option<Timestamp>,
     /// How long the restore may take.
     pub patience_s: u64,
+    /// How long each deletion may take.
+    pub teardown_patience_s: u64,
 }
 
 /// What a point is judged by.
@@ -74,8 +76,8 @@ impl Case<'_> {
             None => self.conclude().await?,
         };
         let context = self.context;
-        let undoing =
-            Undoing { journal, clouds: &context.clouds, work: &context.work, drill: self.drill, monitor: context.monitor.as_ref() };
+        let mut undoing = Undoing::new(journal, &context.clouds, &context.work, self.drill, context.monitor.as_ref());
+        undoing.patience_s = self.teardown_patience_s;
         result.teardown = undoing.undo(case).await?;
         self.tell_leftovers(&mut result)?;
         context.ledger.append(drill, Body::PointResult(Box::new(result.clone())))?;

@@ -17,6 +17,7 @@ use crate::model::recovery_point::RecoveryPoint;
 use crate::monitor::Event;
 use crate::restore::order;
 use crate::restore::steps::{DrillFacts, DrillOpened, Record};
+use crate::restore::teardown::PATIENCE_S;
 use crate::testing_log::body::{DrillClosed, Excluded, PlannedCase, PointResult, Trigger};
 use crate::testing_log::entry::Body;
 use crate::testing_log::sample;
@@ -54,11 +55,20 @@ pub struct Request {
     pub at_once: usize,
     /// How long one restore may take.
     pub case_patience_s: u64,
+    /// How long one deletion may take.
+    pub teardown_patience_s: u64,
 }
 
 impl Default for Request {
     fn default() -> Self {
-        Self { begin: Begin::New, trigger: Trigger::Manual, title: None, at_once: AT_ONCE, case_patience_s: CASE_PATIENCE_S }
+        Self {
+            begin: Begin::New,
+            trigger: Trigger::Manual,
+            title: None,
+            at_once: AT_ONCE,
+            case_patience_s: CASE_PATIENCE_S,
+            teardown_patience_s: PATIENCE_S,
+        }
     }
 }
 
@@ -182,8 +192,18 @@ async fn run_cases(context: &Context, drill: &DrillOpened, drawn: &Drawn, reques
             })?;
             let policy = policies.get(&planned.class).ok_or_else(|| Failure::invalid(format!("there is no [class.{}]", planned.class)))?;
             let newest = newest.get(&planned.resource).copied();
-            let case =
-                Case { context, drill, planned: &planned, point, resource, class, policy, newest, patience_s: request.case_patience_s };
+            let case = Case {
+                context,
+                drill,
+                planned: &planned,
+                point,
+                resource,
+                class,
+                policy,
+                newest,
+                patience_s: request.case_patience_s,
+                teardown_patience_s: request.teardown_patience_s,
+            };
             let result = case.run().await?;
             context.monitor.event(Event::Advanced { task, by: 1, bytes: 0 });
             Ok(result)
