@@ -277,3 +277,52 @@ fn manifests_are_shown_and_compared_without_their_source() {
     assert_eq!(code(&diff), 1);
     assert_eq!(findings(&diff), ["mismatch b/one", "extra c", "missing link"]);
 }
+
+#[test]
+fn a_configured_resource_is_signed_and_registered_in_the_log() {
+    use attestore::signing::hash_key::HashKey;
+    use attestore::testing_log::body::Tool;
+    use attestore::testing_log::entry::Body;
+    use attestore::testing_log::store::LogDir;
+    use attestore::testing_log::writer::LogWriter;
+    let bench = Bench::new();
+    let path = |name: &str| bench.dir.path().join(name);
+    let key = SigningKey::generate(&path("attestore.key")).unwrap();
+    HashKey::create(&path("attestore.hashkey")).unwrap();
+    let tool = Tool { name: "attestore".into(), version: "0".into(), git_commit: None, binary_sha256: None };
+    drop(LogWriter::create(&path("log"), "example.com/tests", &key, tool).unwrap());
+    let config = r#"version = 1
+[log]
+path = "log"
+origin = "example.com/tests"
+[keys]
+signing = "attestore.key"
+hash = "attestore.hashkey"
+[class.standard]
+rto = "4h"
+rpo = "24h"
+test_period = "90d"
+[[resource]]
+id = "vault"
+application = "files"
+kind = "files"
+class = "standard"
+source = "dir:tree"
+"#;
+    std::fs::write(path("attestore.toml"), config).unwrap();
+    std::fs::write(path("log.pub.pem"), key.verifying_key().to_pem()).unwrap();
+    let config = path("attestore.toml").to_str().unwrap().to_owned();
+    assert_eq!(code(&bench.create(&["--config", &config])), 2, "which resource?");
+    let unknown = bench.create(&["--config", &config, "--resource", "valt"]);
+    assert_eq!(code(&unknown), 2);
+    assert!(stderr(&unknown).contains("vault"), "{}", stderr(&unknown));
+    let created = bench.create(&["--config", &config, "--resource", "vault", "--recovery-point", "file:vault/monday"]);
+    let end = summary(&created);
+    assert_eq!((code(&created), &end["manifest_signature"], &end["log_entry"]), (0, &"verified".into(), &1.into()), "{}", stderr(&created));
+    let entry = LogDir::open(&path("log")).unwrap().entry(1).unwrap();
+    let Body::ManifestRegistered(registered) = entry.body else { panic!("{:?}", entry.body) };
+    assert_eq!((registered.resource.0.as_str(), registered.manifest.to_string()), ("vault", end["manifest"].as_str().unwrap().to_owned()));
+    assert_eq!(registered.recovery_point_id.unwrap().0, "file:vault/monday");
+    let verified = bench.verify(&["--key", path("log.pub.pem").to_str().unwrap()]);
+    assert_eq!((code(&verified), &summary(&verified)["manifest_signature"]), (0, &"verified".into()));
+}

@@ -1,6 +1,6 @@
 //! The verdict on one key: what was expected, what was found, what was read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use futures_util::StreamExt;
 
@@ -109,7 +109,8 @@ fn match_ids(group: &Group) -> Vec<Step> {
         let pair = row.version_id.as_deref().and_then(|id| found.remove(id));
         steps.push(pair.map_or(Step::Missing(index), |entry| Step::Pair(index, entry)));
     }
-    let paired: Vec<usize> = steps.iter().filter_map(|step| if let Step::Pair(_, entry) = step { Some(*entry) } else { None }).collect();
+    let paired: HashSet<usize> =
+        steps.iter().filter_map(|step| if let Step::Pair(_, entry) = step { Some(*entry) } else { None }).collect();
     steps.extend((0..group.entries.len()).filter(|index| !paired.contains(index)).map(Step::Extra));
     steps
 }
