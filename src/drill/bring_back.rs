@@ -11,7 +11,8 @@ use crate::restore::guard::{self, Cleared};
 use crate::restore::order::Order;
 use crate::restore::pace::Pace;
 use crate::restore::permit::Permit;
-use crate::restore::steps::{Phase, Record, Step, StepState, Target, UndoState};
+use crate::restore::records::{Phase, Record, Step, Target};
+use crate::restore::steps::{StepState, UndoState};
 use crate::restore::targets;
 use crate::testing_log::body::{Isolation, Probe};
 

@@ -16,7 +16,7 @@ use crate::monitor::{Event, Monitor};
 use crate::restore::driver::{Driver, Opened};
 use crate::restore::drivers::choose::driver_for;
 use crate::restore::order::Order;
-use crate::restore::steps::{DrillOpened, Phase, Record};
+use crate::restore::records::{DrillOpened, Phase, Record};
 use crate::restore::teardown::Undoing;
 use crate::testing_log::body::{ClassPolicy, PlannedCase, PointResult, Teardown};
 use crate::testing_log::entry::Body;

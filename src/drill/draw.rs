@@ -11,7 +11,7 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::{CaseId, DrillId, PointId, ResourceId};
 use crate::restore::drivers::choose::driver_for;
 use crate::restore::order::Clouds;
-use crate::restore::steps::{DrillOpened, Record};
+use crate::restore::records::{DrillOpened, Record};
 use crate::testing_log::body::{
     DrillPlanned, DrillStarted, PlannedCase, PolicySet, PopulationCommitted, PopulationItem, Sample, Selected, Strength,
 };

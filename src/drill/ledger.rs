@@ -7,7 +7,7 @@ use crate::model::digest::Sha256Digest;
 use crate::model::failure::Failure;
 use crate::model::ids::{CaseId, DrillId};
 use crate::restore::journal::Journal;
-use crate::restore::steps::Record;
+use crate::restore::records::Record;
 use crate::signing::checkpoint::Checkpoint;
 use crate::testing_log::body::PointResult;
 use crate::testing_log::entry::{Actor, Body, Entry};

@@ -15,7 +15,7 @@ use crate::model::recovery_point::RecoveryPoint;
 use crate::model::resource::PointSource;
 use crate::restore::driver::Driver;
 use crate::restore::drivers::choose::driver_for;
-use crate::restore::steps::TargetKind;
+use crate::restore::records::TargetKind;
 use crate::signing::keys::SigningKey;
 use crate::testing_log::body::{Excluded, PopulationItem, Stratum, Targeted};
 use crate::testing_log::verify::run::verify;

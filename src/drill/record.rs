@@ -9,7 +9,8 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::model::finding::Class;
 use crate::model::recovery_point::RecoveryPoint;
 use crate::model::verification::Verification;
-use crate::restore::steps::{CaseFacts, Phase, Step};
+use crate::restore::records::{Phase, Step};
+use crate::restore::steps::CaseFacts;
 use crate::testing_log::body::{CaseError, FindingSet, RestoreFacts, RpFacts, VerifyFacts};
 
 /// The longest message that an entry carries, in characters.

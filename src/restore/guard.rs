@@ -10,7 +10,7 @@ use crate::aws::rds::Instance;
 use crate::estate::config::IsolationDemands;
 use crate::model::failure::{Failure, FailureKind};
 use crate::restore::order::{Clouds, DRILL_TAG, Order};
-use crate::restore::steps::{Target, TargetKind};
+use crate::restore::records::{Target, TargetKind};
 use crate::restore::targets::{self, Detail, Found};
 use crate::testing_log::body::{Isolation, Probe};
 

@@ -11,7 +11,7 @@ use crate::model::ids::CaseId;
 use crate::monitor::Monitor;
 use crate::restore::journal::Journal;
 use crate::restore::order::{Clouds, DRILL_TAG};
-use crate::restore::steps::{Target, TargetKind};
+use crate::restore::records::{Target, TargetKind};
 use crate::restore::targets;
 use crate::restore::teardown::{Undoing, may_delete};
 

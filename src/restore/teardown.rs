@@ -13,7 +13,8 @@ use crate::monitor::Monitor;
 use crate::restore::journal::Journal;
 use crate::restore::order::{Clouds, DRILL_TAG};
 use crate::restore::pace::Pace;
-use crate::restore::steps::{CaseFacts, DrillOpened, Record, Step, StepFacts, StepState, UndoState};
+use crate::restore::records::{DrillOpened, Record, Step};
+use crate::restore::steps::{CaseFacts, StepFacts, StepState, UndoState};
 use crate::restore::targets::{self, Found};
 use crate::testing_log::body::{CreatedResource, Presence, Teardown};
 
@@ -140,7 +141,7 @@ impl<'a> Undoing<'a> {
                 }
             }
             // The call may have gone out, and its answer was lost.
-            (StepState::Intended, _) if target.kind != crate::restore::steps::TargetKind::Path => {
+            (StepState::Intended, _) if target.kind != crate::restore::records::TargetKind::Path => {
                 let points: BTreeSet<String> = self
                     .journal
                     .drill(&self.drill.drill)
@@ -263,7 +264,7 @@ mod tests {
 
     use super::*;
     use crate::model::digest::Sha256Digest;
-    use crate::restore::steps::{Target, TargetKind};
+    use crate::restore::records::{Target, TargetKind};
     use crate::restore::targets::{Detail, LocalPath};
     use crate::testing_log::body::Trigger;
 

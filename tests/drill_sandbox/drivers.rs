@@ -20,7 +20,7 @@ use attestore::restore::guard;
 use attestore::restore::journal::Journal;
 use attestore::restore::order::{Clouds, DRILL_TAG, Order};
 use attestore::restore::permit::Permit;
-use attestore::restore::steps::{DrillOpened, Record, Step};
+use attestore::restore::records::{DrillOpened, Record, Step};
 use attestore::restore::targets;
 use attestore::restore::teardown::{Undoing, may_delete};
 use attestore::testing_log::body::Trigger;

@@ -8,7 +8,7 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::restore::driver::{Accepted, Progress};
 use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
-use crate::restore::steps::TargetKind;
+use crate::restore::records::TargetKind;
 use crate::restore::targets::{self, Found};
 
 /// StartRestoreJob with the permit's token; a second call with it starts no second job within the service's window of an hour.

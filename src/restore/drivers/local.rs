@@ -13,7 +13,7 @@ use crate::model::source_url::SourceUrl;
 use crate::restore::driver::{Accepted, Driver, Opened, Progress};
 use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
-use crate::restore::steps::TargetKind;
+use crate::restore::records::TargetKind;
 use crate::restore::targets::{DATA, MARKER, Marker, local_path};
 
 /// Files that belong to a SQLite database beside it.
