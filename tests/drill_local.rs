@@ -247,3 +247,23 @@ async fn a_sweep_takes_down_what_a_killed_drill_left_and_touches_nothing_else() 
     }
     assert!(swept_something);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unfinished_drill_can_be_given_up_and_counts_as_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let laid = Estate::lay(&folder.path().join("laid")).await;
+    for n in [1, 3, 16] {
+        let estate = laid.copy_to(&folder.path().join(format!("a{n}")));
+        assert_eq!(estate.run(&["drill"], Some(n)).status.code(), None);
+        // Under another configuration it is not gone on with.
+        estate.configure("# changed\n");
+        assert_eq!(estate.run(&["drill", "--resume"], None).status.code(), Some(2));
+        let given_up = estate.run(&["drill", "--abandon"], None);
+        assert_eq!(given_up.status.code(), Some(3), "{n}: {}", said(&given_up));
+        assert!(estate.leftovers().is_empty());
+        assert_eq!(estate.run(&["drill"], None).status.code(), Some(1), "the next one is free to begin");
+        let verdict = estate.verdict();
+        assert!(verdict.holds(), "{n}: {:?}", verdict.faults);
+        assert_eq!(verdict.drills.len(), if n == 16 { 2 } else { 1 });
+    }
+}

@@ -8,6 +8,7 @@ use serde_json::{Map, json};
 
 use crate::cli::console::Console;
 use crate::cli::{scorecard, session};
+use crate::drill::abandon;
 use crate::drill::context::Setup;
 use crate::drill::run::{AT_ONCE, Begin, Report, Request};
 use crate::estate::config::Span;
@@ -29,6 +30,9 @@ pub struct DrillArgs {
     /// Go on with the unfinished drill, or with the one of this id
     #[arg(long, value_name = "ID", num_args = 0..=1, default_missing_value = "")]
     pub resume: Option<String>,
+    /// Give up the unfinished drill, or the one of this id: it is taken down, and counts as failed
+    #[arg(long, value_name = "ID", num_args = 0..=1, default_missing_value = "", conflicts_with = "resume")]
+    pub abandon: Option<String>,
     /// Why the drill is held
     #[arg(long, value_enum, default_value = "manual")]
     pub trigger: TriggerArg,
@@ -73,6 +77,9 @@ fn span(text: &str) -> Result<u64, String> {
 /// Runs the command.
 pub async fn run(args: DrillArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode> {
     let loaded = load::load(&args.config)?;
+    if let Some(id) = args.abandon {
+        return give_up(&loaded, (!id.is_empty()).then_some(DrillId(id)), console).await;
+    }
     let request = Request {
         begin: match args.resume {
             None => Begin::New,
@@ -124,6 +131,25 @@ pub async fn drill(loaded: &Loaded, request: &Request, actor: &str, console: &Ar
     // The stand-in ends in order whatever came of the drill: its servers must not outlive it.
     reach.close().await;
     report
+}
+
+async fn give_up(loaded: &Loaded, wanted: Option<DrillId>, console: &Arc<Console>) -> anyhow::Result<ExitCode> {
+    let reach = session::open(loaded).await?;
+    let monitor: Arc<dyn Monitor> = console.clone();
+    let setup = Setup { loaded: loaded.clone(), clouds: reach.clouds.clone(), monitor, actor: "attestore drill".to_owned() };
+    let abandoned = abandon::abandon(setup, wanted.as_ref(), "given up by its operator").await;
+    reach.close().await;
+    let abandoned = abandoned?;
+    for resource in &abandoned.standing {
+        console.say(format!("left behind: {}: {}", resource.arn, resource.confirmed_by));
+    }
+    console.say(format!("drill {} is given up: the log says so, and it counts as failed", abandoned.drill));
+    let code = if abandoned.standing.is_empty() { ExitCode::Incomplete } else { ExitCode::LeftBehind };
+    let mut more = Map::new();
+    more.insert("drill".into(), json!(abandoned.drill));
+    more.insert("left_behind".into(), json!(abandoned.standing.len()));
+    console.summary("drill", "fail", code, more);
+    Ok(code)
 }
 
 /// What a closed drill means for scripts.

@@ -37,6 +37,8 @@ pub struct Case<'a> {
     pub class: &'a Class,
     /// The demands on it.
     pub policy: &'a ClassPolicy,
+    /// Its result, where it is in the log already.
+    pub recorded: Option<&'a PointResult>,
     /// The newest restorable point of the resource.
     pub newest: Option<Timestamp>,
     /// How long the restore may take.
@@ -60,13 +62,13 @@ impl Case<'_> {
     pub async fn run(&self) -> Result<PointResult, Failure> {
         let (drill, case) = (&self.drill.drill, &self.planned.case);
         let journal = &self.context.journal;
-        if let Some(result) = self.context.ledger.result_of(case)? {
+        if let Some(result) = self.recorded {
             let drill_is_open = journal.drill(drill).is_some_and(|facts| !facts.closed);
             if drill_is_open && !journal.case(drill, case).closed {
                 self.record(Record::CaseOpened { case: case.clone() })?;
                 self.record(Record::CaseClosed { case: case.clone() })?;
             }
-            return Ok(result);
+            return Ok(result.clone());
         }
         self.record(Record::CaseOpened { case: case.clone() })?;
         let mut result = match journal.case(drill, case).result {

@@ -1,5 +1,6 @@
 //! The testing log as a drill writes it: every leaf is in the journal before it is in the log.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -69,12 +70,13 @@ impl Ledger {
         writer.dir().entries()?.collect()
     }
 
-    /// The result of a case, where it is in the log already.
-    pub fn result_of(&self, case: &CaseId) -> Result<Option<PointResult>, Failure> {
-        Ok(self.entries()?.into_iter().rev().find_map(|entry| match entry.body {
-            Body::PointResult(result) if result.case == *case => Some(*result),
+    /// The results of a drill that are in the log already.
+    pub fn results_of(&self, drill: &DrillId) -> Result<BTreeMap<CaseId, PointResult>, Failure> {
+        let results = self.entries()?.into_iter().filter_map(|entry| match entry.body {
+            Body::PointResult(result) if result.drill_id == *drill => Some((result.case.clone(), *result)),
             _ => None,
-        }))
+        });
+        Ok(results.collect())
     }
 
     fn lock(&self) -> MutexGuard<'_, LogWriter> {

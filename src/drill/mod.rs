@@ -2,6 +2,7 @@
 //!
 //! Not here: how anything is restored, read, signed or printed.
 
+pub mod abandon;
 pub mod bring_back;
 pub mod case;
 pub mod context;

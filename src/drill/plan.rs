@@ -144,6 +144,7 @@ fn permissions(candidates: &[Candidate], aws: bool) -> BTreeSet<&'static str> {
             PointSource::AwsBackup => calls.extend([
                 "backup:ListRecoveryPointsByBackupVault",
                 "backup:DescribeBackupVault",
+                "backup:DescribeRecoveryPoint",
                 "backup:GetRecoveryPointRestoreMetadata",
                 "backup:StartRestoreJob",
                 "backup:DescribeRestoreJob",

@@ -142,8 +142,9 @@ fn begin(context: &Context, request: &Request) -> Result<(DrillOpened, bool), Fa
             }
             if drill.opened.config != context.loaded.digest {
                 let (was, is) = (drill.opened.config, context.loaded.digest);
-                return Err(Failure::invalid(format!("drill {} began under configuration {was}, found {is}", drill.opened.drill))
-                    .hint("put that configuration back to finish the drill; its bytes are in the log's evidence"));
+                return Err(Failure::invalid(format!("drill {} began under configuration {was}, found {is}", drill.opened.drill)).hint(
+                    "put that configuration back to finish the drill (its bytes are in the log's evidence), or give it up with --abandon",
+                ));
             }
             Ok((drill.opened.clone(), false))
         }
@@ -179,10 +180,11 @@ async fn run_cases(context: &Context, drill: &DrillOpened, drawn: &Drawn, reques
         let at = newest.entry(&item.resource).or_insert(item.created_at);
         *at = item.created_at.max(*at);
     }
+    let recorded = context.ledger.results_of(&drill.drill)?;
     let task = format!("drill {}", drill.drill);
     context.monitor.event(Event::Started { task: &task, unit: "cases", total: Some(drawn.plan.cases.len() as u64) });
     let one = |planned: PlannedCase| {
-        let (points, policies, newest, task) = (&points, &policies, &newest, &task);
+        let (points, policies, newest, recorded, task) = (&points, &policies, &newest, &recorded, &task);
         async move {
             if context.monitor.stop_requested() {
                 return Err(Failure::new(FailureKind::Interrupted, "stopped before the next case"));
@@ -201,6 +203,7 @@ async fn run_cases(context: &Context, drill: &DrillOpened, drawn: &Drawn, reques
                 resource,
                 class,
                 policy,
+                recorded: recorded.get(&planned.case),
                 newest,
                 patience_s: request.case_patience_s,
                 teardown_patience_s: request.teardown_patience_s,

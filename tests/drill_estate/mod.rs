@@ -155,6 +155,16 @@ path = "vault/files"
         verify(&self.path("log"), &key, &VerifyOptions::default()).unwrap()
     }
 
+    /// The kinds of the log's entries, as far as they can be read while it is written.
+    pub fn log_kinds(&self) -> Vec<String> {
+        let Ok(listing) = std::fs::read_dir(self.path("log/entries")) else { return Vec::new() };
+        let kind = |path: PathBuf| {
+            let entry: serde_json::Value = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+            Some(entry["kind"].as_str()?.to_owned())
+        };
+        listing.filter_map(|entry| kind(entry.ok()?.path())).collect()
+    }
+
     /// Results in the log by point.
     pub fn results(&self) -> Vec<PointResult> {
         let mut results: Vec<PointResult> = self
