@@ -13,7 +13,7 @@ use crate::estate::mistake::Weight;
 use crate::model::exit::ExitCode;
 use crate::model::resource::{PointSource, ResourceKind};
 use crate::restore::drivers::choose::driver_for;
-use crate::verify::sql::checks::pack::BUILT_IN;
+use crate::verify::sql::checks::pack;
 
 /// Arguments of `config`.
 #[derive(Args, Debug)]
@@ -44,7 +44,7 @@ pub async fn run(args: ConfigArgs, console: &Arc<Console>) -> anyhow::Result<Exi
     let bytes = load::read(&path)?;
     let text = load::text_of(&path, &bytes)?;
     let base = path.parent().unwrap_or(Path::new("/"));
-    let packs: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+    let packs: Vec<&str> = pack::names();
     let around = Surroundings { base: Some(base), packs: Some(&packs), has_driver: &has_driver };
     let remarks = explain(text, &around);
     let file = config.display().to_string();

@@ -21,6 +21,8 @@ pub mod report;
 pub mod run;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+pub mod scorecard;
+pub mod session;
 pub mod source;
 pub mod sweep;
 pub mod verify;

@@ -9,7 +9,7 @@ use crate::model::failure::Failure;
 use crate::model::source_url::SourceUrl;
 use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
-use crate::restore::steps::TargetKind;
+use crate::restore::records::TargetKind;
 
 /// What the service said when the restore was asked for.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -10,7 +10,7 @@ use crate::aws::rds::Instance;
 use crate::estate::config::IsolationDemands;
 use crate::model::failure::{Failure, FailureKind};
 use crate::restore::order::{Clouds, DRILL_TAG, Order};
-use crate::restore::steps::{Target, TargetKind};
+use crate::restore::records::{Target, TargetKind};
 use crate::restore::targets::{self, Detail, Found};
 use crate::testing_log::body::{Isolation, Probe};
 
@@ -46,8 +46,13 @@ impl Cleared {
 pub async fn before(order: &Order, target: &Target, clouds: &Clouds, ours_already: bool) -> (Isolation, Result<Cleared, Failure>) {
     let mut probes = Vec::new();
     let looked = look_before(order, target, clouds, ours_already, &mut probes).await;
-    let proved = looked.is_ok() && BEFORE.iter().all(|name| probes.iter().any(|probe| probe.name == *name && probe.held));
-    let isolation = Isolation { account_id: account_of(order), proved: proved && probes.iter().all(|probe| probe.held), probes };
+    if let Err(failure) = &looked {
+        probes.push(probe("look", "an answer", failure, false));
+    }
+    for name in BEFORE.iter().filter(|name| looked.is_ok() && !probes.iter().any(|probe| probe.name == **name)).collect::<Vec<_>>() {
+        probes.push(probe(name, "a look", "not looked at", false));
+    }
+    let isolation = Isolation { account_id: account_of(order), proved: probes.iter().all(|probe| probe.held), probes };
     let verdict = looked.map_err(cannot_look).and_then(|()| {
         held(&isolation)?;
         Ok(Cleared { target: target.clone(), isolation: isolation.clone() })
@@ -67,9 +72,12 @@ pub async fn after(order: &Order, target: &Target, clouds: &Clouds, seen: &Isola
             isolation.probes.push(probe("target-present", &target.name, "absent", false));
             Ok(())
         }
-        Err(failure) => Err(cannot_look(failure)),
+        Err(failure) => {
+            isolation.probes.push(probe("look", "an answer", &failure, false));
+            Err(cannot_look(failure))
+        }
     };
-    isolation.proved = looked.is_ok() && isolation.probes.iter().all(|probe| probe.held);
+    isolation.proved = !isolation.probes.is_empty() && isolation.probes.iter().all(|probe| probe.held);
     let verdict = looked.and_then(|()| held(&isolation));
     (isolation, verdict)
 }
@@ -146,7 +154,8 @@ fn absent_or_ours(order: &Order, found: Option<&Found>, ours_already: bool) -> P
     match found {
         None => probe("target-absent", expected, "absent", true),
         Some(found) => {
-            let since = found.created_at.is_some_and(|at| at.as_secs() >= order.began_at.as_secs());
+            // An instance states its creation only when it is up: its name is random and in the journal.
+            let since = found.created_at.is_none_or(|at| at.as_secs() >= order.began_at.as_secs());
             let words = format!("present, created {}", found.created_at.map_or_else(|| "at an unknown time".into(), |at| at.to_string()));
             probe("target-absent", expected, words, ours_already && since)
         }

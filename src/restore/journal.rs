@@ -14,7 +14,8 @@ use sqlx::{ConnectOptions, Connection};
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::{CaseId, DrillId};
-use crate::restore::steps::{CaseFacts, DrillFacts, Record, State};
+use crate::restore::records::Record;
+use crate::restore::steps::{CaseFacts, DrillFacts, State};
 
 /// The file's name, beside the configuration.
 pub const FILE_NAME: &str = "attestore.journal";
@@ -231,7 +232,7 @@ fn kill_for_tests(_written: u64) {}
 mod tests {
     use super::*;
     use crate::model::digest::{Digest32, Sha256Digest};
-    use crate::restore::steps::DrillOpened;
+    use crate::restore::records::DrillOpened;
     use crate::testing_log::body::Trigger;
 
     #[test]

@@ -9,6 +9,7 @@ pub mod journal;
 pub mod order;
 pub mod pace;
 pub mod permit;
+pub mod records;
 pub mod steps;
 pub mod sweep;
 pub mod targets;

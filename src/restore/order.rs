@@ -14,7 +14,7 @@ use crate::model::digest::Digest32;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::{CaseId, DrillId};
 use crate::model::recovery_point::RecoveryPoint;
-use crate::restore::steps::{DrillOpened, Step, Target, TargetKind};
+use crate::restore::records::{DrillOpened, Step, Target, TargetKind};
 
 /// The tag that every created resource carries where it can: its value is the drill's id.
 pub const DRILL_TAG: &str = "attestore:drill";

@@ -6,7 +6,7 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::{CaseId, DrillId};
 use crate::restore::guard::Cleared;
 use crate::restore::journal::Journal;
-use crate::restore::steps::{Record, Step, Target};
+use crate::restore::records::{Record, Step, Target};
 
 /// Allows one creating call, for one target, in one step.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use crate::model::ids::CaseId;
 use crate::monitor::Monitor;
 use crate::restore::journal::Journal;
 use crate::restore::order::{Clouds, DRILL_TAG};
-use crate::restore::steps::{Target, TargetKind};
+use crate::restore::records::{Target, TargetKind};
 use crate::restore::targets;
 use crate::restore::teardown::{Undoing, may_delete};
 
@@ -61,7 +61,7 @@ pub async fn sweep(field: &Field<'_>, apply: bool, monitor: &dyn Monitor) -> Res
     let mut known = BTreeSet::new();
     let state = field.journal.state();
     for drill in state.drills.values().rev() {
-        let undoing = Undoing { journal: field.journal, clouds: field.clouds, work: field.work, drill: &drill.opened, monitor };
+        let undoing = Undoing::new(field.journal, field.clouds, field.work, &drill.opened, monitor);
         for (case, facts) in drill.cases.iter().rev() {
             for step in facts.steps.values() {
                 known.extend(step.target.iter().map(|target| (target.kind, target.name.clone())));

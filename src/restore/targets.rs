@@ -13,7 +13,7 @@ use crate::aws::rds::Instance;
 use crate::model::clock::Timestamp;
 use crate::model::failure::Failure;
 use crate::restore::order::{Clouds, DRILL_TAG};
-use crate::restore::steps::{Target, TargetKind};
+use crate::restore::records::{Target, TargetKind};
 
 /// The file in a local target that says whose it is.
 pub const MARKER: &str = "attestore-drill.json";

@@ -13,7 +13,8 @@ use crate::monitor::Monitor;
 use crate::restore::journal::Journal;
 use crate::restore::order::{Clouds, DRILL_TAG};
 use crate::restore::pace::Pace;
-use crate::restore::steps::{CaseFacts, DrillOpened, Record, Step, StepFacts, StepState, UndoState};
+use crate::restore::records::{DrillOpened, Record, Step};
+use crate::restore::steps::{CaseFacts, StepFacts, StepState, UndoState};
 use crate::restore::targets::{self, Found};
 use crate::testing_log::body::{CreatedResource, Presence, Teardown};
 
@@ -93,9 +94,16 @@ pub struct Undoing<'a> {
     pub drill: &'a DrillOpened,
     /// Who watches.
     pub monitor: &'a dyn Monitor,
+    /// How long each deletion, and the end of each job, is waited for.
+    pub patience_s: u64,
 }
 
-impl Undoing<'_> {
+impl<'a> Undoing<'a> {
+    /// With the usual patience.
+    pub fn new(journal: &'a Journal, clouds: &'a Clouds, work: &'a Path, drill: &'a DrillOpened, monitor: &'a dyn Monitor) -> Self {
+        Self { journal, clouds, work, drill, monitor, patience_s: PATIENCE_S }
+    }
+
     /// Takes down everything that the case created, the latest first; what cannot be taken down is recorded and stands.
     ///
     /// # Errors
@@ -121,11 +129,10 @@ impl Undoing<'_> {
     /// A restore job cannot be called off: one that is still under way would create its target after we had looked.
     async fn settle(&self, facts: &CaseFacts) -> Result<(), Failure> {
         let Some(restore) = facts.steps.get(&Step::Restore) else { return Ok(()) };
-        let container = facts.steps.get(&Step::CreateBucket);
-        let target = restore.target.as_ref().or(container.and_then(|step| step.target.as_ref()));
-        let Some(target) = target.filter(|_| self.clouds.has_aws()) else { return Ok(()) };
+        // A bucket of our own that is gone cannot come back: a job that still runs fails for want of it.
+        let Some(target) = restore.target.as_ref().filter(|_| self.clouds.has_aws()) else { return Ok(()) };
         let region = target.region.as_deref();
-        let mut pace = Pace::new(format!("the restore job of {} to end", target.name), PATIENCE_S);
+        let mut pace = Pace::new(format!("the restore job of {} to end", target.name), self.patience_s);
         match (&restore.state, &restore.job_id) {
             (StepState::Done, Some(job)) => {
                 let backup = self.clouds.backup(region)?;
@@ -134,7 +141,7 @@ impl Undoing<'_> {
                 }
             }
             // The call may have gone out, and its answer was lost.
-            (StepState::Intended, _) if target.kind != crate::restore::steps::TargetKind::Path => {
+            (StepState::Intended, _) if target.kind != crate::restore::records::TargetKind::Path => {
                 let points: BTreeSet<String> = self
                     .journal
                     .drill(&self.drill.drill)
@@ -183,7 +190,7 @@ impl Undoing<'_> {
 
     async fn until_gone(&self, facts: &StepFacts, mut found: Option<Found>) -> Result<(), Failure> {
         let Some(target) = &facts.target else { return Ok(()) };
-        let mut pace = Pace::new(format!("{} to be gone", target.name), PATIENCE_S);
+        let mut pace = Pace::new(format!("{} to be gone", target.name), self.patience_s);
         let mut last: Option<Failure> = None;
         while let Some(there) = &found {
             if !there.is_deleting() {
@@ -257,7 +264,7 @@ mod tests {
 
     use super::*;
     use crate::model::digest::Sha256Digest;
-    use crate::restore::steps::{Target, TargetKind};
+    use crate::restore::records::{Target, TargetKind};
     use crate::restore::targets::{Detail, LocalPath};
     use crate::testing_log::body::Trigger;
 

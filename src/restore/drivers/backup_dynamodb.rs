@@ -8,7 +8,7 @@ use crate::restore::drivers::backup_jobs::{self, Looked};
 use crate::restore::drivers::dynamodb_backup;
 use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
-use crate::restore::steps::TargetKind;
+use crate::restore::records::TargetKind;
 
 /// The driver.
 pub struct BackupDynamodb;

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::model::failure::{Failure, FailureKind};
+use crate::model::recovery_point::{RecoveryPoint, eligibility};
 use crate::restore::driver::{Accepted, Progress};
 use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
-use crate::restore::steps::TargetKind;
+use crate::restore::records::TargetKind;
 use crate::restore::targets::{self, Found};
 
 /// StartRestoreJob with the permit's token; a second call with it starts no second job within the service's window of an hour.
@@ -20,6 +21,12 @@ pub async fn start(
     metadata: BTreeMap<String, String>,
 ) -> Result<Accepted, Failure> {
     let backup = clouds.backup(permit.target().region.as_deref())?;
+    // It was listed a while ago: a point that has expired or is being deleted since then is not asked for.
+    if let Some(vault) = order.point.vault.as_deref() {
+        let state = backup.point_status(vault, &order.point.handle).await?;
+        eligibility(&RecoveryPoint { state, ..order.point.clone() })
+            .map_err(|reason| Failure::new(FailureKind::Absent, format!("{}: {reason}", order.point.id)))?;
+    }
     let job = backup.start_restore(&order.point.handle, order.backup_role()?, resource_type, metadata, permit.token()).await?;
     Ok(Accepted { job_id: Some(job), created_arn: None })
 }

@@ -10,7 +10,7 @@ use crate::restore::drivers::backup_jobs::{self, Looked};
 use crate::restore::drivers::instances;
 use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
-use crate::restore::steps::TargetKind;
+use crate::restore::records::TargetKind;
 
 /// Settings that are taken over from the source: what the data needs to run, and nothing that reaches out of the instance.
 const TAKEN_OVER: &[&str] = &["DBInstanceClass", "Engine", "LicenseModel", "StorageType", "Iops", "Port", "AllocatedStorage"];

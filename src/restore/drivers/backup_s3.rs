@@ -14,7 +14,7 @@ use crate::restore::drivers::backup_jobs::{self, Looked};
 use crate::restore::guard;
 use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
-use crate::restore::steps::TargetKind;
+use crate::restore::records::TargetKind;
 use crate::restore::targets;
 
 /// The driver.

@@ -9,7 +9,7 @@ use crate::restore::driver::{Accepted, Driver, Opened, Progress};
 use crate::restore::drivers::backup_jobs::names;
 use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
-use crate::restore::steps::TargetKind;
+use crate::restore::records::TargetKind;
 use crate::restore::targets::{self, Detail, Found};
 
 /// The driver.

@@ -10,7 +10,7 @@ use crate::restore::driver::{Opened, Progress};
 use crate::restore::drivers::backup_jobs::names;
 use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
-use crate::restore::steps::TargetKind;
+use crate::restore::records::TargetKind;
 use crate::restore::targets::{Detail, Found};
 
 /// An instance is ready when it is available and has an endpoint.

@@ -13,7 +13,7 @@ use crate::model::source_url::SourceUrl;
 use crate::restore::driver::{Accepted, Driver, Opened, Progress};
 use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
-use crate::restore::steps::TargetKind;
+use crate::restore::records::TargetKind;
 use crate::restore::targets::{DATA, MARKER, Marker, local_path};
 
 /// Files that belong to a SQLite database beside it.
@@ -57,9 +57,17 @@ impl Driver for Local {
 
     async fn open(&self, order: &Order, _clouds: &Clouds) -> Result<Option<Opened>, Failure> {
         let path = restored(order)?;
-        let url = if order.source.starts_with("sqlite:") && path.is_file() { SourceUrl::Sqlite { path } } else { SourceUrl::Dir { path } };
+        let is_database = path.is_file() && (order.source.starts_with("sqlite:") || has_sqlite_header(&path));
+        let url = if is_database { SourceUrl::Sqlite { path } } else { SourceUrl::Dir { path } };
         Ok(Some(Opened { url, region: None, login: None }))
     }
+}
+
+/// "Database File Format" of SQLite, section 1.3.1.
+fn has_sqlite_header(path: &Path) -> bool {
+    use std::io::Read;
+    let mut head = [0u8; 16];
+    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok() && head == *b"SQLite format 3\0"
 }
 
 /// Where the copy of the point itself is.

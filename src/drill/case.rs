@@ -1,0 +1,307 @@
+//! One case: manifest, restore, comparison, SQL checks, verdict, teardown, record. Its errors never stop the others.
+//!
+//! What is journalled as concluded is neither restored nor read again; what is in the log is not written again.
+
+use crate::drill::bring_back::{BringBack, Seen};
+use crate::drill::context::Context;
+use crate::drill::manifests::{self, Chosen};
+use crate::drill::sink::Sink;
+use crate::drill::{first_restore, objectives, outcome, reading, record};
+use crate::estate::config::{Class, Resource, WhenNoManifest};
+use crate::model::clock::Timestamp;
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::outcome::Outcome;
+use crate::model::recovery_point::RecoveryPoint;
+use crate::monitor::{Event, Monitor};
+use crate::restore::driver::{Driver, Opened};
+use crate::restore::drivers::choose::driver_for;
+use crate::restore::order::Order;
+use crate::restore::records::{DrillOpened, Phase, Record};
+use crate::restore::teardown::Undoing;
+use crate::testing_log::body::{ClassPolicy, PlannedCase, PointResult, Teardown};
+use crate::testing_log::entry::Body;
+
+/// One case of a drill.
+pub struct Case<'a> {
+    /// The drill's context.
+    pub context: &'a Context,
+    /// The drill.
+    pub drill: &'a DrillOpened,
+    /// As planned.
+    pub planned: &'a PlannedCase,
+    /// As listed.
+    pub point: &'a RecoveryPoint,
+    /// Its resource.
+    pub resource: &'a Resource,
+    /// Its class.
+    pub class: &'a Class,
+    /// The demands on it.
+    pub policy: &'a ClassPolicy,
+    /// Its result, where it is in the log already.
+    pub recorded: Option<&'a PointResult>,
+    /// The newest restorable point of the resource.
+    pub newest: Option<Timestamp>,
+    /// How long the restore may take.
+    pub patience_s: u64,
+    /// How long each deletion may take.
+    pub teardown_patience_s: u64,
+}
+
+/// What a point is judged by.
+enum Basis {
+    Manifest(Box<Chosen>),
+    FirstRestore,
+    Invariants,
+}
+
+impl Case<'_> {
+    /// Runs the case, or goes on with it, and gives its result as it is in the log.
+    ///
+    /// # Errors
+    /// [`FailureKind::Interrupted`] when a stop was asked for; else only where the journal or the log cannot be written.
+    pub async fn run(&self) -> Result<PointResult, Failure> {
+        let (drill, case) = (&self.drill.drill, &self.planned.case);
+        let journal = &self.context.journal;
+        if let Some(result) = self.recorded {
+            let drill_is_open = journal.drill(drill).is_some_and(|facts| !facts.closed);
+            if drill_is_open && !journal.case(drill, case).closed {
+                self.record(Record::CaseOpened { case: case.clone() })?;
+                self.record(Record::CaseClosed { case: case.clone() })?;
+            }
+            return Ok(result.clone());
+        }
+        self.record(Record::CaseOpened { case: case.clone() })?;
+        let mut result = match journal.case(drill, case).result {
+            Some(concluded) => serde_json::from_value(concluded).map_err(|error| {
+                Failure::new(FailureKind::BadEvidence, format!("journal: the result of {case} cannot be read: {error}")).caused_by(error)
+            })?,
+            None => self.conclude().await?,
+        };
+        let context = self.context;
+        let mut undoing = Undoing::new(journal, &context.clouds, &context.work, self.drill, context.monitor.as_ref());
+        undoing.patience_s = self.teardown_patience_s;
+        result.teardown = undoing.undo(case).await?;
+        self.tell_leftovers(&mut result)?;
+        context.ledger.append(drill, Body::PointResult(Box::new(result.clone())))?;
+        self.record(Record::CaseClosed { case: case.clone() })?;
+        Ok(result)
+    }
+
+    /// Restores, reads and judges; the verdict is in the journal when this returns.
+    async fn conclude(&self) -> Result<PointResult, Failure> {
+        let mut result = self.blank();
+        let untested = self.examine(&mut result).await?;
+        let facts = self.context.journal.case(&self.drill.drill, &self.planned.case);
+        let at = |phase: Phase| facts.phases.get(&phase).copied();
+        result.rto = objectives::rto(self.policy.rto_s, at(Phase::Requested), at(Phase::Verified));
+        outcome::decide(&mut result, self.policy, untested);
+        if result.outcome == Outcome::Inconclusive && result.verify.is_none() {
+            self.explain_basis(&mut result);
+        }
+        let value = serde_json::to_value(&result)
+            .map_err(|error| Failure::invalid(format!("result of {}: {error}", self.planned.case)).caused_by(error))?;
+        self.record(Record::Concluded { case: self.planned.case.clone(), result: value })?;
+        Ok(result)
+    }
+
+    /// Everything up to the verdict; gives the reason where the point is not tested at all.
+    async fn examine(&self, result: &mut PointResult) -> Result<Option<String>, Failure> {
+        let basis = match self.basis() {
+            Ok(Some(basis)) => basis,
+            Ok(None) => return Ok(Some("untested: no manifest fits the point, and its class wants none restored without".into())),
+            Err(failure) => {
+                self.absorb(result, "manifest", failure)?;
+                return Ok(None);
+            }
+        };
+        let Some(driver) = driver_for(self.point.kind, self.point.from) else {
+            return Ok(Some(format!("untested: driver_absent: no driver restores {} from {}", self.point.kind, self.point.from)));
+        };
+        let order = self.order();
+        let mut seen = Seen::default();
+        let bringing = BringBack { context: self.context, order: &order, driver, patience_s: self.patience_s };
+        let opened = bringing.run(&mut seen).await;
+        result.isolation = seen.isolation.take();
+        match opened {
+            Ok(opened) => {
+                let opened = match &basis {
+                    Basis::Manifest(chosen) => reading::as_of(opened, chosen.manifest.header().kind),
+                    _ => opened,
+                };
+                let read = self.read(result, &basis, &opened).await;
+                self.restore_facts(result, driver, &order, &seen)?;
+                if let Err((phase, failure)) = read {
+                    self.absorb(result, phase, failure)?;
+                }
+            }
+            Err((phase, failure)) => {
+                self.restore_facts(result, driver, &order, &seen)?;
+                self.absorb(result, phase, failure)?;
+            }
+        }
+        Ok(None)
+    }
+
+    async fn read(&self, result: &mut PointResult, basis: &Basis, opened: &Opened) -> Result<(), (&'static str, Failure)> {
+        let context = self.context;
+        let begun = Timestamp::now();
+        let downgraded = matches!(basis, Basis::Manifest(chosen) if chosen.downgraded);
+        let (case, resource) = (&self.planned.case, &self.resource.id);
+        let sink = Sink::new(context.monitor.clone(), case, resource, downgraded, &context.hash_key).map_err(|f| ("verify", f))?;
+        let mut baselines = std::collections::BTreeMap::new();
+        match basis {
+            Basis::Manifest(chosen) => {
+                let manifest = &chosen.manifest;
+                baselines.clone_from(&manifest.header().baselines);
+                let compared = reading::compare(opened, self.resource, &context.clouds, manifest, &context.hash_key, &sink).await;
+                let mut verification = compared.map_err(|failure| ("verify", failure))?;
+                if let Some(failure) = verification.cut_short.take_if(|failure| failure.kind == FailureKind::Interrupted) {
+                    return Err(("verify", failure));
+                }
+                self.keep_comparison(result, chosen, &verification, sink, begun).map_err(|failure| ("verify", failure))?;
+                if let Some(failure) = verification.cut_short.take() {
+                    return Err(("verify", failure));
+                }
+            }
+            Basis::FirstRestore => {
+                let names = (&self.drill.drill, case);
+                let recorded = first_restore::record(context, names, self.resource, &self.point.id, opened, &sink).await;
+                recorded.map_err(|failure| ("verify", failure))?;
+            }
+            Basis::Invariants => {}
+        }
+        let packs = context.packs.get(&self.resource.class).map(Vec::as_slice).unwrap_or_default();
+        let monitor: &dyn Monitor = context.monitor.as_ref();
+        let checked = reading::check(opened, self.resource, packs, &baselines, monitor).await;
+        result.sql_checks = checked.map_err(|failure| ("checks", failure))?;
+        self.phase(Phase::Verified, Timestamp::now()).map_err(|failure| ("verify", failure))
+    }
+
+    fn keep_comparison(
+        &self,
+        result: &mut PointResult,
+        chosen: &Chosen,
+        verification: &crate::model::verification::Verification,
+        sink: Sink,
+        begun: Timestamp,
+    ) -> Result<(), Failure> {
+        let after = |span: std::time::Duration| Timestamp(begun.0 + i64::try_from(span.as_millis()).unwrap_or(i64::MAX / 2000) * 1000);
+        if let Some(first) = verification.first_read_after {
+            self.phase(Phase::FirstRead, after(first))?;
+        }
+        if verification.cut_short.is_none() {
+            self.phase(Phase::FullyRead, Timestamp::now())?;
+        }
+        let mut found = sink.finish()?;
+        let full = found.lines.take().map(|lines| self.context.ledger.evidence_file(lines)).transpose()?;
+        result.verify = Some(record::verify_facts(chosen, verification, &found, full));
+        Ok(())
+    }
+
+    /// What the point is judged by; nothing where it is not to be restored.
+    fn basis(&self) -> Result<Option<Basis>, Failure> {
+        let entries = &self.context.entries;
+        let chosen = manifests::choose(entries, self.resource, &self.point.id, self.point.created_at, &self.context.verifying_key)?;
+        Ok(match (chosen, self.class.when_no_manifest) {
+            (Some(chosen), _) => Some(Basis::Manifest(Box::new(chosen))),
+            (None, WhenNoManifest::FirstRestore) => Some(Basis::FirstRestore),
+            (None, WhenNoManifest::Invariants) => Some(Basis::Invariants),
+            (None, WhenNoManifest::Untested) => None,
+        })
+    }
+
+    /// Without a manifest there is no pass; the words say what was done instead.
+    fn explain_basis(&self, result: &mut PointResult) {
+        let words = match self.class.when_no_manifest {
+            WhenNoManifest::FirstRestore => {
+                "first restore: its state is the baseline of this point from now on, and was compared with nothing"
+            }
+            WhenNoManifest::Invariants => "invariants only: SQL checks alone show plausibility, not that the data is what it was",
+            WhenNoManifest::Untested => return,
+        };
+        result.outcome_reasons.insert(0, words.to_owned());
+    }
+
+    fn order(&self) -> Order {
+        let config = self.context.config();
+        // Derived and not drawn, so that a resumed case knows it; known only to who holds the hash key.
+        let secret = self.context.hash_key.derive(&format!("attestore drill password v1 {} {}", self.drill.nonce, self.planned.case));
+        Order {
+            drill: self.drill.drill.clone(),
+            began_at: self.drill.began_at,
+            nonce: self.drill.nonce.clone(),
+            case: self.planned.case.clone(),
+            point: self.point.clone(),
+            source: self.resource.source.clone(),
+            database: self.resource.database.clone(),
+            isolation: config.isolation.clone(),
+            backup_role_arn: config.aws.as_ref().map(|aws| aws.backup_role_arn.clone()),
+            work: self.context.work.clone(),
+            password: hex::encode(&secret[..16]),
+        }
+    }
+
+    fn blank(&self) -> PointResult {
+        PointResult {
+            drill_id: self.drill.drill.clone(),
+            case: self.planned.case.clone(),
+            resource: self.resource.id.clone(),
+            application: self.resource.application.clone(),
+            class: self.planned.class.clone(),
+            rp: record::point_facts(self.point),
+            isolation: None,
+            restore: None,
+            rto: objectives::rto(self.policy.rto_s, None, None),
+            rpo: objectives::rpo(self.policy.rpo_s, self.drill.began_at, self.newest),
+            verify: None,
+            sql_checks: Vec::new(),
+            teardown: Teardown { resources: Vec::new(), leftover_count: 0 },
+            errors: Vec::new(),
+            outcome: Outcome::Inconclusive,
+            outcome_reasons: Vec::new(),
+        }
+    }
+
+    fn restore_facts(&self, result: &mut PointResult, driver: &dyn Driver, order: &Order, seen: &Seen) -> Result<(), Failure> {
+        let raw = match &seen.raw {
+            Some(raw) => Some(self.context.ledger.evidence(raw.to_string().as_bytes())?),
+            None => None,
+        };
+        let facts = self.context.journal.case(&self.drill.drill, &self.planned.case);
+        let target = order.target(driver.target_kind()).name;
+        result.restore = record::restore_facts(driver.mechanism(), &target, &seen.status, raw, &facts);
+        Ok(())
+    }
+
+    /// An error of this case; a stop is not one.
+    fn absorb(&self, result: &mut PointResult, phase: &str, failure: Failure) -> Result<(), Failure> {
+        if failure.kind == FailureKind::Interrupted {
+            return Err(failure);
+        }
+        let named = Failure { message: format!("{}: {}", self.planned.case, failure.message), ..Failure::new(failure.kind, "") };
+        self.context.monitor.event(Event::Problem(&named));
+        result.errors.push(record::case_error(phase, &failure));
+        Ok(())
+    }
+
+    fn tell_leftovers(&self, result: &mut PointResult) -> Result<(), Failure> {
+        if result.teardown.leftover_count == 0 {
+            return self.phase(Phase::TornDown, Timestamp::now());
+        }
+        for resource in &result.teardown.resources {
+            if resource.state != crate::testing_log::body::Presence::Gone {
+                let failure = Failure::new(FailureKind::Remote, format!("{} is left behind: {}", resource.arn, resource.confirmed_by));
+                result.errors.push(record::case_error("teardown", &failure));
+            }
+        }
+        Ok(())
+    }
+
+    fn phase(&self, phase: Phase, at: Timestamp) -> Result<(), Failure> {
+        self.record(Record::Phase { case: self.planned.case.clone(), phase, at })
+    }
+
+    fn record(&self, record: Record) -> Result<(), Failure> {
+        self.context.journal.record(&self.drill.drill, record)
+    }
+}

@@ -1,0 +1,214 @@
+//! Population, draw and plan: committed, sealed, and only then drawn. Each entry is written once, whatever a resume finds.
+
+use std::collections::BTreeMap;
+
+use crate::drill::context::Context;
+use crate::estate::catalogue::{Catalogue, Sources, catalogue};
+use crate::estate::policy;
+use crate::model::canonical_json;
+use crate::model::digest::Sha256Digest;
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::ids::{CaseId, DrillId, PointId, ResourceId};
+use crate::restore::drivers::choose::driver_for;
+use crate::restore::order::Clouds;
+use crate::restore::records::{DrillOpened, Record};
+use crate::testing_log::body::{
+    DrillPlanned, DrillStarted, PlannedCase, PolicySet, PopulationCommitted, PopulationItem, Sample, Selected, Strength,
+};
+use crate::testing_log::entry::{Body, Entry};
+use crate::testing_log::sample;
+use crate::verify::sql::checks::pack::Pack;
+
+/// A drill as drawn.
+pub struct Drawn {
+    /// The population as committed.
+    pub population: PopulationCommitted,
+    /// The plan.
+    pub plan: DrillPlanned,
+    /// Sources that could not be listed in this run.
+    pub failures: Vec<(ResourceId, Failure)>,
+}
+
+/// Lists every source; what `plan` shows and `drill` commits.
+pub async fn list(context: &ListContext<'_>) -> Catalogue {
+    let named = policy::named_points(context.entries);
+    let has_driver = |kind, from| driver_for(kind, from).is_some();
+    // Without a session every source in AWS is a listing that failed, and is recorded as one.
+    let session = context.clouds.vault_session(None).ok();
+    let sources = Sources { session: session.as_ref(), has_driver: &has_driver, named: &named };
+    catalogue(context.config, &sources).await
+}
+
+/// What listing needs of a context.
+pub struct ListContext<'a> {
+    /// The configuration.
+    pub config: &'a crate::estate::config::Config,
+    /// AWS.
+    pub clouds: &'a Clouds,
+    /// The verified entries of the log.
+    pub entries: &'a [Entry],
+}
+
+/// Brings the drill to the point where its cases may begin.
+pub async fn ensure(context: &Context, drill: &DrillOpened) -> Result<Drawn, Failure> {
+    let ledger = &context.ledger;
+    if let Written { population: Some((_, population)), plan: Some((_, plan)), started: true } = find(&ledger.entries()?, &drill.drill) {
+        return Ok(Drawn { population, plan, failures: Vec::new() });
+    }
+    let policy_leaf = ensure_policy(context, &drill.drill)?;
+    let mut failures = Vec::new();
+    if find(&ledger.entries()?, &drill.drill).population.is_none() {
+        failures = commit(context, drill).await?;
+    }
+    // A crash may have come between the entry and its seal.
+    let written = find(&ledger.entries()?, &drill.drill);
+    let (population_leaf, population) = written.population.ok_or_else(|| lost(drill, "population"))?;
+    if written.plan.is_none() {
+        ledger.checkpoint()?;
+        let plan = plan(context, drill, policy_leaf, &population, population_leaf);
+        ledger.append(&drill.drill, Body::DrillPlanned(plan))?;
+    }
+    let written = find(&ledger.entries()?, &drill.drill);
+    let (planned_leaf, plan) = written.plan.ok_or_else(|| lost(drill, "plan"))?;
+    if !written.started {
+        ledger.checkpoint()?;
+        ledger.append(&drill.drill, Body::DrillStarted(DrillStarted { drill_id: drill.drill.clone(), planned_leaf: planned_leaf.seq }))?;
+    }
+    Ok(Drawn { population, plan, failures })
+}
+
+/// Where an entry lies.
+#[derive(Clone, Copy)]
+struct Place {
+    seq: u64,
+    hash: crate::model::digest::Digest32,
+}
+
+#[derive(Default)]
+struct Written {
+    population: Option<(Place, PopulationCommitted)>,
+    plan: Option<(Place, DrillPlanned)>,
+    started: bool,
+}
+
+fn find(entries: &[Entry], drill: &DrillId) -> Written {
+    let mut written = Written::default();
+    for entry in entries {
+        let place = Place { seq: entry.seq, hash: entry.hash };
+        match &entry.body {
+            Body::PopulationCommitted(body) if body.drill_id == *drill => written.population = Some((place, body.clone())),
+            Body::DrillPlanned(body) if body.drill_id == *drill => written.plan = Some((place, body.clone())),
+            Body::DrillStarted(body) if body.drill_id == *drill => written.started = true,
+            _ => {}
+        }
+    }
+    written
+}
+
+fn lost(drill: &DrillOpened, what: &str) -> Failure {
+    Failure::new(FailureKind::BadEvidence, format!("the {what} of drill {} is not in the testing log", drill.drill))
+}
+
+/// `policy.set`, where the configuration or the checks are not those in force.
+fn ensure_policy(context: &Context, drill: &DrillId) -> Result<u64, Failure> {
+    let names: std::collections::BTreeSet<&String> = context.config().class.values().flat_map(|class| &class.checks).collect();
+    let packs = names.into_iter().map(|name| Pack::load(name)).collect::<Result<Vec<_>, _>>()?;
+    let wanted =
+        PolicySet { config: context.loaded.digest, classes: policy::class_policies(context.config()), check_set: check_set(&packs)? };
+    let in_force = context.ledger.entries()?.into_iter().rev().find_map(|entry| match entry.body {
+        Body::PolicySet(body) => Some((entry.seq, body)),
+        _ => None,
+    });
+    if let Some((leaf, body)) = in_force
+        && body == wanted
+    {
+        return Ok(leaf);
+    }
+    context.ledger.evidence(&context.loaded.bytes)?;
+    Ok(context.ledger.append(drill, Body::PolicySet(wanted))?.index)
+}
+
+/// The digest over the check files in force: RFC 8785 of `{id: digest}`.
+fn check_set(packs: &[Pack]) -> Result<Sha256Digest, Failure> {
+    let digests: BTreeMap<&str, String> =
+        packs.iter().flat_map(|pack| &pack.checks).map(|check| (check.id.as_str(), check.digest.to_string())).collect();
+    let bytes = canonical_json::to_bytes(&digests).map_err(|error| Failure::invalid(format!("check set: {error}")).caused_by(error))?;
+    Ok(Sha256Digest::of(&bytes))
+}
+
+/// Catalogue, then `population.committed`.
+async fn commit(context: &Context, drill: &DrillOpened) -> Result<Vec<(ResourceId, Failure)>, Failure> {
+    let config = context.config();
+    let listed = list(&ListContext { config, clouds: &context.clouds, entries: &context.entries }).await;
+    for (resource, failure) in &listed.failures {
+        let named = Failure::new(failure.kind, format!("resource `{resource}` could not be listed: {failure}"));
+        context.monitor.event(crate::monitor::Event::Problem(&named));
+    }
+    context.journal.record(&drill.drill, Record::Catalogued { points: listed.eligible.clone() })?;
+    let mut listings: BTreeMap<String, Sha256Digest> = BTreeMap::new();
+    for (call, bytes) in &listed.listings {
+        listings.insert(call.clone(), context.ledger.evidence(bytes)?);
+    }
+    let population = policy::population(config, &listed.eligible)?;
+    let history = policy::history(&context.entries);
+    let body = PopulationCommitted {
+        drill_id: drill.drill.clone(),
+        drill_seq: drill.seq,
+        deadline_at: drill.deadline_at,
+        strata: policy::strata(&population, &config.class),
+        targeted: policy::targeted(config, &population, &history, drill.began_at),
+        population,
+        excluded: listed.excluded,
+        beacon: sample::checkpoint_beacon(&context.ledger.last_checkpoint()),
+        listings,
+    };
+    context.ledger.append(&drill.drill, Body::PopulationCommitted(body))?;
+    context.ledger.checkpoint()?;
+    Ok(listed.failures)
+}
+
+fn plan(context: &Context, drill: &DrillOpened, policy_leaf: u64, population: &PopulationCommitted, at: Place) -> DrillPlanned {
+    let seed = sample::seed(&context.ledger.origin(), &at.hash, &population.beacon);
+    let selected = sample::select(&seed, &population.population, &population.strata);
+    DrillPlanned {
+        drill_id: drill.drill.clone(),
+        drill_seq: drill.seq,
+        title: drill.title.clone(),
+        trigger: drill.trigger,
+        deadline_at: population.deadline_at,
+        tool: context.tool.clone(),
+        runner: context.runner.clone(),
+        config: context.loaded.digest,
+        policy_leaf,
+        cases: cases(&drill.drill, population, &selected),
+        sample: Sample {
+            population_leaf: at.seq,
+            population_leaf_hash: at.hash,
+            method: sample::METHOD.to_owned(),
+            seed,
+            beacon: population.beacon.clone(),
+            strength: Strength::Weaker,
+            selected,
+        },
+    }
+}
+
+/// The drawn points, then the targeted ones that were not drawn; each once.
+fn cases(drill: &DrillId, population: &PopulationCommitted, selected: &[Selected]) -> Vec<PlannedCase> {
+    let items: BTreeMap<&PointId, &PopulationItem> = population.population.iter().map(|item| (&item.id, item)).collect();
+    let mut points: Vec<&PointId> = selected.iter().map(|one| &one.id).collect();
+    for targeted in &population.targeted {
+        if !points.contains(&&targeted.id) {
+            points.push(&targeted.id);
+        }
+    }
+    let planned = points.into_iter().filter_map(|id| items.get(id)).enumerate();
+    planned
+        .map(|(index, item)| PlannedCase {
+            case: CaseId::of(drill, index + 1),
+            point: item.id.clone(),
+            resource: item.resource.clone(),
+            class: item.stratum.clone(),
+        })
+        .collect()
+}

@@ -1,0 +1,89 @@
+//! A first restore: no manifest fits, and the class wants the restored state to become the baseline of the same point from now on.
+//!
+//! It proves nothing of this restore: anything wrong with it is in the baseline too. The result says so and is never a pass.
+
+use std::sync::Arc;
+
+use crate::aws::dynamodb::TableSource;
+use crate::aws::s3::S3Source;
+use crate::drill::context::Context;
+use crate::drill::reading;
+use crate::estate::config::Resource;
+use crate::model::capture::CaptureMode;
+use crate::model::failure::Failure;
+use crate::model::ids::{CaseId, DrillId, PointId};
+use crate::model::source_url::SourceUrl;
+use crate::monitor::Monitor;
+use crate::restore::driver::Opened;
+use crate::testing_log::body::ManifestRegistered;
+use crate::testing_log::entry::Body;
+use crate::verify::manifest::reader::Manifest;
+use crate::verify::manifest::request::CaptureRequest;
+use crate::verify::objects::dir::DirSource;
+use crate::verify::{items, objects, sql};
+
+/// Captures what was restored and registers it for the point. May be repeated after a crash.
+pub async fn record(
+    context: &Context,
+    (drill, case): (&DrillId, &CaseId),
+    resource: &Resource,
+    point: &PointId,
+    opened: &Opened,
+    monitor: &dyn Monitor,
+) -> Result<(), Failure> {
+    let directory = resource
+        .manifests
+        .as_deref()
+        .ok_or_else(|| Failure::invalid(format!("resource `{}`: `when_no_manifest = \"first-restore\"` needs `manifests`", resource.id)))?;
+    std::fs::create_dir_all(directory).map_err(|error| Failure::io(format!("create {}", directory.display()), error))?;
+    let out = directory.join(&case.0);
+    if !out.exists() {
+        let mut request = CaptureRequest::new(&out, CaptureMode::FirstRestore);
+        request.recovery_point_id = Some(point.clone());
+        capture(context, resource, opened, &request, monitor).await?;
+    }
+    let manifest = Manifest::open(&out)?;
+    let header = manifest.header();
+    let body = ManifestRegistered {
+        manifest: manifest.digest(),
+        resource: resource.id.clone(),
+        recovery_point_id: Some(point.clone()),
+        mode: CaptureMode::FirstRestore,
+        captured_end: header.captured_end,
+        root: header.root,
+    };
+    let known = context.ledger.entries()?.iter().any(|entry| matches!(&entry.body, Body::ManifestRegistered(known) if *known == body));
+    if !known {
+        context.ledger.append(drill, Body::ManifestRegistered(body))?;
+    }
+    Ok(())
+}
+
+async fn capture(
+    context: &Context,
+    resource: &Resource,
+    opened: &Opened,
+    request: &CaptureRequest,
+    monitor: &dyn Monitor,
+) -> Result<(), Failure> {
+    let origin = context.ledger.origin();
+    let signer = Some((origin.as_str(), &context.signing_key));
+    let header = match &opened.url {
+        SourceUrl::S3 { bucket, prefix } => {
+            let session = context.clouds.session(opened.region.as_deref())?;
+            let source = S3Source::open(&session, bucket, prefix, None).await?;
+            objects::capture::capture(&source, request, signer, monitor).await?
+        }
+        SourceUrl::Dir { path } => objects::capture::capture(&DirSource::open(path)?, request, signer, monitor).await?,
+        SourceUrl::Dynamodb { table } => {
+            let source = TableSource::open(&context.clouds.session(opened.region.as_deref())?, table).await?;
+            items::capture::capture(Arc::new(source), request, &context.hash_key, signer, monitor).await?
+        }
+        SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } | SourceUrl::Sqlite { .. } => {
+            let access = reading::access(opened, resource)?;
+            sql::capture::capture(&opened.url, &access, request, &context.hash_key, signer, monitor).await?
+        }
+    };
+    drop(header);
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! The verdict on one point. Never pass by default: a pass is what `log verify` itself would accept as one.
+
+use crate::model::check::{CheckOutcome, Severity};
+use crate::model::outcome::Outcome;
+use crate::testing_log::body::{ClassPolicy, PointResult};
+use crate::testing_log::verify::pass::{counts, objections};
+
+/// Sets outcome and reasons from everything else that the result says. `untested` is why it was not tried, where it was not.
+pub fn decide(result: &mut PointResult, policy: &ClassPolicy, untested: Option<String>) {
+    if let Some(reason) = untested {
+        result.outcome = Outcome::Untested;
+        result.outcome_reasons = vec![reason];
+        return;
+    }
+    let (mut failed, mut in_doubt) = (data_failures(result, policy), Vec::new());
+    for check in &result.sql_checks {
+        let why = check.reason.clone().unwrap_or_else(|| format!("{} {}", check.actual.as_deref().unwrap_or("?"), check.op));
+        match (check.result, check.severity) {
+            (CheckOutcome::Fail, Severity::Critical) => failed.push(format!("critical check {} failed: {why}", check.id)),
+            (CheckOutcome::Pass, _) | (_, Severity::Major | Severity::Minor) => {}
+            (other, Severity::Critical) => in_doubt.push(format!("critical check {} ended as {}: {why}", check.id, spelled(other))),
+        }
+    }
+    if result.verify.is_some() || !result.sql_checks.is_empty() {
+        for (name, objective) in [("RTO", &result.rto), ("RPO", &result.rpo)] {
+            if objective.met == Some(false) {
+                let (target, achieved) = (objective.target_s.unwrap_or(0), objective.achieved_ms.unwrap_or(0));
+                failed.push(format!("{name} missed: {achieved} ms against {target} s"));
+            }
+        }
+    }
+    let errors: Vec<String> = result.errors.iter().map(|error| format!("{}: {}", error.phase, error.message)).collect();
+    if !failed.is_empty() {
+        failed.extend(errors);
+        (result.outcome, result.outcome_reasons) = (Outcome::Fail, failed);
+    } else if !errors.is_empty() {
+        (result.outcome, result.outcome_reasons) = (Outcome::Error, errors);
+    } else if !in_doubt.is_empty() {
+        (result.outcome, result.outcome_reasons) = (Outcome::Inconclusive, in_doubt);
+    } else {
+        passed_or_not(result, policy);
+    }
+}
+
+/// Differences in the data, as the policy weighs them.
+fn data_failures(result: &PointResult, policy: &ClassPolicy) -> Vec<String> {
+    let Some(facts) = &result.verify else { return Vec::new() };
+    let mut failed = Vec::new();
+    for (name, counts) in counts(facts) {
+        let bad = [
+            ("mismatch", counts.mismatch),
+            ("missing", counts.missing),
+            ("extra", counts.extra),
+            ("unreadable", counts.unreadable),
+            ("future", counts.future),
+        ];
+        failed.extend(bad.into_iter().filter(|(_, n)| *n > 0).map(|(class, n)| format!("{name}: {n} {class}")));
+    }
+    let undecided: u64 = counts(facts).map(|(_, counts)| counts.indeterminate).sum();
+    if undecided > policy.indeterminate_budget {
+        failed.push(format!("{undecided} indeterminate, {} allowed", policy.indeterminate_budget));
+    }
+    failed
+}
+
+fn passed_or_not(result: &mut PointResult, policy: &ClassPolicy) {
+    result.outcome_reasons.clear();
+    let words = |found: Vec<(crate::testing_log::verify::fault::Rule, String)>| found.into_iter().map(|(_, why)| why).collect::<Vec<_>>();
+    let against = words(objections(result, Some(policy), Outcome::Pass));
+    if against.is_empty() {
+        result.outcome = Outcome::Pass;
+        return;
+    }
+    let grave = words(objections(result, Some(policy), Outcome::PassWithException));
+    (result.outcome, result.outcome_reasons) =
+        if grave.is_empty() { (Outcome::PassWithException, against) } else { (Outcome::Inconclusive, grave) };
+}
+
+fn spelled(outcome: CheckOutcome) -> &'static str {
+    match outcome {
+        CheckOutcome::Pass => "pass",
+        CheckOutcome::Warn => "warn",
+        CheckOutcome::Fail => "fail",
+        CheckOutcome::Error => "error",
+        CheckOutcome::Vacuous => "vacuous",
+        CheckOutcome::Untested => "untested",
+    }
+}

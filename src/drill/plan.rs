@@ -1,0 +1,190 @@
+//! `plan`: what a drill would restore. Lists and counts; commits nothing, changes nothing, and never draws (a draw that can be
+//! repeated is a draw that can be chosen).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::drill::context::{Setup, needs_aws};
+use crate::drill::draw::{ListContext, list};
+use crate::drill::manifests;
+use crate::estate::config::WhenNoManifest;
+use crate::estate::policy;
+use crate::model::clock::Timestamp;
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::ids::{PointId, ResourceId};
+use crate::model::recovery_point::RecoveryPoint;
+use crate::model::resource::PointSource;
+use crate::restore::driver::Driver;
+use crate::restore::drivers::choose::driver_for;
+use crate::restore::records::TargetKind;
+use crate::signing::keys::SigningKey;
+use crate::testing_log::body::{Excluded, PopulationItem, Stratum, Targeted};
+use crate::testing_log::verify::run::verify;
+use crate::testing_log::verify::verdict::VerifyOptions;
+
+/// What a point would be compared with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Basis {
+    /// A registered manifest names it.
+    Named,
+    /// A manifest of another moment, in a bounded mode.
+    Bounded,
+    /// None fits: the restored state would become the baseline.
+    FirstRestore,
+    /// None fits: SQL checks alone.
+    Invariants,
+    /// None fits: it would not be restored.
+    Untested,
+}
+
+/// One point of the population.
+#[derive(Debug)]
+pub struct Candidate {
+    /// As listed.
+    pub point: RecoveryPoint,
+    /// What it would be compared with.
+    pub basis: Basis,
+    /// How it would be restored.
+    pub mechanism: &'static str,
+}
+
+/// What a drill would do.
+#[derive(Debug)]
+pub struct Plan {
+    /// The population.
+    pub candidates: Vec<Candidate>,
+    /// What is left out.
+    pub excluded: Vec<Excluded>,
+    /// Sources that could not be listed.
+    pub failures: Vec<(ResourceId, Failure)>,
+    /// Strata with N and n.
+    pub strata: Vec<Stratum>,
+    /// What would be drilled by rule.
+    pub targeted: Vec<Targeted>,
+    /// Cases at least and at most: the targeted ones may be among the drawn.
+    pub cases: (u64, u64),
+    /// Bytes restored at most: the largest points of each stratum, and the targeted ones.
+    pub bytes_at_most: u64,
+    /// Calls that the identities must be allowed.
+    pub permissions: BTreeSet<&'static str>,
+}
+
+/// Plans without changing anything. The log is read and verified, where there is one.
+pub async fn plan(setup: &Setup) -> Result<Plan, Failure> {
+    let config = &setup.loaded.config;
+    policy::check_classes(config)?;
+    let key = SigningKey::load(&config.keys.signing)?.verifying_key();
+    let verdict = verify(&config.log.path, &key, &VerifyOptions::default())?;
+    let entries = verdict.entries;
+    let listed = list(&ListContext { config, clouds: &setup.clouds, entries: &entries }).await;
+    let population = policy::population(config, &listed.eligible)?;
+    let strata = policy::strata(&population, &config.class);
+    let targeted = policy::targeted(config, &population, &policy::history(&entries), Timestamp::now());
+    let mut candidates = Vec::new();
+    for point in listed.eligible {
+        let resource = config.resource.iter().find(|one| one.id == point.resource);
+        let resource = resource.ok_or_else(|| Failure::new(FailureKind::Invalid, format!("resource `{}` is gone", point.resource)))?;
+        let registered = manifests::registered(&entries, resource);
+        let when_none = config.class.get(&resource.class).map(|class| class.when_no_manifest).unwrap_or_default();
+        let basis = match (manifests::fitting(&registered, &point.id, point.created_at), when_none) {
+            (Some((_, false)), _) => Basis::Named,
+            (Some((_, true)), _) => Basis::Bounded,
+            (None, WhenNoManifest::FirstRestore) => Basis::FirstRestore,
+            (None, WhenNoManifest::Invariants) => Basis::Invariants,
+            (None, WhenNoManifest::Untested) => Basis::Untested,
+        };
+        let mechanism = driver_for(point.kind, point.from).map_or("none", Driver::mechanism);
+        candidates.push(Candidate { point, basis, mechanism });
+    }
+    let (least, most) = cases(&population, &strata, &targeted);
+    Ok(Plan {
+        bytes_at_most: bytes_at_most(&candidates, &population, &strata, &targeted),
+        permissions: permissions(&candidates, needs_aws(config)),
+        cases: (least, most),
+        candidates,
+        excluded: listed.excluded,
+        failures: listed.failures,
+        strata,
+        targeted,
+    })
+}
+
+fn cases(population: &[PopulationItem], strata: &[Stratum], targeted: &[Targeted]) -> (u64, u64) {
+    let drawn: u64 = strata.iter().map(|stratum| stratum.sample).sum();
+    let due = targeted.len() as u64;
+    let most = (drawn + due).min(population.len() as u64);
+    // Of a stratum that is drawn whole, the targeted points are drawn anyway.
+    let whole: BTreeSet<&str> = strata.iter().filter(|one| one.sample == one.size).map(|one| one.name.as_str()).collect();
+    let stratum_of: BTreeMap<&PointId, &str> = population.iter().map(|item| (&item.id, item.stratum.as_str())).collect();
+    let surely = targeted.iter().filter(|one| stratum_of.get(&one.id).is_some_and(|name| whole.contains(name))).count() as u64;
+    (drawn.max(due), most.min(drawn + due - surely))
+}
+
+fn bytes_at_most(candidates: &[Candidate], population: &[PopulationItem], strata: &[Stratum], targeted: &[Targeted]) -> u64 {
+    let size: BTreeMap<&PointId, u64> = candidates.iter().map(|one| (&one.point.id, one.point.size_bytes.unwrap_or(0))).collect();
+    let of = |id: &PointId| size.get(id).copied().unwrap_or(0);
+    let mut counted: BTreeSet<&PointId> = BTreeSet::new();
+    for stratum in strata {
+        let mut members: Vec<&PointId> = population.iter().filter(|item| item.stratum == stratum.name).map(|item| &item.id).collect();
+        members.sort_by_key(|id| std::cmp::Reverse(of(id)));
+        counted.extend(members.into_iter().take(usize::try_from(stratum.sample).unwrap_or(usize::MAX)));
+    }
+    counted.extend(targeted.iter().map(|one| &one.id));
+    counted.into_iter().map(of).sum()
+}
+
+/// The calls of listing, guard, restore, reading and teardown, for the kinds that are in the population.
+fn permissions(candidates: &[Candidate], aws: bool) -> BTreeSet<&'static str> {
+    let mut calls = BTreeSet::new();
+    if !aws {
+        return calls;
+    }
+    calls.extend(["sts:GetCallerIdentity", "backup:ListBackupPlans", "backup:ListBackupSelections", "backup:GetBackupSelection"]);
+    for one in candidates {
+        match one.point.from {
+            PointSource::AwsBackup => calls.extend([
+                "backup:ListRecoveryPointsByBackupVault",
+                "backup:DescribeBackupVault",
+                "backup:DescribeRecoveryPoint",
+                "backup:GetRecoveryPointRestoreMetadata",
+                "backup:StartRestoreJob",
+                "backup:DescribeRestoreJob",
+                "backup:ListRestoreJobs",
+                "iam:PassRole",
+            ]),
+            PointSource::RdsSnapshot => calls.extend(["rds:DescribeDBSnapshots", "rds:RestoreDBInstanceFromDBSnapshot"]),
+            PointSource::DynamodbBackup => calls.extend(["dynamodb:ListBackups", "dynamodb:RestoreTableFromBackup"]),
+            _ => {}
+        }
+        let Some(driver) = driver_for(one.point.kind, one.point.from) else { continue };
+        match driver.target_kind() {
+            TargetKind::Bucket => calls.extend([
+                "s3:ListAllMyBuckets",
+                "s3:ListBucket",
+                "s3:ListBucketVersions",
+                "s3:CreateBucket",
+                "s3:PutBucketVersioning",
+                "s3:GetBucketVersioning",
+                "s3:PutBucketPublicAccessBlock",
+                "s3:GetBucketPublicAccessBlock",
+                "s3:PutBucketTagging",
+                "s3:GetBucketTagging",
+                "s3:GetObject",
+                "s3:GetObjectVersion",
+                "s3:DeleteObjectVersion",
+                "s3:DeleteBucket",
+            ]),
+            TargetKind::Table => calls.extend([
+                "dynamodb:DescribeTable",
+                "dynamodb:ListTagsOfResource",
+                "dynamodb:TagResource",
+                "dynamodb:Scan",
+                "dynamodb:DeleteTable",
+            ]),
+            TargetKind::DbInstance => {
+                calls.extend(["rds:DescribeDBInstances", "rds:AddTagsToResource", "rds:ModifyDBInstance", "rds:DeleteDBInstance"])
+            }
+            TargetKind::Path => {}
+        }
+    }
+    calls
+}

@@ -1,0 +1,218 @@
+//! An estate in the stand-in: a versioned bucket, a table, and databases where servers are installed; points, manifests, configuration.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use attestore::aws::dynamodb::TableSource;
+use attestore::aws::s3::S3Source;
+use attestore::aws::session::Session;
+use attestore::model::capture::CaptureMode;
+use attestore::model::ids::PointId;
+use attestore::model::source_url::SourceUrl;
+use attestore::monitor::Silent;
+use attestore::sandbox::engines::installed::EngineKind;
+use attestore::sandbox::server::Running;
+use attestore::signing::hash_key::HashKey;
+use attestore::signing::keys::SigningKey;
+use attestore::testing_log::writer::LogWriter;
+use attestore::verify::manifest::request::CaptureRequest;
+use attestore::verify::sql::access::Access;
+use aws_sdk_s3::primitives::ByteStream;
+use sqlx::Connection;
+
+use crate::drill_estate::{Estate, ORIGIN};
+use crate::support::{Clients, start};
+
+/// The account of the stand-in.
+pub const ACCOUNT: &str = "111122223333";
+/// The vault of AWS Backup.
+pub const VAULT: &str = "vault";
+
+/// The estate while it is laid: the stand-in runs.
+pub struct Laying {
+    /// Folder, log, program.
+    pub estate: Estate,
+    /// The stand-in.
+    pub running: Running,
+    /// Clients of it.
+    pub clients: Clients,
+    key: SigningKey,
+    hash_key: HashKey,
+    log: LogWriter,
+    session: Session,
+    resources: String,
+}
+
+impl Laying {
+    /// Keys, log and stand-in.
+    pub async fn begin(folder: &Path) -> Self {
+        std::fs::create_dir_all(folder.join("sandbox")).unwrap();
+        let estate = Estate { folder: folder.to_owned() };
+        let key = SigningKey::generate(&estate.path("attestore.key")).unwrap();
+        let hash_key = HashKey::create(&estate.path("attestore.hashkey")).unwrap();
+        let log = LogWriter::create(&estate.path("log"), ORIGIN, &key, attestore::drill::context::tool()).unwrap();
+        let (running, clients) = start(&estate.path("sandbox")).await;
+        clients.vault(VAULT).await;
+        let session = Session::load(&running.session_options()).await;
+        Self { estate, running, clients, key, hash_key, log, session, resources: String::new() }
+    }
+
+    /// A bucket with versions and a delete marker, backed up `times` times; the points' ARNs.
+    pub async fn bucket(&mut self, times: usize) -> Vec<String> {
+        self.clients.bucket("file-vault").await;
+        for (key, text) in [("a.txt", "one"), ("a.txt", "two"), ("b/c d+.txt", "three"), ("gone.txt", "four")] {
+            self.clients
+                .s3
+                .put_object()
+                .bucket("file-vault")
+                .key(key)
+                .body(ByteStream::from(text.repeat(500).into_bytes()))
+                .send()
+                .await
+                .unwrap();
+        }
+        self.clients.s3.delete_object().bucket("file-vault").key("gone.txt").send().await.unwrap();
+        let mut points = Vec::new();
+        for _ in 0..times {
+            let point = self.clients.back_up(VAULT, "arn:aws:s3:::file-vault").await;
+            let source = S3Source::open(&self.session, "file-vault", "", None).await.unwrap();
+            let request = self.request("file-vault", points.len(), CaptureMode::VersionExact, &point);
+            attestore::verify::objects::capture::capture(&source, &request, Some((ORIGIN, &self.key)), &Silent).await.unwrap();
+            self.estate.register(&mut self.log, "file-vault", &request.out);
+            points.push(point);
+        }
+        self.resource("file-vault", "s3", "s3://file-vault", "", &format!("from = \"aws-backup\"\nvault = \"{VAULT}\""));
+        points
+    }
+
+    /// A table with 40 items, backed up once by AWS Backup and once by DynamoDB itself; both points' ARNs.
+    pub async fn table(&mut self) -> [String; 2] {
+        self.clients.table("audit-logs", 40).await;
+        let through = self.clients.back_up(VAULT, &format!("arn:aws:dynamodb:eu-west-2:{ACCOUNT}:table/audit-logs")).await;
+        let own = self.clients.dynamodb.create_backup().table_name("audit-logs").backup_name("nightly").send().await.unwrap();
+        let own = own.backup_details.unwrap().backup_arn;
+        for (at, point) in [&through, &own].into_iter().enumerate() {
+            let source = Arc::new(TableSource::open(&self.session, "audit-logs").await.unwrap());
+            let request = self.request("audit-logs", at, CaptureMode::Sealed, point);
+            let signer = Some((ORIGIN, &self.key));
+            attestore::verify::items::capture::capture(source, &request, &self.hash_key, signer, &Silent).await.unwrap();
+            self.estate.register(&mut self.log, "audit-logs", &request.out);
+        }
+        let more = format!("from = \"dynamodb-backup\"\n[[resource.points]]\nfrom = \"aws-backup\"\nvault = \"{VAULT}\"");
+        self.resource("audit-logs", "dynamodb", "dynamodb:audit-logs", "", &more);
+        [through, own]
+    }
+
+    /// A database of 30 rows, with a snapshot of its own and one through AWS Backup; both points' ARNs.
+    pub async fn database(&mut self, kind: EngineKind) -> [String; 2] {
+        let (engine, name, resource_kind) = match kind {
+            EngineKind::Postgres => ("postgres", "pg", "rds-postgres"),
+            EngineKind::MariaDb => ("mariadb", "maria", "rds-mysql"),
+        };
+        let port = self.clients.instance(name, engine).await;
+        fill(kind, port).await;
+        self.clients
+            .rds
+            .create_db_snapshot()
+            .db_instance_identifier(name)
+            .db_snapshot_identifier(format!("{name}-nightly"))
+            .send()
+            .await
+            .unwrap();
+        let own = crate::support::until("the snapshot is there", async || {
+            let found = self.clients.rds.describe_db_snapshots().db_snapshot_identifier(format!("{name}-nightly")).send().await.unwrap();
+            let found = found.db_snapshots.unwrap().remove(0);
+            (found.status.as_deref() == Some("available")).then(|| found.db_snapshot_arn.unwrap())
+        })
+        .await;
+        let through = self.clients.back_up(VAULT, &format!("arn:aws:rds:eu-west-2:{ACCOUNT}:db:{name}")).await;
+        let url = match kind {
+            EngineKind::Postgres => SourceUrl::Postgres { url: format!("postgres://keeper@127.0.0.1:{port}/crm") },
+            EngineKind::MariaDb => SourceUrl::Mysql { url: format!("mysql://keeper@127.0.0.1:{port}/crm") },
+        };
+        let access = Access { user: Some("keeper".into()), password: Some("first-secret".into()), tls_ca: None };
+        for (at, point) in [&own, &through].into_iter().enumerate() {
+            let request = self.request(name, at, CaptureMode::Sealed, point);
+            let signer = Some((ORIGIN, &self.key));
+            attestore::verify::sql::capture::capture(&url, &access, &request, &self.hash_key, signer, &Silent).await.unwrap();
+            self.estate.register(&mut self.log, name, &request.out);
+        }
+        let more = format!("from = \"rds-snapshot\"\n[[resource.points]]\nfrom = \"aws-backup\"\nvault = \"{VAULT}\"");
+        self.resource(name, resource_kind, name, "database = \"crm\"\n", &more);
+        self.clients.drop_instance(name).await;
+        [own, through]
+    }
+
+    /// Writes the configuration and ends the stand-in; its state stays.
+    pub async fn end(mut self) -> Estate {
+        self.log.checkpoint().unwrap();
+        let text = format!(
+            "version = 1\n[log]\npath = \"log\"\norigin = \"{ORIGIN}\"\n[keys]\nsigning = \"attestore.key\"\nhash = \"attestore.hashkey\"\n\
+             [aws]\nregion = \"eu-west-2\"\nbackup_role_arn = \"{}\"\n[isolation]\naccount_id = \"{ACCOUNT}\"\nname_prefix = \"attestore-drill-\"\n\
+             [sandbox]\ndir = \"sandbox\"\n[class.c]\nrto = \"1h\"\nrpo = \"1d\"\ntest_period = \"90d\"\n{}",
+            crate::support::ROLE,
+            self.resources
+        );
+        std::fs::write(self.estate.path("attestore.toml"), text).unwrap();
+        self.running.stop().await.unwrap();
+        // Its databases are closed a moment later, on threads of their own; a copy of the folder needs them whole.
+        crate::support::until("the stand-in's databases are closed", async || no_wal(&self.estate.path("sandbox")).then_some(())).await;
+        self.estate
+    }
+
+    fn request(&self, resource: &str, at: usize, mode: CaptureMode, point: &str) -> CaptureRequest {
+        let folder = self.estate.path("manifests").join(resource);
+        std::fs::create_dir_all(&folder).unwrap();
+        let mut request = CaptureRequest::new(folder.join(at.to_string()), mode);
+        request.recovery_point_id = Some(PointId::arn(point));
+        request
+    }
+
+    fn resource(&mut self, id: &str, kind: &str, source: &str, more: &str, points: &str) {
+        self.resources += &format!(
+            "[[resource]]\nid = \"{id}\"\napplication = \"a\"\nkind = \"{kind}\"\nclass = \"c\"\nsource = \"{source}\"\n\
+             manifests = \"manifests/{id}\"\n{more}[[resource.points]]\n{points}\n"
+        );
+    }
+}
+
+/// What exists in the stand-in with a drill's prefix: buckets, tables, instances.
+pub async fn leftovers(estate: &Estate) -> Vec<String> {
+    let (running, clients) = start(&estate.path("sandbox")).await;
+    let mut names = Vec::new();
+    let buckets = clients.s3.list_buckets().send().await.unwrap().buckets.unwrap_or_default();
+    names.extend(buckets.into_iter().filter_map(|bucket| bucket.name));
+    names.extend(clients.dynamodb.list_tables().send().await.unwrap().table_names.unwrap_or_default());
+    let instances = clients.rds.describe_db_instances().send().await.unwrap().db_instances.unwrap_or_default();
+    names.extend(instances.into_iter().filter_map(|instance| instance.db_instance_identifier));
+    running.stop().await.unwrap();
+    names.retain(|name| name.starts_with("attestore-drill-"));
+    names
+}
+
+fn no_wal(folder: &Path) -> bool {
+    std::fs::read_dir(folder).unwrap().all(|entry| {
+        let path = entry.unwrap().path();
+        if path.is_dir() { no_wal(&path) } else { !path.to_string_lossy().ends_with("-wal") }
+    })
+}
+
+async fn fill(kind: EngineKind, port: u16) {
+    let sql = "CREATE TABLE customer (id INT PRIMARY KEY, name VARCHAR(20) NOT NULL)";
+    let rows: Vec<String> = (0..30).map(|id| format!("({id}, 'customer {id}')")).collect();
+    let insert = format!("INSERT INTO customer VALUES {}", rows.join(", "));
+    match kind {
+        EngineKind::Postgres => {
+            let mut connection =
+                sqlx::PgConnection::connect(&format!("postgres://keeper:first-secret@127.0.0.1:{port}/crm")).await.unwrap();
+            sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+            sqlx::raw_sql(sqlx::AssertSqlSafe(insert)).execute(&mut connection).await.unwrap();
+        }
+        EngineKind::MariaDb => {
+            let mut connection =
+                sqlx::MySqlConnection::connect(&format!("mysql://keeper:first-secret@127.0.0.1:{port}/crm")).await.unwrap();
+            sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+            sqlx::raw_sql(sqlx::AssertSqlSafe(insert)).execute(&mut connection).await.unwrap();
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Drills over the stand-in AWS, as a person runs them: restores through AWS Backup, RDS and DynamoDB, planted damage and lying jobs, kills
+//! at records of the journal; and the contract that every restore driver keeps. Databases are skipped visibly where no server is
+//! installed, unless `ATTESTORE_REQUIRE` names `postgres` or `mariadb`.
+
+#[path = "../drill_estate/mod.rs"]
+mod drill_estate;
+mod drills;
+mod drivers;
+mod estate;
+mod kills;
+#[allow(dead_code)]
+#[path = "../sandbox_control/support.rs"]
+mod support;
