@@ -207,13 +207,3 @@ pub fn summary(report: &Report) -> Map<String, serde_json::Value> {
     }
     more
 }
-
-/// Whether an unfinished drill is gone on with.
-pub enum Resume {
-    /// If there is one.
-    IfUnfinished,
-}
-/// Holds a drill.
-pub async fn hold(_config: &std::path::Path, _resume: Resume, _actor: &str, _console: &Arc<Console>) -> anyhow::Result<ExitCode> {
-    Err(crate::model::failure::Failure::invalid("drill is being built").into())
-}

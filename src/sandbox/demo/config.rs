@@ -129,7 +129,7 @@ vault = "{BANK_VAULT}"
     }
     // AWS Backup has no ECS resource type: said in the report, not passed over.
     resource(&mut text, "directory-cluster", "artist-directory", "ecs-config", "configuration", "directory-cluster");
-    let _ = write!(text, "[[resource.points]]\nfrom = \"aws-backup\"\nvault = \"{BANK_VAULT}\"\n");
+    let _ = write!(text, "[[resource.points]]\nfrom = \"local\"\npath = \"vault/cluster\"\n");
     text
 }
 
