@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::aws::session::SessionOptions;
 use crate::cli::console::Console;
-use crate::cli::demo::Progress;
+use crate::cli::demo_progress::Progress;
 use crate::cli::init;
 use crate::cli::manifest::Registration;
 use crate::cli::source::{self, Means};

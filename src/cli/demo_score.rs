@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::cli::console::Console;
-use crate::cli::demo::Progress;
+use crate::cli::demo_progress::Progress;
 use crate::model::check::CheckOutcome;
 use crate::model::exit::ExitCode;
 use crate::model::failure::{Failure, FailureKind};

@@ -10,6 +10,8 @@ pub mod demo;
 #[cfg(feature = "sandbox")]
 pub mod demo_prepare;
 #[cfg(feature = "sandbox")]
+pub mod demo_progress;
+#[cfg(feature = "sandbox")]
 pub mod demo_score;
 pub mod drill;
 pub mod init;

@@ -57,7 +57,6 @@ checks = ["bank"]
 rto = "4h"
 rpo = "24h"
 test_period = "90d"
-checks = ["structure-postgres"]
 
 [class.audit]
 rto = "2h"
@@ -101,10 +100,10 @@ class = "audit"
 source = "dynamodb:{TABLE}"
 manifests = "manifests/{TABLE}"
 [[resource.points]]
-from = "dynamodb-backup"
-[[resource.points]]
 from = "aws-backup"
 vault = "{BANK_VAULT}"
+[[resource.points]]
+from = "dynamodb-backup"
 "#
     );
     for database in &laid.databases {
