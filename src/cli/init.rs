@@ -49,7 +49,7 @@ pub async fn run(args: InitArgs, console: &Arc<Console>) -> anyhow::Result<ExitC
     let dir = std::path::absolute(&args.dir)?;
     refuse_existing(&dir)?;
     let created = !dir.exists();
-    let result = make(&dir, &args.origin);
+    let result = make(&dir, &args.origin, &template::commented(&args.origin));
     if result.is_err() && created {
         // Only an empty directory goes away, and only one that was not there before.
         let _ = std::fs::remove_dir(&dir);
@@ -60,9 +60,11 @@ pub async fn run(args: InitArgs, console: &Arc<Console>) -> anyhow::Result<ExitC
 }
 
 /// What the summary says of what was made.
-struct Made {
-    key_id: String,
-    hash_key_id: String,
+pub struct Made {
+    /// The signing key's id, 8 hex digits.
+    pub key_id: String,
+    /// The hash key's id, 8 hex digits.
+    pub hash_key_id: String,
 }
 
 fn refuse_existing(dir: &Path) -> Result<(), Failure> {
@@ -75,7 +77,7 @@ fn refuse_existing(dir: &Path) -> Result<(), Failure> {
 }
 
 /// Makes everything below a temporary directory beside its place, then moves it there, piece by piece, over nothing.
-fn make(dir: &Path, origin: &str) -> Result<Made, Failure> {
+pub fn make(dir: &Path, origin: &str, config: &str) -> Result<Made, Failure> {
     let failed = |error| Failure::io(format!("cannot initialise {}", dir.display()), error);
     std::fs::create_dir_all(dir).map_err(failed)?;
     let work = tempfile::Builder::new().prefix(".attestore-init-").tempdir_in(dir).map_err(failed)?;
@@ -85,7 +87,7 @@ fn make(dir: &Path, origin: &str) -> Result<Made, Failure> {
     let public = signing.verifying_key();
     key_file::create_public(&at(PUBLIC_KEY), "public key", public.to_pem().as_bytes())?;
     drop(LogWriter::create(&at(LOG), origin, &signing, tool())?);
-    key_file::create_public(&at(CONFIG), "configuration", template::commented(origin).as_bytes())?;
+    key_file::create_public(&at(CONFIG), "configuration", config.as_bytes())?;
     let mut moved: Vec<&str> = Vec::new();
     for name in MADE {
         if let Err(error) = move_over_nothing(&at(name), &dir.join(name)) {

@@ -1,6 +1,6 @@
 //! `attestore manifest create`, and where `manifest show` and `manifest diff` begin
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
@@ -110,18 +110,24 @@ pub async fn run(args: ManifestArgs, console: &Arc<Console>) -> anyhow::Result<E
 }
 
 /// What a configuration adds: a signer, and a log to register in.
-struct Registration {
-    loaded: Loaded,
+pub struct Registration {
+    /// The configuration.
+    pub loaded: Loaded,
     resource: ResourceId,
-    key: SigningKey,
+    /// The key that signs.
+    pub key: SigningKey,
 }
 
 impl Registration {
     /// Everything that can be wrong is found before the source is read.
     fn prepare(args: &CreateArgs) -> Result<Option<Self>, Failure> {
         let (Some(config), Some(resource)) = (&args.config, &args.resource) else { return Ok(None) };
+        Self::of(config, ResourceId(resource.clone())).map(Some)
+    }
+
+    /// The signer and the log of the configuration `config`, for manifests of `resource`.
+    pub fn of(config: &Path, resource: ResourceId) -> Result<Self, Failure> {
         let loaded = load::load(config)?;
-        let resource = ResourceId(resource.clone());
         if !loaded.config.resource.iter().any(|known| known.id == resource) {
             let known: Vec<&str> = loaded.config.resource.iter().map(|known| known.id.0.as_str()).collect();
             let path = shown(config);
@@ -132,11 +138,11 @@ impl Registration {
         let key = SigningKey::load(&loaded.config.keys.signing)?;
         // Opened and closed again: a log that cannot be written to is told now, and drills are not locked out while the source is read.
         drop(LogWriter::open(&loaded.config.log.path, key.clone())?);
-        Ok(Some(Self { loaded, resource, key }))
+        Ok(Self { loaded, resource, key })
     }
 
     /// Appends `manifest.registered` and seals it; gives the entry's number.
-    fn register(&self, manifest: &Manifest) -> Result<u64, Failure> {
+    pub fn register(&self, manifest: &Manifest) -> Result<u64, Failure> {
         let header = manifest.header();
         let body = Body::ManifestRegistered(ManifestRegistered {
             manifest: manifest.digest(),

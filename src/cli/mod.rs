@@ -7,6 +7,10 @@ pub mod config;
 pub mod console;
 #[cfg(feature = "sandbox")]
 pub mod demo;
+#[cfg(feature = "sandbox")]
+pub mod demo_prepare;
+#[cfg(feature = "sandbox")]
+pub mod demo_score;
 pub mod drill;
 pub mod init;
 pub mod log;

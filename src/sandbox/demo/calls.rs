@@ -8,6 +8,7 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::sandbox::control::answer::Refused;
 use crate::sandbox::control::backup::jobs::Backup;
 use crate::sandbox::control::dynamodb::backups::DynamoDb;
+use crate::sandbox::identity::{ACCESS_KEY_ID, REGION};
 use crate::sandbox::wire::Service;
 
 /// One REST-JSON call to AWS Backup, such as `PUT /backup-vaults/NAME`.
@@ -17,7 +18,14 @@ pub async fn backup(service: &Backup, method: Method, path: &str, input: &Value)
 
 /// One JSON call to DynamoDB, such as `CreateTable`.
 pub async fn dynamodb(service: &DynamoDb, operation: &str, input: &Value) -> Result<Value, Failure> {
-    let request = Request::builder().method(Method::POST).uri("/").header("x-amz-target", format!("DynamoDB_20120810.{operation}"));
+    // The engine wants to see a signature; whether it holds is for the listener, which this call does not come through.
+    let scope = format!("{ACCESS_KEY_ID}/20260101/{REGION}/dynamodb/aws4_request");
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri("/")
+        .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
+        .header("x-amz-date", "20260101T000000Z")
+        .header("authorization", format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host;x-amz-date, Signature=0"));
     call(service, request, input, operation).await
 }
 
@@ -28,7 +36,7 @@ pub fn refused(what: &str) -> impl Fn(Refused) -> Failure {
 
 async fn call(service: &dyn Service, request: http::request::Builder, input: &Value, what: &str) -> Result<Value, Failure> {
     let request = request
-        .header("content-type", "application/json")
+        .header("content-type", "application/x-amz-json-1.0")
         .body(Bytes::from(input.to_string()))
         .map_err(|error| Failure::invalid(format!("laying the demo's estate: {what}: {error}")))?;
     let answer = service.call(request).await;

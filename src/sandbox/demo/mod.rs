@@ -3,6 +3,7 @@
 //! Not here: the drill itself, which knows nothing of any of this.
 
 pub mod calls;
+pub mod config;
 pub mod data;
 pub mod estate;
 pub mod plant;
