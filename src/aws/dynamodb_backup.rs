@@ -21,6 +21,8 @@ pub struct TableBackup {
     pub table_arn: Option<String>,
     /// `AVAILABLE`, `CREATING`, `DELETED`.
     pub status: String,
+    /// `USER`, `SYSTEM` or `AWS_BACKUP`.
+    pub kind: String,
     /// When it was requested.
     pub created_at: Option<Timestamp>,
     /// When it expires.
@@ -78,6 +80,7 @@ impl Tables {
                     arn,
                     table_arn: one.table_arn,
                     status: one.backup_status.map(|status| status.as_str().to_owned()).unwrap_or_default(),
+                    kind: one.backup_type.map(|kind| kind.as_str().to_owned()).unwrap_or_default(),
                     created_at: one.backup_creation_date_time.as_ref().map(timestamp),
                     retain_until: one.backup_expiry_date_time.as_ref().map(timestamp),
                     size_bytes: one.backup_size_bytes.and_then(|size| u64::try_from(size).ok()),

@@ -12,6 +12,7 @@ use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::outcome::Outcome;
 use crate::model::recovery_point::RecoveryPoint;
+use crate::model::source_url::SourceUrl;
 use crate::monitor::{Event, Monitor};
 use crate::restore::driver::{Driver, Opened};
 use crate::restore::drivers::choose::driver_for;
@@ -148,6 +149,7 @@ impl Case<'_> {
         let downgraded = matches!(basis, Basis::Manifest(chosen) if chosen.downgraded);
         let (case, resource) = (&self.planned.case, &self.resource.id);
         let sink = Sink::new(context.monitor.clone(), case, resource, downgraded, &context.hash_key).map_err(|f| ("verify", f))?;
+        let sink = called_as_in_manifest(sink, basis, opened);
         let mut baselines = std::collections::BTreeMap::new();
         match basis {
             Basis::Manifest(chosen) => {
@@ -303,5 +305,16 @@ impl Case<'_> {
 
     fn record(&self, record: Record) -> Result<(), Failure> {
         self.context.journal.record(&self.drill.drill, record)
+    }
+}
+
+/// A restored table has a name of the drill's: what is found in it is told under the name that the manifest knows.
+fn called_as_in_manifest(sink: Sink, basis: &Basis, opened: &Opened) -> Sink {
+    match (basis, &opened.url) {
+        (Basis::Manifest(chosen), SourceUrl::Dynamodb { table }) => {
+            let source = &chosen.manifest.header().source;
+            sink.renaming(table, source.strip_prefix("dynamodb:").unwrap_or(source))
+        }
+        _ => sink,
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::model::digest::Digest32;
 use crate::model::failure::Failure;
-use crate::model::finding::{Class, Finding};
+use crate::model::finding::{Class, Finding, Place};
 use crate::model::ids::{CaseId, ResourceId};
 use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
@@ -25,6 +25,8 @@ pub struct Sink {
     resource: ResourceId,
     // Differences from a manifest of another moment may be changes: without evidence they are indeterminate.
     downgraded: bool,
+    // A restored table has the drill's name; findings name the one that the manifest is of.
+    renamed: Option<(String, String)>,
     place_key: [u8; 32],
     kept: Mutex<Kept>,
 }
@@ -58,7 +60,25 @@ impl Sink {
         let file = tempfile::tempfile().map_err(|error| Failure::io("create a temporary file for findings", error))?;
         let kept = Kept { lines: BufWriter::new(file), total: 0, inline: Vec::new(), broken: None };
         let place_key = hash_key.derive(PLACE_CONTEXT);
-        Ok(Self { outer, case: case.clone(), resource: resource.clone(), downgraded, place_key, kept: Mutex::new(kept) })
+        let (case, resource) = (case.clone(), resource.clone());
+        Ok(Self { outer, case, resource, downgraded, renamed: None, place_key, kept: Mutex::new(kept) })
+    }
+
+    /// Findings that name the table `restored` will name `source` instead.
+    #[must_use]
+    pub fn renaming(mut self, restored: &str, source: &str) -> Self {
+        self.renamed = Some((restored.to_owned(), source.to_owned()));
+        self
+    }
+
+    fn rename(&self, place: &mut Place) {
+        let Some((restored, source)) = &self.renamed else { return };
+        let (Place::Key(text) | Place::Row(text) | Place::Item(text) | Place::Bucket(text)) = place;
+        if let Some(rest) = text.strip_prefix(restored.as_str())
+            && (rest.is_empty() || rest.starts_with(' '))
+        {
+            *text = format!("{source}{rest}");
+        }
     }
 
     /// Everything that was found.
@@ -107,6 +127,7 @@ impl Monitor for Sink {
         let mut finding = finding.clone();
         finding.case = Some(self.case.clone());
         finding.resource = Some(self.resource.clone());
+        self.rename(&mut finding.place);
         if self.downgraded && matches!(finding.class, Class::Mismatch | Class::Missing | Class::Extra) {
             finding.class = Class::Indeterminate;
         }
@@ -132,7 +153,7 @@ fn is_impersonal(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::finding::{Kind, Place};
+    use crate::model::finding::Kind;
     use crate::monitor::Collected;
     use std::io::Read;
 
@@ -156,6 +177,18 @@ mod tests {
         assert_eq!(lines.lines().count(), 25);
         assert!(lines.contains("Alice24") && lines.contains("\"case\":\"d-c01\""));
         assert_eq!(outer.findings()[0].resource, Some("app".into()));
+    }
+
+    #[test]
+    fn a_restored_table_is_called_by_its_own_name() {
+        let outer = Arc::new(Collected::default());
+        let sink = Sink::new(outer.clone(), &"c".into(), &"r".into(), false, &HashKey::from_bytes([7; 32])).unwrap();
+        let sink = sink.renaming("attestore-d-c01", "audit-logs");
+        for text in ["attestore-d-c01 id=7", "attestore-d-c01", "attestore-d-c012 id=7"] {
+            sink.event(Event::Finding(&Finding::new(Class::Mismatch, Kind::Item, Place::Item(text.into()))));
+        }
+        let places: Vec<String> = outer.findings().iter().map(|finding| finding.place.parts().1.to_owned()).collect();
+        assert_eq!(places, ["audit-logs id=7", "audit-logs", "attestore-d-c012 id=7"]);
     }
 
     #[test]

@@ -97,7 +97,7 @@ impl Listing<'_> {
     }
 
     fn judge(&mut self, point: RecoveryPoint) {
-        // A snapshot that AWS Backup made is listed by RDS as well: the first source that names it counts.
+        // Two sources may name one point: the first counts.
         if !self.seen.insert(point.id.clone()) {
             return;
         }
@@ -167,7 +167,8 @@ impl Listing<'_> {
         let instance = service_name(resource);
         let listed = Rds::new(&self.session(points)?).snapshots(&instance).await?;
         self.keep("rds:DescribeDBSnapshots", &instance, points, &listed);
-        let ours = listed.into_iter().map(|snapshot| RecoveryPoint {
+        let elsewhere = through_aws_backup(resource);
+        let ours = listed.into_iter().filter(|one| !(elsewhere && one.kind == "awsbackup")).map(|snapshot| RecoveryPoint {
             id: PointId::arn(&snapshot.arn),
             resource: resource.id.clone(),
             kind: resource.kind,
@@ -190,7 +191,8 @@ impl Listing<'_> {
         let table = service_name(resource);
         let listed = Tables::new(&self.session(points)?).backups(&table).await?;
         self.keep("dynamodb:ListBackups", &table, points, &listed);
-        let ours = listed.into_iter().map(|backup| RecoveryPoint {
+        let elsewhere = through_aws_backup(resource);
+        let ours = listed.into_iter().filter(|one| !(elsewhere && one.kind == "AWS_BACKUP")).map(|backup| RecoveryPoint {
             id: PointId::arn(&backup.arn),
             resource: resource.id.clone(),
             kind: resource.kind,
@@ -258,6 +260,12 @@ impl Listing<'_> {
         let bytes = serde_json::to_vec(&json!({"call": call, "of": of, "answer": listed})).unwrap_or_default();
         self.out.listings.insert(format!("{call} {of}{region}"), bytes);
     }
+}
+
+/// What AWS Backup made is listed by RDS and DynamoDB as well; where a vault of the resource is configured, it is the vault's, and
+/// restored the way it would be in need.
+fn through_aws_backup(resource: &Resource) -> bool {
+    resource.points.iter().any(|points| points.from == PointSource::AwsBackup)
 }
 
 /// The directory of local points: `path`, or `vault`.
