@@ -47,6 +47,10 @@ fn decimal(payload: &[u8]) -> String {
     let (Some(&sign), Some(scale)) = (payload.first(), payload.get(1..5)) else { return "?".into() };
     let scale = usize::try_from(i32::from_be_bytes(scale.try_into().expect("4 bytes"))).unwrap_or(0);
     let digits = String::from_utf8_lossy(sized(&payload[5..])).into_owned();
+    if scale > LONGEST {
+        // Written out, such a value would be zeros beyond what is shown (and a format width holds 16 bits).
+        return format!("{}{digits}E-{scale}", if sign == 1 { "-" } else { "" });
+    }
     let digits = format!("{digits:0>width$}", width = scale + 1);
     let (whole, fraction) = digits.split_at(digits.len() - scale);
     let point = if scale == 0 { "" } else { "." };
@@ -112,6 +116,16 @@ mod tests {
                 "18446744073709551615"
             ]
         );
+    }
+
+    #[test]
+    fn a_scale_beyond_what_is_shown_is_written_as_an_exponent() {
+        let mut row = Row::new(&RowKeys::new(&HashKey::from_bytes([1; 32])));
+        row.begin(2);
+        row.decimal(false, 120, b"7");
+        row.decimal(true, 100_000, b"7");
+        assert_eq!(field(row.field(0)), format!("0.{}…", "0".repeat(118)));
+        assert_eq!(field(row.field(1)), "-7E-100000");
     }
 
     proptest::proptest! {
