@@ -183,11 +183,20 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     })?;
 
     let unreadable = header.counts.get("unreadable").copied().unwrap_or(0);
-    let (outcome, exit) = if unreadable == 0 { ("pass", ExitCode::Proven) } else { ("fail", ExitCode::Findings) };
+    // Tables without rows hold no data.
+    let held: u64 = header.counts.iter().filter(|(name, _)| !matches!(name.as_str(), "bytes" | "tables")).map(|(_, n)| n).sum();
+    let (outcome, exit) = match (unreadable, held) {
+        (0, 0) => ("inconclusive", ExitCode::Incomplete),
+        (0, _) => ("pass", ExitCode::Proven),
+        _ => ("fail", ExitCode::Findings),
+    };
     let signature = if signer.is_some() { SignatureState::Verified } else { SignatureState::Absent };
     console.answer(scoreboard(&manifest, &header, signer.map(|(name, _)| name), entry));
     if unreadable > 0 {
         console.say(format!("{unreadable} entries could not be read: the manifest names them, and nothing can be proved of them"));
+    }
+    if held == 0 {
+        console.say(format!("{} is empty: its manifest is written, and proves nothing; check the name and the prefix", header.source));
     }
     let mut more = Map::new();
     more.insert("manifest".into(), json!(manifest.digest()));
