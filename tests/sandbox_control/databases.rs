@@ -1,8 +1,8 @@
 //! Database servers: what a snapshot holds, what damage in it does, what a restore gives.
 
+use attestore::engines::installed::EngineKind;
 use attestore::sandbox::control::backup::points::PointDamage;
 use attestore::sandbox::control::faults::RestoreFault;
-use attestore::sandbox::engines::installed::EngineKind;
 use sqlx::Connection;
 
 use crate::support::{Clients, engine, start};

@@ -1,13 +1,13 @@
 //! Instances: laying, restoring, modifying, deleting.
 
+use crate::engines::installed::EngineKind;
+use crate::engines::servers::Master;
 use crate::sandbox::control::answer::{Refused, now, random_hex};
 use crate::sandbox::control::faults::RestoreFault;
 use crate::sandbox::control::rds::form::invalid;
 use crate::sandbox::control::rds::lifecycle::Rds;
 use crate::sandbox::control::rds::snapshots::{absent_instance, absent_snapshot};
 use crate::sandbox::control::rds::state::{Instance, Origin, Settings};
-use crate::sandbox::engines::installed::EngineKind;
-use crate::sandbox::engines::servers::Master;
 
 impl Rds {
     /// Begins to make an empty instance; it is `available` some hundred milliseconds later.

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use crate::engines::servers::{Booted, Master, Servers};
 use crate::model::failure::Failure;
 use crate::sandbox::control::answer::random_hex;
 use crate::sandbox::control::faults::Faults;
 use crate::sandbox::control::kept::Kept;
 use crate::sandbox::control::rds::state::{Instance, Origin, Snapshot, State};
-use crate::sandbox::engines::servers::{Booted, Master, Servers};
 
 /// How long a state on the way is visible at least.
 const VISIBLE: Duration = Duration::from_millis(120);

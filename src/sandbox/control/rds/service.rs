@@ -6,13 +6,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
 
+use crate::engines::servers::Master;
 use crate::sandbox::control::answer::{Protocol, Refused, Xml, page, refuse, xml};
 use crate::sandbox::control::rds::form::{Form, invalid};
 use crate::sandbox::control::rds::lifecycle::Rds;
 use crate::sandbox::control::rds::render;
 use crate::sandbox::control::rds::snapshots::{absent_instance, absent_snapshot};
 use crate::sandbox::control::rds::state::{Instance, Settings, id_in};
-use crate::sandbox::engines::servers::Master;
 use crate::sandbox::wire::Service;
 
 const NAMESPACE: &str = "http://rds.amazonaws.com/doc/2014-10-31/";

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use crate::sandbox::engines::installed::EngineKind;
-use crate::sandbox::engines::process::ProcessMark;
-use crate::sandbox::engines::servers::Master;
+use crate::engines::installed::EngineKind;
+use crate::engines::process::ProcessMark;
+use crate::engines::servers::Master;
 use crate::sandbox::identity::{ACCOUNT_ID, REGION};
 
 /// Everything, by name.

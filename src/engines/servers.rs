@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use crate::engines::area::{self, Area};
+use crate::engines::installed::{EngineKind, Installed, Programs};
+use crate::engines::process::{self, ProcessMark};
+use crate::engines::{mariadb, postgres};
 use crate::model::failure::{Failure, FailureKind};
-use crate::sandbox::engines::area::{self, Area};
-use crate::sandbox::engines::installed::{EngineKind, Installed, Programs};
-use crate::sandbox::engines::process::{self, ProcessMark};
-use crate::sandbox::engines::{mariadb, postgres};
 
 /// How long a server may take to boot; recovery of a large copy takes longest.
 const BOOT_PATIENCE: Duration = Duration::from_secs(60);

@@ -7,9 +7,9 @@ use std::path::Path;
 
 use tokio::process::Command;
 
+use crate::engines::area::{self, Area};
+use crate::engines::installed::Programs;
 use crate::model::failure::Failure;
-use crate::sandbox::engines::area::{self, Area};
-use crate::sandbox::engines::installed::Programs;
 
 const ADMIN: &str = "rdsadmin";
 /// The administrator's password, in the data directory so that copies keep it.
