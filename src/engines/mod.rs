@@ -6,6 +6,7 @@
 pub mod area;
 pub mod installed;
 pub mod mariadb;
+pub mod point_in_time;
 pub mod postgres;
 pub mod process;
 pub mod servers;

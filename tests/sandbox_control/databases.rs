@@ -7,7 +7,8 @@ use sqlx::Connection;
 
 use crate::support::{Clients, engine, start};
 
-async fn run(kind: EngineKind, port: u16, password: &str, sql: &'static str) {
+/// Runs SQL as the master user.
+pub async fn run(kind: EngineKind, port: u16, password: &str, sql: &'static str) {
     match kind {
         EngineKind::Postgres => {
             let url = format!("postgres://keeper:{password}@127.0.0.1:{port}/crm");
@@ -22,7 +23,8 @@ async fn run(kind: EngineKind, port: u16, password: &str, sql: &'static str) {
     }
 }
 
-async fn rows(kind: EngineKind, port: u16) -> Vec<(i32, String)> {
+/// The rows of table `t`.
+pub async fn rows(kind: EngineKind, port: u16) -> Vec<(i32, String)> {
     let sql = "SELECT id, v FROM t ORDER BY id";
     match kind {
         EngineKind::Postgres => {
