@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use crate::engines::area::{self, Area};
+use crate::engines::installed::{EngineKind, Installed, Programs};
+use crate::engines::process::{self, ProcessMark};
+use crate::engines::{mariadb, postgres};
 use crate::model::failure::{Failure, FailureKind};
-use crate::sandbox::engines::area::{self, Area};
-use crate::sandbox::engines::installed::{EngineKind, Installed, Programs};
-use crate::sandbox::engines::process::{self, ProcessMark};
-use crate::sandbox::engines::{mariadb, postgres};
 
 /// How long a server may take to boot; recovery of a large copy takes longest.
 const BOOT_PATIENCE: Duration = Duration::from_secs(60);
@@ -65,7 +65,8 @@ impl Servers {
         &self.area
     }
 
-    fn programs(&self, kind: EngineKind) -> Result<&Programs, Failure> {
+    /// The programs of an engine, or a failure that names the packages to install.
+    pub fn programs(&self, kind: EngineKind) -> Result<&Programs, Failure> {
         self.installed.programs(kind).ok_or_else(|| {
             Failure::new(FailureKind::Absent, format!("no {kind:?} server is installed here")).hint(format!("install {}", kind.packages()))
         })
@@ -130,11 +131,16 @@ impl Servers {
 
     /// Starts the server over a home, on `port` where that is free. Returns once it answers.
     pub async fn boot(&self, kind: EngineKind, name: &str, port: Option<u16>) -> Result<Booted, Failure> {
+        self.boot_with(kind, name, port, &[]).await
+    }
+
+    /// As [`Servers::boot`], with settings of PostgreSQL (`name=value`) for this start alone.
+    pub(super) async fn boot_with(&self, kind: EngineKind, name: &str, port: Option<u16>, more: &[String]) -> Result<Booted, Failure> {
         let mut last = None;
         // Between finding a free port and the server's taking it, another may: then the next one does.
         for attempt in 0..3 {
             let port = free_port(port.filter(|_| attempt == 0))?;
-            match self.boot_on(kind, name, port).await {
+            match self.boot_on(kind, name, port, more).await {
                 Ok(process) => return Ok(Booted { process, port }),
                 Err(failure) => last = Some(failure),
             }
@@ -142,13 +148,16 @@ impl Servers {
         Err(last.unwrap_or_else(|| Failure::new(FailureKind::Remote, "the database server does not start")))
     }
 
-    async fn boot_on(&self, kind: EngineKind, name: &str, port: u16) -> Result<ProcessMark, Failure> {
+    async fn boot_on(&self, kind: EngineKind, name: &str, port: u16, more: &[String]) -> Result<ProcessMark, Failure> {
         let (programs, home) = (self.programs(kind)?, self.area.home(name));
         let _ = std::fs::remove_file(home.join("run/s"));
         let mut command = match kind {
             EngineKind::Postgres => postgres::server(programs, &self.area, &home, port),
             EngineKind::MariaDb => mariadb::server(programs, &self.area, &home, port),
         };
+        for setting in more {
+            command.arg("-c").arg(setting);
+        }
         let failed = |error| Failure::io(format!("cannot start {kind:?}"), error);
         let log_path = home.join("server.log");
         let log = File::create(&log_path).map_err(failed)?;
@@ -292,6 +301,6 @@ fn free_port(wanted: Option<u16>) -> Result<u16, Failure> {
         .map_err(|error| Failure::io("no free port on 127.0.0.1", error))
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work).await.map_err(|error| Failure::new(FailureKind::Remote, "copying was cut short").caused_by(error))?
 }

@@ -5,11 +5,12 @@
 
 use std::path::Path;
 
+use chrono::{DateTime, Utc};
 use tokio::process::Command;
 
+use crate::engines::area::{self, Area};
+use crate::engines::installed::Programs;
 use crate::model::failure::Failure;
-use crate::sandbox::engines::area::{self, Area};
-use crate::sandbox::engines::installed::Programs;
 
 /// The administrator, named as in RDS; no password of the outside opens it.
 const ADMIN: &str = "rdsadmin";
@@ -23,7 +24,7 @@ const SETTINGS: &[&str] = &[
     "max_connections=60",
     "max_wal_size=64MB",
     "min_wal_size=2MB",
-    "wal_level=minimal",
+    "wal_level=replica",
     "max_wal_senders=0",
     "logging_collector=off",
     "jit=off",
@@ -51,8 +52,36 @@ pub fn server(programs: &Programs, area: &Area, home: &Path, port: u16) -> Comma
     for setting in SETTINGS {
         command.arg("-c").arg(setting);
     }
+    if let Some(archive) = area::log_folder(home) {
+        // Under its name only once it is whole. A percent sign in the path is doubled: it begins a placeholder.
+        let to = archive.display().to_string().replace('%', "%%");
+        command.args(["-c", "archive_mode=on", "-c"]);
+        command.arg(format!("archive_command=test -f '{to}/%f' || {{ cp '%p' '{to}/%f.part' && mv '{to}/%f.part' '{to}/%f'; }}"));
+    }
+    if let Some(tls) = area.tls() {
+        command.args(["-c", "ssl=on"]);
+        command.arg("-c").arg(format!("ssl_cert_file={}", tls.certificate.display()));
+        command.arg("-c").arg(format!("ssl_key_file={}", tls.key.display()));
+    }
     command
 }
+
+/// Settings of a first start that replays archived log over the copy in `home/data`: up to an instant, or all that `archive` holds. The
+/// server then goes on as a primary of its own ("Continuous Archiving and Point-in-Time Recovery", PostgreSQL documentation).
+pub fn recovery(area: &Area, home: &Path, archive: &Path, until: Option<DateTime<Utc>>) -> Result<Vec<String>, Failure> {
+    let signal = home.join("data/recovery.signal");
+    std::fs::write(&signal, b"").map_err(|error| Failure::io(format!("cannot write {}", signal.display()), error))?;
+    area.hand_over(&signal, 0o600)?;
+    let from = archive.display().to_string().replace('%', "%%");
+    let mut settings = vec![format!("restore_command=cp '{from}/%f' '%p'"), "recovery_target_action=promote".to_owned()];
+    if let Some(until) = until {
+        settings.push(format!("recovery_target_time={}+00", until.format("%Y-%m-%d %H:%M:%S%.6f")));
+    }
+    Ok(settings)
+}
+
+/// Commits something, so that there is a record behind every earlier instant, and closes the log segment that holds it. Prints its name.
+pub const CLOSE_LOG: &str = "DO $$ BEGIN PERFORM txid_current(); END $$;\nSELECT pg_walfile_name(pg_switch_wal());\n";
 
 /// True once the server writes that it is ready (line 8 of its pid file).
 pub fn is_ready(home: &Path) -> bool {

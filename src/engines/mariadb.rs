@@ -5,11 +5,12 @@
 
 use std::path::Path;
 
+use chrono::{DateTime, Utc};
 use tokio::process::Command;
 
-use crate::model::failure::Failure;
-use crate::sandbox::engines::area::{self, Area};
-use crate::sandbox::engines::installed::Programs;
+use crate::engines::area::{self, Area};
+use crate::engines::installed::Programs;
+use crate::model::failure::{Failure, FailureKind};
 
 const ADMIN: &str = "rdsadmin";
 /// The administrator's password, in the data directory so that copies keep it.
@@ -18,7 +19,6 @@ const SECRET: &str = "data/attestore-admin";
 const SETTINGS: &[&str] = &[
     "--bind-address=127.0.0.1",
     "--skip-name-resolve",
-    "--skip-log-bin",
     "--performance-schema=OFF",
     "--event-scheduler=OFF",
     "--max-connections=60",
@@ -65,7 +65,44 @@ pub fn server(programs: &Programs, area: &Area, home: &Path, port: u16) -> Comma
     command.arg("--no-defaults").arg(format!("--datadir={}", home.join("data").display())).arg(format!("--port={port}"));
     command.arg(format!("--socket={}", run.join("s").display())).arg(format!("--pid-file={}", run.join("server.pid").display()));
     command.arg(format!("--tmpdir={}", run.display())).args(SETTINGS);
+    // A copy of a server that kept a log goes on keeping one: what was prepared when it was copied is settled by the log.
+    if area::log_folder(home).is_some() || home.join("data/binlog.index").is_file() {
+        command.args(["--log-bin=binlog", "--server-id=1", "--binlog-format=ROW", "--sync-binlog=0"]);
+    } else {
+        command.arg("--skip-log-bin");
+    }
+    if let Some(tls) = area.tls() {
+        command.arg(format!("--ssl-cert={}", tls.certificate.display())).arg(format!("--ssl-key={}", tls.key.display()));
+    }
     command
+}
+
+/// The statement that closes the log file that is written to.
+pub const CLOSE_LOG: &str = "FLUSH BINARY LOGS;\n";
+
+/// The log files of a data directory, oldest first, by their names.
+pub fn log_files(home: &Path) -> Result<Vec<String>, Failure> {
+    let path = home.join("data/binlog.index");
+    let text = std::fs::read_to_string(&path).map_err(|error| Failure::io(format!("cannot read {}", path.display()), error))?;
+    Ok(text.lines().filter_map(|line| line.rsplit('/').next()).filter(|name| !name.is_empty()).map(str::to_owned).collect())
+}
+
+/// `mariadb-binlog` over the log of the server in `source`, from where the copy in `base` ends: up to an instant, or all of it.
+///
+/// The log's times are those at which statements began, in whole seconds; the first event of the second `until` or later ends it.
+pub fn log_reader(programs: &Programs, area: &Area, base: &Path, source: &Path, until: Option<DateTime<Utc>>) -> Result<Command, Failure> {
+    let known = log_files(base)?;
+    let from = known.last().ok_or_else(|| Failure::new(FailureKind::Absent, format!("{} keeps no log", base.display())))?;
+    let path = base.join("data").join(from);
+    let start = std::fs::metadata(&path).map_err(|error| Failure::io(format!("cannot look at {}", path.display()), error))?.len();
+    let files = log_files(source)?.into_iter().skip_while(|name| name != from).map(|name| source.join("data").join(name));
+    let mut command = area::command(area, &programs.tool(&["mariadb-binlog", "mysqlbinlog"])?);
+    command.arg("--no-defaults").arg(format!("--start-position={start}"));
+    if let Some(until) = until {
+        command.arg(format!("--stop-datetime={}", until.format("%Y-%m-%d %H:%M:%S")));
+    }
+    command.args(files);
+    Ok(command)
 }
 
 /// True once the server greets on its socket.
@@ -95,6 +132,18 @@ async fn client(
     command.args(["--batch", "--skip-column-names", "--default-character-set=utf8mb4", "--database"]).arg(database);
     command.env("MYSQL_PWD", password);
     area::run(command, "mariadb client", text).await
+}
+
+/// The client as the administrator, to be given statements on its standard input.
+pub fn admin_client(programs: &Programs, area: &Area, home: &Path, database: Option<&str>) -> Result<Command, Failure> {
+    let mut command = area::command(area, &programs.client);
+    command.arg("--no-defaults").arg(format!("--socket={}", home.join("run/s").display())).arg(format!("--user={ADMIN}"));
+    command.args(["--batch", "--binary-mode", "--default-character-set=utf8mb4"]);
+    if let Some(database) = database {
+        command.arg("--database").arg(database);
+    }
+    command.env("MYSQL_PWD", secret(home)?);
+    Ok(command)
 }
 
 fn secret(home: &Path) -> Result<String, Failure> {

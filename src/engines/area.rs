@@ -19,6 +19,25 @@ const BELONGS_TO: &str = "belongs-to";
 const SOCKET_ROOM: usize = 36;
 const SOCKET_LIMIT: usize = 107;
 
+/// The folder in a home into which a server's log is kept for recovery to a point in time.
+const LOG: &str = "archive";
+
+/// The folder in which a home's log is kept, where it is.
+pub fn log_folder(home: &Path) -> Option<PathBuf> {
+    Some(home.join(LOG)).filter(|folder| folder.is_dir())
+}
+
+/// What servers of an area prove themselves with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// Their certificate, PEM.
+    pub certificate: PathBuf,
+    /// Its key, PEM.
+    pub key: PathBuf,
+    /// The CA's certificate, for clients.
+    pub ca: PathBuf,
+}
+
 /// An unprivileged user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner {
@@ -67,6 +86,25 @@ impl Area {
     /// The home of one server: `data`, `run` and `server.log` are in it.
     pub fn home(&self, name: &str) -> PathBuf {
         self.root.join(name)
+    }
+
+    /// The files by which servers speak TLS, where they were laid.
+    pub fn tls(&self) -> Option<Tls> {
+        let tls = self.tls_files();
+        (tls.certificate.is_file() && tls.key.is_file()).then_some(tls)
+    }
+
+    /// Where the files for TLS belong.
+    pub fn tls_files(&self) -> Tls {
+        let folder = self.root.join("tls");
+        Tls { certificate: folder.join("server.pem"), key: folder.join("server.key"), ca: folder.join("ca.pem") }
+    }
+
+    /// Makes the folder for a home's log; a server that is started over the home from then on keeps its log.
+    pub fn make_log_folder(&self, name: &str) -> Result<(), Failure> {
+        let folder = self.home(name).join(LOG);
+        std::fs::create_dir_all(&folder).map_err(|error| Failure::io(format!("cannot create {}", folder.display()), error))?;
+        self.hand_over(&folder, 0o700)
     }
 
     /// Makes an empty home with its `run` folder, for the servers' user alone; what was there is removed.
@@ -260,6 +298,11 @@ pub async fn run(mut command: tokio::process::Command, what: &str, input: &str) 
     };
     let ((), output) = tokio::join!(write, child.wait_with_output());
     let output = output.map_err(failed)?;
+    finished(what, &output)
+}
+
+/// What a program printed, or a failure with what it said on stderr.
+pub fn finished(what: &str, output: &std::process::Output) -> Result<String, Failure> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::model::failure::{Failure, FailureKind};
+
 /// Test hook: the only engines that are looked for, such as `postgres,mariadb`; empty is a machine that has none.
 pub const ENGINES: &str = "ATTESTORE_TEST_ENGINES";
 
@@ -46,6 +48,18 @@ pub struct Programs {
     pub client: PathBuf,
     /// Version, such as `15.18`.
     pub version: String,
+    /// Where the engine's other programs are looked for, in this order.
+    pub folders: Vec<PathBuf>,
+}
+
+impl Programs {
+    /// Another program of the engine by the first of its names that is there, such as `pg_restore` or `mariadb-binlog`.
+    pub fn tool(&self, names: &[&str]) -> Result<PathBuf, Failure> {
+        program(&self.folders, names).ok_or_else(|| {
+            Failure::new(FailureKind::Absent, format!("{} is not installed here", names.join(" or ")))
+                .hint("install the engine's client programs")
+        })
+    }
 }
 
 /// What was found.
@@ -99,7 +113,7 @@ fn find_postgres() -> Option<Programs> {
     // `postgres (PostgreSQL) 15.18 (Debian …)`
     let said = version_text(&server)?;
     let version = said.split_whitespace().find(|word| word.starts_with(|first: char| first.is_ascii_digit()))?.to_owned();
-    Some(Programs { init, server, client, version })
+    Some(Programs { init, server, client, version, folders: beside })
 }
 
 fn find_mariadb() -> Option<Programs> {
@@ -109,7 +123,7 @@ fn find_mariadb() -> Option<Programs> {
     // `mariadbd  Ver 10.11.19-MariaDB-0+deb12u1 for …`; a MySQL server is initialised in another way and is not used.
     let said = version_text(&server).filter(|said| said.contains("MariaDB"))?;
     let version = said.split_whitespace().find(|word| word.starts_with(|first: char| first.is_ascii_digit()))?;
-    Some(Programs { init, server, client, version: version.split('-').next()?.to_owned() })
+    Some(Programs { init, server, client, version: version.split('-').next()?.to_owned(), folders })
 }
 
 /// The folders `ROOT/VERSION/LEAF`, newest version first. A root such as `/usr/pgsql-` is a prefix of names.
