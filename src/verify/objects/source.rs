@@ -1,5 +1,6 @@
 //! What an object source can do: list in order, and read an object as a stream.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -129,4 +130,24 @@ pub trait ObjectSource: Send + Sync {
 
     /// The content of `entry` from byte `offset` on; the same version that was listed, or an error.
     async fn read(&self, entry: &Entry, offset: u64) -> Result<Body, Failure>;
+
+    /// Whether [`ObjectSource::read_range`] can be asked.
+    fn has_ranges(&self) -> bool {
+        false
+    }
+
+    /// The bytes `range` of `entry`; otherwise as [`ObjectSource::read`].
+    async fn read_range(&self, entry: &Entry, range: Range<u64>) -> Result<Body, Failure> {
+        Err(Failure::invalid(format!("{} cannot be read in ranges ({range:?} of {} was asked for)", self.url(), entry.key.escape_debug())))
+    }
+
+    /// The checksum that the source itself keeps of `entry`, asked for apart from the content.
+    async fn stated_checksum(&self, _entry: &Entry) -> Result<Option<S3Checksum>, Failure> {
+        Ok(None)
+    }
+
+    /// How often a request is made before it has failed; 1 for a source that repeats requests itself.
+    fn request_attempts(&self) -> u32 {
+        1
+    }
 }
