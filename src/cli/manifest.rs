@@ -1,7 +1,6 @@
-//! `attestore manifest create`, and where `manifest show` and `manifest diff` begin
+//! `attestore manifest create`, and where the other `manifest` commands begin
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
@@ -9,9 +8,12 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::console::Console;
 use crate::cli::effort::EffortArgs;
+use crate::cli::manifest_export;
+use crate::cli::manifest_import;
+use crate::cli::manifest_prove;
+use crate::cli::manifest_register::Registration;
 use crate::cli::manifest_show;
 use crate::cli::source::{self, Means, bytes_text, shown};
-use crate::estate::load::{self, Loaded};
 use crate::model::capture::CaptureMode;
 use crate::model::exit::ExitCode;
 use crate::model::failure::Failure;
@@ -21,9 +23,6 @@ use crate::model::verification::SignatureState;
 use crate::monitor::Monitor;
 use crate::signing::keys::SigningKey;
 use crate::signing::note;
-use crate::testing_log::body::ManifestRegistered;
-use crate::testing_log::entry::{Actor, Body};
-use crate::testing_log::writer::LogWriter;
 use crate::verify::manifest::header::Header;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::manifest::request::{CaptureRequest, DigestSet};
@@ -46,6 +45,12 @@ pub enum ManifestCommand {
     Show(manifest_show::ShowArgs),
     /// Compare two manifests; exit 1 where they differ
     Diff(manifest_show::DiffArgs),
+    /// Make a manifest of a checksum list or a bag of another tool
+    Import(Box<manifest_import::ImportArgs>),
+    /// Write a manifest as a checksum list of another tool, or as a bag
+    Export(manifest_export::ExportArgs),
+    /// Prove that one entry is in a manifest, or check such a proof
+    Prove(manifest_prove::ProveArgs),
 }
 
 /// Arguments of `manifest create`.
@@ -105,6 +110,9 @@ impl ManifestArgs {
             ManifestCommand::Create(_) => "manifest create",
             ManifestCommand::Show(_) => "manifest show",
             ManifestCommand::Diff(_) => "manifest diff",
+            ManifestCommand::Import(_) => "manifest import",
+            ManifestCommand::Export(_) => "manifest export",
+            ManifestCommand::Prove(_) => "manifest prove",
         }
     }
 }
@@ -115,67 +123,18 @@ pub async fn run(args: ManifestArgs, console: &Arc<Console>) -> anyhow::Result<E
         ManifestCommand::Create(args) => create(*args, console).await,
         ManifestCommand::Show(args) => manifest_show::show(&args, console),
         ManifestCommand::Diff(args) => manifest_show::diff(&args, console),
-    }
-}
-
-/// What a configuration adds: a signer, and a log to register in.
-pub struct Registration {
-    /// The configuration.
-    pub loaded: Loaded,
-    resource: ResourceId,
-    /// The key that signs.
-    pub key: SigningKey,
-}
-
-impl Registration {
-    /// Everything that can be wrong is found before the source is read.
-    fn prepare(args: &CreateArgs) -> Result<Option<Self>, Failure> {
-        let (Some(config), Some(resource)) = (&args.config, &args.resource) else { return Ok(None) };
-        Self::of(config, ResourceId(resource.clone())).map(Some)
-    }
-
-    /// The signer and the log of the configuration `config`, for manifests of `resource`.
-    pub fn of(config: &Path, resource: ResourceId) -> Result<Self, Failure> {
-        let loaded = load::load(config)?;
-        if !loaded.config.resource.iter().any(|known| known.id == resource) {
-            let known: Vec<&str> = loaded.config.resource.iter().map(|known| known.id.0.as_str()).collect();
-            let path = shown(config);
-            return Err(
-                Failure::invalid(format!("{path} has no resource `{resource}`")).hint(format!("--resource is one of {}", known.join(", ")))
-            );
-        }
-        let key = SigningKey::load(&loaded.config.keys.signing)?;
-        // Opened and closed again: a log that cannot be written to is told now, and drills are not locked out while the source is read.
-        drop(LogWriter::open(&loaded.config.log.path, key.clone())?);
-        Ok(Self { loaded, resource, key })
-    }
-
-    /// What the resource calls the tables and columns of checks.
-    fn names(&self) -> BTreeMap<String, String> {
-        let resource = self.loaded.config.resource.iter().find(|resource| resource.id == self.resource);
-        resource.map(|resource| resource.names.clone()).unwrap_or_default()
-    }
-
-    /// Appends `manifest.registered` and seals it; gives the entry's number.
-    pub fn register(&self, manifest: &Manifest) -> Result<u64, Failure> {
-        let header = manifest.header();
-        let body = Body::ManifestRegistered(ManifestRegistered {
-            manifest: manifest.digest(),
-            resource: self.resource.clone(),
-            recovery_point_id: header.recovery_point_id.clone(),
-            mode: header.mode,
-            captured_end: header.captured_end,
-            root: header.root,
-        });
-        let mut log = LogWriter::open(&self.loaded.config.log.path, self.key.clone())?;
-        let leaf = log.append(body, Actor::tool("attestore manifest create"), &mut |_, _| Ok(()))?;
-        log.checkpoint()?;
-        Ok(leaf.index)
+        ManifestCommand::Import(args) => manifest_import::run(*args, console).await,
+        ManifestCommand::Export(args) => manifest_export::run(&args, console),
+        ManifestCommand::Prove(args) => manifest_prove::run(&args, console),
     }
 }
 
 async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode> {
-    let registration = Registration::prepare(&args)?;
+    // Everything that can be wrong is found before the source is read.
+    let registration = match (&args.config, &args.resource) {
+        (Some(config), Some(resource)) => Some(Registration::of(config, ResourceId(resource.clone()))?),
+        _ => None,
+    };
     let own_key = args.sign_key.as_deref().map(SigningKey::load).transpose()?;
     note::check_name(&args.signer).map_err(|error| Failure::invalid(format!("--signer: {error}")))?;
     let signer = match (&registration, &own_key) {

@@ -9,7 +9,7 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::model::finding::{Class, Finding, Kind, Place};
 use crate::verify::checksum::Said;
 use crate::verify::manifest::request::DigestSet;
-use crate::verify::manifest::row::ObjectRow;
+use crate::verify::manifest::row::{ObjectRow, UNKNOWN_SIZE};
 use crate::verify::objects::align::{Relation, Step, align};
 use crate::verify::objects::fetch::fetch;
 use crate::verify::objects::groups::Group;
@@ -268,7 +268,7 @@ fn describe(
         (None, Some(digest)) => format!("sha256:{digest}"),
         (None, None) => "no digest".to_owned(),
     };
-    format!("{kind}{digest}, {size} bytes")
+    if size == UNKNOWN_SIZE { format!("{kind}{digest}") } else { format!("{kind}{digest}, {size} bytes") }
 }
 
 fn cut(reason: &str) -> String {
