@@ -136,7 +136,7 @@ impl ObjectSource for Fake {
         }
         let pieces: Vec<Result<Bytes, Failure>> =
             rest.chunks(7).map(|piece| Ok(Bytes::copy_from_slice(piece))).chain(failure.map(Err)).collect();
-        Ok(Body { stream: futures_util::stream::iter(pieces).boxed(), declared_length, checksum: None })
+        Ok(Body { stream: futures_util::stream::iter(pieces).boxed(), declared_length, checksum: None, evidence: None })
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Not here: making, emptying and deleting buckets (`buckets`), and retrying a body that breaks (the reader does that).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,11 +18,12 @@ use futures_util::stream::BoxStream;
 use tokio::task::JoinSet;
 
 use crate::aws::errors::classify;
+use crate::aws::s3_evidence::{self, Place, Sight};
 use crate::aws::s3_listing;
 use crate::aws::session::Session;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::View;
-use crate::verify::objects::source::{Body, Entry, ObjectSource, S3Checksum};
+use crate::verify::objects::source::{Body, Entry, ObjectSource};
 
 /// A body that brings nothing for so long has stalled. The SDK's own five seconds take a reader that waits for its byte budget for a
 /// server that does not send.
@@ -34,6 +36,7 @@ pub struct S3Source {
     bucket: String,
     prefix: String,
     view: View,
+    sight: Arc<Sight>,
 }
 
 impl S3Source {
@@ -60,7 +63,12 @@ impl S3Source {
                 }
             }
         };
-        Ok(Self { client, bucket: bucket.to_owned(), prefix: prefix.to_owned(), view })
+        Ok(Self { client, bucket: bucket.to_owned(), prefix: prefix.to_owned(), view, sight: Arc::default() })
+    }
+
+    /// Where an entry is, for the calls about it.
+    fn place<'a>(&'a self, entry: &'a Entry) -> Place<'a> {
+        Place { client: &self.client, bucket: &self.bucket, key: &entry.key, version_id: entry.version_id.as_deref() }
     }
 
     /// Which call of which object a failure is about.
@@ -82,6 +90,10 @@ impl ObjectSource for S3Source {
 
     fn has_versions(&self) -> bool {
         self.view == View::Versions
+    }
+
+    fn has_evidence(&self) -> bool {
+        true
     }
 
     fn list(&self) -> BoxStream<'static, Result<Entry, Failure>> {
@@ -127,8 +139,11 @@ impl ObjectSource for S3Source {
         let Some(declared_length) = declared_length else {
             return Err(Failure::new(FailureKind::Remote, format!("{what}: the answer has no length")));
         };
-        let checksum = (offset == 0).then(|| checksum(&answer)).flatten();
-        Ok(Body { stream: pieces(answer.body, what), declared_length, checksum })
+        let whole = offset == 0;
+        let checksum = whole.then(|| s3_evidence::checksum(&answer)).flatten();
+        let evidence =
+            if whole { Some(Box::new(self.sight.complete(self.place(entry), s3_evidence::of_get(&answer)).await)) } else { None };
+        Ok(Body { stream: pieces(answer.body, what), declared_length, checksum, evidence })
     }
 }
 
@@ -147,23 +162,6 @@ impl S3Source {
         }
         Ok(())
     }
-}
-
-/// The checksum of an answer; of several, the strongest.
-fn checksum(answer: &GetObjectOutput) -> Option<S3Checksum> {
-    let kinds = [
-        ("SHA512", answer.checksum_sha512()),
-        ("SHA256", answer.checksum_sha256()),
-        ("SHA1", answer.checksum_sha1()),
-        ("CRC64NVME", answer.checksum_crc64_nvme()),
-        ("CRC32C", answer.checksum_crc32_c()),
-        ("CRC32", answer.checksum_crc32()),
-    ];
-    let (algorithm, value) = kinds.into_iter().find_map(|(name, value)| Some((name, value?)))?;
-    // Answers before `x-amz-checksum-type` existed tell a composite one by its number of parts.
-    let guess = if value.contains('-') { "COMPOSITE" } else { "FULL_OBJECT" };
-    let kind = answer.checksum_type().map_or(guess, |kind| kind.as_str()).to_owned();
-    Some(S3Checksum { algorithm: algorithm.to_owned(), kind, value: value.to_owned() })
 }
 
 /// The body piece by piece. A checksum that does not hold is never asked for again; everything else is the network's fault.

@@ -24,6 +24,7 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::signing::keys::VerifyingKey;
 use crate::signing::sshsig;
 use crate::testing_log::entry::{Entry, LIMIT_BYTES};
+use crate::testing_log::pages::Joiner;
 
 /// The schema of `log.json`.
 pub const SCHEMA: &str = "attestore/log/v1";
@@ -182,10 +183,15 @@ impl LogDir {
         })
     }
 
-    /// All entries in order, parsed and otherwise unverified.
+    /// All entries in order, parsed, their lists whole, and otherwise unverified.
     pub fn entries(&self) -> Result<impl Iterator<Item = Result<Entry, Failure>>, Failure> {
         let indexes = self.listing()?.entries;
-        Ok(indexes.into_iter().map(|index| self.entry(index)))
+        let mut joiner = Joiner::default();
+        Ok(indexes.into_iter().map(move |index| {
+            joiner.join(self.entry(index)?).map_err(|(_, what)| {
+                Failure::new(FailureKind::BadEvidence, format!("entry {index} of the testing log {}: {what}", self.path.display()))
+            })
+        }))
     }
 
     /// The text of the checkpoint of `size` leaves.

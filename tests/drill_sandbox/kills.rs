@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
+use attestore::engines::installed::EngineKind;
+use attestore::engines::process::servers_under;
 use attestore::restore::journal::Journal;
-use attestore::sandbox::engines::installed::EngineKind;
-use attestore::sandbox::engines::process::servers_under;
 
 use crate::drill_estate::Estate;
 use crate::estate::{Laying, leftovers};

@@ -22,6 +22,8 @@ pub struct CaptureRequest {
     pub recovery_point_id: Option<PointId>,
     /// Digests of objects; tables and items have their own.
     pub digests: DigestSet,
+    /// Baselines beside the numbers of rows: what checks will be compared with.
+    pub baselines: std::collections::BTreeMap<String, String>,
     /// Tables and items: no row sidecar beyond so many rows.
     pub sidecar_max_rows: u64,
 }
@@ -29,7 +31,14 @@ pub struct CaptureRequest {
 impl CaptureRequest {
     /// A request with both digests, and no recovery point.
     pub fn new(out: impl Into<PathBuf>, mode: CaptureMode) -> Self {
-        Self { out: out.into(), mode, recovery_point_id: None, digests: DigestSet::BOTH, sidecar_max_rows: DEFAULT_SIDECAR_MAX_ROWS }
+        Self {
+            out: out.into(),
+            mode,
+            recovery_point_id: None,
+            digests: DigestSet::BOTH,
+            baselines: Default::default(),
+            sidecar_max_rows: DEFAULT_SIDECAR_MAX_ROWS,
+        }
     }
 }
 

@@ -45,6 +45,7 @@ pub async fn capture(
         encoding: ENCODING.to_owned(),
         hash_key_id: None,
         digests: request.digests.names(),
+        choices: Default::default(),
         view: source.view().map(|view| if view == View::Latest { "latest" } else { "versions" }.to_owned()),
     };
     let mut writer = ManifestWriter::create(&request.out, draft)?;
@@ -175,6 +176,7 @@ fn tell_unreadable(entry: &Entry, failure: &Failure, monitor: &dyn Monitor) {
 
 fn row(entry: Entry, content: Option<Content>) -> ObjectRow {
     let digests = content.as_ref().map(|content| content.digests);
+    let (checksum, evidence) = content.map(|content| (content.checksum, content.evidence)).unwrap_or_default();
     ObjectRow {
         key: entry.key,
         key_escaped: entry.key_escaped,
@@ -185,6 +187,7 @@ fn row(entry: Entry, content: Option<Content>) -> ObjectRow {
         modified: entry.modified,
         blake3: digests.and_then(|digests| digests.blake3),
         sha256: digests.and_then(|digests| digests.sha256),
-        s3_checksum: content.and_then(|content| content.checksum),
+        s3_checksum: checksum,
+        evidence,
     }
 }

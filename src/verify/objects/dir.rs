@@ -85,7 +85,7 @@ impl ObjectSource for DirSource {
                 put(Err(failure));
             }
         });
-        Ok(Body { stream, declared_length, checksum: None })
+        Ok(Body { stream, declared_length, checksum: None, evidence: None })
     }
 }
 

@@ -7,6 +7,7 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::verify::budget::Budget;
 use crate::verify::hashing::{self, Cancel, Digests, Hasher};
 use crate::verify::manifest::request::DigestSet;
+use crate::verify::objects::evidence::Evidence;
 use crate::verify::objects::local;
 use crate::verify::objects::source::{Body, Entry, EntryKind, ObjectSource, S3Checksum};
 
@@ -58,6 +59,8 @@ pub struct Content {
     pub digests: Digests,
     /// The checksum that the source keeps.
     pub checksum: Option<S3Checksum>,
+    /// What the source says beside the bytes.
+    pub evidence: Option<Box<Evidence>>,
 }
 
 /// Why an entry was not read.
@@ -74,7 +77,7 @@ pub async fn fetch(source: &dyn ObjectSource, entry: &Entry, reading: &Reading) 
     if let Some(problem) = &entry.problem {
         return Err(Unread::Entry(Failure::new(FailureKind::Remote, problem.clone())));
     }
-    let bare = |digests| Ok(Content { digests, checksum: None });
+    let bare = |digests| Ok(Content { digests, checksum: None, evidence: None });
     match entry.kind {
         EntryKind::DeleteMarker => return bare(Digests { blake3: None, sha256: None, bytes: 0 }),
         EntryKind::Symlink => {
@@ -97,18 +100,20 @@ pub async fn fetch(source: &dyn ObjectSource, entry: &Entry, reading: &Reading) 
 async fn stream(source: &dyn ObjectSource, entry: &Entry, reading: &Reading) -> Result<Content, Unread> {
     let mut hasher = Hasher::new(reading.wanted);
     let mut checksum = None;
+    let mut evidence = None;
     let mut answered = false;
     let mut attempt = 1;
     loop {
         let failure = match source.read(entry, hasher.bytes()).await {
-            Ok(body) => {
+            Ok(mut body) => {
                 answered = true;
                 reading.note_first_read();
-                checksum = checksum.or_else(|| body.checksum.clone());
+                checksum = checksum.or_else(|| body.checksum.take());
+                evidence = evidence.or_else(|| body.evidence.take());
                 let (after, ended) = read_body(entry, hasher, body).await;
                 hasher = after;
                 match ended {
-                    Ok(()) => return Ok(Content { digests: hasher.finish(), checksum }),
+                    Ok(()) => return Ok(Content { digests: hasher.finish(), checksum, evidence }),
                     Err(failure) => failure,
                 }
             }

@@ -6,6 +6,7 @@ pub mod align;
 pub mod capture;
 pub mod compare;
 pub mod dir;
+pub mod evidence;
 pub mod fetch;
 pub mod groups;
 pub mod judge;

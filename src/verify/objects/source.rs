@@ -9,6 +9,7 @@ use futures_util::stream::BoxStream;
 use crate::model::clock::Timestamp;
 use crate::model::failure::Failure;
 use crate::model::source_url::View;
+use crate::verify::objects::evidence::Evidence;
 
 /// What an entry of a listing is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -63,6 +64,10 @@ pub struct Entry {
     pub problem: Option<String>,
     /// Where a local file is; its key alone does not tell once it is escaped.
     pub path: Option<PathBuf>,
+    /// The storage class, where the listing states it.
+    pub storage_class: Option<String>,
+    /// Why it cannot be told whether this version belongs to the state that is listed; then it is neither right nor wrong.
+    pub undecided: Option<String>,
 }
 
 impl Entry {
@@ -80,6 +85,8 @@ impl Entry {
             etag: None,
             problem: None,
             path: None,
+            storage_class: None,
+            undecided: None,
         }
     }
 
@@ -108,6 +115,8 @@ pub struct Body {
     pub declared_length: u64,
     /// The checksum that the source keeps, where its answer carries one.
     pub checksum: Option<S3Checksum>,
+    /// What the answer says of the object beside its bytes, where it says anything; of a later piece of an object nothing.
+    pub evidence: Option<Box<Evidence>>,
 }
 
 /// A place that holds objects.
@@ -123,6 +132,11 @@ pub trait ObjectSource: Send + Sync {
 
     /// Whether entries carry version ids that the manifest's can be matched with by identity.
     fn has_versions(&self) -> bool;
+
+    /// Whether the source states anything of its objects beside their bytes ([`Evidence`]).
+    fn has_evidence(&self) -> bool {
+        false
+    }
 
     /// Every entry in ascending `(key bytes, seq)` order. An error ends the listing: what follows is unknown.
     fn list(&self) -> BoxStream<'static, Result<Entry, Failure>>;
