@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::{Map, json};
 
 use crate::cli::console::Console;
+use crate::cli::effort::EffortArgs;
 use crate::cli::source::{self, Means, bytes_text, shown};
 use crate::estate::load;
 use crate::model::exit::ExitCode;
@@ -50,6 +51,9 @@ pub struct VerifyArgs {
     /// Take the hash key and how AWS is reached from this configuration
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// How objects are read
+    #[command(flatten)]
+    pub effort: EffortArgs,
 }
 
 /// Runs the command.
@@ -65,7 +69,7 @@ pub async fn run(args: VerifyArgs, console: &Arc<Console>) -> anyhow::Result<Exi
         return Ok(refuse(&failure, signature, console));
     }
     manifest.check_parts()?;
-    let options = ReadOptions { digests: args.digest, ..ReadOptions::default() };
+    let options = ReadOptions { digests: args.digest, effort: args.effort.effort(), ..ReadOptions::default() };
     let monitor: &dyn Monitor = console.as_ref();
     let result = source::compare(&args.source, &manifest, &means, options, monitor).await?;
     Ok(conclude(&args.source, &manifest, signature, &result, console))

@@ -55,11 +55,6 @@ impl PointId {
         Self(percent_encode_non_ascii(&format!("file:{resource}/{relative}")))
     }
 
-    /// A point in time of the resource `arn`: `ARN@TIME`.
-    pub fn at(arn: &str, time: crate::model::clock::Timestamp) -> Self {
-        Self(percent_encode_non_ascii(&format!("{arn}@{time}")))
-    }
-
     /// An AWS recovery point by its ARN.
     pub fn arn(arn: &str) -> Self {
         Self(percent_encode_non_ascii(arn))

@@ -10,15 +10,17 @@ use crate::model::finding::{Class, Finding, Kind, Place};
 use crate::model::source_url::View;
 use crate::monitor::{Event, Monitor};
 use crate::signing::keys::SigningKey;
-use crate::verify::budget;
+use crate::verify::checksum::Said;
 use crate::verify::hashing::CancelOnDrop;
 use crate::verify::manifest::header::{Header, ManifestKind};
-use crate::verify::manifest::request::{CaptureRequest, ReadOptions};
+use crate::verify::manifest::request::CaptureRequest;
 use crate::verify::manifest::row::ObjectRow;
 use crate::verify::manifest::writer::{Draft, Finish, ManifestWriter, refuse_existing};
 use crate::verify::objects::compare::{STOP_POLL, UNANSWERED_LIMIT};
-use crate::verify::objects::fetch::{Content, Reading, Unread, fetch};
+use crate::verify::objects::fetch::fetch;
+use crate::verify::objects::reading::{Content, Reading};
 use crate::verify::objects::source::{Entry, EntryKind, ObjectSource};
+use crate::verify::objects::stretch::Unread;
 
 /// The encoding of object rows: the digests are the standard ones, so only the row's own JSON can ever change.
 pub const ENCODING: &str = "attestore/objects/v1-draft";
@@ -63,18 +65,19 @@ async fn write_rows(
     task: &str,
     monitor: &dyn Monitor,
 ) -> Result<BTreeMap<String, u64>, Failure> {
-    let reading = Reading::new(request.digests, budget::DEFAULT_BYTES);
+    // What is captured is believed for years: bytes that S3's own checksum contradicts are not.
+    let reading = Reading::new(request.digests, &request.effort).holding_to_checksum();
     let reading = &reading;
     let _cancel = CancelOnDrop(reading.cancel.clone());
     let reads = source.list().map(|entry| {
         async move {
             let entry = entry?;
-            let read = fetch(source, &entry, reading).await;
+            let read = read_believably(source, &entry, reading).await;
             Ok::<_, Failure>((entry, read))
         }
         .boxed()
     });
-    let mut reads = reads.buffered(ReadOptions::default().concurrency);
+    let mut reads = reads.buffered(reading.ahead());
     let mut poll = tokio::time::interval(STOP_POLL);
     let mut rows = Rows { writer, task, monitor, counts: BTreeMap::new(), unanswered: Vec::new(), answered: false };
     rows.counts.extend(["objects", "bytes"].map(|name| (name.to_owned(), 0)));
@@ -94,6 +97,7 @@ async fn write_rows(
             Ok(content) => rows.read(entry, content)?,
             Err(Unread::Entry(failure)) => rows.unread(entry, &failure)?,
             Err(Unread::Source(failure)) => rows.unanswered(entry, failure)?,
+            Err(Unread::Stopped(failure)) => return Err(failure.context(format!("{task} was stopped, and nothing was written"))),
         }
     }
 }
@@ -152,6 +156,22 @@ impl Rows<'_> {
         self.writer.push_object(&row(entry, content))?;
         self.monitor.event(Event::Advanced { task: self.task, by: 1, bytes });
         Ok(())
+    }
+}
+
+/// Reads `entry`, and once more where S3's own checksum says that other bytes arrived than it keeps.
+async fn read_believably(source: &dyn ObjectSource, entry: &Entry, reading: &Reading) -> Result<Content, Unread> {
+    let content = fetch(source, entry, reading).await?;
+    if !matches!(content.said, Said::Disagrees { .. }) {
+        return Ok(content);
+    }
+    let again = fetch(source, entry, reading).await?;
+    match (&again.said, &again.checksum) {
+        (Said::Disagrees { read }, Some(stated)) => {
+            let said = format!("S3 states the {} {}, and the bytes that it sent have {read}, twice", stated.algorithm, stated.value);
+            Err(Unread::Entry(Failure::new(FailureKind::Remote, said)))
+        }
+        _ => Ok(again),
     }
 }
 
