@@ -177,7 +177,7 @@ impl Laying {
             EngineKind::Postgres => SourceUrl::Postgres { url: format!("postgres://keeper@127.0.0.1:{port}/crm") },
             EngineKind::MariaDb => SourceUrl::Mysql { url: format!("mysql://keeper@127.0.0.1:{port}/crm") },
         };
-        let access = Access { user: Some("keeper".into()), password: Some("first-secret".into()), tls_ca: None };
+        let access = Access { user: Some("keeper".into()), password: Some("first-secret".into()), ..Access::default() };
         let request = self.request(name, 0, CaptureMode::Sealed, &point);
         self.capture(&url, &access, &request).await;
         self.estate.register(&mut self.log, name, &request.out);
