@@ -117,7 +117,14 @@ impl Failure {
             }
             _ => FailureKind::Disk,
         };
-        Self::new(kind, format!("{what}: {error}")).caused_by(error)
+        let failure = Self::new(kind, format!("{what}: {error}"));
+        let failure = match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                failure.hint("make room, or lift the quota or limit, and run the same command again: what was done is kept")
+            }
+            _ => failure,
+        };
+        failure.caused_by(error)
     }
 
     /// The same failure seen from further up: `context: message`.
