@@ -8,13 +8,14 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::console::Console;
 use crate::cli::manifest_show;
+use crate::cli::object_args::ObjectArgs;
 use crate::cli::source::{self, Means, bytes_text, shown};
 use crate::estate::load::{self, Loaded};
 use crate::model::capture::CaptureMode;
 use crate::model::exit::ExitCode;
 use crate::model::failure::Failure;
 use crate::model::ids::{PointId, ResourceId};
-use crate::model::source_url::{SourceUrl, View};
+use crate::model::source_url::SourceUrl;
 use crate::model::verification::SignatureState;
 use crate::monitor::Monitor;
 use crate::signing::keys::SigningKey;
@@ -60,12 +61,11 @@ pub struct CreateArgs {
     /// Digests of objects: blake3, sha256, or both
     #[arg(long, value_name = "LIST", default_value = "blake3,sha256")]
     pub digest: DigestSet,
-    /// Which state of a bucket: latest or versions [default: versions where versioning was ever enabled]
-    #[arg(long, value_name = "VIEW")]
-    pub view: Option<View>,
     /// How it is captured, as you declare [default: sealed for dir: and sqlite:, version-exact for s3:]
     #[arg(long, value_name = "MODE")]
     pub mode: Option<CaptureMode>,
+    #[command(flatten)]
+    pub objects: ObjectArgs,
     /// Sign with this Ed25519 key (PKCS#8 PEM)
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     pub sign_key: Option<PathBuf>,
@@ -168,12 +168,17 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
         (None, Some(key)) => Some((args.signer.as_str(), key)),
         (None, None) => None,
     };
-    let mut means = Means { view: args.view, hash_key: args.hash_key, tls_ca: args.tls_ca, ..Means::default() };
+    let (thaw, customer_keys) = (args.objects.thaw(), args.objects.customer_keys()?);
+    let mut means =
+        Means { view: args.objects.view, hash_key: args.hash_key, tls_ca: args.tls_ca, thaw, customer_keys, ..Means::default() };
     if let Some(registration) = &registration {
         means.complete_from(&registration.loaded.config);
     }
     let mut request = CaptureRequest::new(&args.out, CaptureMode::Sealed);
     request.digests = args.digest;
+    request.tier = args.objects.tier.unwrap_or_default();
+    request.compare = args.objects.compare;
+    request.filter = args.objects.filter()?;
     request.recovery_point_id = args.recovery_point.as_deref().map(PointId::arn);
     let monitor: &dyn Monitor = console.as_ref();
     let header = source::capture(&args.source, args.mode, request, &means, signer, monitor).await?;
@@ -182,7 +187,7 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
         failure.context(format!("the manifest {} is written and signed, and not registered in the testing log", shown(&args.out)))
     })?;
 
-    let unreadable = header.counts.get("unreadable").copied().unwrap_or(0);
+    let unreadable = ["unreadable", "indeterminate"].iter().filter_map(|name| header.counts.get(*name)).sum::<u64>();
     let (outcome, exit) = if unreadable == 0 { ("pass", ExitCode::Proven) } else { ("fail", ExitCode::Findings) };
     let signature = if signer.is_some() { SignatureState::Verified } else { SignatureState::Absent };
     console.answer(scoreboard(&manifest, &header, signer.map(|(name, _)| name), entry));

@@ -18,6 +18,7 @@ pub mod init;
 pub mod log;
 pub mod manifest;
 pub mod manifest_show;
+pub mod object_args;
 pub mod plan;
 pub mod report;
 pub mod run;

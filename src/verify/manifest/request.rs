@@ -7,6 +7,9 @@ use std::str::FromStr;
 use crate::model::capture::CaptureMode;
 use crate::model::ids::PointId;
 use crate::model::source_url::View;
+use crate::verify::objects::fields::FieldSet;
+use crate::verify::objects::filter::Filter;
+use crate::verify::objects::tier::Tier;
 
 /// Tables with more rows than this have no row sidecar unless the caller asks otherwise.
 pub const DEFAULT_SIDECAR_MAX_ROWS: u64 = 50_000_000;
@@ -24,12 +27,27 @@ pub struct CaptureRequest {
     pub digests: DigestSet,
     /// Tables and items: no row sidecar beyond so many rows.
     pub sidecar_max_rows: u64,
+    /// Objects: how deep evidence goes.
+    pub tier: Tier,
+    /// Objects: what is to be compared beside the bytes; absent: the defaults, decided when it is compared.
+    pub compare: Option<FieldSet>,
+    /// Objects: which keys are covered.
+    pub filter: Filter,
 }
 
 impl CaptureRequest {
     /// A request with both digests, and no recovery point.
     pub fn new(out: impl Into<PathBuf>, mode: CaptureMode) -> Self {
-        Self { out: out.into(), mode, recovery_point_id: None, digests: DigestSet::BOTH, sidecar_max_rows: DEFAULT_SIDECAR_MAX_ROWS }
+        Self {
+            out: out.into(),
+            mode,
+            recovery_point_id: None,
+            digests: DigestSet::BOTH,
+            sidecar_max_rows: DEFAULT_SIDECAR_MAX_ROWS,
+            tier: Tier::Content,
+            compare: None,
+            filter: Filter::default(),
+        }
     }
 }
 
@@ -40,6 +58,12 @@ pub struct ReadOptions {
     pub digests: Option<DigestSet>,
     /// The view that is compared; absent: everything that the source lists.
     pub view: Option<View>,
+    /// The tier of evidence; absent: the manifest's.
+    pub tier: Option<Tier>,
+    /// What is compared beside the bytes; absent: the manifest's choice.
+    pub compare: Option<FieldSet>,
+    /// Which keys are compared, of those that the manifest covers.
+    pub filter: Filter,
     /// Bytes of content in memory at any time, over all reads.
     pub budget_bytes: u64,
     /// Reads under way at any time.
@@ -48,7 +72,15 @@ pub struct ReadOptions {
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { digests: None, view: None, budget_bytes: crate::verify::budget::DEFAULT_BYTES, concurrency: 48 }
+        Self {
+            digests: None,
+            view: None,
+            tier: None,
+            compare: None,
+            filter: Filter::default(),
+            budget_bytes: crate::verify::budget::DEFAULT_BYTES,
+            concurrency: 48,
+        }
     }
 }
 
@@ -64,6 +96,8 @@ pub struct DigestSet {
 impl DigestSet {
     /// BLAKE3 and SHA-256.
     pub const BOTH: Self = Self { blake3: true, sha256: true };
+    /// Neither, at the tiers that read no content.
+    pub const NONE: Self = Self { blake3: false, sha256: false };
     /// BLAKE3 alone.
     pub const BLAKE3: Self = Self { blake3: true, sha256: false };
     /// SHA-256 alone.

@@ -7,18 +7,20 @@ use futures_util::{FutureExt, StreamExt};
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::finding::{Class, Finding, Kind, Place};
-use crate::model::source_url::View;
 use crate::monitor::{Event, Monitor};
 use crate::signing::keys::SigningKey;
 use crate::verify::budget;
 use crate::verify::hashing::CancelOnDrop;
 use crate::verify::manifest::header::{Header, ManifestKind};
-use crate::verify::manifest::request::{CaptureRequest, ReadOptions};
+use crate::verify::manifest::request::{CaptureRequest, DigestSet, ReadOptions};
 use crate::verify::manifest::row::ObjectRow;
-use crate::verify::manifest::writer::{Draft, Finish, ManifestWriter, refuse_existing};
+use crate::verify::manifest::writer::{Choices, Draft, Finish, ManifestWriter, refuse_existing};
 use crate::verify::objects::compare::STOP_POLL;
-use crate::verify::objects::fetch::{Content, Reading, Unread, fetch};
+use crate::verify::objects::fetch::{Content, Reading, Unread};
+use crate::verify::objects::fields::FieldSet;
+use crate::verify::objects::gather::gather;
 use crate::verify::objects::source::{Entry, EntryKind, ObjectSource};
+use crate::verify::objects::tier::Tier;
 
 /// The encoding of object rows: the digests are the standard ones, so only the row's own JSON can ever change.
 pub const ENCODING: &str = "attestore/objects/v1-draft";
@@ -31,7 +33,7 @@ pub async fn capture(
     signer: Option<(&str, &SigningKey)>,
     monitor: &dyn Monitor,
 ) -> Result<Header, Failure> {
-    if request.digests.is_empty() {
+    if request.digests.is_empty() && request.tier == Tier::Content {
         return Err(Failure::invalid("no digest was asked for").hint("use `--digest blake3` or `--digest blake3,sha256`"));
     }
     // Before hours of reading, not after.
@@ -44,9 +46,14 @@ pub async fn capture(
         recovery_point_id: request.recovery_point_id.clone(),
         encoding: ENCODING.to_owned(),
         hash_key_id: None,
-        digests: request.digests.names(),
-        choices: Default::default(),
-        view: source.view().map(|view| if view == View::Latest { "latest" } else { "versions" }.to_owned()),
+        digests: wanted(request).names(),
+        choices: Choices {
+            compare: request.compare.map(FieldSet::names).unwrap_or_default(),
+            tier: (request.tier != Tier::Content).then(|| request.tier.to_string()),
+            include: request.filter.include.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
+            exclude: request.filter.exclude.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
+        },
+        view: source.view().map(|view| view.to_string()),
     };
     let mut writer = ManifestWriter::create(&request.out, draft)?;
     let task = format!("capturing {}", source.url());
@@ -56,6 +63,11 @@ pub async fn capture(
     writer.finish(Finish { counts: captured?, ..Finish::default() }, signer)
 }
 
+/// The digests that the tier can have.
+fn wanted(request: &CaptureRequest) -> DigestSet {
+    if request.tier == Tier::Content { request.digests } else { DigestSet::NONE }
+}
+
 async fn write_rows(
     source: &dyn ObjectSource,
     request: &CaptureRequest,
@@ -63,13 +75,18 @@ async fn write_rows(
     task: &str,
     monitor: &dyn Monitor,
 ) -> Result<BTreeMap<String, u64>, Failure> {
-    let reading = Reading::new(request.digests, budget::DEFAULT_BYTES);
+    let reading = Reading::new(wanted(request), budget::DEFAULT_BYTES);
     let reading = &reading;
     let _cancel = CancelOnDrop(reading.cancel.clone());
-    let reads = source.list().map(|entry| {
+    let filter = request.filter.clone();
+    let covered =
+        move |entry: &Result<Entry, Failure>| entry.as_ref().map_or(true, |entry| entry.is_closed_directory() || filter.covers(&entry.key));
+    let listed = source.list().filter(move |entry| std::future::ready(covered(entry)));
+    let tier = request.tier;
+    let reads = listed.map(|entry| {
         async move {
             let entry = entry?;
-            let read = fetch(source, &entry, reading).await;
+            let read = gather(source, &entry, reading, tier).await;
             Ok::<_, Failure>((entry, read))
         }
         .boxed()
@@ -100,6 +117,7 @@ async fn write_rows(
         };
         let bytes = content.as_ref().map_or(0, |content| content.digests.bytes);
         count(&mut counts, &entry, content.is_some(), bytes);
+        let bytes = if tier == Tier::Content { bytes } else { 0 };
         writer.push_object(&row(entry, content))?;
         monitor.event(Event::Advanced { task, by: 1, bytes });
     }
@@ -107,6 +125,7 @@ async fn write_rows(
 
 fn count(counts: &mut BTreeMap<String, u64>, entry: &Entry, read: bool, bytes: u64) {
     let name = match entry.kind {
+        _ if !read && entry.undecided.is_some() => "indeterminate",
         _ if !read => "unreadable",
         EntryKind::Object => "objects",
         EntryKind::DeleteMarker => "delete_markers",
@@ -119,7 +138,8 @@ fn count(counts: &mut BTreeMap<String, u64>, entry: &Entry, read: bool, bytes: u
 }
 
 fn tell_unreadable(entry: &Entry, failure: &Failure, monitor: &dyn Monitor) {
-    let finding = Finding::new(Class::Unreadable, Kind::Object, Place::Key(entry.key.clone()));
+    let class = if entry.undecided.is_some() { Class::Indeterminate } else { Class::Unreadable };
+    let finding = Finding::new(class, Kind::Object, Place::Key(entry.key.clone()));
     let actual = Some(failure.message.chars().take(200).collect());
     monitor.event(Event::Finding(&Finding { version_id: entry.version_id.clone(), actual, ..finding }));
 }

@@ -119,6 +119,15 @@ pub struct Body {
     pub evidence: Option<Box<Evidence>>,
 }
 
+/// What a source says of an object without giving its content.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Looked {
+    /// The checksum that the source keeps.
+    pub checksum: Option<S3Checksum>,
+    /// What else it says.
+    pub evidence: Option<Box<Evidence>>,
+}
+
 /// A place that holds objects.
 #[async_trait]
 pub trait ObjectSource: Send + Sync {
@@ -140,6 +149,12 @@ pub trait ObjectSource: Send + Sync {
 
     /// Every entry in ascending `(key bytes, seq)` order. An error ends the listing: what follows is unknown.
     fn list(&self) -> BoxStream<'static, Result<Entry, Failure>>;
+
+    /// What the source says of `entry` without its content; the same version that was listed, or an error.
+    async fn look(&self, entry: &Entry) -> Result<Looked, Failure> {
+        let what = format!("{}: {}", self.url(), entry.key.escape_debug());
+        Err(Failure::invalid(format!("{what}: this source states no attributes apart from the content")).hint("use --tier content"))
+    }
 
     /// The content of `entry` from byte `offset` on; the same version that was listed, or an error.
     async fn read(&self, entry: &Entry, offset: u64) -> Result<Body, Failure>;
