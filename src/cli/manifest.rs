@@ -1,5 +1,6 @@
 //! `attestore manifest create`, and where `manifest show` and `manifest diff` begin
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ use crate::testing_log::writer::LogWriter;
 use crate::verify::manifest::header::Header;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::manifest::request::{CaptureRequest, DigestSet};
+use crate::verify::sql::checks::pack::Pack;
 
 /// Arguments of `manifest`.
 #[derive(Args, Debug)]
@@ -78,6 +80,9 @@ pub struct CreateArgs {
     /// CA bundle for TLS to a database
     #[arg(long, value_name = "FILE")]
     pub tls_ca: Option<PathBuf>,
+    /// Record what the baseline and canary checks of this pack will be compared with (a shipped pack, a .sql file or a directory)
+    #[arg(long = "pack", value_name = "NAME|PATH")]
+    pub packs: Vec<String>,
     /// Sign with this configuration's key, and register the manifest in its testing log
     #[arg(long, value_name = "FILE", requires = "resource")]
     pub config: Option<PathBuf>,
@@ -141,6 +146,12 @@ impl Registration {
         Ok(Self { loaded, resource, key })
     }
 
+    /// What the resource calls the tables and columns of checks.
+    fn names(&self) -> BTreeMap<String, String> {
+        let resource = self.loaded.config.resource.iter().find(|resource| resource.id == self.resource);
+        resource.map(|resource| resource.names.clone()).unwrap_or_default()
+    }
+
     /// Appends `manifest.registered` and seals it; gives the entry's number.
     pub fn register(&self, manifest: &Manifest) -> Result<u64, Failure> {
         let header = manifest.header();
@@ -171,8 +182,10 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     let (thaw, customer_keys) = (args.objects.thaw(), args.objects.customer_keys()?);
     let mut means =
         Means { view: args.objects.view, hash_key: args.hash_key, tls_ca: args.tls_ca, thaw, customer_keys, ..Means::default() };
+    means.packs = args.packs.iter().map(|pack| Pack::load(pack)).collect::<Result<Vec<_>, _>>()?;
     if let Some(registration) = &registration {
         means.complete_from(&registration.loaded.config);
+        means.names = registration.names();
     }
     let mut request = CaptureRequest::new(&args.out, CaptureMode::Sealed);
     request.digests = args.digest;
@@ -188,11 +201,20 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     })?;
 
     let unreadable = ["unreadable", "indeterminate"].iter().filter_map(|name| header.counts.get(*name)).sum::<u64>();
-    let (outcome, exit) = if unreadable == 0 { ("pass", ExitCode::Proven) } else { ("fail", ExitCode::Findings) };
+    // Tables without rows hold no data.
+    let held: u64 = header.counts.iter().filter(|(name, _)| !matches!(name.as_str(), "bytes" | "tables")).map(|(_, n)| n).sum();
+    let (outcome, exit) = match (unreadable, held) {
+        (0, 0) => ("inconclusive", ExitCode::Incomplete),
+        (0, _) => ("pass", ExitCode::Proven),
+        _ => ("fail", ExitCode::Findings),
+    };
     let signature = if signer.is_some() { SignatureState::Verified } else { SignatureState::Absent };
     console.answer(scoreboard(&manifest, &header, signer.map(|(name, _)| name), entry));
     if unreadable > 0 {
         console.say(format!("{unreadable} entries could not be read: the manifest names them, and nothing can be proved of them"));
+    }
+    if held == 0 {
+        console.say(format!("{} is empty: its manifest is written, and proves nothing; check the name and the prefix", header.source));
     }
     let mut more = Map::new();
     more.insert("manifest".into(), json!(manifest.digest()));

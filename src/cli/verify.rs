@@ -86,7 +86,13 @@ fn refusal(manifest: &Manifest, signature: SignatureState, key_given: bool) -> O
             format!("{what}: its signature does not hold for the key given: changed, or signed by another key")
         }
         SignatureState::Bad => format!("{what}: its signature is not for this manifest.json: one of them was changed"),
-        SignatureState::Absent if key_given => format!("{what}: expected a signature by the key given, found none"),
+        // Not bad evidence but none: nobody vouches for what would be compared with, so that equality would prove nothing.
+        SignatureState::Absent if key_given => {
+            let said = format!("{what}: expected a signature by the key given, found none: equality with it would prove nothing");
+            let hint = "nothing was read; fetch manifest.sig from where the manifest is kept, or capture it again with --sign-key; \
+                        without --key it is compared as it is";
+            return Some(Failure::new(FailureKind::Remote, said).hint(hint));
+        }
         _ => return None,
     };
     Some(Failure::new(FailureKind::BadEvidence, said).hint("nothing was read; fetch the manifest again from where it is kept"))
@@ -98,7 +104,8 @@ fn refuse(failure: &Failure, signature: SignatureState, console: &Console) -> Ex
     let mut more = Map::new();
     more.insert("manifest_signature".into(), json!(signature));
     more.insert("error".into(), json!({"kind": failure.kind.as_str(), "message": failure.message}));
-    console.summary("verify", Outcome::Fail.as_str(), exit, more);
+    let outcome = if failure.kind == FailureKind::BadEvidence { Outcome::Fail } else { Outcome::Inconclusive };
+    console.summary("verify", outcome.as_str(), exit, more);
     exit
 }
 

@@ -25,6 +25,8 @@ pub struct CaptureRequest {
     pub recovery_point_id: Option<PointId>,
     /// Digests of objects; tables and items have their own.
     pub digests: DigestSet,
+    /// Baselines beside the numbers of rows: what checks will be compared with.
+    pub baselines: std::collections::BTreeMap<String, String>,
     /// Tables and items: no row sidecar beyond so many rows.
     pub sidecar_max_rows: u64,
     /// Objects: how deep evidence goes.
@@ -43,6 +45,7 @@ impl CaptureRequest {
             mode,
             recovery_point_id: None,
             digests: DigestSet::BOTH,
+            baselines: Default::default(),
             sidecar_max_rows: DEFAULT_SIDECAR_MAX_ROWS,
             tier: Tier::Content,
             compare: None,

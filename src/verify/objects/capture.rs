@@ -15,7 +15,7 @@ use crate::verify::manifest::header::{Header, ManifestKind};
 use crate::verify::manifest::request::{CaptureRequest, DigestSet, ReadOptions};
 use crate::verify::manifest::row::ObjectRow;
 use crate::verify::manifest::writer::{Choices, Draft, Finish, ManifestWriter, refuse_existing};
-use crate::verify::objects::compare::STOP_POLL;
+use crate::verify::objects::compare::{STOP_POLL, UNANSWERED_LIMIT};
 use crate::verify::objects::fetch::{Content, Reading, Unread};
 use crate::verify::objects::fields::FieldSet;
 use crate::verify::objects::gather::gather;
@@ -93,7 +93,8 @@ async fn write_rows(
     });
     let mut reads = reads.buffered(ReadOptions::default().concurrency);
     let mut poll = tokio::time::interval(STOP_POLL);
-    let mut counts: BTreeMap<String, u64> = ["objects", "bytes"].into_iter().map(|name| (name.to_owned(), 0)).collect();
+    let mut rows = Rows { writer, task, monitor, tier, counts: BTreeMap::new(), unanswered: Vec::new(), answered: false };
+    rows.counts.extend(["objects", "bytes"].map(|name| (name.to_owned(), 0)));
     loop {
         let next = tokio::select! {
             next = reads.next() => next,
@@ -104,22 +105,72 @@ async fn write_rows(
                 continue;
             }
         };
-        let Some(next) = next else { return Ok(counts) };
+        let Some(next) = next else { return rows.end() };
         let (entry, read) = next?;
-        let content = match read {
-            Ok(content) => Some(content),
-            Err(Unread::Entry(failure)) => {
-                tell_unreadable(&entry, &failure, monitor);
-                None
-            }
-            // A source that does not answer says nothing of this object, and a manifest must not either.
-            Err(Unread::Source(failure)) => return Err(failure.context(format!("capturing {}", source.url()))),
-        };
+        match read {
+            Ok(content) => rows.read(entry, content)?,
+            Err(Unread::Entry(failure)) => rows.unread(entry, &failure)?,
+            Err(Unread::Source(failure)) => rows.unanswered(entry, failure)?,
+        }
+    }
+}
+
+/// The rows on their way into the manifest, in the order of the listing.
+struct Rows<'a> {
+    writer: &'a mut ManifestWriter,
+    task: &'a str,
+    monitor: &'a dyn Monitor,
+    tier: Tier,
+    counts: BTreeMap<String, u64>,
+    /// What the source said of the last entries in a row that it refused or did not answer for.
+    unanswered: Vec<Failure>,
+    /// It has given the content of something.
+    answered: bool,
+}
+
+impl Rows<'_> {
+    fn read(&mut self, entry: Entry, content: Content) -> Result<(), Failure> {
+        if entry.kind == EntryKind::Object {
+            // The source does answer, so those before were at fault themselves.
+            self.answered = true;
+            self.unanswered.clear();
+        }
+        self.push(entry, Some(content))
+    }
+
+    fn unread(&mut self, entry: Entry, failure: &Failure) -> Result<(), Failure> {
+        tell_unreadable(&entry, failure, self.monitor);
+        self.push(entry, None)
+    }
+
+    /// Permissions and networks fail for many objects alike: one says nothing of the source, many in a row say nothing of the objects.
+    fn unanswered(&mut self, entry: Entry, failure: Failure) -> Result<(), Failure> {
+        self.unread(entry, &failure)?;
+        self.unanswered.push(failure);
+        if self.unanswered.len() < UNANSWERED_LIMIT {
+            return Ok(());
+        }
+        Err(self.given_up())
+    }
+
+    /// After the last entry a refusal is the objects' own, where others were read; silence is nobody's.
+    fn end(mut self) -> Result<BTreeMap<String, u64>, Failure> {
+        let settled = self.answered && self.unanswered.iter().all(|failure| failure.kind == FailureKind::Denied);
+        if self.unanswered.is_empty() || settled { Ok(self.counts) } else { Err(self.given_up()) }
+    }
+
+    fn given_up(&mut self) -> Failure {
+        let failure = self.unanswered.swap_remove(0);
+        failure.context(format!("{} was given up, and nothing was written", self.task))
+    }
+
+    fn push(&mut self, entry: Entry, content: Option<Content>) -> Result<(), Failure> {
         let bytes = content.as_ref().map_or(0, |content| content.digests.bytes);
-        count(&mut counts, &entry, content.is_some(), bytes);
-        let bytes = if tier == Tier::Content { bytes } else { 0 };
-        writer.push_object(&row(entry, content))?;
-        monitor.event(Event::Advanced { task, by: 1, bytes });
+        count(&mut self.counts, &entry, content.is_some(), bytes);
+        let bytes = if self.tier == Tier::Content { bytes } else { 0 };
+        self.writer.push_object(&row(entry, content))?;
+        self.monitor.event(Event::Advanced { task: self.task, by: 1, bytes });
+        Ok(())
     }
 }
 

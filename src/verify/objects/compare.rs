@@ -23,7 +23,7 @@ use crate::verify::objects::source::{Entry, ObjectSource};
 use crate::verify::objects::tier::Tier;
 
 /// So many objects in a row that the source does not answer for at all, and none that it does, and reading stops.
-const UNANSWERED_LIMIT: usize = 8;
+pub const UNANSWERED_LIMIT: usize = 8;
 
 /// How often a long read looks whether it should stop.
 pub const STOP_POLL: Duration = Duration::from_millis(100);

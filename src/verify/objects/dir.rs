@@ -31,7 +31,9 @@ impl DirSource {
     /// The tree or file at `path`, which must be there and readable.
     pub fn open(path: &Path) -> Result<Self, Failure> {
         let what = format!("cannot read dir:{}", path.display());
-        let metadata = std::fs::metadata(path).map_err(|error| Failure::io(&what, error))?;
+        let metadata = std::fs::metadata(path).map_err(|error| {
+            Failure::io(&what, error).hint("expected a directory or a file that this user may read: check the path and its permissions")
+        })?;
         if metadata.is_dir() {
             std::fs::read_dir(path).map_err(|error| Failure::io(&what, error))?;
         } else if !metadata.is_file() {
