@@ -20,7 +20,7 @@ use attestore::verify::manifest::reader::Manifest;
 use attestore::verify::manifest::request::{CaptureRequest, DigestSet, ReadOptions};
 use attestore::verify::objects::capture::capture;
 use attestore::verify::objects::compare::compare;
-use attestore::verify::objects::source::{Body, Entry, EntryKind, ObjectSource};
+use attestore::verify::objects::source::{Body, Entry, EntryKind, ObjectSource, Told};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
@@ -136,7 +136,7 @@ impl ObjectSource for Fake {
         }
         let pieces: Vec<Result<Bytes, Failure>> =
             rest.chunks(7).map(|piece| Ok(Bytes::copy_from_slice(piece))).chain(failure.map(Err)).collect();
-        Ok(Body { stream: futures_util::stream::iter(pieces).boxed(), declared_length, checksum: None, evidence: None })
+        Ok(Body { stream: futures_util::stream::iter(pieces).boxed(), declared_length, told: Told::default() })
     }
 }
 

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use crate::cli::console::Console;
+use crate::cli::effort::EffortArgs;
 use crate::cli::manifest_show;
 use crate::cli::object_args::ObjectArgs;
 use crate::cli::source::{self, Means, bytes_text, shown};
@@ -92,6 +93,9 @@ pub struct CreateArgs {
     /// The recovery point that it is captured for
     #[arg(long, value_name = "ID")]
     pub recovery_point: Option<String>,
+    /// How objects are read
+    #[command(flatten)]
+    pub effort: EffortArgs,
 }
 
 impl ManifestArgs {
@@ -192,6 +196,7 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     request.tier = args.objects.tier.unwrap_or_default();
     request.compare = args.objects.compare;
     request.filter = args.objects.filter()?;
+    request.effort = args.effort.effort();
     request.recovery_point_id = args.recovery_point.as_deref().map(PointId::arn);
     let monitor: &dyn Monitor = console.as_ref();
     let header = source::capture(&args.source, args.mode, request, &means, signer, monitor).await?;

@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::{Map, json};
 
 use crate::cli::console::Console;
+use crate::cli::effort::EffortArgs;
 use crate::cli::object_args::ObjectArgs;
 use crate::cli::source::{self, Means, bytes_text, shown};
 use crate::estate::load;
@@ -52,6 +53,9 @@ pub struct VerifyArgs {
     /// Take the hash key and how AWS is reached from this configuration
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// How objects are read
+    #[command(flatten)]
+    pub effort: EffortArgs,
 }
 
 /// Runs the command.
@@ -71,7 +75,7 @@ pub async fn run(args: VerifyArgs, console: &Arc<Console>) -> anyhow::Result<Exi
     }
     manifest.check_parts()?;
     let (tier, compare) = (args.objects.tier, args.objects.compare);
-    let options = ReadOptions { digests: args.digest, tier, compare, filter, ..ReadOptions::default() };
+    let options = ReadOptions { digests: args.digest, tier, compare, filter, effort: args.effort.effort(), ..ReadOptions::default() };
     let monitor: &dyn Monitor = console.as_ref();
     let result = source::compare(&args.source, &manifest, &means, options, monitor).await?;
     Ok(conclude(&args.source, &manifest, signature, &result, console))

@@ -9,17 +9,18 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::model::finding::{Class, Finding, Kind, Place};
 use crate::monitor::{Event, Monitor};
 use crate::signing::keys::SigningKey;
-use crate::verify::budget;
+use crate::verify::checksum::Said;
 use crate::verify::hashing::CancelOnDrop;
 use crate::verify::manifest::header::{Header, ManifestKind};
-use crate::verify::manifest::request::{CaptureRequest, DigestSet, ReadOptions};
+use crate::verify::manifest::request::{CaptureRequest, DigestSet};
 use crate::verify::manifest::row::ObjectRow;
 use crate::verify::manifest::writer::{Choices, Draft, Finish, ManifestWriter, refuse_existing};
 use crate::verify::objects::compare::{STOP_POLL, UNANSWERED_LIMIT};
-use crate::verify::objects::fetch::{Content, Reading, Unread};
 use crate::verify::objects::fields::FieldSet;
 use crate::verify::objects::gather::gather;
+use crate::verify::objects::reading::{Content, Reading};
 use crate::verify::objects::source::{Entry, EntryKind, ObjectSource};
+use crate::verify::objects::stretch::Unread;
 use crate::verify::objects::tier::Tier;
 
 /// The encoding of object rows: the digests are the standard ones, so only the row's own JSON can ever change.
@@ -75,7 +76,8 @@ async fn write_rows(
     task: &str,
     monitor: &dyn Monitor,
 ) -> Result<BTreeMap<String, u64>, Failure> {
-    let reading = Reading::new(wanted(request), budget::DEFAULT_BYTES);
+    // What is captured is believed for years: bytes that S3's own checksum contradicts are not.
+    let reading = Reading::new(wanted(request), &request.effort).holding_to_checksum();
     let reading = &reading;
     let _cancel = CancelOnDrop(reading.cancel.clone());
     let filter = request.filter.clone();
@@ -86,12 +88,12 @@ async fn write_rows(
     let reads = listed.map(|entry| {
         async move {
             let entry = entry?;
-            let read = gather(source, &entry, reading, tier).await;
+            let read = read_believably(source, &entry, reading, tier).await;
             Ok::<_, Failure>((entry, read))
         }
         .boxed()
     });
-    let mut reads = reads.buffered(ReadOptions::default().concurrency);
+    let mut reads = reads.buffered(reading.ahead());
     let mut poll = tokio::time::interval(STOP_POLL);
     let mut rows = Rows { writer, task, monitor, tier, counts: BTreeMap::new(), unanswered: Vec::new(), answered: false };
     rows.counts.extend(["objects", "bytes"].map(|name| (name.to_owned(), 0)));
@@ -111,6 +113,7 @@ async fn write_rows(
             Ok(content) => rows.read(entry, content)?,
             Err(Unread::Entry(failure)) => rows.unread(entry, &failure)?,
             Err(Unread::Source(failure)) => rows.unanswered(entry, failure)?,
+            Err(Unread::Stopped(failure)) => return Err(failure.context(format!("{task} was stopped, and nothing was written"))),
         }
     }
 }
@@ -171,6 +174,22 @@ impl Rows<'_> {
         self.writer.push_object(&row(entry, content))?;
         self.monitor.event(Event::Advanced { task: self.task, by: 1, bytes });
         Ok(())
+    }
+}
+
+/// Reads `entry`, and once more where S3's own checksum says that other bytes arrived than it keeps.
+async fn read_believably(source: &dyn ObjectSource, entry: &Entry, reading: &Reading, tier: Tier) -> Result<Content, Unread> {
+    let content = gather(source, entry, reading, tier).await?;
+    if tier != Tier::Content || !matches!(content.said, Said::Disagrees { .. }) {
+        return Ok(content);
+    }
+    let again = gather(source, entry, reading, tier).await?;
+    match (&again.said, &again.checksum) {
+        (Said::Disagrees { read }, Some(stated)) => {
+            let said = format!("S3 states the {} {}, and the bytes that it sent have {read}, twice", stated.algorithm, stated.value);
+            Err(Unread::Entry(Failure::new(FailureKind::Remote, said)))
+        }
+        _ => Ok(again),
     }
 }
 

@@ -14,11 +14,11 @@ use crate::verify::manifest::header::ManifestKind;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::manifest::request::{DigestSet, ReadOptions};
 use crate::verify::manifest::row::ObjectRow;
-use crate::verify::objects::fetch::Reading;
 use crate::verify::objects::fields::{Field, FieldSet};
 use crate::verify::objects::filter::Filter;
 use crate::verify::objects::groups::{Broken, groups};
 use crate::verify::objects::judge::{Judged, Rules, Versions, judge};
+use crate::verify::objects::reading::Reading;
 use crate::verify::objects::source::{Entry, ObjectSource};
 use crate::verify::objects::tier::Tier;
 
@@ -61,7 +61,7 @@ pub async fn compare(
     // A directory has no tags: nothing is asked of it, and `fields` in the result stays empty.
     let fields = if source.has_evidence() { fields } else { FieldSet::NONE };
     let filter = Filter::new(&header.include, &header.exclude)?;
-    let reading = Reading::new(wanted, options.budget_bytes);
+    let reading = Reading::new(wanted, &options.effort);
     let _cancel = CancelOnDrop(reading.cancel.clone());
     let rules = Rules { by_id: same_bucket, versions: versions(header.view.as_deref(), options.view), tier, fields };
     let task = format!("verifying {}", source.url());
@@ -70,7 +70,7 @@ pub async fn compare(
     let mut result = Verification::empty(header.mode);
     let mut state = State { total: Judged::default(), unanswered: Vec::new(), seen: false, task: &task, monitor };
     let scope = [filter, options.filter.clone()];
-    let ended = run(source, manifest, options, scope, rules, &reading, &mut state).await;
+    let ended = run(source, manifest, scope, rules, &reading, &mut state).await;
     monitor.event(Event::Finished { task: &task });
     result.cut_short = ended?;
     if let (None, Some(first)) = (&result.cut_short, state.unanswered.first_mut()) {
@@ -139,6 +139,9 @@ impl State<'_> {
     /// Adds what came of one key; gives the failure that ends the reading.
     fn take(&mut self, mut judged: Judged) -> Option<Failure> {
         self.seen = true;
+        if judged.stopped.is_some() {
+            return judged.stopped;
+        }
         if judged.source_failure.is_some() {
             self.unanswered.push(judged);
             let limit = self.unanswered.len() >= UNANSWERED_LIMIT;
@@ -159,6 +162,9 @@ impl State<'_> {
         for finding in &judged.findings {
             self.monitor.event(Event::Finding(finding));
         }
+        for note in &judged.notes {
+            self.monitor.event(Event::Problem(note));
+        }
         self.total.merge(&judged);
         let by = judged.counts.expected;
         self.monitor.event(Event::Advanced { task: self.task, by, bytes: judged.bytes });
@@ -169,7 +175,6 @@ impl State<'_> {
 async fn run(
     source: &dyn ObjectSource,
     manifest: &Manifest,
-    options: &ReadOptions,
     scope: [Filter; 2],
     rules: Rules,
     reading: &Reading,
@@ -187,7 +192,7 @@ async fn run(
         }
         .boxed()
     });
-    let mut judgements = judgements.buffered(options.concurrency.max(1));
+    let mut judgements = judgements.buffered(reading.ahead());
     let mut poll = tokio::time::interval(STOP_POLL);
     loop {
         let next = tokio::select! {

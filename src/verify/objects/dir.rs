@@ -15,7 +15,7 @@ use futures_util::stream::BoxStream;
 use crate::model::failure::Failure;
 use crate::verify::hashing;
 use crate::verify::objects::local;
-use crate::verify::objects::source::{Body, Entry, EntryKind, ObjectSource};
+use crate::verify::objects::source::{Body, Entry, EntryKind, ObjectSource, Told};
 
 /// Bytes of a file that are read at a time.
 const CHUNK_BYTES: u64 = 256 << 10;
@@ -85,7 +85,7 @@ impl ObjectSource for DirSource {
                 put(Err(failure));
             }
         });
-        Ok(Body { stream, declared_length, checksum: None, evidence: None })
+        Ok(Body { stream, declared_length, told: Told::default() })
     }
 }
 

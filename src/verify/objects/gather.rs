@@ -3,8 +3,10 @@
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::hashing::Digests;
 use crate::verify::objects::evidence::Evidence;
-use crate::verify::objects::fetch::{Content, Reading, Unread, fetch};
-use crate::verify::objects::source::{Entry, EntryKind, ObjectSource};
+use crate::verify::objects::fetch::fetch;
+use crate::verify::objects::reading::{Content, Reading};
+use crate::verify::objects::source::{Entry, EntryKind, ObjectSource, Told};
+use crate::verify::objects::stretch::Unread;
 use crate::verify::objects::tier::Tier;
 
 /// What a tier finds out about one entry.
@@ -19,11 +21,11 @@ pub async fn gather(source: &dyn ObjectSource, entry: &Entry, reading: &Reading,
     if tier == Tier::Inventory {
         let told = Evidence { etag: entry.etag.clone(), storage_class: entry.storage_class.clone(), ..Evidence::default() };
         let evidence = (told != Evidence::default()).then(|| Box::new(told));
-        return Ok(Content { digests, checksum: None, evidence });
+        return Ok(Content::new(digests, Told { checksum: None, evidence }, None));
     }
     let _share = reading.budget.acquire(1).await;
-    match source.look(entry).await {
-        Ok(looked) => Ok(Content { digests, checksum: looked.checksum, evidence: looked.evidence }),
+    match source.told(entry).await {
+        Ok(told) => Ok(Content::new(digests, told, None)),
         // Permissions and networks fail for many objects alike: the caller sees whether others answer.
         Err(failure) if failure.kind.is_retryable() || failure.kind == FailureKind::Denied => Err(Unread::Source(failure)),
         Err(failure) => Err(Unread::Entry(failure)),

@@ -1,5 +1,6 @@
 //! What an object source can do: list in order, and read an object as a stream.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -107,25 +108,23 @@ pub struct S3Checksum {
     pub value: String,
 }
 
+/// What the source says of an object itself.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Told {
+    /// The checksum that it keeps.
+    pub checksum: Option<S3Checksum>,
+    /// What it says beside the bytes.
+    pub evidence: Option<Box<Evidence>>,
+}
+
 /// An object's content, as it arrives.
 pub struct Body {
     /// The bytes in order; an error ends the stream and means that the rest could not be read.
     pub stream: BoxStream<'static, Result<Bytes, Failure>>,
     /// The length that the source declares for the whole stream, which the reader must hold it to.
     pub declared_length: u64,
-    /// The checksum that the source keeps, where its answer carries one.
-    pub checksum: Option<S3Checksum>,
-    /// What the answer says of the object beside its bytes, where it says anything; of a later piece of an object nothing.
-    pub evidence: Option<Box<Evidence>>,
-}
-
-/// What a source says of an object without giving its content.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Looked {
-    /// The checksum that the source keeps.
-    pub checksum: Option<S3Checksum>,
-    /// What else it says.
-    pub evidence: Option<Box<Evidence>>,
+    /// What the answer says of the object, where it says anything; of a later piece of an object nothing.
+    pub told: Told,
 }
 
 /// A place that holds objects.
@@ -150,12 +149,26 @@ pub trait ObjectSource: Send + Sync {
     /// Every entry in ascending `(key bytes, seq)` order. An error ends the listing: what follows is unknown.
     fn list(&self) -> BoxStream<'static, Result<Entry, Failure>>;
 
-    /// What the source says of `entry` without its content; the same version that was listed, or an error.
-    async fn look(&self, entry: &Entry) -> Result<Looked, Failure> {
-        let what = format!("{}: {}", self.url(), entry.key.escape_debug());
-        Err(Failure::invalid(format!("{what}: this source states no attributes apart from the content")).hint("use --tier content"))
-    }
-
     /// The content of `entry` from byte `offset` on; the same version that was listed, or an error.
     async fn read(&self, entry: &Entry, offset: u64) -> Result<Body, Failure>;
+
+    /// Whether [`ObjectSource::read_range`] can be asked.
+    fn has_ranges(&self) -> bool {
+        false
+    }
+
+    /// The bytes `range` of `entry`; otherwise as [`ObjectSource::read`].
+    async fn read_range(&self, entry: &Entry, range: Range<u64>) -> Result<Body, Failure> {
+        Err(Failure::invalid(format!("{} cannot be read in ranges ({range:?} of {} was asked for)", self.url(), entry.key.escape_debug())))
+    }
+
+    /// What the source says of `entry` itself, asked for apart from the content.
+    async fn told(&self, _entry: &Entry) -> Result<Told, Failure> {
+        Ok(Told::default())
+    }
+
+    /// How often a request is made before it has failed; 1 for a source that repeats requests itself.
+    fn request_attempts(&self) -> u32 {
+        1
+    }
 }
