@@ -10,6 +10,8 @@ use crate::cli::console::Console;
 use crate::cli::effort::EffortArgs;
 use crate::cli::object_args::ObjectArgs;
 use crate::cli::source::{self, Means, bytes_text, shown};
+use crate::cli::verify_replica;
+use crate::cli::verify_words::{evidence_lines, evidence_summary};
 use crate::estate::load;
 use crate::model::exit::ExitCode;
 use crate::model::failure::{Failure, FailureKind};
@@ -20,6 +22,7 @@ use crate::monitor::Monitor;
 use crate::signing::keys::VerifyingKey;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::manifest::request::{DigestSet, ReadOptions};
+use crate::verify::objects::replica::ReplicaOptions;
 
 /// Arguments of `verify`.
 #[derive(Args, Debug)]
@@ -27,6 +30,7 @@ use crate::verify::manifest::request::{DigestSet, ReadOptions};
   attestore verify dir:/mnt/restored --manifest manifests/vault-2026-01-31 --key log.pub.pem
   attestore verify s3://vault-restored --manifest manifests/vault --view latest --json
   attestore verify s3://vault --manifest manifests/vault --tier attributes --include 'invoices/**'
+  attestore verify s3://vault --against s3://vault-replica --against-region eu-central-1
   attestore verify s3://vault-restored --manifest manifests/vault --view at=2026-01-31T02:00:00Z
 
 Exit codes: 0 proven, 1 differences or a bad signature, 2 usage, 3 nothing to compare or stopped, 4 denied or absent, 5 network or disk")]
@@ -34,8 +38,20 @@ pub struct VerifyArgs {
     /// s3://BUCKET[/PREFIX], dynamodb:TABLE, postgres://…, mysql://…, sqlite:PATH or dir:PATH
     pub source: SourceUrl,
     /// The manifest's directory
-    #[arg(long, value_name = "DIR")]
-    pub manifest: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "against", conflicts_with = "against")]
+    pub manifest: Option<PathBuf>,
+    /// Compare with a replica instead: another bucket, version by version
+    #[arg(long, value_name = "URL")]
+    pub against: Option<SourceUrl>,
+    /// The replica's Region, where it is another
+    #[arg(long, value_name = "REGION", requires = "against")]
+    pub against_region: Option<String>,
+    /// How long replication may take: what is younger and not there is undecided
+    #[arg(long, value_name = "SECONDS", requires = "against", default_value_t = 900, value_parser = clap::value_parser!(i64).range(0..))]
+    pub replication_time: i64,
+    /// The replica is not given delete markers: they are not compared
+    #[arg(long, requires = "against")]
+    pub without_delete_markers: bool,
     /// The public key that must have signed the manifest (SPKI PEM); without it the signature is not checked
     #[arg(long, value_name = "PEM")]
     pub key: Option<PathBuf>,
@@ -65,10 +81,23 @@ pub async fn run(args: VerifyArgs, console: &Arc<Console>) -> anyhow::Result<Exi
     let filter = args.objects.filter()?;
     let mut means =
         Means { view: args.objects.view, hash_key: args.hash_key, tls_ca: args.tls_ca, thaw, customer_keys, ..Means::default() };
+    means.keys = args.objects.keys();
     if let Some(config) = &args.config {
         means.complete_from(&load::load(config)?.config);
     }
-    let manifest = Manifest::open(&args.manifest)?;
+    let Some(manifest) = &args.manifest else {
+        let against = args.against.as_ref().ok_or_else(|| Failure::invalid("neither --manifest nor --against was given"))?;
+        let options = ReplicaOptions {
+            tier: args.objects.tier.unwrap_or_default(),
+            fields: args.objects.compare,
+            filter,
+            without_markers: args.without_delete_markers,
+            tolerance_s: args.replication_time,
+            effort: args.effort.effort(),
+        };
+        return verify_replica::run(&args.source, against, args.against_region.as_deref(), &means, &options, console).await;
+    };
+    let manifest = Manifest::open(manifest)?;
     let signature = manifest.signature(key.as_ref());
     if let Some(failure) = refusal(&manifest, signature, key.is_some()) {
         return Ok(refuse(&failure, signature, console));
@@ -136,56 +165,6 @@ fn conclude(url: &SourceUrl, manifest: &Manifest, signature: SignatureState, res
     more.insert("reasons".into(), json!(reasons));
     console.summary("verify", outcome.as_str(), exit, more);
     exit
-}
-
-/// What the summary says of evidence beside the bytes.
-fn evidence_summary(result: &Verification, more: &mut Map<String, serde_json::Value>) {
-    let tier = result.lesser_tier.as_ref();
-    if result.objects.is_some() {
-        more.insert("tier".into(), json!(tier.map_or("content", |tier| tier.name)));
-    }
-    if let Some(tier) = tier {
-        more.insert("does_not_prove".into(), json!(tier.does_not_prove));
-    }
-    if let Some(counts) = &result.protection {
-        more.insert("protection".into(), json!({"outcome": result.protection_outcome().as_str(), "counts": counts}));
-    }
-    if !result.fields.is_empty() {
-        more.insert("fields".into(), json!(result.fields));
-    }
-    if result.archived > 0 {
-        more.insert("archived".into(), json!(result.archived));
-    }
-}
-
-/// The lines of evidence beside the bytes.
-fn evidence_lines(result: &Verification, lines: &mut Vec<String>) {
-    if !result.fields.is_empty() {
-        let told: Vec<String> = result
-            .fields
-            .iter()
-            .map(|(name, counts)| {
-                let mut text = format!("{name} {}", counts.equal);
-                for (n, word) in
-                    [(counts.different, "different"), (counts.unseen, "not seen"), (counts.not_in_manifest, "not in the manifest")]
-                {
-                    if n > 0 {
-                        text += &format!(" ({n} {word})");
-                    }
-                }
-                text
-            })
-            .collect();
-        lines.push(format!("equal in   {}", told.join(", ")));
-    }
-    if let Some(counts) = &result.protection {
-        let outcome = result.protection_outcome();
-        lines.push(format!("protection {}: {} of {} as they were", outcome.as_str(), counts.matched, counts.expected));
-    }
-    if let Some(tier) = &result.lesser_tier {
-        lines.push(format!("tier       {}", tier.name));
-        lines.extend(tier.does_not_prove.iter().map(|said| format!("           not proved: {said}")));
-    }
 }
 
 fn scoreboard(
