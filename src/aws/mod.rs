@@ -9,6 +9,7 @@ pub mod errors;
 pub mod rds;
 pub mod s3;
 pub mod s3_archive;
+pub mod s3_copies;
 pub mod s3_customer_keys;
 pub mod s3_evidence;
 pub mod s3_listing;

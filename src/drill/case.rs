@@ -157,7 +157,9 @@ impl Case<'_> {
             Basis::Manifest(chosen) => {
                 let manifest = &chosen.manifest;
                 baselines.clone_from(&manifest.header().baselines);
-                let compared = reading::compare(opened, self.resource, &context.clouds, manifest, &context.hash_key, &sink).await;
+                // Of a bucket's own versions those of the point's second were copied: the manifest is held to the same second.
+                let as_of = (self.point.from == PointSource::S3Versions).then_some(self.point.created_at);
+                let compared = reading::compare(opened, self.resource, &context.clouds, manifest, as_of, &context.hash_key, &sink).await;
                 let mut verification = compared.map_err(|failure| ("verify", failure))?;
                 if let Some(failure) = verification.cut_short.take_if(|failure| failure.kind == FailureKind::Interrupted) {
                     return Err(("verify", failure));

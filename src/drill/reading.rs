@@ -6,6 +6,7 @@ use crate::aws::dynamodb::TableSource;
 use crate::aws::s3::S3Source;
 use crate::estate::config::Resource;
 use crate::model::check::CheckResult;
+use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::{SourceUrl, View};
 use crate::model::verification::Verification;
@@ -50,15 +51,22 @@ pub async fn compare(
     resource: &Resource,
     clouds: &Clouds,
     manifest: &Manifest,
+    as_of: Option<Timestamp>,
     hash_key: &HashKey,
     monitor: &dyn Monitor,
 ) -> Result<Verification, Failure> {
     match &opened.url {
         SourceUrl::S3 { bucket, prefix } => {
-            let view = view_of(manifest);
+            let as_of = as_of.map(View::At);
+            // A restored bucket has the dates of its restore: whatever moment is meant, what it holds now is read.
+            let view = match view_of(manifest) {
+                Some(View::At(_)) => Some(View::Latest),
+                _ if as_of.is_some() => Some(View::Latest),
+                view => view,
+            };
             let session = clouds.session(opened.region.as_deref())?;
             let source = S3Source::open(&session, bucket, prefix, view).await?;
-            let options = ReadOptions { view, ..ReadOptions::default() };
+            let options = ReadOptions { view: as_of.or(view), ..ReadOptions::default() };
             objects::compare::compare(&source, manifest, &options, monitor).await
         }
         SourceUrl::Dir { path } => {

@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::aws::backup::{Backup, VaultPoint};
+use crate::aws::buckets::Buckets;
 use crate::aws::dynamodb_backup::Tables;
 use crate::aws::rds::Rds;
 use crate::aws::session::Session;
@@ -116,6 +117,7 @@ impl Listing<'_> {
             PointSource::AwsBackup => self.aws_backup(resource, points).await,
             PointSource::RdsSnapshot => self.rds_snapshots(resource, points).await,
             PointSource::RdsPitr => self.rds_times(resource, points).await,
+            PointSource::S3Versions => self.s3_times(resource, points).await,
             PointSource::DynamodbBackup => self.dynamodb_backups(resource, points).await,
             PointSource::Local => self.local(resource, points),
             other => Err(Failure::invalid(format!("{other}: this source cannot be listed"))),
@@ -196,17 +198,7 @@ impl Listing<'_> {
         self.keep("rds:DescribeDBInstances", &name, points, &instance);
         self.keep("rds:DescribeDBInstanceAutomatedBackups", &name, points, &window);
         let Some((instance, (earliest, latest))) = instance.zip(window) else { return Ok(Vec::new()) };
-        let mut times = BTreeSet::new();
-        for time in &points.at {
-            times.insert(if time == LATEST {
-                latest
-            } else {
-                time.parse().map_err(|error| Failure::invalid(format!("{}: {error}", resource.id)))?
-            });
-        }
-        if times.is_empty() {
-            times.insert(latest);
-        }
+        let times = times(resource, points, latest)?;
         let ours = times.into_iter().map(|at| RecoveryPoint {
             id: PointId::at(&instance.arn, at),
             resource: resource.id.clone(),
@@ -226,6 +218,40 @@ impl Listing<'_> {
             kms_key_arn: instance.kms_key_arn.clone(),
             vault_locked: None,
             retain_until: None,
+        });
+        Ok(ours.collect())
+    }
+
+    /// The configured seconds of a bucket that keeps versions: each is one point. `latest` is two seconds ago, since S3 states dates in whole
+    /// seconds and the one that is not over yet says nothing.
+    async fn s3_times(&mut self, resource: &Resource, points: &Points) -> Result<Vec<RecoveryPoint>, Failure> {
+        let name = service_name(resource);
+        let bucket = Buckets::new(&self.session(points)?).versioning(&name).await?;
+        self.keep("s3:GetBucketVersioning", &name, points, &bucket);
+        let Some(status) = bucket else { return Ok(Vec::new()) };
+        let latest = Timestamp::from_secs(Timestamp::now().as_secs() - 2);
+        let ours = times(resource, points, latest)?.into_iter().map(|at| {
+            let arn = format!("arn:aws:s3:::{name}");
+            RecoveryPoint {
+                id: PointId::at(&arn, at),
+                resource: resource.id.clone(),
+                kind: resource.kind,
+                from: points.from,
+                handle: arn.clone(),
+                source_arn: Some(arn),
+                vault: None,
+                created_at: at,
+                size_bytes: None,
+                state: match status.as_str() {
+                    _ if at > latest => "in the future".into(),
+                    "Enabled" => "AVAILABLE".into(),
+                    other => format!("versioning {other}"),
+                },
+                encrypted: None,
+                kms_key_arn: None,
+                vault_locked: None,
+                retain_until: None,
+            }
         });
         Ok(ours.collect())
     }
@@ -331,6 +357,19 @@ pub fn service_name(resource: &Resource) -> String {
         _ => source,
     };
     plain.rsplit(['/', ':']).next().unwrap_or(plain).to_owned()
+}
+
+/// The configured times of a resource's points; the latest alone where none is configured.
+fn times(resource: &Resource, points: &Points, latest: Timestamp) -> Result<BTreeSet<Timestamp>, Failure> {
+    let mut times = BTreeSet::new();
+    for time in &points.at {
+        let time = if time == LATEST { Ok(latest) } else { time.parse() };
+        times.insert(time.map_err(|error| Failure::invalid(format!("{}: {error}", resource.id)))?);
+    }
+    if times.is_empty() {
+        times.insert(latest);
+    }
+    Ok(times)
 }
 
 /// Whether an ARN is that of the resource: the whole ARN where the configuration names one, else service and name.

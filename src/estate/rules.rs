@@ -433,7 +433,7 @@ fn points_rules<'t>(
             for name in surplus {
                 if let Some(place) = at(name) {
                     let message = format!("points of `{other}` have no `{name}`");
-                    let allowed = if other.ends_with("-pitr") { "from, region, at" } else { "from, region" };
+                    let allowed = if has_times(other) { "from, region, at" } else { "from, region" };
                     mistakes.add(&join(path, name), Some(place), message).allowed(allowed);
                 }
             }
@@ -452,13 +452,18 @@ fn points_rules<'t>(
     Some(from.value)
 }
 
+/// Whether points of this source are moments.
+fn has_times(from: &str) -> bool {
+    from.ends_with("-pitr") || from == "s3-versions"
+}
+
 /// `at` belongs to points in time, and names times or the latest one.
 fn times_rule(points: &DeTable<'_>, path: &str, from: &str, mistakes: &mut Mistakes<'_>) {
     const FORMS: &str = "RFC 3339 times in whole seconds, such as 2026-01-31T02:00:00Z, or latest";
-    if let Some(place) = points.get("at").map(Spanned::span).filter(|_| !from.ends_with("-pitr")) {
+    if let Some(place) = points.get("at").map(Spanned::span).filter(|_| !has_times(from)) {
         mistakes
             .add(&join(path, "at"), Some(place), format!("points of `{from}` have no `at`"))
-            .allowed("`at` with rds-pitr and dynamodb-pitr");
+            .allowed("`at` with rds-pitr, dynamodb-pitr and s3-versions");
         return;
     }
     for time in texts(points, path, "at") {

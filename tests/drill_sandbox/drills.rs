@@ -62,6 +62,21 @@ async fn a_bucket_with_all_its_versions_comes_back_and_damage_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_is_rolled_back_beside_itself_and_what_came_later_is_not_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut laying = Laying::begin(folder.path()).await;
+    let point = laying.rolled_back().await;
+    let estate = laying.end().await;
+    let output = estate.run(&["drill", "--json"], None);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let result = of(&estate, &point);
+    assert_eq!(result.outcome, Outcome::Pass, "{:?} {:?}", result.outcome_reasons, result.errors);
+    let objects = result.verify.unwrap().objects.unwrap();
+    assert_eq!((objects.expected, objects.matched, objects.extra), (2, 2, 0), "what was deleted before is not expected");
+    holds_and_leaves_nothing(&estate).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_table_comes_back_both_ways_and_damage_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let mut laying = Laying::begin(folder.path()).await;

@@ -172,6 +172,7 @@ async fn drivers_of_buckets_tables_and_files_keep_the_contract() {
     let file = file.display().to_string();
     let all = [
         (ResourceKind::S3, PointSource::AwsBackup, bucket.as_str(), "s3://file-vault"),
+        (ResourceKind::S3, PointSource::S3Versions, "arn:aws:s3:::file-vault", "s3://file-vault"),
         (ResourceKind::Dynamodb, PointSource::AwsBackup, through.as_str(), "dynamodb:audit-logs"),
         (ResourceKind::Dynamodb, PointSource::DynamodbBackup, own.as_str(), "dynamodb:audit-logs"),
         (ResourceKind::Files, PointSource::Local, file.as_str(), "sqlite:app.db"),

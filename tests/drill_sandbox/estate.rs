@@ -87,6 +87,36 @@ impl Laying {
         points
     }
 
+    /// A bucket that was overwritten and deleted from after a quiet second, which is its recovery point; its id.
+    pub async fn rolled_back(&mut self) -> String {
+        use attestore::model::clock::Timestamp;
+        self.clients.bucket("file-vault").await;
+        let put = async |key: &str, text: String| {
+            let body = ByteStream::from(text.into_bytes());
+            self.clients.s3.put_object().bucket("file-vault").key(key).metadata("owner", "crm").body(body).send().await.unwrap();
+        };
+        for (key, text) in [("a.txt", "one"), ("b/c d+é.txt", "two"), ("gone.txt", "three")] {
+            put(key, text.repeat(500)).await;
+        }
+        self.clients.s3.delete_object().bucket("file-vault").key("gone.txt").send().await.unwrap();
+        // Dates are whole seconds: nothing is written in the point's own.
+        let at = Timestamp::from_secs(Timestamp::now().as_secs() + 2);
+        tokio::time::sleep(std::time::Duration::from_millis(3100)).await;
+        put("a.txt", "encrypted for ransom".into()).await;
+        put("readme-now.txt", "pay".into()).await;
+        self.clients.s3.delete_object().bucket("file-vault").key("b/c d+é.txt").send().await.unwrap();
+        // Points of the last two seconds are not restored to yet.
+        tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+        let at_text = at.to_chrono().format("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let point = format!("arn:aws:s3:::file-vault@{at_text}");
+        let source = S3Source::open(&self.session, "file-vault", "", None).await.unwrap();
+        let request = self.request("file-vault", 0, CaptureMode::VersionExact, &point);
+        attestore::verify::objects::capture::capture(&source, &request, Some((ORIGIN, &self.key)), &Silent).await.unwrap();
+        self.estate.register(&mut self.log, "file-vault", &request.out);
+        self.resource("file-vault", "s3", "s3://file-vault", "", &format!("from = \"s3-versions\"\nat = [\"{at_text}\"]"));
+        point
+    }
+
     /// A table with 40 items, backed up once by AWS Backup and once by DynamoDB itself; both points' ARNs.
     pub async fn table(&mut self) -> [String; 2] {
         self.clients.table("audit-logs", 40).await;

@@ -2,12 +2,13 @@
 
 use crate::model::resource::{PointSource, ResourceKind};
 use crate::restore::driver::Driver;
-use crate::restore::drivers::{backup_dynamodb, backup_rds, backup_s3, dynamodb_backup, local, rds_pitr, rds_snapshot};
+use crate::restore::drivers::{backup_dynamodb, backup_rds, backup_s3, dynamodb_backup, local, rds_pitr, rds_snapshot, s3_versions};
 
 /// The driver, or nothing: the point is then excluded as `untested: driver_absent`.
 pub fn driver_for(kind: ResourceKind, from: PointSource) -> Option<&'static dyn Driver> {
     Some(match (kind, from) {
         (ResourceKind::S3, PointSource::AwsBackup) => &backup_s3::BackupS3,
+        (ResourceKind::S3, PointSource::S3Versions) => &s3_versions::S3Versions,
         (ResourceKind::Dynamodb, PointSource::AwsBackup) => &backup_dynamodb::BackupDynamodb,
         (ResourceKind::Dynamodb, PointSource::DynamodbBackup) => &dynamodb_backup::DynamodbBackup,
         (ResourceKind::RdsMysql | ResourceKind::RdsPostgres, PointSource::AwsBackup) => &backup_rds::BackupRds,

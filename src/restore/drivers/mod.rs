@@ -10,3 +10,4 @@ pub mod instances;
 pub mod local;
 pub mod rds_pitr;
 pub mod rds_snapshot;
+pub mod s3_versions;
