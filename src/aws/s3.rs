@@ -65,7 +65,8 @@ impl S3Source {
         let what = format!("s3:GetBucketVersioning {bucket}");
         let answer = client.get_bucket_versioning().bucket(bucket).send().await.map_err(|error| classify(&what, error));
         let view = match (view, answer) {
-            (Some(view), Err(failure)) if failure.kind == FailureKind::Denied => view,
+            // The view was chosen: an answer that is denied or makes no sense does not change it.
+            (Some(view), Err(failure)) if matches!(failure.kind, FailureKind::Denied | FailureKind::Remote) => view,
             (_, Err(failure)) => return Err(failure),
             (Some(view), Ok(_)) => view,
             (None, Ok(answer)) => {

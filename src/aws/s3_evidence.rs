@@ -7,9 +7,11 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use tokio::sync::OnceCell;
 
 use crate::aws::times::timestamp;
@@ -34,7 +36,9 @@ pub struct Place<'a> {
 #[derive(Debug)]
 pub struct Told {
     evidence: Evidence,
+    /// Absent: none, or none that may be seen; `asked_apart` where it says nothing at all.
     tag_count: Option<i32>,
+    asked_apart: bool,
 }
 
 macro_rules! told {
@@ -74,6 +78,7 @@ macro_rules! told {
                 replication: text(answer.replication_status().map(|status| status.as_str())),
             },
             tag_count: answer.tag_count(),
+            asked_apart: false,
         }
     }};
 }
@@ -83,9 +88,10 @@ pub fn of_get(answer: &GetObjectOutput) -> Told {
     told!(answer)
 }
 
-/// What the headers of HeadObject say; `tag_count` is among them too.
+/// What the headers of HeadObject say. Not every server counts the tags there: where the count is absent, they are asked for.
 pub fn of_head(answer: &HeadObjectOutput) -> Told {
-    told!(answer)
+    let told: Told = told!(answer);
+    Told { asked_apart: told.tag_count.is_none(), ..told }
 }
 
 macro_rules! strongest {
@@ -134,8 +140,8 @@ const NO_LOCK_CODES: [&str; 4] =
 impl Sight {
     /// Completes what the headers said. Whatever cannot be found out stays unknown: it is never a reason not to read the object.
     pub async fn complete(&self, place: Place<'_>, told: Told) -> Evidence {
-        let Told { mut evidence, tag_count } = told;
-        evidence.tags = if tag_count.unwrap_or(0) > 0 {
+        let Told { mut evidence, tag_count, asked_apart } = told;
+        evidence.tags = if asked_apart || tag_count.unwrap_or(0) > 0 {
             tags_of(place).await.ok()
         } else {
             let sees = self.tags.get_or_try_init(|| async {
@@ -159,26 +165,47 @@ impl Sight {
     async fn sees_retention(&self, place: Place<'_>) -> bool {
         let call =
             place.client.get_object_retention().bucket(place.bucket).key(place.key).set_version_id(place.version_id.map(str::to_owned));
-        let asked = self.retention.get_or_try_init(|| async { sees_none(call.send().await.err().map(|error| code_of(&error))) });
+        let asked = self.retention.get_or_try_init(|| async {
+            let error = call.customize().config_override(few_attempts()).send().await.err();
+            sees_none(error.map(|error| (code_of(&error), answered(error.raw_response()))))
+        });
         asked.await.is_ok_and(|sees| *sees)
     }
 
     async fn sees_hold(&self, place: Place<'_>) -> bool {
         let call =
             place.client.get_object_legal_hold().bucket(place.bucket).key(place.key).set_version_id(place.version_id.map(str::to_owned));
-        let asked = self.hold.get_or_try_init(|| async { sees_none(call.send().await.err().map(|error| code_of(&error))) });
+        let asked = self.hold.get_or_try_init(|| async {
+            let error = call.customize().config_override(few_attempts()).send().await.err();
+            sees_none(error.map(|error| (code_of(&error), answered(error.raw_response()))))
+        });
         asked.await.is_ok_and(|sees| *sees)
     }
 }
 
-/// Whether an answer about an object without lock headers means that there is no lock; an error where it says neither.
-fn sees_none(error: Option<String>) -> Result<bool, ()> {
-    match error.as_deref() {
+/// These calls only tell what an absent header means: not worth minutes of asking again.
+fn few_attempts() -> aws_sdk_s3::config::Builder {
+    aws_sdk_s3::config::Builder::default().retry_config(RetryConfig::standard().with_max_attempts(2))
+}
+
+/// The status of an answer; nothing where none came.
+fn answered(response: Option<&HttpResponse>) -> Option<u16> {
+    response.map(|response| response.status().as_u16())
+}
+
+/// Whether an answer about an object without lock headers means that there is no lock; an error where it says neither, and may say so
+/// another time.
+fn sees_none(error: Option<(String, Option<u16>)>) -> Result<bool, ()> {
+    let Some((code, status)) = error else {
         // A lock beside headers without one: the two calls have different permissions, so headers tell nothing.
-        None => Ok(false),
-        Some(code) if NO_LOCK_CODES.contains(&code) => Ok(true),
-        Some("AccessDenied") => Ok(false),
-        Some(_) => Err(()),
+        return Ok(false);
+    };
+    match (code.as_str(), status) {
+        (code, _) if NO_LOCK_CODES.contains(&code) => Ok(true),
+        ("AccessDenied", _) => Ok(false),
+        // A server that cannot answer this at all will not at the next object either.
+        (_, Some(500)) => Ok(false),
+        _ => Err(()),
     }
 }
 
@@ -200,9 +227,11 @@ mod tests {
 
     #[test]
     fn an_absent_lock_is_believed_only_where_it_would_be_seen() {
-        assert_eq!(sees_none(Some("NoSuchObjectLockConfiguration".into())), Ok(true));
-        assert_eq!(sees_none(Some("AccessDenied".into())), Ok(false));
+        let said = |code: &str, status| sees_none(Some((code.to_owned(), status)));
+        assert_eq!(said("NoSuchObjectLockConfiguration", Some(404)), Ok(true));
+        assert_eq!(said("AccessDenied", Some(403)), Ok(false));
         assert_eq!(sees_none(None), Ok(false));
-        assert_eq!(sees_none(Some("SlowDown".into())), Err(()));
+        assert_eq!(said("", Some(500)), Ok(false));
+        assert_eq!((said("SlowDown", Some(503)), said("", None)), (Err(()), Err(())));
     }
 }
