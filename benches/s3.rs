@@ -353,7 +353,8 @@ fn timed(mut command: Command) -> Run {
         if let Some(peak) = std::fs::read_to_string(&status).ok().and_then(|text| peak_of(&text)) {
             peak_kib = peak_kib.max(peak);
         }
-        let (state, processor) = std::fs::read_to_string(&stat).ok().and_then(|text| state_of(&text)).expect("a child of ours");
+        let text = std::fs::read_to_string(&stat).expect("a child of ours");
+        let (state, processor) = state_of(&text).expect("a child of ours");
         if state == "Z" {
             let wall = started.elapsed();
             let ended = child.wait().expect("a child of ours");
