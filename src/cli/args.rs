@@ -5,15 +5,13 @@ use clap::{Parser, Subcommand};
 /// Restores recovery points, compares every byte with signed manifests, takes down, and records it in a signed testing log
 #[derive(Parser, Debug)]
 #[command(name = "attestore", version, propagate_version = true, max_term_width = 110)]
-#[command(
-    after_help = "Examples:\n  attestore demo --dir demo\n  \
+#[command(after_help = "Examples:\n  attestore demo --dir demo\n  \
     attestore manifest create dir:/srv/vault --out vault.manifest\n  \
     attestore verify dir:/mnt/restored --manifest vault.manifest\n  \
     attestore drill --config attestore.toml\n\n\
     Exit codes:\n  0    proven\n  1    findings, or a bad signature, part digest or log\n  2    usage, configuration, source URL, key, unreadable manifest\n  \
     3    incomplete, inconclusive or untested; safe to resume\n  4    denied or absent; a refusal of the isolation guard\n  \
-    5    network, throttling, full disk\n  6    something was left behind\n  130  ended by a second Ctrl-C"
-)]
+    5    network, throttling, full disk\n  6    something was left behind\n  130  ended by a second Ctrl-C")]
 pub struct Args {
     /// Print one JSON object a line on stdout; the last is the summary
     #[arg(long, global = true, display_order = 900)]
@@ -38,7 +36,7 @@ pub enum Command {
     Plan(super::plan::PlanArgs),
     /// Draw recovery points, restore, verify, take down, record
     Drill(super::drill::DrillArgs),
-    /// Capture, show and compare manifests: what data must look like when it comes back
+    /// Capture, show, compare, import, export and prove manifests: what data must look like when it comes back
     Manifest(super::manifest::ManifestArgs),
     /// Compare a source with a manifest
     Verify(super::verify::VerifyArgs),

@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use crate::cli::console::Console;
+use crate::cli::manifest_import::imported_line;
 use crate::cli::source::{bytes_text, shown};
 use crate::model::exit::ExitCode;
 use crate::model::failure::Failure;
@@ -57,8 +58,11 @@ pub fn show(args: &ShowArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode>
             format!("digest     {}", manifest.digest()),
             format!("parts      {}", header.parts.len()),
             format!("signature  {}", signature.as_str()),
-            String::new(),
         ]
+        .into_iter()
+        .chain(imported_line(header))
+        .chain([String::new()])
+        .collect::<Vec<_>>()
         .join("\n"),
     );
     let mut event = serde_json::to_value(header)?;
