@@ -126,6 +126,7 @@ fn write_manifest(dir: &Path, rows: u64, changed: bool) {
         hash_key_id: None,
         digests: vec!["blake3".into()],
         view: None,
+        choices: Default::default(),
     };
     let mut writer = ManifestWriter::create(dir, draft).expect("a new manifest");
     for n in 0..rows {

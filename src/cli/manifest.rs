@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use crate::cli::console::Console;
+use crate::cli::effort::EffortArgs;
 use crate::cli::manifest_export;
 use crate::cli::manifest_import;
 use crate::cli::manifest_prove;
@@ -25,6 +26,7 @@ use crate::signing::note;
 use crate::verify::manifest::header::Header;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::manifest::request::{CaptureRequest, DigestSet};
+use crate::verify::sql::checks::pack::Pack;
 
 /// Arguments of `manifest`.
 #[derive(Args, Debug)]
@@ -84,6 +86,9 @@ pub struct CreateArgs {
     /// CA bundle for TLS to a database
     #[arg(long, value_name = "FILE")]
     pub tls_ca: Option<PathBuf>,
+    /// Record what the baseline and canary checks of this pack will be compared with (a shipped pack, a .sql file or a directory)
+    #[arg(long = "pack", value_name = "NAME|PATH")]
+    pub packs: Vec<String>,
     /// Sign with this configuration's key, and register the manifest in its testing log
     #[arg(long, value_name = "FILE", requires = "resource")]
     pub config: Option<PathBuf>,
@@ -93,6 +98,9 @@ pub struct CreateArgs {
     /// The recovery point that it is captured for
     #[arg(long, value_name = "ID")]
     pub recovery_point: Option<String>,
+    /// How objects are read
+    #[command(flatten)]
+    pub effort: EffortArgs,
 }
 
 impl ManifestArgs {
@@ -135,11 +143,14 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
         (None, None) => None,
     };
     let mut means = Means { view: args.view, hash_key: args.hash_key, tls_ca: args.tls_ca, ..Means::default() };
+    means.packs = args.packs.iter().map(|pack| Pack::load(pack)).collect::<Result<Vec<_>, _>>()?;
     if let Some(registration) = &registration {
         means.complete_from(&registration.loaded.config);
+        means.names = registration.names();
     }
     let mut request = CaptureRequest::new(&args.out, CaptureMode::Sealed);
     request.digests = args.digest;
+    request.effort = args.effort.effort();
     request.recovery_point_id = args.recovery_point.as_deref().map(PointId::arn);
     let monitor: &dyn Monitor = console.as_ref();
     let header = source::capture(&args.source, args.mode, request, &means, signer, monitor).await?;
@@ -149,11 +160,20 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     })?;
 
     let unreadable = header.counts.get("unreadable").copied().unwrap_or(0);
-    let (outcome, exit) = if unreadable == 0 { ("pass", ExitCode::Proven) } else { ("fail", ExitCode::Findings) };
+    // Tables without rows hold no data.
+    let held: u64 = header.counts.iter().filter(|(name, _)| !matches!(name.as_str(), "bytes" | "tables")).map(|(_, n)| n).sum();
+    let (outcome, exit) = match (unreadable, held) {
+        (0, 0) => ("inconclusive", ExitCode::Incomplete),
+        (0, _) => ("pass", ExitCode::Proven),
+        _ => ("fail", ExitCode::Findings),
+    };
     let signature = if signer.is_some() { SignatureState::Verified } else { SignatureState::Absent };
     console.answer(scoreboard(&manifest, &header, signer.map(|(name, _)| name), entry));
     if unreadable > 0 {
         console.say(format!("{unreadable} entries could not be read: the manifest names them, and nothing can be proved of them"));
+    }
+    if held == 0 {
+        console.say(format!("{} is empty: its manifest is written, and proves nothing; check the name and the prefix", header.source));
     }
     let mut more = Map::new();
     more.insert("manifest".into(), json!(manifest.digest()));

@@ -1,5 +1,6 @@
 //! Signing with a configuration's key and registering in its testing log, for every command that makes manifests
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::cli::source::shown;
@@ -36,6 +37,12 @@ impl Registration {
         // Opened and closed again: a log that cannot be written to is told now, and drills are not locked out while the source is read.
         drop(LogWriter::open(&loaded.config.log.path, key.clone())?);
         Ok(Self { loaded, resource, key })
+    }
+
+    /// What the resource calls the tables and columns of checks.
+    pub fn names(&self) -> BTreeMap<String, String> {
+        let resource = self.loaded.config.resource.iter().find(|resource| resource.id == self.resource);
+        resource.map(|resource| resource.names.clone()).unwrap_or_default()
     }
 
     /// Appends `manifest.registered` and seals it; gives the entry's number.

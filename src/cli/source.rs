@@ -1,5 +1,6 @@
 //! Opening what a source URL names, for the commands that read sources: one place that knows which room reads what.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ use crate::verify::objects::dir::DirSource;
 use crate::verify::objects::source::ObjectSource;
 use crate::verify::sql;
 use crate::verify::sql::access::Access;
+use crate::verify::sql::checks::pack::Pack;
+use crate::verify::sql::checks::recording;
 
 /// What reading needs besides the URL; everything may be absent.
 #[derive(Debug, Default)]
@@ -36,6 +39,10 @@ pub struct Means {
     pub tls_ca: Option<PathBuf>,
     /// How AWS is reached.
     pub session: SessionOptions,
+    /// Check packs whose baselines and canaries a capture records.
+    pub packs: Vec<Pack>,
+    /// What the tables and columns of checks are called in this source.
+    pub names: BTreeMap<String, String>,
 }
 
 impl Means {
@@ -115,7 +122,11 @@ pub async fn capture(
         let source = Arc::new(TableSource::open(&session, table).await?);
         return items::capture::capture(source, &request, &hash_key, signer, monitor).await;
     }
-    sql::capture::capture(url, &means.access(), &request, &hash_key, signer, monitor).await
+    let access = means.access();
+    if !means.packs.is_empty() {
+        request.baselines = recording::baselines(url, &access, &means.packs, &means.names, &hash_key, monitor).await?;
+    }
+    sql::capture::capture(url, &access, &request, &hash_key, signer, monitor).await
 }
 
 /// Reads `url` and compares it with `manifest`. A bucket is read in the view that its manifest was captured in, unless told otherwise.

@@ -1,10 +1,10 @@
 //! Whole drills over the stand-in.
 
+use attestore::engines::installed::EngineKind;
 use attestore::model::outcome::Outcome;
 use attestore::sandbox::control::backup::points::PointDamage;
 use attestore::sandbox::control::dynamodb::backups::ItemDamage;
 use attestore::sandbox::control::faults::RestoreFault;
-use attestore::sandbox::engines::installed::EngineKind;
 use attestore::sandbox::s3::snapshot::Damage;
 use attestore::testing_log::body::PointResult;
 use serde_json::json;

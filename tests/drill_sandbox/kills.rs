@@ -46,7 +46,7 @@ async fn a_bucket_and_a_table_survive_a_kill_after_any_record() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_server_survives_a_kill_and_is_gone_in_the_end() {
-    use attestore::sandbox::engines::installed::EngineKind;
+    use attestore::engines::installed::EngineKind;
     let kind = if crate::support::engine(EngineKind::MariaDb) { EngineKind::MariaDb } else { EngineKind::Postgres };
     if !crate::support::engine(kind) {
         return;

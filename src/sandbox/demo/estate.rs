@@ -7,6 +7,8 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::engines::installed::EngineKind;
+use crate::engines::servers::Master;
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::{PointId, ResourceId};
@@ -15,8 +17,6 @@ use crate::sandbox::control::backup::jobs::Backup;
 use crate::sandbox::control::rds::state::Settings;
 use crate::sandbox::demo::calls::{self, refused};
 use crate::sandbox::demo::{data, vault};
-use crate::sandbox::engines::installed::EngineKind;
-use crate::sandbox::engines::servers::Master;
 use crate::sandbox::identity::{ACCOUNT_ID, REGION};
 use crate::sandbox::server::Running;
 

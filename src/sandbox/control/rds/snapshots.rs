@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::engines::installed::EngineKind;
 use crate::model::failure::{Failure, FailureKind};
 use crate::sandbox::control::answer::{Refused, now, random_hex};
 use crate::sandbox::control::rds::lifecycle::Rds;
 use crate::sandbox::control::rds::state::Snapshot;
-use crate::sandbox::engines::installed::EngineKind;
 
 impl Rds {
     /// Writes down a snapshot of `instance` that is to be taken; `kind` is `manual` or `awsbackup`.

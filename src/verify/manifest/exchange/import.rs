@@ -110,6 +110,7 @@ impl Writing {
             hash_key_id: None,
             digests: digest.names(),
             view: None,
+            choices: Default::default(),
         };
         let mut writer = ManifestWriter::create(&request.out, draft)?;
         writer.set_imported(imported);
