@@ -13,12 +13,13 @@ use crate::cli::manifest_import;
 use crate::cli::manifest_prove;
 use crate::cli::manifest_register::Registration;
 use crate::cli::manifest_show;
+use crate::cli::object_args::ObjectArgs;
 use crate::cli::source::{self, Means, bytes_text, shown};
 use crate::model::capture::CaptureMode;
 use crate::model::exit::ExitCode;
 use crate::model::failure::Failure;
 use crate::model::ids::{PointId, ResourceId};
-use crate::model::source_url::{SourceUrl, View};
+use crate::model::source_url::SourceUrl;
 use crate::model::verification::SignatureState;
 use crate::monitor::Monitor;
 use crate::signing::keys::SigningKey;
@@ -68,12 +69,11 @@ pub struct CreateArgs {
     /// Digests of objects: blake3, sha256, or both
     #[arg(long, value_name = "LIST", default_value = "blake3,sha256")]
     pub digest: DigestSet,
-    /// Which state of a bucket: latest or versions [default: versions where versioning was ever enabled]
-    #[arg(long, value_name = "VIEW")]
-    pub view: Option<View>,
     /// How it is captured, as you declare [default: sealed for dir: and sqlite:, version-exact for s3:]
     #[arg(long, value_name = "MODE")]
     pub mode: Option<CaptureMode>,
+    #[command(flatten)]
+    pub objects: ObjectArgs,
     /// Sign with this Ed25519 key (PKCS#8 PEM)
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     pub sign_key: Option<PathBuf>,
@@ -142,7 +142,9 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
         (None, Some(key)) => Some((args.signer.as_str(), key)),
         (None, None) => None,
     };
-    let mut means = Means { view: args.view, hash_key: args.hash_key, tls_ca: args.tls_ca, ..Means::default() };
+    let (thaw, customer_keys) = (args.objects.thaw(), args.objects.customer_keys()?);
+    let mut means =
+        Means { view: args.objects.view, hash_key: args.hash_key, tls_ca: args.tls_ca, thaw, customer_keys, ..Means::default() };
     means.packs = args.packs.iter().map(|pack| Pack::load(pack)).collect::<Result<Vec<_>, _>>()?;
     if let Some(registration) = &registration {
         means.complete_from(&registration.loaded.config);
@@ -150,6 +152,9 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     }
     let mut request = CaptureRequest::new(&args.out, CaptureMode::Sealed);
     request.digests = args.digest;
+    request.tier = args.objects.tier.unwrap_or_default();
+    request.compare = args.objects.compare;
+    request.filter = args.objects.filter()?;
     request.effort = args.effort.effort();
     request.recovery_point_id = args.recovery_point.as_deref().map(PointId::arn);
     let monitor: &dyn Monitor = console.as_ref();
@@ -159,7 +164,7 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
         failure.context(format!("the manifest {} is written and signed, and not registered in the testing log", shown(&args.out)))
     })?;
 
-    let unreadable = header.counts.get("unreadable").copied().unwrap_or(0);
+    let unreadable = ["unreadable", "indeterminate"].iter().filter_map(|name| header.counts.get(*name)).sum::<u64>();
     // Tables without rows hold no data.
     let held: u64 = header.counts.iter().filter(|(name, _)| !matches!(name.as_str(), "bytes" | "tables")).map(|(_, n)| n).sum();
     let (outcome, exit) = match (unreadable, held) {

@@ -23,6 +23,7 @@ pub mod manifest_import;
 pub mod manifest_prove;
 pub mod manifest_register;
 pub mod manifest_show;
+pub mod object_args;
 pub mod plan;
 pub mod report;
 pub mod run;

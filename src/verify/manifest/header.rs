@@ -113,9 +113,6 @@ pub struct Header {
     /// `latest`, `versions` or `at=TIME`, where the source has versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub view: Option<String>,
-    /// Present where the rows were imported and not captured.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub imported: Option<Imported>,
     /// What is compared beside the bytes of objects; absent: the defaults.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub compare: Vec<String>,
@@ -128,6 +125,9 @@ pub struct Header {
     /// Keys that one of these patterns matches are not covered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
+    /// Present where the rows were imported and not captured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Imported>,
     /// Totals by name, such as `objects`, `bytes`, `rows`.
     pub counts: BTreeMap<String, u64>,
     /// RFC 6962 SHA-256 root over the rows of the `part-` files.
