@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::console::Console;
 use crate::cli::manifest_show;
 use crate::cli::source::{self, Means, bytes_text, shown};
+use crate::cli::tables;
 use crate::estate::load::{self, Loaded};
 use crate::model::capture::CaptureMode;
 use crate::model::exit::ExitCode;
@@ -55,8 +56,8 @@ pub struct CreateArgs {
     /// s3://BUCKET[/PREFIX], dynamodb:TABLE, postgres://…, mysql://…, sqlite:PATH or dir:PATH
     pub source: SourceUrl,
     /// The manifest's directory, which must not exist
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "show_grants")]
+    pub out: Option<PathBuf>,
     /// Digests of objects: blake3, sha256, or both
     #[arg(long, value_name = "LIST", default_value = "blake3,sha256")]
     pub digest: DigestSet,
@@ -87,6 +88,15 @@ pub struct CreateArgs {
     /// The recovery point that it is captured for
     #[arg(long, value_name = "ID")]
     pub recovery_point: Option<String>,
+    /// What is said of tables
+    #[command(flatten)]
+    pub tables: tables::TableArgs,
+    /// Sessions that read one table at once, where the engine lets them share a snapshot [default: one a core, at most 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub lanes: Option<u8>,
+    /// Print the rights that USER needs to read the database, as statements, and nothing else
+    #[arg(long, value_name = "USER", num_args = 0..=1, default_missing_value = "attestore")]
+    pub show_grants: Option<String>,
 }
 
 impl ManifestArgs {
@@ -160,6 +170,10 @@ impl Registration {
 }
 
 async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode> {
+    if let Some(user) = &args.show_grants {
+        return Ok(tables::show_grants(&args.source, Some(user), console)?);
+    }
+    let out = args.out.clone().unwrap_or_default();
     let registration = Registration::prepare(&args)?;
     let own_key = args.sign_key.as_deref().map(SigningKey::load).transpose()?;
     note::check_name(&args.signer).map_err(|error| Failure::invalid(format!("--signer: {error}")))?;
@@ -172,14 +186,16 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     if let Some(registration) = &registration {
         means.complete_from(&registration.loaded.config);
     }
-    let mut request = CaptureRequest::new(&args.out, CaptureMode::Sealed);
+    means.limits.lanes = args.lanes.map_or(means.limits.lanes, usize::from);
+    let mut request = CaptureRequest::new(&out, CaptureMode::Sealed);
+    request.tables = args.tables.request();
     request.digests = args.digest;
     request.recovery_point_id = args.recovery_point.as_deref().map(PointId::arn);
     let monitor: &dyn Monitor = console.as_ref();
     let header = source::capture(&args.source, args.mode, request, &means, signer, monitor).await?;
-    let manifest = Manifest::open(&args.out)?;
+    let manifest = Manifest::open(&out)?;
     let entry = registration.as_ref().map(|registration| registration.register(&manifest)).transpose().map_err(|failure| {
-        failure.context(format!("the manifest {} is written and signed, and not registered in the testing log", shown(&args.out)))
+        failure.context(format!("the manifest {} is written and signed, and not registered in the testing log", shown(&out)))
     })?;
 
     let unreadable = header.counts.get("unreadable").copied().unwrap_or(0);
@@ -191,7 +207,7 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     }
     let mut more = Map::new();
     more.insert("manifest".into(), json!(manifest.digest()));
-    more.insert("out".into(), json!(args.out));
+    more.insert("out".into(), json!(out));
     more.insert("source".into(), json!(header.source));
     more.insert("kind".into(), json!(header.kind));
     more.insert("mode".into(), json!(header.mode));
