@@ -33,4 +33,5 @@ pub mod scorecard;
 pub mod session;
 pub mod source;
 pub mod sweep;
+pub mod tables;
 pub mod verify;

@@ -30,6 +30,7 @@ use crate::verify::sql;
 use crate::verify::sql::access::Access;
 use crate::verify::sql::checks::pack::Pack;
 use crate::verify::sql::checks::recording;
+use crate::verify::sql::reading::Limits;
 
 /// What reading needs besides the URL; everything may be absent.
 #[derive(Debug, Default)]
@@ -40,6 +41,8 @@ pub struct Means {
     pub hash_key: Option<PathBuf>,
     /// A CA bundle for TLS to a database.
     pub tls_ca: Option<PathBuf>,
+    /// How long a database is waited for, and how many sessions read it at once.
+    pub limits: Limits,
     /// How AWS is reached.
     pub session: SessionOptions,
     /// What is asked of archived objects.
@@ -63,8 +66,9 @@ impl Means {
         }
     }
 
-    fn access(&self) -> Access {
-        Access { tls_ca: self.tls_ca.clone(), ..Access::default() }
+    /// How a database is reached.
+    pub fn access(&self) -> Access {
+        Access { tls_ca: self.tls_ca.clone(), limits: self.limits, ..Access::default() }
     }
 
     fn hash_key(&self, url: &SourceUrl) -> Result<HashKey, Failure> {
@@ -139,7 +143,8 @@ pub async fn capture(
         request.mode = mode.unwrap_or(if latest { CaptureMode::Sealed } else { usual_mode(url) });
         return objects::capture::capture(source.as_ref(), &request, signer, monitor).await;
     }
-    request.mode = mode.unwrap_or_else(|| usual_mode(url));
+    let prefix = request.tables.watermark.as_ref().map(|_| CaptureMode::AppendPrefix);
+    request.mode = mode.or(prefix).unwrap_or_else(|| usual_mode(url));
     let hash_key = means.hash_key(url)?;
     if let SourceUrl::Dynamodb { table } = url {
         let session = Session::open(&means.session).await?;
