@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::console::Console;
 use crate::cli::manifest_show;
+use crate::cli::scan_args::ScanArgs;
 use crate::cli::source::{self, Means, bytes_text, shown};
 use crate::estate::load::{self, Loaded};
 use crate::model::capture::CaptureMode;
@@ -52,7 +53,7 @@ pub enum ManifestCommand {
   attestore manifest create s3://vault --out manifests/vault --config attestore.toml --resource vault
   attestore manifest create postgres://reader@db.internal/crm --out manifests/crm --hash-key attestore.hashkey --sign-key attestore.key")]
 pub struct CreateArgs {
-    /// s3://BUCKET[/PREFIX], dynamodb:TABLE, postgres://…, mysql://…, sqlite:PATH or dir:PATH
+    /// s3://BUCKET[/PREFIX], dynamodb:TABLE, dynamodb-export:s3://…, postgres://…, mysql://…, sqlite:PATH or dir:PATH
     pub source: SourceUrl,
     /// The manifest's directory, which must not exist
     #[arg(long, value_name = "DIR")]
@@ -87,6 +88,12 @@ pub struct CreateArgs {
     /// The recovery point that it is captured for
     #[arg(long, value_name = "ID")]
     pub recovery_point: Option<String>,
+    /// DynamoDB: only these top-level attributes, beside the primary key; the manifest's scope is no more than that
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub attributes: Option<Vec<String>>,
+    /// How a DynamoDB table is scanned
+    #[command(flatten)]
+    pub scan: ScanArgs,
 }
 
 impl ManifestArgs {
@@ -168,7 +175,8 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
         (None, Some(key)) => Some((args.signer.as_str(), key)),
         (None, None) => None,
     };
-    let mut means = Means { view: args.view, hash_key: args.hash_key, tls_ca: args.tls_ca, ..Means::default() };
+    let scan = ScanArgs { attributes: args.attributes, ..args.scan };
+    let mut means = Means { view: args.view, hash_key: args.hash_key, tls_ca: args.tls_ca, scan, ..Means::default() };
     if let Some(registration) = &registration {
         means.complete_from(&registration.loaded.config);
     }

@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::{Map, json};
 
 use crate::cli::console::Console;
+use crate::cli::scan_args::ScanArgs;
 use crate::cli::source::{self, Means, bytes_text, shown};
 use crate::estate::load;
 use crate::model::exit::ExitCode;
@@ -27,7 +28,7 @@ use crate::verify::manifest::request::{DigestSet, ReadOptions};
 
 Exit codes: 0 proven, 1 differences or a bad signature, 2 usage, 3 nothing to compare or stopped, 4 denied or absent, 5 network or disk")]
 pub struct VerifyArgs {
-    /// s3://BUCKET[/PREFIX], dynamodb:TABLE, postgres://…, mysql://…, sqlite:PATH or dir:PATH
+    /// s3://BUCKET[/PREFIX], dynamodb:TABLE, dynamodb-export:s3://…, postgres://…, mysql://…, sqlite:PATH or dir:PATH
     pub source: SourceUrl,
     /// The manifest's directory
     #[arg(long, value_name = "DIR")]
@@ -50,12 +51,15 @@ pub struct VerifyArgs {
     /// Take the hash key and how AWS is reached from this configuration
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// How a DynamoDB table is scanned
+    #[command(flatten)]
+    pub scan: ScanArgs,
 }
 
 /// Runs the command.
 pub async fn run(args: VerifyArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode> {
     let key = args.key.as_deref().map(VerifyingKey::load_pem).transpose()?;
-    let mut means = Means { view: args.view, hash_key: args.hash_key, tls_ca: args.tls_ca, ..Means::default() };
+    let mut means = Means { view: args.view, hash_key: args.hash_key, tls_ca: args.tls_ca, scan: args.scan, ..Means::default() };
     if let Some(config) = &args.config {
         means.complete_from(&load::load(config)?.config);
     }

@@ -11,3 +11,4 @@ mod kills;
 #[allow(dead_code)]
 #[path = "../sandbox_control/support.rs"]
 mod support;
+mod tables;
