@@ -9,4 +9,5 @@ pub mod dynamodb_backup;
 pub mod dynamodb_pitr;
 pub mod instances;
 pub mod local;
+pub mod rds_pitr;
 pub mod rds_snapshot;

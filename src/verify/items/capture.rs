@@ -60,6 +60,7 @@ pub async fn capture_with(
         hash_key_id: Some(hash_key.id()),
         digests: vec!["blake3".to_owned()],
         view: None,
+        choices: Default::default(),
     };
     // Before the first read: a directory that cannot be written is found out for nothing.
     let mut writer = ManifestWriter::create(&request.out, draft)?;

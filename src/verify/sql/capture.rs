@@ -58,6 +58,7 @@ pub async fn capture(
         hash_key_id: Some(hash_key.id()),
         digests: vec!["blake3-keyed".to_owned()],
         view: None,
+        choices: Default::default(),
     };
     // Before the first connection: an output that cannot be written must not cost a reading.
     let mut writer = ManifestWriter::create(&request.out, draft)?;
@@ -99,7 +100,7 @@ async fn read_all(
     let before = db.position().await;
     let tables = db.tables().await?;
     let mut totals: BTreeMap<String, u64> = [("tables".to_owned(), tables.len() as u64), ("rows".to_owned(), 0)].into();
-    let mut baselines = BTreeMap::new();
+    let mut baselines: BTreeMap<String, String> = request.baselines.clone();
     let mut described = serde_json::Map::new();
     let mut opaque = serde_json::Map::new();
     for table in &tables {
