@@ -5,10 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::aws::dynamodb::TableSource;
+use crate::aws::dynamodb_export;
 use crate::aws::s3::S3Source;
+use crate::aws::s3_archive::Thaw;
+use crate::aws::s3_customer_keys::CustomerKeys;
 use crate::aws::session::{Session, SessionOptions};
+use crate::cli::scan_args::ScanArgs;
 use crate::estate::config::Config;
 use crate::model::capture::CaptureMode;
+use crate::model::clock::Timestamp;
 use crate::model::failure::Failure;
 use crate::model::source_url::{SourceUrl, View};
 use crate::model::verification::Verification;
@@ -16,7 +21,10 @@ use crate::monitor::Monitor;
 use crate::signing::hash_key::HashKey;
 use crate::signing::keys::SigningKey;
 use crate::verify::items;
-use crate::verify::items::scan::ScanOptions;
+use crate::verify::items::compare::Beside;
+use crate::verify::items::export_files::ExportSource;
+use crate::verify::items::item::KeySchema;
+use crate::verify::items::source::ItemSource;
 use crate::verify::manifest::header::Header;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::manifest::request::{CaptureRequest, ReadOptions};
@@ -27,6 +35,7 @@ use crate::verify::sql;
 use crate::verify::sql::access::Access;
 use crate::verify::sql::checks::pack::Pack;
 use crate::verify::sql::checks::recording;
+use crate::verify::sql::reading::Limits;
 
 /// What reading needs besides the URL; everything may be absent.
 #[derive(Debug, Default)]
@@ -37,8 +46,16 @@ pub struct Means {
     pub hash_key: Option<PathBuf>,
     /// A CA bundle for TLS to a database.
     pub tls_ca: Option<PathBuf>,
+    /// How long a database is waited for, and how many sessions read it at once.
+    pub limits: Limits,
     /// How AWS is reached.
     pub session: SessionOptions,
+    /// How tables of items are scanned.
+    pub scan: ScanArgs,
+    /// What is asked of archived objects.
+    pub thaw: Option<Thaw>,
+    /// Keys of objects under SSE-C.
+    pub customer_keys: CustomerKeys,
     /// Check packs whose baselines and canaries a capture records.
     pub packs: Vec<Pack>,
     /// What the tables and columns of checks are called in this source.
@@ -56,8 +73,9 @@ impl Means {
         }
     }
 
-    fn access(&self) -> Access {
-        Access { tls_ca: self.tls_ca.clone(), ..Access::default() }
+    /// How a database is reached.
+    pub fn access(&self) -> Access {
+        Access { tls_ca: self.tls_ca.clone(), limits: self.limits, ..Access::default() }
     }
 
     fn hash_key(&self, url: &SourceUrl) -> Result<HashKey, Failure> {
@@ -69,8 +87,39 @@ impl Means {
     }
 }
 
+/// The item source that `url` names, and the session that it is read with; nothing for anything else. An export of a table that cannot be asked has the
+/// primary key of its URL, else of the manifest.
+pub async fn items_of(
+    url: &SourceUrl,
+    manifest: Option<&Manifest>,
+    means: &Means,
+) -> Result<Option<(Arc<dyn ItemSource>, Session)>, Failure> {
+    let session = match url {
+        SourceUrl::Dynamodb { .. } | SourceUrl::DynamodbExport { .. } => Session::open(&means.session).await?,
+        _ => return Ok(None),
+    };
+    Ok(match url {
+        SourceUrl::Dynamodb { table } => Some((Arc::new(TableSource::open(&session, table).await?), session)),
+        SourceUrl::DynamodbExport { bucket, prefix, key } => {
+            let export = dynamodb_export::open(&session, bucket, prefix, &url.to_string()).await?;
+            let schema = match (&key[..], manifest.and_then(items::compare::primary_key_of)) {
+                ([], Some(schema)) => schema,
+                ([], None) => dynamodb_export::key_schema(&session, &export).await?,
+                (names, _) => KeySchema(names.to_vec()),
+            };
+            Some((Arc::new(ExportSource::new(export, schema)?), session))
+        }
+        _ => None,
+    })
+}
+
 /// The object source that `url` names; nothing for a database or a table.
-async fn objects_of(url: &SourceUrl, view: Option<View>, means: &Means) -> Result<Option<Box<dyn ObjectSource>>, Failure> {
+async fn objects_of(
+    url: &SourceUrl,
+    view: Option<View>,
+    captured_from: Option<&str>,
+    means: &Means,
+) -> Result<Option<Box<dyn ObjectSource>>, Failure> {
     match url {
         SourceUrl::Dir { path } => {
             refuse_view(url, means.view)?;
@@ -78,7 +127,19 @@ async fn objects_of(url: &SourceUrl, view: Option<View>, means: &Means) -> Resul
         }
         SourceUrl::S3 { bucket, prefix } => {
             let session = Session::open(&means.session).await?;
-            Ok(Some(Box::new(S3Source::open(&session, bucket, prefix, means.view.or(view)).await?)))
+            // The dates of a restored copy are those of the restore: the instant then only says which versions are expected.
+            let elsewhere = captured_from.is_some_and(|source| source != url.to_string());
+            let view = match means.view.or(view) {
+                Some(View::At(_)) if elsewhere => Some(View::Latest),
+                view => view,
+            };
+            if let Some(View::At(time)) = view
+                && time > Timestamp::now()
+            {
+                return Err(Failure::invalid(format!("--view at={time} lies in the future")));
+            }
+            let source = S3Source::open(&session, bucket, prefix, view).await?;
+            Ok(Some(Box::new(source.with_thaw(means.thaw.clone()).with_customer_keys(means.customer_keys.clone()))))
         }
         _ => {
             refuse_view(url, means.view)?;
@@ -106,22 +167,23 @@ pub async fn capture(
     if let Some(mode) = mode {
         check_mode(url, mode)?;
     }
-    if let Some(source) = objects_of(url, None, means).await? {
+    if let Some(source) = objects_of(url, None, None, means).await? {
         let latest = source.view() == Some(View::Latest);
         if latest && mode == Some(CaptureMode::VersionExact) {
-            return Err(Failure::invalid(format!("{url}: the mode version-exact needs versions, and the view is `latest`"))
+            return Err(Failure::invalid(format!("{url}: the mode version-exact needs every version, and the view is not `versions`"))
                 .hint("leave --mode out, or use `--view versions` on a bucket that has versioning"));
         }
         request.mode = mode.unwrap_or(if latest { CaptureMode::Sealed } else { usual_mode(url) });
         return objects::capture::capture(source.as_ref(), &request, signer, monitor).await;
     }
-    request.mode = mode.unwrap_or_else(|| usual_mode(url));
+    let prefix = request.tables.watermark.as_ref().map(|_| CaptureMode::AppendPrefix);
+    request.mode = mode.or(prefix).unwrap_or_else(|| usual_mode(url));
     let hash_key = means.hash_key(url)?;
-    if let SourceUrl::Dynamodb { table } = url {
-        let session = Session::open(&means.session).await?;
-        let source = Arc::new(TableSource::open(&session, table).await?);
-        return items::capture::capture(source, &request, &hash_key, signer, monitor).await;
+    if let Some((source, _)) = items_of(url, None, means).await? {
+        let options = means.scan.options()?;
+        return items::capture::capture_with(source, &request, &options, &hash_key, signer, monitor).await;
     }
+    means.scan.refuse(url)?;
     let access = means.access();
     if !means.packs.is_empty() {
         request.baselines = recording::baselines(url, &access, &means.packs, &means.names, &hash_key, monitor).await?;
@@ -138,16 +200,20 @@ pub async fn compare(
     monitor: &dyn Monitor,
 ) -> Result<Verification, Failure> {
     let captured = manifest.header().view.as_deref().and_then(|view| view.parse().ok());
-    if let Some(source) = objects_of(url, captured, means).await? {
+    if let Some(source) = objects_of(url, captured, Some(&manifest.header().source), means).await? {
         options.view = options.view.or(means.view);
         return objects::compare::compare(source.as_ref(), manifest, &options, monitor).await;
     }
     let hash_key = means.hash_key(url)?;
-    if let SourceUrl::Dynamodb { table } = url {
-        let session = Session::open(&means.session).await?;
-        let source = Arc::new(TableSource::open(&session, table).await?);
-        return items::compare::compare(source, manifest, &hash_key, &ScanOptions::default(), monitor).await;
+    if let Some((source, session)) = items_of(url, Some(manifest), means).await? {
+        let schema = source.key_schema().await?;
+        let changes = means.scan.changes.as_ref();
+        let until = source.moment().map(|moment| moment.at);
+        let touched = crate::drill::items::touched(&session, changes, manifest, until, &schema, &hash_key, monitor).await?;
+        let beside = Beside { tap: None, touched: touched.as_ref() };
+        return items::compare::compare_with(source, manifest, &hash_key, &means.scan.options()?, beside, monitor).await;
     }
+    means.scan.refuse(url)?;
     sql::compare::compare(url, &means.access(), manifest, &hash_key, monitor).await
 }
 
@@ -157,6 +223,7 @@ fn usual_mode(url: &SourceUrl) -> CaptureMode {
         SourceUrl::Dir { .. } | SourceUrl::Sqlite { .. } => CaptureMode::Sealed,
         SourceUrl::S3 { .. } => CaptureMode::VersionExact,
         SourceUrl::Dynamodb { .. } => CaptureMode::WindowBounded,
+        SourceUrl::DynamodbExport { .. } => CaptureMode::ExportExact,
         SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } => CaptureMode::SnapshotExact,
     }
 }
@@ -168,6 +235,7 @@ fn check_mode(url: &SourceUrl, mode: CaptureMode) -> Result<(), Failure> {
         SourceUrl::Dir { .. } => &[],
         SourceUrl::S3 { .. } => &[VersionExact],
         SourceUrl::Dynamodb { .. } => &[WindowBounded],
+        SourceUrl::DynamodbExport { .. } => &[ExportExact, WindowBounded],
         SourceUrl::Sqlite { .. } => &[AppendPrefix],
         SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } => &[SnapshotExact, PositionBounded, AppendPrefix],
     };
