@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | 0 | [`model`] | nouns without I/O: ids, digests, outcomes, findings, recovery points |
 //! | 1 | [`signing`] | keys, signed notes, Merkle trees, checkpoints, SSHSIG: pure formats |
+//! | 1 | [`engines`] | database servers over throw-away data directories, started on loopback |
 //! | 1 | [`monitor`] | events upward: progress, findings, failures that do not end the run |
 //! | 2 | [`testing_log`] | entries, the store, append, `log verify`, verifiable sampling |
 //! | 2 | [`verify`] | manifests, objects, tables, items, SQL checks: reading and comparing |
@@ -22,6 +23,7 @@
 pub mod aws;
 pub mod cli;
 pub mod drill;
+pub mod engines;
 pub mod estate;
 pub mod model;
 pub mod monitor;

@@ -10,6 +10,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("model", 0),
     ("signing", 1),
     ("monitor", 1),
+    ("engines", 1),
     ("testing_log", 2),
     ("verify", 2),
     ("aws", 2),

@@ -2,6 +2,7 @@
 --! title = "There are at least as many accounts as when the data was known good"
 --! engines = ["mysql", "mariadb", "postgres", "sqlite"]
 --! requires = ["accounts"]
+--! columns = ["accounts.id"]
 --! kind = "baseline-scalar"
 --! severity = "major"
 --! error_if = "< baseline"

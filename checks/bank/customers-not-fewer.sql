@@ -2,6 +2,7 @@
 --! title = "There are at least as many customers as when the data was known good"
 --! engines = ["mysql", "mariadb", "postgres", "sqlite"]
 --! requires = ["customers"]
+--! columns = ["customers.id"]
 --! kind = "baseline-scalar"
 --! severity = "major"
 --! error_if = "< baseline"

@@ -2,9 +2,11 @@
 --! title = "The newest transaction is at most two days old"
 --! engines = ["mysql", "mariadb", "postgres", "sqlite"]
 --! requires = ["transactions"]
+--! columns = ["transactions.booked_at"]
 --! kind = "freshness"
 --! severity = "major"
 --! error_if = "> 48h"
+--! bounded = true
 --! warn_if = "> 26h"
 --! timeout = "15m"
 SELECT MAX(booked_at) AS newest FROM transactions

@@ -2,6 +2,7 @@
 --! title = "Every account balance is the sum of its transactions"
 --! engines = ["mysql", "mariadb", "postgres", "sqlite"]
 --! requires = ["accounts", "transactions"]
+--! columns = ["accounts.id", "accounts.balance_minor", "transactions.id", "transactions.account_id", "transactions.amount_minor"]
 --! kind = "violations"
 --! severity = "critical"
 --! error_if = "> 0"

@@ -2,6 +2,7 @@
 --! title = "Every account belongs to a customer"
 --! engines = ["mysql", "mariadb", "postgres", "sqlite"]
 --! requires = ["accounts", "customers"]
+--! columns = ["accounts.id", "accounts.customer_id", "customers.id"]
 --! kind = "violations"
 --! severity = "critical"
 --! error_if = "> 0"

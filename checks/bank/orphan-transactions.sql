@@ -2,6 +2,7 @@
 --! title = "Every transaction belongs to an account"
 --! engines = ["mysql", "mariadb", "postgres", "sqlite"]
 --! requires = ["transactions", "accounts"]
+--! columns = ["transactions.id", "transactions.account_id", "accounts.id"]
 --! kind = "violations"
 --! severity = "critical"
 --! error_if = "> 0"

@@ -2,6 +2,7 @@
 --! title = "A credit adds, a debit takes away, and there is nothing else"
 --! engines = ["mysql", "mariadb", "postgres", "sqlite"]
 --! requires = ["transactions"]
+--! columns = ["transactions.id", "transactions.amount_minor", "transactions.kind"]
 --! kind = "violations"
 --! severity = "major"
 --! error_if = "> 0"

@@ -2,6 +2,7 @@
 --! title = "There are at least as many transactions as when the data was known good"
 --! engines = ["mysql", "mariadb", "postgres", "sqlite"]
 --! requires = ["transactions"]
+--! columns = ["transactions.id"]
 --! kind = "baseline-scalar"
 --! severity = "major"
 --! error_if = "< baseline"

@@ -1,7 +1,8 @@
 --! id = "directory.artist-names"
 --! title = "Every artist has a name and a city"
---! engines = ["sqlite"]
+--! engines = ["mysql", "mariadb", "postgres", "sqlite"]
 --! requires = ["artists"]
+--! columns = ["artists.id", "artists.name", "artists.city"]
 --! kind = "violations"
 --! severity = "minor"
 --! error_if = "> 0"

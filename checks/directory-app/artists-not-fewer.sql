@@ -1,7 +1,8 @@
 --! id = "directory.artists-not-fewer"
 --! title = "There are at least as many artists as when the data was known good"
---! engines = ["sqlite"]
+--! engines = ["mysql", "mariadb", "postgres", "sqlite"]
 --! requires = ["artists"]
+--! columns = ["artists.id"]
 --! kind = "baseline-scalar"
 --! severity = "major"
 --! error_if = "< baseline"

@@ -2,6 +2,7 @@
 --! title = "Bookings have a known status, a price that is not negative, and a time"
 --! engines = ["sqlite"]
 --! requires = ["bookings"]
+--! columns = ["bookings.id", "bookings.starts_at", "bookings.status", "bookings.price_minor"]
 --! kind = "violations"
 --! severity = "major"
 --! error_if = "> 0"

@@ -1,7 +1,8 @@
 --! id = "directory.bookings-not-fewer"
 --! title = "There are at least as many bookings as when the data was known good"
---! engines = ["sqlite"]
+--! engines = ["mysql", "mariadb", "postgres", "sqlite"]
 --! requires = ["bookings"]
+--! columns = ["bookings.id"]
 --! kind = "baseline-scalar"
 --! severity = "major"
 --! error_if = "< baseline"

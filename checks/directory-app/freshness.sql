@@ -1,7 +1,8 @@
 --! id = "directory.freshness"
 --! title = "The newest booking starts at most 60 days ago"
---! engines = ["sqlite"]
+--! engines = ["mysql", "mariadb", "postgres", "sqlite"]
 --! requires = ["bookings"]
+--! columns = ["bookings.starts_at"]
 --! kind = "freshness"
 --! severity = "minor"
 --! error_if = "> 60d"

@@ -1,7 +1,8 @@
 --! id = "directory.orphan-bookings"
 --! title = "Every booking belongs to an artist"
---! engines = ["sqlite"]
+--! engines = ["mysql", "mariadb", "postgres", "sqlite"]
 --! requires = ["bookings", "artists"]
+--! columns = ["bookings.id", "bookings.artist_id", "artists.id"]
 --! kind = "violations"
 --! severity = "critical"
 --! error_if = "> 0"

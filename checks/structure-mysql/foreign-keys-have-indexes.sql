@@ -1,7 +1,6 @@
---! id = "structure-mysql.foreign-keys-have-indexes"
+--! id = "structure.mysql-foreign-keys-have-indexes"
 --! title = "Every foreign key still has the index that InnoDB needs for it"
 --! engines = ["mysql", "mariadb"]
---! requires = []
 --! kind = "violations"
 --! severity = "major"
 --! error_if = "> 0"
@@ -13,4 +12,4 @@ FROM information_schema.KEY_COLUMN_USAGE k
 WHERE k.TABLE_SCHEMA = DATABASE() AND k.REFERENCED_TABLE_NAME IS NOT NULL AND k.ORDINAL_POSITION = 1
   AND NOT EXISTS (SELECT 1 FROM information_schema.STATISTICS s
                   WHERE s.TABLE_SCHEMA = k.TABLE_SCHEMA AND s.TABLE_NAME = k.TABLE_NAME AND s.COLUMN_NAME = k.COLUMN_NAME AND s.SEQ_IN_INDEX = 1)
-ORDER BY 1, 2;
+ORDER BY 1, 2

@@ -1,7 +1,6 @@
---! id = "structure-mysql.invalid-views"
+--! id = "structure.mysql-invalid-views"
 --! title = "Every view resolves against the tables that are there"
 --! engines = ["mysql", "mariadb"]
---! requires = []
 --! kind = "violations"
 --! severity = "major"
 --! error_if = "> 0"
@@ -11,4 +10,4 @@
 SELECT TABLE_NAME AS view_name
 FROM information_schema.TABLES
 WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'VIEW' AND TABLE_COMMENT LIKE '%references invalid table%'
-ORDER BY 1;
+ORDER BY 1

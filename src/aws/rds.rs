@@ -23,6 +23,8 @@ pub struct Snapshot {
     pub instance: String,
     /// `mysql`, `mariadb`, `postgres`, …
     pub engine: String,
+    /// Such as `15.8`.
+    pub engine_version: Option<String>,
     /// `available`, `creating`, `failed`, …
     pub status: String,
     /// `manual`, `automated`, `awsbackup`, …
@@ -48,6 +50,12 @@ pub struct Instance {
     pub status: String,
     /// `mysql`, `mariadb`, `postgres`, …
     pub engine: String,
+    /// Such as `15.8`.
+    pub engine_version: Option<String>,
+    /// Its parameter groups.
+    pub parameter_groups: Vec<String>,
+    /// The latest time that it can be restored to, where its automated backups are on.
+    pub latest_restorable: Option<Timestamp>,
     /// The master user.
     pub master_user: Option<String>,
     /// The database that was named when it was made.
@@ -76,13 +84,29 @@ pub struct Instance {
     pub tags: BTreeMap<String, String>,
 }
 
+/// What an instance is restored from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RestoreFrom {
+    /// A snapshot, by its identifier or ARN.
+    Snapshot(String),
+    /// An instance as it was at a time.
+    Time {
+        /// The instance's identifier.
+        instance: String,
+        /// The time, in whole seconds.
+        at: Timestamp,
+    },
+}
+
 /// What a restored instance must look like.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct RestoreRequest {
-    /// The snapshot's identifier or ARN.
-    pub snapshot: String,
+    /// What it is restored from.
+    pub from: RestoreFrom,
     /// The new instance's identifier.
     pub instance: String,
+    /// Its parameter group; the engine's default one where none is named.
+    pub parameter_group: Option<String>,
     /// Its subnet group.
     pub subnet_group: Option<String>,
     /// Its security groups.
@@ -109,22 +133,7 @@ impl Rds {
         let mut snapshots = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| classify(&format!("rds:DescribeDBSnapshots {instance}"), error))?;
-            for one in page.db_snapshots.unwrap_or_default() {
-                let (Some(id), Some(arn)) = (one.db_snapshot_identifier, one.db_snapshot_arn) else { continue };
-                snapshots.push(Snapshot {
-                    id,
-                    arn,
-                    instance: one.db_instance_identifier.unwrap_or_default(),
-                    engine: one.engine.unwrap_or_default(),
-                    status: one.status.unwrap_or_default(),
-                    kind: one.snapshot_type.unwrap_or_default(),
-                    // A copy's own creation says nothing of its data.
-                    created_at: one.original_snapshot_create_time.or(one.snapshot_create_time).as_ref().map(timestamp),
-                    size_bytes: one.allocated_storage.and_then(|gib| u64::try_from(gib).ok()).map(|gib| gib << 30),
-                    encrypted: one.encrypted,
-                    kms_key_arn: one.kms_key_id,
-                });
-            }
+            snapshots.extend(page.db_snapshots.unwrap_or_default().into_iter().filter_map(snapshot_of));
         }
         Ok(snapshots)
     }
@@ -148,16 +157,49 @@ impl Rds {
         Ok(instances)
     }
 
-    /// RestoreDBInstanceFromDBSnapshot: not public, in one zone, without deletion protection; the answer is the instance's ARN.
+    /// The earliest and the latest time that the instance can be restored to; nothing where its automated backups are off.
+    pub async fn restore_window(&self, instance: &str) -> Result<Option<(Timestamp, Timestamp)>, Failure> {
+        let call = self.client.describe_db_instance_automated_backups().db_instance_identifier(instance);
+        let answer = call.send().await.map_err(|error| classify(&format!("rds:DescribeDBInstanceAutomatedBackups {instance}"), error));
+        let backups = match answer {
+            Ok(answer) => answer.db_instance_automated_backups.unwrap_or_default(),
+            Err(failure) => return absent_is_none(failure),
+        };
+        // One that is retained of an instance that was deleted has another status and no latest time that moves.
+        let active = backups.into_iter().filter(|backup| backup.status.as_deref() == Some("active"));
+        let windows = active.filter_map(|backup| {
+            let window = backup.restore_window?;
+            Some((timestamp(&window.earliest_time?), timestamp(&window.latest_time?)))
+        });
+        Ok(windows.max_by_key(|(_, latest)| *latest))
+    }
+
+    /// The snapshot of this identifier or ARN; nothing where it is gone.
+    pub async fn snapshot(&self, id: &str) -> Result<Option<Snapshot>, Failure> {
+        match self.client.describe_db_snapshots().db_snapshot_identifier(id).send().await {
+            Ok(answer) => Ok(answer.db_snapshots.unwrap_or_default().into_iter().find_map(snapshot_of)),
+            Err(error) => absent_is_none(classify(&format!("rds:DescribeDBSnapshots {id}"), error)),
+        }
+    }
+
+    /// RestoreDBInstanceFromDBSnapshot or RestoreDBInstanceToPointInTime: not public, in one zone, without deletion protection; the
+    /// answer is the instance's ARN.
     pub async fn restore(&self, request: &RestoreRequest) -> Result<Option<String>, Failure> {
-        let groups = (!request.security_groups.is_empty()).then(|| request.security_groups.clone());
+        match &request.from {
+            RestoreFrom::Snapshot(snapshot) => self.restore_snapshot(request, snapshot).await,
+            RestoreFrom::Time { instance, at } => self.restore_time(request, instance, *at).await,
+        }
+    }
+
+    async fn restore_snapshot(&self, request: &RestoreRequest, snapshot: &str) -> Result<Option<String>, Failure> {
         let answer = self
             .client
             .restore_db_instance_from_db_snapshot()
             .db_instance_identifier(&request.instance)
-            .db_snapshot_identifier(&request.snapshot)
+            .db_snapshot_identifier(snapshot)
             .set_db_subnet_group_name(request.subnet_group.clone())
-            .set_vpc_security_group_ids(groups)
+            .set_db_parameter_group_name(request.parameter_group.clone())
+            .set_vpc_security_group_ids(some_of(&request.security_groups))
             .publicly_accessible(false)
             .multi_az(false)
             .auto_minor_version_upgrade(false)
@@ -167,6 +209,28 @@ impl Rds {
             .send()
             .await
             .map_err(|error| classify(&format!("rds:RestoreDBInstanceFromDBSnapshot {}", request.instance), error))?;
+        Ok(answer.db_instance.and_then(|instance| instance.db_instance_arn))
+    }
+
+    async fn restore_time(&self, request: &RestoreRequest, source: &str, at: Timestamp) -> Result<Option<String>, Failure> {
+        let answer = self
+            .client
+            .restore_db_instance_to_point_in_time()
+            .source_db_instance_identifier(source)
+            .target_db_instance_identifier(&request.instance)
+            .restore_time(aws_smithy_types::DateTime::from_secs(at.as_secs()))
+            .set_db_subnet_group_name(request.subnet_group.clone())
+            .set_db_parameter_group_name(request.parameter_group.clone())
+            .set_vpc_security_group_ids(some_of(&request.security_groups))
+            .publicly_accessible(false)
+            .multi_az(false)
+            .auto_minor_version_upgrade(false)
+            .deletion_protection(false)
+            .copy_tags_to_snapshot(false)
+            .set_tags(Some(tags_of(&request.tags)))
+            .send()
+            .await
+            .map_err(|error| classify(&format!("rds:RestoreDBInstanceToPointInTime {}", request.instance), error))?;
         Ok(answer.db_instance.and_then(|instance| instance.db_instance_arn))
     }
 
@@ -205,8 +269,29 @@ fn absent_is_none<T>(failure: Failure) -> Result<Option<T>, Failure> {
     if failure.kind == FailureKind::Absent { Ok(None) } else { Err(failure) }
 }
 
+fn some_of(list: &[String]) -> Option<Vec<String>> {
+    (!list.is_empty()).then(|| list.to_vec())
+}
+
 fn tags_of(tags: &BTreeMap<String, String>) -> Vec<Tag> {
     tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+}
+
+fn snapshot_of(from: aws_sdk_rds::types::DbSnapshot) -> Option<Snapshot> {
+    Some(Snapshot {
+        id: from.db_snapshot_identifier?,
+        arn: from.db_snapshot_arn?,
+        instance: from.db_instance_identifier.unwrap_or_default(),
+        engine: from.engine.unwrap_or_default(),
+        engine_version: from.engine_version,
+        status: from.status.unwrap_or_default(),
+        kind: from.snapshot_type.unwrap_or_default(),
+        // A copy's own creation says nothing of its data.
+        created_at: from.original_snapshot_create_time.or(from.snapshot_create_time).as_ref().map(timestamp),
+        size_bytes: from.allocated_storage.and_then(|gib| u64::try_from(gib).ok()).map(|gib| gib << 30),
+        encrypted: from.encrypted,
+        kms_key_arn: from.kms_key_id,
+    })
 }
 
 fn instance_of(from: aws_sdk_rds::types::DbInstance) -> Instance {
@@ -217,6 +302,9 @@ fn instance_of(from: aws_sdk_rds::types::DbInstance) -> Instance {
         arn: from.db_instance_arn.unwrap_or_default(),
         status: from.db_instance_status.unwrap_or_default(),
         engine: from.engine.unwrap_or_default(),
+        engine_version: from.engine_version,
+        parameter_groups: from.db_parameter_groups.unwrap_or_default().into_iter().filter_map(|one| one.db_parameter_group_name).collect(),
+        latest_restorable: from.latest_restorable_time.as_ref().map(timestamp),
         master_user: from.master_username,
         database: from.db_name,
         endpoint,

@@ -1,6 +1,5 @@
 //! `attestore check SOURCE`: SQL checks against a database, outside of any drill.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,8 +12,10 @@ use crate::model::exit::ExitCode;
 use crate::model::failure::Failure;
 use crate::model::outcome::Outcome;
 use crate::model::source_url::SourceUrl;
+use crate::signing::hash_key::HashKey;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::sql::access::{Access, not_sql};
+use crate::verify::sql::checks::demands::CheckDemands;
 use crate::verify::sql::checks::header::{Check, nearest};
 use crate::verify::sql::checks::pack::{Pack, names};
 use crate::verify::sql::checks::runner;
@@ -37,6 +38,12 @@ pub struct CheckArgs {
     /// A CA bundle (PEM) that the server's certificate must lead to
     #[arg(long, value_name = "PEM")]
     tls_ca: Option<PathBuf>,
+    /// The key that canaries in the manifest were digested with
+    #[arg(long, value_name = "FILE")]
+    hash_key: Option<PathBuf>,
+    /// What a table or column of the packs is called here, such as accounts=acct or accounts.id=acct_no
+    #[arg(long = "name", value_name = "NAME=OTHER", value_parser = name)]
+    names: Vec<(String, String)>,
     /// List the checks of the packs (of all shipped ones, where none is given) and run nothing
     #[arg(long)]
     list: bool,
@@ -61,12 +68,9 @@ pub async fn run(args: CheckArgs, console: &Arc<Console>) -> anyhow::Result<Exit
         [] => vec![Pack::structure(engine)?],
         given => given.iter().map(|name| Pack::load(name)).collect::<Result<Vec<_>, _>>()?,
     };
-    let baselines = match &args.manifest {
-        Some(dir) => Manifest::open(dir)?.header().baselines.clone(),
-        None => BTreeMap::new(),
-    };
+    let demands = demands(&args)?;
     let access = Access { tls_ca: args.tls_ca, ..Access::default() };
-    let results = runner::run(&source, &access, &packs, &baselines, console.as_ref()).await?;
+    let results = runner::run_with(&source, &access, &packs, &demands, console.as_ref()).await?;
     for result in &results {
         console.object(&line(result)?);
         console.answer(runner::line(result));
@@ -83,6 +87,31 @@ pub async fn run(args: CheckArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     console.summary("check", outcome.as_str(), code, totals(&results));
     console.say(format!("{source}: {outcome}, {} checks", results.len()));
     Ok(code)
+}
+
+/// Baselines, names and the key of canaries; another key than the manifest's would find a mismatch in every canary.
+fn demands(args: &CheckArgs) -> Result<CheckDemands, Failure> {
+    let mut demands = CheckDemands { names: args.names.iter().cloned().collect(), ..CheckDemands::default() };
+    demands.hash_key = args.hash_key.as_deref().map(HashKey::load).transpose()?;
+    if let Some(dir) = &args.manifest {
+        let manifest = Manifest::open(dir)?;
+        let header = manifest.header();
+        if let (Some(key), Some(expected)) = (&demands.hash_key, &header.hash_key_id)
+            && key.id() != *expected
+        {
+            return Err(Failure::invalid(format!("the manifest was digested with hash key {expected}, found {}", key.id()))
+                .hint("name the hash key that it was captured with"));
+        }
+        demands.baselines = header.baselines.clone();
+    }
+    Ok(demands)
+}
+
+fn name(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, other)) if !name.is_empty() && !other.is_empty() => Ok((name.to_owned(), other.to_owned())),
+        _ => Err("expected NAME=OTHER, such as accounts=acct or accounts.id=acct_no".into()),
+    }
 }
 
 /// `fail` wins over what could not be run; a minor or major failure is a failure all the same: this command has no policy to tolerate it.
@@ -164,6 +193,8 @@ fn explained(check: &Check) -> String {
         }
     };
     list("requires", &check.requires);
+    let columns: Vec<String> = check.columns.iter().map(|(table, column)| format!("{table}.{column}")).collect();
+    list("columns", &columns);
     list("functions", &check.requires_functions);
     list("shows", &check.show);
     list("controls", &check.controls);

@@ -1,31 +1,34 @@
-//! `attestore manifest create`, and where `manifest show` and `manifest diff` begin
+//! `attestore manifest create`, and where the other `manifest` commands begin
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use crate::cli::console::Console;
+use crate::cli::effort::EffortArgs;
+use crate::cli::manifest_export;
+use crate::cli::manifest_import;
+use crate::cli::manifest_prove;
+use crate::cli::manifest_register::Registration;
 use crate::cli::manifest_show;
+use crate::cli::object_args::ObjectArgs;
 use crate::cli::source::{self, Means, bytes_text, shown};
 use crate::cli::tables;
-use crate::estate::load::{self, Loaded};
 use crate::model::capture::CaptureMode;
 use crate::model::exit::ExitCode;
 use crate::model::failure::Failure;
 use crate::model::ids::{PointId, ResourceId};
-use crate::model::source_url::{SourceUrl, View};
+use crate::model::source_url::SourceUrl;
 use crate::model::verification::SignatureState;
 use crate::monitor::Monitor;
 use crate::signing::keys::SigningKey;
 use crate::signing::note;
-use crate::testing_log::body::ManifestRegistered;
-use crate::testing_log::entry::{Actor, Body};
-use crate::testing_log::writer::LogWriter;
 use crate::verify::manifest::header::Header;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::manifest::request::{CaptureRequest, DigestSet};
+use crate::verify::sql::checks::pack::Pack;
 
 /// Arguments of `manifest`.
 #[derive(Args, Debug)]
@@ -44,6 +47,12 @@ pub enum ManifestCommand {
     Show(manifest_show::ShowArgs),
     /// Compare two manifests; exit 1 where they differ
     Diff(manifest_show::DiffArgs),
+    /// Make a manifest of a checksum list or a bag of another tool
+    Import(Box<manifest_import::ImportArgs>),
+    /// Write a manifest as a checksum list of another tool, or as a bag
+    Export(manifest_export::ExportArgs),
+    /// Prove that one entry is in a manifest, or check such a proof
+    Prove(manifest_prove::ProveArgs),
 }
 
 /// Arguments of `manifest create`.
@@ -61,12 +70,11 @@ pub struct CreateArgs {
     /// Digests of objects: blake3, sha256, or both
     #[arg(long, value_name = "LIST", default_value = "blake3,sha256")]
     pub digest: DigestSet,
-    /// Which state of a bucket: latest or versions [default: versions where versioning was ever enabled]
-    #[arg(long, value_name = "VIEW")]
-    pub view: Option<View>,
     /// How it is captured, as you declare [default: sealed for dir: and sqlite:, version-exact for s3:]
     #[arg(long, value_name = "MODE")]
     pub mode: Option<CaptureMode>,
+    #[command(flatten)]
+    pub objects: ObjectArgs,
     /// Sign with this Ed25519 key (PKCS#8 PEM)
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     pub sign_key: Option<PathBuf>,
@@ -79,6 +87,9 @@ pub struct CreateArgs {
     /// CA bundle for TLS to a database
     #[arg(long, value_name = "FILE")]
     pub tls_ca: Option<PathBuf>,
+    /// Record what the baseline and canary checks of this pack will be compared with (a shipped pack, a .sql file or a directory)
+    #[arg(long = "pack", value_name = "NAME|PATH")]
+    pub packs: Vec<String>,
     /// Sign with this configuration's key, and register the manifest in its testing log
     #[arg(long, value_name = "FILE", requires = "resource")]
     pub config: Option<PathBuf>,
@@ -97,6 +108,9 @@ pub struct CreateArgs {
     /// Print the rights that USER needs to read the database, as statements, and nothing else
     #[arg(long, value_name = "USER", num_args = 0..=1, default_missing_value = "attestore")]
     pub show_grants: Option<String>,
+    /// How objects are read
+    #[command(flatten)]
+    pub effort: EffortArgs,
 }
 
 impl ManifestArgs {
@@ -106,6 +120,9 @@ impl ManifestArgs {
             ManifestCommand::Create(_) => "manifest create",
             ManifestCommand::Show(_) => "manifest show",
             ManifestCommand::Diff(_) => "manifest diff",
+            ManifestCommand::Import(_) => "manifest import",
+            ManifestCommand::Export(_) => "manifest export",
+            ManifestCommand::Prove(_) => "manifest prove",
         }
     }
 }
@@ -116,56 +133,9 @@ pub async fn run(args: ManifestArgs, console: &Arc<Console>) -> anyhow::Result<E
         ManifestCommand::Create(args) => create(*args, console).await,
         ManifestCommand::Show(args) => manifest_show::show(&args, console),
         ManifestCommand::Diff(args) => manifest_show::diff(&args, console),
-    }
-}
-
-/// What a configuration adds: a signer, and a log to register in.
-pub struct Registration {
-    /// The configuration.
-    pub loaded: Loaded,
-    resource: ResourceId,
-    /// The key that signs.
-    pub key: SigningKey,
-}
-
-impl Registration {
-    /// Everything that can be wrong is found before the source is read.
-    fn prepare(args: &CreateArgs) -> Result<Option<Self>, Failure> {
-        let (Some(config), Some(resource)) = (&args.config, &args.resource) else { return Ok(None) };
-        Self::of(config, ResourceId(resource.clone())).map(Some)
-    }
-
-    /// The signer and the log of the configuration `config`, for manifests of `resource`.
-    pub fn of(config: &Path, resource: ResourceId) -> Result<Self, Failure> {
-        let loaded = load::load(config)?;
-        if !loaded.config.resource.iter().any(|known| known.id == resource) {
-            let known: Vec<&str> = loaded.config.resource.iter().map(|known| known.id.0.as_str()).collect();
-            let path = shown(config);
-            return Err(
-                Failure::invalid(format!("{path} has no resource `{resource}`")).hint(format!("--resource is one of {}", known.join(", ")))
-            );
-        }
-        let key = SigningKey::load(&loaded.config.keys.signing)?;
-        // Opened and closed again: a log that cannot be written to is told now, and drills are not locked out while the source is read.
-        drop(LogWriter::open(&loaded.config.log.path, key.clone())?);
-        Ok(Self { loaded, resource, key })
-    }
-
-    /// Appends `manifest.registered` and seals it; gives the entry's number.
-    pub fn register(&self, manifest: &Manifest) -> Result<u64, Failure> {
-        let header = manifest.header();
-        let body = Body::ManifestRegistered(ManifestRegistered {
-            manifest: manifest.digest(),
-            resource: self.resource.clone(),
-            recovery_point_id: header.recovery_point_id.clone(),
-            mode: header.mode,
-            captured_end: header.captured_end,
-            root: header.root,
-        });
-        let mut log = LogWriter::open(&self.loaded.config.log.path, self.key.clone())?;
-        let leaf = log.append(body, Actor::tool("attestore manifest create"), &mut |_, _| Ok(()))?;
-        log.checkpoint()?;
-        Ok(leaf.index)
+        ManifestCommand::Import(args) => manifest_import::run(*args, console).await,
+        ManifestCommand::Export(args) => manifest_export::run(&args, console),
+        ManifestCommand::Prove(args) => manifest_prove::run(&args, console),
     }
 }
 
@@ -174,7 +144,11 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
         return Ok(tables::show_grants(&args.source, Some(user), console)?);
     }
     let out = args.out.clone().unwrap_or_default();
-    let registration = Registration::prepare(&args)?;
+    // Everything that can be wrong is found before the source is read.
+    let registration = match (&args.config, &args.resource) {
+        (Some(config), Some(resource)) => Some(Registration::of(config, ResourceId(resource.clone()))?),
+        _ => None,
+    };
     let own_key = args.sign_key.as_deref().map(SigningKey::load).transpose()?;
     note::check_name(&args.signer).map_err(|error| Failure::invalid(format!("--signer: {error}")))?;
     let signer = match (&registration, &own_key) {
@@ -182,14 +156,22 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
         (None, Some(key)) => Some((args.signer.as_str(), key)),
         (None, None) => None,
     };
-    let mut means = Means { view: args.view, hash_key: args.hash_key, tls_ca: args.tls_ca, ..Means::default() };
+    let (thaw, customer_keys) = (args.objects.thaw(), args.objects.customer_keys()?);
+    let mut means =
+        Means { view: args.objects.view, hash_key: args.hash_key, tls_ca: args.tls_ca, thaw, customer_keys, ..Means::default() };
+    means.packs = args.packs.iter().map(|pack| Pack::load(pack)).collect::<Result<Vec<_>, _>>()?;
     if let Some(registration) = &registration {
         means.complete_from(&registration.loaded.config);
+        means.names = registration.names();
     }
     means.limits.lanes = args.lanes.map_or(means.limits.lanes, usize::from);
     let mut request = CaptureRequest::new(&out, CaptureMode::Sealed);
     request.tables = args.tables.request();
     request.digests = args.digest;
+    request.tier = args.objects.tier.unwrap_or_default();
+    request.compare = args.objects.compare;
+    request.filter = args.objects.filter()?;
+    request.effort = args.effort.effort();
     request.recovery_point_id = args.recovery_point.as_deref().map(PointId::arn);
     let monitor: &dyn Monitor = console.as_ref();
     let header = source::capture(&args.source, args.mode, request, &means, signer, monitor).await?;
@@ -198,12 +180,21 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
         failure.context(format!("the manifest {} is written and signed, and not registered in the testing log", shown(&out)))
     })?;
 
-    let unreadable = header.counts.get("unreadable").copied().unwrap_or(0);
-    let (outcome, exit) = if unreadable == 0 { ("pass", ExitCode::Proven) } else { ("fail", ExitCode::Findings) };
+    let unreadable = ["unreadable", "indeterminate"].iter().filter_map(|name| header.counts.get(*name)).sum::<u64>();
+    // Tables without rows hold no data.
+    let held: u64 = header.counts.iter().filter(|(name, _)| !matches!(name.as_str(), "bytes" | "tables")).map(|(_, n)| n).sum();
+    let (outcome, exit) = match (unreadable, held) {
+        (0, 0) => ("inconclusive", ExitCode::Incomplete),
+        (0, _) => ("pass", ExitCode::Proven),
+        _ => ("fail", ExitCode::Findings),
+    };
     let signature = if signer.is_some() { SignatureState::Verified } else { SignatureState::Absent };
     console.answer(scoreboard(&manifest, &header, signer.map(|(name, _)| name), entry));
     if unreadable > 0 {
         console.say(format!("{unreadable} entries could not be read: the manifest names them, and nothing can be proved of them"));
+    }
+    if held == 0 {
+        console.say(format!("{} is empty: its manifest is written, and proves nothing; check the name and the prefix", header.source));
     }
     let mut more = Map::new();
     more.insert("manifest".into(), json!(manifest.digest()));

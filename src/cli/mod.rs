@@ -14,10 +14,16 @@ pub mod demo_progress;
 #[cfg(feature = "sandbox")]
 pub mod demo_score;
 pub mod drill;
+pub mod effort;
 pub mod init;
 pub mod log;
 pub mod manifest;
+pub mod manifest_export;
+pub mod manifest_import;
+pub mod manifest_prove;
+pub mod manifest_register;
 pub mod manifest_show;
+pub mod object_args;
 pub mod plan;
 pub mod report;
 pub mod run;

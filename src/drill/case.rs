@@ -12,6 +12,7 @@ use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::outcome::Outcome;
 use crate::model::recovery_point::RecoveryPoint;
+use crate::model::resource::PointSource;
 use crate::model::source_url::SourceUrl;
 use crate::monitor::{Event, Monitor};
 use crate::restore::driver::{Driver, Opened};
@@ -21,6 +22,7 @@ use crate::restore::records::{DrillOpened, Phase, Record};
 use crate::restore::teardown::Undoing;
 use crate::testing_log::body::{ClassPolicy, PlannedCase, PointResult, Teardown};
 use crate::testing_log::entry::Body;
+use crate::verify::sql::checks::demands::CheckDemands;
 
 /// One case of a drill.
 pub struct Case<'a> {
@@ -174,8 +176,12 @@ impl Case<'_> {
         }
         let packs = context.packs.get(&self.resource.class).map(Vec::as_slice).unwrap_or_default();
         let monitor: &dyn Monitor = context.monitor.as_ref();
-        let checked = reading::check(opened, self.resource, packs, &baselines, monitor).await;
+        // A point in time promises its second; a snapshot's time is that of the call, and its data may be a little younger.
+        let written_until = (self.point.from == PointSource::RdsPitr).then_some(self.point.created_at);
+        let demands = CheckDemands { baselines, written_until, hash_key: Some(context.hash_key.clone()), ..CheckDemands::default() };
+        let checked = reading::check(opened, self.resource, packs, demands, monitor).await;
         result.sql_checks = checked.map_err(|failure| ("checks", failure))?;
+        objectives::corroborate(&mut result.rpo, self.point.created_at, &result.sql_checks);
         self.phase(Phase::Verified, Timestamp::now()).map_err(|failure| ("verify", failure))
     }
 
@@ -280,7 +286,8 @@ impl Case<'_> {
         if failure.kind == FailureKind::Interrupted {
             return Err(failure);
         }
-        let named = Failure { message: format!("{}: {}", self.planned.case, failure.message), ..Failure::new(failure.kind, "") };
+        let message = format!("{}: {}", self.planned.case, failure.message);
+        let named = Failure { message, hint: failure.hint.clone(), ..Failure::new(failure.kind, "") };
         self.context.monitor.event(Event::Problem(&named));
         result.errors.push(record::case_error(phase, &failure));
         Ok(())

@@ -2,6 +2,7 @@
 //!
 //! RTO: from the request to the end of verification. RPO: from the newest restorable point's data to the drill's beginning.
 
+use crate::model::check::CheckResult;
 use crate::model::clock::Timestamp;
 use crate::testing_log::body::Objective;
 
@@ -15,6 +16,18 @@ pub fn rto(target_s: Option<u64>, requested: Option<Timestamp>, verified: Option
 pub fn rpo(target_s: Option<u64>, reference_at: Timestamp, newest: Option<Timestamp>) -> Objective {
     let achieved_ms = newest.map(|newest| u64::try_from(reference_at.millis_since(newest)).unwrap_or(0));
     objective(target_s, achieved_ms, Some(reference_at), "age of the newest restorable point at the drill's beginning")
+}
+
+/// Says beside the achieved RPO what the data itself shows: the newest stamp that a freshness check read in what was restored.
+///
+/// It corroborates and does not judge: a quiet night is not data loss.
+pub fn corroborate(rpo: &mut Objective, point_at: Timestamp, checks: &[CheckResult]) {
+    let stamps =
+        checks.iter().filter(|check| check.kind == "freshness").filter_map(|check| check.actual.as_deref()?.parse::<Timestamp>().ok());
+    let Some(newest) = stamps.max() else { return };
+    let apart = point_at.as_secs() - newest.as_secs();
+    let where_to = if apart >= 0 { format!("{apart} s before") } else { format!("{} s after", -apart) };
+    rpo.basis += &format!("; newest stamp in the data {newest}, {where_to} the point");
 }
 
 fn objective(target_s: Option<u64>, achieved_ms: Option<u64>, reference_at: Option<Timestamp>, basis: &str) -> Objective {

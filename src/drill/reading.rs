@@ -1,6 +1,5 @@
 //! Reading what was restored: the source that fits its URL, compared with the manifest; and the SQL checks of its class.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::aws::dynamodb::TableSource;
@@ -24,6 +23,7 @@ use crate::verify::objects;
 use crate::verify::objects::dir::DirSource;
 use crate::verify::sql;
 use crate::verify::sql::access::Access;
+use crate::verify::sql::checks::demands::CheckDemands;
 use crate::verify::sql::checks::pack::Pack;
 
 /// A password that was just set may take this long to be in force everywhere.
@@ -89,14 +89,15 @@ pub async fn check(
     opened: &Opened,
     resource: &Resource,
     packs: &[Pack],
-    baselines: &BTreeMap<String, String>,
+    demands: CheckDemands,
     monitor: &dyn Monitor,
 ) -> Result<Vec<CheckResult>, Failure> {
     let is_database = matches!(opened.url, SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } | SourceUrl::Sqlite { .. });
     if !is_database || packs.is_empty() {
         return Ok(Vec::new());
     }
-    sql::checks::runner::run(&opened.url, &access(opened, resource)?, packs, baselines, monitor).await
+    let demands = CheckDemands { names: resource.names.clone(), ..demands };
+    sql::checks::runner::run_with(&opened.url, &access(opened, resource)?, packs, &demands, monitor).await
 }
 
 /// How a restored database is reached: with the credentials that are configured for it, else with the drill's own.

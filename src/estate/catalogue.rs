@@ -16,7 +16,7 @@ use crate::aws::dynamodb_backup::Tables;
 use crate::aws::rds::Rds;
 use crate::aws::session::Session;
 use crate::aws::times::resource_of_arn;
-use crate::estate::config::{Config, Points, Resource};
+use crate::estate::config::{Config, LATEST, Points, Resource};
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::{PointId, ResourceId};
@@ -115,6 +115,7 @@ impl Listing<'_> {
         match points.from {
             PointSource::AwsBackup => self.aws_backup(resource, points).await,
             PointSource::RdsSnapshot => self.rds_snapshots(resource, points).await,
+            PointSource::RdsPitr => self.rds_times(resource, points).await,
             PointSource::DynamodbBackup => self.dynamodb_backups(resource, points).await,
             PointSource::Local => self.local(resource, points),
             other => Err(Failure::invalid(format!("{other}: this source cannot be listed"))),
@@ -181,6 +182,48 @@ impl Listing<'_> {
             state: snapshot.status,
             encrypted: snapshot.encrypted,
             kms_key_arn: snapshot.kms_key_arn,
+            vault_locked: None,
+            retain_until: None,
+        });
+        Ok(ours.collect())
+    }
+
+    /// The configured seconds of an instance with automated backups: each is one point, and `latest` the newest one as of now.
+    async fn rds_times(&mut self, resource: &Resource, points: &Points) -> Result<Vec<RecoveryPoint>, Failure> {
+        let name = service_name(resource);
+        let rds = Rds::new(&self.session(points)?);
+        let (instance, window) = (rds.instance(&name).await?, rds.restore_window(&name).await?);
+        self.keep("rds:DescribeDBInstances", &name, points, &instance);
+        self.keep("rds:DescribeDBInstanceAutomatedBackups", &name, points, &window);
+        let Some((instance, (earliest, latest))) = instance.zip(window) else { return Ok(Vec::new()) };
+        let mut times = BTreeSet::new();
+        for time in &points.at {
+            times.insert(if time == LATEST {
+                latest
+            } else {
+                time.parse().map_err(|error| Failure::invalid(format!("{}: {error}", resource.id)))?
+            });
+        }
+        if times.is_empty() {
+            times.insert(latest);
+        }
+        let ours = times.into_iter().map(|at| RecoveryPoint {
+            id: PointId::at(&instance.arn, at),
+            resource: resource.id.clone(),
+            kind: resource.kind,
+            from: points.from,
+            handle: instance.arn.clone(),
+            source_arn: Some(instance.arn.clone()),
+            vault: None,
+            created_at: Timestamp::from_secs(at.as_secs()),
+            size_bytes: None,
+            state: if (earliest..=latest).contains(&at) {
+                "AVAILABLE".into()
+            } else {
+                format!("outside the window from {earliest} to {latest}")
+            },
+            encrypted: None,
+            kms_key_arn: instance.kms_key_arn.clone(),
             vault_locked: None,
             retain_until: None,
         });

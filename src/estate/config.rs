@@ -93,6 +93,9 @@ pub struct IsolationDemands {
     /// Security groups of restored instances.
     #[serde(default)]
     pub security_group_ids: Vec<String>,
+    /// The DB parameter groups of restored instances, by engine (`postgres`, `mysql`, `mariadb`).
+    #[serde(default)]
+    pub parameter_groups: BTreeMap<String, String>,
     /// The key that restored resources are encrypted with.
     pub kms_key_arn: Option<String>,
     /// What the names of everything created start with.
@@ -208,6 +211,9 @@ pub struct Resource {
     pub credentials: Option<String>,
     /// A CA bundle for TLS to a restored instance.
     pub tls_ca: Option<PathBuf>,
+    /// What tables and columns of check packs are called in this database: `accounts = "acct"`, `"accounts.id" = "acct_no"`.
+    #[serde(default)]
+    pub names: BTreeMap<String, String>,
     /// Where its recovery points are found.
     #[serde(default)]
     pub points: Vec<Points>,
@@ -225,7 +231,13 @@ pub struct Points {
     pub path: Option<PathBuf>,
     /// Another Region than the configuration's.
     pub region: Option<String>,
+    /// For points in time: the seconds that are drilled, as RFC 3339 times or `latest`; `latest` alone where none is named.
+    #[serde(default)]
+    pub at: Vec<String>,
 }
+
+/// `at = ["latest"]`: the latest restorable time when the points are listed.
+pub const LATEST: &str = "latest";
 
 /// `[sandbox]`
 #[derive(Clone, Debug, Deserialize)]

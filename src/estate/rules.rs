@@ -8,8 +8,10 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::estate::config::LATEST;
 use crate::estate::mistake::{Mistakes, nearest};
 use crate::estate::schema::{is_placeholder, join};
+use crate::model::clock::Timestamp;
 use crate::model::source_url::SourceUrl;
 
 /// A text of the document with its place.
@@ -426,11 +428,13 @@ fn points_rules<'t>(
                     .add(&join(path, "vault"), Some(span), format!("`{path}` has no key `vault`"))
                     .allowed("the name of the AWS Backup vault");
             }
+            times_rule(points, path, other, mistakes);
             let surplus = if other == "aws-backup" { &["path"][..] } else { &["path", "vault"] };
             for name in surplus {
                 if let Some(place) = at(name) {
                     let message = format!("points of `{other}` have no `{name}`");
-                    mistakes.add(&join(path, name), Some(place), message).allowed("from, region");
+                    let allowed = if other.ends_with("-pitr") { "from, region, at" } else { "from, region" };
+                    mistakes.add(&join(path, name), Some(place), message).allowed(allowed);
                 }
             }
             if let Some(region) = text(points, path, "region") {
@@ -446,6 +450,23 @@ fn points_rules<'t>(
         }
     }
     Some(from.value)
+}
+
+/// `at` belongs to points in time, and names times or the latest one.
+fn times_rule(points: &DeTable<'_>, path: &str, from: &str, mistakes: &mut Mistakes<'_>) {
+    const FORMS: &str = "RFC 3339 times in whole seconds, such as 2026-01-31T02:00:00Z, or latest";
+    if let Some(place) = points.get("at").map(Spanned::span).filter(|_| !from.ends_with("-pitr")) {
+        mistakes
+            .add(&join(path, "at"), Some(place), format!("points of `{from}` have no `at`"))
+            .allowed("`at` with rds-pitr and dynamodb-pitr");
+        return;
+    }
+    for time in texts(points, path, "at") {
+        let whole = |text: &str| text.parse::<Timestamp>().is_ok_and(|at| at.0 % 1_000_000 == 0);
+        if time.value != LATEST && !whole(time.value) {
+            complain(mistakes, &time, format!("`{}` is not a time that can be restored to", time.path), FORMS);
+        }
+    }
 }
 
 /// The name of a check pack that is neither built in nor a path.

@@ -27,6 +27,8 @@ pub enum Shape {
     Table(&'static [Field]),
     /// A table of tables with free names.
     Named(&'static [Field]),
+    /// A table of texts with free names.
+    NamedTexts,
     /// A list of tables.
     List(&'static [Field]),
 }
@@ -104,6 +106,15 @@ pub const ROOT: &[Field] = &[
             may("vpc_id", Shape::Text, "the VPC of restored instances"),
             may("subnet_group", Shape::Text, "the DB subnet group of restored instances"),
             may("security_group_ids", Shape::Texts, "security groups of restored instances"),
+            may(
+                "parameter_groups",
+                Shape::Table(&[
+                    may("postgres", Shape::Text, "the DB parameter group of restored PostgreSQL instances"),
+                    may("mysql", Shape::Text, "the DB parameter group of restored MySQL instances"),
+                    may("mariadb", Shape::Text, "the DB parameter group of restored MariaDB instances"),
+                ]),
+                "DB parameter groups of restored instances",
+            ),
             may("kms_key_arn", Shape::Text, "the key that restored resources are encrypted with"),
             must("name_prefix", Shape::Text, "what every created name starts with"),
         ]),
@@ -144,6 +155,7 @@ pub const RESOURCE: &[Field] = &[
     may("database", Shape::Text, "the database within a restored instance"),
     may("credentials", Shape::Text, "`env:NAME` or `file:PATH`"),
     may("tls_ca", Shape::Text, "a CA bundle for TLS to a restored instance"),
+    may("names", Shape::NamedTexts, "what tables and columns of check packs are called in this database"),
     may(
         "points",
         Shape::List(&[
@@ -151,6 +163,7 @@ pub const RESOURCE: &[Field] = &[
             may("vault", Shape::Text, "the vault's name"),
             may("path", Shape::Text, "the directory of local recovery points"),
             may("region", Shape::Text, "another Region than the configuration's"),
+            may("at", Shape::Texts, "the seconds that are drilled: RFC 3339 times, or `latest`"),
         ]),
         "where its recovery points are",
     ),
@@ -236,6 +249,11 @@ impl Walk<'_, '_> {
                     self.value(value, Shape::Table(fields), &join(path, name.get_ref()), about);
                 }
             }
+            (Shape::NamedTexts, DeValue::Table(table)) => {
+                for (name, value) in table {
+                    self.value(value, Shape::Text, &join(path, name.get_ref()), about);
+                }
+            }
             (Shape::List(fields), DeValue::Array(values)) => {
                 for (index, value) in values.iter().enumerate() {
                     self.value(value, Shape::Table(fields), &format!("{path}[{index}]"), about);
@@ -303,6 +321,7 @@ fn spelled(shape: Shape) -> &'static str {
         Shape::Texts => "a list of texts",
         Shape::Table(_) => "a table",
         Shape::Named(_) => "tables with names",
+        Shape::NamedTexts => "a table of texts",
         Shape::List(_) => "a list of tables, each under its own [[…]]",
     }
 }

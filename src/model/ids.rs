@@ -59,6 +59,11 @@ impl PointId {
     pub fn arn(arn: &str) -> Self {
         Self(percent_encode_non_ascii(arn))
     }
+
+    /// A point in time of the resource with this ARN, in whole seconds: `ARN@2026-01-31T02:00:00Z`.
+    pub fn at(arn: &str, time: crate::model::clock::Timestamp) -> Self {
+        Self(percent_encode_non_ascii(&format!("{arn}@{}", time.to_chrono().format("%Y-%m-%dT%H:%M:%SZ"))))
+    }
 }
 
 fn percent_encode_non_ascii(text: &str) -> String {
@@ -72,6 +77,8 @@ mod tests {
     #[test]
     fn non_ascii_is_percent_encoded() {
         assert_eq!(PointId::local(&"app".into(), "käse.db").0, "file:app/k%C3%A4se.db");
+        let at = "2026-01-31T02:00:00.900Z".parse().unwrap();
+        assert_eq!(PointId::at("arn:aws:rds:eu-west-2:1:db:crm", at).0, "arn:aws:rds:eu-west-2:1:db:crm@2026-01-31T02:00:00Z");
         assert_eq!(CaseId::of(&"d1".into(), 3).0, "d1-c03");
     }
 }

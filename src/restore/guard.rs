@@ -255,6 +255,10 @@ fn of_instance(order: &Order, found: &Found, instance: &Instance) -> Vec<Probe> 
             let found = instance.vpc.as_deref().unwrap_or("none");
             probes.push(probe("vpc", vpc, found, found == vpc));
         }
+        if let Some(group) = demands.parameter_groups.get(&instance.engine) {
+            let found = instance.parameter_groups.join(" ");
+            probes.push(probe("parameter-group", group, &found, found == *group));
+        }
         if !demands.security_group_ids.is_empty() {
             let (mut want, mut have) = (demands.security_group_ids.clone(), instance.security_groups.clone());
             want.sort();

@@ -4,7 +4,6 @@
 
 pub mod control;
 pub mod demo;
-pub mod engines;
 pub mod identity;
 pub mod listener;
 pub mod s3;

@@ -184,7 +184,7 @@ async fn drivers_of_buckets_tables_and_files_keep_the_contract() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn drivers_of_database_instances_keep_the_contract() {
-    use attestore::sandbox::engines::installed::EngineKind;
+    use attestore::engines::installed::EngineKind;
     for (kind, resource) in [(EngineKind::Postgres, ResourceKind::RdsPostgres), (EngineKind::MariaDb, ResourceKind::RdsMysql)] {
         if !engine(kind) {
             continue;

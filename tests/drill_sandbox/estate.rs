@@ -6,11 +6,12 @@ use std::sync::Arc;
 use attestore::aws::dynamodb::TableSource;
 use attestore::aws::s3::S3Source;
 use attestore::aws::session::Session;
+use attestore::engines::installed::EngineKind;
 use attestore::model::capture::CaptureMode;
+use attestore::model::failure::FailureKind;
 use attestore::model::ids::PointId;
 use attestore::model::source_url::SourceUrl;
 use attestore::monitor::Silent;
-use attestore::sandbox::engines::installed::EngineKind;
 use attestore::sandbox::server::Running;
 use attestore::signing::hash_key::HashKey;
 use attestore::signing::keys::SigningKey;
@@ -41,6 +42,7 @@ pub struct Laying {
     log: LogWriter,
     session: Session,
     resources: String,
+    checks: String,
 }
 
 impl Laying {
@@ -54,7 +56,7 @@ impl Laying {
         let (running, clients) = start(&estate.path("sandbox")).await;
         clients.vault(VAULT).await;
         let session = Session::load(&running.session_options()).await;
-        Self { estate, running, clients, key, hash_key, log, session, resources: String::new() }
+        Self { estate, running, clients, key, hash_key, log, session, resources: String::new(), checks: String::new() }
     }
 
     /// A bucket with versions and a delete marker, backed up `times` times; the points' ARNs.
@@ -103,6 +105,19 @@ impl Laying {
         [through, own]
     }
 
+    /// A SQLite file in a local vault.
+    pub async fn file(&mut self) {
+        let vault = self.estate.path("vault");
+        std::fs::create_dir_all(&vault).unwrap();
+        let path = vault.join("app.db");
+        crate::drill_estate::database(&path, 7).await;
+        let request = self.request("app", 0, CaptureMode::Sealed, &PointId::local(&"app".into(), "app.db").0);
+        let (url, access, signer) = (SourceUrl::Sqlite { path }, Access::default(), Some((ORIGIN, &self.key)));
+        attestore::verify::sql::capture::capture(&url, &access, &request, &self.hash_key, signer, &Silent).await.unwrap();
+        self.estate.register(&mut self.log, "app", &request.out);
+        self.resource("app", "files", "sqlite:app.db", "", "from = \"local\"\npath = \"vault\"");
+    }
+
     /// A database of 30 rows, with a snapshot of its own and one through AWS Backup; both points' ARNs.
     pub async fn database(&mut self, kind: EngineKind) -> [String; 2] {
         let (engine, name, resource_kind) = match kind {
@@ -133,8 +148,7 @@ impl Laying {
         let access = Access { user: Some("keeper".into()), password: Some("first-secret".into()), ..Access::default() };
         for (at, point) in [&own, &through].into_iter().enumerate() {
             let request = self.request(name, at, CaptureMode::Sealed, point);
-            let signer = Some((ORIGIN, &self.key));
-            attestore::verify::sql::capture::capture(&url, &access, &request, &self.hash_key, signer, &Silent).await.unwrap();
+            self.capture(&url, &access, &request).await;
             self.estate.register(&mut self.log, name, &request.out);
         }
         let more = format!("from = \"rds-snapshot\"\n[[resource.points]]\nfrom = \"aws-backup\"\nvault = \"{VAULT}\"");
@@ -143,14 +157,63 @@ impl Laying {
         [own, through]
     }
 
+    /// A database whose rows carry the second they were written in, with a manifest for one second: 30 rows before it, 5 after it. The
+    /// point's id. The instance stays: its log is what is restored from.
+    pub async fn database_in_time(&mut self, kind: EngineKind) -> String {
+        let (engine, name, resource_kind) = match kind {
+            EngineKind::Postgres => ("postgres", "pg", "rds-postgres"),
+            EngineKind::MariaDb => ("mariadb", "maria", "rds-mysql"),
+        };
+        let port = self.clients.instance(name, engine).await;
+        let stamp = || chrono::Utc::now().format("%Y-%m-%d %H:%M:%S").to_string();
+        let rows = |ids: std::ops::Range<i32>| ids.map(|id| format!("({id}, '{}')", stamp())).collect::<Vec<_>>().join(", ");
+        execute(kind, port, "CREATE TABLE event (id INT PRIMARY KEY, written_at TIMESTAMP NOT NULL)").await;
+        execute(kind, port, &format!("INSERT INTO event VALUES {}", rows(0..30))).await;
+        let second = chrono::Utc::now().timestamp() + 1;
+        over(second).await;
+        let at = chrono::DateTime::from_timestamp(second, 0).unwrap().format("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let point = format!("arn:aws:rds:eu-west-2:{ACCOUNT}:db:{name}@{at}");
+        let url = match kind {
+            EngineKind::Postgres => SourceUrl::Postgres { url: format!("postgres://keeper@127.0.0.1:{port}/crm") },
+            EngineKind::MariaDb => SourceUrl::Mysql { url: format!("mysql://keeper@127.0.0.1:{port}/crm") },
+        };
+        let access = Access { user: Some("keeper".into()), password: Some("first-secret".into()), ..Access::default() };
+        let request = self.request(name, 0, CaptureMode::Sealed, &point);
+        self.capture(&url, &access, &request).await;
+        self.estate.register(&mut self.log, name, &request.out);
+        execute(kind, port, &format!("INSERT INTO event VALUES {}", rows(100..105))).await;
+        over(chrono::Utc::now().timestamp()).await;
+        let check = "--! id = \"event.newest\"\n--! title = \"The newest event\"\n--! engines = [\"postgres\", \"mysql\", \"mariadb\"]\n\
+                     --! requires = [\"event\"]\n--! kind = \"freshness\"\n--! severity = \"critical\"\n--! error_if = \"> 1h\"\n--! bounded = true\n\
+                     SELECT MAX(written_at) FROM event\n";
+        std::fs::write(self.estate.path("event.sql"), check).unwrap();
+        self.checks = "checks = [\"./event.sql\"]\n".into();
+        self.resource(name, resource_kind, name, "database = \"crm\"\n", &format!("from = \"rds-pitr\"\nat = [\"{at}\"]"));
+        point
+    }
+
+    /// A manifest of a server that nobody else writes to. Where it writes a record of its own meanwhile (it keeps its log), once more.
+    async fn capture(&self, url: &SourceUrl, access: &Access, request: &CaptureRequest) {
+        let signer = Some((ORIGIN, &self.key));
+        for _ in 0..5 {
+            match attestore::verify::sql::capture::capture(url, access, request, &self.hash_key, signer, &Silent).await {
+                Ok(_) => return,
+                Err(failure) if failure.kind == FailureKind::Refused => drop(std::fs::remove_dir_all(&request.out)),
+                Err(failure) => panic!("{failure}"),
+            }
+        }
+        panic!("{url} does not stand still");
+    }
+
     /// Writes the configuration and ends the stand-in; its state stays.
     pub async fn end(mut self) -> Estate {
         self.log.checkpoint().unwrap();
         let text = format!(
             "version = 1\n[log]\npath = \"log\"\norigin = \"{ORIGIN}\"\n[keys]\nsigning = \"attestore.key\"\nhash = \"attestore.hashkey\"\n\
              [aws]\nregion = \"eu-west-2\"\nbackup_role_arn = \"{}\"\n[isolation]\naccount_id = \"{ACCOUNT}\"\nname_prefix = \"attestore-drill-\"\n\
-             [sandbox]\ndir = \"sandbox\"\n[class.c]\nrto = \"1h\"\nrpo = \"1d\"\ntest_period = \"90d\"\n{}",
+             [sandbox]\ndir = \"sandbox\"\n[class.c]\nrto = \"1h\"\nrpo = \"1d\"\ntest_period = \"90d\"\n{}{}",
             crate::support::ROLE,
+            self.checks,
             self.resources
         );
         std::fs::write(self.estate.path("attestore.toml"), text).unwrap();
@@ -197,22 +260,29 @@ fn no_wal(folder: &Path) -> bool {
     })
 }
 
+/// Waits until the second is over.
+async fn over(second: i64) {
+    crate::support::until("the second is over", || async move { (chrono::Utc::now().timestamp() > second).then_some(()) }).await;
+}
+
 async fn fill(kind: EngineKind, port: u16) {
-    let sql = "CREATE TABLE customer (id INT PRIMARY KEY, name VARCHAR(20) NOT NULL)";
     let rows: Vec<String> = (0..30).map(|id| format!("({id}, 'customer {id}')")).collect();
-    let insert = format!("INSERT INTO customer VALUES {}", rows.join(", "));
+    execute(kind, port, "CREATE TABLE customer (id INT PRIMARY KEY, name VARCHAR(20) NOT NULL)").await;
+    execute(kind, port, &format!("INSERT INTO customer VALUES {}", rows.join(", "))).await;
+}
+
+async fn execute(kind: EngineKind, port: u16, sql: &str) {
+    let sql = sqlx::AssertSqlSafe(sql.to_owned());
     match kind {
         EngineKind::Postgres => {
             let mut connection =
                 sqlx::PgConnection::connect(&format!("postgres://keeper:first-secret@127.0.0.1:{port}/crm")).await.unwrap();
             sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
-            sqlx::raw_sql(sqlx::AssertSqlSafe(insert)).execute(&mut connection).await.unwrap();
         }
         EngineKind::MariaDb => {
             let mut connection =
                 sqlx::MySqlConnection::connect(&format!("mysql://keeper:first-secret@127.0.0.1:{port}/crm")).await.unwrap();
             sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
-            sqlx::raw_sql(sqlx::AssertSqlSafe(insert)).execute(&mut connection).await.unwrap();
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Database servers: what a snapshot holds, what damage in it does, what a restore gives.
 
+use attestore::engines::installed::EngineKind;
 use attestore::sandbox::control::backup::points::PointDamage;
 use attestore::sandbox::control::faults::RestoreFault;
-use attestore::sandbox::engines::installed::EngineKind;
 use sqlx::Connection;
 
 use crate::support::{Clients, engine, start};
 
-async fn run(kind: EngineKind, port: u16, password: &str, sql: &'static str) {
+/// Runs SQL as the master user.
+pub async fn run(kind: EngineKind, port: u16, password: &str, sql: &'static str) {
     match kind {
         EngineKind::Postgres => {
             let url = format!("postgres://keeper:{password}@127.0.0.1:{port}/crm");
@@ -22,7 +23,8 @@ async fn run(kind: EngineKind, port: u16, password: &str, sql: &'static str) {
     }
 }
 
-async fn rows(kind: EngineKind, port: u16) -> Vec<(i32, String)> {
+/// The rows of table `t`.
+pub async fn rows(kind: EngineKind, port: u16) -> Vec<(i32, String)> {
     let sql = "SELECT id, v FROM t ORDER BY id";
     match kind {
         EngineKind::Postgres => {

@@ -5,6 +5,7 @@
 
 mod databases;
 mod faults;
+mod point_in_time;
 mod restart;
 mod support;
 mod tables;

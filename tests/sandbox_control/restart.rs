@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use attestore::aws::session::SessionOptions;
-use attestore::sandbox::engines::installed::EngineKind;
-use attestore::sandbox::engines::process::{ProcessMark, servers_under};
+use attestore::engines::installed::EngineKind;
+use attestore::engines::process::{ProcessMark, servers_under};
 use attestore::sandbox::identity;
 
 use crate::support::{Clients, engine, start};

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use attestore::aws::session::{Session, SessionOptions};
+use attestore::engines::installed::EngineKind;
 use attestore::sandbox::control::plane::engines_available;
-use attestore::sandbox::engines::installed::EngineKind;
 use attestore::sandbox::server::{Running, Sandbox};
 use aws_sdk_backup::types::RestoreJobStatus;
 use aws_sdk_dynamodb::types::{AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};

@@ -1,17 +1,101 @@
-//! What the two drivers of RDS share: when an instance is ready, its drill-only password, and where it is read.
+//! What the drivers of RDS share: asking for an instance, when it is ready, its drill-only password, and where it is read.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::aws::rds::Instance;
+use crate::aws::rds::{Instance, Rds, RestoreFrom, RestoreRequest};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
-use crate::restore::driver::{Opened, Progress};
+use crate::restore::driver::{Accepted, Opened, Progress};
 use crate::restore::drivers::backup_jobs::names;
 use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
 use crate::restore::records::TargetKind;
-use crate::restore::targets::{Detail, Found};
+use crate::restore::targets::{self, Detail, Found};
+
+/// Asks RDS itself for an instance under the target's name; one that is there was asked for before a crash.
+pub async fn request(order: &Order, clouds: &Clouds, permit: Permit, from: RestoreFrom) -> Result<Accepted, Failure> {
+    let target = permit.target();
+    // The guard has cleared the target: what is there by now is ours.
+    if let Some(found) = targets::find(clouds, &order.work, target).await? {
+        return Ok(Accepted { job_id: None, created_arn: Some(found.arn) });
+    }
+    let demands = order.isolation.clone().unwrap_or_default();
+    let rds = clouds.rds(target.region.as_deref())?;
+    let engine = match demands.parameter_groups.is_empty() {
+        true => None,
+        false => source_engine(order, &rds).await?,
+    };
+    let request = RestoreRequest {
+        from,
+        instance: target.name.clone(),
+        parameter_group: engine.and_then(|engine| demands.parameter_groups.get(&engine).cloned()),
+        subnet_group: demands.subnet_group,
+        security_groups: demands.security_group_ids,
+        tags: order.tags(),
+    };
+    let created_arn = rds.restore(&request).await?;
+    Ok(Accepted { job_id: None, created_arn })
+}
+
+/// The engine of the point, as RDS names it.
+async fn source_engine(order: &Order, rds: &Rds) -> Result<Option<String>, Failure> {
+    let handle = order.point.handle.as_str();
+    if handle.contains(":snapshot:") {
+        return Ok(rds.snapshot(handle).await?.map(|snapshot| snapshot.engine));
+    }
+    Ok(rds.instance(source_name(order)).await?.map(|instance| instance.engine))
+}
+
+/// The identifier of the instance that a point in time belongs to.
+pub fn source_name(order: &Order) -> &str {
+    order.point.handle.rsplit(':').next().unwrap_or(&order.point.handle)
+}
+
+/// How far an instance is that RDS itself restores; `source` gives the engine version that the data comes from.
+pub async fn poll(
+    order: &Order,
+    clouds: &Clouds,
+    accepted: &Accepted,
+    source: impl AsyncFnOnce() -> Result<Option<String>, Failure>,
+) -> Result<Progress, Failure> {
+    let target = order.target(TargetKind::DbInstance);
+    let Some(found) = targets::find(clouds, &order.work, &target).await? else {
+        return Ok(Progress::Failed {
+            status: "absent".into(),
+            message: format!("instance {} was accepted and does not exist", target.name),
+            raw: json!({"accepted": accepted.created_arn}),
+        });
+    };
+    let raw = found.raw();
+    match ready(&found, None, raw)? {
+        Progress::Ready { status, created_arn, raw } => {
+            let (restored, source) = (instance_of(&found)?.engine_version.clone(), source().await?);
+            Ok(as_new_as(source, restored, Progress::Ready { status, created_arn, raw }))
+        }
+        other => Ok(other),
+    }
+}
+
+/// The same progress with both versions in its evidence; failed where the restored engine is older than the one that wrote the data.
+pub fn as_new_as(source: Option<String>, restored: Option<String>, ready: Progress) -> Progress {
+    let Progress::Ready { status, created_arn, mut raw } = ready else { return ready };
+    let older = source.as_deref().zip(restored.as_deref()).is_some_and(|(source, restored)| version(restored) < version(source));
+    if let Value::Object(members) = &mut raw {
+        members.insert("engine_versions".into(), json!({"source": source, "restored": restored}));
+    }
+    if older {
+        let (source, restored) = (source.unwrap_or_default(), restored.unwrap_or_default());
+        let message = format!("{created_arn} runs version {restored}, older than the {source} that wrote the data");
+        return Progress::Failed { status, message, raw };
+    }
+    Progress::Ready { status, created_arn, raw }
+}
+
+/// The numbers of a version such as `10.11.8-rds`.
+fn version(text: &str) -> Vec<u32> {
+    text.split(['.', '-']).map_while(|part| part.parse().ok()).collect()
+}
 
 /// An instance is ready when it is available and has an endpoint.
 pub fn ready(found: &Found, status: Option<String>, raw: Value) -> Result<Progress, Failure> {
@@ -77,5 +161,23 @@ pub fn instance_of(found: &Found) -> Result<&Instance, Failure> {
     match &found.detail {
         Detail::Instance(instance) => Ok(instance),
         _ => Err(Failure::new(FailureKind::Remote, format!("{} is not a database instance", found.arn))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_engine_than_that_of_the_source_is_no_restore() {
+        let ready = || Progress::Ready { status: "available".into(), created_arn: "arn".into(), raw: json!({}) };
+        let of = |source: &str, restored: &str| as_new_as(Some(source.into()), Some(restored.into()), ready());
+        assert!(matches!(of("15.8", "15.8"), Progress::Ready { .. }));
+        assert!(matches!(of("10.11.8-rds.1", "10.11.10"), Progress::Ready { .. }), "numbers, not text");
+        assert!(matches!(of("15.8", "16.1"), Progress::Ready { .. }));
+        let Progress::Failed { message, raw, .. } = of("16.1", "15.8") else { panic!("an older engine was accepted") };
+        assert!(message.contains("16.1") && message.contains("15.8"), "{message}");
+        assert_eq!(raw["engine_versions"]["restored"], "15.8");
+        assert!(matches!(as_new_as(None, Some("1".into()), ready()), Progress::Ready { .. }), "what is not stated is not older");
     }
 }

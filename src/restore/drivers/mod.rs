@@ -8,4 +8,5 @@ pub mod choose;
 pub mod dynamodb_backup;
 pub mod instances;
 pub mod local;
+pub mod rds_pitr;
 pub mod rds_snapshot;

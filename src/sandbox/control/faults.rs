@@ -28,6 +28,8 @@ pub enum RestoreFault {
     Hangs,
     /// COMPLETED; the resource named is of another type, and nothing was made.
     WrongType,
+    /// A restore to a point in time brings everything up to now, whatever time was asked for; other restores are what they should be.
+    IgnoresTime,
 }
 
 #[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
@@ -52,7 +54,7 @@ impl Faults {
         Ok(Self { plan: Kept::open(&dir.join("faults.json"))? })
     }
 
-    /// Every restore of the recovery point `arn` goes wrong in this way.
+    /// Every restore of the recovery point `arn` goes wrong in this way; a restore to a point in time goes by the ARN of its source.
     pub fn on_restore(&self, arn: &str, fault: RestoreFault) -> Result<(), Failure> {
         self.plan.change(|plan| plan.restores.insert(arn.into(), fault)).map(drop)
     }

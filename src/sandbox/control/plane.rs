@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::engines::installed::{EngineKind, Installed};
 use crate::model::failure::Failure;
 use crate::sandbox::control::backup::jobs::Backup;
 use crate::sandbox::control::dynamodb::backups::DynamoDb;
 use crate::sandbox::control::faults::Faults;
 use crate::sandbox::control::rds::lifecycle::Rds;
 use crate::sandbox::control::sts::Sts;
-use crate::sandbox::engines::installed::{EngineKind, Installed};
 use crate::sandbox::s3::store::S3Store;
 use crate::sandbox::wire::Service;
 

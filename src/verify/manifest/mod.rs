@@ -4,8 +4,10 @@
 
 pub mod columns;
 pub mod diff;
+pub mod exchange;
 pub mod header;
 pub mod parts;
+pub mod proof;
 pub mod reader;
 pub mod request;
 pub mod row;

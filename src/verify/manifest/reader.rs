@@ -51,16 +51,7 @@ impl Manifest {
             // A signature that is there and cannot be read proves nothing, and must not look like one that was never made.
             Err(_) => return SignatureState::Bad,
         };
-        let Some(signed) = String::from_utf8(text).ok().and_then(|text| note::parse(&text).ok()) else { return SignatureState::Bad };
-        if signed.text != signed_text(&self.digest) {
-            return SignatureState::Bad;
-        }
-        let Some(key) = key else { return SignatureState::Unverified };
-        if signed.signatures.iter().any(|signature| signed.signed_by(&signature.name, key).is_ok()) {
-            SignatureState::Verified
-        } else {
-            SignatureState::Bad
-        }
+        String::from_utf8(text).map_or(SignatureState::Bad, |text| signature_of(&text, &self.digest, key))
     }
 
     /// Holds every part to its digest, and the directory to the parts that the header names: a surplus part would be read by
@@ -113,6 +104,20 @@ impl Manifest {
     fn bad(&self, said: String) -> Failure {
         Failure::new(FailureKind::BadEvidence, format!("manifest {}: {said}", self.dir.display()))
             .hint("the manifest was damaged or changed after it was written: fetch it again from where it is kept, or capture it again")
+    }
+}
+
+/// What is known of the signature `note` over the manifest whose `manifest.json` has the digest `digest`.
+pub fn signature_of(note: &str, digest: &Sha256Digest, key: Option<&VerifyingKey>) -> SignatureState {
+    let Ok(signed) = note::parse(note) else { return SignatureState::Bad };
+    if signed.text != signed_text(digest) {
+        return SignatureState::Bad;
+    }
+    let Some(key) = key else { return SignatureState::Unverified };
+    if signed.signatures.iter().any(|signature| signed.signed_by(&signature.name, key).is_ok()) {
+        SignatureState::Verified
+    } else {
+        SignatureState::Bad
     }
 }
 

@@ -3,10 +3,14 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::model::capture::CaptureMode;
 use crate::model::ids::PointId;
 use crate::model::source_url::View;
+use crate::verify::objects::fields::FieldSet;
+use crate::verify::objects::filter::Filter;
+use crate::verify::objects::tier::Tier;
 
 /// Tables with more rows than this have no row sidecar unless the caller asks otherwise.
 pub const DEFAULT_SIDECAR_MAX_ROWS: u64 = 50_000_000;
@@ -22,10 +26,39 @@ pub struct CaptureRequest {
     pub recovery_point_id: Option<PointId>,
     /// Digests of objects; tables and items have their own.
     pub digests: DigestSet,
+    /// Baselines beside the numbers of rows: what checks will be compared with.
+    pub baselines: std::collections::BTreeMap<String, String>,
     /// Tables and items: no row sidecar beyond so many rows.
     pub sidecar_max_rows: u64,
+    /// Objects: how deep evidence goes.
+    pub tier: Tier,
+    /// Objects: what is to be compared beside the bytes; absent: the defaults, decided when it is compared.
+    pub compare: Option<FieldSet>,
+    /// Objects: which keys are covered.
+    pub filter: Filter,
+    /// Objects: how much is read at a time, and how long.
+    pub effort: Effort,
     /// Tables of a database: which rows, and by what meaning.
     pub tables: TableRequest,
+}
+
+impl CaptureRequest {
+    /// A request with both digests, and no recovery point.
+    pub fn new(out: impl Into<PathBuf>, mode: CaptureMode) -> Self {
+        Self {
+            out: out.into(),
+            mode,
+            recovery_point_id: None,
+            digests: DigestSet::BOTH,
+            baselines: Default::default(),
+            sidecar_max_rows: DEFAULT_SIDECAR_MAX_ROWS,
+            tier: Tier::Content,
+            compare: None,
+            filter: Filter::default(),
+            effort: Effort::default(),
+            tables: TableRequest::default(),
+        }
+    }
 }
 
 /// What is asked of the tables of a database beside their rows.
@@ -49,37 +82,48 @@ impl Default for TableRequest {
     }
 }
 
-impl CaptureRequest {
-    /// A request with both digests, and no recovery point.
-    pub fn new(out: impl Into<PathBuf>, mode: CaptureMode) -> Self {
+/// How much of a source is read at a time, how patiently, and for how long.
+#[derive(Clone, Debug)]
+pub struct Effort {
+    /// Bytes of content in memory at any time, over all reads.
+    pub budget_bytes: u64,
+    /// Requests under way at any time; absent: found while reading.
+    pub concurrency: Option<usize>,
+    /// A request or a body that brings nothing for so long has stalled.
+    pub stall: Duration,
+    /// No read begins after so long.
+    pub time_limit: Option<Duration>,
+    /// No read begins after so many bytes.
+    pub max_bytes: Option<u64>,
+}
+
+impl Default for Effort {
+    fn default() -> Self {
         Self {
-            out: out.into(),
-            mode,
-            recovery_point_id: None,
-            digests: DigestSet::BOTH,
-            sidecar_max_rows: DEFAULT_SIDECAR_MAX_ROWS,
-            tables: TableRequest::default(),
+            budget_bytes: crate::verify::budget::DEFAULT_BYTES,
+            concurrency: None,
+            stall: Duration::from_secs(30),
+            time_limit: None,
+            max_bytes: None,
         }
     }
 }
 
 /// How a source is read back.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ReadOptions {
     /// Only these of the manifest's digests are computed; absent: all of them.
     pub digests: Option<DigestSet>,
     /// The view that is compared; absent: everything that the source lists.
     pub view: Option<View>,
-    /// Bytes of content in memory at any time, over all reads.
-    pub budget_bytes: u64,
-    /// Reads under way at any time.
-    pub concurrency: usize,
-}
-
-impl Default for ReadOptions {
-    fn default() -> Self {
-        Self { digests: None, view: None, budget_bytes: crate::verify::budget::DEFAULT_BYTES, concurrency: 48 }
-    }
+    /// The tier of evidence; absent: the manifest's.
+    pub tier: Option<Tier>,
+    /// What is compared beside the bytes; absent: the manifest's choice.
+    pub compare: Option<FieldSet>,
+    /// Which keys are compared, of those that the manifest covers.
+    pub filter: Filter,
+    /// How much is read at a time, and how long.
+    pub effort: Effort,
 }
 
 /// Which digests of an object's bytes are wanted, in one pass.
@@ -94,6 +138,8 @@ pub struct DigestSet {
 impl DigestSet {
     /// BLAKE3 and SHA-256.
     pub const BOTH: Self = Self { blake3: true, sha256: true };
+    /// Neither, at the tiers that read no content.
+    pub const NONE: Self = Self { blake3: false, sha256: false };
     /// BLAKE3 alone.
     pub const BLAKE3: Self = Self { blake3: true, sha256: false };
     /// SHA-256 alone.

@@ -6,6 +6,7 @@ use crate::model::clock::Timestamp;
 use crate::model::digest::Digest32;
 use crate::model::failure::Failure;
 use crate::verify::manifest::columns::{Cell, Cells, ColumnKind, ColumnSpec};
+use crate::verify::objects::evidence::Evidence;
 use crate::verify::objects::source::{EntryKind, S3Checksum};
 
 /// A kind of row that parts hold.
@@ -49,7 +50,7 @@ pub struct ObjectRow {
     pub version_id: Option<String>,
     /// What it is.
     pub kind: EntryKind,
-    /// In bytes.
+    /// In bytes; [`UNKNOWN_SIZE`] where an imported list does not say (a null in parts, no member in leaves).
     pub size: u64,
     /// When it was last changed, as the source states it.
     pub modified: Option<Timestamp>,
@@ -59,9 +60,36 @@ pub struct ObjectRow {
     pub sha256: Option<Digest32>,
     /// The checksum that S3 keeps.
     pub s3_checksum: Option<S3Checksum>,
+    /// What the source says beside the bytes; nothing, where it says nothing at all.
+    pub evidence: Option<Box<Evidence>>,
 }
 
+/// The size of a row whose size nobody stated: larger than any that a manifest has room for, so it equals no real one.
+pub const UNKNOWN_SIZE: u64 = u64::MAX;
+
 impl ObjectRow {
+    /// An object of `size` bytes of which nothing else is known.
+    pub fn object(key: impl Into<String>, size: u64) -> Self {
+        Self {
+            key: key.into(),
+            key_escaped: false,
+            seq: 0,
+            version_id: None,
+            kind: EntryKind::Object,
+            size,
+            modified: None,
+            blake3: None,
+            sha256: None,
+            s3_checksum: None,
+            evidence: None,
+        }
+    }
+
+    /// The size, where it was stated.
+    pub fn known_size(&self) -> Option<u64> {
+        (self.size != UNKNOWN_SIZE).then_some(self.size)
+    }
+
     /// True where the row says nothing of the content: it could not be read at capture.
     pub fn is_undigested(&self) -> bool {
         self.kind != EntryKind::DeleteMarker && self.blake3.is_none() && self.sha256.is_none()
@@ -81,13 +109,23 @@ impl Row for ObjectRow {
         column("seq", ColumnKind::Int, false),
         column("version_id", ColumnKind::Text, true),
         column("kind", ColumnKind::Text, false),
-        column("size", ColumnKind::Int, false),
+        column("size", ColumnKind::Int, true),
         column("modified_micros", ColumnKind::Int, true),
         column("blake3", ColumnKind::Fixed(32), true),
         column("sha256", ColumnKind::Fixed(32), true),
         column("s3_checksum_algorithm", ColumnKind::Text, true),
         column("s3_checksum_type", ColumnKind::Text, true),
         column("s3_checksum_value", ColumnKind::Text, true),
+        column("etag", ColumnKind::Text, true),
+        column("storage_class", ColumnKind::Text, true),
+        column("metadata_sha256", ColumnKind::Fixed(32), true),
+        column("tags_sha256", ColumnKind::Fixed(32), true),
+        column("lock_mode", ColumnKind::Text, true),
+        column("lock_until_micros", ColumnKind::Int, true),
+        column("legal_hold", ColumnKind::Bool, true),
+        column("encryption", ColumnKind::Text, true),
+        column("encryption_key", ColumnKind::Text, true),
+        column("replication_status", ColumnKind::Text, true),
     ];
 
     fn key(&self) -> &str {
@@ -106,13 +144,24 @@ impl Row for ObjectRow {
         put(Cell::Int(i64::from(self.seq)));
         put(Cell::text(self.version_id.as_deref()));
         put(Cell::Text(self.kind.as_str()));
-        put(Cell::Int(self.size as i64));
+        put(self.known_size().map_or(Cell::Null, |size| Cell::Int(size as i64)));
         put(self.modified.map_or(Cell::Null, |time| Cell::Int(time.0)));
         put(Cell::fixed(self.blake3.as_ref().map(|digest| digest.0.as_slice())));
         put(Cell::fixed(self.sha256.as_ref().map(|digest| digest.0.as_slice())));
         put(Cell::text(checksum.map(|checksum| checksum.algorithm.as_str())));
         put(Cell::text(checksum.map(|checksum| checksum.kind.as_str())));
         put(Cell::text(checksum.map(|checksum| checksum.value.as_str())));
+        let evidence = self.evidence.as_deref();
+        put(Cell::text(evidence.and_then(|evidence| evidence.etag.as_deref())));
+        put(Cell::text(evidence.and_then(|evidence| evidence.storage_class.as_deref())));
+        put(Cell::fixed(evidence.and_then(|evidence| evidence.metadata.as_ref()).map(|digest| digest.0.as_slice())));
+        put(Cell::fixed(evidence.and_then(|evidence| evidence.tags.as_ref()).map(|digest| digest.0.as_slice())));
+        put(Cell::text(evidence.and_then(|evidence| evidence.lock_mode.as_deref())));
+        put(evidence.and_then(|evidence| evidence.lock_until).map_or(Cell::Null, |time| Cell::Int(time.0)));
+        put(evidence.and_then(|evidence| evidence.legal_hold).map_or(Cell::Null, Cell::Bool));
+        put(Cell::text(evidence.and_then(|evidence| evidence.encryption.as_deref())));
+        put(Cell::text(evidence.and_then(|evidence| evidence.encryption_key.as_deref())));
+        put(Cell::text(evidence.and_then(|evidence| evidence.replication.as_deref())));
     }
 
     fn read(cells: &mut Cells<'_>) -> Result<Self, String> {
@@ -122,7 +171,10 @@ impl Row for ObjectRow {
         let version_id = cells.text()?;
         let kind = cells.text()?.unwrap_or_default();
         let kind = EntryKind::of_text(&kind).ok_or_else(|| format!("unknown kind `{}`", kind.escape_default()))?;
-        let size = cells.int()?.and_then(|n| u64::try_from(n).ok()).ok_or("size is not a size")?;
+        let size = match cells.int()? {
+            Some(size) => u64::try_from(size).map_err(|_| "size is not a size")?,
+            None => UNKNOWN_SIZE,
+        };
         let modified = cells.int()?.map(Timestamp);
         let blake3 = cells.fixed::<32>()?.map(Digest32);
         let sha256 = cells.fixed::<32>()?.map(Digest32);
@@ -131,32 +183,59 @@ impl Row for ObjectRow {
             (None, None, None) => None,
             _ => return Err("a checksum without its algorithm, type or value".into()),
         };
-        Ok(Self { key, key_escaped, seq, version_id, kind, size, modified, blake3, sha256, s3_checksum })
+        let evidence = Evidence {
+            etag: cells.text()?,
+            storage_class: cells.text()?,
+            metadata: cells.fixed::<32>()?.map(Digest32),
+            tags: cells.fixed::<32>()?.map(Digest32),
+            lock_mode: cells.text()?,
+            lock_until: cells.int()?.map(Timestamp),
+            legal_hold: cells.bool()?,
+            encryption: cells.text()?,
+            encryption_key: cells.text()?,
+            replication: cells.text()?,
+        };
+        let evidence = (evidence != Evidence::default()).then(|| Box::new(evidence));
+        Ok(Self { key, key_escaped, seq, version_id, kind, size, modified, blake3, sha256, s3_checksum, evidence })
     }
 
     fn leaf(&self, out: &mut Vec<u8>) {
         // The members in the order of RFC 8785 §3.2.3, which for these names is that of their bytes.
         let mut json = Members::open(out);
+        let evidence = self.evidence.as_deref();
         json.hex("blake3", self.blake3.as_ref().map(|digest| digest.0.as_slice()));
+        json.text("encryption", evidence.and_then(|evidence| evidence.encryption.as_deref()));
+        json.text("encryption_key", evidence.and_then(|evidence| evidence.encryption_key.as_deref()));
+        json.text("etag", evidence.and_then(|evidence| evidence.etag.as_deref()));
         json.text("key", Some(&self.key));
         if self.key_escaped {
             json.raw("key_escaped", "true");
         }
         json.text("kind", Some(self.kind.as_str()));
+        if let Some(on) = evidence.and_then(|evidence| evidence.legal_hold) {
+            json.raw("legal_hold", if on { "true" } else { "false" });
+        }
+        json.text("lock_mode", evidence.and_then(|evidence| evidence.lock_mode.as_deref()));
+        json.int("lock_until_micros", evidence.and_then(|evidence| evidence.lock_until).map(|time| time.0));
+        json.hex("metadata_sha256", evidence.and_then(|evidence| evidence.metadata.as_ref()).map(|digest| digest.0.as_slice()));
         json.int("modified_micros", self.modified.map(|time| time.0));
+        json.text("replication_status", evidence.and_then(|evidence| evidence.replication.as_deref()));
         json.text("s3_checksum_algorithm", self.s3_checksum.as_ref().map(|checksum| checksum.algorithm.as_str()));
         json.text("s3_checksum_type", self.s3_checksum.as_ref().map(|checksum| checksum.kind.as_str()));
         json.text("s3_checksum_value", self.s3_checksum.as_ref().map(|checksum| checksum.value.as_str()));
         json.int("seq", Some(i64::from(self.seq)));
         json.hex("sha256", self.sha256.as_ref().map(|digest| digest.0.as_slice()));
-        json.int("size", Some(self.size as i64));
+        json.int("size", self.known_size().map(|size| size as i64));
+        json.text("storage_class", evidence.and_then(|evidence| evidence.storage_class.as_deref()));
+        json.hex("tags_sha256", evidence.and_then(|evidence| evidence.tags.as_ref()).map(|digest| digest.0.as_slice()));
         json.text("version_id", self.version_id.as_deref());
         json.close();
     }
 
     fn check(&self) -> Result<(), Failure> {
-        let micros = self.modified.map_or(0, |time| time.0.unsigned_abs());
-        if self.size > MAX_INTEGER || micros > MAX_INTEGER {
+        let until = self.evidence.as_ref().and_then(|evidence| evidence.lock_until);
+        let micros = [self.modified, until].into_iter().flatten().map(|time| time.0.unsigned_abs()).max().unwrap_or(0);
+        if self.known_size().is_some_and(|size| size > MAX_INTEGER) || micros > MAX_INTEGER {
             return Err(Failure::invalid(format!("{}: size {} or time {micros} µs is beyond 2^53", self.key.escape_default(), self.size)));
         }
         Ok(())
@@ -262,7 +341,7 @@ impl Row for LeafRow {
 }
 
 /// One row of a sidecar: an index into the buckets, never the verdict.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct SidecarRow {
     /// The table's name.
     pub key: String,
@@ -270,6 +349,18 @@ pub struct SidecarRow {
     pub key_hash: [u8; 8],
     /// The first 8 bytes of the keyed row digest.
     pub row_hash: [u8; 8],
+}
+
+/// By hand for `clone_from`: millions of rows of one table keep one copy of its name.
+impl Clone for SidecarRow {
+    fn clone(&self) -> Self {
+        Self { key: self.key.clone(), key_hash: self.key_hash, row_hash: self.row_hash }
+    }
+
+    fn clone_from(&mut self, source: &Self) {
+        self.key.clone_from(&source.key);
+        (self.key_hash, self.row_hash) = (source.key_hash, source.row_hash);
+    }
 }
 
 impl Row for SidecarRow {
@@ -385,11 +476,24 @@ mod tests {
             blake3: Some(Digest32([0xab; 32])),
             sha256: Some(Digest32([1; 32])),
             s3_checksum: Some(S3Checksum { algorithm: "SHA256".into(), kind: "FULL_OBJECT".into(), value: "x==".into() }),
+            evidence: Some(Box::new(Evidence {
+                etag: Some("\"e\"".into()),
+                storage_class: Some("GLACIER".into()),
+                metadata: Some(Digest32([2; 32])),
+                tags: Some(Digest32([3; 32])),
+                lock_mode: Some("COMPLIANCE".into()),
+                lock_until: Some(Timestamp(5)),
+                legal_hold: Some(false),
+                encryption: Some("aws:kms".into()),
+                encryption_key: Some("arn".into()),
+                replication: Some("PENDING".into()),
+            })),
         };
         let mut leaf = Vec::new();
         row.leaf(&mut leaf);
         assert!(canonical_json::is_canonical(&leaf), "{}", String::from_utf8_lossy(&leaf));
         let bare = ObjectRow { version_id: None, modified: None, blake3: None, sha256: None, s3_checksum: None, key_escaped: false, ..row };
+        let bare = ObjectRow { evidence: None, ..bare };
         bare.leaf(&mut leaf);
         assert!(canonical_json::is_canonical(&leaf));
         assert!(!String::from_utf8(leaf.clone()).unwrap().contains("null"));

@@ -14,7 +14,7 @@ use crate::model::ids::PointId;
 use crate::signing::keys::SigningKey;
 use crate::signing::merkle::Tree;
 use crate::signing::note;
-use crate::verify::manifest::header::{HEADER_FILE, Header, ManifestKind, Part, SCHEMA, SIGNATURE_FILE, signed_text};
+use crate::verify::manifest::header::{HEADER_FILE, Header, Imported, ManifestKind, Part, SCHEMA, SIGNATURE_FILE, signed_text};
 use crate::verify::manifest::parts::{PartLimits, PartWriter, in_order};
 use crate::verify::manifest::row::{LeafRow, ObjectRow, Row, SidecarRow};
 
@@ -39,6 +39,21 @@ pub struct Draft {
     pub digests: Vec<String>,
     /// `latest` or `versions`, where the source has versions.
     pub view: Option<String>,
+    /// What of the source is covered, and what of it is to be compared later.
+    pub choices: Choices,
+}
+
+/// What a manifest of objects covers and is compared by; empty for everything else.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Choices {
+    /// What is compared beside the bytes; empty: the defaults.
+    pub compare: Vec<String>,
+    /// The tier of evidence; absent: `content`.
+    pub tier: Option<String>,
+    /// Only keys that one of these patterns matches; empty: all.
+    pub include: Vec<String>,
+    /// No keys that one of these patterns matches.
+    pub exclude: Vec<String>,
 }
 
 /// What is known only after the last row.
@@ -82,7 +97,10 @@ impl<R: Row + Clone> Rows<R> {
             None => self.open.insert(PartWriter::create(dir, self.parts.len())?),
         };
         part.push(row)?;
-        self.before = Some(row.clone());
+        match &mut self.before {
+            Some(before) => before.clone_from(row),
+            none => *none = Some(row.clone()),
+        }
         Ok(())
     }
 
@@ -100,6 +118,7 @@ pub struct ManifestWriter {
     work: tempfile::TempDir,
     target: PathBuf,
     draft: Draft,
+    imported: Option<Imported>,
     limits: PartLimits,
     objects: Rows<ObjectRow>,
     leaves: Rows<LeafRow>,
@@ -130,6 +149,7 @@ impl ManifestWriter {
             work,
             target: dir.to_owned(),
             draft,
+            imported: None,
             limits,
             objects: Rows::new(),
             leaves: Rows::new(),
@@ -137,6 +157,11 @@ impl ManifestWriter {
             tree: Tree::new(),
             leaf: Vec::new(),
         })
+    }
+
+    /// Says that the rows are imported; before the manifest is finished, for what was imported may be known only at its end.
+    pub fn set_imported(&mut self, imported: Imported) {
+        self.imported = Some(imported);
     }
 
     /// Adds an object; rows come in the order of `(key, seq)`.
@@ -192,6 +217,11 @@ impl ManifestWriter {
             hash_key_id: draft.hash_key_id,
             digests: draft.digests,
             view: draft.view,
+            compare: draft.choices.compare,
+            tier: draft.choices.tier,
+            include: draft.choices.include,
+            exclude: draft.choices.exclude,
+            imported: self.imported,
             counts: finish.counts,
             root: self.tree.root(),
             baselines: finish.baselines,

@@ -4,10 +4,22 @@
 
 pub mod align;
 pub mod capture;
+pub mod climb;
 pub mod compare;
 pub mod dir;
+pub mod evidence;
 pub mod fetch;
+pub mod fields;
+pub mod filter;
+pub mod flow;
+pub mod gather;
 pub mod groups;
 pub mod judge;
 pub mod local;
+pub mod moment;
+pub mod quota;
+pub mod reading;
 pub mod source;
+pub mod split;
+pub mod stretch;
+pub mod tier;

@@ -61,6 +61,7 @@ pub async fn capture(
         hash_key_id: Some(hash_key.id()),
         digests: vec!["blake3-keyed".to_owned()],
         view: None,
+        choices: Default::default(),
     };
     // Before the first connection: an output that cannot be written must not cost a reading.
     let mut writer = ManifestWriter::create(&request.out, draft)?;
@@ -129,7 +130,7 @@ async fn read_all(
         tables.iter().filter_map(|table| table.unprotected.as_ref().map(|engine| format!("{} ({engine})", table.name))).collect();
     let definitions = db.objects().await?;
     let mut totals: BTreeMap<String, u64> = [("tables".to_owned(), tables.len() as u64), ("rows".to_owned(), 0)].into();
-    let mut baselines = BTreeMap::new();
+    let mut baselines: BTreeMap<String, String> = request.baselines.clone();
     let mut described = serde_json::Map::new();
     let mut opaque = serde_json::Map::new();
     for table in &mut tables {
@@ -191,9 +192,10 @@ async fn capture_table(
     let (key, kind) = (table.name.clone(), LeafKind::Schema);
     writer.push_leaf(&LeafRow { key, kind, seq: 0, rows: 0, digest: table.schema_digest()?, bits: 0 })?;
     if fingerprint.rows() <= sidecar_max_rows {
+        let mut row = SidecarRow { key: table.name.clone(), key_hash: [0; 8], row_hash: [0; 8] };
         for pair in fingerprint.sidecar() {
-            let (key_hash, row_hash) = pair?;
-            writer.push_sidecar(&SidecarRow { key: table.name.clone(), key_hash, row_hash })?;
+            (row.key_hash, row.row_hash) = pair?;
+            writer.push_sidecar(&row)?;
         }
     }
     Ok(fingerprint.rows())

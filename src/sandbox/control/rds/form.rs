@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
+
 use crate::sandbox::control::answer::Refused;
 
 /// The parameters of one request.
@@ -67,6 +69,25 @@ impl Form {
         (!tags.is_empty()).then_some(tags)
     }
 
+    /// A list of structures with a name and a value: `NAME.Member.N.KEY` and `.VALUE`.
+    pub fn structures(&self, name: &str, key: &str, value: &str) -> BTreeMap<String, String> {
+        let mut found = BTreeMap::new();
+        for (rest, text) in self.under(name) {
+            if let Some(stem) = rest.strip_suffix(key).filter(|stem| stem.ends_with('.')) {
+                found.insert(text.to_owned(), self.fields.get(&format!("{name}.{stem}{value}")).cloned().unwrap_or_default());
+            }
+        }
+        found
+    }
+
+    /// A time as ISO 8601.
+    pub fn time(&self, name: &str) -> Result<Option<DateTime<Utc>>, Refused> {
+        let parse = |text: &str| {
+            DateTime::parse_from_rfc3339(text).map(|time| time.to_utc()).map_err(|_| invalid(format!("{name} must be a time, not {text}")))
+        };
+        self.get(name).map(parse).transpose()
+    }
+
     /// Filters: `Filters.Filter.N.Name` and `.Values.Value.M`.
     pub fn filters(&self) -> BTreeMap<String, Vec<String>> {
         let mut filters = BTreeMap::new();
@@ -103,5 +124,9 @@ mod tests {
         assert_eq!(form.tags().unwrap()["k"], "v 1");
         assert_eq!(form.filters()["engine"], ["postgres"]);
         assert_eq!(form.need("X").unwrap_err().code, "MissingParameter");
+        let form = Form::parse(b"P.Parameter.1.ParameterName=a&P.Parameter.1.ParameterValue=b&T=2026-01-31T02:00:00Z&U=soon");
+        assert_eq!(form.structures("P", "ParameterName", "ParameterValue")["a"], "b");
+        assert_eq!(form.time("T").unwrap().unwrap().timestamp(), 1_769_824_800);
+        assert!(form.time("U").is_err() && form.time("V").unwrap().is_none());
     }
 }

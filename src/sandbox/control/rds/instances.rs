@@ -1,13 +1,16 @@
 //! Instances: laying, restoring, modifying, deleting.
 
+use chrono::{DateTime, Utc};
+
+use crate::engines::installed::EngineKind;
+use crate::engines::servers::Master;
 use crate::sandbox::control::answer::{Refused, now, random_hex};
 use crate::sandbox::control::faults::RestoreFault;
 use crate::sandbox::control::rds::form::invalid;
+use crate::sandbox::control::rds::groups::absent_parameter_group;
 use crate::sandbox::control::rds::lifecycle::Rds;
 use crate::sandbox::control::rds::snapshots::{absent_instance, absent_snapshot};
 use crate::sandbox::control::rds::state::{Instance, Origin, Settings};
-use crate::sandbox::engines::installed::EngineKind;
-use crate::sandbox::engines::servers::Master;
 
 impl Rds {
     /// Begins to make an empty instance; it is `available` some hundred milliseconds later.
@@ -36,12 +39,48 @@ impl Rds {
             tags: settings.tags.or_else(|| Some(source.tags.clone())),
             ..settings
         };
-        let mut instance = self.fresh(id, was.kind, &was.engine, &was.master_user, settings)?;
-        instance.origin = match self.faults.of_restore(&source.arn()) {
-            Some(RestoreFault::CompletesEmpty) => Origin::Hollow(was.master_user.clone()),
-            _ => Origin::Snapshot(source.id.clone()),
+        let instance = self.fresh(id, was.kind, &was.engine, &was.master_user, settings)?;
+        let origin = Origin::Snapshot(source.id.clone());
+        self.begin_restore(&source.arn(), Instance { database: was.database.clone(), origin, ..instance })
+    }
+
+    /// Begins to restore an instance to an instant (to the end of its log where none is given) into a new instance.
+    pub async fn restore_to(&self, source: &str, id: &str, at: Option<DateTime<Utc>>, settings: Settings) -> Result<Instance, Refused> {
+        let was = self.instance(source).ok_or_else(|| absent_instance(source))?;
+        let Some(((earliest, latest), base)) = was.window(now()).zip(was.base.clone()) else {
+            return Err(Refused::new("PointInTimeRestoreNotEnabled", format!("Automated backups of {source} are not enabled.")));
         };
-        self.begin(Instance { database: was.database.clone(), ..instance })
+        if let Some(at) = at.filter(|at| *at < earliest || *at > latest) {
+            return Err(invalid(format!("The restore time {at} of {source} is not between {earliest} and {latest}.")));
+        }
+        let settings = Settings {
+            class: settings.class.or(was.settings.class.clone()),
+            encrypted: was.settings.encrypted,
+            kms_key: was.settings.kms_key.clone(),
+            storage: settings.storage.or(was.settings.storage),
+            retention: settings.retention.or(was.settings.retention),
+            tags: settings.tags.or_else(|| was.settings.tags.clone()),
+            ..settings
+        };
+        let instance = self.fresh(id, was.kind, &was.engine, &was.master_user, settings)?;
+        // Everything before the answer can be restored: the log that it is in is closed first.
+        self.servers.close_log(was.kind, &was.home, was.port).await?;
+        let until = at.filter(|_| self.faults.of_restore(&was.arn()) != Some(RestoreFault::IgnoresTime));
+        let origin = Origin::PointInTime { source: was.home.clone(), base: base.home, until };
+        self.begin_restore(&was.arn(), Instance { database: was.database.clone(), origin, ..instance })
+    }
+
+    /// Begins a restore as it was planted for what it is restored from.
+    fn begin_restore(&self, arn: &str, instance: Instance) -> Result<Instance, Refused> {
+        let origin = match self.faults.of_restore(arn) {
+            None | Some(RestoreFault::IgnoresTime) => instance.origin.clone(),
+            Some(RestoreFault::CompletesEmpty) => Origin::Hollow(instance.master_user.clone()),
+            Some(RestoreFault::Fails { message }) => Origin::Doomed(message),
+            Some(RestoreFault::Hangs) => Origin::Stuck,
+            // Accepted, and never heard of again.
+            Some(RestoreFault::CompletesWithoutResource | RestoreFault::WrongType) => return Ok(instance),
+        };
+        self.begin(Instance { origin, ..instance })
     }
 
     fn fresh(&self, id: &str, kind: EngineKind, engine: &str, user: &str, settings: Settings) -> Result<Instance, Refused> {
@@ -51,6 +90,9 @@ impl Rds {
             Refused::new("InsufficientDBInstanceCapacity", said)
         })?;
         let settings = Settings { subnet_group: settings.subnet_group.or_else(|| Some("default".into())), ..settings };
+        if let Some(group) = settings.parameter_group.as_deref().filter(|group| !self.has_parameter_group(group)) {
+            return Err(absent_parameter_group(group));
+        }
         let group = settings.subnet_group.clone().unwrap_or_default();
         if !self.state.read(|state| state.subnet_groups.contains_key(&group)) {
             return Err(Refused::not_found("DBSubnetGroupNotFoundFault", format!("DB subnet group '{group}' does not exist.")));
@@ -71,6 +113,7 @@ impl Rds {
             process: None,
             origin: Origin::New(None),
             trouble: None,
+            base: None,
         })
     }
 
@@ -113,6 +156,7 @@ impl Rds {
             kept.deletion_protection = settings.deletion_protection.or(kept.deletion_protection);
             kept.copy_tags_to_snapshot = settings.copy_tags_to_snapshot.or(kept.copy_tags_to_snapshot);
             kept.storage = settings.storage.or(kept.storage);
+            kept.iam = settings.iam.or(kept.iam);
             if password.is_some() {
                 instance.status = "resetting-master-credentials".into();
             }
@@ -130,7 +174,8 @@ impl Rds {
             let said = "Cannot delete protected DB Instance, please disable deletion protection and try again.";
             return Err(Refused::new("InvalidParameterCombination", said));
         }
-        if matches!(instance.status.as_str(), "creating" | "deleting") {
+        let stuck = instance.origin == Origin::Stuck;
+        if matches!(instance.status.as_str(), "creating" | "deleting") && !stuck {
             let said = format!("Instance {id} is already being {}.", if instance.status == "creating" { "created" } else { "deleted" });
             return Err(Refused::new("InvalidDBInstanceState", said));
         }

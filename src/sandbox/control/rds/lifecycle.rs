@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::model::failure::Failure;
-use crate::sandbox::control::answer::random_hex;
+use crate::engines::area::log_folder;
+use crate::engines::servers::{Booted, Master, Servers};
+use crate::model::failure::{Failure, FailureKind};
+use crate::sandbox::control::answer::{now, random_hex};
 use crate::sandbox::control::faults::Faults;
 use crate::sandbox::control::kept::Kept;
-use crate::sandbox::control::rds::state::{Instance, Origin, Snapshot, State};
-use crate::sandbox::engines::servers::{Booted, Master, Servers};
+use crate::sandbox::control::rds::state::{Base, Instance, Origin, Snapshot, State};
 
 /// How long a state on the way is visible at least.
 const VISIBLE: Duration = Duration::from_millis(120);
@@ -146,8 +147,16 @@ impl Rds {
             }
             Origin::New(master) => {
                 self.servers.make_empty(kind, home).await?;
+                if instance.settings.retention != Some(0) {
+                    self.servers.area().make_log_folder(home)?;
+                }
                 master.clone()
             }
+            Origin::PointInTime { source, base, until } => {
+                return self.servers.rebuild(kind, base, source, home, *until).await;
+            }
+            Origin::Doomed(message) => return Err(Failure::new(FailureKind::Remote, message.clone())),
+            Origin::Stuck => return std::future::pending().await,
             Origin::Hollow(user) => {
                 self.servers.make_empty(kind, home).await?;
                 Some(Master { user: user.clone(), password: random_hex(16), database: instance.database.clone() })
@@ -157,7 +166,22 @@ impl Rds {
         if let Some(master) = master {
             self.servers.create_master(kind, home, booted.port, &master).await?;
         }
+        if log_folder(&self.servers.home(home)).is_some() {
+            self.take_base(instance, booted).await?;
+        }
         Ok(booted)
+    }
+
+    /// The copy that recovery to a point in time starts from: taken before anybody else has written.
+    async fn take_base(&self, instance: &Instance, booted: Booted) -> Result<(), Failure> {
+        if let Some(old) = self.instance(&instance.id).and_then(|instance| instance.base) {
+            self.servers.remove(&old.home).await?;
+        }
+        let base = Base { home: format!("b-{}", random_hex(4)), at: now() };
+        self.set_instance(&instance.id, |instance| instance.base = Some(base.clone()))?;
+        self.servers.copy_running(booted.process, &instance.home, &base.home).await?;
+        // It can be restored to from now on: the copy was taken since the moment above.
+        self.set_instance(&instance.id, |instance| instance.base = Some(Base { at: now(), ..base }))
     }
 
     pub(super) fn spawn_deletion(&self, id: &str) {
@@ -166,6 +190,9 @@ impl Rds {
             let Some(instance) = rds.instance(&id) else { return Ok(()) };
             tokio::time::sleep(VISIBLE).await;
             rds.servers.remove(&instance.home).await?;
+            if let Some(base) = &instance.base {
+                rds.servers.remove(&base.home).await?;
+            }
             rds.state.change(|state| state.instances.remove(&id)).map(drop)
         });
     }

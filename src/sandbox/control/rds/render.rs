@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
+
 use crate::sandbox::control::answer::Xml;
 use crate::sandbox::control::rds::state::{Instance, Snapshot};
 use crate::sandbox::identity::REGION;
 
 /// The members of `DBInstance`.
-pub fn instance(xml: &mut Xml, instance: &Instance, vpc: Option<&str>) {
+pub fn instance(xml: &mut Xml, instance: &Instance, vpc: Option<&str>, now: DateTime<Utc>) {
     let settings = &instance.settings;
     xml.put("DBInstanceIdentifier", &instance.id);
     xml.put("DBInstanceArn", instance.arn());
@@ -28,13 +30,16 @@ pub fn instance(xml: &mut Xml, instance: &Instance, vpc: Option<&str>) {
     xml.put("AllocatedStorage", settings.storage.unwrap_or(20));
     xml.put_time("InstanceCreateTime", instance.created);
     xml.put("BackupRetentionPeriod", settings.retention.unwrap_or(1));
+    if let Some((_, latest)) = instance.window(now).filter(|_| instance.status == "available") {
+        xml.put_time("LatestRestorableTime", latest);
+    }
     xml.put("PubliclyAccessible", settings.public.unwrap_or(false));
     xml.put("MultiAZ", settings.multi_az.unwrap_or(false));
     xml.put("StorageEncrypted", settings.encrypted.unwrap_or(false));
     xml.put_some("KmsKeyId", settings.kms_key.as_deref());
     xml.put("DeletionProtection", settings.deletion_protection.unwrap_or(false));
     xml.put("CopyTagsToSnapshot", settings.copy_tags_to_snapshot.unwrap_or(false));
-    xml.put("IAMDatabaseAuthenticationEnabled", false);
+    xml.put("IAMDatabaseAuthenticationEnabled", settings.iam.unwrap_or(false));
     xml.put("AutoMinorVersionUpgrade", false);
     xml.put("StorageType", "gp3");
     xml.put("AvailabilityZone", format!("{REGION}a"));
@@ -67,6 +72,22 @@ pub fn instance(xml: &mut Xml, instance: &Instance, vpc: Option<&str>) {
         });
     }
     tags(xml, "TagList", settings.tags.as_ref().unwrap_or(&BTreeMap::new()));
+}
+
+/// The members of `DBInstanceAutomatedBackup`.
+pub fn automated_backup(xml: &mut Xml, instance: &Instance, (earliest, latest): (DateTime<Utc>, DateTime<Utc>)) {
+    xml.put("DBInstanceArn", instance.arn());
+    xml.put("DbiResourceId", &instance.resource_id);
+    xml.put("Region", REGION);
+    xml.put("DBInstanceIdentifier", &instance.id);
+    xml.within("RestoreWindow", |xml| {
+        xml.put_time("EarliestTime", earliest);
+        xml.put_time("LatestTime", latest);
+    });
+    xml.put("Status", "active");
+    xml.put("Engine", &instance.engine);
+    xml.put("EngineVersion", &instance.engine_version);
+    xml.put("BackupRetentionPeriod", instance.settings.retention.unwrap_or(1));
 }
 
 /// The members of `DBSubnetGroup`.

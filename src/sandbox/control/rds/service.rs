@@ -6,13 +6,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
 
-use crate::sandbox::control::answer::{Protocol, Refused, Xml, page, refuse, xml};
+use crate::engines::servers::Master;
+use crate::sandbox::control::answer::{Protocol, Refused, Xml, now, page, refuse, xml};
 use crate::sandbox::control::rds::form::{Form, invalid};
 use crate::sandbox::control::rds::lifecycle::Rds;
 use crate::sandbox::control::rds::render;
 use crate::sandbox::control::rds::snapshots::{absent_instance, absent_snapshot};
 use crate::sandbox::control::rds::state::{Instance, Settings, id_in};
-use crate::sandbox::engines::servers::Master;
 use crate::sandbox::wire::Service;
 
 const NAMESPACE: &str = "http://rds.amazonaws.com/doc/2014-10-31/";
@@ -50,12 +50,19 @@ impl Rds {
                 let instance = self.restore(snapshot, form.need("DBInstanceIdentifier")?, settings(form)?)?;
                 Ok(self.one_instance(&instance))
             }
+            "RestoreDBInstanceToPointInTime" => self.restore_to_time(form).await,
+            "DescribeDBInstanceAutomatedBackups" => self.describe_automated_backups(form),
             "AddTagsToResource" => self.change_tags(form, |tags| tags.extend(form.tags().unwrap_or_default())),
             "RemoveTagsFromResource" => {
                 self.change_tags(form, |tags| form.list("TagKeys").unwrap_or_default().iter().for_each(|key| drop(tags.remove(key))))
             }
             "ListTagsForResource" => self.list_tags(form),
+            "CreateDBSubnetGroup" => self.create_subnet_group(form),
+            "DeleteDBSubnetGroup" => self.delete_subnet_group(form),
             "DescribeDBSubnetGroups" => self.describe_subnet_groups(form),
+            "CreateDBParameterGroup" => self.create_parameter_group(form),
+            "ModifyDBParameterGroup" => self.modify_parameter_group(form),
+            "DescribeDBParameters" => self.describe_parameters(form),
             "DescribeDBParameterGroups" => self.describe_parameter_groups(form),
             other => Err(Refused::new("InvalidAction", format!("The sandbox's RDS does not know the action {other}."))),
         }
@@ -69,7 +76,7 @@ impl Rds {
 
     fn put_instance(&self, xml: &mut Xml, instance: &Instance) {
         let vpc = self.vpc_of(instance.settings.subnet_group.as_deref());
-        xml.within("DBInstance", |xml| render::instance(xml, instance, vpc.as_deref()));
+        xml.within("DBInstance", |xml| render::instance(xml, instance, vpc.as_deref(), now()));
     }
 
     fn create_instance(&self, form: &Form) -> Result<Xml, Refused> {
@@ -105,6 +112,30 @@ impl Rds {
         let mut xml = Xml::default();
         xml.within("DBInstances", |xml| found.iter().for_each(|instance| self.put_instance(xml, instance)));
         xml.put_some("Marker", next);
+        Ok(xml)
+    }
+
+    async fn restore_to_time(&self, form: &Form) -> Result<Xml, Refused> {
+        let source = id_in("db", form.need("SourceDBInstanceIdentifier")?).to_ascii_lowercase();
+        let (at, latest) = (form.time("RestoreTime")?, form.flag("UseLatestRestorableTime")?.unwrap_or(false));
+        if at.is_some() == latest {
+            let said = "Exactly one of RestoreTime and UseLatestRestorableTime has to be given.";
+            return Err(Refused::new("InvalidParameterCombination", said));
+        }
+        let instance = self.restore_to(&source, form.need("TargetDBInstanceIdentifier")?, at, settings(form)?).await?;
+        Ok(self.one_instance(&instance))
+    }
+
+    fn describe_automated_backups(&self, form: &Form) -> Result<Xml, Refused> {
+        let wanted = form.get("DBInstanceIdentifier").map(|id| id_in("db", id).to_ascii_lowercase());
+        let instances: Vec<Instance> = self.state.read(|state| state.instances.values().cloned().collect());
+        let ours = instances.iter().filter(|one| wanted.as_ref().is_none_or(|wanted| *wanted == one.id));
+        let mut xml = Xml::default();
+        xml.within("DBInstanceAutomatedBackups", |xml| {
+            for (instance, window) in ours.filter_map(|instance| Some((instance, instance.window(now())?))) {
+                xml.within("DBInstanceAutomatedBackup", |xml| render::automated_backup(xml, instance, window));
+            }
+        });
         Ok(xml)
     }
 
@@ -213,6 +244,7 @@ fn settings(form: &Form) -> Result<Settings, Refused> {
         kms_key: key,
         storage: form.number("AllocatedStorage")?,
         tags: form.tags(),
+        iam: form.flag("EnableIAMDatabaseAuthentication")?,
     })
 }
 

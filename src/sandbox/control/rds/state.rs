@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use crate::sandbox::engines::installed::EngineKind;
-use crate::sandbox::engines::process::ProcessMark;
-use crate::sandbox::engines::servers::Master;
+use crate::engines::installed::EngineKind;
+use crate::engines::process::ProcessMark;
+use crate::engines::servers::Master;
 use crate::sandbox::identity::{ACCOUNT_ID, REGION};
 
 /// Everything, by name.
@@ -18,12 +18,35 @@ pub struct State {
     pub snapshots: BTreeMap<String, Snapshot>,
     /// The VPC of each subnet group.
     pub subnet_groups: BTreeMap<String, String>,
+    /// Parameter groups beside the default ones, by name.
+    #[serde(default)]
+    pub parameter_groups: BTreeMap<String, ParameterGroup>,
+}
+
+/// A DB parameter group: what was set in it. The sandbox's servers have their settings from elsewhere.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct ParameterGroup {
+    /// Such as `postgres15`.
+    pub family: String,
+    /// For people.
+    pub description: String,
+    /// What was set, by name.
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// The copy that recovery to a point in time starts from.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Base {
+    /// The home that holds it.
+    pub home: String,
+    /// When it was taken: the earliest restorable time.
+    pub at: DateTime<Utc>,
 }
 
 impl Default for State {
     fn default() -> Self {
         let subnet_groups = BTreeMap::from([("default".to_owned(), "vpc-0default".to_owned())]);
-        Self { instances: BTreeMap::new(), snapshots: BTreeMap::new(), subnet_groups }
+        Self { instances: BTreeMap::new(), snapshots: BTreeMap::new(), subnet_groups, parameter_groups: BTreeMap::new() }
     }
 }
 
@@ -57,6 +80,8 @@ pub struct Settings {
     pub storage: Option<u32>,
     /// Tags.
     pub tags: Option<BTreeMap<String, String>>,
+    /// Whether tokens of IAM open its databases, as far as the answer says.
+    pub iam: Option<bool>,
 }
 
 /// Where an instance's data comes from.
@@ -69,6 +94,19 @@ pub enum Origin {
     Snapshot(String),
     /// As after a restore that brought nothing (a planted fault): the master user, no data.
     Hollow(String),
+    /// What an instance held at an instant, or at the end of its log.
+    PointInTime {
+        /// The instance.
+        source: String,
+        /// The home of the copy that the log is replayed over.
+        base: String,
+        /// The instant.
+        until: Option<DateTime<Utc>>,
+    },
+    /// A restore that fails with this message (a planted fault).
+    Doomed(String),
+    /// A restore that never ends (a planted fault).
+    Stuck,
 }
 
 /// A DB instance.
@@ -104,12 +142,23 @@ pub struct Instance {
     pub origin: Origin,
     /// Why it failed.
     pub trouble: Option<String>,
+    /// Where recovery to a point in time starts, while its log is kept.
+    #[serde(default)]
+    pub base: Option<Base>,
 }
 
 impl Instance {
     /// Its ARN.
     pub fn arn(&self) -> String {
         instance_arn(&self.id)
+    }
+
+    /// The earliest and the latest time that it can be restored to, where its automated backups are on.
+    pub fn window(&self, now: DateTime<Utc>) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+        let base = self.base.as_ref().filter(|_| self.settings.retention != Some(0))?;
+        // Whole seconds, and never one that is not over: what is committed in it belongs to it.
+        let latest = DateTime::from_timestamp(now.timestamp(), 0)?;
+        Some((base.at, latest.max(base.at)))
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Check {
     pub engines: Vec<String>,
     /// Tables that must be there: absent is an error, empty is `vacuous`.
     pub requires: Vec<String>,
+    /// Columns that it reads, `TABLE.COLUMN`: those that a configuration may give other names.
+    pub columns: Vec<(String, String)>,
     /// Functions that must be there, such as `verify_heapam`; absent is an error.
     pub requires_functions: Vec<String>,
     /// What the statement returns.
@@ -58,6 +60,8 @@ pub struct Check {
     pub each: Option<Each>,
     /// True where it needs more than reading rights, and so runs without giving any up.
     pub privileged: bool,
+    /// For a freshness check whose stamps are those of writing: none may lie after the time that the data is restored to.
+    pub bounded: bool,
     /// The one statement.
     pub sql: String,
     /// SHA-256 of the file.
@@ -70,6 +74,8 @@ const KEYS: &[&str] = &[
     "engines",
     "requires",
     "requires_functions",
+    "columns",
+    "bounded",
     "kind",
     "severity",
     "error_if",
@@ -146,13 +152,28 @@ impl Fields<'_> {
         };
         let default = match kind {
             CheckKind::Violations => "> 0",
-            CheckKind::BaselineScalar => "!= baseline",
+            CheckKind::BaselineScalar | CheckKind::Canary => "!= baseline",
             CheckKind::Scalar | CheckKind::Freshness => "",
         };
         let error_if = match threshold("error_if")? {
             Some(given) => given,
             None => Threshold::parse(default, kind).map_err(|_| format!("error_if is missing; a {} check needs it", kind.as_str()))?,
         };
+        if kind == CheckKind::Canary && (self.table.contains_key("error_if") || self.table.contains_key("warn_if")) {
+            return Err("a canary comes back as it was planted or not at all: it has no error_if and no warn_if".into());
+        }
+        let bounded = self.optional("bounded")?.unwrap_or(false);
+        if bounded && kind != CheckKind::Freshness {
+            return Err(format!("bounded is for freshness checks, and this is a {} check", kind.as_str()));
+        }
+        let columns: Vec<String> = self.optional("columns")?.unwrap_or_default();
+        let columns = columns.iter().map(|name| match name.split_once('.') {
+            Some((table, column)) if !table.is_empty() && !column.is_empty() && !column.contains('.') => {
+                Ok((table.to_owned(), column.to_owned()))
+            }
+            _ => Err(format!("columns: `{}`: expected TABLE.COLUMN", name.escape_default())),
+        });
+        let columns = columns.collect::<Result<Vec<_>, String>>()?;
         let limit: usize = self.optional("limit")?.unwrap_or(20);
         if limit > MOST_ROWS {
             return Err(format!("limit {limit}: at most {MOST_ROWS}"));
@@ -161,6 +182,8 @@ impl Fields<'_> {
         Ok(Check {
             title: self.optional("title")?.unwrap_or_default(),
             requires: self.optional("requires")?.unwrap_or_default(),
+            columns,
+            bounded,
             requires_functions: self.optional("requires_functions")?.unwrap_or_default(),
             severity: self.required("severity")?,
             warn_if: threshold("warn_if")?,
@@ -230,6 +253,9 @@ mod tests {
             ("show = [\"id\"]", "error_if = \"more than 3\"", "error_if"),
             ("show = [\"id\"]", "timeout = \"soon\"", "timeout"),
             ("show = [\"id\"]", "limit = -1", "limit"),
+            ("show = [\"id\"]", "columns = [\"id\"]", "TABLE.COLUMN"),
+            ("show = [\"id\"]", "bounded = true", "freshness"),
+            ("\"violations\"", "\"canary\"\n--! error_if = \"> 0\"", "canary"),
             ("show = [\"id\"]", "show = [", "not TOML"),
             ("SELECT 1;", "SELECT 1; SELECT 2", "one statement"),
             ("SELECT 1;", "DELETE FROM t", "DELETE"),

@@ -14,6 +14,8 @@ pub enum CheckKind {
     Freshness,
     /// One row with one number, compared with the manifest's baseline.
     BaselineScalar,
+    /// One row with one value that was planted in the source before the backup: its keyed digest is compared with the manifest's.
+    Canary,
 }
 
 impl CheckKind {
@@ -24,6 +26,7 @@ impl CheckKind {
             Self::Scalar => "scalar",
             Self::Freshness => "freshness",
             Self::BaselineScalar => "baseline-scalar",
+            Self::Canary => "canary",
         }
     }
 }

@@ -3,9 +3,13 @@
 //!
 //! Not here: comparing rows with a manifest, and what a failed check means for a drill.
 
+pub mod canary;
+pub mod demands;
 pub mod header;
 pub mod kind;
+pub mod names;
 pub mod pack;
+pub mod recording;
 pub mod runner;
 pub mod session;
 pub mod statement;

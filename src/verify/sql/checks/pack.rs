@@ -24,11 +24,15 @@ shipped! {
     "structure-postgres": "what PostgreSQL itself can tell of a database's structure" {
         "heap", "btree", "invalid-indexes", "not-valid-constraints", "sequences", "orphans"
     }
-    "structure-mysql": "what MySQL and MariaDB themselves can tell of a database's structure" { "check-table", "auto-increment", "orphans" }
+    "structure-mysql": "what MySQL and MariaDB themselves can tell of a database's structure" {
+        "check-table", "auto-increment", "orphans", "invalid-views", "foreign-keys-have-indexes"
+    }
     "bank": "customers, accounts and a ledger of transactions" {
         "ledger-balances", "orphan-accounts", "orphan-transactions", "transaction-kinds", "freshness", "customers-not-fewer", "accounts-not-fewer", "transactions-not-fewer"
     }
-    "directory-app": "a directory of artists and their bookings, in SQLite" { "orphan-bookings", "booking-values", "artist-names", "freshness", "artists-not-fewer", "bookings-not-fewer" }
+    "audit-log": "events that are only ever added" { "complete-events", "no-gaps", "in-order", "events-not-fewer", "freshness" }
+    "file-vault": "what is known of stored files: path, size, digest" { "digests", "paths", "sizes", "files-not-fewer", "freshness" }
+    "directory-app": "a directory of artists and their bookings" { "orphan-bookings", "booking-values", "artist-names", "freshness", "artists-not-fewer", "bookings-not-fewer" }
 }
 
 /// Checks that belong together.

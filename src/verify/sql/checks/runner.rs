@@ -10,8 +10,11 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
 use crate::monitor::{Event, Monitor};
 use crate::verify::sql::access::Access;
+use crate::verify::sql::checks::canary::digest;
+use crate::verify::sql::checks::demands::CheckDemands;
 use crate::verify::sql::checks::header::{Check, Each};
 use crate::verify::sql::checks::kind::CheckKind;
+use crate::verify::sql::checks::names;
 use crate::verify::sql::checks::pack::Pack;
 use crate::verify::sql::checks::session::{Answer, ForeignKey, Session, Trouble};
 use crate::verify::sql::checks::threshold::{Decimal, stamp};
@@ -28,16 +31,16 @@ pub async fn run(
     baselines: &BTreeMap<String, String>,
     monitor: &dyn Monitor,
 ) -> Result<Vec<CheckResult>, Failure> {
-    run_at(url, access, packs, baselines, Timestamp::now(), monitor).await
+    let demands = CheckDemands { baselines: baselines.clone(), ..CheckDemands::default() };
+    run_with(url, access, packs, &demands, monitor).await
 }
 
-/// As [`run`], with ages taken against `reference`: a drill asks how old the data is against the time of the recovery point's test.
-pub async fn run_at(
+/// As [`run`], with everything that checks can be held against.
+pub async fn run_with(
     url: &SourceUrl,
     access: &Access,
     packs: &[Pack],
-    baselines: &BTreeMap<String, String>,
-    reference: Timestamp,
+    demands: &CheckDemands,
     monitor: &dyn Monitor,
 ) -> Result<Vec<CheckResult>, Failure> {
     let mut session = Session::open(url, access).await?;
@@ -56,7 +59,7 @@ pub async fn run_at(
         if results.iter().any(|result| result.id == check.id) {
             continue;
         }
-        results.push(one(&mut session, check, baselines, reference).await);
+        results.push(one(&mut session, check, demands).await);
         monitor.event(Event::Advanced { task: &task, by: 1, bytes: 0 });
     }
     monitor.event(Event::Finished { task: &task });
@@ -79,7 +82,7 @@ pub fn line(result: &CheckResult) -> String {
     format!("  {word:<9} {}{value}{why}", result.id)
 }
 
-async fn one(session: &mut Session, check: &Check, baselines: &BTreeMap<String, String>, reference: Timestamp) -> CheckResult {
+async fn one(session: &mut Session, check: &Check, demands: &CheckDemands) -> CheckResult {
     let started = Instant::now();
     let engine = session.engine().clone();
     let mut result = CheckResult {
@@ -97,7 +100,7 @@ async fn one(session: &mut Session, check: &Check, baselines: &BTreeMap<String, 
         rows: Vec::new(),
         duration_ms: 0,
     };
-    let (outcome, reason) = match examine(session, check, baselines, reference, &mut result).await {
+    let (outcome, reason) = match examine(session, check, demands, &mut result).await {
         Ok((outcome, reason)) => (outcome, reason),
         Err(trouble) if trouble.corrupt => (CheckOutcome::Fail, Some(format!("the engine reports corruption: {}", trouble.said))),
         Err(trouble) => (CheckOutcome::Error, Some(trouble.said)),
@@ -110,17 +113,11 @@ async fn one(session: &mut Session, check: &Check, baselines: &BTreeMap<String, 
 
 type Verdict = (CheckOutcome, Option<String>);
 
-async fn examine(
-    session: &mut Session,
-    check: &Check,
-    baselines: &BTreeMap<String, String>,
-    reference: Timestamp,
-    result: &mut CheckResult,
-) -> Result<Verdict, Trouble> {
+async fn examine(session: &mut Session, check: &Check, demands: &CheckDemands, result: &mut CheckResult) -> Result<Verdict, Trouble> {
     let mut empty = Vec::new();
     for table in &check.requires {
-        match session.has_rows(table).await? {
-            None => return Err(trouble(format!("table {table} is absent"))),
+        match session.has_rows(names::table(&demands.names, table)).await? {
+            None => return Err(trouble(format!("table {} is absent", names::table(&demands.names, table)))),
             Some(false) => empty.push(table.as_str()),
             Some(true) => {}
         }
@@ -131,40 +128,93 @@ async fn examine(
         }
     }
     let vacuous = (!empty.is_empty()).then(|| format!("empty: {}", empty.join(", ")));
-    let baseline = match check.kind {
-        CheckKind::BaselineScalar => match baselines.get(&check.baseline) {
-            Some(text) => {
-                result.expected = Some(text.clone());
-                Some(Decimal::parse(text).ok_or_else(|| trouble(format!("baseline {} is `{text}`, no number", check.baseline)))?)
-            }
-            None => return Ok((CheckOutcome::Untested, Some(format!("no baseline {}: no manifest holds it", check.baseline)))),
-        },
-        _ => None,
-    };
+    let schema = (session.engine().name == "sqlite").then_some("main");
+    let sql = names::mapped(check, &demands.names, schema, &|name| session.quoted(name)).map_err(trouble)?;
+    let check = &Check { sql, ..check.clone() };
     let value = match check.kind {
         CheckKind::Violations => match violations(session, check, result).await? {
             Some(count) => Decimal::whole(count),
             None => return Ok((CheckOutcome::Vacuous, Some("nothing of the kind is there to look at".into()))),
         },
-        CheckKind::Scalar | CheckKind::BaselineScalar => match scalar(session, check).await? {
-            Some(text) => {
-                result.actual = Some(text.clone());
-                Decimal::parse(&text).ok_or_else(|| trouble(format!("`{}` is no number that can be compared", text.escape_default())))?
-            }
+        CheckKind::Canary => return canary(session, check, demands, result).await,
+        CheckKind::Scalar => match number(session, check, result).await? {
+            Some(value) => value,
             None if vacuous.is_some() => return Ok((CheckOutcome::Vacuous, vacuous)),
             None => return Err(trouble("the value is NULL".into())),
         },
+        CheckKind::BaselineScalar => return beside_baseline(session, check, demands, vacuous, result).await,
         CheckKind::Freshness => match scalar(session, check).await? {
             Some(text) => {
                 let newest = stamp(&text).ok_or_else(|| trouble(format!("`{}` is no time", text.escape_default())))?;
                 result.actual = Some(Timestamp::from_secs(newest).to_string());
+                if let Some(until) = demands.written_until.filter(|until| check.bounded && newest > until.as_secs()) {
+                    let after = newest - until.as_secs();
+                    return Ok((CheckOutcome::Fail, Some(format!("written {after} s after {until}, the time that was restored to"))));
+                }
                 // What lies ahead is not old: its age is nothing.
+                let reference = demands.reference.unwrap_or_else(Timestamp::now);
                 Decimal::whole(u64::try_from(reference.as_secs().saturating_sub(newest)).unwrap_or(0))
             }
             None => return Ok((CheckOutcome::Vacuous, Some(vacuous.unwrap_or_else(|| "there is no stamp".into())))),
         },
     };
-    judge(check, value, baseline, vacuous)
+    judge(check, value, None, vacuous)
+}
+
+/// A number beside the manifest's.
+async fn beside_baseline(
+    session: &mut Session,
+    check: &Check,
+    demands: &CheckDemands,
+    vacuous: Option<String>,
+    result: &mut CheckResult,
+) -> Result<Verdict, Trouble> {
+    // The number of a table's rows is recorded under the name that the database has for it.
+    let name = match check.baseline.strip_prefix("rows.") {
+        Some(table) => format!("rows.{}", names::table(&demands.names, table)),
+        None => check.baseline.clone(),
+    };
+    let Some(text) = demands.baselines.get(&name) else { return Ok(no_baseline(check)) };
+    result.expected = Some(text.clone());
+    let baseline = Decimal::parse(text).ok_or_else(|| trouble(format!("baseline {} is `{text}`, no number", check.baseline)))?;
+    match number(session, check, result).await? {
+        Some(value) => judge(check, value, Some(baseline), vacuous),
+        None if vacuous.is_some() => Ok((CheckOutcome::Vacuous, vacuous)),
+        None => Err(trouble("the value is NULL".into())),
+    }
+}
+
+/// A planted value, byte for byte; only keyed digests of it leave this function.
+async fn canary(session: &mut Session, check: &Check, demands: &CheckDemands, result: &mut CheckResult) -> Result<Verdict, Trouble> {
+    let Some(expected) = demands.baselines.get(&check.baseline) else { return Ok(no_baseline(check)) };
+    let Some(key) = &demands.hash_key else {
+        return Ok((CheckOutcome::Untested, Some("no hash key: canaries are compared by keyed digest".into())));
+    };
+    result.expected = Some(expected.clone());
+    let answer = session.run(&check.sql, check.timeout, 1, check.privileged).await?;
+    let found = match (&answer.rows[..], answer.total) {
+        ([row], 1) if row.len() == 1 => row[0].as_deref(),
+        ([], 0) => None,
+        _ => return Err(trouble(format!("expected one row with one value, found {} rows", answer.total))),
+    };
+    let Some(found) = found else { return Ok((CheckOutcome::Fail, Some("the canary did not come back".into()))) };
+    let found = digest(key, found);
+    let outcome =
+        if found == *expected { (CheckOutcome::Pass, None) } else { (CheckOutcome::Fail, Some("not what was planted".to_owned())) };
+    result.actual = Some(found);
+    Ok(outcome)
+}
+
+fn no_baseline(check: &Check) -> Verdict {
+    (CheckOutcome::Untested, Some(format!("no baseline {}: no manifest holds it", check.baseline)))
+}
+
+/// One number; none where the value is NULL.
+async fn number(session: &mut Session, check: &Check, result: &mut CheckResult) -> Result<Option<Decimal>, Trouble> {
+    let Some(text) = scalar(session, check).await? else { return Ok(None) };
+    result.actual = Some(text.clone());
+    let number = Decimal::parse(&text);
+    number.map(Some).ok_or_else(|| trouble(format!("`{}` is no number that can be compared", text.escape_default())))
 }
 
 /// A failure stands even where a table is empty (a lost ledger is no excuse for its balances); a pass does not.

@@ -100,7 +100,7 @@ impl Threshold {
             .find_map(|(sign, operator)| trimmed.strip_prefix(sign).map(|rest| (*operator, rest.trim())))
             .ok_or("expected an operator (>, >=, <, <=, =, !=) and a value")?;
         let bound = match kind {
-            CheckKind::BaselineScalar => {
+            CheckKind::BaselineScalar | CheckKind::Canary => {
                 let factor = rest.strip_suffix("baseline").map(str::trim).ok_or("expected such as `!= baseline` or `< 0.99 * baseline`")?;
                 let factor = if factor.is_empty() { Some("1") } else { factor.strip_suffix('*').map(str::trim) };
                 Bound::Baseline(factor.and_then(Decimal::parse).ok_or("expected such as `0.99 * baseline`")?)

@@ -1,0 +1,11 @@
+--! id = "audit.complete-events"
+--! title = "Every event says who did what and when"
+--! engines = ["mysql", "mariadb", "postgres", "sqlite"]
+--! requires = ["events"]
+--! columns = ["events.id", "events.at", "events.actor", "events.action"]
+--! kind = "violations"
+--! severity = "critical"
+--! error_if = "> 0"
+--! show = ["event_id"]
+--! timeout = "15m"
+SELECT id AS event_id FROM events WHERE at IS NULL OR actor IS NULL OR actor = '' OR action IS NULL OR action = ''

@@ -1,0 +1,11 @@
+--! id = "audit.events-not-fewer"
+--! title = "There are at least as many events as when the data was known good: the log only grows"
+--! engines = ["mysql", "mariadb", "postgres", "sqlite"]
+--! requires = ["events"]
+--! columns = ["events.id"]
+--! kind = "baseline-scalar"
+--! severity = "critical"
+--! error_if = "< baseline"
+--! baseline = "rows.events"
+--! timeout = "15m"
+SELECT COUNT(*) AS n FROM events

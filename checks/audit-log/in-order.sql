@@ -1,0 +1,11 @@
+--! id = "audit.in-order"
+--! title = "No event was written before the one that precedes it"
+--! engines = ["mysql", "mariadb", "postgres", "sqlite"]
+--! requires = ["events"]
+--! columns = ["events.id", "events.at"]
+--! kind = "violations"
+--! severity = "major"
+--! error_if = "> 0"
+--! show = ["event_id"]
+--! timeout = "15m"
+SELECT event_id FROM (SELECT id AS event_id, at, LAG(at) OVER (ORDER BY id) AS before_it FROM events) ordered WHERE at < before_it

@@ -1,0 +1,11 @@
+--! id = "vault.files-not-fewer"
+--! title = "There are at least as many files as when the data was known good"
+--! engines = ["mysql", "mariadb", "postgres", "sqlite"]
+--! requires = ["files"]
+--! columns = ["files.id"]
+--! kind = "baseline-scalar"
+--! severity = "critical"
+--! error_if = "< baseline"
+--! baseline = "rows.files"
+--! timeout = "15m"
+SELECT COUNT(*) AS n FROM files

@@ -1,0 +1,11 @@
+--! id = "vault.freshness"
+--! title = "The newest file was stored at most a week ago"
+--! engines = ["mysql", "mariadb", "postgres", "sqlite"]
+--! requires = ["files"]
+--! columns = ["files.stored_at"]
+--! kind = "freshness"
+--! severity = "minor"
+--! error_if = "> 7d"
+--! bounded = true
+--! timeout = "15m"
+SELECT MAX(stored_at) AS newest FROM files

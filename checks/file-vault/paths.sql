@@ -1,0 +1,11 @@
+--! id = "vault.paths"
+--! title = "No two files have one path, and none has none"
+--! engines = ["mysql", "mariadb", "postgres", "sqlite"]
+--! requires = ["files"]
+--! columns = ["files.id", "files.path"]
+--! kind = "violations"
+--! severity = "critical"
+--! error_if = "> 0"
+--! show = ["file_id"]
+--! timeout = "15m"
+SELECT MIN(id) AS file_id FROM files GROUP BY path HAVING COUNT(*) > 1 OR path IS NULL OR path = ''

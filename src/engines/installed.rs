@@ -1,0 +1,153 @@
+//! Which database engines this machine has, and where their programs are. Nothing is installed or downloaded.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::model::failure::{Failure, FailureKind};
+
+/// Test hook: the only engines that are looked for, such as `postgres,mariadb`; empty is a machine that has none.
+pub const ENGINES: &str = "ATTESTORE_TEST_ENGINES";
+
+/// A server that can be started here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EngineKind {
+    /// PostgreSQL.
+    Postgres,
+    /// MariaDB, which also stands in for MySQL.
+    MariaDb,
+}
+
+impl EngineKind {
+    /// The server for an RDS engine name: `postgres`, `mariadb` or `mysql`.
+    pub fn of_rds(engine: &str) -> Option<Self> {
+        match engine {
+            "postgres" => Some(Self::Postgres),
+            "mariadb" | "mysql" => Some(Self::MariaDb),
+            _ => None,
+        }
+    }
+
+    /// The packages to install where the engine is missing, in the words of Debian.
+    pub fn packages(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgresql (initdb, postgres, psql)",
+            Self::MariaDb => "mariadb-server (mariadb-install-db, mariadbd, mariadb)",
+        }
+    }
+}
+
+/// The programs of one engine.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// Makes an empty data directory.
+    pub init: PathBuf,
+    /// The server.
+    pub server: PathBuf,
+    /// The client that administers it through its local socket.
+    pub client: PathBuf,
+    /// Version, such as `15.18`.
+    pub version: String,
+    /// Where the engine's other programs are looked for, in this order.
+    pub folders: Vec<PathBuf>,
+}
+
+impl Programs {
+    /// Another program of the engine by the first of its names that is there, such as `pg_restore` or `mariadb-binlog`.
+    pub fn tool(&self, names: &[&str]) -> Result<PathBuf, Failure> {
+        program(&self.folders, names).ok_or_else(|| {
+            Failure::new(FailureKind::Absent, format!("{} is not installed here", names.join(" or ")))
+                .hint("install the engine's client programs")
+        })
+    }
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Installed {
+    postgres: Option<Programs>,
+    mariadb: Option<Programs>,
+}
+
+impl Installed {
+    /// Looks at `PATH`, `/usr/sbin` and the folders where distributions keep PostgreSQL; the newest PostgreSQL wins.
+    pub fn find() -> Self {
+        let only = std::env::var(ENGINES).ok();
+        let may = |name: &str| only.as_ref().is_none_or(|only| only.split(',').any(|one| one == name));
+        Self { postgres: may("postgres").then(find_postgres).flatten(), mariadb: may("mariadb").then(find_mariadb).flatten() }
+    }
+
+    /// The programs of an engine, where it is installed.
+    pub fn programs(&self, kind: EngineKind) -> Option<&Programs> {
+        match kind {
+            EngineKind::Postgres => self.postgres.as_ref(),
+            EngineKind::MariaDb => self.mariadb.as_ref(),
+        }
+    }
+
+    /// The engines that can be started.
+    pub fn kinds(&self) -> Vec<EngineKind> {
+        [EngineKind::Postgres, EngineKind::MariaDb].into_iter().filter(|kind| self.programs(*kind).is_some()).collect()
+    }
+}
+
+fn search_path() -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
+    folders.extend(["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/opt/homebrew/bin", "/usr/local/bin"].map(PathBuf::from));
+    folders
+}
+
+fn program(folders: &[PathBuf], names: &[&str]) -> Option<PathBuf> {
+    names.iter().find_map(|name| folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file()))
+}
+
+fn find_postgres() -> Option<Programs> {
+    // Debian keeps a folder a version and puts only wrappers on the PATH.
+    let mut folders = versioned("/usr/lib/postgresql", "bin");
+    folders.extend(versioned("/usr/pgsql-", "bin"));
+    folders.extend(search_path());
+    let server = program(&folders, &["postgres"])?;
+    // All of one version: what lies beside the server comes first.
+    let beside: Vec<PathBuf> = server.parent().map(Path::to_owned).into_iter().chain(folders).collect();
+    let (init, client) = (program(&beside, &["initdb"])?, program(&beside, &["psql"])?);
+    // `postgres (PostgreSQL) 15.18 (Debian …)`
+    let said = version_text(&server)?;
+    let version = said.split_whitespace().find(|word| word.starts_with(|first: char| first.is_ascii_digit()))?.to_owned();
+    Some(Programs { init, server, client, version, folders: beside })
+}
+
+fn find_mariadb() -> Option<Programs> {
+    let folders = search_path();
+    let server = program(&folders, &["mariadbd", "mysqld"])?;
+    let (init, client) = (program(&folders, &["mariadb-install-db", "mysql_install_db"])?, program(&folders, &["mariadb", "mysql"])?);
+    // `mariadbd  Ver 10.11.19-MariaDB-0+deb12u1 for …`; a MySQL server is initialised in another way and is not used.
+    let said = version_text(&server).filter(|said| said.contains("MariaDB"))?;
+    let version = said.split_whitespace().find(|word| word.starts_with(|first: char| first.is_ascii_digit()))?;
+    Some(Programs { init, server, client, version: version.split('-').next()?.to_owned(), folders })
+}
+
+/// The folders `ROOT/VERSION/LEAF`, newest version first. A root such as `/usr/pgsql-` is a prefix of names.
+fn versioned(root: &str, leaf: &str) -> Vec<PathBuf> {
+    let (parent, prefix) = if root.ends_with('-') {
+        let (parent, prefix) = root.rsplit_once('/').unwrap_or(("", root));
+        (parent, prefix)
+    } else {
+        (root, "")
+    };
+    let Ok(entries) = std::fs::read_dir(parent) else { return Vec::new() };
+    let mut found: Vec<(u32, PathBuf)> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let version = name.strip_prefix(prefix)?.parse().ok()?;
+            Some((version, entry.path().join(leaf)))
+        })
+        .collect();
+    found.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
+    found.into_iter().map(|(_, path)| path).collect()
+}
+
+fn version_text(server: &Path) -> Option<String> {
+    let output = Command::new(server).arg("--version").output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}

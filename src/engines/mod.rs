@@ -1,0 +1,12 @@
+//! Real database servers over throw-away data directories: PostgreSQL and MariaDB, started from copies, on loopback only.
+//!
+//! The stand-in's RDS runs its instances with them, and a drill restores dumps and physical copies into them. Not here: what RDS calls
+//! them, and when they are wanted.
+
+pub mod area;
+pub mod installed;
+pub mod mariadb;
+pub mod point_in_time;
+pub mod postgres;
+pub mod process;
+pub mod servers;

@@ -1,0 +1,122 @@
+//! PostgreSQL: how a data directory is made, how the server is started over it, and how it is told things.
+//!
+//! Administration goes through the Unix socket in the server's own folder, which only its user can enter; over TCP every user needs a
+//! password (SCRAM-SHA-256). Settings suit throw-away copies: no fsync, little memory.
+
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use tokio::process::Command;
+
+use crate::engines::area::{self, Area};
+use crate::engines::installed::Programs;
+use crate::model::failure::Failure;
+
+/// The administrator, named as in RDS; no password of the outside opens it.
+const ADMIN: &str = "rdsadmin";
+
+const SETTINGS: &[&str] = &[
+    "listen_addresses=127.0.0.1",
+    "fsync=off",
+    // Readers of a frozen server's files see whole writes, so that half-written pages cannot come up.
+    "full_page_writes=off",
+    "shared_buffers=16MB",
+    "max_connections=60",
+    "max_wal_size=64MB",
+    "min_wal_size=2MB",
+    "wal_level=replica",
+    "max_wal_senders=0",
+    "logging_collector=off",
+    "jit=off",
+];
+
+/// Makes `home/data`: empty, UTF-8, C collation.
+pub async fn init(programs: &Programs, area: &Area, home: &Path) -> Result<(), Failure> {
+    let mut command = area::command(area, &programs.init);
+    command.arg("-D").arg(home.join("data")).args(["-U", ADMIN, "-E", "UTF8", "--locale=C", "--no-sync", "--wal-segsize=1"]);
+    command.args(["--auth-local=trust", "--auth-host=scram-sha-256"]);
+    area::run(command, "cannot make a PostgreSQL data directory", "").await?;
+    let rules = format!(
+        "# TYPE  DATABASE  USER  ADDRESS  METHOD\nlocal   all  {ADMIN}  trust\nhost    all  {ADMIN}  all  reject\nhost    all  all  127.0.0.1/32  scram-sha-256\n"
+    );
+    let path = home.join("data/pg_hba.conf");
+    std::fs::write(&path, rules).map_err(|error| Failure::io(format!("cannot write {}", path.display()), error))?;
+    Ok(())
+}
+
+/// The server over `home/data` on 127.0.0.1:`port`.
+pub fn server(programs: &Programs, area: &Area, home: &Path, port: u16) -> Command {
+    let mut command = area::command(area, &programs.server);
+    command.arg("-D").arg(home.join("data")).arg("-p").arg(port.to_string());
+    command.arg("-c").arg(format!("unix_socket_directories={}", home.join("run").display()));
+    for setting in SETTINGS {
+        command.arg("-c").arg(setting);
+    }
+    if let Some(archive) = area::log_folder(home) {
+        // Under its name only once it is whole. A percent sign in the path is doubled: it begins a placeholder.
+        let to = archive.display().to_string().replace('%', "%%");
+        command.args(["-c", "archive_mode=on", "-c"]);
+        command.arg(format!("archive_command=test -f '{to}/%f' || {{ cp '%p' '{to}/%f.part' && mv '{to}/%f.part' '{to}/%f'; }}"));
+    }
+    if let Some(tls) = area.tls() {
+        command.args(["-c", "ssl=on"]);
+        command.arg("-c").arg(format!("ssl_cert_file={}", tls.certificate.display()));
+        command.arg("-c").arg(format!("ssl_key_file={}", tls.key.display()));
+    }
+    command
+}
+
+/// Settings of a first start that replays archived log over the copy in `home/data`: up to an instant, or all that `archive` holds. The
+/// server then goes on as a primary of its own ("Continuous Archiving and Point-in-Time Recovery", PostgreSQL documentation).
+pub fn recovery(area: &Area, home: &Path, archive: &Path, until: Option<DateTime<Utc>>) -> Result<Vec<String>, Failure> {
+    let signal = home.join("data/recovery.signal");
+    std::fs::write(&signal, b"").map_err(|error| Failure::io(format!("cannot write {}", signal.display()), error))?;
+    area.hand_over(&signal, 0o600)?;
+    let from = archive.display().to_string().replace('%', "%%");
+    let mut settings = vec![format!("restore_command=cp '{from}/%f' '%p'"), "recovery_target_action=promote".to_owned()];
+    if let Some(until) = until {
+        settings.push(format!("recovery_target_time={}+00", until.format("%Y-%m-%d %H:%M:%S%.6f")));
+    }
+    Ok(settings)
+}
+
+/// Commits something, so that there is a record behind every earlier instant, and closes the log segment that holds it. Prints its name.
+pub const CLOSE_LOG: &str = "DO $$ BEGIN PERFORM txid_current(); END $$;\nSELECT pg_walfile_name(pg_switch_wal());\n";
+
+/// True once the server writes that it is ready (line 8 of its pid file).
+pub fn is_ready(home: &Path) -> bool {
+    let text = std::fs::read_to_string(home.join("data/postmaster.pid")).unwrap_or_default();
+    text.lines().nth(7).is_some_and(|line| line.trim() == "ready")
+}
+
+/// Runs SQL as the administrator in one transaction a statement; the rows, unaligned.
+pub async fn sql(programs: &Programs, area: &Area, home: &Path, port: u16, database: &str, text: &str) -> Result<String, Failure> {
+    let mut command = area::command(area, &programs.client);
+    command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", ADMIN, "-p"]).arg(port.to_string());
+    command.arg("-h").arg(home.join("run")).arg("-d").arg(database).args(["-f", "-"]);
+    area::run(command, "psql", text).await
+}
+
+/// The statements that make the master user and, where one is named, its database.
+pub fn create_master(user: &str, password: &str, database: Option<&str>) -> String {
+    let user = name(user);
+    let mut text =
+        format!("CREATE ROLE {user} LOGIN CREATEDB CREATEROLE PASSWORD {};\nALTER DATABASE postgres OWNER TO {user};\n", literal(password));
+    if let Some(database) = database.filter(|database| *database != "postgres") {
+        text += &format!("CREATE DATABASE {} OWNER {user};\n", name(database));
+    }
+    text
+}
+
+/// The statement that sets a user's password.
+pub fn set_password(user: &str, password: &str) -> String {
+    format!("ALTER ROLE {} PASSWORD {};\n", name(user), literal(password))
+}
+
+fn name(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\"\""))
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}

@@ -1,0 +1,306 @@
+//! The database servers of one sandbox: made from templates and copies, booted, frozen for copies, adopted after a crash, ended.
+//!
+//! A server lives in a home: a folder of the area with a name of its own (`i-…` an instance, `s-…` a snapshot, `t-…` an empty template).
+
+use std::fs::File;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::engines::area::{self, Area};
+use crate::engines::installed::{EngineKind, Installed, Programs};
+use crate::engines::process::{self, ProcessMark};
+use crate::engines::{mariadb, postgres};
+use crate::model::failure::{Failure, FailureKind};
+
+/// How long a server may take to boot; recovery of a large copy takes longest.
+const BOOT_PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server that answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Booted {
+    /// Its process.
+    pub process: ProcessMark,
+    /// Where it listens on 127.0.0.1.
+    pub port: u16,
+}
+
+/// Who owns the databases of an instance.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Master {
+    /// User name.
+    pub user: String,
+    /// Its password; kept only until the instance exists.
+    pub password: String,
+    /// A database to create.
+    pub database: Option<String>,
+}
+
+/// The servers; clones share them.
+#[derive(Clone)]
+pub struct Servers {
+    area: Area,
+    installed: Arc<Installed>,
+    /// One template is made at a time.
+    templates: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Servers {
+    /// The servers of the sandbox folder `state`. Starts nothing.
+    pub fn open(state: &Path) -> Result<Self, Failure> {
+        Ok(Self { area: Area::open(state)?, installed: Arc::new(Installed::find()), templates: Arc::default() })
+    }
+
+    /// What can be started here.
+    pub fn installed(&self) -> &Installed {
+        &self.installed
+    }
+
+    /// The folder of all data directories.
+    pub fn area(&self) -> &Area {
+        &self.area
+    }
+
+    /// The programs of an engine, or a failure that names the packages to install.
+    pub fn programs(&self, kind: EngineKind) -> Result<&Programs, Failure> {
+        self.installed.programs(kind).ok_or_else(|| {
+            Failure::new(FailureKind::Absent, format!("no {kind:?} server is installed here")).hint(format!("install {}", kind.packages()))
+        })
+    }
+
+    /// Copies an empty data directory into the fresh home `name`.
+    pub async fn make_empty(&self, kind: EngineKind, name: &str) -> Result<(), Failure> {
+        let template = match kind {
+            EngineKind::Postgres => "t-postgres",
+            EngineKind::MariaDb => "t-mariadb",
+        };
+        let held = self.templates.lock().await;
+        if !self.area.home(template).is_dir() {
+            self.make_template(kind, template).await?;
+        }
+        drop(held);
+        self.copy(template, name).await.map(drop)
+    }
+
+    async fn make_template(&self, kind: EngineKind, template: &str) -> Result<(), Failure> {
+        let programs = self.programs(kind)?;
+        let unfinished = format!("{template}.part");
+        // What a killed run left would still hold the folder.
+        self.end_all_in(&self.area.home(&unfinished)).await;
+        let home = self.area.make_home(&unfinished)?;
+        match kind {
+            EngineKind::Postgres => postgres::init(programs, &self.area, &home).await?,
+            EngineKind::MariaDb => {
+                std::fs::create_dir(home.join("data")).map_err(|error| Failure::io("cannot make a data directory", error))?;
+                self.area.hand_over(&home.join("data"), 0o700)?;
+                mariadb::init(programs, &self.area, &home).await?;
+                let booted = self.boot(kind, &unfinished, None).await?;
+                let locked = mariadb::lock_down(programs, &self.area, &home).await;
+                self.end(kind, booted.process).await?;
+                locked?;
+            }
+        }
+        std::fs::rename(&home, self.area.home(template)).map_err(|error| Failure::io("cannot name the template", error))
+    }
+
+    /// Copies a home's data into another home; its server must not run, or must be frozen. Returns the bytes copied.
+    pub async fn copy(&self, from: &str, to: &str) -> Result<u64, Failure> {
+        let (area, from, to) = (self.area.clone(), from.to_owned(), to.to_owned());
+        blocking(move || area.copy(&from, &to)).await
+    }
+
+    /// Copies a running server's data as of one instant: it stands still meanwhile and keeps its connections. Returns the bytes copied.
+    pub async fn copy_running(&self, server: ProcessMark, from: &str, to: &str) -> Result<u64, Failure> {
+        let (area, from, to) = (self.area.clone(), from.to_owned(), to.to_owned());
+        blocking(move || {
+            let frozen = process::freeze(server);
+            let copied = if frozen {
+                area.copy(&from, &to)
+            } else {
+                Err(Failure::new(FailureKind::Remote, format!("the database server {} does not stand still", server.pid)))
+            };
+            process::thaw(server);
+            copied
+        })
+        .await
+    }
+
+    /// Starts the server over a home, on `port` where that is free. Returns once it answers.
+    pub async fn boot(&self, kind: EngineKind, name: &str, port: Option<u16>) -> Result<Booted, Failure> {
+        self.boot_with(kind, name, port, &[]).await
+    }
+
+    /// As [`Servers::boot`], with settings of PostgreSQL (`name=value`) for this start alone.
+    pub(super) async fn boot_with(&self, kind: EngineKind, name: &str, port: Option<u16>, more: &[String]) -> Result<Booted, Failure> {
+        let mut last = None;
+        // Between finding a free port and the server's taking it, another may: then the next one does.
+        for attempt in 0..3 {
+            let port = free_port(port.filter(|_| attempt == 0))?;
+            match self.boot_on(kind, name, port, more).await {
+                Ok(process) => return Ok(Booted { process, port }),
+                Err(failure) => last = Some(failure),
+            }
+        }
+        Err(last.unwrap_or_else(|| Failure::new(FailureKind::Remote, "the database server does not start")))
+    }
+
+    async fn boot_on(&self, kind: EngineKind, name: &str, port: u16, more: &[String]) -> Result<ProcessMark, Failure> {
+        let (programs, home) = (self.programs(kind)?, self.area.home(name));
+        let _ = std::fs::remove_file(home.join("run/s"));
+        let mut command = match kind {
+            EngineKind::Postgres => postgres::server(programs, &self.area, &home, port),
+            EngineKind::MariaDb => mariadb::server(programs, &self.area, &home, port),
+        };
+        for setting in more {
+            command.arg("-c").arg(setting);
+        }
+        let failed = |error| Failure::io(format!("cannot start {kind:?}"), error);
+        let log_path = home.join("server.log");
+        let log = File::create(&log_path).map_err(failed)?;
+        // A group of its own: Ctrl-C at the terminal is for the owner, which then ends its servers in order.
+        command.stdin(Stdio::null()).stdout(log.try_clone().map_err(failed)?).stderr(log).process_group(0);
+        let mut child = command.spawn().map_err(failed)?;
+        let mark = child.id().and_then(|pid| ProcessMark::of(i32::try_from(pid).ok()?));
+        let deadline = Instant::now() + BOOT_PATIENCE;
+        while Instant::now() < deadline {
+            if child.try_wait().map_err(failed)?.is_some() {
+                let said = std::fs::read_to_string(&log_path).unwrap_or_default();
+                let tail: Vec<&str> = said.lines().rev().take(4).collect();
+                let tail = tail.into_iter().rev().collect::<Vec<_>>().join(" / ");
+                return Err(Failure::new(FailureKind::Remote, format!("{kind:?} ended while it started: {tail}")));
+            }
+            let ready = match kind {
+                EngineKind::Postgres => postgres::is_ready(&home),
+                EngineKind::MariaDb => mariadb::is_ready(&home).await,
+            };
+            if let Some(mark) = mark.filter(|_| ready) {
+                // Reaped whenever it ends, so that it never lingers as a zombie.
+                tokio::spawn(async move { child.wait().await });
+                return Ok(mark);
+            }
+            tokio::time::sleep(Duration::from_millis(15)).await;
+        }
+        if let Some(mark) = mark {
+            self.end(kind, mark).await?;
+        }
+        Err(Failure::new(FailureKind::Remote, format!("{kind:?} did not start within {} seconds", BOOT_PATIENCE.as_secs())))
+    }
+
+    /// The server that runs over a home, after its owner was killed; frozen ones go on.
+    pub fn adopt(&self, name: &str) -> Option<ProcessMark> {
+        let found = process::servers_under(&self.area.home(name)).into_iter().next()?;
+        process::thaw(found);
+        Some(found)
+    }
+
+    /// Runs SQL as the administrator of a running server.
+    pub async fn sql(&self, kind: EngineKind, name: &str, port: u16, database: &str, text: &str) -> Result<String, Failure> {
+        let (programs, home) = (self.programs(kind)?, self.area.home(name));
+        match kind {
+            EngineKind::Postgres => postgres::sql(programs, &self.area, &home, port, database, text).await,
+            EngineKind::MariaDb => mariadb::sql(programs, &self.area, &home, database, text).await,
+        }
+    }
+
+    /// Creates the master user of a fresh server, and its database.
+    pub async fn create_master(&self, kind: EngineKind, name: &str, port: u16, master: &Master) -> Result<(), Failure> {
+        let database = master.database.as_deref();
+        let (inside, text) = match kind {
+            EngineKind::Postgres => ("postgres", postgres::create_master(&master.user, &master.password, database)),
+            EngineKind::MariaDb => ("mysql", mariadb::create_master(&master.user, &master.password, database)),
+        };
+        self.sql(kind, name, port, inside, &text).await.map(drop)
+    }
+
+    /// Sets the password of a user of a running server.
+    pub async fn set_password(&self, kind: EngineKind, name: &str, port: u16, user: &str, password: &str) -> Result<(), Failure> {
+        let (inside, text) = match kind {
+            EngineKind::Postgres => ("postgres", postgres::set_password(user, password)),
+            EngineKind::MariaDb => ("mysql", mariadb::set_password(user, password)),
+        };
+        self.sql(kind, name, port, inside, &text).await.map(drop)
+    }
+
+    /// Ends a server in order and waits until it is gone.
+    pub async fn end(&self, kind: EngineKind, server: ProcessMark) -> Result<(), Failure> {
+        // SIGINT is PostgreSQL's fast shutdown: it does not wait for clients.
+        let first = if kind == EngineKind::Postgres { Signal::INT } else { Signal::TERM };
+        self.end_with(server, &[first, Signal::KILL], Duration::from_secs(10)).await
+    }
+
+    async fn end_with(&self, server: ProcessMark, signals: &[Signal], patience: Duration) -> Result<(), Failure> {
+        if server.end(signals, patience).await {
+            return Ok(());
+        }
+        Err(Failure::new(FailureKind::Remote, format!("the database server with process id {} does not end", server.pid))
+            .hint(format!("end it with: kill -9 {}", server.pid)))
+    }
+
+    /// Ends every server over a home or the whole area, at once; `true` when none is left.
+    pub async fn end_all_in(&self, folder: &Path) -> bool {
+        let servers = process::servers_under(folder);
+        let ends = servers.into_iter().map(|server| server.end(&[Signal::INT, Signal::TERM, Signal::KILL], Duration::from_secs(5)));
+        futures_util::future::join_all(ends).await.into_iter().all(|gone| gone)
+    }
+
+    /// Ends every server of the sandbox.
+    pub async fn end_all(&self) -> Result<(), Failure> {
+        if self.end_all_in(self.area.root()).await {
+            return Ok(());
+        }
+        Err(Failure::new(FailureKind::Remote, format!("a database server under {} does not end", self.area.root().display())))
+    }
+
+    /// Ends the servers of sandboxes whose folders are gone, and removes what they left among the temporary files.
+    pub async fn sweep_orphans(&self) {
+        for orphan in area::orphans() {
+            // One that cannot be removed is tried again at the next start.
+            if self.end_all_in(&orphan).await {
+                let _ = std::fs::remove_dir_all(&orphan);
+            }
+        }
+    }
+
+    /// Ends a home's server without ceremony and removes the home.
+    pub async fn remove(&self, name: &str) -> Result<(), Failure> {
+        for server in process::servers_under(&self.area.home(name)) {
+            // Its data goes anyway; QUIT is PostgreSQL's immediate shutdown, which takes its helpers along.
+            self.end_with(server, &[Signal::QUIT, Signal::KILL], Duration::from_millis(1500)).await?;
+        }
+        let (area, name) = (self.area.clone(), name.to_owned());
+        blocking(move || area.remove(&name)).await
+    }
+
+    /// Boots the server over a home that is not running, runs SQL, and ends it again.
+    pub async fn run_once(&self, kind: EngineKind, name: &str, database: &str, text: &str) -> Result<String, Failure> {
+        let booted = self.boot(kind, name, None).await?;
+        let said = self.sql(kind, name, booted.port, database, text).await;
+        self.end(kind, booted.process).await?;
+        said
+    }
+
+    /// The home of a name, for messages.
+    pub fn home(&self, name: &str) -> PathBuf {
+        self.area.home(name)
+    }
+}
+
+fn free_port(wanted: Option<u16>) -> Result<u16, Failure> {
+    let bound = wanted.and_then(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
+    let bound = match bound {
+        Some(bound) => Ok(bound),
+        None => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)),
+    };
+    bound
+        .and_then(|bound| bound.local_addr())
+        .map(|address| address.port())
+        .map_err(|error| Failure::io("no free port on 127.0.0.1", error))
+}
+
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Failure::new(FailureKind::Remote, "copying was cut short").caused_by(error))?
+}

@@ -1,0 +1,104 @@
+//! Other names: a configuration says what the tables and columns of a check are called in its database, and the statement is given
+//! common table expressions under the names that it knows. The check's own text, and so its digest, stay what they are.
+
+use std::collections::BTreeMap;
+
+use crate::verify::sql::checks::header::Check;
+
+/// What the database calls a table of the check.
+pub fn table<'n>(names: &'n BTreeMap<String, String>, table: &'n str) -> &'n str {
+    names.get(table).map_or(table, String::as_str)
+}
+
+/// The statement with every table of `check.columns` that has another name, or a column of one, standing under its own.
+///
+/// `quoted` quotes a name, maybe with its schema, for the engine; `schema` is where an unqualified table lies, for engines that take a
+/// table expression of the same name for a circle.
+pub fn mapped(
+    check: &Check,
+    names: &BTreeMap<String, String>,
+    schema: Option<&str>,
+    quoted: &dyn Fn(&str) -> Option<String>,
+) -> Result<String, String> {
+    let mut expressions = Vec::new();
+    let mut tables: Vec<&str> = check.columns.iter().map(|(table, _)| table.as_str()).collect();
+    tables.sort_unstable();
+    tables.dedup();
+    let quote = |name: &str| quoted(name).ok_or_else(|| format!("`{}` is no name of a table or a column", name.escape_default()));
+    for logical in tables {
+        let columns: Vec<&str> = check.columns.iter().filter(|(table, _)| table == logical).map(|(_, column)| column.as_str()).collect();
+        let other = |column: &&str| names.get(&format!("{logical}.{column}"));
+        if !names.contains_key(logical) && columns.iter().all(|column| other(column).is_none()) {
+            continue;
+        }
+        let physical = table(names, logical);
+        let from = match schema.filter(|_| !physical.contains('.')) {
+            Some(schema) => quote(&format!("{schema}.{physical}"))?,
+            None => quote(physical)?,
+        };
+        let list =
+            columns.iter().map(|column| Ok(format!("{} AS {}", quote(other(column).map_or(column, String::as_str))?, quote(column)?)));
+        let list = list.collect::<Result<Vec<_>, String>>()?.join(", ");
+        expressions.push(format!("{} AS (SELECT {list} FROM {from})", quote(logical)?));
+    }
+    if expressions.is_empty() {
+        return Ok(check.sql.clone());
+    }
+    let statement = without_comments(&check.sql);
+    let own = statement.get(..4).filter(|word| word.eq_ignore_ascii_case("WITH")).map(|_| statement[4..].trim_start());
+    Ok(match own {
+        Some(rest) if rest.get(..9).is_some_and(|word| word.eq_ignore_ascii_case("RECURSIVE")) => {
+            format!("WITH RECURSIVE {}, {}", expressions.join(", "), &rest[9..])
+        }
+        Some(rest) => format!("WITH {}, {rest}", expressions.join(", ")),
+        None => format!("WITH {}\n{statement}", expressions.join(", ")),
+    })
+}
+
+/// The statement from its first word on.
+fn without_comments(sql: &str) -> &str {
+    let mut rest = sql.trim_start();
+    while rest.starts_with("--") {
+        rest = rest.find('\n').map_or("", |end| rest[end..].trim_start());
+    }
+    rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::sql::checks::header;
+
+    fn check(sql: &str) -> Check {
+        let text = format!(
+            "--! id = \"x\"\n--! engines = [\"sqlite\"]\n--! kind = \"violations\"\n--! severity = \"minor\"\n--! columns = [\"a.id\", \"a.n\", \"b.id\"]\n{sql}"
+        );
+        header::parse("x.sql", &text).unwrap()
+    }
+
+    fn quoted(name: &str) -> Option<String> {
+        (!name.contains('!')).then(|| name.split('.').map(|part| format!("\"{part}\"")).collect::<Vec<_>>().join("."))
+    }
+
+    fn map(sql: &str, names: &[(&str, &str)], schema: Option<&str>) -> Result<String, String> {
+        let names = names.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect();
+        mapped(&check(sql), &names, schema, &quoted)
+    }
+
+    #[test]
+    fn tables_and_columns_stand_under_the_names_that_the_check_knows() {
+        let sql = "-- why\nSELECT a.id FROM a JOIN b ON b.id = a.n";
+        assert_eq!(map(sql, &[("c", "d")], None).unwrap().trim(), sql);
+        let plain = &sql[7..];
+        assert_eq!(
+            map(sql, &[("a", "s.acct"), ("a.n", "bal")], None).unwrap(),
+            format!("WITH \"a\" AS (SELECT \"id\" AS \"id\", \"bal\" AS \"n\" FROM \"s\".\"acct\")\n{plain}")
+        );
+        let main = map(sql, &[("b.id", "no")], Some("main")).unwrap();
+        assert_eq!(main, format!("WITH \"b\" AS (SELECT \"no\" AS \"id\" FROM \"main\".\"b\")\n{plain}"));
+        let with = map("WITH x AS (SELECT 1) SELECT * FROM x", &[("b", "c")], None).unwrap();
+        assert_eq!(with, "WITH \"b\" AS (SELECT \"id\" AS \"id\" FROM \"c\"), x AS (SELECT 1) SELECT * FROM x");
+        assert!(map("WITH RECURSIVE x AS (SELECT 1) SELECT * FROM x", &[("b", "c")], None).unwrap().starts_with("WITH RECURSIVE \"b\" AS"));
+        assert!(map(sql, &[("a", "x!; DROP TABLE y")], None).unwrap_err().contains("no name"));
+    }
+}
