@@ -13,6 +13,7 @@ use crate::cli::manifest_import;
 use crate::cli::manifest_prove;
 use crate::cli::manifest_register::Registration;
 use crate::cli::manifest_show;
+use crate::cli::scan_args::ScanArgs;
 use crate::cli::object_args::ObjectArgs;
 use crate::cli::source::{self, Means, bytes_text, shown};
 use crate::cli::tables;
@@ -62,7 +63,7 @@ pub enum ManifestCommand {
   attestore manifest create s3://vault --out manifests/vault --config attestore.toml --resource vault
   attestore manifest create postgres://reader@db.internal/crm --out manifests/crm --hash-key attestore.hashkey --sign-key attestore.key")]
 pub struct CreateArgs {
-    /// s3://BUCKET[/PREFIX], dynamodb:TABLE, postgres://…, mysql://…, sqlite:PATH or dir:PATH
+    /// s3://BUCKET[/PREFIX], dynamodb:TABLE, dynamodb-export:s3://…, postgres://…, mysql://…, sqlite:PATH or dir:PATH
     pub source: SourceUrl,
     /// The manifest's directory, which must not exist
     #[arg(long, value_name = "DIR", required_unless_present = "show_grants")]
@@ -99,6 +100,15 @@ pub struct CreateArgs {
     /// The recovery point that it is captured for
     #[arg(long, value_name = "ID")]
     pub recovery_point: Option<String>,
+    /// DynamoDB: only these top-level attributes, beside the primary key; the manifest's scope is no more than that
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub attributes: Option<Vec<String>>,
+    /// How a DynamoDB table is scanned
+    #[command(flatten)]
+    pub scan: ScanArgs,
+    /// How objects are read
+    #[command(flatten)]
+    pub effort: EffortArgs,
     /// What is said of tables
     #[command(flatten)]
     pub tables: tables::TableArgs,
@@ -108,9 +118,6 @@ pub struct CreateArgs {
     /// Print the rights that USER needs to read the database, as statements, and nothing else
     #[arg(long, value_name = "USER", num_args = 0..=1, default_missing_value = "attestore")]
     pub show_grants: Option<String>,
-    /// How objects are read
-    #[command(flatten)]
-    pub effort: EffortArgs,
 }
 
 impl ManifestArgs {
@@ -156,9 +163,10 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
         (None, Some(key)) => Some((args.signer.as_str(), key)),
         (None, None) => None,
     };
+    let scan = ScanArgs { attributes: args.attributes, ..args.scan };
     let (thaw, customer_keys) = (args.objects.thaw(), args.objects.customer_keys()?);
     let mut means =
-        Means { view: args.objects.view, hash_key: args.hash_key, tls_ca: args.tls_ca, thaw, customer_keys, ..Means::default() };
+        Means { view: args.objects.view, hash_key: args.hash_key, tls_ca: args.tls_ca, thaw, customer_keys, scan, ..Means::default() };
     means.packs = args.packs.iter().map(|pack| Pack::load(pack)).collect::<Result<Vec<_>, _>>()?;
     if let Some(registration) = &registration {
         means.complete_from(&registration.loaded.config);

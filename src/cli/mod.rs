@@ -29,6 +29,7 @@ pub mod report;
 pub mod run;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+pub mod scan_args;
 pub mod scorecard;
 pub mod session;
 pub mod source;

@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::{Map, json};
 
 use crate::cli::console::Console;
+use crate::cli::scan_args::ScanArgs;
 use crate::cli::effort::EffortArgs;
 use crate::cli::object_args::ObjectArgs;
 use crate::cli::source::{self, Means, bytes_text, shown};
@@ -27,13 +28,13 @@ use crate::verify::manifest::request::{DigestSet, ReadOptions};
 #[command(after_help = "Examples:
   attestore verify dir:/mnt/restored --manifest manifests/vault-2026-01-31 --key log.pub.pem
   attestore verify s3://vault-restored --manifest manifests/vault --view latest --json
-  attestore verify postgres://reader@restored/crm --against postgres://reader@copy/crm
   attestore verify s3://vault --manifest manifests/vault --tier attributes --include 'invoices/**'
   attestore verify s3://vault-restored --manifest manifests/vault --view at=2026-01-31T02:00:00Z
+  attestore verify postgres://reader@restored/crm --against postgres://reader@copy/crm
 
 Exit codes: 0 proven, 1 differences or a bad signature, 2 usage, 3 nothing to compare or stopped, 4 denied or absent, 5 network or disk")]
 pub struct VerifyArgs {
-    /// s3://BUCKET[/PREFIX], dynamodb:TABLE, postgres://…, mysql://…, sqlite:PATH or dir:PATH
+    /// s3://BUCKET[/PREFIX], dynamodb:TABLE, dynamodb-export:s3://…, postgres://…, mysql://…, sqlite:PATH or dir:PATH
     pub source: SourceUrl,
     /// The manifest's directory
     #[arg(long, value_name = "DIR", required_unless_present = "against")]
@@ -67,6 +68,9 @@ pub struct VerifyArgs {
     /// Take the hash key and how AWS is reached from this configuration
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// How a DynamoDB table is scanned
+    #[command(flatten)]
+    pub scan: ScanArgs,
     /// How objects are read
     #[command(flatten)]
     pub effort: EffortArgs,
@@ -78,7 +82,7 @@ pub async fn run(args: VerifyArgs, console: &Arc<Console>) -> anyhow::Result<Exi
     let (thaw, customer_keys) = (args.objects.thaw(), args.objects.customer_keys()?);
     let filter = args.objects.filter()?;
     let mut means =
-        Means { view: args.objects.view, hash_key: args.hash_key, tls_ca: args.tls_ca, thaw, customer_keys, ..Means::default() };
+        Means { view: args.objects.view, hash_key: args.hash_key, tls_ca: args.tls_ca, thaw, customer_keys, scan: args.scan, ..Means::default() };
     if let Some(config) = &args.config {
         means.complete_from(&load::load(config)?.config);
     }

@@ -42,25 +42,6 @@ pub struct CaptureRequest {
     pub tables: TableRequest,
 }
 
-impl CaptureRequest {
-    /// A request with both digests, and no recovery point.
-    pub fn new(out: impl Into<PathBuf>, mode: CaptureMode) -> Self {
-        Self {
-            out: out.into(),
-            mode,
-            recovery_point_id: None,
-            digests: DigestSet::BOTH,
-            baselines: Default::default(),
-            sidecar_max_rows: DEFAULT_SIDECAR_MAX_ROWS,
-            tier: Tier::Content,
-            compare: None,
-            filter: Filter::default(),
-            effort: Effort::default(),
-            tables: TableRequest::default(),
-        }
-    }
-}
-
 /// What is asked of the tables of a database beside their rows.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TableRequest {
@@ -79,6 +60,25 @@ pub struct TableRequest {
 impl Default for TableRequest {
     fn default() -> Self {
         Self { logical: false, types: Vec::new(), watermark: None, stamp: None, longest_transaction_s: 300 }
+    }
+}
+
+impl CaptureRequest {
+    /// A request with both digests, and no recovery point.
+    pub fn new(out: impl Into<PathBuf>, mode: CaptureMode) -> Self {
+        Self {
+            out: out.into(),
+            mode,
+            recovery_point_id: None,
+            digests: DigestSet::BOTH,
+            baselines: Default::default(),
+            sidecar_max_rows: DEFAULT_SIDECAR_MAX_ROWS,
+            tier: Tier::Content,
+            compare: None,
+            filter: Filter::default(),
+            effort: Effort::default(),
+            tables: TableRequest::default(),
+        }
     }
 }
 

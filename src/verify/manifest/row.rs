@@ -169,8 +169,8 @@ impl Row for ObjectRow {
         let key_escaped = cells.bool()?.unwrap_or(false);
         let seq = cells.int()?.and_then(|n| u32::try_from(n).ok()).ok_or("seq is not a version's number")?;
         let version_id = cells.text()?;
-        let kind = cells.text()?.unwrap_or_default();
-        let kind = EntryKind::of_text(&kind).ok_or_else(|| format!("unknown kind `{}`", kind.escape_default()))?;
+        let kind = cells.text_ref()?.unwrap_or_default();
+        let kind = EntryKind::of_text(kind).ok_or_else(|| format!("unknown kind `{}`", kind.escape_default()))?;
         let size = match cells.int()? {
             Some(size) => u64::try_from(size).map_err(|_| "size is not a size")?,
             None => UNKNOWN_SIZE,
@@ -309,7 +309,7 @@ impl Row for LeafRow {
 
     fn read(cells: &mut Cells<'_>) -> Result<Self, String> {
         let key = cells.text()?.ok_or("no key")?;
-        let kind = match cells.text()?.as_deref() {
+        let kind = match cells.text_ref()? {
             Some("bucket") => LeafKind::Bucket,
             Some("schema") => LeafKind::Schema,
             other => return Err(format!("unknown kind `{}`", other.unwrap_or_default().escape_default())),
