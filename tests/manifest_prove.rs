@@ -45,6 +45,7 @@ fn manifest(dir: &Path, n: u32, key: Option<&SigningKey>) -> Manifest {
         hash_key_id: None,
         digests: vec!["blake3".into()],
         view: None,
+        choices: Default::default(),
     };
     let mut writer = ManifestWriter::create(dir, draft).unwrap();
     for at in 0..n {

@@ -90,5 +90,8 @@ fn commands_are_read_with_continuations_heredocs_and_exit_codes() {
 
 #[test]
 fn the_python_of_the_readme_is_the_one_that_reports_show() {
-    assert!(README.contains(attestore::testing_log::public_tools::ROOT_PY), "README.md and src/testing_log/public_tools.rs have drifted apart");
+    assert!(
+        README.contains(attestore::testing_log::public_tools::ROOT_PY),
+        "README.md and src/testing_log/public_tools.rs have drifted apart"
+    );
 }

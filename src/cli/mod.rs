@@ -30,10 +30,12 @@ pub mod report;
 pub mod run;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+pub mod scan_args;
 pub mod scorecard;
 pub mod session;
 pub mod source;
 pub mod sweep;
+pub mod tables;
 pub mod verify;
 pub mod verify_replica;
 pub mod verify_words;

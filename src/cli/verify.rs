@@ -9,7 +9,9 @@ use serde_json::{Map, json};
 use crate::cli::console::Console;
 use crate::cli::effort::EffortArgs;
 use crate::cli::object_args::ObjectArgs;
+use crate::cli::scan_args::ScanArgs;
 use crate::cli::source::{self, Means, bytes_text, shown};
+use crate::cli::tables;
 use crate::cli::verify_replica;
 use crate::cli::verify_words::{evidence_lines, evidence_summary};
 use crate::estate::load;
@@ -32,17 +34,28 @@ use crate::verify::objects::replica::ReplicaOptions;
   attestore verify s3://vault --manifest manifests/vault --tier attributes --include 'invoices/**'
   attestore verify s3://vault --against s3://vault-replica --against-region eu-central-1
   attestore verify s3://vault-restored --manifest manifests/vault --view at=2026-01-31T02:00:00Z
+  attestore verify postgres://reader@restored/crm --against postgres://reader@copy/crm
 
 Exit codes: 0 proven, 1 differences or a bad signature, 2 usage, 3 nothing to compare or stopped, 4 denied or absent, 5 network or disk")]
 pub struct VerifyArgs {
-    /// s3://BUCKET[/PREFIX], dynamodb:TABLE, postgres://…, mysql://…, sqlite:PATH or dir:PATH
+    /// s3://BUCKET[/PREFIX], dynamodb:TABLE, dynamodb-export:s3://…, postgres://…, mysql://…, sqlite:PATH or dir:PATH
     pub source: SourceUrl,
     /// The manifest's directory
-    #[arg(long, value_name = "DIR", required_unless_present = "against", conflicts_with = "against")]
+    #[arg(long, value_name = "DIR", required_unless_present = "against")]
     pub manifest: Option<PathBuf>,
-    /// Compare with a replica instead: another bucket, version by version
-    #[arg(long, value_name = "URL")]
+    /// Instead of a manifest another live database (two restores of one point, or a restore and a copy), or of a bucket its replica,
+    /// version by version
+    #[arg(long, value_name = "SOURCE", conflicts_with_all = ["manifest", "key", "digest", "view"])]
     pub against: Option<SourceUrl>,
+    /// With --against: compare rows by their logical types, as two engines need
+    #[arg(long, requires = "against")]
+    pub logical: bool,
+    /// With --logical: a logical type that differs from what the columns declare; may be repeated
+    #[arg(long = "type", value_name = "TABLE.COLUMN=TYPE", requires = "logical")]
+    pub types: Vec<String>,
+    /// Sessions that read one table at once, where the engine lets them share a snapshot [default: one a core, at most 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub lanes: Option<u8>,
     /// The replica's Region, where it is another
     #[arg(long, value_name = "REGION", requires = "against")]
     pub against_region: Option<String>,
@@ -69,6 +82,9 @@ pub struct VerifyArgs {
     /// Take the hash key and how AWS is reached from this configuration
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// How a DynamoDB table is scanned
+    #[command(flatten)]
+    pub scan: ScanArgs,
     /// How objects are read
     #[command(flatten)]
     pub effort: EffortArgs,
@@ -79,14 +95,21 @@ pub async fn run(args: VerifyArgs, console: &Arc<Console>) -> anyhow::Result<Exi
     let key = args.key.as_deref().map(VerifyingKey::load_pem).transpose()?;
     let (thaw, customer_keys) = (args.objects.thaw(), args.objects.customer_keys()?);
     let filter = args.objects.filter()?;
-    let mut means =
-        Means { view: args.objects.view, hash_key: args.hash_key, tls_ca: args.tls_ca, thaw, customer_keys, ..Means::default() };
-    means.keys = args.objects.keys();
+    let mut means = Means {
+        view: args.objects.view,
+        hash_key: args.hash_key,
+        tls_ca: args.tls_ca,
+        thaw,
+        customer_keys,
+        scan: args.scan,
+        ..Means::default()
+    };
     if let Some(config) = &args.config {
         means.complete_from(&load::load(config)?.config);
     }
-    let Some(manifest) = &args.manifest else {
-        let against = args.against.as_ref().ok_or_else(|| Failure::invalid("neither --manifest nor --against was given"))?;
+    means.keys = args.objects.keys();
+    means.limits.lanes = args.lanes.map_or(means.limits.lanes, usize::from);
+    if let (Some(replica), SourceUrl::S3 { .. }) = (&args.against, &args.source) {
         let options = ReplicaOptions {
             tier: args.objects.tier.unwrap_or_default(),
             fields: args.objects.compare,
@@ -95,9 +118,12 @@ pub async fn run(args: VerifyArgs, console: &Arc<Console>) -> anyhow::Result<Exi
             tolerance_s: args.replication_time,
             effort: args.effort.effort(),
         };
-        return verify_replica::run(&args.source, against, args.against_region.as_deref(), &means, &options, console).await;
-    };
-    let manifest = Manifest::open(manifest)?;
+        return verify_replica::run(&args.source, replica, args.against_region.as_deref(), &means, &options, console).await;
+    }
+    if let Some(baseline) = &args.against {
+        return Ok(tables::against(&args.source, baseline, (args.logical, &args.types), &means, console).await?);
+    }
+    let manifest = Manifest::open(&args.manifest.unwrap_or_default())?;
     let signature = manifest.signature(key.as_ref());
     if let Some(failure) = refusal(&manifest, signature, key.is_some()) {
         return Ok(refuse(&failure, signature, console));

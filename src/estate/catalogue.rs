@@ -119,8 +119,8 @@ impl Listing<'_> {
             PointSource::RdsPitr => self.rds_times(resource, points).await,
             PointSource::S3Versions => self.s3_times(resource, points).await,
             PointSource::DynamodbBackup => self.dynamodb_backups(resource, points).await,
+            PointSource::DynamodbPitr => self.dynamodb_window(resource, points).await,
             PointSource::Local => self.local(resource, points),
-            other => Err(Failure::invalid(format!("{other}: this source cannot be listed"))),
         }
     }
 
@@ -278,6 +278,46 @@ impl Listing<'_> {
             retain_until: backup.retain_until,
         });
         Ok(ours.collect())
+    }
+
+    /// A window is as many points as it has seconds: those that registered manifests name, since only they can be proved to be what they were;
+    /// where none is named, its last one.
+    async fn dynamodb_window(&mut self, resource: &Resource, points: &Points) -> Result<Vec<RecoveryPoint>, Failure> {
+        let table = service_name(resource);
+        let window = Tables::new(&self.session(points)?).recovery_window(&table).await?;
+        self.keep("dynamodb:DescribeContinuousBackups", &table, points, &window);
+        let (Some(earliest), Some(latest)) = (window.earliest, window.latest) else { return Ok(Vec::new()) };
+        let named = |(id, _): (&PointId, &Timestamp)| id.0.strip_prefix(&window.table_arn)?.strip_prefix('@')?.parse::<Timestamp>().ok();
+        let mut times: BTreeSet<Timestamp> = self.sources.named.iter().filter_map(named).collect();
+        times.retain(|at| (earliest..=latest).contains(at));
+        // To the whole second, as the service restores.
+        let last = Timestamp::from_secs(latest.as_secs());
+        let last_id = PointId::at(&window.table_arn, last);
+        if times.is_empty() && last >= earliest {
+            times.insert(last);
+        } else if !times.contains(&last) {
+            self.exclude(&last_id.0, "the last second of a window in which manifests name others");
+        }
+        let point = |at: Timestamp| {
+            let id = PointId::at(&window.table_arn, at);
+            RecoveryPoint {
+                handle: id.0.clone(),
+                id,
+                resource: resource.id.clone(),
+                kind: resource.kind,
+                from: points.from,
+                source_arn: Some(window.table_arn.clone()),
+                vault: None,
+                created_at: at,
+                size_bytes: None,
+                state: if window.status == "ENABLED" { "AVAILABLE".into() } else { window.status.clone() },
+                encrypted: None,
+                kms_key_arn: None,
+                vault_locked: None,
+                retain_until: None,
+            }
+        };
+        Ok(times.into_iter().map(point).collect())
     }
 
     fn local(&mut self, resource: &Resource, points: &Points) -> Result<Vec<RecoveryPoint>, Failure> {

@@ -227,22 +227,9 @@ fn locks(expected: &Evidence, found: &Evidence) -> Compared {
 mod tests {
     use super::*;
     use crate::model::clock::Timestamp;
-    use crate::verify::objects::source::EntryKind;
 
     fn row(evidence: Evidence) -> ObjectRow {
-        ObjectRow {
-            key: "k".into(),
-            key_escaped: false,
-            seq: 0,
-            version_id: None,
-            kind: EntryKind::Object,
-            size: 0,
-            modified: None,
-            blake3: None,
-            sha256: None,
-            s3_checksum: None,
-            evidence: Some(Box::new(evidence)),
-        }
+        ObjectRow { evidence: Some(Box::new(evidence)), ..ObjectRow::object("k", 0) }
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod filter;
 pub mod flow;
 pub mod gather;
 pub mod groups;
+pub mod incremental;
 pub mod judge;
 pub mod keys;
 pub mod local;
