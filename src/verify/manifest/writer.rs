@@ -97,7 +97,10 @@ impl<R: Row + Clone> Rows<R> {
             None => self.open.insert(PartWriter::create(dir, self.parts.len())?),
         };
         part.push(row)?;
-        self.before = Some(row.clone());
+        match &mut self.before {
+            Some(before) => before.clone_from(row),
+            none => *none = Some(row.clone()),
+        }
         Ok(())
     }
 
