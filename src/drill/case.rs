@@ -148,6 +148,9 @@ impl Case<'_> {
     async fn read(&self, result: &mut PointResult, basis: &Basis, opened: &Opened) -> Result<(), (&'static str, Failure)> {
         let context = self.context;
         let begun = Timestamp::now();
+        if let (Some(why), Basis::FirstRestore | Basis::Invariants) = (&opened.unreadable, basis) {
+            return Err(("restore", Failure::new(FailureKind::Remote, format!("the backup cannot be read: {why}"))));
+        }
         let downgraded = matches!(basis, Basis::Manifest(chosen) if chosen.downgraded);
         let (case, resource) = (&self.planned.case, &self.resource.id);
         let sink = Sink::new(context.monitor.clone(), case, resource, downgraded, &context.hash_key).map_err(|f| ("verify", f))?;

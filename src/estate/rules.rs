@@ -377,7 +377,7 @@ fn credentials_rule(credentials: &Text<'_>, mistakes: &mut Mistakes<'_>) {
 pub fn sources_of(kind: &str) -> Option<&'static [&'static str]> {
     Some(match kind {
         "s3" => &["aws-backup", "s3-versions"],
-        "rds-mysql" | "rds-postgres" => &["aws-backup", "rds-snapshot", "rds-pitr"],
+        "rds-mysql" | "rds-postgres" => &["aws-backup", "rds-snapshot", "rds-pitr", "local"],
         "dynamodb" => &["aws-backup", "dynamodb-backup", "dynamodb-pitr"],
         "ebs" => &["aws-backup"],
         "ecs-config" | "files" => &["local"],

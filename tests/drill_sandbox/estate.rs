@@ -175,7 +175,9 @@ impl Laying {
                      SELECT MAX(written_at) FROM event\n";
         std::fs::write(self.estate.path("event.sql"), check).unwrap();
         self.checks = "checks = [\"./event.sql\"]\n".into();
-        self.resource(name, resource_kind, name, "database = \"crm\"\n", &format!("from = \"rds-pitr\"\nat = [\"{at}\"]"));
+        // The servers' certificate is verified against the stand-in's CA, as an instance's is against the bundle of RDS.
+        let more = "database = \"crm\"\ntls_ca = \"sandbox/control/rds-ca.pem\"\n";
+        self.resource(name, resource_kind, name, more, &format!("from = \"rds-pitr\"\nat = [\"{at}\"]"));
         point
     }
 

@@ -84,7 +84,7 @@ pub async fn ready(
 /// Where a restored table is read.
 pub fn opened(order: &Order) -> Opened {
     let target = order.target(TargetKind::Table);
-    Opened { url: SourceUrl::Dynamodb { table: target.name }, region: target.region, login: None }
+    Opened { url: SourceUrl::Dynamodb { table: target.name }, region: target.region, login: None, unreadable: None }
 }
 
 fn status_of(found: &Found) -> String {

@@ -153,7 +153,7 @@ pub async fn open(order: &Order, clouds: &Clouds) -> Result<Option<Opened>, Fail
         "mysql" | "mariadb" => SourceUrl::Mysql { url: format!("mysql://{user_in_url}@{host}:{port}/{database}") },
         other => return Err(Failure::invalid(format!("instance {}: engine {other} cannot be read", target.name))),
     };
-    Ok(Some(Opened { url, region: target.region, login: Some((user, order.password.clone())) }))
+    Ok(Some(Opened { url, region: target.region, login: Some((user, order.password.clone())), unreadable: None }))
 }
 
 /// The instance in a description.

@@ -8,5 +8,6 @@ pub mod choose;
 pub mod dynamodb_backup;
 pub mod instances;
 pub mod local;
+pub mod local_database;
 pub mod rds_pitr;
 pub mod rds_snapshot;

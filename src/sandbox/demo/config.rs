@@ -57,6 +57,7 @@ checks = ["bank"]
 rto = "4h"
 rpo = "24h"
 test_period = "90d"
+checks = ["structure-postgres"]
 
 [class.audit]
 rto = "2h"
