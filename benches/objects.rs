@@ -122,6 +122,7 @@ fn write_manifest(dir: &Path, every: u32) {
         hash_key_id: None,
         digests: vec!["blake3".into()],
         view: None,
+        choices: Default::default(),
     };
     let mut writer = ManifestWriter::create(dir, draft).expect("a new manifest");
     for n in 0..MANIFEST_ROWS {
@@ -137,6 +138,7 @@ fn write_manifest(dir: &Path, every: u32) {
             blake3: Some(Digest32::blake3(&content.to_le_bytes())),
             sha256: None,
             s3_checksum: None,
+            evidence: None,
         };
         writer.push_object(&row).expect("rows are in order");
     }

@@ -17,7 +17,8 @@ use attestore::verify::manifest::header::{Header, ManifestKind};
 use attestore::verify::manifest::parts::PartLimits;
 use attestore::verify::manifest::reader::Manifest;
 use attestore::verify::manifest::row::{LeafKind, LeafRow, ObjectRow, Row, SidecarRow};
-use attestore::verify::manifest::writer::{Draft, Finish, ManifestWriter};
+use attestore::verify::manifest::writer::{Choices, Draft, Finish, ManifestWriter};
+use attestore::verify::objects::evidence::Evidence;
 use attestore::verify::objects::source::{EntryKind, S3Checksum};
 use proptest::prelude::*;
 
@@ -32,6 +33,7 @@ fn draft(kind: ManifestKind) -> Draft {
         hash_key_id: None,
         digests: vec!["blake3".into()],
         view: None,
+        choices: Choices::default(),
     }
 }
 
@@ -47,6 +49,7 @@ fn row(key: &str, seq: u32) -> ObjectRow {
         blake3: Some(Digest32::blake3(format!("{key} {seq}").as_bytes())),
         sha256: None,
         s3_checksum: None,
+        evidence: None,
     }
 }
 
@@ -94,9 +97,9 @@ fn row_strategy() -> impl Strategy<Value = ObjectRow> {
         times,
         digest(),
         digest(),
-        prop::option::of(checksum),
+        (prop::option::of(checksum), evidence_strategy()),
     )
-        .prop_map(|(key, key_escaped, seq, version_id, kind, size, modified, blake3, sha256, s3_checksum)| ObjectRow {
+        .prop_map(|(key, key_escaped, seq, version_id, kind, size, modified, blake3, sha256, (s3_checksum, evidence))| ObjectRow {
             key,
             key_escaped,
             seq,
@@ -107,7 +110,32 @@ fn row_strategy() -> impl Strategy<Value = ObjectRow> {
             blake3,
             sha256,
             s3_checksum,
+            evidence,
         })
+}
+
+fn evidence_strategy() -> impl Strategy<Value = Option<Box<Evidence>>> {
+    let text = || prop::option::of("[ -~]{0,12}");
+    let digest = || prop::option::of(any::<[u8; 32]>().prop_map(Digest32));
+    let until = prop::option::of((0i64..(1i64 << 52)).prop_map(Timestamp));
+    let held = prop::option::of(any::<bool>());
+    (text(), text(), digest(), digest(), text(), until, held, (text(), text(), text())).prop_map(
+        |(etag, storage_class, metadata, tags, lock_mode, lock_until, legal_hold, (encryption, encryption_key, replication))| {
+            let evidence = Evidence {
+                etag,
+                storage_class,
+                metadata,
+                tags,
+                lock_mode,
+                lock_until,
+                legal_hold,
+                encryption,
+                encryption_key,
+                replication,
+            };
+            (evidence != Evidence::default()).then(|| Box::new(evidence))
+        },
+    )
 }
 
 proptest! {

@@ -15,12 +15,12 @@ use attestore::model::finding::{Class, Finding};
 use attestore::model::outcome::Outcome;
 use attestore::model::source_url::View;
 use attestore::model::verification::Verification;
-use attestore::monitor::{Collected, Event, Monitor};
+use attestore::monitor::{Collected, Event, Monitor, Silent};
 use attestore::verify::manifest::reader::Manifest;
 use attestore::verify::manifest::request::{CaptureRequest, DigestSet, ReadOptions};
 use attestore::verify::objects::capture::capture;
 use attestore::verify::objects::compare::compare;
-use attestore::verify::objects::source::{Body, Entry, EntryKind, ObjectSource};
+use attestore::verify::objects::source::{Body, Entry, EntryKind, ObjectSource, Told};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
@@ -136,7 +136,7 @@ impl ObjectSource for Fake {
         }
         let pieces: Vec<Result<Bytes, Failure>> =
             rest.chunks(7).map(|piece| Ok(Bytes::copy_from_slice(piece))).chain(failure.map(Err)).collect();
-        Ok(Body { stream: futures_util::stream::iter(pieces).boxed(), declared_length, checksum: None })
+        Ok(Body { stream: futures_util::stream::iter(pieces).boxed(), declared_length, told: Told::default() })
     }
 }
 
@@ -238,6 +238,30 @@ async fn a_source_that_stops_answering_is_no_verdict_on_the_data() {
     let (result, findings) = compared(&source, &manifest, &ReadOptions::default()).await;
     assert_eq!(findings, found(Class::Unreadable, "k05"));
     assert!(result.cut_short.is_none());
+}
+
+#[tokio::test]
+async fn one_object_that_is_denied_is_unreadable_in_its_manifest_and_a_source_that_denies_everything_has_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let objects: Vec<(String, Vec<u8>)> = (0..30).map(|n| (format!("k{n:02}"), vec![n])).collect();
+    let objects: Vec<(&str, &[u8])> = objects.iter().map(|(key, content)| (key.as_str(), content.as_slice())).collect();
+    // The first, one in the middle, the last.
+    for key in ["k00", "k17", "k29"] {
+        let monitor = Collected::default();
+        let source = Fake::new(&objects).fault(key, Fault::NoAnswer(FailureKind::Denied), u32::MAX);
+        let request = CaptureRequest::new(dir.path().join(key), CaptureMode::Sealed);
+        let header = capture(&source, &request, None, &monitor).await.unwrap();
+        assert_eq!((header.counts["unreadable"], header.counts["objects"]), (1, 29));
+        assert_eq!(places(&monitor.findings()), found(Class::Unreadable, key));
+    }
+    // Silence near the end, and refusals that do not stop.
+    for (kind, from) in [(FailureKind::Network, 28), (FailureKind::Denied, 20), (FailureKind::Denied, 0)] {
+        let source = objects[from..].iter().fold(Fake::new(&objects), |fake, (key, _)| fake.fault(key, Fault::NoAnswer(kind), u32::MAX));
+        let out = dir.path().join("never");
+        let failure = capture(&source, &CaptureRequest::new(&out, CaptureMode::Sealed), None, &Silent).await.unwrap_err();
+        assert_eq!((failure.kind, out.exists()), (kind, false), "from {from}");
+        assert!(failure.message.contains("nothing was written"), "{failure}");
+    }
 }
 
 #[tokio::test]

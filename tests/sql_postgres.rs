@@ -236,7 +236,7 @@ async fn what_cannot_be_reached_is_denied_or_absent() {
     assert_eq!((error.kind, error.kind.exit_code().code()), (FailureKind::Invalid, 2), "{error}");
     // A table that the reader may not see is unreadable, never skipped: row-level security and grants alike.
     db.run("CREATE ROLE reader LOGIN PASSWORD 'r'; ALTER TABLE t ENABLE ROW LEVEL SECURITY; GRANT SELECT ON t TO reader").await;
-    let reader = Access { user: Some("reader".into()), password: Some("r".into()), tls_ca: None };
+    let reader = Access { user: Some("reader".into()), password: Some("r".into()), ..Access::default() };
     let monitor = Collected::default();
     let result = compare(&db.url(), &reader, &opened, &key(), &monitor).await.unwrap();
     assert_eq!(result.tables.unwrap().unreadable, 1, "{:?}", monitor.findings());

@@ -3,10 +3,11 @@
 mod testing_log_support;
 
 use attestore::model::clock::Timestamp;
+use attestore::model::ids::PointId;
 use attestore::model::outcome::Outcome;
 use attestore::signing::keys::SigningKey;
-use attestore::testing_log::body::{DrillAborted, Heartbeat};
-use attestore::testing_log::entry::{Actor, Body};
+use attestore::testing_log::body::{Correction, DrillAborted, Excluded, Heartbeat, ListPage, PopulationItem, Stratum};
+use attestore::testing_log::entry::{Actor, Body, Entry};
 use attestore::testing_log::verify::verdict::{Anchor, DrillEnd, VerifyOptions};
 use attestore::testing_log::writer::LogWriter;
 use serde_json::json;
@@ -156,4 +157,52 @@ fn a_rotated_key_signs_on_and_the_auditor_keeps_the_first() {
     // The first checkpoint after it, by the new key alone.
     put_checkpoint(&world, &rotated, &new);
     assert_eq!(world.names(), ["rotation_bad"]);
+}
+
+/// Puts `more` points into the population of the class `files`, and draws as many as the strictest usual policy asks for.
+fn large(more: u64) -> Story {
+    let edit = move |body: &mut Body, _: usize| {
+        if let Body::PopulationCommitted(population) = body {
+            let like = population.population.iter().find(|item| item.stratum == "files").unwrap().clone();
+            let further = (0..more).map(|n| PopulationItem { id: PointId(format!("{}/{n:06}", like.id)), ..like.clone() });
+            population.population.extend(further);
+            population.population.sort_by(|a, b| a.id.cmp(&b.id));
+            population.excluded.extend((0..more).map(|n| Excluded { id: format!("arn:old-{n:06}"), reason: "EXPIRED".into() }));
+            population.strata[1] = Stratum { name: "files".into(), size: 5 + more, sample: 299 };
+        }
+    };
+    Story { edit: Box::new(edit), ..Story::default() }
+}
+
+#[test]
+fn populations_of_any_size_are_committed_drawn_from_and_verified() {
+    let world = build(large(5_000));
+    let verdict = world.verdict(&VerifyOptions::default());
+    assert_eq!(verdict.faults, []);
+    let kinds: Vec<&str> = verdict.entries.iter().map(|entry| entry.body.kind()).collect();
+    assert!(kinds.iter().filter(|kind| **kind == "list.page").count() > 10, "{kinds:?}");
+    for entry in &verdict.entries {
+        match &entry.body {
+            Body::PopulationCommitted(population) => assert_eq!((population.population.len(), population.excluded.len()), (5_008, 5_001)),
+            Body::DrillPlanned(plan) => assert_eq!(plan.sample.selected.len(), 301),
+            _ => {}
+        }
+    }
+    let read: Vec<Entry> = world.log().entries().unwrap().collect::<Result<_, _>>().unwrap();
+    assert_eq!(read, verdict.entries);
+}
+
+#[test]
+fn pages_that_a_crash_left_behind_count_for_nothing() {
+    let world = build(Story { close: false, ..Story::default() });
+    let mut writer = LogWriter::open(&world.path, world.key.clone()).unwrap();
+    let notes = Body::Correction(Correction { leaf: 1, text: "see the pages".into() });
+    let page = ListPage { kind: "population.committed".into(), list: "/population".into(), rows: vec![json!({"id": "x"})] };
+    append(&mut writer, Body::ListPage(page));
+    drop(writer);
+    let mut writer = LogWriter::open(&world.path, world.key.clone()).unwrap();
+    append(&mut writer, notes);
+    writer.checkpoint().unwrap();
+    drop(writer);
+    assert_eq!(world.verdict(&VerifyOptions::default()).faults, []);
 }

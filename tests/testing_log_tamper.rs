@@ -286,6 +286,11 @@ fn forgeries() -> Vec<(&'static str, Rule, How)> {
                 })
             }),
         ),
+        (
+            "name a page that is not there",
+            Rule::PageMissing,
+            Files(|world| forge_last_json(world, |entry| entry["body"]["paged"] = json!({"/rows": ["00".repeat(32)]}))),
+        ),
         ("write nonsense", Rule::EntryUnreadable, Files(|world| forge_last(world, b"{}"))),
         (
             "write a body of another shape",

@@ -6,13 +6,19 @@ use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, KeyType};
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::{AttributeValue, KeyType, ReturnConsumedCapacity};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::stream::{self, BoxStream, StreamExt};
 
 use crate::aws::errors::classify;
 use crate::aws::session::Session;
 use crate::model::failure::{Failure, FailureKind};
-use crate::verify::items::source::{Attribute, Item, ItemSource, KeySchema};
+use crate::verify::items::item::{Attribute, Item, KeySchema};
+use crate::verify::items::json::{self, Reader};
+use crate::verify::items::page::{Next, Page, Records};
+use crate::verify::items::source::{ItemSource, Part};
 
 /// A table that can be scanned.
 #[derive(Clone, Debug)]
@@ -20,6 +26,7 @@ pub struct TableSource {
     client: Client,
     table: String,
     schema: KeySchema,
+    identity: String,
 }
 
 impl TableSource {
@@ -48,7 +55,9 @@ impl TableSource {
         if keys.first().is_none_or(|(order, _)| *order != 0) {
             return Err(incomplete(&what, "a table without a partition key"));
         }
-        Ok(Self { client, table: table.to_owned(), schema: KeySchema(keys.into_iter().map(|(_, name)| name).collect()) })
+        let arn = description.table_arn.unwrap_or_default();
+        let identity = format!("{arn} {}", description.table_id.unwrap_or_default());
+        Ok(Self { client, table: table.to_owned(), schema: KeySchema(keys.into_iter().map(|(_, name)| name).collect()), identity })
     }
 }
 
@@ -62,55 +71,104 @@ impl ItemSource for TableSource {
         format!("dynamodb:{}", self.table)
     }
 
+    fn identity(&self) -> String {
+        self.identity.clone()
+    }
+
     async fn key_schema(&self) -> Result<KeySchema, Failure> {
         Ok(self.schema.clone())
     }
 
-    fn scan(&self, segment: u32, total: u32) -> BoxStream<'static, Result<Vec<Item>, Failure>> {
-        let start = Position::Page { source: Box::new(self.clone()), from: None };
-        stream::unfold(start, move |position| async move {
-            let Position::Page { source, from } = position else { return None };
-            match source.page(segment, total, from).await {
-                Ok((items, None)) => Some((Ok(items), Position::End)),
-                Ok((items, from)) => Some((Ok(items), Position::Page { source, from })),
-                Err(failure) => Some((Err(failure), Position::End)),
+    fn scan(&self, part: &Part) -> BoxStream<'static, Result<Page, Failure>> {
+        let what = format!("dynamodb:Scan {} segment {} of {}", self.table, part.segment, part.total);
+        let from = match part.after.as_deref().map(|position| start_key(position, &what)).transpose() {
+            Ok(from) => from,
+            Err(failure) => return stream::once(async { Err(failure) }).boxed(),
+        };
+        let start = Some(Box::new(Segment { source: self.clone(), part: part.clone(), what, from }));
+        stream::unfold(start, |segment| async move {
+            let mut segment = segment?;
+            match segment.page().await {
+                Ok(page) => Some((Ok(page), segment.from.is_some().then_some(segment))),
+                Err(failure) => Some((Err(failure), None)),
             }
         })
         .boxed()
     }
 }
 
-/// Where a segment's scan stands.
-enum Position {
-    Page { source: Box<TableSource>, from: Option<HashMap<String, AttributeValue>> },
-    End,
+/// One segment's scan, before its next page.
+struct Segment {
+    source: TableSource,
+    part: Part,
+    what: String,
+    from: Option<HashMap<String, AttributeValue>>,
 }
 
-type Page = (Vec<Item>, Option<HashMap<String, AttributeValue>>);
-
-impl TableSource {
-    /// One page of a segment, and the key to go on from where there is more.
-    async fn page(&self, segment: u32, total: u32, from: Option<HashMap<String, AttributeValue>>) -> Result<Page, Failure> {
-        let what = format!("dynamodb:Scan {} segment {segment} of {total}", self.table);
+impl Segment {
+    /// The next page; `from` is where the one after it begins.
+    async fn page(&mut self) -> Result<Page, Failure> {
+        let what = &self.what;
         let number = |n: u32| i32::try_from(n).map_err(|_| Failure::invalid(format!("{what}: at most 1,000,000 segments")));
-        let answer = self
+        let mut request = self
+            .source
             .client
             .scan()
-            .table_name(&self.table)
+            .table_name(&self.source.table)
             .consistent_read(true)
-            .segment(number(segment)?)
-            .total_segments(number(total)?)
-            .set_exclusive_start_key(from)
-            .send()
-            .await
-            .map_err(|error| classify(&what, error))?;
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .segment(number(self.part.segment)?)
+            .total_segments(number(self.part.total)?)
+            .set_limit(self.part.pacer.limit().and_then(|limit| i32::try_from(limit).ok()))
+            .set_exclusive_start_key(self.from.take());
+        if let Some(names) = &self.part.projection {
+            // By placeholders: a name may be a reserved word or hold a dot.
+            let places: Vec<String> = (0..names.len()).map(|at| format!("#a{at}")).collect();
+            request = request.projection_expression(places.join(", "));
+            request = request.set_expression_attribute_names(Some(places.into_iter().zip(names.iter().cloned()).collect()));
+        }
+        let answer = request.send().await.map_err(|error| classify(what, error))?;
+        let consumed_rcu = answer.consumed_capacity().and_then(|capacity| capacity.capacity_units());
         let mut items = Vec::with_capacity(answer.items().len());
         for attributes in answer.items.unwrap_or_default() {
-            items.push(item(attributes, &what)?);
+            items.push(item(attributes, what)?);
         }
         // An empty LastEvaluatedKey is no key: going on from it would begin again.
-        Ok((items, answer.last_evaluated_key.filter(|key| !key.is_empty())))
+        self.from = answer.last_evaluated_key.filter(|key| !key.is_empty());
+        let next = match &self.from {
+            Some(key) => Next::After(position(key, what)?),
+            None => Next::End,
+        };
+        Ok(Page { records: Records::Items(items), next, consumed_rcu })
     }
+}
+
+/// A key as text that can be kept: an object of DynamoDB JSON.
+fn position(key: &HashMap<String, AttributeValue>, what: &str) -> Result<String, Failure> {
+    let each = |(name, value): (&String, &AttributeValue)| {
+        let value = match value {
+            AttributeValue::S(text) => serde_json::json!({"S": text}),
+            AttributeValue::N(text) => serde_json::json!({"N": text}),
+            AttributeValue::B(bytes) => serde_json::json!({"B": STANDARD.encode(bytes)}),
+            _ => return Err(Failure::new(FailureKind::Remote, format!("{what}: LastEvaluatedKey has a value that no key can have"))),
+        };
+        Ok((name.clone(), value))
+    };
+    let object: serde_json::Map<String, serde_json::Value> = key.iter().map(each).collect::<Result<_, _>>()?;
+    Ok(serde_json::Value::Object(object).to_string())
+}
+
+fn start_key(position: &str, what: &str) -> Result<HashMap<String, AttributeValue>, Failure> {
+    let wrong = || Failure::new(FailureKind::BadEvidence, format!("{what}: `{position}` is no position of a scan"));
+    let item = json::item(&mut Reader::new(position)).map_err(|_| wrong())?;
+    item.into_iter()
+        .map(|(name, value)| match value {
+            Attribute::String(text) => Ok((name, AttributeValue::S(text))),
+            Attribute::Number(text) => Ok((name, AttributeValue::N(text))),
+            Attribute::Binary(bytes) => Ok((name, AttributeValue::B(Blob::new(bytes)))),
+            _ => Err(wrong()),
+        })
+        .collect()
 }
 
 fn item(attributes: HashMap<String, AttributeValue>, what: &str) -> Result<Item, Failure> {
@@ -145,7 +203,6 @@ fn attribute(value: AttributeValue, what: &str, depth: usize) -> Result<Attribut
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aws_sdk_dynamodb::primitives::Blob;
 
     #[test]
     fn every_type_of_value_is_taken_over() {
@@ -160,6 +217,19 @@ mod tests {
             ("bs".to_owned(), Attribute::BinarySet(vec![vec![3]])),
         ]));
         assert_eq!(attribute(value, "t", 0).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_position_leads_back_to_its_key() {
+        let key = HashMap::from([
+            ("pk".to_owned(), AttributeValue::S("a \"b\" é".into())),
+            ("sk".to_owned(), AttributeValue::B(Blob::new([0, 255]))),
+            ("n".to_owned(), AttributeValue::N("-1.50".into())),
+        ]);
+        assert_eq!(start_key(&position(&key, "t").unwrap(), "t").unwrap(), key);
+        for bad in ["", "{", "{\"a\":{\"L\":[]}}", "[]"] {
+            assert_eq!(start_key(bad, "t").unwrap_err().kind, FailureKind::BadEvidence, "{bad}");
+        }
     }
 
     #[test]

@@ -29,6 +29,8 @@ where
         }
         SdkError::DispatchFailure(dispatch) => of_cause(what, &error).unwrap_or_else(|| match dispatch.as_connector_error() {
             Some(connector) if connector.is_user() => Failure::invalid(format!("{what}: the request cannot be sent: {}", said(&error))),
+            _ if said(&error).contains("was not a valid URI") => Failure::invalid(format!("{what}: {}", said(&error)))
+                .hint("AWS_ENDPOINT_URL, or `endpoint` in [aws], is a URL such as https://s3.eu-west-2.amazonaws.com"),
             _ => Failure::new(FailureKind::Network, format!("{what}: {}", said(&error)))
                 .hint("check the network, a proxy, or AWS_ENDPOINT_URL"),
         }),
@@ -148,6 +150,10 @@ fn hint_of_code(code: &str) -> Option<&'static str> {
         "RequestTimeTooSkewed" => "this machine's clock is wrong: set it",
         "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" => {
             "the resource lies in another Region: set AWS_REGION, or `region` in [aws] of attestore.toml"
+        }
+        "NoSuchBucket" => "check the bucket's name, the Region and the account",
+        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
+            "the identity may not make this call: allow it to, or choose another with AWS_PROFILE"
         }
         "InvalidObjectState" => "the object lies in an archived storage class and is not readable without a restore of its own",
         _ => return None,

@@ -8,6 +8,7 @@ pub mod dynamodb_backup;
 pub mod errors;
 pub mod rds;
 pub mod s3;
+pub mod s3_evidence;
 pub mod s3_listing;
 pub mod session;
 pub mod sts;

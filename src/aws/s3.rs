@@ -1,39 +1,48 @@
 //! S3 as an object source: GetObject by version, resumable, with the checksums that S3 keeps. Listing is `s3_listing`.
 //!
-//! Not here: making, emptying and deleting buckets (`buckets`), and retrying a body that breaks (the reader does that).
+//! Not here: making, emptying and deleting buckets (`buckets`), and asking again where a request fails or a body breaks: the reader
+//! does both, since only it knows how many requests are under way and what has arrived. So the SDK neither retries nor watches here,
+//! and it does not hold bodies to S3's checksums: bytes that differ are evidence, and an error in their place would hide them.
 
-use std::time::Duration;
+use std::ops::Range;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::StalledStreamProtectionConfig;
-use aws_sdk_s3::error::ProvideErrorMetadata;
-use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::{ResponseChecksumValidation, StalledStreamProtectionConfig};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumMode;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use tokio::task::JoinSet;
 
 use crate::aws::errors::classify;
+use crate::aws::s3_evidence::{self, Place, Sight};
 use crate::aws::s3_listing;
 use crate::aws::session::Session;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::View;
-use crate::verify::objects::source::{Body, Entry, ObjectSource, S3Checksum};
+use crate::verify::objects::source::{Body, Entry, ObjectSource, Told};
 
-/// A body that brings nothing for so long has stalled. The SDK's own five seconds take a reader that waits for its byte budget for a
-/// server that does not send.
-const STALL_GRACE: Duration = Duration::from_secs(60);
+/// How often a request is made before it has failed: as often as the SDK makes the others.
+const ATTEMPTS: u32 = 8;
 
 /// A bucket, or the keys of one that start with a prefix.
 #[derive(Clone, Debug)]
 pub struct S3Source {
+    /// For listings, which the SDK repeats.
     client: Client,
+    /// For contents, which the reader repeats.
+    reader: Client,
     bucket: String,
     prefix: String,
     view: View,
+    sight: Arc<Sight>,
 }
 
 impl S3Source {
@@ -42,9 +51,10 @@ impl S3Source {
     pub async fn open(session: &Session, bucket: &str, prefix: &str, view: Option<View>) -> Result<Self, Failure> {
         let config = aws_sdk_s3::config::Builder::from(session.config())
             .force_path_style(session.has_custom_endpoint())
-            .stalled_stream_protection(StalledStreamProtectionConfig::enabled().grace_period(STALL_GRACE).build())
-            .build();
-        let client = Client::from_conf(config);
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+        let client = Client::from_conf(config.clone().build());
+        let config = config.retry_config(RetryConfig::disabled()).stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        let reader = Client::from_conf(config.build());
         // Asked even where the view is given: an absent or closed bucket is told before anything else begins.
         let what = format!("s3:GetBucketVersioning {bucket}");
         let answer = client.get_bucket_versioning().bucket(bucket).send().await.map_err(|error| classify(&what, error));
@@ -60,13 +70,22 @@ impl S3Source {
                 }
             }
         };
-        Ok(Self { client, bucket: bucket.to_owned(), prefix: prefix.to_owned(), view })
+        Ok(Self { client, reader, bucket: bucket.to_owned(), prefix: prefix.to_owned(), view, sight: Arc::default() })
+    }
+
+    /// Where an entry is, for the calls about it.
+    fn place<'a>(&'a self, entry: &'a Entry) -> Place<'a> {
+        Place { client: &self.client, bucket: &self.bucket, key: &entry.key, version_id: entry.version_id.as_deref() }
     }
 
     /// Which call of which object a failure is about.
     fn what(&self, entry: &Entry) -> String {
+        format!("s3:GetObject {}", self.named(entry))
+    }
+
+    fn named(&self, entry: &Entry) -> String {
         let version = entry.version_id.as_ref().map(|id| format!(" version {id}")).unwrap_or_default();
-        format!("s3:GetObject {}/{}{version}", self.bucket, entry.key.escape_debug())
+        format!("{}/{}{version}", self.bucket, entry.key.escape_debug())
     }
 }
 
@@ -84,6 +103,10 @@ impl ObjectSource for S3Source {
         self.view == View::Versions
     }
 
+    fn has_evidence(&self) -> bool {
+        true
+    }
+
     fn list(&self) -> BoxStream<'static, Result<Entry, Failure>> {
         let (client, bucket, prefix) = (self.client.clone(), self.bucket.clone(), self.prefix.clone());
         match self.view {
@@ -93,21 +116,54 @@ impl ObjectSource for S3Source {
     }
 
     async fn read(&self, entry: &Entry, offset: u64) -> Result<Body, Failure> {
+        self.get(entry, (offset > 0).then_some(offset..entry.size), true).await
+    }
+
+    fn has_ranges(&self) -> bool {
+        true
+    }
+
+    async fn read_range(&self, entry: &Entry, range: Range<u64>) -> Result<Body, Failure> {
+        self.get(entry, Some(range), false).await
+    }
+
+    async fn told(&self, entry: &Entry) -> Result<Told, Failure> {
+        let what = format!("s3:HeadObject {}", self.named(entry));
+        let request = self.client.head_object().bucket(&self.bucket).key(&entry.key).checksum_mode(ChecksumMode::Enabled);
+        let request = request.set_version_id(entry.version_id.clone()).set_if_match(entry.etag.clone());
+        let answer = request.send().await.map_err(|error| classify(&what, error))?;
+        let evidence = self.sight.complete(self.place(entry), s3_evidence::of_head(&answer)).await;
+        Ok(Told { checksum: s3_evidence::checksum_of_head(&answer), evidence: Some(Box::new(evidence)) })
+    }
+
+    fn request_attempts(&self) -> u32 {
+        ATTEMPTS
+    }
+}
+
+impl S3Source {
+    /// GetObject, of a range or of everything; `to_end` where the range reaches the object's end.
+    async fn get(&self, entry: &Entry, range: Option<Range<u64>>, to_end: bool) -> Result<Body, Failure> {
         let what = self.what(entry);
         let mut request = self
-            .client
+            .reader
             .get_object()
             .bucket(&self.bucket)
             .key(&entry.key)
             .set_version_id(entry.version_id.clone())
             // The listed state or nothing: a version id is that already, the latest version is held by its tag.
             .set_if_match(entry.etag.clone());
-        if offset > 0 {
-            request = request.range(format!("bytes={offset}-"));
-        } else {
-            // Only a whole object can be held to its checksum.
-            request = request.checksum_mode(ChecksumMode::Enabled);
+        if let Some(range) = &range {
+            let last = if to_end { String::new() } else { (range.end - 1).to_string() };
+            request = request.range(format!("bytes={}-{last}", range.start));
         }
+        let whole = range.is_none();
+        // Answers carry the checksum where it is asked for. Asked for by the SDK's own option, the SDK would hold the body to it.
+        let request = request.customize().mutate_request(move |request| {
+            if whole {
+                request.headers_mut().insert("x-amz-checksum-mode", "ENABLED");
+            }
+        });
         // On a task of its own, so that many requests use more than one processor; it ends with this future.
         let mut task = JoinSet::new();
         task.spawn(async move { request.send().await });
@@ -115,58 +171,61 @@ impl ObjectSource for S3Source {
             Some(Ok(answer)) => answer,
             _ => return Err(Failure::new(FailureKind::Network, format!("{what}: the request ended abnormally"))),
         };
-        let answer = answer.map_err(|error| match error.code() {
-            Some("PreconditionFailed") => Failure::new(FailureKind::Remote, format!("{what}: changed after it was listed")),
-            Some("InvalidObjectState") => {
-                Failure::new(FailureKind::Remote, format!("{what}: archived, not readable without a restore of its own"))
-            }
-            _ => classify(&what, error),
-        })?;
-        self.check(entry, offset, &answer, &what)?;
+        let answer = answer.map_err(|error| refused(&what, error))?;
+        self.check(entry, range.as_ref(), &answer, &what)?;
         let declared_length = answer.content_length().and_then(|length| u64::try_from(length).ok());
         let Some(declared_length) = declared_length else {
             return Err(Failure::new(FailureKind::Remote, format!("{what}: the answer has no length")));
         };
-        let checksum = (offset == 0).then(|| checksum(&answer)).flatten();
-        Ok(Body { stream: pieces(answer.body, what), declared_length, checksum })
+        let told = match whole {
+            true => Told {
+                checksum: s3_evidence::checksum(&answer),
+                evidence: Some(Box::new(self.sight.complete(self.place(entry), s3_evidence::of_get(&answer)).await)),
+            },
+            false => Told::default(),
+        };
+        Ok(Body { stream: pieces(answer.body, what), declared_length, told })
     }
-}
 
-impl S3Source {
     /// Holds the answer's own words to what was asked for.
-    fn check(&self, entry: &Entry, offset: u64, answer: &GetObjectOutput, what: &str) -> Result<(), Failure> {
+    fn check(&self, entry: &Entry, asked: Option<&Range<u64>>, answer: &GetObjectOutput, what: &str) -> Result<(), Failure> {
         let wrong = |said: String| Err(Failure::new(FailureKind::Remote, format!("{what}: {said}")));
         if let (Some(wanted), Some(found)) = (entry.version_id.as_deref(), answer.version_id())
             && wanted != found
         {
             return wrong(format!("expected that version, the answer is version {found}"));
         }
-        let range = answer.content_range();
-        if offset > 0 && !range.is_some_and(|range| range.starts_with(&format!("bytes {offset}-"))) {
-            return wrong(format!("expected the bytes from {offset} on, the answer has the range {}", range.unwrap_or("of everything")));
+        match (asked, answer.content_range()) {
+            (None, None) => Ok(()),
+            (Some(asked), Some(told)) if told == format!("bytes {}-{}/{}", asked.start, asked.end - 1, entry.size) => Ok(()),
+            (None, Some(told)) => wrong(format!("expected everything, the answer has the range {told}")),
+            (Some(asked), told) => {
+                let told = told.unwrap_or("of everything");
+                wrong(format!("expected the bytes {}-{} of {}, the answer has the range {told}", asked.start, asked.end - 1, entry.size))
+            }
         }
-        Ok(())
     }
 }
 
-/// The checksum of an answer; of several, the strongest.
-fn checksum(answer: &GetObjectOutput) -> Option<S3Checksum> {
-    let kinds = [
-        ("SHA512", answer.checksum_sha512()),
-        ("SHA256", answer.checksum_sha256()),
-        ("SHA1", answer.checksum_sha1()),
-        ("CRC64NVME", answer.checksum_crc64_nvme()),
-        ("CRC32C", answer.checksum_crc32_c()),
-        ("CRC32", answer.checksum_crc32()),
-    ];
-    let (algorithm, value) = kinds.into_iter().find_map(|(name, value)| Some((name, value?)))?;
-    // Answers before `x-amz-checksum-type` existed tell a composite one by its number of parts.
-    let guess = if value.contains('-') { "COMPOSITE" } else { "FULL_OBJECT" };
-    let kind = answer.checksum_type().map_or(guess, |kind| kind.as_str()).to_owned();
-    Some(S3Checksum { algorithm: algorithm.to_owned(), kind, value: value.to_owned() })
+/// Why a content was not sent. A 5xx that is not throttling is the service's passing trouble, which the SDK would ask again for.
+fn refused(what: &str, error: SdkError<GetObjectError, HttpResponse>) -> Failure {
+    let about = |said: &str| Failure::new(FailureKind::Remote, format!("{what}: {said}"));
+    let status = error.raw_response().map_or(0, |response| response.status().as_u16());
+    match error.code() {
+        Some("PreconditionFailed") => about("changed after it was listed"),
+        Some("NoSuchKey" | "NoSuchVersion") => about("was listed, and is gone"),
+        Some("InvalidObjectState") => about("archived, not readable without a restore of its own"),
+        _ => {
+            let mut failure = classify(what, error);
+            if failure.kind == FailureKind::Remote && matches!(status, 500 | 502 | 504) {
+                failure.kind = FailureKind::Network;
+            }
+            failure
+        }
+    }
 }
 
-/// The body piece by piece. A checksum that does not hold is never asked for again; everything else is the network's fault.
+/// The body piece by piece; one that breaks is the network's fault.
 fn pieces(body: ByteStream, what: String) -> BoxStream<'static, Result<Bytes, Failure>> {
     futures_util::stream::unfold(Some((body, what)), |state| async move {
         let (mut body, what) = state?;
@@ -179,8 +238,7 @@ fn pieces(body: ByteStream, what: String) -> BoxStream<'static, Result<Bytes, Fa
                     said = format!("{said}: {current}");
                     cause = current.source();
                 }
-                let kind = if said.contains("checksum mismatch") { FailureKind::Remote } else { FailureKind::Network };
-                Some((Err(Failure::new(kind, format!("{what}: the body broke off: {said}"))), None))
+                Some((Err(Failure::new(FailureKind::Network, format!("{what}: the body broke off: {said}"))), None))
             }
         }
     })

@@ -79,7 +79,8 @@ fn more<M>(next: Option<Option<M>>, what: &str) -> Result<Option<M>, Failure> {
     }
 }
 
-/// All pages' entries. A page that leads to where it began would be listed for ever.
+/// All pages' entries. Pages that lead back to an earlier one would be listed for ever: each is compared with one that is kept, which
+/// is exchanged after 1, 2, 4, 8 … pages, so that a circle of any length is found in constant memory (Brent, 1980).
 fn pages<M, F, A>(what: String, ask: F) -> BoxStream<'static, Result<Entry, Failure>>
 where
     M: Clone + PartialEq + Send + 'static,
@@ -92,8 +93,10 @@ where
         ready: VecDeque<Entry>,
         marker: Option<M>,
         ended: bool,
+        kept: Option<M>,
+        pages: u64,
     }
-    let state = State { ask, what, ready: VecDeque::new(), marker: None, ended: false };
+    let state = State { ask, what, ready: VecDeque::new(), marker: None, ended: false, kept: None, pages: 0 };
     futures_util::stream::unfold(Some(state), |state| async move {
         let mut state = state?;
         loop {
@@ -105,9 +108,21 @@ where
             }
             match (state.ask)(state.marker.clone()).await {
                 Ok(page) => {
-                    if page.next.is_some() && page.next == state.marker {
+                    if page.next.is_some() && page.next == state.kept {
                         let said = format!("{}: the listing leads to the same page again", state.what);
                         return Some((Err(Failure::new(FailureKind::Remote, said)), None));
+                    }
+                    state.pages += 1;
+                    if state.pages.is_power_of_two() {
+                        state.kept = page.next.clone();
+                    }
+                    // Before any entry of the page is taken for what is there: a key that comes late would have been called missing.
+                    if let Some(pair) = page.entries.windows(2).find(|pair| pair[0].key > pair[1].key) {
+                        let (late, after) = (pair[1].key.escape_debug(), pair[0].key.escape_debug());
+                        let said =
+                            format!("{}: `{late}` is listed after `{after}`; expected the keys in the order of their bytes", state.what);
+                        let failure = Failure::new(FailureKind::Remote, said);
+                        return Some((Err(failure.hint("directory buckets list in no order and cannot be compared in this way")), None));
                     }
                     state.ended = page.next.is_none();
                     state.marker = page.next;
@@ -305,5 +320,19 @@ mod tests {
         let listed: Vec<_> = circle.collect().await;
         assert_eq!(listed.last().unwrap().as_ref().unwrap_err().kind, FailureKind::Remote);
         assert!(listed.len() < 4);
+        // Pages without entries, so that their order tells nothing, and some before the circle begins.
+        for length in [2, 3, 7] {
+            let next = move |at: Option<u8>| async move {
+                let at = at.unwrap_or(0);
+                Ok(Page { entries: vec![], next: Some(if at + 1 == 20 + length { 20 } else { at + 1 }) })
+            };
+            let listed: Vec<_> = pages("s3:List b".into(), next).collect().await;
+            assert!(listed.len() == 1 && listed[0].is_err());
+        }
+        let straight = pages("s3:List b".into(), |at: Option<u8>| async move {
+            let at = at.unwrap_or(0);
+            Ok(Page { entries: vec![entry("a")], next: (at < 200).then_some(at + 1) })
+        });
+        assert_eq!(straight.filter(|entry| std::future::ready(entry.is_ok())).count().await, 201);
     }
 }

@@ -124,7 +124,12 @@ impl Monitor for Console {
             }
             Event::Finding(finding) if self.json => self.object(&finding.to_json()),
             Event::Finding(finding) => self.say(finding_line(finding)),
-            Event::Problem(failure) => self.say(format!("problem: {failure}")),
+            Event::Problem(failure) => {
+                self.say(format!("problem: {failure}"));
+                if let Some(hint) = &failure.hint {
+                    self.say(format!("hint: {hint}"));
+                }
+            }
             Event::Note(text) => self.say(text),
         }
     }

@@ -170,6 +170,7 @@ fn gist(body: &Body) -> String {
         Body::Genesis(genesis) => genesis.verifier_key.clone(),
         Body::PolicySet(policy) => format!("{} classes, configuration {}", policy.classes.len(), policy.config),
         Body::ManifestRegistered(manifest) => format!("{} ({}, until {})", manifest.resource, manifest.mode, manifest.captured_end),
+        Body::ListPage(page) => format!("{} rows of {} for {}", page.rows.len(), page.list, page.kind),
         Body::PopulationCommitted(population) => format!(
             "{}: {} points, {} left out, {} strata",
             population.drill_id,

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use crate::cli::console::Console;
+use crate::cli::effort::EffortArgs;
 use crate::cli::manifest_show;
 use crate::cli::source::{self, Means, bytes_text, shown};
 use crate::estate::load::{self, Loaded};
@@ -92,6 +93,9 @@ pub struct CreateArgs {
     /// The recovery point that it is captured for
     #[arg(long, value_name = "ID")]
     pub recovery_point: Option<String>,
+    /// How objects are read
+    #[command(flatten)]
+    pub effort: EffortArgs,
 }
 
 impl ManifestArgs {
@@ -187,6 +191,7 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     }
     let mut request = CaptureRequest::new(&args.out, CaptureMode::Sealed);
     request.digests = args.digest;
+    request.effort = args.effort.effort();
     request.recovery_point_id = args.recovery_point.as_deref().map(PointId::arn);
     let monitor: &dyn Monitor = console.as_ref();
     let header = source::capture(&args.source, args.mode, request, &means, signer, monitor).await?;
@@ -196,11 +201,20 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     })?;
 
     let unreadable = header.counts.get("unreadable").copied().unwrap_or(0);
-    let (outcome, exit) = if unreadable == 0 { ("pass", ExitCode::Proven) } else { ("fail", ExitCode::Findings) };
+    // Tables without rows hold no data.
+    let held: u64 = header.counts.iter().filter(|(name, _)| !matches!(name.as_str(), "bytes" | "tables")).map(|(_, n)| n).sum();
+    let (outcome, exit) = match (unreadable, held) {
+        (0, 0) => ("inconclusive", ExitCode::Incomplete),
+        (0, _) => ("pass", ExitCode::Proven),
+        _ => ("fail", ExitCode::Findings),
+    };
     let signature = if signer.is_some() { SignatureState::Verified } else { SignatureState::Absent };
     console.answer(scoreboard(&manifest, &header, signer.map(|(name, _)| name), entry));
     if unreadable > 0 {
         console.say(format!("{unreadable} entries could not be read: the manifest names them, and nothing can be proved of them"));
+    }
+    if held == 0 {
+        console.say(format!("{} is empty: its manifest is written, and proves nothing; check the name and the prefix", header.source));
     }
     let mut more = Map::new();
     more.insert("manifest".into(), json!(manifest.digest()));

@@ -10,6 +10,7 @@ use crate::cli::console::Console;
 use crate::cli::source::{bytes_text, shown};
 use crate::model::exit::ExitCode;
 use crate::model::failure::Failure;
+use crate::model::verification::SignatureState;
 use crate::verify::manifest::diff;
 use crate::verify::manifest::header::ManifestKind;
 use crate::verify::manifest::reader::{Manifest, Rows};
@@ -72,8 +73,15 @@ pub fn show(args: &ShowArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode>
     more.insert("manifest".into(), json!(manifest.digest()));
     more.insert("manifest_signature".into(), json!(signature));
     more.insert("rows_shown".into(), json!(rows));
-    console.summary("manifest show", "pass", ExitCode::Proven, more);
-    Ok(ExitCode::Proven)
+    let exit = match signature {
+        SignatureState::Bad => {
+            console.say(format!("{}: its signature is not for this manifest.json: one of them was changed", shown(manifest.dir())));
+            ExitCode::Findings
+        }
+        _ => ExitCode::Proven,
+    };
+    console.summary("manifest show", if exit == ExitCode::Proven { "pass" } else { "fail" }, exit, more);
+    Ok(exit)
 }
 
 /// Prints at most `limit` rows, each as its canonical JSON.

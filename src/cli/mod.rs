@@ -14,6 +14,7 @@ pub mod demo_progress;
 #[cfg(feature = "sandbox")]
 pub mod demo_score;
 pub mod drill;
+pub mod effort;
 pub mod init;
 pub mod log;
 pub mod manifest;

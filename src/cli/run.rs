@@ -1,9 +1,11 @@
-//! From parsed arguments to an exit code: dispatch, Ctrl-C, and how a failure is told.
+//! From parsed arguments to an exit code: dispatch, signals, and how a failure is told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::CommandFactory;
 use serde_json::{Map, json};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::args::{Args, Command};
 use crate::cli::console::Console;
@@ -13,8 +15,10 @@ use crate::model::failure::{Failure, FailureKind};
 /// Runs one command to its end.
 pub async fn run(args: Args) -> ExitCode {
     let console = Arc::new(Console::new(args.json));
-    watch_for_ctrl_c(console.clone());
     let name = args.command.name();
+    if let Err(failure) = watch_for_signals(name, console.clone()) {
+        return tell(name, &failure.into(), &console);
+    }
     match dispatch(args.command, &console).await {
         Ok(code) => code,
         Err(error) => tell(name, &error, &console),
@@ -64,34 +68,80 @@ async fn dispatch(command: Command, console: &Arc<Console>) -> anyhow::Result<Ex
     }
 }
 
+/// What cannot be parsed, told by the parser; with `--json` a summary says so on stdout. Help and version are no mistake.
+pub fn misused(error: &clap::Error) -> ExitCode {
+    // Where neither stream can be written to, nobody is there to be told.
+    let _ = error.print();
+    if !error.use_stderr() {
+        return ExitCode::Proven;
+    }
+    let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let is_json = words.iter().take_while(|word| *word != "--").any(|word| word == "--json");
+    let command = Args::command();
+    let named = words.iter().find(|word| command.find_subcommand(word).is_some()).cloned().unwrap_or_default();
+    let said = error.render().to_string();
+    let message = said.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let mut more = Map::new();
+    more.insert("error".into(), json!({"kind": FailureKind::Invalid.as_str(), "message": message}));
+    Console::new(is_json).summary(&named, "error", ExitCode::Usage, more);
+    ExitCode::Usage
+}
+
 /// The failure for people, and a summary for machines, so that a script never waits for a last line that does not come.
 fn tell(command: &str, error: &anyhow::Error, console: &Console) -> ExitCode {
-    let (code, kind) = match error.downcast_ref::<Failure>() {
-        Some(failure) => {
-            console.failure(failure);
-            (failure.kind.exit_code(), failure.kind)
-        }
+    let other;
+    let failure = match error.downcast_ref::<Failure>() {
+        Some(failure) => failure,
         None => {
-            console.say(format!("error: {error:#}"));
-            (ExitCode::Incomplete, FailureKind::Remote)
+            other = Failure::new(FailureKind::Remote, format!("{error:#}"));
+            &other
         }
     };
-    let mut more = Map::new();
-    more.insert("error".into(), json!({"kind": kind.as_str(), "message": format!("{error:#}")}));
-    console.summary(command, "error", code, more);
+    console.failure(failure);
+    let code = failure.kind.exit_code();
+    let mut told = json!({"kind": failure.kind.as_str(), "message": failure.message});
+    if let Some(hint) = &failure.hint {
+        told["hint"] = json!(hint);
+    }
+    console.summary(command, "error", code, Map::from_iter([("error".to_owned(), told)]));
     code
 }
 
-/// The first Ctrl-C asks for a safe end (exit 3, resumable); the second ends the process at once.
-fn watch_for_ctrl_c(console: Arc<Console>) {
+/// The first Ctrl-C or SIGTERM asks for a safe end (exit 3, resumable); the second ends the process at once (130).
+///
+/// # Errors
+/// Where the system does not let signals be heard.
+fn watch_for_signals(command: &'static str, console: Arc<Console>) -> Result<(), Failure> {
+    let heard = |kind| signal(kind).map_err(|error| Failure::io("cannot listen for signals", error));
+    // Both are heard from before the first step, so that no signal ends a command halfway through one.
+    let (mut interrupts, mut terminations) = (heard(SignalKind::interrupt())?, heard(SignalKind::terminate())?);
     tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_err() {
-            return;
-        }
+        let mut next = async || {
+            tokio::select! {
+                _ = interrupts.recv() => {}
+                _ = terminations.recv() => {}
+            }
+        };
+        next().await;
         console.request_stop();
         console.say("stopping at the next safe place; press Ctrl-C again to end at once");
-        if tokio::signal::ctrl_c().await.is_ok() {
-            std::process::exit(i32::from(ExitCode::Killed.code()));
-        }
+        next().await;
+        end_at_once(command, console);
     });
+    Ok(())
+}
+
+/// Ends the process; nothing is tidied up, and everything that was fsynced stands. Whoever reads stdout is told, if they read.
+fn end_at_once(command: &'static str, console: Arc<Console>) -> ! {
+    let (told, waiting) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        console.say("ended at once; the same command goes on, and `attestore sweep` shows what stands");
+        let error = json!({"kind": FailureKind::Interrupted.as_str(), "message": "ended at once by a second signal"});
+        console.summary(command, "error", ExitCode::Killed, Map::from_iter([("error".to_owned(), error)]));
+        // Nobody may wait any more.
+        let _ = told.send(());
+    });
+    // A pipe that nobody reads must not hold the end up.
+    let _ = waiting.recv_timeout(Duration::from_millis(500));
+    std::process::exit(i32::from(ExitCode::Killed.code()));
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::{Map, json};
 
 use crate::cli::console::Console;
+use crate::cli::effort::EffortArgs;
 use crate::cli::source::{self, Means, bytes_text, shown};
 use crate::estate::load;
 use crate::model::exit::ExitCode;
@@ -50,6 +51,9 @@ pub struct VerifyArgs {
     /// Take the hash key and how AWS is reached from this configuration
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// How objects are read
+    #[command(flatten)]
+    pub effort: EffortArgs,
 }
 
 /// Runs the command.
@@ -65,7 +69,7 @@ pub async fn run(args: VerifyArgs, console: &Arc<Console>) -> anyhow::Result<Exi
         return Ok(refuse(&failure, signature, console));
     }
     manifest.check_parts()?;
-    let options = ReadOptions { digests: args.digest, ..ReadOptions::default() };
+    let options = ReadOptions { digests: args.digest, effort: args.effort.effort(), ..ReadOptions::default() };
     let monitor: &dyn Monitor = console.as_ref();
     let result = source::compare(&args.source, &manifest, &means, options, monitor).await?;
     Ok(conclude(&args.source, &manifest, signature, &result, console))
@@ -80,7 +84,13 @@ fn refusal(manifest: &Manifest, signature: SignatureState, key_given: bool) -> O
             format!("{what}: its signature does not hold for the key given: changed, or signed by another key")
         }
         SignatureState::Bad => format!("{what}: its signature is not for this manifest.json: one of them was changed"),
-        SignatureState::Absent if key_given => format!("{what}: expected a signature by the key given, found none"),
+        // Not bad evidence but none: nobody vouches for what would be compared with, so that equality would prove nothing.
+        SignatureState::Absent if key_given => {
+            let said = format!("{what}: expected a signature by the key given, found none: equality with it would prove nothing");
+            let hint = "nothing was read; fetch manifest.sig from where the manifest is kept, or capture it again with --sign-key; \
+                        without --key it is compared as it is";
+            return Some(Failure::new(FailureKind::Remote, said).hint(hint));
+        }
         _ => return None,
     };
     Some(Failure::new(FailureKind::BadEvidence, said).hint("nothing was read; fetch the manifest again from where it is kept"))
@@ -92,7 +102,8 @@ fn refuse(failure: &Failure, signature: SignatureState, console: &Console) -> Ex
     let mut more = Map::new();
     more.insert("manifest_signature".into(), json!(signature));
     more.insert("error".into(), json!({"kind": failure.kind.as_str(), "message": failure.message}));
-    console.summary("verify", Outcome::Fail.as_str(), exit, more);
+    let outcome = if failure.kind == FailureKind::BadEvidence { Outcome::Fail } else { Outcome::Inconclusive };
+    console.summary("verify", outcome.as_str(), exit, more);
     exit
 }
 

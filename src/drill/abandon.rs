@@ -26,6 +26,7 @@ pub async fn abandon(setup: Setup, wanted: Option<&DrillId>, reason: &str) -> Re
     let facts = unfinished.into_iter().find(|facts| is_wanted(&facts.opened.drill)).ok_or_else(|| {
         let named = wanted.map_or_else(|| "no drill is".to_owned(), |id| format!("drill {id} is not"));
         Failure::invalid(format!("{named} unfinished in {}", context.journal.path().display()))
+            .hint("there is nothing to give up; `attestore log show` lists the drills")
     })?;
     let drill = &facts.opened;
     let undoing = Undoing::new(&context.journal, &context.clouds, &context.work, drill, context.monitor.as_ref());

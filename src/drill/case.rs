@@ -289,7 +289,8 @@ impl Case<'_> {
         if failure.kind == FailureKind::Interrupted {
             return Err(failure);
         }
-        let named = Failure { message: format!("{}: {}", self.planned.case, failure.message), ..Failure::new(failure.kind, "") };
+        let message = format!("{}: {}", self.planned.case, failure.message);
+        let named = Failure { message, hint: failure.hint.clone(), ..Failure::new(failure.kind, "") };
         self.context.monitor.event(Event::Problem(&named));
         result.errors.push(record::case_error(phase, &failure));
         Ok(())

@@ -80,13 +80,13 @@ impl Context {
         let signing_key = SigningKey::load(&config.keys.signing)?;
         let hash_key = HashKey::load(&config.keys.hash)?;
         let packs = load_packs(config)?;
+        let runner = runner(&clouds).await?;
+        let verifying_key = signing_key.verifying_key();
+        // The writer first: it holds the lock, so that what is verified, and what the journal says, is what is continued.
+        let writer = LogWriter::open(&config.log.path, signing_key.clone())?;
         let journal = Arc::new(Journal::open(&journal_path(&loaded))?);
         let work = loaded.base().join(WORK);
         std::fs::create_dir_all(&work).map_err(|error| Failure::io(format!("create {}", work.display()), error))?;
-        let runner = runner(&clouds).await?;
-        let verifying_key = signing_key.verifying_key();
-        // The writer first: it holds the lock, so that what is verified is what is continued.
-        let writer = LogWriter::open(&config.log.path, signing_key.clone())?;
         let entries = verified_entries(&config.log.path, &verifying_key)?;
         if writer.dir().origin() != config.log.origin {
             let (found, expected) = (writer.dir().origin(), &config.log.origin);
@@ -189,7 +189,7 @@ async fn runner(clouds: &Clouds) -> Result<Option<Runner>, Failure> {
 }
 
 /// The entries of a log that verifies. An overdue drill is no reason to stop: it is what the next run mends.
-fn verified_entries(path: &Path, key: &VerifyingKey) -> Result<Vec<Entry>, Failure> {
+pub fn verified_entries(path: &Path, key: &VerifyingKey) -> Result<Vec<Entry>, Failure> {
     let verdict = verify(path, key, &VerifyOptions::default())?;
     match verdict.faults.iter().find(|fault| fault.rule != Rule::DrillOverdue) {
         None => Ok(verdict.entries),

@@ -120,7 +120,11 @@ fn candidates(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     if is_manifest(directory) {
         found.push(directory.to_owned());
     }
-    let about = |error| Failure::io(format!("list manifests in {}", directory.display()), error);
+    // A manifest that cannot be read is no absent resource of the estate.
+    let about = |error| {
+        Failure::invalid(format!("cannot list the manifests in {}: {error}", directory.display()))
+            .hint("`manifests` of the resource names the directory that `manifest create --out` wrote into: put it back")
+    };
     for entry in std::fs::read_dir(directory).map_err(about)? {
         let path = entry.map_err(about)?.path();
         if is_manifest(&path) {

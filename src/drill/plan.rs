@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::drill::context::{Setup, needs_aws};
+use crate::drill::context::{Setup, needs_aws, verified_entries};
 use crate::drill::draw::{ListContext, list};
 use crate::drill::manifests;
 use crate::estate::config::WhenNoManifest;
@@ -16,10 +16,9 @@ use crate::model::resource::PointSource;
 use crate::restore::driver::Driver;
 use crate::restore::drivers::choose::driver_for;
 use crate::restore::records::TargetKind;
+use crate::signing::hash_key::HashKey;
 use crate::signing::keys::SigningKey;
 use crate::testing_log::body::{Excluded, PopulationItem, Stratum, Targeted};
-use crate::testing_log::verify::run::verify;
-use crate::testing_log::verify::verdict::VerifyOptions;
 
 /// What a point would be compared with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,9 +71,10 @@ pub struct Plan {
 pub async fn plan(setup: &Setup) -> Result<Plan, Failure> {
     let config = &setup.loaded.config;
     policy::check_classes(config)?;
+    // What would stop the drill before its first restore stops the plan of it.
     let key = SigningKey::load(&config.keys.signing)?.verifying_key();
-    let verdict = verify(&config.log.path, &key, &VerifyOptions::default())?;
-    let entries = verdict.entries;
+    HashKey::load(&config.keys.hash)?;
+    let entries = verified_entries(&config.log.path, &key)?;
     let listed = list(&ListContext { config, clouds: &setup.clouds, entries: &entries }).await;
     let population = policy::population(config, &listed.eligible)?;
     let strata = policy::strata(&population, &config.class);

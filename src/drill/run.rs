@@ -136,6 +136,7 @@ fn begin(context: &Context, request: &Request) -> Result<(DrillOpened, bool), Fa
             let drill = open.or_else(|| state.drills.values().rev().find(is_wanted)).ok_or_else(|| {
                 let named = wanted.as_ref().map_or_else(|| "no drill".to_owned(), |id| format!("no drill {id}"));
                 Failure::invalid(format!("{named} is in {}", context.journal.path().display()))
+                    .hint("begin one with `attestore drill`; the journal lies beside the configuration")
             })?;
             if drill.closed {
                 return Ok((drill.opened.clone(), true));

@@ -298,7 +298,8 @@ pub async fn run(mut command: tokio::process::Command, what: &str, input: &str) 
     use std::process::Stdio;
     use tokio::io::AsyncWriteExt;
     let failed = |error| Failure::io(what, error);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    // A group of its own: Ctrl-C at the terminal is for the owner, and leaves no half-made data directory.
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).process_group(0);
     let mut child = command.spawn().map_err(failed)?;
     let mut stdin = child.stdin.take();
     let write = async {

@@ -5,6 +5,9 @@ use std::process::Command;
 
 use crate::model::failure::{Failure, FailureKind};
 
+/// Test hook: the only engines that are looked for, such as `postgres,mariadb`; empty is a machine that has none.
+pub const ENGINES: &str = "ATTESTORE_TEST_ENGINES";
+
 /// A server that can be started here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -69,7 +72,9 @@ pub struct Installed {
 impl Installed {
     /// Looks at `PATH`, `/usr/sbin` and the folders where distributions keep PostgreSQL; the newest PostgreSQL wins.
     pub fn find() -> Self {
-        Self { postgres: find_postgres(), mariadb: find_mariadb() }
+        let only = std::env::var(ENGINES).ok();
+        let may = |name: &str| only.as_ref().is_none_or(|only| only.split(',').any(|one| one == name));
+        Self { postgres: may("postgres").then(find_postgres).flatten(), mariadb: may("mariadb").then(find_mariadb).flatten() }
     }
 
     /// The programs of an engine, where it is installed.

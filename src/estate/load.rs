@@ -78,7 +78,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
         let failure = Failure::new(FailureKind::Invalid, format!("cannot read the configuration {}: {error}", path.display()));
         match error.kind() {
             std::io::ErrorKind::NotFound => failure.hint("`attestore init` writes a commented one; `--config FILE` names another"),
-            _ => failure,
+            _ => failure.hint("expected a TOML file that this user may read; `--config FILE` names another"),
         }
     };
     let size = std::fs::metadata(path).map_err(wrong)?.len();

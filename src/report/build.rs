@@ -14,7 +14,7 @@ use crate::report::model::{
 };
 use crate::report::model_case::Case;
 use crate::report::words::shell_word;
-use crate::report::{controls, coverage, follow_up, verdict};
+use crate::report::{controls, coverage, follow_up, pivot, verdict};
 use crate::testing_log::body::{DrillPlanned, PopulationCommitted, Stratum, Strength};
 use crate::testing_log::entry::Entry;
 
@@ -66,6 +66,8 @@ fn drill_report(drill: &DrillStory<'_>, story: &Story<'_>, standing: &Standing, 
     let planned = drill.planned.map(|said| said.body);
     let differences = differences(&all);
     let scope = scope(population, planned, drill, &all);
+    let in_order: Vec<&Case> = all.iter().collect();
+    let (checks, probes) = (pivot::checks(&in_order), pivot::probes(&in_order));
     let (passes, mut exceptions): (Vec<Case>, Vec<Case>) = all.into_iter().partition(|case| case.outcome == Some(Outcome::Pass));
     exceptions.sort_by_key(|case| gravity(case.outcome));
     let leftover: u64 = drill.results.iter().map(|said| said.body.teardown.leftover_count).sum();
@@ -93,6 +95,8 @@ fn drill_report(drill: &DrillStory<'_>, story: &Story<'_>, standing: &Standing, 
         passes,
         sample: planned.map(|plan| sample(plan, population, &standing.origin)),
         differences,
+        checks,
+        probes,
         leftover_count: leftover.max(drill.closed.map_or(0, |said| said.body.leftover_count)),
     }
 }

@@ -103,7 +103,7 @@ impl<'a> Story<'a> {
                 Body::RemediationUpdated(body) => story.remediations.push((Step::Updated, Said { leaf, at, body })),
                 Body::RemediationClosed(body) => story.remediations.push((Step::Closed, Said { leaf, at, body })),
                 Body::Correction(body) => story.corrections.push(Said { leaf, at, body }),
-                Body::KeyRotated(_) | Body::Heartbeat(_) | Body::Unknown { .. } => {}
+                Body::ListPage(_) | Body::KeyRotated(_) | Body::Heartbeat(_) | Body::Unknown { .. } => {}
             }
         }
         story.drills = drills.into_values().collect();

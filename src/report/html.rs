@@ -13,6 +13,7 @@ use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
 use crate::report::charts;
 use crate::report::model::ReportModel;
+use crate::report::pivot;
 use crate::report::verdict::outcome_words;
 use crate::report::words;
 
@@ -29,15 +30,11 @@ pub fn render(model: &ReportModel) -> Result<String, Failure> {
     let mut environment = environment();
     environment.add_template("report.html", TEMPLATE).map_err(wrong)?;
     let svg = |text: String| Value::from_safe_string(text);
-    let charts = match &model.drill {
-        Some(drill) => context! {
-            outcomes => svg(charts::outcomes(drill)),
-            rto => svg(charts::recovery_times(drill)),
-            rpo => svg(charts::recovery_points(drill)),
-            coverage => svg(charts::coverage(&model.coverage)),
-        },
-        None => context! { coverage => svg(charts::coverage(&model.coverage)) },
-    };
+    let charts = model.drill.as_ref().map(|drill| {
+        let rto = charts::recovery_times(drill);
+        let bars: BTreeMap<String, Value> = rto.by_case.into_iter().map(|(case, bar)| (case, svg(bar))).collect();
+        context! { outcomes => svg(charts::outcomes(drill)), rto => bars, rto_scale_ms => rto.scale_ms }
+    });
     let page = environment.get_template("report.html").map_err(wrong)?;
     page.render(context! { m => to_value(data, false), charts, style => Value::from_safe_string(STYLE.to_owned()) }).map_err(wrong)
 }
@@ -60,6 +57,13 @@ fn environment() -> Environment<'static> {
     environment.add_filter("when", |value: Value| instant(&value, words::when));
     environment.add_filter("instant", |value: Value| instant(&value, words::instant));
     environment.add_filter("day", |value: Value| instant(&value, words::day));
+    environment.add_filter("minute", |value: Value| instant(&value, words::minute));
+    environment.add_filter("kind", |text: String| words::kind(&text).to_owned());
+    environment.add_filter("probe", |text: String| words::probe(&text));
+    environment.add_filter("runs", |cases: Vec<String>| pivot::runs(&cases));
+    environment.add_filter("fails_when", |kind: String, op: String| pivot::fails_when(&kind, &op));
+    environment.add_filter("sentence", |text: String| words::sentence(&text));
+    environment.add_filter("against", |ms: u64, target_s: u64| Value::from_safe_string(charts::against_target(ms, target_s)));
     environment.add_filter("mark", |text: String| mark(&text));
     environment
 }

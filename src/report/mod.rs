@@ -10,6 +10,7 @@ pub mod gather;
 pub mod html;
 pub mod model;
 pub mod model_case;
+pub mod pivot;
 pub mod publish;
 pub mod verdict;
 pub mod words;

@@ -11,7 +11,7 @@ use crate::model::clock::Timestamp;
 use crate::model::digest::{Digest32, Sha256Digest};
 use crate::model::ids::{DrillId, ResourceId};
 use crate::model::outcome::Outcome;
-use crate::report::model_case::Case;
+use crate::report::model_case::{Case, CheckRow, ProbeRow};
 use crate::testing_log::body;
 
 /// The whole report.
@@ -138,6 +138,10 @@ pub struct DrillReport {
     pub exceptions: Vec<Case>,
     /// Plain passes, in the plan's order.
     pub passes: Vec<Case>,
+    /// SQL checks over all cases.
+    pub checks: Vec<CheckRow>,
+    /// Isolation probes over all cases.
+    pub probes: Vec<ProbeRow>,
     /// The draw; absent when none was planned.
     pub sample: Option<SampleReport>,
     /// Differences over all cases, by kind of thing and class.

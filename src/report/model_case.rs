@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::model::check::{CheckOutcome, Severity};
 use crate::model::digest::Sha256Digest;
 use crate::model::ids::{CaseId, PointId, ResourceId};
 use crate::model::outcome::Outcome;
@@ -106,4 +107,60 @@ pub struct FindingRow {
     pub expected: Option<String>,
     /// What was read.
     pub actual: Option<String>,
+}
+
+/// One SQL check over all cases.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct CheckRow {
+    /// Such as `bank.ledger-balances`.
+    pub id: String,
+    /// What a failure means.
+    pub severity: Severity,
+    /// The threshold in words.
+    pub fails_when: String,
+    /// Engines with their versions, as the servers state them.
+    pub engines: Vec<String>,
+    /// Short names of the cases where it passed.
+    pub passed: Vec<String>,
+    /// Every other answer.
+    pub others: Vec<CheckAnswer>,
+}
+
+/// A check's answer that is not a pass.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct CheckAnswer {
+    /// The case's short name.
+    pub case: String,
+    /// Its resource.
+    pub resource: ResourceId,
+    /// How it ended.
+    pub result: CheckOutcome,
+    /// The value demanded, where the check has one.
+    pub expected: Option<String>,
+    /// What was found.
+    pub actual: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// One isolation probe over all cases.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct ProbeRow {
+    /// As the entries name it.
+    pub name: String,
+    /// Short names of the cases where it held every time.
+    pub held: Vec<String>,
+    /// Where it did not.
+    pub not_held: Vec<ProbeAnswer>,
+}
+
+/// A probe that did not hold.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct ProbeAnswer {
+    /// The case's short name.
+    pub case: String,
+    /// What was demanded.
+    pub expected: String,
+    /// What was found.
+    pub found: String,
 }

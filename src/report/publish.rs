@@ -103,12 +103,18 @@ pub fn model_of(verdict: &Verdict, dir: &LogDir, key: &VerifyingKey, drill: Opti
 
 /// The directory that the report goes into: looked at before anything is verified.
 fn parent_of(out: &Path) -> Result<&Path, Failure> {
-    if out.is_dir() {
-        return Err(Failure::invalid(format!("--out {}: expected a file, found a directory", out.display())));
+    // A report is renamed into place: onto a device or a pipe, that would replace the device itself.
+    if let Ok(there) = std::fs::metadata(out)
+        && !there.is_file()
+    {
+        let found = if there.is_dir() { "a directory" } else { "a device, a pipe or a socket" };
+        return Err(Failure::invalid(format!("--out {}: expected a file or nothing, found {found}", out.display()))
+            .hint("name a new file, or one that may be replaced"));
     }
     let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !parent.is_dir() {
-        return Err(Failure::invalid(format!("--out {}: the directory {} does not exist", out.display(), parent.display())));
+        return Err(Failure::invalid(format!("--out {}: expected the directory {}, found none", out.display(), parent.display()))
+            .hint("make the directory, or name a file in one that is there"));
     }
     Ok(parent)
 }

@@ -26,9 +26,21 @@ pub fn verdict(drill: Option<&DrillReport>, outcome: Option<Outcome>) -> Verdict
         let left = count_of(drill.leftover_count, "created resource is", "created resources are");
         sentences.push(format!("{left} not known to be gone."));
     }
-    let bounds = drill.scope.strata.iter().filter(|row| row.inference.is_some());
-    sentences.extend(bounds.map(|row| format!("Class {}: {}.", row.name, row.bound)));
+    sentences.extend(bounds(drill));
     Verdict { outcome, headline: headline(drill), sentences }
+}
+
+/// What the draws allow to say: one sentence for each class of which a part was drawn, one for all that were drawn whole.
+fn bounds(drill: &DrillReport) -> Vec<String> {
+    let inferred = drill.scope.strata.iter().filter_map(|row| row.inference.as_ref().map(|inference| (row, inference)));
+    let (whole, partly): (Vec<_>, Vec<_>) = inferred.partition(|(_, inference)| inference.drawn == inference.population);
+    let mut sentences: Vec<String> = partly.iter().map(|(row, _)| format!("Class {}: {}.", row.name, row.bound)).collect();
+    let names: Vec<&str> = whole.iter().map(|(row, _)| row.name.as_str()).collect();
+    if let Some((last, before)) = names.split_last() {
+        let names = if before.is_empty() { (*last).to_owned() } else { format!("{} and {last}", before.join(", ")) };
+        sentences.push(format!("Every eligible recovery point of {names} was drawn, so nothing is left to infer there."));
+    }
+    sentences
 }
 
 fn headline(drill: &DrillReport) -> String {
@@ -78,13 +90,13 @@ pub fn bound(stratum: &Stratum, inference: Option<&Inference>) -> String {
         None => "no bound: the drill was not closed".into(),
         Some(i) if i.drawn == 0 => "nothing was drawn by chance, so nothing is inferred".into(),
         Some(i) if i.drawn == i.population => {
-            format!("all {} were drawn, {}; nothing is left to infer", number(i.population), deviating(i.deviations))
+            format!("all {} drawn, {}; nothing is left to infer", number(i.population), deviating(i.deviations, i.drawn))
         }
         Some(i) => format!(
-            "{} of {} drawn, {}; up to {} of {} could be bad, at {} confidence",
+            "{} of {} drawn, {}; up to {} of the {} could be bad, at {} confidence",
             number(i.drawn),
             number(i.population),
-            deviating(i.deviations),
+            deviating(i.deviations, i.drawn),
             number(i.upper_bound),
             number(i.population),
             percent(i.confidence_ppm)
@@ -92,10 +104,11 @@ pub fn bound(stratum: &Stratum, inference: Option<&Inference>) -> String {
     }
 }
 
-fn deviating(n: u64) -> String {
+fn deviating(n: u64, drawn: u64) -> String {
     match n {
-        0 => "each of them a pass".into(),
-        n => format!("{} of them not a pass", number(n)),
+        0 => "all of which passed".into(),
+        n if n == drawn => "none of which passed".into(),
+        n => format!("of which {} did not pass", number(n)),
     }
 }
 

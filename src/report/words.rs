@@ -37,6 +37,11 @@ pub fn when(at: Timestamp) -> String {
     at.to_chrono().format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
+/// `2026-01-31 02:00`, for a column whose head says that it is UTC
+pub fn minute(at: Timestamp) -> String {
+    at.to_chrono().format("%Y-%m-%d %H:%M").to_string()
+}
+
 /// `2026-01-31 02:00:07.250 UTC`
 pub fn instant(at: Timestamp) -> String {
     at.to_chrono().format("%Y-%m-%d %H:%M:%S%.3f UTC").to_string()
@@ -74,6 +79,48 @@ pub fn percent(ppm: u64) -> String {
 /// `1 recovery point`, `3 recovery points`
 pub fn count_of(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", number(n), if n == 1 { one } else { many })
+}
+
+/// A resource's kind for people; one that is not known here as it is written.
+pub fn kind(kind: &str) -> &str {
+    match kind {
+        "s3" => "S3 bucket",
+        "dynamodb" => "DynamoDB table",
+        "rds-postgres" => "PostgreSQL on RDS",
+        "rds-mysql" => "MySQL or MariaDB on RDS",
+        "files" => "files",
+        other => other,
+    }
+}
+
+/// What a probe of the isolation guard looks for; one that is not known here as it is written.
+pub fn probe(name: &str) -> String {
+    let words = match name {
+        "name-prefix" => "its name has the prefix of restores",
+        "account" => "the account is the isolated one",
+        "restoring-account" => "the restoring credentials belong to the account that is meant",
+        "no-backup-selection" => "no backup plan would pick the copy up",
+        "target-absent" => "nothing of that name was there before",
+        "public-access-blocked" => "public access is blocked",
+        "not-public" => "it cannot be reached from outside",
+        "versioned" => "the bucket keeps versions",
+        "empty" => "the bucket was empty",
+        "tagged" => "it carries the drill's tag",
+        "no-deletion-protection" => "it can be deleted again",
+        "subnet-group" => "it is in the isolated subnet group",
+        "security-groups" => "it has the isolated security groups, and no others",
+        "vpc" => "it is in the isolated VPC",
+        "kms-key" => "it is encrypted with the isolated key",
+        "outside-the-vault" => "the working directory is apart from the vault",
+        other => return other.replace('-', " "),
+    };
+    words.to_owned()
+}
+
+/// With a capital at the beginning.
+pub fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 /// Text as the log has it, made safe to look at: control characters, characters that turn the direction of writing and invisible ones

@@ -44,7 +44,15 @@ fn lock(dir: &Path) -> Result<File, Failure> {
     let path = dir.join("sandbox.lock");
     let file = File::options().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(|error| Failure::io(format!("cannot open the lock {}", path.display()), error))?;
-    match file.try_lock() {
+    let mut patience = 50;
+    let mut locked = file.try_lock();
+    // A child process that is just being started holds a copy of our files until it runs its own program.
+    while patience > 0 && matches!(locked, Err(std::fs::TryLockError::WouldBlock)) {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        locked = file.try_lock();
+        patience -= 1;
+    }
+    match locked {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => {
             Err(Failure::new(FailureKind::Refused, format!("another sandbox is running over {}", dir.display()))

@@ -84,6 +84,17 @@ pub struct ManifestRegistered {
     pub root: Digest32,
 }
 
+/// `list.page`: rows of a list that does not fit the entry which names this page by its leaf hash. By itself it says nothing.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ListPage {
+    /// The kind of the entry that names it.
+    pub kind: String,
+    /// The list, as a JSON pointer (RFC 6901) into that entry's body.
+    pub list: String,
+    /// Its rows, in order.
+    pub rows: Vec<serde_json::Value>,
+}
+
 /// `population.committed`: what may be drawn, before anything is drawn.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct PopulationCommitted {

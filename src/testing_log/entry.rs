@@ -3,6 +3,8 @@
 //! Bytes are the truth: an entry keeps those that it was read from, so that fields and kinds that this version does not know are kept
 //! too. Not here: whether what an entry says is consistent with the others; `verify` looks at that.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -16,6 +18,9 @@ use crate::testing_log::body;
 pub const SCHEMA: &str = "attestore/entry/v1";
 /// The longest entry in bytes: it fits an entry of a C2SP tile, whose length is 16 bits.
 pub const LIMIT_BYTES: usize = 60_000;
+
+/// The member of a body that names the pages of its lists.
+const PAGED: &str = "paged";
 
 /// Why bytes are not an entry.
 #[derive(Debug, thiserror::Error)]
@@ -108,14 +113,14 @@ macro_rules! bodies {
                 }
             }
 
-            fn to_value(&self) -> Result<Value, serde_json::Error> {
+            pub(super) fn to_value(&self) -> Result<Value, serde_json::Error> {
                 match self {
                     $(Self::$variant(body) => serde_json::to_value(body),)+
                     Self::Unknown { body, .. } => Ok(body.clone()),
                 }
             }
 
-            fn from_value(kind: &str, body: Value) -> Result<Self, EntryError> {
+            pub(super) fn from_value(kind: &str, body: Value) -> Result<Self, EntryError> {
                 let wrong = |error: serde_json::Error| EntryError::Body { kind: kind.to_owned(), error: error.to_string() };
                 match kind {
                     $($kind => serde_json::from_value(body).map(Self::$variant).map_err(wrong),)+
@@ -133,6 +138,8 @@ bodies! {
     PolicySet(body::PolicySet) = "policy.set",
     /// A manifest, before its use.
     ManifestRegistered(body::ManifestRegistered) = "manifest.registered",
+    /// Rows of a list that does not fit the entry which names it.
+    ListPage(body::ListPage) = "list.page",
     /// What may be drawn, before anything is drawn.
     PopulationCommitted(body::PopulationCommitted) = "population.committed",
     /// The sample.
@@ -174,8 +181,10 @@ pub struct Entry {
     pub prev_checkpoint: Option<Head>,
     /// Who wrote it.
     pub actor: Actor,
-    /// What it says.
+    /// What it says; lists that lie in pages are whole only after [`crate::testing_log::pages::Joiner`].
     pub body: Body,
+    /// The leaf hashes of the pages of its lists, by JSON pointer into the body.
+    pub paged: BTreeMap<String, Vec<Digest32>>,
     /// The exact leaf bytes.
     pub bytes: Vec<u8>,
     /// `SHA256(0x00 ‖ bytes)`.
@@ -198,6 +207,23 @@ struct Envelope {
 impl Entry {
     /// Puts an entry together and fixes its bytes: RFC 8785, no final newline, at most [`LIMIT_BYTES`].
     pub fn new(seq: u64, origin: &str, at: Timestamp, prev_checkpoint: Option<Head>, actor: Actor, body: Body) -> Result<Self, EntryError> {
+        let rest = body.to_value().map_err(NotCanonical::from)?;
+        Self::paged((seq, at), origin, prev_checkpoint, actor, body, rest, BTreeMap::new())
+    }
+
+    /// The same for a body whose lists lie in pages before it: `rest` is the body without them, `paged` names their leaves.
+    pub fn paged(
+        (seq, at): (u64, Timestamp),
+        origin: &str,
+        prev_checkpoint: Option<Head>,
+        actor: Actor,
+        body: Body,
+        mut rest: Value,
+        paged: BTreeMap<String, Vec<Digest32>>,
+    ) -> Result<Self, EntryError> {
+        if let (Value::Object(rest), false) = (&mut rest, paged.is_empty()) {
+            rest.insert(PAGED.into(), json!(paged));
+        }
         let mut members = Map::new();
         members.insert("schema".into(), json!(SCHEMA));
         members.insert("seq".into(), json!(seq));
@@ -208,13 +234,13 @@ impl Entry {
             members.insert("prev_checkpoint".into(), json!({"size": head.size, "root": head.root}));
         }
         members.insert("actor".into(), serde_json::to_value(&actor).map_err(NotCanonical::from)?);
-        members.insert("body".into(), body.to_value().map_err(NotCanonical::from)?);
+        members.insert("body".into(), rest);
         let bytes = canonical_json::to_bytes(&members)?;
         if bytes.len() > LIMIT_BYTES {
             return Err(EntryError::TooLong(bytes.len()));
         }
         let hash = merkle::leaf_hash(&bytes);
-        Ok(Self { seq, origin: origin.to_owned(), at, prev_checkpoint, actor, body, bytes, hash })
+        Ok(Self { seq, origin: origin.to_owned(), at, prev_checkpoint, actor, body, paged, bytes, hash })
     }
 
     /// Reads an entry. That its bytes are canonical is for `verify` to say.
@@ -227,6 +253,10 @@ impl Entry {
             let schema: String = envelope.schema.chars().take(80).collect();
             return Err(EntryError::Malformed(format!("schema `{schema}`, expected `{SCHEMA}`")));
         }
+        let paged = match envelope.body.get(PAGED) {
+            Some(named) => serde_json::from_value(named.clone()).map_err(|error| EntryError::Malformed(format!("its pages: {error}")))?,
+            None => BTreeMap::new(),
+        };
         let body = Body::from_value(&envelope.kind, envelope.body)?;
         Ok(Self {
             seq: envelope.seq,
@@ -235,6 +265,7 @@ impl Entry {
             prev_checkpoint: envelope.prev_checkpoint,
             actor: envelope.actor,
             body,
+            paged,
             bytes: bytes.to_vec(),
             hash: merkle::leaf_hash(bytes),
         })

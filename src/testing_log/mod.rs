@@ -8,6 +8,7 @@ pub mod entry;
 pub mod evidence;
 pub mod exact;
 pub mod intents;
+pub mod pages;
 pub mod public_tools;
 pub mod sample;
 pub mod store;

@@ -24,6 +24,7 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::signing::keys::VerifyingKey;
 use crate::signing::sshsig;
 use crate::testing_log::entry::{Entry, LIMIT_BYTES};
+use crate::testing_log::pages::Joiner;
 
 /// The schema of `log.json`.
 pub const SCHEMA: &str = "attestore/log/v1";
@@ -182,10 +183,15 @@ impl LogDir {
         })
     }
 
-    /// All entries in order, parsed and otherwise unverified.
+    /// All entries in order, parsed, their lists whole, and otherwise unverified.
     pub fn entries(&self) -> Result<impl Iterator<Item = Result<Entry, Failure>>, Failure> {
         let indexes = self.listing()?.entries;
-        Ok(indexes.into_iter().map(|index| self.entry(index)))
+        let mut joiner = Joiner::default();
+        Ok(indexes.into_iter().map(move |index| {
+            joiner.join(self.entry(index)?).map_err(|(_, what)| {
+                Failure::new(FailureKind::BadEvidence, format!("entry {index} of the testing log {}: {what}", self.path.display()))
+            })
+        }))
     }
 
     /// The text of the checkpoint of `size` leaves.
@@ -213,14 +219,28 @@ impl LogDir {
         let path = self.path.join(".lock");
         let failed = |error| Failure::io(format!("cannot lock the testing log {}", self.path.display()), error);
         let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
-        match file.try_lock() {
+        let mut patience = 50;
+        loop {
+            match file.try_lock() {
+                // A child process that is just being started holds a copy of our files until it runs its own program.
+                Err(fs::TryLockError::WouldBlock) if patience > 0 => {
+                    patience -= 1;
+                    std::thread::sleep(std::time::Duration::from_millis(10));
+                }
+                locked => break self.locked(file, locked),
+            }
+        }
+    }
+
+    fn locked(&self, file: File, locked: Result<(), fs::TryLockError>) -> Result<File, Failure> {
+        match locked {
             Ok(()) => Ok(file),
             Err(fs::TryLockError::WouldBlock) => Err(Failure::new(
                 FailureKind::Interrupted,
                 format!("testing log {}: expected to be its only writer, found that another process writes to it", self.path.display()),
             )
             .hint("wait until the other attestore has ended, then run the same command again")),
-            Err(fs::TryLockError::Error(error)) => Err(failed(error)),
+            Err(fs::TryLockError::Error(error)) => Err(Failure::io(format!("cannot lock the testing log {}", self.path.display()), error)),
         }
     }
 

@@ -4,6 +4,7 @@
 //! tail that the next writer recognises as its own and seals; after the SSH signature, one that is early; after the checkpoint, a whole
 //! log. Nothing is ever overwritten. Not here: whether entries agree with each other; `verify` looks at that.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
@@ -18,6 +19,7 @@ use crate::signing::sshsig;
 use crate::testing_log::body::{Genesis, KeyRotated, Tool};
 use crate::testing_log::entry::{Actor, Body, Entry, EntryError, Head};
 use crate::testing_log::intents;
+use crate::testing_log::pages;
 use crate::testing_log::store::LogDir;
 
 /// Is told the number and the leaf hash of an entry before it is written, so that a journal knows it after a crash.
@@ -185,23 +187,41 @@ impl LogWriter {
         if at < self.last_at {
             return Err(Failure::invalid(format!("an entry dated {at} cannot follow one dated {}", self.last_at)));
         }
-        let index = self.tree.size();
-        let head = self.last.as_ref().map(|last| Head { size: last.size, root: last.root });
-        let entry = Entry::new(index, self.dir.origin(), at, head, actor, body).map_err(|error| {
-            let failure = Failure::invalid(format!("entry {index} of the testing log cannot be written: {error}"));
-            match error {
-                EntryError::TooLong(_) => {
-                    failure.hint("bulk belongs into evidence, with its digest in the entry; split the estate into smaller drills")
-                }
-                _ => failure,
-            }
-        })?;
-        before_write(index, entry.hash)?;
-        intents::record(&self.dir, &self.key, index, &entry.hash)?;
-        self.dir.put_entry(index, &entry.bytes)?;
+        let (head, seq) = (self.head(), self.tree.size());
+        match Entry::new(seq, self.dir.origin(), at, head, actor.clone(), body.clone()) {
+            Ok(entry) => self.put(&entry, before_write),
+            Err(EntryError::TooLong(_)) => self.append_paged(at, body, actor, before_write),
+            Err(error) => Err(unwritable(seq, &error)),
+        }
+    }
+
+    /// Lists that are too long for one entry go into pages before it. A crash in between leaves pages that no entry names.
+    fn append_paged(&mut self, at: Timestamp, body: Body, actor: Actor, before_write: BeforeWrite<'_>) -> Result<Leaf, Failure> {
+        let mut paged: BTreeMap<String, Vec<Digest32>> = BTreeMap::new();
+        let split = pages::split(&body).map_err(|error| unwritable(self.tree.size(), &error))?;
+        for page in split.pages {
+            let (list, seq) = (page.list.clone(), self.tree.size());
+            let entry = Entry::new(seq, self.dir.origin(), at, self.head(), actor.clone(), Body::ListPage(page))
+                .map_err(|error| unwritable(seq, &error))?;
+            paged.entry(list).or_default().push(self.put(&entry, before_write)?.hash);
+        }
+        let seq = self.tree.size();
+        let entry = Entry::paged((seq, at), self.dir.origin(), self.head(), actor, body, split.rest, paged)
+            .map_err(|error| unwritable(seq, &error))?;
+        self.put(&entry, before_write)
+    }
+
+    fn head(&self) -> Option<Head> {
+        self.last.as_ref().map(|last| Head { size: last.size, root: last.root })
+    }
+
+    fn put(&mut self, entry: &Entry, before_write: BeforeWrite<'_>) -> Result<Leaf, Failure> {
+        before_write(entry.seq, entry.hash)?;
+        intents::record(&self.dir, &self.key, entry.seq, &entry.hash)?;
+        self.dir.put_entry(entry.seq, &entry.bytes)?;
         self.tree.push_hash(entry.hash);
-        self.last_at = at;
-        let leaf = Leaf { index, hash: entry.hash };
+        self.last_at = entry.at;
+        let leaf = Leaf { index: entry.seq, hash: entry.hash };
         self.tail.push(leaf);
         Ok(leaf)
     }
@@ -281,6 +301,14 @@ impl LogWriter {
     /// The directory, for reading.
     pub fn dir(&self) -> &LogDir {
         &self.dir
+    }
+}
+
+fn unwritable(seq: u64, error: &EntryError) -> Failure {
+    let failure = Failure::invalid(format!("entry {seq} of the testing log cannot be written: {error}"));
+    match error {
+        EntryError::TooLong(_) => failure.hint("bulk belongs into evidence, with its digest in the entry"),
+        _ => failure,
     }
 }
 

@@ -70,6 +70,11 @@ impl Accumulator {
         self.sorter.push(record)
     }
 
+    /// Adds rows, each a key hash and a row digest.
+    pub fn push_all(&mut self, records: &[[u8; 64]]) -> Result<(), Failure> {
+        records.iter().try_for_each(|record| self.sorter.push(*record))
+    }
+
     /// Rows so far.
     pub fn rows(&self) -> u64 {
         self.sorter.count()

@@ -1,8 +1,9 @@
 //! Digesting bytes: the one file where asynchronous tasks meet threads that compute or block.
 //!
-//! Streams are digested block by block on rayon, one block ahead of the network at most. Local files are read with positional reads
-//! and digested as subtrees of the *standard* BLAKE3 tree in parallel (`blake3::hazmat`), so the result equals `b3sum`'s. Files are
-//! not mapped: one that shrinks while it is read would end the process with SIGBUS instead of being called unreadable.
+//! Streams are digested as they arrive, on the task that receives them: the bytes are still in the processor's cache, and many streams
+//! use many processors. Local files are read with positional reads and digested as subtrees of the *standard* BLAKE3 tree in parallel
+//! (`blake3::hazmat`), so the result equals `b3sum`'s. Files are not mapped: one that shrinks while it is read would end the process
+//! with SIGBUS instead of being called unreadable.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -11,23 +12,19 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use blake3::hazmat::{HasherExt, Mode, left_subtree_len, merge_subtrees_non_root, merge_subtrees_root};
-use bytes::Bytes;
+use blake3::hazmat::{ChainingValue, HasherExt, Mode, left_subtree_len, merge_subtrees_non_root, merge_subtrees_root};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use sha2::Digest as _;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
 
 use crate::model::digest::Digest32;
 use crate::model::failure::{Failure, FailureKind};
+use crate::verify::checksum::{Algorithm, Crc, Running};
 use crate::verify::manifest::request::DigestSet;
+use crate::verify::sha256::{Midstate, Sha256};
 
-/// Bytes of a stream that are digested at a time.
-const BLOCK_BYTES: usize = 1 << 20;
-
-/// A stream's rest that is not worth handing to another thread.
-const INLINE_BYTES: usize = 64 << 10;
+/// Pieces of a stream are put together to multiples of so many bytes: BLAKE3 is fast on whole, aligned subtrees only.
+const ALIGNED_BYTES: usize = 64 << 10;
 
 /// Bytes of a file that one thread reads and digests at a time; half of a second-level cache, so that they are still in it.
 const LEAF_BYTES: u64 = 512 << 10;
@@ -38,8 +35,8 @@ const ORDERED_BYTES: usize = 4 << 20;
 /// Files up to this size are read whole.
 const SMALL_BYTES: u64 = 1 << 20;
 
-/// What a stream may hold in memory: a block being digested, one being filled, and as much on its way.
-pub const STREAM_SHARE_BYTES: u64 = 4 * BLOCK_BYTES as u64;
+/// What a stream may hold in memory: what the connection has read ahead, and what is not yet digested.
+pub const STREAM_SHARE_BYTES: u64 = 1 << 20;
 
 /// The digests of some content, and its length.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,23 +79,61 @@ impl Drop for CancelOnDrop {
 #[derive(Clone, Debug)]
 pub struct Hasher {
     blake3: Option<blake3::Hasher>,
-    sha256: Option<sha2::Sha256>,
+    sha256: Option<Sha256>,
+    checksum: Option<Running>,
     bytes: u64,
+    /// Fewer than [`ALIGNED_BYTES`] that BLAKE3 has not seen yet.
+    held: Vec<u8>,
 }
 
 impl Hasher {
     /// Nothing digested yet.
     pub fn new(wanted: DigestSet) -> Self {
-        Self { blake3: wanted.blake3.then(blake3::Hasher::new), sha256: wanted.sha256.then(sha2::Sha256::new), bytes: 0 }
+        Self {
+            blake3: wanted.blake3.then(blake3::Hasher::new),
+            sha256: wanted.sha256.then(Sha256::default),
+            checksum: None,
+            bytes: 0,
+            held: Vec::new(),
+        }
+    }
+
+    /// For the range of an object that begins at `offset` and is a subtree of its BLAKE3 tree.
+    pub fn of_range(offset: u64) -> Self {
+        let mut blake3 = blake3::Hasher::new();
+        blake3.set_input_offset(offset);
+        Self { blake3: Some(blake3), sha256: None, checksum: None, bytes: 0, held: Vec::new() }
+    }
+
+    /// The same with a CRC in the same pass.
+    #[must_use]
+    pub fn with_checksum(mut self, algorithm: Option<Algorithm>) -> Self {
+        self.checksum = algorithm.map(Running::new);
+        self
     }
 
     /// Digests `bytes` after everything before.
     pub fn update(&mut self, bytes: &[u8]) {
-        if let Some(blake3) = &mut self.blake3 {
-            blake3.update(bytes);
-        }
         if let Some(sha256) = &mut self.sha256 {
             sha256.update(bytes);
+        }
+        if let Some(checksum) = &mut self.checksum {
+            checksum.update(bytes);
+        }
+        if let Some(blake3) = &mut self.blake3 {
+            let mut rest = bytes;
+            if !self.held.is_empty() {
+                let (fits, after) = rest.split_at(rest.len().min(ALIGNED_BYTES - self.held.len()));
+                self.held.extend_from_slice(fits);
+                rest = after;
+                if self.held.len() == ALIGNED_BYTES {
+                    blake3.update(&self.held);
+                    self.held.clear();
+                }
+            }
+            let (whole, after) = rest.split_at(rest.len() - rest.len() % ALIGNED_BYTES);
+            blake3.update(whole);
+            self.held.extend_from_slice(after);
         }
         self.bytes += bytes.len() as u64;
     }
@@ -108,14 +143,75 @@ impl Hasher {
         self.bytes
     }
 
-    /// The digests.
-    pub fn finish(self) -> Digests {
-        Digests {
-            blake3: self.blake3.map(|hasher| Digest32(*hasher.finalize().as_bytes())),
-            sha256: self.sha256.map(|hasher| Digest32(hasher.finalize().into())),
-            bytes: self.bytes,
+    fn flush(&mut self) {
+        if let Some(blake3) = &mut self.blake3 {
+            blake3.update(&self.held);
+            self.held.clear();
         }
     }
+
+    /// The digests.
+    pub fn finish(self) -> Digests {
+        self.finish_with_checksum().0
+    }
+
+    /// The digests, and the CRC where one was computed.
+    pub fn finish_with_checksum(mut self) -> (Digests, Option<Crc>) {
+        self.flush();
+        let digests = Digests {
+            blake3: self.blake3.map(|hasher| Digest32(*hasher.finalize().as_bytes())),
+            sha256: self.sha256.map(Sha256::finish),
+            bytes: self.bytes,
+        };
+        (digests, self.checksum.map(Running::finish))
+    }
+
+    /// Of a hasher made by [`Hasher::of_range`]: what the range adds to the whole.
+    pub fn finish_range(mut self) -> RangeDigest {
+        self.flush();
+        let value = self.blake3.map(|hasher| hasher.finalize_non_root()).unwrap_or_default();
+        RangeDigest { value, crc: self.checksum.map(Running::finish) }
+    }
+}
+
+/// What a range adds to the digests of the whole object.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RangeDigest {
+    /// The chaining value of its BLAKE3 subtree.
+    pub value: ChainingValue,
+    /// Its CRC, where one was computed.
+    pub crc: Option<Crc>,
+}
+
+/// Digests a range that lies in memory: SHA-256 after `sha256` on this or another thread, BLAKE3 and a CRC beside. Gives the bytes back.
+pub async fn digest_range(
+    bytes: Vec<u8>,
+    offset: u64,
+    blake3: bool,
+    sha256: Midstate,
+    checksum: Option<Algorithm>,
+) -> (Vec<u8>, Sha256, RangeDigest) {
+    let (done, waiting) = oneshot::channel();
+    rayon::spawn(move || {
+        let (sha256, range) = rayon::join(
+            || {
+                let mut hasher = Sha256::resume(sha256);
+                hasher.update(&bytes);
+                hasher
+            },
+            || {
+                let mut hasher = Hasher::of_range(offset).with_checksum(checksum);
+                if !blake3 {
+                    hasher.blake3 = None;
+                }
+                hasher.update(&bytes);
+                hasher.finish_range()
+            },
+        );
+        // Nobody waits any more when the reading was given up.
+        let _ = done.send((bytes, sha256, range));
+    });
+    waiting.await.expect("digesting does not panic")
 }
 
 /// Digests of bytes that are at hand.
@@ -123,87 +219,6 @@ pub fn digest_bytes(bytes: &[u8], wanted: DigestSet) -> Digests {
     let mut hasher = Hasher::new(wanted);
     hasher.update(bytes);
     hasher.finish()
-}
-
-/// How feeding a stream ended: the state after the last byte that arrived, and why it ended before its end.
-#[derive(Debug)]
-pub struct Fed {
-    /// After every byte that arrived.
-    pub hasher: Hasher,
-    /// The stream's error, or that it went on beyond `limit`.
-    pub failure: Option<Failure>,
-}
-
-/// Digests `stream` after what `hasher` has seen, on a task of its own; at most `limit` bytes, for a source that sends more than it
-/// declared has sent something else. Dropping the future ends the task.
-pub async fn feed(hasher: Hasher, stream: BoxStream<'static, Result<Bytes, Failure>>, limit: u64) -> Fed {
-    let spare = hasher.clone();
-    let mut task = JoinSet::new();
-    task.spawn(feed_blocks(hasher, stream, limit));
-    match task.join_next().await {
-        Some(Ok(fed)) => fed,
-        // A panic of the transport: nothing of this body counts.
-        _ => Fed { hasher: spare, failure: Some(Failure::new(FailureKind::Remote, "reading the body ended abnormally")) },
-    }
-}
-
-async fn feed_blocks(hasher: Hasher, mut stream: BoxStream<'static, Result<Bytes, Failure>>, limit: u64) -> Fed {
-    let mut state = Digesting::Idle(Box::new(hasher), Vec::new());
-    let mut block = Vec::new();
-    let mut arrived: u64 = 0;
-    let mut failure = None;
-    while let Some(next) = stream.next().await {
-        let bytes = match next {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                failure = Some(error);
-                break;
-            }
-        };
-        arrived += bytes.len() as u64;
-        if arrived > limit {
-            failure = Some(Failure::new(FailureKind::Remote, format!("expected {limit} bytes, more arrived")));
-            break;
-        }
-        block.extend_from_slice(&bytes);
-        if block.len() >= BLOCK_BYTES {
-            let (hasher, empty) = state.idle().await;
-            state = Digesting::start(hasher, std::mem::replace(&mut block, empty));
-        }
-    }
-    let (mut hasher, _) = state.idle().await;
-    if block.len() <= INLINE_BYTES {
-        hasher.update(&block);
-    } else {
-        hasher = Digesting::start(hasher, block).idle().await.0;
-    }
-    Fed { hasher: *hasher, failure }
-}
-
-/// A hasher that is either here or on a rayon thread with a block.
-enum Digesting {
-    Idle(Box<Hasher>, Vec<u8>),
-    Busy(oneshot::Receiver<(Box<Hasher>, Vec<u8>)>),
-}
-
-impl Digesting {
-    fn start(mut hasher: Box<Hasher>, mut block: Vec<u8>) -> Self {
-        let (done, waiting) = oneshot::channel();
-        rayon::spawn(move || {
-            hasher.update(&block);
-            block.clear();
-            // Nobody waits any more when the reading was given up.
-            let _ = done.send((hasher, block));
-        });
-        Self::Busy(waiting)
-    }
-
-    async fn idle(self) -> (Box<Hasher>, Vec<u8>) {
-        match self {
-            Self::Idle(hasher, block) => (hasher, block),
-            Self::Busy(waiting) => waiting.await.expect("digesting does not panic"),
-        }
-    }
 }
 
 /// What digesting a file of `length` bytes may hold in memory.
@@ -348,27 +363,15 @@ mod tests {
         assert_eq!(digest_bytes(b"abc", DigestSet::BOTH).sha256, Some(Digest32::sha256(b"abc")));
     }
 
-    #[tokio::test]
-    async fn a_stream_in_any_pieces_has_the_digest_of_the_whole() {
-        let content = bytes(3 * BLOCK_BYTES + 4321);
-        for piece in [999, 64 << 10, BLOCK_BYTES, content.len()] {
-            let pieces: Vec<_> = content.chunks(piece).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
-            let fed = feed(Hasher::new(DigestSet::BOTH), futures_util::stream::iter(pieces).boxed(), content.len() as u64).await;
-            assert!(fed.failure.is_none());
-            assert_eq!(fed.hasher.finish(), digest_bytes(&content, DigestSet::BOTH));
+    #[test]
+    fn pieces_of_any_size_have_the_digest_of_the_whole() {
+        let content = bytes(3 * ALIGNED_BYTES + 4321);
+        for piece in [1, 999, ALIGNED_BYTES - 1, ALIGNED_BYTES, ALIGNED_BYTES + 1, content.len()] {
+            let mut hasher = Hasher::new(DigestSet::BOTH);
+            content.chunks(piece).for_each(|piece| hasher.update(piece));
+            assert_eq!(hasher.finish(), digest_bytes(&content, DigestSet::BOTH), "pieces of {piece}");
         }
-    }
-
-    #[tokio::test]
-    async fn a_broken_stream_keeps_what_arrived_and_a_long_one_is_refused() {
-        let content = bytes(BLOCK_BYTES + 10);
-        let broken = vec![Ok(Bytes::from(content.clone())), Err(Failure::new(FailureKind::Network, "cut"))];
-        let fed = feed(Hasher::new(DigestSet::BLAKE3), futures_util::stream::iter(broken).boxed(), u64::MAX).await;
-        assert!(fed.failure.is_some());
-        assert_eq!(fed.hasher.bytes(), content.len() as u64);
-        let long = vec![Ok(Bytes::from(content.clone()))];
-        let fed = feed(Hasher::new(DigestSet::BLAKE3), futures_util::stream::iter(long).boxed(), 5).await;
-        assert_eq!(fed.failure.unwrap().kind, FailureKind::Remote);
+        assert_eq!(digest_bytes(&content, DigestSet::BLAKE3).blake3, Some(Digest32::blake3(&content)));
     }
 
     #[tokio::test]

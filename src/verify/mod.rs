@@ -3,10 +3,13 @@
 //! Not here: AWS (the edge implements the source traits of this room), what a drill concludes, and who is told.
 
 pub mod budget;
+pub mod checksum;
 pub mod fingerprint;
 pub mod hashing;
 pub mod items;
 pub mod manifest;
 pub mod objects;
+pub mod ranges;
+pub mod sha256;
 pub mod sorter;
 pub mod sql;

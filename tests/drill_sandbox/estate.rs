@@ -132,7 +132,7 @@ impl Laying {
             EngineKind::Postgres => SourceUrl::Postgres { url: format!("postgres://keeper@127.0.0.1:{port}/crm") },
             EngineKind::MariaDb => SourceUrl::Mysql { url: format!("mysql://keeper@127.0.0.1:{port}/crm") },
         };
-        let access = Access { user: Some("keeper".into()), password: Some("first-secret".into()), tls_ca: None };
+        let access = Access { user: Some("keeper".into()), password: Some("first-secret".into()), ..Access::default() };
         for (at, point) in [&own, &through].into_iter().enumerate() {
             let request = self.request(name, at, CaptureMode::Sealed, point);
             self.capture(&url, &access, &request).await;

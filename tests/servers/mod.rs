@@ -60,6 +60,11 @@ pub fn shared(kind: Kind) -> Option<Arc<Server>> {
 
 /// A server for one test alone: to be killed, copied or damaged.
 pub fn own(kind: Kind) -> Option<Server> {
+    own_with(kind, &[])
+}
+
+/// The same with more arguments for the program that makes the data directory.
+pub fn own_with(kind: Kind, more: &[&str]) -> Option<Server> {
     if programs(kind).is_none() {
         let required = std::env::var("ATTESTORE_REQUIRE").unwrap_or_default();
         assert!(!required.split(',').any(|name| name.trim() == kind.name()), "{} is required and not installed", kind.name());
@@ -69,7 +74,7 @@ pub fn own(kind: Kind) -> Option<Server> {
     let home = tempfile::tempdir().unwrap();
     std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let server = Server { kind, home, port: free_port(), child: Mutex::new(None) };
-    server.initialise();
+    server.initialise(more);
     server.start();
     Some(server)
 }
@@ -146,7 +151,7 @@ impl Server {
         }
     }
 
-    fn initialise(&self) {
+    fn initialise(&self, more: &[&str]) {
         let (init, _) = programs(self.kind).unwrap();
         self.prepare_sockets();
         std::fs::create_dir(self.data()).unwrap();
@@ -169,7 +174,7 @@ impl Server {
                 }
             }
         }
-        let output = command.output().unwrap();
+        let output = command.args(more).output().unwrap();
         assert!(output.status.success(), "{}: {}", init.display(), String::from_utf8_lossy(&output.stderr));
     }
 

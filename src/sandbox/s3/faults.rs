@@ -29,6 +29,14 @@ pub enum Fault {
     ContentRange(String),
     /// One bit of the body's byte at this offset is flipped on its way.
     FlipByte(u64),
+    /// Nothing arrives after this many bytes of the body, and the connection stays open.
+    StallAfter(u64),
+    /// Any refusal: status, code, message.
+    Refusal(u16, &'static str, &'static str),
+    /// 200 with this XML instead of the store's answer.
+    Xml(String),
+    /// A header of the answer says this instead.
+    Header(&'static str, String),
 }
 
 /// Which requests a fault meets, and when.
@@ -104,6 +112,12 @@ impl Fault {
             Self::SlowDown => (StatusCode::SERVICE_UNAVAILABLE, "SlowDown", "Please reduce your request rate."),
             Self::AccessDenied => (StatusCode::FORBIDDEN, "AccessDenied", "Access Denied"),
             Self::ExpiredToken => (StatusCode::BAD_REQUEST, "ExpiredToken", "The provided token has expired."),
+            Self::Refusal(status, code, message) => (StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST), *code, *message),
+            Self::Xml(xml) => {
+                let mut response = Response::new(s3s::Body::from(xml.clone()));
+                response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+                return Some(response);
+            }
             Self::InternalError => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "We encountered an internal error. Please try again.")
             }
@@ -119,9 +133,15 @@ impl Fault {
     /// The store's answer with the fault in it.
     pub fn apply(self, response: Response<s3s::Body>) -> Response<s3s::Body> {
         let (mut parts, body) = response.into_parts();
-        let mut bent = Bent { inner: body, at: 0, flip: None, end: None, breaks: false, flushed: false };
+        let mut bent = Bent { inner: body, at: 0, flip: None, end: None, ending: Ending::Quiet, flushed: false };
         match self {
-            Self::CutAfter(length) => (bent.end, bent.breaks) = (Some(length), true),
+            Self::CutAfter(length) => (bent.end, bent.ending) = (Some(length), Ending::Broken),
+            Self::StallAfter(length) => (bent.end, bent.ending) = (Some(length), Ending::Never),
+            Self::Header(name, value) => {
+                if let Ok(value) = HeaderValue::from_str(&value) {
+                    parts.headers.insert(name, value);
+                }
+            }
             Self::ShortLength(length) => {
                 bent.end = Some(length);
                 parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
@@ -132,10 +152,21 @@ impl Fault {
                 }
             }
             Self::FlipByte(offset) => bent.flip = Some(offset),
-            Self::SlowDown | Self::AccessDenied | Self::ExpiredToken | Self::InternalError => {}
+            Self::SlowDown | Self::AccessDenied | Self::ExpiredToken | Self::InternalError | Self::Refusal(..) | Self::Xml(_) => {}
         }
         Response::from_parts(parts, s3s::Body::http_body_unsync(bent))
     }
+}
+
+/// What happens where a body ends too early.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// It ends as any other.
+    Quiet,
+    /// The connection breaks.
+    Broken,
+    /// Nothing more comes.
+    Never,
 }
 
 /// A body with a fault in it.
@@ -144,8 +175,8 @@ struct Bent {
     at: u64,
     flip: Option<u64>,
     end: Option<u64>,
-    /// Whether reaching `end` breaks the connection.
-    breaks: bool,
+    /// What reaching `end` does.
+    ending: Ending,
     /// Whether what came before the break has had its turn to be sent.
     flushed: bool,
 }
@@ -158,12 +189,17 @@ impl Body for Bent {
         if self.end.is_some_and(|end| self.at >= end) {
             // One turn for the server to send what it holds: a connection that breaks before its headers left is an answer that never was,
             // and clients ask again.
-            if self.breaks && !self.flushed {
+            if self.ending == Ending::Broken && !self.flushed {
                 self.flushed = true;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            return Poll::Ready(self.breaks.then(|| Err(std::io::Error::other("planted: the body is cut short"))));
+            return match self.ending {
+                Ending::Quiet => Poll::Ready(None),
+                Ending::Broken => Poll::Ready(Some(Err(std::io::Error::other("planted: the body is cut short")))),
+                // The connection is closed when the listener stops or the client goes away; nothing here will wake it.
+                Ending::Never => Poll::Pending,
+            };
         }
         let frame = match std::task::ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
             Some(Ok(frame)) => frame,

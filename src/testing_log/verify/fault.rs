@@ -32,6 +32,8 @@ rules! {
     EntryTooLong = "entry_too_long",
     /// An entry has the shape of its kind.
     EntryUnreadable = "entry_unreadable",
+    /// The pages that an entry names lie before it, and belong to it alone.
+    PageMissing = "page_missing",
     /// An entry is spelled in RFC 8785 form.
     EntryNotCanonical = "entry_not_canonical",
     /// `seq` is the leaf index.

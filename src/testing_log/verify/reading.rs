@@ -9,6 +9,7 @@ use crate::signing::keys::VerifyingKey;
 use crate::signing::merkle;
 use crate::signing::sshsig;
 use crate::testing_log::entry::{Body, Entry, EntryError, LIMIT_BYTES};
+use crate::testing_log::pages::Joiner;
 use crate::testing_log::store::{Listing, LogDir};
 use crate::testing_log::verify::fault::{Faults, Rule};
 
@@ -49,7 +50,7 @@ pub fn read(dir: &LogDir, key: &VerifyingKey, now: Option<Timestamp>, faults: &m
         faults.whole(Rule::UnexpectedFile, format!("`{name}` has no place in a log"));
     }
     let mut reading = Reading { leaves: Vec::with_capacity(listing.entries.len()), entries: Vec::new(), listing };
-    let mut expected = 0;
+    let (mut expected, mut joiner) = (0, Joiner::default());
     for &index in &reading.listing.entries {
         if index != expected {
             faults.at(Rule::EntryMissing, expected, format!("expected entry {expected}, found {index} next"));
@@ -58,7 +59,13 @@ pub fn read(dir: &LogDir, key: &VerifyingKey, now: Option<Timestamp>, faults: &m
         let bytes = dir.entry_bytes(index)?;
         reading.leaves.push(merkle::leaf_hash(&bytes));
         match Entry::parse(&bytes) {
-            Ok(entry) => reading.entries.push((index, entry)),
+            Ok(entry) => {
+                let entry = joiner.join(entry).unwrap_or_else(|(entry, what)| {
+                    faults.at(Rule::PageMissing, index, what);
+                    *entry
+                });
+                reading.entries.push((index, entry));
+            }
             Err(EntryError::TooLong(_)) => {
                 faults.at(Rule::EntryTooLong, index, format!("expected at most {LIMIT_BYTES} bytes, found more"));
             }

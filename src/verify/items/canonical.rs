@@ -1,4 +1,4 @@
-//! The canonical encoding of DynamoDB items, `v1-draft`: equal items have equal bytes, whichever way they were written or read.
+//! The canonical encoding of DynamoDB items, version 1 (specified in `ITEMS-V1.md` beside this file): equal items have equal bytes, whichever way they were written or read.
 //!
 //! | Value | Bytes |
 //! |---|---|
@@ -18,10 +18,10 @@
 //! Not here: hashing (`digest`), and where items come from.
 
 use crate::model::failure::{Failure, FailureKind};
-use crate::verify::items::source::{Attribute, Item, KeySchema};
+use crate::verify::items::item::{Attribute, Item, KeySchema};
 
 /// The name of this encoding in a manifest's `encoding`.
-pub const ENCODING: &str = "attestore/item/v1-draft";
+pub const ENCODING: &str = "attestore/item/v1";
 
 /// Significant digits of a DynamoDB number (DynamoDB Developer Guide, "Naming rules and data types").
 pub const MOST_DIGITS: usize = 38;
@@ -39,7 +39,7 @@ pub enum BadItem {
     #[error("number with {0} significant digits, and DynamoDB has at most {MOST_DIGITS}")]
     TooManyDigits(usize),
     /// An exponent outside any that DynamoDB has.
-    #[error("number with the exponent {0}, and DynamoDB's are within -130 and 126")]
+    #[error("number with the exponent {0}, and DynamoDB's are within -130 and 125")]
     Exponent(i64),
     /// Nested too deep.
     #[error("nested deeper than {DEEPEST} levels")]
@@ -127,7 +127,8 @@ fn encode(value: &Attribute, depth: usize, out: &mut Vec<u8>) -> Result<(), BadI
     Ok(())
 }
 
-fn encode_set<T>(
+/// Appends a set: its elements as `each` encodes them, sorted by their bytes.
+pub fn encode_set<T>(
     tag: u8,
     elements: impl ExactSizeIterator<Item = T>,
     each: impl Fn(T, &mut Vec<u8>) -> Result<(), BadItem>,
@@ -148,92 +149,98 @@ fn encode_set<T>(
     Ok(())
 }
 
-fn put_tagged(tag: u8, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), BadItem> {
+/// Appends a tag, a length and bytes.
+pub fn put_tagged(tag: u8, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), BadItem> {
     out.push(tag);
     put_bytes(bytes, out);
     Ok(())
 }
 
-fn put_u64(n: usize, out: &mut Vec<u8>) {
+/// Appends a count or a length.
+pub fn put_u64(n: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(&(n as u64).to_be_bytes());
 }
 
-fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+/// Appends a length and bytes.
+pub fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     put_u64(bytes.len(), out);
     out.extend_from_slice(bytes);
 }
 
-fn encode_number(text: &str, out: &mut Vec<u8>) -> Result<(), BadItem> {
-    let number = Number::parse(text)?;
-    if number.digits.is_empty() {
+/// Appends the number in `text`: `[+-]digits[.digits][(e|E)[+-]digits]`, without its tag.
+pub fn encode_number(text: &str, out: &mut Vec<u8>) -> Result<(), BadItem> {
+    let wrong = || BadItem::NotANumber(text.chars().take(60).collect());
+    let bytes = text.as_bytes();
+    let mut at = usize::from(matches!(bytes.first(), Some(b'-' | b'+')));
+    let negative = bytes.first() == Some(&b'-');
+    let mut digits = [0u8; MOST_DIGITS];
+    // Significant digits so far; zeros whose worth is not known yet; zeros before the first digit that counts; digits before the point.
+    let (mut count, mut zeros, mut leading, mut whole) = (0usize, 0usize, 0i64, 0i64);
+    let (mut any, mut point) = (false, false);
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'0'..=b'9' => {
+                any = true;
+                whole += i64::from(!point);
+                if byte != b'0' {
+                    for fill in count..(count + zeros).min(MOST_DIGITS) {
+                        digits[fill] = b'0';
+                    }
+                    count += zeros;
+                    zeros = 0;
+                    if count < MOST_DIGITS {
+                        digits[count] = byte;
+                    }
+                    count += 1;
+                } else if count > 0 {
+                    zeros += 1;
+                } else {
+                    leading += 1;
+                }
+            }
+            b'.' if !point => point = true,
+            _ => break,
+        }
+        at += 1;
+    }
+    if !any {
+        return Err(wrong());
+    }
+    let power = match bytes.get(at) {
+        None => 0,
+        Some(b'e' | b'E') => power(&bytes[at + 1..]).ok_or_else(wrong)?,
+        Some(_) => return Err(wrong()),
+    };
+    if count == 0 {
         out.push(0x00);
         return Ok(());
     }
-    out.push(if number.negative { 0x02 } else { 0x01 });
-    out.extend_from_slice(&number.exponent.to_be_bytes());
-    out.push(number.digits.len() as u8);
-    out.extend_from_slice(&number.digits);
+    if count > MOST_DIGITS {
+        return Err(BadItem::TooManyDigits(count));
+    }
+    let exponent = power.saturating_add(whole - 1 - leading);
+    if !(-130..=125).contains(&exponent) {
+        return Err(BadItem::Exponent(exponent));
+    }
+    out.push(if negative { 0x02 } else { 0x01 });
+    out.extend_from_slice(&(exponent as i32).to_be_bytes());
+    out.push(count as u8);
+    out.extend_from_slice(&digits[..count]);
     Ok(())
 }
 
-/// A decimal number in its one form: `±0.d₁d₂… × 10^(exponent + 1)`, so that `exponent` is that of the first digit.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Number {
-    /// False for zero.
-    pub negative: bool,
-    /// The power of ten of the first digit: 0 for 1 to 9, 2 for 150, -1 for 0.5.
-    pub exponent: i32,
-    /// ASCII digits, neither leading nor trailing zeros; none at all for zero.
-    pub digits: Vec<u8>,
-}
-
-impl Number {
-    /// Parses `[+-]digits[.digits][(e|E)[+-]digits]`.
-    pub fn parse(text: &str) -> Result<Self, BadItem> {
-        let wrong = || BadItem::NotANumber(text.chars().take(60).collect());
-        let (negative, unsigned) = match text.as_bytes().first() {
-            Some(b'-') => (true, &text[1..]),
-            Some(b'+') => (false, &text[1..]),
-            _ => (false, text),
-        };
-        let (mantissa, written) = match unsigned.find(['e', 'E']) {
-            Some(at) => (&unsigned[..at], Some(&unsigned[at + 1..])),
-            None => (unsigned, None),
-        };
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let all_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-        if whole.len() + fraction.len() == 0 || !all_digits(whole) || !all_digits(fraction) {
-            return Err(wrong());
-        }
-        let written: i64 = match written {
-            None => 0,
-            Some(exponent) => {
-                let unsigned = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
-                if unsigned.is_empty() || !all_digits(unsigned) {
-                    return Err(wrong());
-                }
-                // Beyond i64 it is a decimal number still, and no number of DynamoDB's unless it is a zero.
-                exponent.parse().unwrap_or(if exponent.starts_with('-') { i64::MIN / 2 } else { i64::MAX / 2 })
-            }
-        };
-        let mut digits: Vec<u8> = whole.bytes().chain(fraction.bytes()).collect();
-        let leading = digits.iter().take_while(|digit| **digit == b'0').count();
-        digits.drain(..leading);
-        while digits.last() == Some(&b'0') {
-            digits.pop();
-        }
-        if digits.is_empty() {
-            return Ok(Self { negative: false, exponent: 0, digits });
-        }
-        if digits.len() > MOST_DIGITS {
-            return Err(BadItem::TooManyDigits(digits.len()));
-        }
-        let exponent = written.saturating_add(whole.len() as i64 - 1 - leading as i64);
-        if !(-130..=126).contains(&exponent) {
-            return Err(BadItem::Exponent(exponent));
-        }
-        Ok(Self { negative, exponent: exponent as i32, digits })
+/// The exponent after `e`: beyond any that DynamoDB has it is a decimal number still, and no number of DynamoDB's unless it is a zero.
+fn power(text: &[u8]) -> Option<i64> {
+    let (sign, digits) = match text.first() {
+        Some(b'-') => (-1, &text[1..]),
+        Some(b'+') => (1, &text[1..]),
+        _ => (1, text),
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
     }
+    let value = digits.iter().fold(0i64, |value, digit| (value * 10 + i64::from(digit - b'0')).min(1 << 40));
+    Some(sign * value)
 }
 
 #[cfg(test)]
@@ -251,6 +258,10 @@ mod tests {
         bytes(Attribute::Number(text.into()))
     }
 
+    fn parse(text: &str) -> Result<(), BadItem> {
+        encode_number(text, &mut Vec::new())
+    }
+
     #[test]
     fn numbers_have_one_form() {
         for (one, other) in [
@@ -264,6 +275,10 @@ mod tests {
             (".5", "0.5"),
             ("-1.20E1", "-12"),
             ("0e999999999999999999999", "0"),
+            ("1.", "1"),
+            ("100200", "1.002e5"),
+            ("00100.500", "100.5"),
+            ("0.00100500", "1.005E-3"),
         ] {
             assert_eq!(number(one), number(other), "{one} {other}");
         }
@@ -279,12 +294,12 @@ mod tests {
     #[test]
     fn numbers_that_are_none_are_refused() {
         for text in ["", "-", "1e", "e1", ".", "1.2.3", "0x10", "NaN", "Infinity", "1 ", "１", "1e+-2"] {
-            assert_eq!(Number::parse(text), Err(BadItem::NotANumber(text.into())), "{text}");
+            assert_eq!(parse(text), Err(BadItem::NotANumber(text.into())), "{text}");
         }
-        assert_eq!(Number::parse(&"1".repeat(39)), Err(BadItem::TooManyDigits(39)));
-        assert!(Number::parse(&format!("{}00000", "1".repeat(38))).is_ok());
-        assert_eq!(Number::parse("1E+127"), Err(BadItem::Exponent(127)));
-        assert!(matches!(Number::parse("1E-99999999999999999999"), Err(BadItem::Exponent(_))));
+        assert_eq!(parse(&"1".repeat(39)), Err(BadItem::TooManyDigits(39)));
+        assert!(parse(&format!("{}00000", "1".repeat(38))).is_ok());
+        assert_eq!(parse("1E+126"), Err(BadItem::Exponent(126)));
+        assert!(matches!(parse("1E-99999999999999999999"), Err(BadItem::Exponent(_))));
     }
 
     #[test]

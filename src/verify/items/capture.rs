@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::json;
+
 use crate::model::clock::Timestamp;
 use crate::model::failure::Failure;
 use crate::monitor::Monitor;
@@ -12,12 +14,15 @@ use crate::signing::hash_key::HashKey;
 use crate::signing::keys::SigningKey;
 use crate::verify::items::canonical::ENCODING;
 use crate::verify::items::digest::schema_digest;
-use crate::verify::items::scan::{ScanOptions, Scanned, scan, table_of};
+use crate::verify::items::scan::{ScanOptions, Scanned, scan};
 use crate::verify::items::source::ItemSource;
 use crate::verify::manifest::header::{Header, ManifestKind};
 use crate::verify::manifest::request::CaptureRequest;
 use crate::verify::manifest::row::{LeafKind, LeafRow, SidecarRow};
 use crate::verify::manifest::writer::{Draft, Finish, ManifestWriter};
+
+/// The key of every row of a manifest of items: a table that was restored under another name has the same root.
+pub const ROW_KEY: &str = "items";
 
 /// Captures the table with the usual number of segments.
 ///
@@ -43,36 +48,55 @@ pub async fn capture_with(
     monitor: &dyn Monitor,
 ) -> Result<Header, Failure> {
     let url = source.url();
+    let moment = source.moment();
+    let mode = moment.as_ref().map_or(request.mode, |moment| if request.mode.is_bounded() { request.mode } else { moment.mode });
     let draft = Draft {
         kind: ManifestKind::Items,
-        source: url.clone(),
-        captured_start: Timestamp::now(),
-        mode: request.mode,
-        recovery_point_id: request.recovery_point_id.clone(),
+        source: format!("dynamodb:{}", source.table()),
+        captured_start: moment.as_ref().map_or_else(Timestamp::now, |moment| moment.at),
+        mode,
+        recovery_point_id: request.recovery_point_id.clone().or_else(|| moment.as_ref().map(|moment| moment.point.clone())),
         encoding: ENCODING.to_owned(),
         hash_key_id: Some(hash_key.id()),
         digests: vec!["blake3".to_owned()],
         view: None,
+        choices: Default::default(),
     };
     // Before the first read: a directory that cannot be written is found out for nothing.
     let mut writer = ManifestWriter::create(&request.out, draft)?;
-    let mut scanned = scan(&source, options, hash_key, monitor).await?;
-    let captured_end = Timestamp::now();
+    let mut scanned = scan(&source, options, hash_key, None, monitor).await?;
+    let captured_end = moment.as_ref().map_or_else(Timestamp::now, |moment| moment.at);
     if let Some(failure) = scanned.cut_short.take() {
         return Err(failure.context(format!("{url} was not captured")));
     }
     if !scanned.unreadable.is_empty() {
-        let (_, name, failure) = scanned.unreadable.swap_remove(0);
-        return Err(failure.context(format!("{url} was not captured: {name} is unreadable")));
+        let unreadable = scanned.unreadable.swap_remove(0);
+        return Err(unreadable.failure.context(format!("{url} was not captured: {} is unreadable", unreadable.name)));
     }
-    write_rows(&mut writer, table_of(&url), &scanned, request.sidecar_max_rows)?;
+    write_rows(&mut writer, &scanned, request.sidecar_max_rows)?;
     let counts =
         BTreeMap::from([("bytes".to_owned(), scanned.bytes), ("items".to_owned(), scanned.fingerprint.rows()), ("tables".to_owned(), 1)]);
-    writer.finish(Finish { captured_end: Some(captured_end), counts, ..Finish::default() }, signer)
+    let mut position = match moment {
+        Some(moment) => moment.position,
+        None => json!({}),
+    };
+    position["primary_key"] = json!(scanned.schema.0);
+    position["read_from"] = json!(url);
+    if let Some(names) = &scanned.projection {
+        position["projection"] = json!(names);
+    }
+    if let Some(began_at) = scanned.began_at {
+        // Gone on with: what was read first is as old as that.
+        position["began_at"] = json!(began_at);
+    }
+    if let Some(changes) = &options.changes {
+        position["changes"] = json!(changes);
+    }
+    writer.finish(Finish { captured_end: Some(captured_end), counts, position: Some(position), ..Finish::default() }, signer)
 }
 
-fn write_rows(writer: &mut ManifestWriter, table: &str, scanned: &Scanned, sidecar_max_rows: u64) -> Result<(), Failure> {
-    let key = table.to_owned();
+fn write_rows(writer: &mut ManifestWriter, scanned: &Scanned, sidecar_max_rows: u64) -> Result<(), Failure> {
+    let key = ROW_KEY.to_owned();
     for leaf in scanned.fingerprint.leaves() {
         let leaf = leaf?;
         let row =

@@ -3,7 +3,8 @@
 //! The leaves decide, the sidecar names. Where a part of the table could not be read, only what was read is judged, by the sidecar:
 //! what is not there may be in the part that was not read, so it is neither missing nor a match, and the result is cut short.
 //!
-//! Not here: change stamps. An item has none of its own, so in every mode different is a mismatch, absent missing, surplus extra.
+//! An item has no change stamp of its own: different is a mismatch, absent missing, surplus extra, unless an incremental export names the
+//! key as written in between (`changes`).
 
 use std::collections::{HashMap, HashSet};
 use std::iter::Peekable;
@@ -18,8 +19,10 @@ use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
 use crate::verify::fingerprint::{self, Difference, Leaf, SidecarPair};
 use crate::verify::items::canonical::ENCODING;
+use crate::verify::items::changes::Touched;
 use crate::verify::items::digest::schema_digest;
-use crate::verify::items::scan::{ScanOptions, Scanned, names, scan, short, table_of};
+use crate::verify::items::item::KeySchema;
+use crate::verify::items::scan::{ItemTap, ScanOptions, Scanned, names, scan, short, whole_projection};
 use crate::verify::items::source::ItemSource;
 use crate::verify::manifest::header::ManifestKind;
 use crate::verify::manifest::reader::Manifest;
@@ -27,6 +30,15 @@ use crate::verify::manifest::row::LeafKind;
 
 /// Differences up to this number wait to be named by a further scan; more of them are told by their hashes at once.
 const MOST_NAMED: usize = 10_000;
+
+/// What a comparison may have beside its source and its manifest.
+#[derive(Default)]
+pub struct Beside<'a> {
+    /// Sees every item.
+    pub tap: Option<&'a mut dyn ItemTap>,
+    /// Keys that are known to have been written between capture and restore.
+    pub touched: Option<&'a Touched>,
+}
 
 /// Scans the table and compares it; findings go to the monitor.
 ///
@@ -40,16 +52,42 @@ pub async fn compare(
     options: &ScanOptions,
     monitor: &dyn Monitor,
 ) -> Result<Verification, Failure> {
+    compare_with(source, manifest, hash_key, options, Beside::default(), monitor).await
+}
+
+/// The attributes that a manifest was captured with, where not all.
+pub fn projection_of(manifest: &Manifest) -> Option<Vec<String>> {
+    let names = manifest.header().position.as_ref()?.get("projection")?.as_array()?;
+    Some(names.iter().filter_map(|name| name.as_str().map(ToOwned::to_owned)).collect())
+}
+
+/// The primary key of the table that a manifest was captured of.
+pub fn primary_key_of(manifest: &Manifest) -> Option<KeySchema> {
+    let names = manifest.header().position.as_ref()?.get("primary_key")?.as_array()?;
+    Some(KeySchema(names.iter().map(|name| name.as_str().map(ToOwned::to_owned)).collect::<Option<_>>()?))
+}
+
+/// As [`compare`], with what it may have beside.
+pub async fn compare_with(
+    source: Arc<dyn ItemSource>,
+    manifest: &Manifest,
+    hash_key: &HashKey,
+    options: &ScanOptions,
+    beside: Beside<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Verification, Failure> {
     let started = Instant::now();
     let header = manifest.header();
     let expected = Expected::load(manifest, hash_key)?;
-    let mut scanned = scan(&source, options, hash_key, monitor).await?;
+    // What the manifest does not cover is not read.
+    let options = &ScanOptions { projection: projection_of(manifest), ..options.clone() };
+    let mut scanned = scan(&source, options, hash_key, beside.tap, monitor).await?;
     let mut result = Verification::empty(header.mode);
     result.bytes_checked = scanned.bytes;
     result.first_read_after = scanned.first_read_after;
     result.cut_short = scanned.cut_short.take();
-    let url = source.url();
-    let table = table_of(&url);
+    let table = &source.table();
+    debug_assert_eq!(scanned.projection, whole_projection(options.projection.as_deref(), &scanned.schema));
     if schema_digest(&scanned.schema) != expected.schema {
         // With another key every item has another key hash: item by item there is nothing to compare.
         let mut finding = Finding::new(Class::SchemaChanged, Kind::Table, Place::Key(table.to_owned()));
@@ -62,11 +100,12 @@ pub async fn compare(
         return Ok(result);
     }
     let teller = Teller { table, monitor };
-    let mut waiting = Vec::new();
-    let mut found = |difference| {
+    let (mut waiting, mut excused) = (Vec::new(), Vec::new());
+    let mut found = |difference: Difference| {
+        let difference = explained(difference, beside.touched, &mut excused);
         if waiting.len() < MOST_NAMED { waiting.push(difference) } else { teller.tell(&difference, &HashMap::new()) }
     };
-    let unreadable: HashSet<[u8; 8]> = scanned.unreadable.iter().filter_map(|(hash, ..)| hash.as_ref().map(short)).collect();
+    let unreadable: HashSet<[u8; 8]> = scanned.unreadable.iter().filter_map(|one| one.key_hash.as_ref().map(short)).collect();
     let mut taken_for_missing: HashSet<[u8; 8]> = HashSet::new();
     let sidecar = manifest.sidecar().map(|row| row.map(|row| (row.key_hash, row.row_hash)));
     let mut counts = if result.cut_short.is_none() {
@@ -85,13 +124,17 @@ pub async fn compare(
     } else {
         Counts::default()
     };
+    for (from, to) in excused {
+        move_one(&mut counts, from, to);
+    }
     let named = |difference: &Difference| match difference {
-        Difference::Row { class: Class::Mismatch | Class::Extra, key_hash, .. } => Some(*key_hash),
+        Difference::Row { actual: Some(_), key_hash, .. } => Some(*key_hash),
         _ => None,
     };
     let names = names(&source, options, hash_key, &scanned.schema, waiting.iter().filter_map(named), monitor).await;
     waiting.iter().for_each(|difference| teller.tell(difference, &names));
-    for (key_hash, name, failure) in &scanned.unreadable {
+    for one in &scanned.unreadable {
+        let (key_hash, name, failure) = (&one.key_hash, &one.name, &one.failure);
         // A bucket without names counted it as missing too; a reading cut short did not count it at all.
         let counted = !manifest.has_sidecar() || key_hash.as_ref().is_some_and(|hash| taken_for_missing.contains(&short(hash)));
         counts.missing -= u64::from(counted && counts.missing > 0);
@@ -103,6 +146,31 @@ pub async fn compare(
     result.items = Some(counts);
     result.duration = started.elapsed();
     Ok(result)
+}
+
+/// The difference with the class that the evidence gives it, which is remembered for the counts.
+fn explained(difference: Difference, touched: Option<&Touched>, excused: &mut Vec<(Class, Class)>) -> Difference {
+    match (difference, touched) {
+        (Difference::Row { class, key_hash, expected, actual }, Some(touched)) => {
+            let better = touched.class(class, &key_hash);
+            if better != class {
+                excused.push((class, better));
+            }
+            Difference::Row { class: better, key_hash, expected, actual }
+        }
+        (other, _) => other,
+    }
+}
+
+fn move_one(counts: &mut Counts, from: Class, to: Class) {
+    let field = match from {
+        Class::Mismatch => &mut counts.mismatch,
+        Class::Missing => &mut counts.missing,
+        Class::Extra => &mut counts.extra,
+        _ => return,
+    };
+    *field = field.saturating_sub(1);
+    counts.add(to);
 }
 
 /// What a manifest of items holds beside its sidecar.

@@ -6,7 +6,9 @@ use std::fmt::Write;
 
 use crate::model::failure::Failure;
 use crate::verify::items::canonical;
-use crate::verify::items::source::{Attribute, Item, KeySchema};
+use crate::verify::items::item::{Attribute, Item, KeySchema};
+use crate::verify::items::json::{BadLine, Encoder, Reader};
+use crate::verify::items::page::{Record, text_of};
 
 /// Contexts of BLAKE3's key derivation, over the hash key: digests of items and of keys never share a key.
 pub const ITEM_CONTEXT: &str = "attestore item v1";
@@ -22,6 +24,19 @@ pub struct ItemHasher {
     key_key: [u8; 32],
     schema: KeySchema,
     buffer: Vec<u8>,
+    encoder: Encoder,
+    projection: Option<Vec<String>>,
+}
+
+/// An item that has no canonical form.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// Of its primary key, where that has one.
+    pub key_hash: Option<[u8; 32]>,
+    /// Its primary key for people, or where it stands.
+    pub name: String,
+    /// Why.
+    pub failure: Failure,
 }
 
 /// What one item contributes to a fingerprint.
@@ -36,7 +51,63 @@ pub struct ItemDigest {
 impl ItemHasher {
     /// `item_key` and `key_key` are derived from the hash key with [`ITEM_CONTEXT`] and [`KEY_CONTEXT`].
     pub fn new(item_key: [u8; 32], key_key: [u8; 32], schema: KeySchema) -> Self {
-        Self { item_key, key_key, schema, buffer: Vec::with_capacity(1024) }
+        Self { item_key, key_key, schema, buffer: Vec::with_capacity(1024), encoder: Encoder::default(), projection: None }
+    }
+
+    /// Lines are cut to these attributes; items as values come cut.
+    #[must_use]
+    pub fn projecting(mut self, projection: Option<Vec<String>>) -> Self {
+        self.projection = projection;
+        self
+    }
+
+    /// Both digests of a record, and the bytes that were hashed; `what` names the table in a failure.
+    pub fn record(&mut self, record: &Record<'_>, what: &str) -> Result<(ItemDigest, u64), Unreadable> {
+        match record {
+            Record::Item(item) => self.digest(item, what).map_err(|failure| {
+                let (key_hash, name) = (self.key_hash(item), name(item, &self.schema));
+                Unreadable { key_hash, name, failure }
+            }),
+            Record::Line(line) => self.line(line).map_err(|bad| {
+                let item = record.item().ok();
+                let key_hash = item.as_ref().and_then(|item| self.key_hash(item));
+                let name = item.map_or_else(|| "a line".to_owned(), |item| name(&item, &self.schema));
+                Unreadable { key_hash, failure: bad.failure(&format!("{what} {name}")), name }
+            }),
+        }
+    }
+
+    /// The primary key's hash and name of a record, where it has a whole key.
+    pub fn named(&mut self, record: &Record<'_>) -> Option<([u8; 32], String)> {
+        let item = match record {
+            Record::Item(item) => std::borrow::Cow::Borrowed(*item),
+            Record::Line(_) => std::borrow::Cow::Owned(record.item().ok()?),
+        };
+        Some((self.key_hash(&item)?, name(&item, &self.schema)))
+    }
+
+    fn line(&mut self, line: &[u8]) -> Result<(ItemDigest, u64), BadLine> {
+        let mut reader = Reader::new(text_of(line)?);
+        let (encoder, projection) = (&mut self.encoder, self.projection.as_deref());
+        let mut found = false;
+        reader.members(|name, reader| match name {
+            "Item" if !found => {
+                found = true;
+                encoder.item(reader, projection)
+            }
+            "Item" => Err(BadLine::Twice(name.to_owned())),
+            _ => reader.skip().map(drop),
+        })?;
+        reader.end()?;
+        if !found {
+            return Err(reader.wrong("a member `Item`"));
+        }
+        self.buffer.clear();
+        self.encoder.key(&self.schema, &mut self.buffer)?;
+        let key_hash = *blake3::keyed_hash(&self.key_key, &self.buffer).as_bytes();
+        let bytes = self.encoder.bytes();
+        let row_digest = *blake3::keyed_hash(&self.item_key, bytes).as_bytes();
+        Ok((ItemDigest { key_hash, row_digest }, bytes.len() as u64))
     }
 
     /// The digest of the primary key alone; none where the item has no whole key.

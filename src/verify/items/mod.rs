@@ -1,8 +1,17 @@
-//! DynamoDB items: canonical encoding, fingerprints, segmented scan, capture and comparison.
+//! DynamoDB items: canonical encoding, fingerprints, segmented scan, exports, capture and comparison.
 
 pub mod canonical;
 pub mod capture;
+pub mod changes;
 pub mod compare;
 pub mod digest;
+pub mod export;
+pub mod export_files;
+pub mod item;
+pub mod json;
+pub mod pace;
+pub mod page;
 pub mod scan;
+pub mod scan_state;
+pub mod segments;
 pub mod source;

@@ -1,63 +1,91 @@
-//! The segmented scan of a table into a fingerprint: parallel, bounded, and independent of segments and of their order.
+//! The segmented scan of a table into a fingerprint: parallel, paced, bounded, independent of segments and of their order, and able to go on
+//! where an earlier one broke off.
 //!
 //! Not here: what the fingerprint is compared with (`compare`), or where it is written (`capture`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use async_trait::async_trait;
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
 use crate::verify::fingerprint::{Accumulator, DEFAULT_BUDGET, Fingerprint};
-use crate::verify::items::digest::{ITEM_CONTEXT, ItemHasher, KEY_CONTEXT, name};
-use crate::verify::items::source::{Item, ItemSource, KeySchema};
+use crate::verify::items::canonical::ENCODING;
+use crate::verify::items::digest::{ITEM_CONTEXT, ItemDigest, ItemHasher, KEY_CONTEXT, Unreadable};
+use crate::verify::items::item::{Item, KeySchema};
+use crate::verify::items::pace::Pacer;
+use crate::verify::items::page::Page;
+use crate::verify::items::scan_state::{Kept, ScanState, Subject};
+use crate::verify::items::segments::{From, Pages};
+use crate::verify::items::source::ItemSource;
 
-/// How a table is scanned. None of it shows in the result.
-#[derive(Clone, Copy, Debug)]
+/// How long a segment may be throttled or cut off before it is given up.
+pub const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How a table is scanned. Only the projection shows in the result.
+#[derive(Clone, Debug)]
 pub struct ScanOptions {
     /// Segments read at the same time, 1 to 1,000,000 (DynamoDB API Reference, Scan, TotalSegments).
     pub segments: u32,
     /// Bytes of digests kept in memory before they spill to disk.
     pub memory_bytes: usize,
+    /// Read capacity units a second, over all segments; none is without limit.
+    pub max_rcu: Option<f64>,
+    /// How long a segment that is throttled or cut off goes on trying.
+    pub patience: Duration,
+    /// A directory of one's own in which the scan's state is kept, and gone on with.
+    pub state: Option<PathBuf>,
+    /// Only these top-level attributes, beside the primary key.
+    pub projection: Option<Vec<String>>,
+    /// The URL of an incremental export over the capture's window, for the manifest: comparisons find it there.
+    pub changes: Option<String>,
 }
 
 impl Default for ScanOptions {
     fn default() -> Self {
-        Self { segments: 4, memory_bytes: DEFAULT_BUDGET }
+        Self { segments: 4, memory_bytes: DEFAULT_BUDGET, max_rcu: None, patience: PATIENCE, state: None, projection: None, changes: None }
     }
+}
+
+/// Sees every item that a scan reads, in no order.
+#[async_trait]
+pub trait ItemTap: Send {
+    /// Takes a page of them.
+    async fn take(&mut self, items: &[Item]) -> Result<(), Failure>;
 }
 
 /// What a scan gave.
 pub struct Scanned {
     /// The table's primary key.
     pub schema: KeySchema,
+    /// The attributes that were read, where not all.
+    pub projection: Option<Vec<String>>,
     /// The items that were read.
     pub fingerprint: Fingerprint,
-    /// Items that have no canonical form: key hash where the key has one, and name.
-    pub unreadable: Vec<(Option<[u8; 32]>, String, Failure)>,
+    /// Items that have no canonical form.
+    pub unreadable: Vec<Unreadable>,
     /// Bytes of canonical encodings.
     pub bytes: u64,
+    /// Read capacity units, as the service charged them.
+    pub consumed_rcu: f64,
     /// From the start to the first page.
     pub first_read_after: Option<Duration>,
+    /// When it began: of a scan that was gone on with, the first time.
+    pub began_at: Option<crate::model::clock::Timestamp>,
     /// Why it stopped before its end: something was not read.
     pub cut_short: Option<Failure>,
 }
 
-/// The table's name within `dynamodb:TABLE`: the key of its leaves in a manifest.
-pub fn table_of(url: &str) -> &str {
-    url.strip_prefix("dynamodb:").unwrap_or(url)
-}
-
-fn hasher(hash_key: &HashKey, schema: &KeySchema) -> ItemHasher {
+/// The hasher of a table's items.
+pub fn hasher(hash_key: &HashKey, schema: &KeySchema) -> ItemHasher {
     ItemHasher::new(hash_key.derive(ITEM_CONTEXT), hash_key.derive(KEY_CONTEXT), schema.clone())
 }
 
-/// Reads every segment. A segment that fails is told to the monitor and ends; the others go on.
+/// Reads every segment. A segment that fails is told to the monitor and ends; the others go on. With a tap, a state is not used: the items of an earlier scan are gone.
 ///
 /// # Errors
 /// Where the table cannot be opened at all, the local disk fails, or a key comes twice. A failed page is no error: see `cut_short`.
@@ -65,24 +93,44 @@ pub async fn scan(
     source: &Arc<dyn ItemSource>,
     options: &ScanOptions,
     hash_key: &HashKey,
+    mut tap: Option<&mut dyn ItemTap>,
     monitor: &dyn Monitor,
 ) -> Result<Scanned, Failure> {
     let url = source.url();
     let task = format!("reading {url}");
     let started = Instant::now();
     let schema = source.key_schema().await?;
-    let mut hasher = hasher(hash_key, &schema);
-    let mut accumulator = Accumulator::new(options.memory_bytes);
-    let (mut unreadable, mut bytes, mut first_read_after, mut cut_short) = (Vec::new(), 0, None, None);
+    let projection = whole_projection(options.projection.as_deref(), &schema);
+    let mut gathered = Gathered::new(hasher(hash_key, &schema).projecting(projection.clone()), options.memory_bytes, url.clone());
+    let (mut state, from) = match options.state.as_deref().filter(|_| tap.is_none()) {
+        Some(dir) => {
+            let subject = Subject {
+                url: url.clone(),
+                identity: source.identity(),
+                key: schema.0.clone(),
+                encoding: ENCODING.to_owned(),
+                hash_key_id: hash_key.id(),
+                projection: projection.clone(),
+            };
+            let (state, from) = ScanState::open(dir, &subject, options.segments, &mut |kept| gathered.again(kept))?;
+            (Some(state), from)
+        }
+        None => (None, vec![From::Start; options.segments.max(1) as usize]),
+    };
+    if gathered.accumulator.rows() > 0 {
+        monitor.event(Event::Note(&format!("{url}: going on after {} items that were read before", gathered.accumulator.rows())));
+    }
+    let (mut first_read_after, mut cut_short) = (None, None);
     monitor.event(Event::Started { task: &task, unit: "items", total: None });
-    let mut pages = Pages::start(source, options.segments);
-    while let Some(page) = pages.next().await {
+    let pacer = Arc::new(Pacer::new(options.max_rcu, u32::try_from(from.len()).unwrap_or(u32::MAX)));
+    let mut pages = Pages::start(source, from, projection.as_deref(), &pacer, options.patience);
+    while let Some((segment, page)) = pages.next().await {
         if monitor.stop_requested() {
             cut_short = Some(Failure::new(FailureKind::Interrupted, format!("{url}: stopped before every item was read")));
             break;
         }
-        let items = match page {
-            Ok(items) => items,
+        let mut page = match page {
+            Ok(page) => page,
             Err(failure) => {
                 monitor.event(Event::Problem(&failure));
                 cut_short.get_or_insert(failure);
@@ -90,22 +138,85 @@ pub async fn scan(
             }
         };
         first_read_after.get_or_insert_with(|| started.elapsed());
-        let before = bytes;
-        for item in &items {
-            match hasher.digest(item, &url) {
-                Ok((digest, length)) => {
-                    accumulator.push(digest.key_hash, digest.row_digest)?;
-                    bytes += length;
-                }
-                Err(failure) => unreadable.push((hasher.key_hash(item), name(item, &schema), failure)),
-            }
+        if let Some(names) = &projection {
+            page.records.cut(names);
         }
-        monitor.event(Event::Advanced { task: &task, by: items.len() as u64, bytes: bytes - before });
+        let bytes = gathered.page(segment, &page, state.as_mut())?;
+        if let Some(tap) = tap.as_deref_mut() {
+            tap.take(&page.records.items()).await?;
+        }
+        monitor.event(Event::Advanced { task: &task, by: page.records.count() as u64, bytes });
     }
     monitor.event(Event::Finished { task: &task });
-    let fingerprint = accumulator.finish()?;
+    drop(pages);
+    if !source.is_free() {
+        monitor.event(Event::Note(&format!("{url}: {:.1} read capacity units consumed", pacer.total())));
+    }
+    let began_at = state.as_ref().map(|state| state.began_at);
+    if let Some(state) = state.filter(|_| cut_short.is_none()) {
+        state.remove()?;
+    }
+    let fingerprint = gathered.accumulator.finish()?;
     refuse_duplicates(&fingerprint, &url)?;
-    Ok(Scanned { schema, fingerprint, unreadable, bytes, first_read_after, cut_short })
+    let (unreadable, bytes, consumed_rcu) = (gathered.unreadable, gathered.bytes, pacer.total());
+    Ok(Scanned { schema, projection, fingerprint, unreadable, bytes, consumed_rcu, first_read_after, began_at, cut_short })
+}
+
+/// The named attributes and the primary key's, each once, sorted: one projection has one form.
+pub fn whole_projection(named: Option<&[String]>, schema: &KeySchema) -> Option<Vec<String>> {
+    let mut names: Vec<String> = named?.iter().chain(&schema.0).cloned().collect();
+    names.sort_unstable();
+    names.dedup();
+    Some(names)
+}
+
+/// What the pages add up to.
+struct Gathered {
+    hasher: ItemHasher,
+    accumulator: Accumulator,
+    unreadable: Vec<Unreadable>,
+    bytes: u64,
+    url: String,
+    digests: Vec<ItemDigest>,
+}
+
+impl Gathered {
+    fn new(hasher: ItemHasher, memory_bytes: usize, url: String) -> Self {
+        Self { hasher, accumulator: Accumulator::new(memory_bytes), unreadable: Vec::new(), bytes: 0, url, digests: Vec::new() }
+    }
+
+    /// A page of an earlier scan.
+    fn again(&mut self, kept: Kept) -> Result<(), Failure> {
+        for digest in kept.digests {
+            self.accumulator.push(digest.key_hash, digest.row_digest)?;
+        }
+        self.unreadable.extend(kept.unreadable);
+        self.bytes += kept.bytes;
+        Ok(())
+    }
+
+    /// Digests a page and keeps that; gives the bytes of its encodings.
+    fn page(&mut self, segment: u32, page: &Page, state: Option<&mut ScanState>) -> Result<u64, Failure> {
+        self.digests.clear();
+        let (mut bytes, known) = (0, self.unreadable.len());
+        for record in page.records.iter() {
+            match self.hasher.record(&record, &self.url) {
+                Ok((digest, length)) => {
+                    self.accumulator.push(digest.key_hash, digest.row_digest)?;
+                    bytes += length;
+                    if state.is_some() {
+                        self.digests.push(digest);
+                    }
+                }
+                Err(unreadable) => self.unreadable.push(unreadable),
+            }
+        }
+        if let Some(state) = state {
+            state.keep(segment, &self.digests, bytes, &self.unreadable[known..], &page.next)?;
+        }
+        self.bytes += bytes;
+        Ok(bytes)
+    }
 }
 
 /// A primary key is unique: one that comes twice means that the scan overlapped itself, and nothing it says can be relied on.
@@ -121,8 +232,9 @@ fn refuse_duplicates(fingerprint: &Fingerprint, url: &str) -> Result<(), Failure
     if twice == 0 {
         return Ok(());
     }
-    let message = format!("{url}: expected each primary key once, and the scan gave {twice} of them again");
-    Err(Failure::new(FailureKind::Remote, message).hint("repeat it; if it happens again, the service's Scan overlaps its segments"))
+    let message = format!("{url}: expected each primary key once, and reading it gave {twice} of them again");
+    Err(Failure::new(FailureKind::Remote, message)
+        .hint("repeat it; if it happens again, the service's Scan overlaps its segments, or the export holds an item twice"))
 }
 
 /// Names of the items with these key hashes (their first 8 bytes), by a further scan that ends when all are found. What cannot be
@@ -135,21 +247,26 @@ pub async fn names(
     wanted: impl IntoIterator<Item = [u8; 8]>,
     monitor: &dyn Monitor,
 ) -> HashMap<[u8; 8], String> {
-    let mut missing: std::collections::HashSet<[u8; 8]> = wanted.into_iter().collect();
+    let mut missing: HashSet<[u8; 8]> = wanted.into_iter().collect();
     let mut found = HashMap::new();
     if missing.is_empty() {
         return found;
     }
     let mut hasher = hasher(hash_key, schema);
-    let mut pages = Pages::start(source, options.segments);
-    while let Some(page) = pages.next().await {
+    let keys = whole_projection(Some(&[]), schema);
+    let pacer = Arc::new(Pacer::new(options.max_rcu, options.segments));
+    let from = vec![From::Start; options.segments.max(1) as usize];
+    let mut pages = Pages::start(source, from, keys.as_deref(), &pacer, options.patience);
+    while let Some((_, page)) = pages.next().await {
         if missing.is_empty() || monitor.stop_requested() {
             break;
         }
-        for item in page.unwrap_or_default() {
-            let Some(hash) = hasher.key_hash(&item).map(|hash| short(&hash)) else { continue };
+        let Ok(page) = page else { continue };
+        for record in page.records.iter() {
+            let Some((hash, name)) = hasher.named(&record) else { continue };
+            let hash = short(&hash);
             if missing.remove(&hash) {
-                found.insert(hash, name(&item, schema));
+                found.insert(hash, name);
             }
         }
     }
@@ -159,45 +276,4 @@ pub async fn names(
 /// The first 8 bytes, as the sidecar has them.
 pub fn short(hash: &[u8; 32]) -> [u8; 8] {
     hash[..8].try_into().expect("a hash has 32 bytes")
-}
-
-/// Pages of all segments as they come; dropping it stops the reading.
-struct Pages {
-    pages: mpsc::Receiver<Result<Vec<Item>, Failure>>,
-    /// Aborted when dropped.
-    readers: JoinSet<()>,
-}
-
-impl Pages {
-    fn start(source: &Arc<dyn ItemSource>, segments: u32) -> Self {
-        let segments = segments.max(1);
-        // One page a segment may wait while others are being digested: memory is bounded by 2 MiB a segment.
-        let (sender, pages) = mpsc::channel(segments.min(64) as usize);
-        let mut readers = JoinSet::new();
-        for segment in 0..segments {
-            let mut stream = source.scan(segment, segments);
-            let sender = sender.clone();
-            readers.spawn(async move {
-                while let Some(page) = stream.next().await {
-                    if sender.send(page).await.is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-        Self { pages, readers }
-    }
-
-    /// The next page; a reader that died without a word is a failure, not the end of its segment.
-    async fn next(&mut self) -> Option<Result<Vec<Item>, Failure>> {
-        if let Some(page) = self.pages.recv().await {
-            return Some(page);
-        }
-        while let Some(ended) = self.readers.join_next().await {
-            if let Err(error) = ended {
-                return Some(Err(Failure::new(FailureKind::Remote, format!("a segment's reader ended by itself: {error}"))));
-            }
-        }
-        None
-    }
 }

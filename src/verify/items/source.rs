@@ -1,43 +1,45 @@
 //! What an item source can do: tell its keys and be scanned in segments.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
+use crate::model::capture::CaptureMode;
+use crate::model::clock::Timestamp;
 use crate::model::failure::Failure;
+use crate::model::ids::PointId;
+use crate::verify::items::item::KeySchema;
+use crate::verify::items::pace::Pacer;
+use crate::verify::items::page::Page;
 
-/// An attribute value (DynamoDB API Reference, AttributeValue). Numbers stay the strings that were sent.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Attribute {
-    /// `S`
-    String(String),
-    /// `N`: up to 38 significant digits, as sent.
-    Number(String),
-    /// `B`, decoded.
-    Binary(Vec<u8>),
-    /// `BOOL`
-    Bool(bool),
-    /// `NULL`
-    Null,
-    /// `SS`, in no order.
-    StringSet(Vec<String>),
-    /// `NS`, in no order.
-    NumberSet(Vec<String>),
-    /// `BS`, in no order.
-    BinarySet(Vec<Vec<u8>>),
-    /// `L`, in order.
-    List(Vec<Attribute>),
-    /// `M`
-    Map(BTreeMap<String, Attribute>),
+/// A part of a table that is read by itself.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// From 0.
+    pub segment: u32,
+    /// How many there are.
+    pub total: u32,
+    /// Where to go on, as a page of the same source said.
+    pub after: Option<String>,
+    /// Only these attributes, the primary key's among them.
+    pub projection: Option<Vec<String>>,
+    /// Says how large a page may be.
+    pub pacer: Arc<Pacer>,
 }
 
-/// One item: its attributes by name.
-pub type Item = BTreeMap<String, Attribute>;
-
-/// The attributes that make up the primary key: the partition key, then the sort key where there is one.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct KeySchema(pub Vec<String>);
+/// The moment that a source shows, where it is one.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Moment {
+    /// When.
+    pub at: Timestamp,
+    /// The capture mode that this earns.
+    pub mode: CaptureMode,
+    /// The point in time that it is the state of.
+    pub point: PointId,
+    /// For the manifest's `position`.
+    pub position: serde_json::Value,
+}
 
 /// A table that can be scanned.
 #[async_trait]
@@ -45,9 +47,30 @@ pub trait ItemSource: Send + Sync {
     /// The source URL.
     fn url(&self) -> String;
 
+    /// The table's name.
+    fn table(&self) -> String {
+        let url = self.url();
+        url.strip_prefix("dynamodb:").unwrap_or(&url).to_owned()
+    }
+
+    /// What tells this table from another of its name: its ARN and id. A scan goes on only in the same one.
+    fn identity(&self) -> String {
+        self.url()
+    }
+
     /// The table's primary key.
     async fn key_schema(&self) -> Result<KeySchema, Failure>;
 
-    /// Items of one segment of `total`, page by page, strongly consistent. An error ends the segment: what follows is unread.
-    fn scan(&self, segment: u32, total: u32) -> BoxStream<'static, Result<Vec<Item>, Failure>>;
+    /// The moment that it shows; nothing for a table that lives.
+    fn moment(&self) -> Option<Moment> {
+        None
+    }
+
+    /// True where reading costs no read capacity.
+    fn is_free(&self) -> bool {
+        false
+    }
+
+    /// Pages of one part, strongly consistent, one request for each poll. An error ends the stream: what follows is unread.
+    fn scan(&self, part: &Part) -> BoxStream<'static, Result<Page, Failure>>;
 }

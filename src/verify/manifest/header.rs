@@ -97,9 +97,21 @@ pub struct Header {
     pub hash_key_id: Option<String>,
     /// The digests that rows carry, such as `blake3`, `sha256`.
     pub digests: Vec<String>,
-    /// `latest` or `versions`, where the source has versions.
+    /// `latest`, `versions` or `at=TIME`, where the source has versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub view: Option<String>,
+    /// What is compared beside the bytes of objects; absent: the defaults.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub compare: Vec<String>,
+    /// The tier of evidence that rows carry: absent for `content`, else `attributes` or `inventory`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<String>,
+    /// Only keys that one of these patterns matches are covered; absent: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<String>,
+    /// Keys that one of these patterns matches are not covered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
     /// Totals by name, such as `objects`, `bytes`, `rows`.
     pub counts: BTreeMap<String, u64>,
     /// RFC 6962 SHA-256 root over the rows of the `part-` files.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::model::capture::CaptureMode;
 use crate::model::ids::PointId;
@@ -26,6 +27,8 @@ pub struct CaptureRequest {
     pub baselines: std::collections::BTreeMap<String, String>,
     /// Tables and items: no row sidecar beyond so many rows.
     pub sidecar_max_rows: u64,
+    /// Objects: how much is read at a time, and how long.
+    pub effort: Effort,
 }
 
 impl CaptureRequest {
@@ -38,27 +41,47 @@ impl CaptureRequest {
             digests: DigestSet::BOTH,
             baselines: Default::default(),
             sidecar_max_rows: DEFAULT_SIDECAR_MAX_ROWS,
+            effort: Effort::default(),
+        }
+    }
+}
+
+/// How much of a source is read at a time, how patiently, and for how long.
+#[derive(Clone, Debug)]
+pub struct Effort {
+    /// Bytes of content in memory at any time, over all reads.
+    pub budget_bytes: u64,
+    /// Requests under way at any time; absent: found while reading.
+    pub concurrency: Option<usize>,
+    /// A request or a body that brings nothing for so long has stalled.
+    pub stall: Duration,
+    /// No read begins after so long.
+    pub time_limit: Option<Duration>,
+    /// No read begins after so many bytes.
+    pub max_bytes: Option<u64>,
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self {
+            budget_bytes: crate::verify::budget::DEFAULT_BYTES,
+            concurrency: None,
+            stall: Duration::from_secs(30),
+            time_limit: None,
+            max_bytes: None,
         }
     }
 }
 
 /// How a source is read back.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ReadOptions {
     /// Only these of the manifest's digests are computed; absent: all of them.
     pub digests: Option<DigestSet>,
     /// The view that is compared; absent: everything that the source lists.
     pub view: Option<View>,
-    /// Bytes of content in memory at any time, over all reads.
-    pub budget_bytes: u64,
-    /// Reads under way at any time.
-    pub concurrency: usize,
-}
-
-impl Default for ReadOptions {
-    fn default() -> Self {
-        Self { digests: None, view: None, budget_bytes: crate::verify::budget::DEFAULT_BYTES, concurrency: 48 }
-    }
+    /// How much is read at a time, and how long.
+    pub effort: Effort,
 }
 
 /// Which digests of an object's bytes are wanted, in one pass.

@@ -6,6 +6,7 @@ use crate::model::clock::Timestamp;
 use crate::model::digest::Digest32;
 use crate::model::failure::Failure;
 use crate::verify::manifest::columns::{Cell, Cells, ColumnKind, ColumnSpec};
+use crate::verify::objects::evidence::Evidence;
 use crate::verify::objects::source::{EntryKind, S3Checksum};
 
 /// A kind of row that parts hold.
@@ -59,6 +60,8 @@ pub struct ObjectRow {
     pub sha256: Option<Digest32>,
     /// The checksum that S3 keeps.
     pub s3_checksum: Option<S3Checksum>,
+    /// What the source says beside the bytes; nothing, where it says nothing at all.
+    pub evidence: Option<Box<Evidence>>,
 }
 
 impl ObjectRow {
@@ -88,6 +91,16 @@ impl Row for ObjectRow {
         column("s3_checksum_algorithm", ColumnKind::Text, true),
         column("s3_checksum_type", ColumnKind::Text, true),
         column("s3_checksum_value", ColumnKind::Text, true),
+        column("etag", ColumnKind::Text, true),
+        column("storage_class", ColumnKind::Text, true),
+        column("metadata_sha256", ColumnKind::Fixed(32), true),
+        column("tags_sha256", ColumnKind::Fixed(32), true),
+        column("lock_mode", ColumnKind::Text, true),
+        column("lock_until_micros", ColumnKind::Int, true),
+        column("legal_hold", ColumnKind::Bool, true),
+        column("encryption", ColumnKind::Text, true),
+        column("encryption_key", ColumnKind::Text, true),
+        column("replication_status", ColumnKind::Text, true),
     ];
 
     fn key(&self) -> &str {
@@ -113,6 +126,17 @@ impl Row for ObjectRow {
         put(Cell::text(checksum.map(|checksum| checksum.algorithm.as_str())));
         put(Cell::text(checksum.map(|checksum| checksum.kind.as_str())));
         put(Cell::text(checksum.map(|checksum| checksum.value.as_str())));
+        let evidence = self.evidence.as_deref();
+        put(Cell::text(evidence.and_then(|evidence| evidence.etag.as_deref())));
+        put(Cell::text(evidence.and_then(|evidence| evidence.storage_class.as_deref())));
+        put(Cell::fixed(evidence.and_then(|evidence| evidence.metadata.as_ref()).map(|digest| digest.0.as_slice())));
+        put(Cell::fixed(evidence.and_then(|evidence| evidence.tags.as_ref()).map(|digest| digest.0.as_slice())));
+        put(Cell::text(evidence.and_then(|evidence| evidence.lock_mode.as_deref())));
+        put(evidence.and_then(|evidence| evidence.lock_until).map_or(Cell::Null, |time| Cell::Int(time.0)));
+        put(evidence.and_then(|evidence| evidence.legal_hold).map_or(Cell::Null, Cell::Bool));
+        put(Cell::text(evidence.and_then(|evidence| evidence.encryption.as_deref())));
+        put(Cell::text(evidence.and_then(|evidence| evidence.encryption_key.as_deref())));
+        put(Cell::text(evidence.and_then(|evidence| evidence.replication.as_deref())));
     }
 
     fn read(cells: &mut Cells<'_>) -> Result<Self, String> {
@@ -131,31 +155,58 @@ impl Row for ObjectRow {
             (None, None, None) => None,
             _ => return Err("a checksum without its algorithm, type or value".into()),
         };
-        Ok(Self { key, key_escaped, seq, version_id, kind, size, modified, blake3, sha256, s3_checksum })
+        let evidence = Evidence {
+            etag: cells.text()?,
+            storage_class: cells.text()?,
+            metadata: cells.fixed::<32>()?.map(Digest32),
+            tags: cells.fixed::<32>()?.map(Digest32),
+            lock_mode: cells.text()?,
+            lock_until: cells.int()?.map(Timestamp),
+            legal_hold: cells.bool()?,
+            encryption: cells.text()?,
+            encryption_key: cells.text()?,
+            replication: cells.text()?,
+        };
+        let evidence = (evidence != Evidence::default()).then(|| Box::new(evidence));
+        Ok(Self { key, key_escaped, seq, version_id, kind, size, modified, blake3, sha256, s3_checksum, evidence })
     }
 
     fn leaf(&self, out: &mut Vec<u8>) {
         // The members in the order of RFC 8785 §3.2.3, which for these names is that of their bytes.
         let mut json = Members::open(out);
+        let evidence = self.evidence.as_deref();
         json.hex("blake3", self.blake3.as_ref().map(|digest| digest.0.as_slice()));
+        json.text("encryption", evidence.and_then(|evidence| evidence.encryption.as_deref()));
+        json.text("encryption_key", evidence.and_then(|evidence| evidence.encryption_key.as_deref()));
+        json.text("etag", evidence.and_then(|evidence| evidence.etag.as_deref()));
         json.text("key", Some(&self.key));
         if self.key_escaped {
             json.raw("key_escaped", "true");
         }
         json.text("kind", Some(self.kind.as_str()));
+        if let Some(on) = evidence.and_then(|evidence| evidence.legal_hold) {
+            json.raw("legal_hold", if on { "true" } else { "false" });
+        }
+        json.text("lock_mode", evidence.and_then(|evidence| evidence.lock_mode.as_deref()));
+        json.int("lock_until_micros", evidence.and_then(|evidence| evidence.lock_until).map(|time| time.0));
+        json.hex("metadata_sha256", evidence.and_then(|evidence| evidence.metadata.as_ref()).map(|digest| digest.0.as_slice()));
         json.int("modified_micros", self.modified.map(|time| time.0));
+        json.text("replication_status", evidence.and_then(|evidence| evidence.replication.as_deref()));
         json.text("s3_checksum_algorithm", self.s3_checksum.as_ref().map(|checksum| checksum.algorithm.as_str()));
         json.text("s3_checksum_type", self.s3_checksum.as_ref().map(|checksum| checksum.kind.as_str()));
         json.text("s3_checksum_value", self.s3_checksum.as_ref().map(|checksum| checksum.value.as_str()));
         json.int("seq", Some(i64::from(self.seq)));
         json.hex("sha256", self.sha256.as_ref().map(|digest| digest.0.as_slice()));
         json.int("size", Some(self.size as i64));
+        json.text("storage_class", evidence.and_then(|evidence| evidence.storage_class.as_deref()));
+        json.hex("tags_sha256", evidence.and_then(|evidence| evidence.tags.as_ref()).map(|digest| digest.0.as_slice()));
         json.text("version_id", self.version_id.as_deref());
         json.close();
     }
 
     fn check(&self) -> Result<(), Failure> {
-        let micros = self.modified.map_or(0, |time| time.0.unsigned_abs());
+        let until = self.evidence.as_ref().and_then(|evidence| evidence.lock_until);
+        let micros = [self.modified, until].into_iter().flatten().map(|time| time.0.unsigned_abs()).max().unwrap_or(0);
         if self.size > MAX_INTEGER || micros > MAX_INTEGER {
             return Err(Failure::invalid(format!("{}: size {} or time {micros} µs is beyond 2^53", self.key.escape_default(), self.size)));
         }
@@ -385,11 +436,24 @@ mod tests {
             blake3: Some(Digest32([0xab; 32])),
             sha256: Some(Digest32([1; 32])),
             s3_checksum: Some(S3Checksum { algorithm: "SHA256".into(), kind: "FULL_OBJECT".into(), value: "x==".into() }),
+            evidence: Some(Box::new(Evidence {
+                etag: Some("\"e\"".into()),
+                storage_class: Some("GLACIER".into()),
+                metadata: Some(Digest32([2; 32])),
+                tags: Some(Digest32([3; 32])),
+                lock_mode: Some("COMPLIANCE".into()),
+                lock_until: Some(Timestamp(5)),
+                legal_hold: Some(false),
+                encryption: Some("aws:kms".into()),
+                encryption_key: Some("arn".into()),
+                replication: Some("PENDING".into()),
+            })),
         };
         let mut leaf = Vec::new();
         row.leaf(&mut leaf);
         assert!(canonical_json::is_canonical(&leaf), "{}", String::from_utf8_lossy(&leaf));
         let bare = ObjectRow { version_id: None, modified: None, blake3: None, sha256: None, s3_checksum: None, key_escaped: false, ..row };
+        let bare = ObjectRow { evidence: None, ..bare };
         bare.leaf(&mut leaf);
         assert!(canonical_json::is_canonical(&leaf));
         assert!(!String::from_utf8(leaf.clone()).unwrap().contains("null"));

@@ -39,6 +39,21 @@ pub struct Draft {
     pub digests: Vec<String>,
     /// `latest` or `versions`, where the source has versions.
     pub view: Option<String>,
+    /// What of the source is covered, and what of it is to be compared later.
+    pub choices: Choices,
+}
+
+/// What a manifest of objects covers and is compared by; empty for everything else.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Choices {
+    /// What is compared beside the bytes; empty: the defaults.
+    pub compare: Vec<String>,
+    /// The tier of evidence; absent: `content`.
+    pub tier: Option<String>,
+    /// Only keys that one of these patterns matches; empty: all.
+    pub include: Vec<String>,
+    /// No keys that one of these patterns matches.
+    pub exclude: Vec<String>,
 }
 
 /// What is known only after the last row.
@@ -192,6 +207,10 @@ impl ManifestWriter {
             hash_key_id: draft.hash_key_id,
             digests: draft.digests,
             view: draft.view,
+            compare: draft.choices.compare,
+            tier: draft.choices.tier,
+            include: draft.choices.include,
+            exclude: draft.choices.exclude,
             counts: finish.counts,
             root: self.tree.root(),
             baselines: finish.baselines,

@@ -10,15 +10,17 @@ use crate::model::finding::{Class, Finding, Kind, Place};
 use crate::model::source_url::View;
 use crate::monitor::{Event, Monitor};
 use crate::signing::keys::SigningKey;
-use crate::verify::budget;
+use crate::verify::checksum::Said;
 use crate::verify::hashing::CancelOnDrop;
 use crate::verify::manifest::header::{Header, ManifestKind};
-use crate::verify::manifest::request::{CaptureRequest, ReadOptions};
+use crate::verify::manifest::request::CaptureRequest;
 use crate::verify::manifest::row::ObjectRow;
 use crate::verify::manifest::writer::{Draft, Finish, ManifestWriter, refuse_existing};
-use crate::verify::objects::compare::STOP_POLL;
-use crate::verify::objects::fetch::{Content, Reading, Unread, fetch};
+use crate::verify::objects::compare::{STOP_POLL, UNANSWERED_LIMIT};
+use crate::verify::objects::fetch::fetch;
+use crate::verify::objects::reading::{Content, Reading};
 use crate::verify::objects::source::{Entry, EntryKind, ObjectSource};
+use crate::verify::objects::stretch::Unread;
 
 /// The encoding of object rows: the digests are the standard ones, so only the row's own JSON can ever change.
 pub const ENCODING: &str = "attestore/objects/v1-draft";
@@ -45,6 +47,7 @@ pub async fn capture(
         encoding: ENCODING.to_owned(),
         hash_key_id: None,
         digests: request.digests.names(),
+        choices: Default::default(),
         view: source.view().map(|view| if view == View::Latest { "latest" } else { "versions" }.to_owned()),
     };
     let mut writer = ManifestWriter::create(&request.out, draft)?;
@@ -62,20 +65,22 @@ async fn write_rows(
     task: &str,
     monitor: &dyn Monitor,
 ) -> Result<BTreeMap<String, u64>, Failure> {
-    let reading = Reading::new(request.digests, budget::DEFAULT_BYTES);
+    // What is captured is believed for years: bytes that S3's own checksum contradicts are not.
+    let reading = Reading::new(request.digests, &request.effort).holding_to_checksum();
     let reading = &reading;
     let _cancel = CancelOnDrop(reading.cancel.clone());
     let reads = source.list().map(|entry| {
         async move {
             let entry = entry?;
-            let read = fetch(source, &entry, reading).await;
+            let read = read_believably(source, &entry, reading).await;
             Ok::<_, Failure>((entry, read))
         }
         .boxed()
     });
-    let mut reads = reads.buffered(ReadOptions::default().concurrency);
+    let mut reads = reads.buffered(reading.ahead());
     let mut poll = tokio::time::interval(STOP_POLL);
-    let mut counts: BTreeMap<String, u64> = ["objects", "bytes"].into_iter().map(|name| (name.to_owned(), 0)).collect();
+    let mut rows = Rows { writer, task, monitor, counts: BTreeMap::new(), unanswered: Vec::new(), answered: false };
+    rows.counts.extend(["objects", "bytes"].map(|name| (name.to_owned(), 0)));
     loop {
         let next = tokio::select! {
             next = reads.next() => next,
@@ -86,21 +91,87 @@ async fn write_rows(
                 continue;
             }
         };
-        let Some(next) = next else { return Ok(counts) };
+        let Some(next) = next else { return rows.end() };
         let (entry, read) = next?;
-        let content = match read {
-            Ok(content) => Some(content),
-            Err(Unread::Entry(failure)) => {
-                tell_unreadable(&entry, &failure, monitor);
-                None
-            }
-            // A source that does not answer says nothing of this object, and a manifest must not either.
-            Err(Unread::Source(failure)) => return Err(failure.context(format!("capturing {}", source.url()))),
-        };
+        match read {
+            Ok(content) => rows.read(entry, content)?,
+            Err(Unread::Entry(failure)) => rows.unread(entry, &failure)?,
+            Err(Unread::Source(failure)) => rows.unanswered(entry, failure)?,
+            Err(Unread::Stopped(failure)) => return Err(failure.context(format!("{task} was stopped, and nothing was written"))),
+        }
+    }
+}
+
+/// The rows on their way into the manifest, in the order of the listing.
+struct Rows<'a> {
+    writer: &'a mut ManifestWriter,
+    task: &'a str,
+    monitor: &'a dyn Monitor,
+    counts: BTreeMap<String, u64>,
+    /// What the source said of the last entries in a row that it refused or did not answer for.
+    unanswered: Vec<Failure>,
+    /// It has given the content of something.
+    answered: bool,
+}
+
+impl Rows<'_> {
+    fn read(&mut self, entry: Entry, content: Content) -> Result<(), Failure> {
+        if entry.kind == EntryKind::Object {
+            // The source does answer, so those before were at fault themselves.
+            self.answered = true;
+            self.unanswered.clear();
+        }
+        self.push(entry, Some(content))
+    }
+
+    fn unread(&mut self, entry: Entry, failure: &Failure) -> Result<(), Failure> {
+        tell_unreadable(&entry, failure, self.monitor);
+        self.push(entry, None)
+    }
+
+    /// Permissions and networks fail for many objects alike: one says nothing of the source, many in a row say nothing of the objects.
+    fn unanswered(&mut self, entry: Entry, failure: Failure) -> Result<(), Failure> {
+        self.unread(entry, &failure)?;
+        self.unanswered.push(failure);
+        if self.unanswered.len() < UNANSWERED_LIMIT {
+            return Ok(());
+        }
+        Err(self.given_up())
+    }
+
+    /// After the last entry a refusal is the objects' own, where others were read; silence is nobody's.
+    fn end(mut self) -> Result<BTreeMap<String, u64>, Failure> {
+        let settled = self.answered && self.unanswered.iter().all(|failure| failure.kind == FailureKind::Denied);
+        if self.unanswered.is_empty() || settled { Ok(self.counts) } else { Err(self.given_up()) }
+    }
+
+    fn given_up(&mut self) -> Failure {
+        let failure = self.unanswered.swap_remove(0);
+        failure.context(format!("{} was given up, and nothing was written", self.task))
+    }
+
+    fn push(&mut self, entry: Entry, content: Option<Content>) -> Result<(), Failure> {
         let bytes = content.as_ref().map_or(0, |content| content.digests.bytes);
-        count(&mut counts, &entry, content.is_some(), bytes);
-        writer.push_object(&row(entry, content))?;
-        monitor.event(Event::Advanced { task, by: 1, bytes });
+        count(&mut self.counts, &entry, content.is_some(), bytes);
+        self.writer.push_object(&row(entry, content))?;
+        self.monitor.event(Event::Advanced { task: self.task, by: 1, bytes });
+        Ok(())
+    }
+}
+
+/// Reads `entry`, and once more where S3's own checksum says that other bytes arrived than it keeps.
+async fn read_believably(source: &dyn ObjectSource, entry: &Entry, reading: &Reading) -> Result<Content, Unread> {
+    let content = fetch(source, entry, reading).await?;
+    if !matches!(content.said, Said::Disagrees { .. }) {
+        return Ok(content);
+    }
+    let again = fetch(source, entry, reading).await?;
+    match (&again.said, &again.checksum) {
+        (Said::Disagrees { read }, Some(stated)) => {
+            let said = format!("S3 states the {} {}, and the bytes that it sent have {read}, twice", stated.algorithm, stated.value);
+            Err(Unread::Entry(Failure::new(FailureKind::Remote, said)))
+        }
+        _ => Ok(again),
     }
 }
 
@@ -125,6 +196,7 @@ fn tell_unreadable(entry: &Entry, failure: &Failure, monitor: &dyn Monitor) {
 
 fn row(entry: Entry, content: Option<Content>) -> ObjectRow {
     let digests = content.as_ref().map(|content| content.digests);
+    let (checksum, evidence) = content.map(|content| (content.checksum, content.evidence)).unwrap_or_default();
     ObjectRow {
         key: entry.key,
         key_escaped: entry.key_escaped,
@@ -135,6 +207,7 @@ fn row(entry: Entry, content: Option<Content>) -> ObjectRow {
         modified: entry.modified,
         blake3: digests.and_then(|digests| digests.blake3),
         sha256: digests.and_then(|digests| digests.sha256),
-        s3_checksum: content.and_then(|content| content.checksum),
+        s3_checksum: checksum,
+        evidence,
     }
 }

@@ -15,13 +15,13 @@ use crate::verify::manifest::header::ManifestKind;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::manifest::request::{DigestSet, ReadOptions};
 use crate::verify::manifest::row::ObjectRow;
-use crate::verify::objects::fetch::Reading;
 use crate::verify::objects::groups::{Broken, groups};
 use crate::verify::objects::judge::{Judged, Rules, judge};
+use crate::verify::objects::reading::Reading;
 use crate::verify::objects::source::ObjectSource;
 
 /// So many objects in a row that the source does not answer for at all, and none that it does, and reading stops.
-const UNANSWERED_LIMIT: usize = 8;
+pub const UNANSWERED_LIMIT: usize = 8;
 
 /// How often a long read looks whether it should stop.
 pub const STOP_POLL: Duration = Duration::from_millis(100);
@@ -43,7 +43,7 @@ pub async fn compare(
         return Err(Failure::invalid(format!("{what}, and {} holds objects", source.url())).hint("name the manifest of this source"));
     }
     let wanted = usable_digests(manifest, options.digests)?;
-    let reading = Reading::new(wanted, options.budget_bytes);
+    let reading = Reading::new(wanted, &options.effort);
     let _cancel = CancelOnDrop(reading.cancel.clone());
     let rules = Rules {
         by_id: source.has_versions() && source.url() == header.source,
@@ -54,7 +54,7 @@ pub async fn compare(
     monitor.event(Event::Started { task: &task, unit: "objects", total: Some(total) });
     let mut result = Verification::empty(header.mode);
     let mut state = State { counts: Counts::default(), bytes: 0, unanswered: Vec::new(), seen: false, task: &task, monitor };
-    let ended = run(source, manifest, options, rules, &reading, &mut state).await;
+    let ended = run(source, manifest, rules, &reading, &mut state).await;
     monitor.event(Event::Finished { task: &task });
     result.cut_short = ended?;
     if let (None, Some(first)) = (&result.cut_short, state.unanswered.first_mut()) {
@@ -97,6 +97,9 @@ impl State<'_> {
     /// Adds what came of one key; gives the failure that ends the reading.
     fn take(&mut self, mut judged: Judged) -> Option<Failure> {
         self.seen = true;
+        if judged.stopped.is_some() {
+            return judged.stopped;
+        }
         if judged.source_failure.is_some() {
             self.unanswered.push(judged);
             let limit = self.unanswered.len() >= UNANSWERED_LIMIT;
@@ -117,6 +120,9 @@ impl State<'_> {
         for finding in &judged.findings {
             self.monitor.event(Event::Finding(finding));
         }
+        for note in &judged.notes {
+            self.monitor.event(Event::Problem(note));
+        }
         self.counts.merge(&judged.counts);
         self.bytes += judged.bytes;
         let by = judged.counts.expected;
@@ -128,7 +134,6 @@ impl State<'_> {
 async fn run(
     source: &dyn ObjectSource,
     manifest: &Manifest,
-    options: &ReadOptions,
     rules: Rules,
     reading: &Reading,
     state: &mut State<'_>,
@@ -142,7 +147,7 @@ async fn run(
         }
         .boxed()
     });
-    let mut judgements = judgements.buffered(options.concurrency.max(1));
+    let mut judgements = judgements.buffered(reading.ahead());
     let mut poll = tokio::time::interval(STOP_POLL);
     loop {
         let next = tokio::select! {

@@ -15,7 +15,7 @@ use futures_util::stream::BoxStream;
 use crate::model::failure::Failure;
 use crate::verify::hashing;
 use crate::verify::objects::local;
-use crate::verify::objects::source::{Body, Entry, EntryKind, ObjectSource};
+use crate::verify::objects::source::{Body, Entry, EntryKind, ObjectSource, Told};
 
 /// Bytes of a file that are read at a time.
 const CHUNK_BYTES: u64 = 256 << 10;
@@ -31,7 +31,9 @@ impl DirSource {
     /// The tree or file at `path`, which must be there and readable.
     pub fn open(path: &Path) -> Result<Self, Failure> {
         let what = format!("cannot read dir:{}", path.display());
-        let metadata = std::fs::metadata(path).map_err(|error| Failure::io(&what, error))?;
+        let metadata = std::fs::metadata(path).map_err(|error| {
+            Failure::io(&what, error).hint("expected a directory or a file that this user may read: check the path and its permissions")
+        })?;
         if metadata.is_dir() {
             std::fs::read_dir(path).map_err(|error| Failure::io(&what, error))?;
         } else if !metadata.is_file() {
@@ -83,7 +85,7 @@ impl ObjectSource for DirSource {
                 put(Err(failure));
             }
         });
-        Ok(Body { stream, declared_length, checksum: None })
+        Ok(Body { stream, declared_length, told: Told::default() })
     }
 }
 

@@ -5,14 +5,17 @@ use std::collections::{HashMap, HashSet};
 use futures_util::StreamExt;
 
 use crate::model::counts::Counts;
-use crate::model::failure::Failure;
+use crate::model::failure::{Failure, FailureKind};
 use crate::model::finding::{Class, Finding, Kind, Place};
+use crate::verify::checksum::Said;
 use crate::verify::manifest::request::DigestSet;
 use crate::verify::manifest::row::ObjectRow;
 use crate::verify::objects::align::{Relation, Step, align};
-use crate::verify::objects::fetch::{Content, Reading, Unread, fetch};
+use crate::verify::objects::fetch::fetch;
 use crate::verify::objects::groups::Group;
+use crate::verify::objects::reading::{Content, Reading};
 use crate::verify::objects::source::{Entry, EntryKind, ObjectSource};
+use crate::verify::objects::stretch::Unread;
 
 /// Versions of one key that are read at a time.
 const READS_OF_ONE_KEY: usize = 8;
@@ -42,6 +45,10 @@ pub struct Judged {
     pub source_failure: Option<Failure>,
     /// At least one object was read.
     pub answered: bool,
+    /// The run's bounds were met before this key was read: nothing is said of it.
+    pub stopped: Option<Failure>,
+    /// What does not change a verdict and should be known.
+    pub notes: Vec<Failure>,
 }
 
 type Read = Result<Content, Failure>;
@@ -76,18 +83,28 @@ pub async fn judge(source: &dyn ObjectSource, mut group: Group, rules: Rules, re
             }
             Err(Unread::Entry(failure)) => Err(failure),
             Err(Unread::Source(failure)) => {
-                judged.source_failure = Some(Failure::new(failure.kind, failure.message.clone()));
+                judged.source_failure = Some(Failure { hint: failure.hint.clone(), ..Failure::new(failure.kind, failure.message.clone()) });
                 Err(failure)
+            }
+            Err(Unread::Stopped(failure)) => {
+                judged.stopped = Some(failure);
+                continue;
             }
         };
         contents.insert(index, read);
     }
     drop(reads);
+    if judged.stopped.is_some() {
+        return judged;
+    }
     let steps = if by_id {
         steps
     } else {
         align(group.rows.len(), group.entries.len(), |row, entry| relate(&group.rows[row], &group.entries[entry], contents.get(&entry)))
     };
+    for step in &steps {
+        judged.look_again(source, &group, *step, &mut contents, reading).await;
+    }
     for step in steps {
         judged.take(&group, step, &contents, by_id, reading.wanted);
     }
@@ -136,6 +153,35 @@ fn relate(row: &ObjectRow, entry: &Entry, read: Option<&Read>) -> Relation {
 }
 
 impl Judged {
+    /// Content that differs where its size does not is read once more before it accuses anyone: a byte may flip on its way too. The
+    /// second reading is held to the checksum that S3 keeps, so that the finding tells what S3 itself thinks.
+    async fn look_again(
+        &mut self,
+        source: &dyn ObjectSource,
+        group: &Group,
+        step: Step,
+        contents: &mut HashMap<usize, Read>,
+        reading: &Reading,
+    ) {
+        let Step::Pair(row, index) = step else { return };
+        let (row, entry) = (&group.rows[row], &group.entries[index]);
+        let read = contents.get(&index);
+        if relate(row, entry, read) != Relation::Different(true) || entry.kind != EntryKind::Object || entry.path.is_some() {
+            return;
+        }
+        let first = read.and_then(|read| read.as_ref().ok()).map(|content| content.digests);
+        let Ok(again) = fetch(source, entry, &reading.holding_to_checksum()).await else {
+            // What arrived the first time differs, and that stands.
+            return;
+        };
+        self.bytes += again.digests.bytes;
+        if first != Some(again.digests) {
+            let said = format!("{}: read twice, and different bytes arrived each time", entry.key.escape_debug());
+            self.notes.push(Failure::new(FailureKind::Remote, said).hint("the network, a proxy or the store damages what it carries"));
+        }
+        contents.insert(index, Ok(again));
+    }
+
     fn take(&mut self, group: &Group, step: Step, contents: &HashMap<usize, Read>, by_id: bool, wanted: DigestSet) {
         match step {
             Step::Pair(row, entry) => {
@@ -191,7 +237,15 @@ fn read_text(entry: &Entry, read: Option<&Read>, wanted: DigestSet) -> String {
     match read {
         Some(Ok(content)) => {
             let digests = &content.digests;
-            describe(entry.kind, digests.bytes, digests.blake3.filter(|_| wanted.blake3), digests.sha256.filter(|_| wanted.sha256))
+            let (blake3, sha256) = (digests.blake3.filter(|_| wanted.blake3), digests.sha256.filter(|_| wanted.sha256));
+            let described = describe(entry.kind, digests.bytes, blake3, sha256);
+            match (&content.said, &content.checksum) {
+                (Said::Agrees, Some(checksum)) => format!("{described}; S3's own {} agrees with these bytes", checksum.algorithm),
+                (Said::Disagrees { .. }, Some(checksum)) => {
+                    format!("{described}; S3's own {} is not these bytes' either", checksum.algorithm)
+                }
+                _ => described,
+            }
         }
         Some(Err(failure)) => cut(&failure.message),
         None => entry.kind.as_str().to_owned(),

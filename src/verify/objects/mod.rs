@@ -4,10 +4,17 @@
 
 pub mod align;
 pub mod capture;
+pub mod climb;
 pub mod compare;
 pub mod dir;
+pub mod evidence;
 pub mod fetch;
+pub mod flow;
 pub mod groups;
 pub mod judge;
 pub mod local;
+pub mod quota;
+pub mod reading;
 pub mod source;
+pub mod split;
+pub mod stretch;

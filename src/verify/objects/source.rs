@@ -1,5 +1,6 @@
 //! What an object source can do: list in order, and read an object as a stream.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -9,6 +10,7 @@ use futures_util::stream::BoxStream;
 use crate::model::clock::Timestamp;
 use crate::model::failure::Failure;
 use crate::model::source_url::View;
+use crate::verify::objects::evidence::Evidence;
 
 /// What an entry of a listing is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -63,6 +65,10 @@ pub struct Entry {
     pub problem: Option<String>,
     /// Where a local file is; its key alone does not tell once it is escaped.
     pub path: Option<PathBuf>,
+    /// The storage class, where the listing states it.
+    pub storage_class: Option<String>,
+    /// Why it cannot be told whether this version belongs to the state that is listed; then it is neither right nor wrong.
+    pub undecided: Option<String>,
 }
 
 impl Entry {
@@ -80,6 +86,8 @@ impl Entry {
             etag: None,
             problem: None,
             path: None,
+            storage_class: None,
+            undecided: None,
         }
     }
 
@@ -100,14 +108,23 @@ pub struct S3Checksum {
     pub value: String,
 }
 
+/// What the source says of an object itself.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Told {
+    /// The checksum that it keeps.
+    pub checksum: Option<S3Checksum>,
+    /// What it says beside the bytes.
+    pub evidence: Option<Box<Evidence>>,
+}
+
 /// An object's content, as it arrives.
 pub struct Body {
     /// The bytes in order; an error ends the stream and means that the rest could not be read.
     pub stream: BoxStream<'static, Result<Bytes, Failure>>,
     /// The length that the source declares for the whole stream, which the reader must hold it to.
     pub declared_length: u64,
-    /// The checksum that the source keeps, where its answer carries one.
-    pub checksum: Option<S3Checksum>,
+    /// What the answer says of the object, where it says anything; of a later piece of an object nothing.
+    pub told: Told,
 }
 
 /// A place that holds objects.
@@ -124,9 +141,34 @@ pub trait ObjectSource: Send + Sync {
     /// Whether entries carry version ids that the manifest's can be matched with by identity.
     fn has_versions(&self) -> bool;
 
+    /// Whether the source states anything of its objects beside their bytes ([`Evidence`]).
+    fn has_evidence(&self) -> bool {
+        false
+    }
+
     /// Every entry in ascending `(key bytes, seq)` order. An error ends the listing: what follows is unknown.
     fn list(&self) -> BoxStream<'static, Result<Entry, Failure>>;
 
     /// The content of `entry` from byte `offset` on; the same version that was listed, or an error.
     async fn read(&self, entry: &Entry, offset: u64) -> Result<Body, Failure>;
+
+    /// Whether [`ObjectSource::read_range`] can be asked.
+    fn has_ranges(&self) -> bool {
+        false
+    }
+
+    /// The bytes `range` of `entry`; otherwise as [`ObjectSource::read`].
+    async fn read_range(&self, entry: &Entry, range: Range<u64>) -> Result<Body, Failure> {
+        Err(Failure::invalid(format!("{} cannot be read in ranges ({range:?} of {} was asked for)", self.url(), entry.key.escape_debug())))
+    }
+
+    /// What the source says of `entry` itself, asked for apart from the content.
+    async fn told(&self, _entry: &Entry) -> Result<Told, Failure> {
+        Ok(Told::default())
+    }
+
+    /// How often a request is made before it has failed; 1 for a source that repeats requests itself.
+    fn request_attempts(&self) -> u32 {
+        1
+    }
 }

@@ -10,6 +10,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
+use crate::verify::sql::reading::Limits;
 
 /// Credentials and trust for one database. What is absent comes from the URL, then from `PGUSER`/`PGPASSWORD` or `MYSQL_USER`/`MYSQL_PWD`.
 #[derive(Clone, Default)]
@@ -20,6 +21,8 @@ pub struct Access {
     pub password: Option<String>,
     /// A CA bundle in PEM: where it is given, TLS is demanded and the server's name and certificate are verified against it.
     pub tls_ca: Option<PathBuf>,
+    /// How long is waited for what.
+    pub limits: Limits,
 }
 
 impl fmt::Debug for Access {

@@ -131,6 +131,11 @@ impl Row {
         Self { bytes: Vec::with_capacity(512), ends: Vec::new(), large: keys.row, depth: 0 }
     }
 
+    /// A row that holds nothing and is not written to.
+    pub fn empty() -> Self {
+        Self { bytes: Vec::new(), ends: Vec::new(), large: [0; 32], depth: 0 }
+    }
+
     /// Starts a new row of `columns` fields.
     pub fn begin(&mut self, columns: usize) {
         self.bytes.clear();

@@ -58,6 +58,7 @@ pub async fn capture(
         hash_key_id: Some(hash_key.id()),
         digests: vec!["blake3-keyed".to_owned()],
         view: None,
+        choices: Default::default(),
     };
     // Before the first connection: an output that cannot be written must not cost a reading.
     let mut writer = ManifestWriter::create(&request.out, draft)?;

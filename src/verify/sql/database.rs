@@ -8,9 +8,10 @@ use crate::model::failure::Failure;
 use crate::model::source_url::SourceUrl;
 use crate::verify::sql::access::{Access, not_sql};
 use crate::verify::sql::canon::Row;
+use crate::verify::sql::digester::Digester;
 use crate::verify::sql::mysql::MysqlSession;
 use crate::verify::sql::postgres::PostgresSession;
-use crate::verify::sql::reading::{Delivery, Engine, ReadError, Sink};
+use crate::verify::sql::reading::{Delivery, Engine, Harvest, HarvestSink, ReadError, Sink};
 use crate::verify::sql::sqlite::SqliteSession;
 use crate::verify::sql::table::Table;
 
@@ -29,8 +30,10 @@ impl Database {
     pub async fn open(url: &SourceUrl, access: &Access) -> Result<Self, Failure> {
         let shown = url.to_string();
         Ok(match url {
-            SourceUrl::Postgres { url } => Self::Postgres(Box::new(PostgresSession::open(&shown, access.postgres(url)?).await?)),
-            SourceUrl::Mysql { url } => Self::Mysql(Box::new(MysqlSession::open(&shown, access.mysql(url)?).await?)),
+            SourceUrl::Postgres { url } => {
+                Self::Postgres(Box::new(PostgresSession::open(&shown, access.postgres(url)?, access.limits).await?))
+            }
+            SourceUrl::Mysql { url } => Self::Mysql(Box::new(MysqlSession::open(&shown, access.mysql(url)?, access.limits).await?)),
             SourceUrl::Sqlite { path } => Self::Sqlite(Box::new(SqliteSession::open(&shown, path).await?)),
             other => return Err(not_sql(other)),
         })
@@ -77,6 +80,19 @@ impl Database {
             Self::Mysql(session) => session.read(table, columns, delivery).await,
             Self::Sqlite(session) => session.read(table, columns, delivery).await,
         }
+    }
+
+    /// The digests of all rows of `table`, as `digester` makes them, in any order. Gives the number of rows.
+    pub async fn digest(&mut self, table: &Table, digester: &Digester, sink: HarvestSink<'_>) -> Result<u64, ReadError> {
+        if let Self::Postgres(session) = self {
+            return session.digest(table, digester, sink).await;
+        }
+        let columns: Vec<usize> = (0..table.columns.len()).collect();
+        let each = &mut |row: &Row| {
+            let go_on = sink(Harvest::Records(&[digester.record(row)]))?;
+            Ok(go_on && sink(Harvest::Read { rows: 1, bytes: row.bytes().len() as u64 })?)
+        };
+        self.read(table, &columns, digester.row(), each).await
     }
 
     /// Ends the session politely.

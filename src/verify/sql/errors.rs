@@ -20,6 +20,10 @@ pub fn failure(what: &str, error: Error) -> Failure {
         }
         FailureKind::Network => said.hint("check the host, the port and that the server is up and lets this machine in"),
         FailureKind::Invalid => said.hint("check the TLS options and the CA bundle"),
+        // SQLITE_CORRUPT and SQLITE_NOTADB.
+        _ if matches!(&error, Error::Database(database) if matches!(database.code().as_deref(), Some("11" | "26"))) => {
+            said.hint("the file is damaged, or was copied while it was being written to: take another copy")
+        }
         _ => said,
     };
     said.caused_by(error)

@@ -1,6 +1,6 @@
 //! MySQL and MariaDB: one consistent snapshot in one session, and prepared statements whose rows stream in the binary protocol.
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use serde_json::{Map, Value, json};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row as _};
@@ -10,7 +10,7 @@ use crate::verify::sql::errors;
 use crate::verify::sql::mysql_catalog;
 use crate::verify::sql::mysql_decode;
 use crate::verify::sql::mysql_row::{raw, text};
-use crate::verify::sql::reading::{CONNECT_TIMEOUT, Delivery, Engine, ReadError, SILENCE_LIMIT};
+use crate::verify::sql::reading::{Cause, Delivery, Engine, Limits, ReadError};
 use crate::verify::sql::table::{Table, Wire, backticked};
 
 /// Raw bytes in the character set that they are stored in, no limits but our own; a snapshot at repeatable read.
@@ -18,8 +18,6 @@ const PIN: &[&str] = &[
     "SET SESSION sql_mode = ''",
     "SET SESSION time_zone = '+00:00'",
     "SET SESSION net_write_timeout = 600",
-    "SET SESSION innodb_lock_wait_timeout = 60",
-    "SET SESSION lock_wait_timeout = 60",
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
     "SET SESSION TRANSACTION READ ONLY",
     "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
@@ -31,20 +29,24 @@ pub struct MysqlSession {
     shown: String,
     database: String,
     options: MySqlConnectOptions,
+    limits: Limits,
     connection: Option<MySqlConnection>,
     engine: Engine,
 }
 
 impl MysqlSession {
     /// Opens the session; `shown` is the URL without secrets.
-    pub async fn open(shown: &str, options: MySqlConnectOptions) -> Result<Self, Failure> {
-        let mut connection = connect(shown, &options).await?;
-        let row = sqlx::query("SELECT version()").fetch_one(&mut connection).await.map_err(|error| errors::failure(shown, error))?;
-        let version = text(&row, 0).map_err(|error| errors::failure(shown, error))?.unwrap_or_default();
+    pub async fn open(shown: &str, options: MySqlConnectOptions, limits: Limits) -> Result<Self, Failure> {
+        let failed = |error| errors::failure(shown, error);
+        let mut connection = connect(shown, &options, &limits).await?;
+        let ask = async { sqlx::query("SELECT version()").fetch_one(&mut connection).await.map_err(failed) };
+        let version = text(&limits.asking(shown, ask).await?, 0).map_err(failed)?.unwrap_or_default();
+        check_version(shown, &version)?;
         let name = if version.contains("MariaDB") { "mariadb" } else { "mysql" };
         let database = options.get_database().unwrap_or_default().to_owned();
-        pin(&mut connection, name).await.map_err(|error| errors::failure(shown, error))?;
-        Ok(Self { shown: shown.to_owned(), database, options, connection: Some(connection), engine: Engine { name, version } })
+        limits.asking(shown, async { pin(&mut connection, name, &limits).await.map_err(failed) }).await?;
+        let engine = Engine { name, version };
+        Ok(Self { shown: shown.to_owned(), database, options, limits, connection: Some(connection), engine })
     }
 
     /// The engine.
@@ -54,34 +56,29 @@ impl MysqlSession {
 
     /// Its tables.
     pub async fn tables(&mut self) -> Result<Vec<Table>, Failure> {
-        let (shown, database) = (self.shown.clone(), self.database.clone());
-        let connection = self.session().await.map_err(|said| Failure::new(FailureKind::Network, format!("{shown}: {said}")))?;
-        mysql_catalog::tables(connection, &database).await.map_err(|error| errors::failure(&shown, error))
+        let (shown, database, limits) = (self.shown.clone(), self.database.clone(), self.limits);
+        let connection = self.session().await?;
+        let tables = async { mysql_catalog::tables(connection, &database).await.map_err(|error| errors::failure(&shown, error)) };
+        limits.asking(&shown, tables).await
     }
 
     /// GTID sets and binary log position, as far as the reader may see them.
     pub async fn position(&mut self) -> Value {
-        let mut position = Map::new();
-        let mariadb = self.engine.name == "mariadb";
-        let Ok(connection) = self.session().await else { return Value::Object(position) };
-        let gtid = if mariadb { "SELECT @@GLOBAL.gtid_current_pos" } else { "SELECT @@GLOBAL.gtid_executed" };
-        if let Ok(row) = sqlx::query(gtid).fetch_one(&mut *connection).await {
-            let answer = text(&row, 0).ok().flatten().filter(|answer| !answer.is_empty());
-            position.extend(answer.map(|answer| ("gtid".to_owned(), json!(answer))));
-        }
-        if let Ok(Some(row)) = sqlx::query("SHOW MASTER STATUS").fetch_optional(&mut *connection).await {
-            let file = text(&row, 0).ok().flatten().unwrap_or_default();
-            let at = row.try_get_unchecked::<u64, _>(1).unwrap_or(0);
-            position.insert("binlog".into(), json!(format!("{file}:{at}")));
-        }
-        Value::Object(position)
+        let (mariadb, silence) = (self.engine.name == "mariadb", self.limits.silence);
+        let Ok(connection) = self.session().await else { return json!({}) };
+        tokio::time::timeout(silence, position(connection, mariadb)).await.unwrap_or_else(|_| json!({}))
     }
 
     /// Streams a table.
     pub async fn read(&mut self, table: &Table, columns: &[usize], mut delivery: Delivery<'_>) -> Result<u64, ReadError> {
+        let limits = self.limits;
         let outcome = match self.session().await {
-            Ok(connection) => select(connection, table, columns, &mut delivery).await,
-            Err(said) => Err((said, true)),
+            Ok(connection) => select(connection, table, columns, &limits, &mut delivery).await,
+            // A server that is full says nothing of the table.
+            Err(failure) if failure.kind == FailureKind::Throttled => {
+                return Err(ReadError { rows: 0, cause: Cause::Stopped(failure) });
+            }
+            Err(failure) => Err((failure.message, true)),
         };
         match outcome {
             Ok(true) => delivery.end(Ok(())),
@@ -101,19 +98,21 @@ impl MysqlSession {
 
     /// The session, opened again where it was lost. A new session has a snapshot of its own: on a source that stands still, as a
     /// restored one does, it shows the same rows; the position after the reading tells where it did not stand still.
-    async fn session(&mut self) -> Result<&mut MySqlConnection, String> {
+    async fn session(&mut self) -> Result<&mut MySqlConnection, Failure> {
         if self.connection.is_none() {
-            let mut connection = connect(&self.shown, &self.options).await.map_err(|failure| failure.message)?;
-            pin(&mut connection, self.engine.name).await.map_err(|error| errors::message(&error))?;
+            let mut connection = connect(&self.shown, &self.options, &self.limits).await?;
+            let pinned =
+                async { pin(&mut connection, self.engine.name, &self.limits).await.map_err(|error| errors::failure(&self.shown, error)) };
+            self.limits.asking(&self.shown, pinned).await?;
             self.connection = Some(connection);
         }
-        self.connection.as_mut().ok_or_else(|| "no session".to_owned())
+        self.connection.as_mut().ok_or_else(|| Failure::new(FailureKind::Network, format!("{}: no session", self.shown)))
     }
 
     /// Ends the session.
     pub async fn close(self) {
         if let Some(connection) = self.connection {
-            let _ = connection.close().await;
+            let _ = tokio::time::timeout(self.limits.connect, connection.close()).await;
         }
     }
 }
@@ -123,19 +122,25 @@ async fn select(
     connection: &mut MySqlConnection,
     table: &Table,
     columns: &[usize],
+    limits: &Limits,
     delivery: &mut Delivery<'_>,
 ) -> Result<bool, (String, bool)> {
-    let names: Vec<String> = columns.iter().map(|index| backticked(&table.columns[*index].name)).collect();
-    let names = if names.is_empty() { "1".to_owned() } else { names.join(", ") };
-    let statement = format!("SELECT {names} FROM {}", table.sql_name);
+    let names = table.select_list(columns, backticked);
+    let names = if names.is_empty() { "1".to_owned() } else { names };
+    let statement = format!("SELECT {names} FROM {}{}", table.sql_name, table.conditions(&[]));
     // `query` is a prepared statement even without parameters: the text protocol rounds floats.
     let mut rows = sqlx::query(AssertSqlSafe(statement)).persistent(false).fetch(connection);
     loop {
-        let next = match tokio::time::timeout(SILENCE_LIMIT, rows.next()).await {
-            Err(_) => return Err((format!("no data for {} seconds", SILENCE_LIMIT.as_secs()), true)),
-            Ok(None) => return Ok(true),
-            Ok(Some(next)) => next.map_err(|error| (errors::message(&error), errors::lost_connection(&error)))?,
+        // A timer for each row would cost more than the row: one is set only where nothing has arrived yet.
+        let next = match rows.next().now_or_never() {
+            Some(next) => next,
+            None => match tokio::time::timeout(limits.silence, rows.next()).await {
+                Err(_) => return Err((format!("no data for {} seconds", limits.silence.as_secs()), true)),
+                Ok(next) => next,
+            },
         };
+        let Some(next) = next else { return Ok(true) };
+        let next = next.map_err(|error| (errors::message(&error), errors::lost_connection(&error)))?;
         delivery.row.begin(columns.len());
         for (at, index) in columns.iter().enumerate() {
             let column = &table.columns[*index];
@@ -151,17 +156,64 @@ async fn select(
 }
 
 /// Opens a session without pinning it.
-pub async fn connect(shown: &str, options: &MySqlConnectOptions) -> Result<MySqlConnection, Failure> {
-    match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
-        Ok(connection) => connection.map_err(|error| errors::failure(shown, error)),
-        Err(_) => Err(Failure::new(FailureKind::Network, format!("{shown}: no answer within {} seconds", CONNECT_TIMEOUT.as_secs()))),
-    }
+pub async fn connect(shown: &str, options: &MySqlConnectOptions, limits: &Limits) -> Result<MySqlConnection, Failure> {
+    limits.connecting(shown, async { options.connect().await.map_err(|error| errors::failure(shown, error)) }).await
 }
 
-async fn pin(connection: &mut MySqlConnection, engine: &str) -> Result<(), sqlx::Error> {
+async fn pin(connection: &mut MySqlConnection, engine: &str, limits: &Limits) -> Result<(), sqlx::Error> {
     let unlimited = if engine == "mariadb" { "SET SESSION max_statement_time = 0" } else { "SET SESSION max_execution_time = 0" };
-    for statement in std::iter::once(unlimited).chain(PIN.iter().copied()) {
+    let seconds = limits.lock.as_secs().max(1);
+    let waits = [format!("SET SESSION innodb_lock_wait_timeout = {seconds}"), format!("SET SESSION lock_wait_timeout = {seconds}")];
+    for statement in waits.iter().map(String::as_str).chain([unlimited]).chain(PIN.iter().copied()) {
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+async fn position(connection: &mut MySqlConnection, mariadb: bool) -> Value {
+    let mut position = Map::new();
+    let gtid = if mariadb { "SELECT @@GLOBAL.gtid_current_pos" } else { "SELECT @@GLOBAL.gtid_executed" };
+    if let Ok(row) = sqlx::query(gtid).fetch_one(&mut *connection).await {
+        let answer = text(&row, 0).ok().flatten().filter(|answer| !answer.is_empty());
+        position.extend(answer.map(|answer| ("gtid".to_owned(), json!(answer))));
+    }
+    if let Ok(Some(row)) = sqlx::query("SHOW MASTER STATUS").fetch_optional(&mut *connection).await {
+        let file = text(&row, 0).ok().flatten().unwrap_or_default();
+        let at = row.try_get_unchecked::<u64, _>(1).unwrap_or(0);
+        position.insert("binlog".into(), json!(format!("{file}:{at}")));
+    }
+    Value::Object(position)
+}
+
+/// MySQL 5.7 and MariaDB 10.3 are the oldest that are read; `8.0.36`, `5.5.5-10.11.6-MariaDB`.
+fn check_version(shown: &str, version: &str) -> Result<(), Failure> {
+    let (name, number, oldest) = match version.find("MariaDB") {
+        Some(_) => ("MariaDB", version.strip_prefix("5.5.5-").unwrap_or(version), (10, 3)),
+        None => ("MySQL", version, (5, 7)),
+    };
+    let mut parts = number.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
+    match (parts.next(), parts.next()) {
+        (Some(major), Some(minor)) if (major, minor) >= oldest => Ok(()),
+        _ => Err(Failure::new(
+            FailureKind::Remote,
+            format!("{shown}: expected {name} {}.{} or later, found `{}`", oldest.0, oldest.1, version.escape_default()),
+        )
+        .hint("restore it into a newer server and read it there")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_versions_are_refused_by_name() {
+        for good in ["8.0.36", "5.7.44-log", "10.11.6-MariaDB-0+deb12u1", "5.5.5-10.4.2-MariaDB", "11.4.1-MariaDB"] {
+            assert!(check_version("mysql://h/d", good).is_ok(), "{good}");
+        }
+        for bad in ["5.6.51", "5.5.5-10.1.48-MariaDB", "10.2.44-MariaDB", "", "new"] {
+            let error = check_version("mysql://h/d", bad).unwrap_err();
+            assert!(error.kind == FailureKind::Remote && error.message.contains("or later"), "{bad}");
+        }
+    }
 }

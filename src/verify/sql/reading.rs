@@ -1,14 +1,51 @@
 //! What the engines share while rows stream: limits, delivery row by row, and how a reading may end.
 
+use std::future::Future;
 use std::time::Duration;
 
-use crate::model::failure::Failure;
+use crate::model::failure::{Failure, FailureKind};
 use crate::verify::sql::canon::Row;
 
 /// Longest wait for a session to open.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-/// Longest silence of a server while rows stream: beyond it the table is unreadable. Nothing hangs for ever.
-pub const SILENCE_LIMIT: Duration = Duration::from_secs(600);
+/// How long is waited for what, and how many sessions read at once. Nothing hangs for ever.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Longest wait for a session to open.
+    pub connect: Duration,
+    /// Longest wait for a lock that somebody else holds on a table; beyond it the table is unreadable.
+    pub lock: Duration,
+    /// Longest silence of a server that was asked something; beyond it the table is unreadable.
+    pub silence: Duration,
+    /// Sessions that read one table at once, where the engine lets them share a snapshot.
+    pub lanes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let lanes = std::thread::available_parallelism().map_or(1, usize::from).min(4);
+        Self { connect: CONNECT_TIMEOUT, lock: Duration::from_secs(60), silence: Duration::from_secs(600), lanes }
+    }
+}
+
+impl Limits {
+    /// Opens a session to `shown` in time.
+    pub async fn connecting<T>(&self, shown: &str, connect: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        match tokio::time::timeout(self.connect, connect).await {
+            Ok(connected) => connected,
+            Err(_) => Err(Failure::new(FailureKind::Network, format!("{shown}: no answer within {} seconds", self.connect.as_secs()))
+                .hint("check the host, the port and that the server is up and lets this machine in")),
+        }
+    }
+
+    /// An answer of `shown` to a question, in time.
+    pub async fn asking<T>(&self, shown: &str, answer: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        match tokio::time::timeout(self.silence, answer).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Failure::new(FailureKind::Network, format!("{shown}: no answer within {} seconds", self.silence.as_secs()))),
+        }
+    }
+}
 
 /// The engine, as it states itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,6 +77,26 @@ pub struct ReadError {
 /// Gets each row; false ends the reading early.
 pub type Sink<'a> = &'a mut (dyn FnMut(&Row) -> Result<bool, Failure> + Send);
 
+/// The key hash and the row digest of one row.
+pub type Record = [u8; 64];
+
+/// What a pass for digests gives, in any order.
+#[derive(Debug)]
+pub enum Harvest<'a> {
+    /// So many rows and canonical bytes more have been read.
+    Read {
+        /// Rows.
+        rows: u64,
+        /// Canonical bytes.
+        bytes: u64,
+    },
+    /// Rows that are certain: each comes exactly once.
+    Records(&'a [Record]),
+}
+
+/// Gets what a pass for digests gives; false ends it early.
+pub type HarvestSink<'a> = &'a mut (dyn FnMut(Harvest<'_>) -> Result<bool, Failure> + Send);
+
 /// Counts rows on their way to the sink and classes what goes wrong.
 pub struct Delivery<'a> {
     /// The row under construction.
@@ -59,6 +116,18 @@ impl<'a> Delivery<'a> {
     pub fn deliver(&mut self) -> bool {
         self.rows += 1;
         match (self.sink)(&self.row) {
+            Ok(go_on) => go_on,
+            Err(failure) => {
+                self.stopped = Some(failure);
+                false
+            }
+        }
+    }
+
+    /// Hands over a row that was built elsewhere; false where reading should end.
+    pub fn deliver_row(&mut self, row: &Row) -> bool {
+        self.rows += 1;
+        match (self.sink)(row) {
             Ok(go_on) => go_on,
             Err(failure) => {
                 self.stopped = Some(failure);

@@ -7,8 +7,9 @@ use crate::monitor::{Event, Monitor};
 use crate::verify::fingerprint::{Accumulator, DEFAULT_BUDGET, Fingerprint};
 use crate::verify::sql::canon::{Row, RowKeys};
 use crate::verify::sql::database::Database;
+use crate::verify::sql::digester::Digester;
 use crate::verify::sql::display;
-use crate::verify::sql::reading::{Cause, ReadError};
+use crate::verify::sql::reading::{Cause, Harvest, ReadError};
 use crate::verify::sql::table::Table;
 
 /// Rows between two looks at the monitor.
@@ -27,13 +28,11 @@ pub async fn scan(db: &mut Database, table: &Table, keys: &RowKeys, monitor: &dy
     let task = format!("reading {}", table.name);
     let mut progress = Progress::start(&task, monitor);
     let mut accumulator = Accumulator::new(DEFAULT_BUDGET);
-    let columns: Vec<usize> = (0..table.columns.len()).collect();
+    let digester = Digester::new(keys, table);
     let read = db
-        .read(table, &columns, Row::new(keys), &mut |row| {
-            let digest = keys.row_digest(row);
-            let key_hash = if table.key.is_empty() { digest } else { keys.key_hash(row, &table.key) };
-            accumulator.push(key_hash, digest)?;
-            progress.row(row)
+        .digest(table, &digester, &mut |harvest| match harvest {
+            Harvest::Read { rows, bytes } => progress.read(rows, bytes),
+            Harvest::Records(records) => accumulator.push_all(records).map(|()| true),
         })
         .await;
     let bytes = progress.finish();
@@ -88,10 +87,10 @@ impl<'a> Progress<'a> {
         Self { task, monitor, rows: 0, bytes: 0, told: (0, 0) }
     }
 
-    fn row(&mut self, row: &Row) -> Result<bool, Failure> {
-        self.rows += 1;
-        self.bytes += row.bytes().len() as u64;
-        if self.rows.is_multiple_of(BREATH) {
+    fn read(&mut self, rows: u64, bytes: u64) -> Result<bool, Failure> {
+        self.rows += rows;
+        self.bytes += bytes;
+        if self.rows - self.told.0 >= BREATH {
             self.tell();
             if self.monitor.stop_requested() {
                 let message = format!("{}: stopped after {} rows, as asked", self.task, self.rows);

@@ -132,10 +132,10 @@ impl SqliteSession {
     }
 
     async fn select(&mut self, table: &Table, columns: &[usize], delivery: &mut Delivery<'_>) -> Result<(), String> {
-        let names: Vec<String> = columns.iter().map(|index| double_quoted(&table.columns[*index].name)).collect();
-        let names = if names.is_empty() { "1".to_owned() } else { names.join(", ") };
+        let names = table.select_list(columns, double_quoted);
+        let names = if names.is_empty() { "1".to_owned() } else { names };
         // Without an index: a damaged index must neither hide rows nor lend its copies of them.
-        let statement = format!("SELECT {names} FROM {} NOT INDEXED", table.sql_name);
+        let statement = format!("SELECT {names} FROM {} NOT INDEXED{}", table.sql_name, table.conditions(&[]));
         let mut rows = sqlx::query(AssertSqlSafe(statement)).persistent(false).fetch(&mut self.connection);
         while let Some(row) = rows.next().await {
             let row = row.map_err(|error| errors::message(&error))?;

@@ -50,6 +50,8 @@ pub struct Table {
     pub constraints: Vec<String>,
     /// Columns that are not read, with the reason: virtual generated ones.
     pub left_out: Vec<String>,
+    /// Only rows for which this condition holds are read; absent: all.
+    pub filter: Option<String>,
 }
 
 impl Table {
@@ -62,7 +64,19 @@ impl Table {
         if indexes.len() != key.len() {
             indexes.clear();
         }
-        Self { name, sql_name, columns, key: indexes, constraints: Vec::new(), left_out: Vec::new() }
+        Self { name, sql_name, columns, key: indexes, constraints: Vec::new(), left_out: Vec::new(), filter: None }
+    }
+
+    /// The select list of the columns at `columns`; a table without columns has rows all the same.
+    pub fn select_list(&self, columns: &[usize], quote: fn(&str) -> String) -> String {
+        let names: Vec<String> = columns.iter().map(|index| quote(&self.columns[*index].name)).collect();
+        names.join(", ")
+    }
+
+    /// The conditions of a statement that reads it, with `more` beside its own filter.
+    pub fn conditions(&self, more: &[String]) -> String {
+        let all: Vec<&str> = self.filter.as_deref().into_iter().chain(more.iter().map(String::as_str)).collect();
+        if all.is_empty() { String::new() } else { format!(" WHERE ({})", all.join(") AND (")) }
     }
 
     /// What the schema leaf is a digest of, and what the manifest's header says of the table.

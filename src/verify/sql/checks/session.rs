@@ -86,7 +86,7 @@ impl Session {
         let failed = |error| errors::failure(&shown, error);
         let mut connected = match url {
             SourceUrl::Postgres { url } => Connected::Postgres(in_time(&shown, access.postgres(url)?.connect()).await?),
-            SourceUrl::Mysql { url } => Connected::Mysql(mysql::connect(&shown, &access.mysql(url)?).await?),
+            SourceUrl::Mysql { url } => Connected::Mysql(mysql::connect(&shown, &access.mysql(url)?, &access.limits).await?),
             SourceUrl::Sqlite { path } => {
                 let (options, copy) = sqlite::options(path)?;
                 Connected::Sqlite(in_time(&shown, options.connect()).await?, copy)

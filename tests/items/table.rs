@@ -1,9 +1,9 @@
-//! DynamoDB items: canonical form against a naive model and golden vectors; capture and comparison whatever the segments; nothing that
-//! was not read ever passes.
+//! Capture and comparison whatever the segments; nothing that was not read ever passes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use attestore::model::capture::CaptureMode;
@@ -13,33 +13,60 @@ use attestore::model::outcome::Outcome;
 use attestore::model::verification::Verification;
 use attestore::monitor::{Collected, Silent};
 use attestore::signing::hash_key::HashKey;
-use attestore::verify::items::canonical::{Number, encode_item};
 use attestore::verify::items::capture::capture_with;
 use attestore::verify::items::compare::compare;
+use attestore::verify::items::item::{Attribute, Item, KeySchema};
+use attestore::verify::items::page::{Next, Page, Records};
 use attestore::verify::items::scan::ScanOptions;
-use attestore::verify::items::source::{Attribute, Item, ItemSource, KeySchema};
+use attestore::verify::items::source::{ItemSource, Part};
 use attestore::verify::manifest::reader::Manifest;
 use attestore::verify::manifest::request::CaptureRequest;
 use futures_util::stream::{self, BoxStream, StreamExt};
-use proptest::prelude::*;
 
 // ---- a table in memory ----
 
-/// Items spread over segments by their position, in pages.
+/// Items spread over segments by their position, in pages; positions are numbers of items.
 #[derive(Clone)]
-struct Table {
-    items: Vec<Item>,
-    schema: Vec<String>,
-    page: usize,
-    /// This segment's second page fails.
-    fails: Option<u32>,
-    scans: Arc<AtomicU32>,
+pub struct Table {
+    /// Its items.
+    pub items: Vec<Item>,
+    /// Its key.
+    pub schema: Vec<String>,
+    /// Items a page.
+    pub page: usize,
+    /// This segment's second page fails, as often as it is asked for.
+    pub fails: Option<u32>,
+    /// So many requests are still throttled before they are answered.
+    pub throttled: Arc<AtomicU32>,
+    /// Streams that were begun.
+    pub scans: Arc<AtomicU32>,
+    /// Items that were handed out.
+    pub read: Arc<AtomicU32>,
 }
 
 impl Table {
-    fn of(items: impl IntoIterator<Item = Item>) -> Self {
+    /// A table of these items, keyed by `pk` and `sk`.
+    pub fn of(items: impl IntoIterator<Item = Item>) -> Self {
         let items: Vec<Item> = items.into_iter().collect();
-        Self { items, schema: vec!["pk".into(), "sk".into()], page: 7, fails: None, scans: Arc::default() }
+        let schema = vec!["pk".into(), "sk".into()];
+        Self { items, schema, page: 7, fails: None, throttled: Arc::default(), scans: Arc::default(), read: Arc::default() }
+    }
+
+    fn one_page(&self, part: &Part, done: usize) -> Result<Page, Failure> {
+        if self.throttled.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+            return Err(Failure::new(FailureKind::Throttled, "slow down"));
+        }
+        if self.fails == Some(part.segment) && done > 0 {
+            return Err(Failure::new(FailureKind::Network, "the connection broke"));
+        }
+        let own = self.items.iter().enumerate().filter(|(at, _)| *at as u32 % part.total == part.segment).map(|(_, item)| item);
+        let left: Vec<Item> = own.skip(done).cloned().collect();
+        let limit = part.pacer.limit().map_or(self.page, |limit| self.page.min(limit as usize));
+        let page: Vec<Item> = left.iter().take(limit).cloned().collect();
+        self.read.fetch_add(page.len() as u32, Ordering::SeqCst);
+        let next = if left.len() > limit { Next::After((done + limit).to_string()) } else { Next::End };
+        let consumed_rcu = Some(page.len() as f64 * 0.5);
+        Ok(Page { records: Records::Items(page), next, consumed_rcu })
     }
 }
 
@@ -53,20 +80,27 @@ impl ItemSource for Table {
         Ok(KeySchema(self.schema.clone()))
     }
 
-    fn scan(&self, segment: u32, total: u32) -> BoxStream<'static, Result<Vec<Item>, Failure>> {
+    fn scan(&self, part: &Part) -> BoxStream<'static, Result<Page, Failure>> {
         self.scans.fetch_add(1, Ordering::SeqCst);
-        let own: Vec<Item> =
-            self.items.iter().enumerate().filter(|(at, _)| *at as u32 % total == segment).map(|(_, item)| item.clone()).collect();
-        let mut pages: Vec<Result<Vec<Item>, Failure>> = own.chunks(self.page).map(|page| Ok(page.to_vec())).collect();
-        if self.fails == Some(segment) {
-            pages.truncate(1);
-            pages.push(Err(Failure::new(FailureKind::Network, "the connection broke")));
-        }
-        stream::iter(pages).boxed()
+        let start = part.after.as_ref().map_or(0, |after| after.parse::<usize>().unwrap());
+        let (table, part) = (self.clone(), part.clone());
+        stream::unfold(Some(start), move |at| {
+            let page = at.map(|at| table.one_page(&part, at));
+            async move {
+                let page = page?;
+                let next = match &page {
+                    Ok(Page { next: Next::After(at), .. }) => Some(at.parse().unwrap()),
+                    _ => None,
+                };
+                Some((page, next))
+            }
+        })
+        .boxed()
     }
 }
 
-fn item(n: u32) -> Item {
+/// An item of two key attributes and two more.
+pub fn item(n: u32) -> Item {
     BTreeMap::from([
         ("pk".to_owned(), Attribute::String(format!("user {}", n % 10))),
         ("sk".to_owned(), Attribute::Number(n.to_string())),
@@ -75,20 +109,26 @@ fn item(n: u32) -> Item {
     ])
 }
 
-fn key() -> HashKey {
+/// The hash key of every test.
+pub fn key() -> HashKey {
     HashKey::from_bytes([7; 32])
 }
 
-fn options(segments: u32) -> ScanOptions {
-    ScanOptions { segments, ..ScanOptions::default() }
+/// Options that give up at once.
+pub fn options(segments: u32) -> ScanOptions {
+    ScanOptions { segments, patience: Duration::ZERO, ..ScanOptions::default() }
 }
 
-struct Captured {
-    manifest: Manifest,
-    _dir: tempfile::TempDir,
+/// A manifest for as long as its directory lasts.
+pub struct Captured {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// Removed with it.
+    pub _dir: tempfile::TempDir,
 }
 
-async fn captured(table: &Table, segments: u32, change: impl FnOnce(&mut CaptureRequest)) -> Captured {
+/// Captures a table.
+pub async fn captured(table: &Table, segments: u32, change: impl FnOnce(&mut CaptureRequest)) -> Captured {
     let dir = tempfile::tempdir().unwrap();
     let mut request = CaptureRequest::new(dir.path().join("m"), CaptureMode::Sealed);
     change(&mut request);
@@ -96,14 +136,16 @@ async fn captured(table: &Table, segments: u32, change: impl FnOnce(&mut Capture
     Captured { manifest: Manifest::open(&dir.path().join("m")).unwrap(), _dir: dir }
 }
 
-async fn verified(table: &Table, captured: &Captured, segments: u32) -> (Verification, Vec<Finding>) {
+/// Compares a table.
+pub async fn verified(table: &Table, captured: &Captured, segments: u32) -> (Verification, Vec<Finding>) {
     let monitor = Collected::default();
     let result = compare(Arc::new(table.clone()), &captured.manifest, &key(), &options(segments), &monitor).await.unwrap();
     assert!(result.items.is_none_or(|counts| counts.adds_up()), "{:?}", result.items);
     (result, monitor.findings())
 }
 
-fn places(findings: &[Finding]) -> Vec<(Class, String)> {
+/// Class and place of each finding, sorted.
+pub fn places(findings: &[Finding]) -> Vec<(Class, String)> {
     let mut places: Vec<_> = findings.iter().map(|finding| (finding.class, finding.place.parts().1.to_owned())).collect();
     places.sort();
     places
@@ -256,138 +298,4 @@ async fn names_are_looked_up_only_where_something_differs() {
     let before = table.scans.load(Ordering::SeqCst);
     verified(&table, &captured, 2).await;
     assert_eq!(table.scans.load(Ordering::SeqCst) - before, 2);
-}
-
-// ---- canonical form ----
-
-/// A naive normal form of a decimal number by string surgery: sign, digits without zeros at either end, power of ten of the last digit.
-fn naive(text: &str) -> (bool, String, i64) {
-    let lower = text.to_lowercase();
-    let (mantissa, exponent) = lower.split_once('e').map_or((lower.as_str(), 0), |(m, e)| (m, e.parse::<i64>().unwrap()));
-    let negative = mantissa.starts_with('-');
-    let mantissa = mantissa.trim_start_matches(['+', '-']);
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let mut digits = format!("{whole}{fraction}");
-    let mut power = exponent - fraction.len() as i64;
-    while digits.ends_with('0') {
-        digits.pop();
-        power += 1;
-    }
-    let digits = digits.trim_start_matches('0').to_owned();
-    if digits.is_empty() { (false, digits, 0) } else { (negative, digits, power) }
-}
-
-fn number_text() -> impl Strategy<Value = String> {
-    "[+-]?(0{0,3}[0-9]{1,8}(\\.[0-9]{0,8})?|\\.[0-9]{1,8})([eE][+-]?[0-9]{1,2})?"
-}
-
-fn attribute() -> impl Strategy<Value = Attribute> {
-    let leaf = prop_oneof![
-        "[a-c]{0,3}".prop_map(Attribute::String),
-        number_text().prop_map(Attribute::Number),
-        proptest::collection::vec(any::<u8>(), 0..3).prop_map(Attribute::Binary),
-        any::<bool>().prop_map(Attribute::Bool),
-        Just(Attribute::Null),
-        proptest::collection::btree_set("[a-c]{0,2}", 0..3).prop_map(|set| Attribute::StringSet(set.into_iter().collect())),
-        proptest::collection::vec(number_text(), 0..3).prop_map(Attribute::NumberSet),
-        proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..2), 0..3).prop_map(Attribute::BinarySet),
-    ];
-    leaf.prop_recursive(3, 12, 3, |inner| {
-        prop_oneof![
-            proptest::collection::vec(inner.clone(), 0..3).prop_map(Attribute::List),
-            proptest::collection::btree_map("[a-c]{0,2}", inner, 0..3).prop_map(Attribute::Map),
-        ]
-    })
-}
-
-/// The value with everything that DynamoDB calls equal made the same, for comparison by `==`.
-fn normal(value: &Attribute) -> Attribute {
-    let number = |text: &String| format!("{:?}", naive(text));
-    match value {
-        Attribute::Number(text) => Attribute::Number(number(text)),
-        Attribute::NumberSet(set) => {
-            let mut set: Vec<String> = set.iter().map(number).collect();
-            set.sort();
-            Attribute::NumberSet(set)
-        }
-        Attribute::StringSet(set) => {
-            let mut set = set.clone();
-            set.sort();
-            Attribute::StringSet(set)
-        }
-        Attribute::BinarySet(set) => {
-            let mut set = set.clone();
-            set.sort();
-            Attribute::BinarySet(set)
-        }
-        Attribute::List(list) => Attribute::List(list.iter().map(normal).collect()),
-        Attribute::Map(map) => Attribute::Map(map.iter().map(|(name, value)| (name.clone(), normal(value))).collect()),
-        other => other.clone(),
-    }
-}
-
-fn encoded(value: &Attribute) -> Vec<u8> {
-    let mut out = Vec::new();
-    encode_item(&BTreeMap::from([("a".to_owned(), value.clone())]), &mut out).unwrap();
-    out
-}
-
-proptest! {
-    #[test]
-    fn numbers_are_equal_exactly_where_the_naive_model_says_so(one in number_text(), other in number_text()) {
-        let same = naive(&one) == naive(&other);
-        prop_assert_eq!(encoded(&Attribute::Number(one.clone())) == encoded(&Attribute::Number(other)), same);
-        let shifted = format!("{}0", if one.contains(['e', 'E']) { one.clone() } else { format!("{one}e") });
-        if !one.contains(['e', 'E']) {
-            prop_assert_eq!(encoded(&Attribute::Number(one)), encoded(&Attribute::Number(shifted)));
-        }
-    }
-
-    #[test]
-    fn encodings_are_equal_exactly_where_the_values_are(one in attribute(), other in attribute()) {
-        prop_assert_eq!(encoded(&one) == encoded(&other), normal(&one) == normal(&other), "{:?} {:?}", one, other);
-    }
-
-    #[test]
-    fn arbitrary_text_is_a_number_or_an_error(text in ".{0,60}") {
-        let _ = Number::parse(&text);
-    }
-}
-
-/// The vectors of `v1-draft`: what any other implementation has to give too.
-#[test]
-fn golden_vectors_hold() {
-    let vectors: serde_json::Value = serde_json::from_str(include_str!("vectors/items-v1-draft.json")).unwrap();
-    let vectors = vectors["vectors"].as_array().unwrap();
-    assert!(vectors.len() >= 12);
-    for vector in vectors {
-        let item: Item = vector["item"].as_object().unwrap().iter().map(|(name, value)| (name.clone(), from_json(value))).collect();
-        let mut out = Vec::new();
-        encode_item(&item, &mut out).unwrap();
-        assert_eq!(hex::encode(out), vector["encoding"].as_str().unwrap(), "{}", vector["name"]);
-    }
-}
-
-/// DynamoDB JSON.
-fn from_json(value: &serde_json::Value) -> Attribute {
-    let (kind, value) = value.as_object().unwrap().iter().next().unwrap();
-    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
-    let bytes = |value: &serde_json::Value| {
-        use base64::Engine;
-        base64::engine::general_purpose::STANDARD.decode(value.as_str().unwrap()).unwrap()
-    };
-    let texts = || value.as_array().unwrap().iter().map(text).collect();
-    match kind.as_str() {
-        "S" => Attribute::String(text(value)),
-        "N" => Attribute::Number(text(value)),
-        "B" => Attribute::Binary(bytes(value)),
-        "BOOL" => Attribute::Bool(value.as_bool().unwrap()),
-        "NULL" => Attribute::Null,
-        "SS" => Attribute::StringSet(texts()),
-        "NS" => Attribute::NumberSet(texts()),
-        "BS" => Attribute::BinarySet(value.as_array().unwrap().iter().map(bytes).collect()),
-        "L" => Attribute::List(value.as_array().unwrap().iter().map(from_json).collect()),
-        "M" => Attribute::Map(value.as_object().unwrap().iter().map(|(name, value)| (name.clone(), from_json(value))).collect()),
-        other => panic!("unknown type {other}"),
-    }
 }

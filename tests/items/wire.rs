@@ -8,7 +8,10 @@ use std::sync::{Arc, Mutex};
 use attestore::aws::dynamodb::TableSource;
 use attestore::aws::session::{Session, SessionOptions};
 use attestore::model::failure::FailureKind;
-use attestore::verify::items::source::{Attribute, ItemSource, KeySchema};
+use attestore::verify::items::item::{Attribute, KeySchema};
+use attestore::verify::items::pace::Pacer;
+use attestore::verify::items::page::{Next, Records};
+use attestore::verify::items::source::{ItemSource, Part};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
@@ -71,6 +74,10 @@ async fn session(endpoint: String) -> Session {
     Session::open(&options).await.unwrap()
 }
 
+fn part(segment: u32, total: u32) -> Part {
+    Part { segment, total, after: None, projection: None, pacer: Arc::new(Pacer::new(None, total)) }
+}
+
 fn description() -> Value {
     // The sort key first, as no order is promised.
     json!({"Table": {"TableName": "audit-logs", "TableStatus": "ACTIVE", "KeySchema": [
@@ -98,15 +105,27 @@ async fn pages_follow_each_other_and_throttling_is_retried() {
     }));
     let source = TableSource::open(&session(endpoint).await, "audit-logs").await.unwrap();
     assert_eq!(source.key_schema().await.unwrap(), KeySchema(vec!["user".into(), "at".into()]));
-    let pages: Vec<_> = source.scan(1, 4).map(Result::unwrap).collect().await;
-    assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [1, 0, 1]);
+    let pages: Vec<_> = source.scan(&part(1, 4)).map(Result::unwrap).collect().await;
+    assert_eq!(pages.iter().map(|page| page.records.count()).collect::<Vec<_>>(), [1, 0, 1]);
     let expected = BTreeMap::from([
         ("user".to_owned(), Attribute::String("a".into())),
         ("at".to_owned(), Attribute::Number("1".into())),
         ("b".to_owned(), Attribute::Binary(vec![0, 1])),
         ("l".to_owned(), Attribute::List(vec![Attribute::Null, Attribute::Bool(false)])),
     ]);
-    assert_eq!(pages[0][0], expected);
+    assert_eq!(pages[0].records, Records::Items(vec![expected]));
+    assert!(matches!((&pages[0].next, &pages[2].next), (Next::After(_), Next::End)));
+    // A scan goes on from a position that was kept as text; a limit and a projection are asked for as they are wanted.
+    let Next::After(position) = pages[1].next.clone() else { panic!() };
+    let pacer = Arc::new(Pacer::new(Some(8.0), 1));
+    let part = Part { after: Some(position), projection: Some(vec!["at".into(), "user".into()]), pacer, ..part(1, 4) };
+    assert_eq!(source.scan(&part).map(Result::unwrap).collect::<Vec<_>>().await.len(), 1);
+    let last = asked.lock().unwrap().pop().unwrap().1;
+    assert_eq!(
+        (&last["ExclusiveStartKey"]["at"]["N"], &last["Limit"], &last["ProjectionExpression"]),
+        (&json!("2"), &json!(8), &json!("#a0, #a1"))
+    );
+    assert_eq!(last["ExpressionAttributeNames"], json!({"#a0": "at", "#a1": "user"}));
     let asked = asked.lock().unwrap();
     let scans: Vec<&Value> = asked.iter().filter(|(name, _)| name == "Scan").map(|(_, request)| request).collect();
     assert_eq!(scans.len(), 4, "one of them again");
@@ -129,7 +148,7 @@ async fn answers_are_classed() {
         assert!(failure.message.contains(table), "{failure}");
     }
     let source = TableSource::open(&session, "audit-logs").await.unwrap();
-    let pages: Vec<_> = source.scan(0, 1).collect().await;
+    let pages: Vec<_> = source.scan(&part(0, 1)).collect().await;
     assert_eq!(pages.len(), 1, "an error ends the segment");
     assert_eq!(pages[0].as_ref().unwrap_err().kind, FailureKind::Denied);
 }

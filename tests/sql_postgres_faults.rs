@@ -1,0 +1,252 @@
+//! What can go wrong while PostgreSQL is read: each has its own honest result, nothing hangs, nothing is written.
+
+mod servers;
+mod sql_support;
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use attestore::model::failure::FailureKind;
+use attestore::model::finding::Class;
+use attestore::model::outcome::Outcome;
+use attestore::verify::sql::access::Access;
+use servers::Kind;
+use sql_support::{Db, Meanwhile, When, access, as_user, hasty, places, run_aside, signal};
+use sqlx::{Connection, PgConnection};
+
+const THREE: &str = "CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a VALUES (1); CREATE TABLE m (id int PRIMARY KEY, v text); \
+                     INSERT INTO m SELECT i, repeat(i::text, 40) FROM generate_series(1, 20000) i; CREATE TABLE z (id int PRIMARY KEY); INSERT INTO z VALUES (1)";
+
+async fn ask(db: &Db, question: &'static str) -> String {
+    let mut connection = PgConnection::connect(&db.server.full_url(&db.name)).await.unwrap();
+    let answer: String = sqlx::query_scalar(question).fetch_one(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    answer
+}
+
+/// The middle table is unreadable and says `said`; the others match.
+fn only_m(findings: &[attestore::model::finding::Finding], result: &attestore::model::verification::Verification, said: &str) {
+    assert_eq!(places(findings), [(Class::Unreadable, "m".into())], "{findings:?}");
+    let found = findings[0].actual.as_deref().unwrap();
+    assert!(found.contains(said), "expected `{said}` in `{found}`");
+    let (tables, rows) = (result.tables.unwrap(), result.rows.unwrap());
+    assert_eq!((tables.matched, tables.unreadable, rows.matched, rows.unreadable), (2, 1, 2, 20_000));
+    assert_eq!((rows.mismatch, rows.missing, rows.extra), (0, 0, 0));
+    assert_eq!(result.outcome(0).0, Outcome::Fail);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_whose_checksum_fails_makes_its_table_unreadable_and_no_other() {
+    let Some(server) = servers::own_with(Kind::Postgres, &["--data-checksums"]).map(Arc::new) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::new(&server, Kind::Postgres, "pages", THREE).await;
+    let manifest = dir.path().join("m");
+    db.capture(&manifest).await.unwrap();
+    assert_eq!(ask(&db, "SHOW data_checksums").await, "on");
+    db.run("CHECKPOINT").await;
+    let file = server.data().join(ask(&db, "SELECT pg_relation_filepath('m')").await);
+    server.stop();
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2 / 8192 * 8192 + 4000;
+    bytes[middle] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    server.start();
+    let (result, findings) = db.compare(&manifest).await;
+    only_m(&findings, &result, "invalid page in block");
+    assert!(!findings[0].actual.as_deref().unwrap().starts_with("0 rows") && !findings[0].actual.as_deref().unwrap().starts_with("20000"));
+    let error = db.capture(&dir.path().join("again")).await.unwrap_err();
+    assert!(error.kind == FailureKind::Remote && error.message.contains("table m"), "{error}");
+    assert!(!dir.path().join("again").exists(), "a manifest that knows less than it says is not written");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_that_are_locked_dropped_emptied_or_altered_meanwhile() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::new(&server, Kind::Postgres, "meanwhile", THREE).await;
+    let manifest = dir.path().join("m");
+    db.capture(&manifest).await.unwrap();
+    // Somebody holds a lock that excludes readers: the wait ends.
+    let mut holder = PgConnection::connect(&server.full_url("meanwhile")).await.unwrap();
+    sqlx::raw_sql("BEGIN; LOCK TABLE m IN ACCESS EXCLUSIVE MODE").execute(&mut holder).await.unwrap();
+    let (result, findings) = db.compare(&manifest).await;
+    only_m(&findings, &result, "lock timeout");
+    holder.close().await.unwrap();
+    // After the snapshot was taken and before the table is reached. Emptied and rewritten tables look empty to an old snapshot.
+    for (change, said, undo) in [
+        ("DROP TABLE m", "does not exist", "CREATE TABLE m (id int PRIMARY KEY, v text)"),
+        ("TRUNCATE m", "rewritten or truncated", "SELECT 1"),
+        ("ALTER TABLE m ALTER COLUMN id TYPE bigint", "rewritten or truncated", "ALTER TABLE m ALTER COLUMN id TYPE int"),
+        ("ALTER TABLE m DROP COLUMN v", "does not exist", "ALTER TABLE m ADD COLUMN v text"),
+    ] {
+        db.run("TRUNCATE m; INSERT INTO m SELECT i, repeat(i::text, 40) FROM generate_series(1, 20000) i").await;
+        assert_eq!(db.compare(&manifest).await.1, [], "before {change}");
+        let monitor = Meanwhile::new(When::Begins("a"), || run_aside(&server, Kind::Postgres, "meanwhile", change));
+        let result = db.compare_with(&access(), &manifest, &monitor).await;
+        only_m(&monitor.seen.findings(), &result, said);
+        db.run(undo).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_statement_a_lost_session_and_a_silent_server() {
+    let Some(server) = servers::own(Kind::Postgres).map(Arc::new) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::new(&server, Kind::Postgres, "breaks", THREE).await;
+    db.run("INSERT INTO m SELECT i, repeat(i::text, 40) FROM generate_series(20001, 120000) i").await;
+    let manifest = dir.path().join("m");
+    db.capture(&manifest).await.unwrap();
+    let copying = "FROM pg_stat_activity WHERE query LIKE 'COPY%' AND state = 'active' AND datname = 'breaks'";
+    // Cancelled by an administrator or a time limit of the role: the table is unreadable, the others are read.
+    let act = || run_aside(&server, Kind::Postgres, "breaks", &format!("SELECT pg_cancel_backend(pid) {copying}"));
+    let monitor = Meanwhile::new(When::FirstRows("m"), act);
+    let result = db.compare_with(&access(), &manifest, &monitor).await;
+    let findings = monitor.seen.findings();
+    assert_eq!(places(&findings), [(Class::Unreadable, "m".into())]);
+    assert!(findings[0].actual.as_deref().unwrap().contains("canceling statement"), "{findings:?}");
+    assert_eq!(result.tables.unwrap().matched, 2);
+    // A lane that loses its session reads its range again in a new one, in the same snapshot.
+    let hit = format!("DO $$ BEGIN ASSERT (SELECT count(pg_terminate_backend(pid)) {copying}) > 0; END $$");
+    let act = || run_aside(&server, Kind::Postgres, "breaks", &hit);
+    let monitor = Meanwhile::new(When::FirstRows("m"), act);
+    let result = db.compare_with(&access(), &manifest, &monitor).await;
+    assert_eq!((monitor.seen.findings(), monitor.happened()), (vec![], true));
+    assert_eq!(result.rows.unwrap().matched, 120_002);
+    // A server that says nothing more: unreadable after the silence that is allowed, and the run ends.
+    let pids = std::sync::Mutex::new(Vec::new());
+    let stop = || {
+        let processes = std::fs::read_to_string(server.data().join("postmaster.pid")).unwrap();
+        let postmaster = processes.lines().next().unwrap().to_owned();
+        let children = std::fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).unwrap_or_default();
+        let mut stopped = pids.lock().unwrap();
+        for pid in std::iter::once(postmaster.as_str()).chain(children.split_whitespace()) {
+            signal(pid, "-STOP");
+            stopped.push(pid.to_owned());
+        }
+    };
+    let monitor = Meanwhile::new(When::Begins("m"), stop);
+    let result = db.compare_with(&access(), &manifest, &monitor).await;
+    pids.lock().unwrap().iter().for_each(|pid| signal(pid, "-CONT"));
+    let findings = monitor.seen.findings();
+    assert!(!findings.is_empty() && findings.iter().all(|finding| finding.class == Class::Unreadable), "{findings:?}");
+    assert_eq!(result.outcome(0).0, Outcome::Fail);
+    assert_eq!((result.rows.unwrap().mismatch, result.rows.unwrap().missing), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn too_many_sessions_are_no_verdict_on_the_data() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::new(&server, Kind::Postgres, "sessions", THREE).await;
+    let manifest = dir.path().join("m");
+    db.capture(&manifest).await.unwrap();
+    let one = "CREATE ROLE lonely LOGIN PASSWORD 'l' CONNECTION LIMIT 1; GRANT SELECT ON ALL TABLES IN SCHEMA public TO lonely; \
+               CREATE ROLE nobody LOGIN PASSWORD 'n' CONNECTION LIMIT 0; CREATE ROLE pair LOGIN PASSWORD 'p' CONNECTION LIMIT 2; \
+               GRANT SELECT ON ALL TABLES IN SCHEMA public TO pair";
+    db.run(one).await;
+    let error = db.compare_as(&as_user("nobody", "n"), &manifest).await.unwrap_err();
+    assert_eq!((error.kind, error.kind.exit_code().code()), (FailureKind::Throttled, 5), "{error}");
+    // The session with the snapshot and no other: inconclusive, not unreadable.
+    let (result, findings) = db.compare_as(&as_user("lonely", "l"), &manifest).await.unwrap();
+    assert_eq!(findings, []);
+    assert_eq!(result.outcome(0).0, Outcome::Inconclusive);
+    assert_eq!(result.cut_short.as_ref().map(|failure| failure.kind), Some(FailureKind::Throttled));
+    // One more is enough; lanes that cannot be had are done without.
+    let (result, findings) = db.compare_as(&as_user("pair", "p"), &manifest).await.unwrap();
+    assert_eq!((findings, result.rows.unwrap().matched), (vec![], 20_002));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_type_that_cannot_be_sent_and_text_that_is_no_text() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::new(&server, Kind::Postgres, "odd", "CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a VALUES (1)").await;
+    let manifest = dir.path().join("m");
+    db.run("CREATE TABLE rights (x aclitem); INSERT INTO rights VALUES ('tester=r/tester')").await;
+    let error = db.capture(&manifest).await.unwrap_err();
+    assert!(error.message.contains("table rights") && error.message.contains("binary output"), "{error}");
+    db.run("DROP TABLE rights").await;
+    // A database without an encoding: bytes that are no UTF-8 are tagged, not refused and not replaced.
+    sql_support::run(&server, Kind::Postgres, "postgres", "CREATE DATABASE raw TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'").await;
+    let raw = Db { server: server.clone(), kind: Kind::Postgres, name: "raw".into() };
+    let value = |byte: &str| format!("INSERT INTO t VALUES (1, convert_from('\\x61{byte}'::bytea, 'SQL_ASCII'))");
+    raw.run(&format!("CREATE TABLE t (id int PRIMARY KEY, v text); {}", value("ff"))).await;
+    raw.capture(&manifest).await.unwrap();
+    assert_eq!(raw.compare(&manifest).await.1, []);
+    raw.run(&format!("DELETE FROM t; {}", value("fe"))).await;
+    assert_eq!(places(&raw.compare(&manifest).await.1), [(Class::Mismatch, "t id=1".into())]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_refuses_to_talk_is_told_apart() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::new(&server, Kind::Postgres, "talk", "CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a VALUES (1)").await;
+    let manifest = dir.path().join("m");
+    db.capture(&manifest).await.unwrap();
+    let compare = async |url: String, access: Access| {
+        let manifest = attestore::verify::manifest::reader::Manifest::open(&manifest).unwrap();
+        let url = url.parse().unwrap();
+        attestore::verify::sql::compare::compare(&url, &access, &manifest, &sql_support::key(), &attestore::monitor::Silent).await
+    };
+    // TLS that the server does not have, demanded by the URL or by a CA bundle: never in clear instead.
+    let error = compare(format!("{}?sslmode=require", server.url("talk")), access()).await.unwrap_err();
+    assert!(error.kind == FailureKind::Network && error.message.contains("TLS"), "{error}");
+    let ca = dir.path().join("ca.pem");
+    std::fs::write(&ca, "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n").unwrap();
+    let error = compare(server.url("talk"), Access { tls_ca: Some(ca), ..access() }).await.unwrap_err();
+    assert!(matches!(error.kind, FailureKind::Network | FailureKind::Invalid), "{error}");
+    // Somebody who takes the connection and says nothing.
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let error = compare(format!("postgres://u@{}/d", mute.local_addr().unwrap()), access()).await.unwrap_err();
+    assert!(error.kind == FailureKind::Network && error.message.contains("no answer"), "{error}");
+    // A server of long ago.
+    let old = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = old.local_addr().unwrap();
+    let speaking = std::thread::spawn(move || nine(old.accept().unwrap().0));
+    let old = Access { limits: hasty(), ..Access::default() };
+    let error = compare(format!("postgres://u@{address}/d?sslmode=disable"), old).await.unwrap_err();
+    assert!(error.kind == FailureKind::Remote && error.message.contains("90624"), "{error}");
+    speaking.join().unwrap();
+}
+
+/// As much of the protocol as it takes to be version 9.6.
+fn nine(mut stream: std::net::TcpStream) {
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let message = |kind: u8, body: &[u8]| [&[kind][..], &(body.len() as u32 + 4).to_be_bytes(), body].concat();
+    let ready = message(b'Z', b"I");
+    let mut head = [0; 4];
+    stream.read_exact(&mut head).unwrap();
+    let mut startup = vec![0; u32::from_be_bytes(head) as usize - 4];
+    stream.read_exact(&mut startup).unwrap();
+    stream.write_all(&[message(b'R', &[0; 4]), message(b'S', b"server_version\x009.6.24\0"), ready.clone()].concat()).unwrap();
+    let mut kind = [0; 5];
+    while stream.read_exact(&mut kind).is_ok() && kind[0] == b'Q' {
+        let mut query = vec![0; u32::from_be_bytes(kind[1..].try_into().unwrap()) as usize - 4];
+        stream.read_exact(&mut query).unwrap();
+        let column =
+            [&1u16.to_be_bytes()[..], b"v\0", &[0; 6], &25u32.to_be_bytes(), &(-1i16).to_be_bytes(), &(-1i32).to_be_bytes(), &[0; 2]]
+                .concat();
+        let row = [&1u16.to_be_bytes()[..], &5u32.to_be_bytes(), b"90624"].concat();
+        stream.write_all(&[message(b'T', &column), message(b'D', &row), message(b'C', b"SHOW\0"), ready.clone()].concat()).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_written() {
+    let Some(server) = servers::own(Kind::Postgres).map(Arc::new) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::new(&server, Kind::Postgres, "quiet", THREE).await;
+    // Hint bits and the first scan's pruning are the server's own and done before.
+    db.run("VACUUM FREEZE").await;
+    db.run("CHECKPOINT").await;
+    let manifest = dir.path().join("m");
+    let header = db.capture(&manifest).await.unwrap();
+    let position = header.position.unwrap();
+    assert_eq!(position["before"], position["after"], "the log did not move");
+    assert_eq!(db.compare(&manifest).await.1, []);
+    let written =
+        ask(&db, "SELECT string_agg(relname || n_tup_ins + n_tup_upd + n_tup_del, ',' ORDER BY relname) FROM pg_stat_user_tables").await;
+    assert_eq!(written, "a1,m20000,z1");
+}

@@ -1,0 +1,202 @@
+//! One database of a throw-away server, captured and compared: what the tests of both servers share.
+
+#![allow(dead_code, reason = "each test binary uses its own part of this helper")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use attestore::model::capture::CaptureMode;
+use attestore::model::failure::Failure;
+use attestore::model::finding::{Class, Finding};
+use attestore::model::source_url::SourceUrl;
+use attestore::model::verification::Verification;
+use attestore::monitor::{Collected, Event, Monitor, Silent};
+use attestore::signing::hash_key::HashKey;
+use attestore::verify::manifest::header::Header;
+use attestore::verify::manifest::reader::Manifest;
+use attestore::verify::manifest::request::CaptureRequest;
+use attestore::verify::sql::access::Access;
+use attestore::verify::sql::capture::capture;
+use attestore::verify::sql::compare::compare;
+use attestore::verify::sql::reading::Limits;
+use sqlx::{AssertSqlSafe, Connection, MySqlConnection, PgConnection};
+
+use crate::servers::{Kind, PASSWORD, Server};
+
+/// The hash key of every test.
+pub fn key() -> HashKey {
+    HashKey::from_bytes([7; 32])
+}
+
+/// Short waits: what would take minutes in earnest takes a second here.
+pub fn hasty() -> Limits {
+    Limits { connect: Duration::from_secs(2), lock: Duration::from_secs(1), silence: Duration::from_secs(3), lanes: 2 }
+}
+
+/// The server's own user with short waits.
+pub fn access() -> Access {
+    Access { password: Some(PASSWORD.into()), limits: hasty(), ..Access::default() }
+}
+
+/// The same as somebody else.
+pub fn as_user(user: &str, password: &str) -> Access {
+    Access { user: Some(user.into()), password: Some(password.into()), limits: hasty(), ..Access::default() }
+}
+
+/// One database.
+pub struct Db {
+    pub server: Arc<Server>,
+    pub kind: Kind,
+    pub name: String,
+}
+
+impl Db {
+    /// A new database in which `sql` has been run.
+    pub async fn new(server: &Arc<Server>, kind: Kind, name: &str, sql: &str) -> Self {
+        match kind {
+            Kind::Postgres => run(server, kind, "postgres", &format!("CREATE DATABASE {name} TEMPLATE template0")).await,
+            Kind::Mariadb => run(server, kind, "mysql", &format!("CREATE DATABASE {name} CHARACTER SET utf8mb4")).await,
+        }
+        let db = Self { server: server.clone(), kind, name: name.into() };
+        db.run(sql).await;
+        db
+    }
+
+    /// Runs statements as the server's own user.
+    pub async fn run(&self, sql: &str) {
+        run(&self.server, self.kind, &self.name, sql).await;
+    }
+
+    /// The source URL.
+    pub fn url(&self) -> SourceUrl {
+        self.server.url(&self.name).parse().unwrap()
+    }
+
+    /// A snapshot-exact capture.
+    pub async fn capture(&self, out: &Path) -> Result<Header, Failure> {
+        self.capture_as(&access(), out).await
+    }
+
+    /// The same as somebody else.
+    pub async fn capture_as(&self, access: &Access, out: &Path) -> Result<Header, Failure> {
+        let request = CaptureRequest::new(out, CaptureMode::SnapshotExact);
+        capture(&self.url(), access, &request, &key(), None, &Silent).await
+    }
+
+    /// The comparison with a manifest, and its findings.
+    pub async fn compare(&self, manifest: &Path) -> (Verification, Vec<Finding>) {
+        self.compare_as(&access(), manifest).await.unwrap()
+    }
+
+    /// The same as somebody else.
+    pub async fn compare_as(&self, access: &Access, manifest: &Path) -> Result<(Verification, Vec<Finding>), Failure> {
+        let monitor = Collected::default();
+        let manifest = Manifest::open(manifest).unwrap();
+        let result = compare(&self.url(), access, &manifest, &key(), &monitor).await?;
+        Ok((result, monitor.findings()))
+    }
+
+    /// The comparison while `monitor` listens.
+    pub async fn compare_with(&self, access: &Access, manifest: &Path, monitor: &dyn Monitor) -> Verification {
+        compare(&self.url(), access, &Manifest::open(manifest).unwrap(), &key(), monitor).await.unwrap()
+    }
+}
+
+/// Runs statements on a server.
+pub async fn run(server: &Server, kind: Kind, database: &str, sql: &str) {
+    match kind {
+        Kind::Postgres => {
+            let mut connection = PgConnection::connect(&server.full_url(database)).await.unwrap();
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+            connection.close().await.unwrap();
+        }
+        Kind::Mariadb => {
+            let mut connection = MySqlConnection::connect(&server.full_url(database)).await.unwrap();
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+            connection.close().await.unwrap();
+        }
+    }
+}
+
+/// Class and place of each finding, sorted.
+pub fn places(findings: &[Finding]) -> Vec<(Class, String)> {
+    let mut all: Vec<_> = findings.iter().map(|finding| (finding.class, finding.place.parts().1.to_owned())).collect();
+    all.sort();
+    all
+}
+
+/// When something happens meanwhile.
+#[derive(Clone, Copy)]
+pub enum When {
+    /// When this table begins to be read.
+    Begins(&'static str),
+    /// When the first rows of this table have arrived.
+    FirstRows(&'static str),
+}
+
+/// Does something once while tables are read; keeps the findings.
+pub struct Meanwhile<F: Fn() + Send + Sync> {
+    when: When,
+    act: F,
+    done: std::sync::Once,
+    /// What was told.
+    pub seen: Collected,
+}
+
+impl<F: Fn() + Send + Sync> Meanwhile<F> {
+    /// `act` happens at `when`.
+    pub fn new(when: When, act: F) -> Self {
+        Self { when, act, done: std::sync::Once::new(), seen: Collected::default() }
+    }
+
+    /// Whether it happened.
+    pub fn happened(&self) -> bool {
+        self.done.is_completed()
+    }
+}
+
+impl<F: Fn() + Send + Sync> Monitor for Meanwhile<F> {
+    fn event(&self, event: Event<'_>) {
+        let now = match (&event, self.when) {
+            (Event::Started { task, .. }, When::Begins(table)) => *task == format!("reading {table}"),
+            (Event::Advanced { task, by: 1.., .. }, When::FirstRows(table)) => *task == format!("reading {table}"),
+            _ => false,
+        };
+        if now {
+            self.done.call_once(|| (self.act)());
+        }
+        self.seen.event(event);
+    }
+}
+
+/// Runs statements from inside a listener: on a thread of its own, as another client would.
+pub fn run_aside(server: &Server, kind: Kind, database: &str, sql: &str) {
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(run(server, kind, database, sql));
+        });
+    });
+}
+
+/// Every file below a directory with its size and time of change: what must not change where nothing may be written.
+pub fn state_of(dir: &Path) -> Vec<(PathBuf, u64, std::time::SystemTime)> {
+    fn walk(dir: &Path, out: &mut Vec<(PathBuf, u64, std::time::SystemTime)>) {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let entry = entry.unwrap();
+            let meta = entry.metadata().unwrap();
+            if meta.is_dir() { walk(&entry.path(), out) } else { out.push((entry.path(), meta.len(), meta.modified().unwrap())) }
+        }
+    }
+    let mut all = Vec::new();
+    walk(dir, &mut all);
+    all.sort();
+    all
+}
+
+/// The process ids of a server's children.
+pub fn signal(pid: &str, name: &str) {
+    assert!(Command::new("kill").args([name, pid]).status().unwrap().success());
+}
