@@ -152,9 +152,14 @@ fn expect_unreadable(estate: &Estate, point: &str, why: &str) {
     assert!(told.iter().any(says), "{point}: no finding says `{why}`");
 }
 
+/// Evidence is kept compressed.
+fn text_of(path: &Path) -> String {
+    String::from_utf8_lossy(&zstd::decode_all(std::fs::File::open(path).unwrap()).unwrap_or_default()).into_owned()
+}
+
 fn texts_under(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { texts_under(&path) } else { std::fs::read_to_string(path).into_iter().collect() }).collect()
+    entries.flat_map(|path| if path.is_dir() { texts_under(&path) } else { vec![text_of(&path)] }).collect()
 }
 
 fn changed(estate: &Estate, point: &str) {
@@ -225,10 +230,17 @@ async fn postgres_dumps_and_copies_come_back_and_damaged_ones_are_unreadable() {
         "cut.dump",
         "mysql.sql",
         "data",
+        "old-data",
     ];
     let estate = lay(folder.path(), &source, &points).await;
     source.copy_data(&vault.join("data")).await;
+    std::fs::create_dir_all(vault.join("old-data")).unwrap();
+    std::fs::write(vault.join("old-data/PG_VERSION"), "9.6\n").unwrap();
     drill(&estate, 1);
+    // Another version than the one that is installed is no verdict on the copy.
+    let old = result(&estate, "old-data");
+    assert_eq!((old.outcome, old.verify.is_none()), (Outcome::Error, true), "{:?}", old.outcome_reasons);
+    assert!(old.errors[0].message.contains("PostgreSQL 9.6"), "{:?}", old.errors);
     for good in ["plain.sql", "custom.dump", "folder", "tar.dump", "data"] {
         expect_pass(&estate, good);
     }

@@ -144,8 +144,13 @@ impl Listing<'_> {
             self.keep("backup:DescribeBackupVault", &vault, points, &about);
             self.vaults.insert(key.clone(), (listed, about.locked));
         }
-        let (listed, locked) = &self.vaults[&key];
-        let ours = listed.iter().filter(|point| is_of(resource, &point.resource_arn)).map(|point| RecoveryPoint {
+        let (listed, locked) = self.vaults[&key].clone();
+        let mut in_time = Vec::new();
+        for point in listed.iter().filter(|point| is_continuous(resource, point)) {
+            in_time.extend(self.seconds_of(resource, points, point, locked).await?);
+        }
+        let listed = listed.iter().filter(|point| !is_continuous(resource, point));
+        let ours = listed.filter(|point| is_of(resource, &point.resource_arn)).map(|point| RecoveryPoint {
             id: PointId::arn(&point.arn),
             resource: resource.id.clone(),
             kind: resource.kind,
@@ -158,10 +163,10 @@ impl Listing<'_> {
             state: if point.created_at.is_some() { point.status.clone() } else { "UNDATED".into() },
             encrypted: Some(point.encrypted),
             kms_key_arn: point.kms_key_arn.clone(),
-            vault_locked: *locked,
+            vault_locked: locked,
             retain_until: point.retain_until,
         });
-        Ok(ours.collect())
+        Ok(ours.chain(in_time).collect())
     }
 
     async fn rds_snapshots(&mut self, resource: &Resource, points: &Points) -> Result<Vec<RecoveryPoint>, Failure> {
@@ -188,6 +193,37 @@ impl Listing<'_> {
         Ok(ours.collect())
     }
 
+    /// The configured seconds of a continuous recovery point of RDS.
+    async fn seconds_of(
+        &mut self,
+        resource: &Resource,
+        points: &Points,
+        point: &VaultPoint,
+        locked: Option<bool>,
+    ) -> Result<Vec<RecoveryPoint>, Failure> {
+        let name = service_name(resource);
+        let window = Rds::new(&self.session(points)?).restore_window(&name).await?;
+        self.keep("rds:DescribeDBInstanceAutomatedBackups", &name, points, &window);
+        let Some((earliest, latest)) = window else { return Ok(Vec::new()) };
+        let seconds = times_of(resource, points, latest)?.into_iter().map(|at| RecoveryPoint {
+            id: PointId::at(&point.arn, at),
+            resource: resource.id.clone(),
+            kind: resource.kind,
+            from: points.from,
+            handle: point.arn.clone(),
+            source_arn: Some(point.resource_arn.clone()),
+            vault: points.vault.clone(),
+            created_at: Timestamp::from_secs(at.as_secs()),
+            size_bytes: point.size_bytes,
+            state: if (earliest..=latest).contains(&at) { point.status.clone() } else { outside(earliest, latest) },
+            encrypted: Some(point.encrypted),
+            kms_key_arn: point.kms_key_arn.clone(),
+            vault_locked: locked,
+            retain_until: point.retain_until,
+        });
+        Ok(seconds.collect())
+    }
+
     /// The configured seconds of an instance with automated backups: each is one point, and `latest` the newest one as of now.
     async fn rds_times(&mut self, resource: &Resource, points: &Points) -> Result<Vec<RecoveryPoint>, Failure> {
         let name = service_name(resource);
@@ -196,17 +232,7 @@ impl Listing<'_> {
         self.keep("rds:DescribeDBInstances", &name, points, &instance);
         self.keep("rds:DescribeDBInstanceAutomatedBackups", &name, points, &window);
         let Some((instance, (earliest, latest))) = instance.zip(window) else { return Ok(Vec::new()) };
-        let mut times = BTreeSet::new();
-        for time in &points.at {
-            times.insert(if time == LATEST {
-                latest
-            } else {
-                time.parse().map_err(|error| Failure::invalid(format!("{}: {error}", resource.id)))?
-            });
-        }
-        if times.is_empty() {
-            times.insert(latest);
-        }
+        let times = times_of(resource, points, latest)?;
         let ours = times.into_iter().map(|at| RecoveryPoint {
             id: PointId::at(&instance.arn, at),
             resource: resource.id.clone(),
@@ -303,6 +329,28 @@ impl Listing<'_> {
         let bytes = serde_json::to_vec(&json!({"call": call, "of": of, "answer": listed})).unwrap_or_default();
         self.out.listings.insert(format!("{call} {of}{region}"), bytes);
     }
+}
+
+/// The seconds that a source is drilled at: the configured ones, else the latest.
+fn times_of(resource: &Resource, points: &Points, latest: Timestamp) -> Result<BTreeSet<Timestamp>, Failure> {
+    if points.at.is_empty() {
+        return Ok(BTreeSet::from([latest]));
+    }
+    let time = |text: &String| match text.as_str() {
+        LATEST => Ok(latest),
+        text => text.parse().map_err(|error| Failure::invalid(format!("{}: {error}", resource.id))),
+    };
+    points.at.iter().map(time).collect()
+}
+
+/// A continuous recovery point of a database is not one point but a window of seconds.
+fn is_continuous(resource: &Resource, point: &VaultPoint) -> bool {
+    let is_rds = matches!(resource.kind, ResourceKind::RdsMysql | ResourceKind::RdsPostgres);
+    is_rds && point.arn.contains(":recovery-point:continuous:") && is_of(resource, &point.resource_arn)
+}
+
+fn outside(earliest: Timestamp, latest: Timestamp) -> String {
+    format!("outside the window from {earliest} to {latest}")
 }
 
 /// What AWS Backup made is listed by RDS and DynamoDB as well; where a vault of the resource is configured, it is the vault's, and

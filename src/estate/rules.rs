@@ -455,10 +455,10 @@ fn points_rules<'t>(
 /// `at` belongs to points in time, and names times or the latest one.
 fn times_rule(points: &DeTable<'_>, path: &str, from: &str, mistakes: &mut Mistakes<'_>) {
     const FORMS: &str = "RFC 3339 times in whole seconds, such as 2026-01-31T02:00:00Z, or latest";
-    if let Some(place) = points.get("at").map(Spanned::span).filter(|_| !from.ends_with("-pitr")) {
+    if let Some(place) = points.get("at").map(Spanned::span).filter(|_| !from.ends_with("-pitr") && from != "aws-backup") {
         mistakes
             .add(&join(path, "at"), Some(place), format!("points of `{from}` have no `at`"))
-            .allowed("`at` with rds-pitr and dynamodb-pitr");
+            .allowed("`at` with rds-pitr, dynamodb-pitr, and continuous backups of aws-backup");
         return;
     }
     for time in texts(points, path, "at") {

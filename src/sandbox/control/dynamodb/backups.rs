@@ -159,13 +159,19 @@ impl DynamoDb {
         for (name, value) in overrides {
             request[*name] = (*value).clone();
         }
+        let fault = self.faults.of_restore(arn);
+        if matches!(fault, Some(RestoreFault::Fails { .. } | RestoreFault::CompletesWithoutResource | RestoreFault::WrongType)) {
+            // Accepted, and no table ever comes of it: what DynamoDB does not make, it does not describe.
+            let arn = table_arn(target);
+            return Ok(json!({"TableName": target, "TableArn": arn, "TableStatus": "CREATING", "KeySchema": request["KeySchema"]}));
+        }
         let restore = Restore {
             request: request.clone(),
             backup: arn.into(),
             source: table_arn(&backup.table),
             at: now(),
             in_progress: true,
-            hollow: self.faults.of_restore(arn) == Some(RestoreFault::CompletesEmpty),
+            hollow: fault == Some(RestoreFault::CompletesEmpty),
         };
         // First the note, then the table: a table without a note would pass for whole after a kill.
         self.state.change(|state| state.restores.insert(target.into(), restore))?;
@@ -181,6 +187,10 @@ impl DynamoDb {
 
     fn spawn_restore(&self, table: &str) {
         let Some(me) = self.me.upgrade() else { return };
+        let backup = self.state.read(|state| state.restores.get(table).map(|restore| restore.backup.clone()));
+        if backup.is_some_and(|backup| self.faults.of_restore(&backup) == Some(RestoreFault::Hangs)) {
+            return;
+        }
         let table = table.to_owned();
         let mut tasks = self.tasks.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         while tasks.try_join_next().is_some() {}
