@@ -127,7 +127,7 @@ async fn refusals(kind: EngineKind) {
     unsafe_server
         .sql(match kind {
             EngineKind::Postgres => "ALTER ROLE keeper CONNECTION LIMIT 0;",
-            EngineKind::MariaDb => "SET GLOBAL max_user_connections = 1; GRANT USAGE ON *.* TO keeper@'%' WITH MAX_USER_CONNECTIONS 1;",
+            EngineKind::MariaDb => "GRANT USAGE ON *.* TO keeper@'%' WITH MAX_USER_CONNECTIONS 1;",
         })
         .await;
     let held = match kind {
