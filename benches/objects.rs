@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench objects` prints a Markdown table. Peers (`b3sum`, `sha256sum`) are those on PATH; an absent one is said to be.
 //! `ATTESTORE_BENCH_GIB` is the size of the one large file (default 4), `ATTESTORE_BENCH_DIR` where the data is laid (default: the
-//! target directory's own temporary folder). Every rate is the best of three runs with the data in the page cache.
+//! target directory's own temporary folder). The data is in the page cache. A program and its peer run in turns, and the ratio is the
+//! median of the ratios of the pairs: what else the machine does then falls on both.
 
 use std::fs::File;
 use std::io::Write;
@@ -18,7 +19,7 @@ use attestore::verify::manifest::row::ObjectRow;
 use attestore::verify::manifest::writer::{Draft, Finish, ManifestWriter};
 use attestore::verify::objects::source::EntryKind;
 
-const RUNS: usize = 3;
+const RUNS: usize = 5;
 const SMALL_FILES: usize = 20_000;
 const MANIFEST_ROWS: u32 = 1_000_000;
 const MEMORY_LIMIT_MIB: f64 = 300.0;
@@ -55,12 +56,14 @@ fn large_file(dir: &Path, length: u64) {
     fill(&file, length);
     let size = format!("{:.1} GiB", gib(length));
     for (digest, peer) in [("blake3", "b3sum"), ("sha256", "sha256sum")] {
-        let own = best(|| create(&format!("dir:{}", file.display()), &dir.join("m"), digest, &[]));
-        let other = peer_run(peer, &[file.as_os_str()]);
-        if other.is_none() {
-            eprintln!("{peer} is not on PATH: no ratio for it");
-        }
-        row(&format!("hash one file of {size}, {digest}"), own, rate(length, own), other.map(|run| (peer, run, rate(length, run))));
+        let own = || create(&format!("dir:{}", file.display()), &dir.join("m"), digest, &[]);
+        let other = || {
+            let mut command = Command::new(peer);
+            command.arg(&file);
+            timed(command)
+        };
+        let pairs = in_turns(own, exists(peer).then_some(other));
+        row(&format!("hash one file of {size}, {digest}"), &pairs, peer, |run| rate(length, run));
     }
     std::fs::remove_file(file).expect("the file is ours");
 }
@@ -71,7 +74,7 @@ fn two_gib_object(dir: &Path) {
     fill(&file, 2 << 30);
     let source = format!("dir:{}", file.display());
     let own = create(&source, &dir.join("m"), "blake3,sha256", &[]);
-    row("capture one 2 GiB file, both digests", own, rate(2 << 30, own), None);
+    row("capture one 2 GiB file, both digests", &alone(own), "", |run| rate(2 << 30, run));
     std::fs::remove_file(file).expect("the file is ours");
 }
 
@@ -84,18 +87,17 @@ fn small_files(dir: &Path) {
         std::fs::write(folder.join(format!("{n:05}")), noise(4096, n as u64)).expect("a file");
     }
     let source = format!("dir:{}", tree.display());
-    let own = best(|| create(&source, &dir.join("m"), "blake3", &[]));
+    let own = || create(&source, &dir.join("m"), "blake3", &[]);
     let listed = || {
         let mut command = Command::new("sh");
         command.args(["-c", "find \"$0\" -type f -print0 | xargs -0 b3sum"]).arg(&tree);
         timed(command)
     };
-    let peer = exists("b3sum").then(|| best(listed));
     let per_second = |run: Run| format!("{:.0} files/s", SMALL_FILES as f64 / run.wall.as_secs_f64());
-    row("capture 20,000 files of 4 KiB", own, per_second(own), peer.map(|run| ("find, xargs b3sum", run, per_second(run))));
+    row("capture 20,000 files of 4 KiB", &in_turns(own, exists("b3sum").then_some(listed)), "find, xargs b3sum", per_second);
     create(&source, &dir.join("kept"), "blake3", &[]);
-    let verified = best(|| timed(attestore(&["verify", &source, "--manifest", &dir.join("kept").display().to_string()], &[])));
-    row("verify the same", verified, per_second(verified), None);
+    let verified = timed(attestore(&["verify", &source, "--manifest", &dir.join("kept").display().to_string()], &[]));
+    row("verify the same", &alone(verified), "", per_second);
 }
 
 /// Two manifests of 10^6 entries that differ in a few.
@@ -104,11 +106,11 @@ fn manifests(dir: &Path) {
     write_manifest(&dir.join("a"), u32::MAX);
     let own = Run { wall: written.elapsed(), peak_kib: 0 };
     let per_second = |run: Run| format!("{:.2} M rows/s", f64::from(MANIFEST_ROWS) / run.wall.as_secs_f64() / 1e6);
-    row("write a manifest of 10^6 entries, root included", own, per_second(own), None);
+    row("write a manifest of 10^6 entries, root included (within the bench's own process)", &alone(own), "", per_second);
     write_manifest(&dir.join("b"), 1000);
     let (a, b) = (dir.join("a").display().to_string(), dir.join("b").display().to_string());
-    let diff = best(|| timed(attestore(&["manifest", "diff", &a, &b], &[])));
-    row("diff two manifests of 10^6 entries, digests and roots checked", diff, per_second(diff), None);
+    let diff = timed(attestore(&["manifest", "diff", &a, &b], &[]));
+    row("diff two manifests of 10^6 entries, digests and roots checked", &alone(diff), "", per_second);
 }
 
 fn write_manifest(dir: &Path, every: u32) {
@@ -158,10 +160,10 @@ fn s3_objects(dir: &Path) {
         ("AWS_SECRET_ACCESS_KEY", running.session_options().static_credentials.map(|keys| keys.1).unwrap_or_default()),
     ];
     let large = create("s3://large", &dir.join("m"), "blake3", &environment);
-    row("capture one 2 GiB object from the stand-in S3 (both share the processors)", large, rate(2 << 30, large), None);
+    row("capture one 2 GiB object from the stand-in S3 (both share the processors)", &alone(large), "", |run| rate(2 << 30, run));
     let small = create("s3://small", &dir.join("m"), "blake3", &environment);
-    let per_second = format!("{:.0} objects/s", SMALL_FILES as f64 / small.wall.as_secs_f64());
-    row("capture 20,000 objects of 1 KiB from the stand-in S3", small, per_second, None);
+    let per_second = |run: Run| format!("{:.0} objects/s", SMALL_FILES as f64 / run.wall.as_secs_f64());
+    row("capture 20,000 objects of 1 KiB from the stand-in S3", &alone(small), "", per_second);
     runtime.block_on(running.stop()).expect("the stand-in stops");
 }
 
@@ -207,22 +209,27 @@ fn attestore(args: &[&str], environment: &[(&str, String)]) -> Command {
     command
 }
 
-fn peer_run(peer: &str, args: &[&std::ffi::OsStr]) -> Option<Run> {
-    exists(peer).then(|| {
-        best(|| {
-            let mut command = Command::new(peer);
-            command.args(args);
-            timed(command)
-        })
-    })
-}
-
 fn exists(program: &str) -> bool {
     Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
-fn best(mut run: impl FnMut() -> Run) -> Run {
-    (0..RUNS).map(|_| run()).min_by_key(|run| run.wall).expect("at least one run")
+/// Runs of a program, each with the run of its peer that followed it.
+type Pairs = Vec<(Run, Option<Run>)>;
+
+/// Both in turns, so that the machine's other work falls on both; once each before that, to warm the page cache.
+fn in_turns(mut own: impl FnMut() -> Run, mut peer: Option<impl FnMut() -> Run>) -> Pairs {
+    own();
+    peer.as_mut().map(|peer| peer());
+    (0..RUNS).map(|_| (own(), peer.as_mut().map(|peer| peer()))).collect()
+}
+
+fn alone(run: Run) -> Pairs {
+    vec![(run, None)]
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
 }
 
 /// Runs `command` to its end; its peak memory is read while it lives.
@@ -249,18 +256,22 @@ fn peak_of(status: &str) -> Option<u64> {
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
-fn row(what: &str, own: Run, figure: String, peer: Option<(&str, Run, String)>) {
-    let (peer, ratio) = match peer {
-        Some((name, run, figure)) => (format!("{name}: {figure}"), format!("{:.2}", run.wall.as_secs_f64() / own.wall.as_secs_f64())),
-        None => ("–".to_owned(), "–".to_owned()),
+fn row(what: &str, pairs: &Pairs, peer: &str, figure: impl Fn(Run) -> String) {
+    let fastest = |runs: &mut dyn Iterator<Item = Run>| runs.min_by_key(|run| run.wall);
+    let own = fastest(&mut pairs.iter().map(|pair| pair.0)).expect("at least one run");
+    let ratios = pairs.iter().filter_map(|(own, peer)| Some(peer.as_ref()?.wall.as_secs_f64() / own.wall.as_secs_f64()));
+    let (other, ratio) = match (fastest(&mut pairs.iter().filter_map(|pair| pair.1)), median(ratios.collect())) {
+        (Some(run), Some(ratio)) => (format!("{peer}: {}", figure(run)), format!("{ratio:.2}")),
+        _ if peer.is_empty() => ("–".to_owned(), "–".to_owned()),
+        _ => (format!("{peer}: not on PATH"), "–".to_owned()),
     };
-    let mib = own.peak_kib as f64 / 1024.0;
-    let memory = match own.peak_kib {
-        0 => "–".to_owned(),
+    let mib = pairs.iter().map(|pair| pair.0.peak_kib).max().unwrap_or(0) as f64 / 1024.0;
+    let memory = match mib {
+        0.0 => "–".to_owned(),
         _ if mib < MEMORY_LIMIT_MIB => format!("{mib:.0} MiB"),
         _ => format!("**{mib:.0} MiB, over {MEMORY_LIMIT_MIB:.0}**"),
     };
-    println!("| {what} | {figure} | {peer} | {ratio} | {memory} |");
+    println!("| {what} | {} | {other} | {ratio} | {memory} |", figure(own));
 }
 
 fn rate(bytes: u64, run: Run) -> String {

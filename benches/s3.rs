@@ -354,7 +354,7 @@ fn timed(mut command: Command) -> Run {
             peak_kib = peak_kib.max(peak);
         }
         let (state, processor) = std::fs::read_to_string(&stat).ok().and_then(|text| state_of(&text)).expect("a child of ours");
-        if state == "Z" {
+        if state == 'Z' {
             let wall = started.elapsed();
             let ended = child.wait().expect("a child of ours");
             assert!(ended.success(), "{command:?} ended with {ended}");
@@ -365,9 +365,9 @@ fn timed(mut command: Command) -> Run {
 }
 
 /// The state and the user and system time, in ticks of 10 ms (`proc(5)`).
-fn state_of(stat: &str) -> Option<(&str, Duration)> {
+fn state_of(stat: &str) -> Option<(char, Duration)> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let state = fields.next()?;
+    let state = fields.next()?.chars().next()?;
     let ticks: u64 = fields.skip(10).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
     Some((state, Duration::from_millis(ticks * 10)))
 }

@@ -87,3 +87,11 @@ fn commands_are_read_with_continuations_heredocs_and_exit_codes() {
     assert_eq!(found, [(3, "one \\\n  more".to_owned()), (5, "two   # exits 1".to_owned()), (6, "cat >f <<'END'\nx\n\nEND".to_owned())]);
     assert!(script(&found).contains("[ $code -eq 1 ]"));
 }
+
+#[test]
+fn the_python_of_the_readme_is_the_one_that_reports_show() {
+    assert!(
+        README.contains(attestore::testing_log::public_tools::ROOT_PY),
+        "README.md and src/testing_log/public_tools.rs have drifted apart"
+    );
+}

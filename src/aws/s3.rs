@@ -12,6 +12,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::{ResponseChecksumValidation, StalledStreamProtectionConfig};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumMode;
@@ -22,9 +23,11 @@ use futures_util::stream::BoxStream;
 use tokio::task::JoinSet;
 
 use crate::aws::errors::classify;
+use crate::aws::s3_archive::{self, Thaw};
+use crate::aws::s3_customer_keys::{self, CustomerKey, CustomerKeys};
 use crate::aws::s3_evidence::{self, Place, Sight};
-use crate::aws::s3_listing;
 use crate::aws::session::Session;
+use crate::aws::{s3_listing, s3_views};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::View;
 use crate::verify::objects::source::{Body, Entry, ObjectSource, Told};
@@ -43,6 +46,8 @@ pub struct S3Source {
     prefix: String,
     view: View,
     sight: Arc<Sight>,
+    thaw: Option<Thaw>,
+    customer_keys: CustomerKeys,
 }
 
 impl S3Source {
@@ -70,7 +75,28 @@ impl S3Source {
                 }
             }
         };
-        Ok(Self { client, reader, bucket: bucket.to_owned(), prefix: prefix.to_owned(), view, sight: Arc::default() })
+        Ok(Self {
+            client,
+            reader,
+            bucket: bucket.to_owned(),
+            prefix: prefix.to_owned(),
+            view,
+            sight: Arc::default(),
+            thaw: None,
+            customer_keys: CustomerKeys::default(),
+        })
+    }
+
+    /// The same, where archived objects are asked to be restored when they are met.
+    #[must_use]
+    pub fn with_thaw(self, thaw: Option<Thaw>) -> Self {
+        Self { thaw, ..self }
+    }
+
+    /// The same, with keys for objects under SSE-C.
+    #[must_use]
+    pub fn with_customer_keys(self, customer_keys: CustomerKeys) -> Self {
+        Self { customer_keys, ..self }
     }
 
     /// Where an entry is, for the calls about it.
@@ -112,6 +138,7 @@ impl ObjectSource for S3Source {
         match self.view {
             View::Versions => s3_listing::versions(client, bucket, prefix),
             View::Latest => s3_listing::latest(client, bucket, prefix),
+            View::At(time) => s3_views::at(s3_listing::versions(client, bucket, prefix), time),
         }
     }
 
@@ -129,11 +156,36 @@ impl ObjectSource for S3Source {
 
     async fn told(&self, entry: &Entry) -> Result<Told, Failure> {
         let what = format!("s3:HeadObject {}", self.named(entry));
-        let request = self.client.head_object().bucket(&self.bucket).key(&entry.key).checksum_mode(ChecksumMode::Enabled);
-        let request = request.set_version_id(entry.version_id.clone()).set_if_match(entry.etag.clone());
-        let answer = request.send().await.map_err(|error| classify(&what, error))?;
+        let ask = |key: Option<&CustomerKey>| {
+            let request = self.client.head_object().bucket(&self.bucket).key(&entry.key).checksum_mode(ChecksumMode::Enabled);
+            let request = request.set_version_id(entry.version_id.clone()).set_if_match(entry.etag.clone());
+            match key {
+                Some(key) => request.sse_customer_algorithm("AES256").sse_customer_key(&key.key).sse_customer_key_md5(&key.md5).send(),
+                None => request.send(),
+            }
+        };
+        let key = self.customer_keys.of(&entry.key);
+        let mut answer = ask(key).await;
+        // Answers to HEAD have no body, so 400 is all that tells that the key does not belong here.
+        if key.is_some() && answer.as_ref().is_err_and(|error| error.raw_response().is_some_and(|raw| raw.status().as_u16() == 400)) {
+            answer = ask(None).await;
+        }
+        let answer = answer.map_err(|error| match error.raw_response().map(|raw| raw.status().as_u16()) {
+            Some(412) => Failure::new(FailureKind::Remote, format!("{what}: changed after it was listed")),
+            Some(400) if key.is_none() => classify(&what, error).hint("an object under SSE-C needs its key: --sse-c-keys FILE"),
+            _ => classify(&what, error),
+        })?;
+        let size = answer.content_length().and_then(|length| u64::try_from(length).ok());
+        if size != Some(entry.size) {
+            let found = size.map_or_else(|| "none".to_owned(), |size| format!("{size} bytes"));
+            return Err(Failure::new(
+                FailureKind::Remote,
+                format!("{what}: listed with {} bytes, its own answer says {found}", entry.size),
+            ));
+        }
+        let checksum = s3_evidence::checksum_of_head(&answer);
         let evidence = self.sight.complete(self.place(entry), s3_evidence::of_head(&answer)).await;
-        Ok(Told { checksum: s3_evidence::checksum_of_head(&answer), evidence: Some(Box::new(evidence)) })
+        Ok(Told { checksum, evidence: Some(Box::new(evidence)) })
     }
 
     fn request_attempts(&self) -> u32 {
@@ -158,20 +210,15 @@ impl S3Source {
             request = request.range(format!("bytes={}-{last}", range.start));
         }
         let whole = range.is_none();
-        // Answers carry the checksum where it is asked for. Asked for by the SDK's own option, the SDK would hold the body to it.
-        let request = request.customize().mutate_request(move |request| {
-            if whole {
-                request.headers_mut().insert("x-amz-checksum-mode", "ENABLED");
-            }
-        });
-        // On a task of its own, so that many requests use more than one processor; it ends with this future.
-        let mut task = JoinSet::new();
-        task.spawn(async move { request.send().await });
-        let answer = match task.join_next().await {
-            Some(Ok(answer)) => answer,
-            _ => return Err(Failure::new(FailureKind::Network, format!("{what}: the request ended abnormally"))),
+        let key = self.customer_keys.of(&entry.key);
+        let mut answer = send(with_key(request.clone(), key), whole, &what).await?;
+        if key.is_some() && answer.as_ref().is_err_and(|error| s3_customer_keys::is_not_applicable(error.code(), error.message())) {
+            answer = send(request, whole, &what).await?;
+        }
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => return Err(self.refused(entry, error, &what).await),
         };
-        let answer = answer.map_err(|error| refused(&what, error))?;
         self.check(entry, range.as_ref(), &answer, &what)?;
         let declared_length = answer.content_length().and_then(|length| u64::try_from(length).ok());
         let Some(declared_length) = declared_length else {
@@ -185,6 +232,20 @@ impl S3Source {
             false => Told::default(),
         };
         Ok(Body { stream: pieces(answer.body, what), declared_length, told })
+    }
+
+    /// Why S3 did not give the content.
+    async fn refused(&self, entry: &Entry, error: SdkError<GetObjectError, HttpResponse>, what: &str) -> Failure {
+        match error.code() {
+            Some("InvalidObjectState") => {
+                s3_archive::meet(self.place(entry), entry.storage_class.as_deref(), self.thaw.as_ref(), what).await
+            }
+            Some("InvalidRequest") if error.message().is_some_and(|message| message.contains("Server Side Encryption")) => {
+                let said = "under SSE-C, and no key for it was given";
+                Failure::new(FailureKind::Remote, format!("{what}: {said}")).hint("name a file of keys with --sse-c-keys FILE")
+            }
+            _ => refused(what, error),
+        }
     }
 
     /// Holds the answer's own words to what was asked for.
@@ -207,6 +268,31 @@ impl S3Source {
     }
 }
 
+type Sent = Result<GetObjectOutput, SdkError<GetObjectError, HttpResponse>>;
+
+/// Sends a request on a task of its own, so that many of them use more than one processor; it ends with this future.
+async fn send(request: GetObjectFluentBuilder, whole: bool, what: &str) -> Result<Sent, Failure> {
+    // Answers carry the checksum where it is asked for. Asked for by the SDK's own option, the SDK would hold the body to it.
+    let request = request.customize().mutate_request(move |request| {
+        if whole {
+            request.headers_mut().insert("x-amz-checksum-mode", "ENABLED");
+        }
+    });
+    let mut task = JoinSet::new();
+    task.spawn(async move { request.send().await });
+    match task.join_next().await {
+        Some(Ok(answer)) => Ok(answer),
+        _ => Err(Failure::new(FailureKind::Network, format!("{what}: the request ended abnormally"))),
+    }
+}
+
+fn with_key(request: GetObjectFluentBuilder, key: Option<&CustomerKey>) -> GetObjectFluentBuilder {
+    match key {
+        Some(key) => request.sse_customer_algorithm("AES256").sse_customer_key(&key.key).sse_customer_key_md5(&key.md5),
+        None => request,
+    }
+}
+
 /// Why a content was not sent. A 5xx that is not throttling is the service's passing trouble, which the SDK would ask again for.
 fn refused(what: &str, error: SdkError<GetObjectError, HttpResponse>) -> Failure {
     let about = |said: &str| Failure::new(FailureKind::Remote, format!("{what}: {said}"));
@@ -214,7 +300,6 @@ fn refused(what: &str, error: SdkError<GetObjectError, HttpResponse>) -> Failure
     match error.code() {
         Some("PreconditionFailed") => about("changed after it was listed"),
         Some("NoSuchKey" | "NoSuchVersion") => about("was listed, and is gone"),
-        Some("InvalidObjectState") => about("archived, not readable without a restore of its own"),
         _ => {
             let mut failure = classify(what, error);
             if failure.kind == FailureKind::Remote && matches!(status, 500 | 502 | 504) {

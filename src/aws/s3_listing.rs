@@ -37,7 +37,9 @@ pub fn latest(client: Client, bucket: String, prefix: String) -> BoxStream<'stat
             let mut entries = Vec::with_capacity(page.contents().len());
             for object in page.contents() {
                 let entry = Entry::object(key_of(object.key(), encoded, &what)?, size_of(object.size(), &what)?);
-                entries.push(Entry { modified: object.last_modified().map(timestamp), etag: object.e_tag().map(str::to_owned), ..entry });
+                let storage_class = object.storage_class().map(|class| class.as_str().to_owned());
+                let etag = object.e_tag().map(str::to_owned);
+                entries.push(Entry { modified: object.last_modified().map(timestamp), etag, storage_class, ..entry });
             }
             let next = page.is_truncated().unwrap_or(false).then(|| page.next_continuation_token().map(str::to_owned));
             Ok(Page { entries, next: more(next, &what)? })
@@ -186,7 +188,8 @@ fn page_of_versions(page: &ListObjectVersionsOutput, order: &Order, what: &str) 
         let entry = Entry::object(key_of(version.key(), encoded, what)?, size_of(version.size(), what)?);
         let modified = version.last_modified().map(timestamp);
         let etag = version.e_tag().map(str::to_owned);
-        let entry = Entry { version_id: version.version_id().map(str::to_owned), modified, etag, ..entry };
+        let storage_class = version.storage_class().map(|class| class.as_str().to_owned());
+        let entry = Entry { version_id: version.version_id().map(str::to_owned), modified, etag, storage_class, ..entry };
         versions.push(Listed { entry, is_latest: version.is_latest().unwrap_or(false) });
     }
     let mut markers = Vec::with_capacity(page.delete_markers().len());

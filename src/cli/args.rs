@@ -32,7 +32,7 @@ pub enum Command {
     Plan(super::plan::PlanArgs),
     /// Sample, restore, verify, take down, record
     Drill(super::drill::DrillArgs),
-    /// Capture, show and compare manifests
+    /// Capture, show, compare, import, export and prove manifests
     Manifest(super::manifest::ManifestArgs),
     /// Compare a source with a manifest
     Verify(super::verify::VerifyArgs),

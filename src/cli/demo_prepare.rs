@@ -8,7 +8,7 @@ use crate::aws::session::SessionOptions;
 use crate::cli::console::Console;
 use crate::cli::demo_progress::Progress;
 use crate::cli::init;
-use crate::cli::manifest::Registration;
+use crate::cli::manifest_register::Registration;
 use crate::cli::source::{self, Means};
 use crate::model::capture::CaptureMode;
 use crate::model::clock::Timestamp;

@@ -1,7 +1,6 @@
-//! `attestore manifest create`, and where `manifest show` and `manifest diff` begin
+//! `attestore manifest create`, and where the other `manifest` commands begin
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
@@ -9,21 +8,22 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::console::Console;
 use crate::cli::effort::EffortArgs;
+use crate::cli::manifest_export;
+use crate::cli::manifest_import;
+use crate::cli::manifest_prove;
+use crate::cli::manifest_register::Registration;
 use crate::cli::manifest_show;
+use crate::cli::object_args::ObjectArgs;
 use crate::cli::source::{self, Means, bytes_text, shown};
-use crate::estate::load::{self, Loaded};
 use crate::model::capture::CaptureMode;
 use crate::model::exit::ExitCode;
 use crate::model::failure::Failure;
 use crate::model::ids::{PointId, ResourceId};
-use crate::model::source_url::{SourceUrl, View};
+use crate::model::source_url::SourceUrl;
 use crate::model::verification::SignatureState;
 use crate::monitor::Monitor;
 use crate::signing::keys::SigningKey;
 use crate::signing::note;
-use crate::testing_log::body::ManifestRegistered;
-use crate::testing_log::entry::{Actor, Body};
-use crate::testing_log::writer::LogWriter;
 use crate::verify::manifest::header::Header;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::manifest::request::{CaptureRequest, DigestSet};
@@ -46,6 +46,12 @@ pub enum ManifestCommand {
     Show(manifest_show::ShowArgs),
     /// Compare two manifests; exit 1 where they differ
     Diff(manifest_show::DiffArgs),
+    /// Make a manifest of a checksum list or a bag of another tool
+    Import(Box<manifest_import::ImportArgs>),
+    /// Write a manifest as a checksum list of another tool, or as a bag
+    Export(manifest_export::ExportArgs),
+    /// Prove that one entry is in a manifest, or check such a proof
+    Prove(manifest_prove::ProveArgs),
 }
 
 /// Arguments of `manifest create`.
@@ -63,12 +69,11 @@ pub struct CreateArgs {
     /// Digests of objects: blake3, sha256, or both
     #[arg(long, value_name = "LIST", default_value = "blake3,sha256")]
     pub digest: DigestSet,
-    /// Which state of a bucket: latest or versions [default: versions where versioning was ever enabled]
-    #[arg(long, value_name = "VIEW")]
-    pub view: Option<View>,
     /// How it is captured, as you declare [default: sealed for dir: and sqlite:, version-exact for s3:]
     #[arg(long, value_name = "MODE")]
     pub mode: Option<CaptureMode>,
+    #[command(flatten)]
+    pub objects: ObjectArgs,
     /// Sign with this Ed25519 key (PKCS#8 PEM)
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     pub sign_key: Option<PathBuf>,
@@ -105,6 +110,9 @@ impl ManifestArgs {
             ManifestCommand::Create(_) => "manifest create",
             ManifestCommand::Show(_) => "manifest show",
             ManifestCommand::Diff(_) => "manifest diff",
+            ManifestCommand::Import(_) => "manifest import",
+            ManifestCommand::Export(_) => "manifest export",
+            ManifestCommand::Prove(_) => "manifest prove",
         }
     }
 }
@@ -115,67 +123,18 @@ pub async fn run(args: ManifestArgs, console: &Arc<Console>) -> anyhow::Result<E
         ManifestCommand::Create(args) => create(*args, console).await,
         ManifestCommand::Show(args) => manifest_show::show(&args, console),
         ManifestCommand::Diff(args) => manifest_show::diff(&args, console),
-    }
-}
-
-/// What a configuration adds: a signer, and a log to register in.
-pub struct Registration {
-    /// The configuration.
-    pub loaded: Loaded,
-    resource: ResourceId,
-    /// The key that signs.
-    pub key: SigningKey,
-}
-
-impl Registration {
-    /// Everything that can be wrong is found before the source is read.
-    fn prepare(args: &CreateArgs) -> Result<Option<Self>, Failure> {
-        let (Some(config), Some(resource)) = (&args.config, &args.resource) else { return Ok(None) };
-        Self::of(config, ResourceId(resource.clone())).map(Some)
-    }
-
-    /// The signer and the log of the configuration `config`, for manifests of `resource`.
-    pub fn of(config: &Path, resource: ResourceId) -> Result<Self, Failure> {
-        let loaded = load::load(config)?;
-        if !loaded.config.resource.iter().any(|known| known.id == resource) {
-            let known: Vec<&str> = loaded.config.resource.iter().map(|known| known.id.0.as_str()).collect();
-            let path = shown(config);
-            return Err(
-                Failure::invalid(format!("{path} has no resource `{resource}`")).hint(format!("--resource is one of {}", known.join(", ")))
-            );
-        }
-        let key = SigningKey::load(&loaded.config.keys.signing)?;
-        // Opened and closed again: a log that cannot be written to is told now, and drills are not locked out while the source is read.
-        drop(LogWriter::open(&loaded.config.log.path, key.clone())?);
-        Ok(Self { loaded, resource, key })
-    }
-
-    /// What the resource calls the tables and columns of checks.
-    fn names(&self) -> BTreeMap<String, String> {
-        let resource = self.loaded.config.resource.iter().find(|resource| resource.id == self.resource);
-        resource.map(|resource| resource.names.clone()).unwrap_or_default()
-    }
-
-    /// Appends `manifest.registered` and seals it; gives the entry's number.
-    pub fn register(&self, manifest: &Manifest) -> Result<u64, Failure> {
-        let header = manifest.header();
-        let body = Body::ManifestRegistered(ManifestRegistered {
-            manifest: manifest.digest(),
-            resource: self.resource.clone(),
-            recovery_point_id: header.recovery_point_id.clone(),
-            mode: header.mode,
-            captured_end: header.captured_end,
-            root: header.root,
-        });
-        let mut log = LogWriter::open(&self.loaded.config.log.path, self.key.clone())?;
-        let leaf = log.append(body, Actor::tool("attestore manifest create"), &mut |_, _| Ok(()))?;
-        log.checkpoint()?;
-        Ok(leaf.index)
+        ManifestCommand::Import(args) => manifest_import::run(*args, console).await,
+        ManifestCommand::Export(args) => manifest_export::run(&args, console),
+        ManifestCommand::Prove(args) => manifest_prove::run(&args, console),
     }
 }
 
 async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode> {
-    let registration = Registration::prepare(&args)?;
+    // Everything that can be wrong is found before the source is read.
+    let registration = match (&args.config, &args.resource) {
+        (Some(config), Some(resource)) => Some(Registration::of(config, ResourceId(resource.clone()))?),
+        _ => None,
+    };
     let own_key = args.sign_key.as_deref().map(SigningKey::load).transpose()?;
     note::check_name(&args.signer).map_err(|error| Failure::invalid(format!("--signer: {error}")))?;
     let signer = match (&registration, &own_key) {
@@ -183,7 +142,9 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
         (None, Some(key)) => Some((args.signer.as_str(), key)),
         (None, None) => None,
     };
-    let mut means = Means { view: args.view, hash_key: args.hash_key, tls_ca: args.tls_ca, ..Means::default() };
+    let (thaw, customer_keys) = (args.objects.thaw(), args.objects.customer_keys()?);
+    let mut means =
+        Means { view: args.objects.view, hash_key: args.hash_key, tls_ca: args.tls_ca, thaw, customer_keys, ..Means::default() };
     means.packs = args.packs.iter().map(|pack| Pack::load(pack)).collect::<Result<Vec<_>, _>>()?;
     if let Some(registration) = &registration {
         means.complete_from(&registration.loaded.config);
@@ -191,6 +152,9 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     }
     let mut request = CaptureRequest::new(&args.out, CaptureMode::Sealed);
     request.digests = args.digest;
+    request.tier = args.objects.tier.unwrap_or_default();
+    request.compare = args.objects.compare;
+    request.filter = args.objects.filter()?;
     request.effort = args.effort.effort();
     request.recovery_point_id = args.recovery_point.as_deref().map(PointId::arn);
     let monitor: &dyn Monitor = console.as_ref();
@@ -200,7 +164,7 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
         failure.context(format!("the manifest {} is written and signed, and not registered in the testing log", shown(&args.out)))
     })?;
 
-    let unreadable = header.counts.get("unreadable").copied().unwrap_or(0);
+    let unreadable = ["unreadable", "indeterminate"].iter().filter_map(|name| header.counts.get(*name)).sum::<u64>();
     // Tables without rows hold no data.
     let held: u64 = header.counts.iter().filter(|(name, _)| !matches!(name.as_str(), "bytes" | "tables")).map(|(_, n)| n).sum();
     let (outcome, exit) = match (unreadable, held) {

@@ -6,9 +6,12 @@ use std::sync::Arc;
 
 use crate::aws::dynamodb::TableSource;
 use crate::aws::s3::S3Source;
+use crate::aws::s3_archive::Thaw;
+use crate::aws::s3_customer_keys::CustomerKeys;
 use crate::aws::session::{Session, SessionOptions};
 use crate::estate::config::Config;
 use crate::model::capture::CaptureMode;
+use crate::model::clock::Timestamp;
 use crate::model::failure::Failure;
 use crate::model::source_url::{SourceUrl, View};
 use crate::model::verification::Verification;
@@ -39,6 +42,10 @@ pub struct Means {
     pub tls_ca: Option<PathBuf>,
     /// How AWS is reached.
     pub session: SessionOptions,
+    /// What is asked of archived objects.
+    pub thaw: Option<Thaw>,
+    /// Keys of objects under SSE-C.
+    pub customer_keys: CustomerKeys,
     /// Check packs whose baselines and canaries a capture records.
     pub packs: Vec<Pack>,
     /// What the tables and columns of checks are called in this source.
@@ -70,7 +77,12 @@ impl Means {
 }
 
 /// The object source that `url` names; nothing for a database or a table.
-async fn objects_of(url: &SourceUrl, view: Option<View>, means: &Means) -> Result<Option<Box<dyn ObjectSource>>, Failure> {
+async fn objects_of(
+    url: &SourceUrl,
+    view: Option<View>,
+    captured_from: Option<&str>,
+    means: &Means,
+) -> Result<Option<Box<dyn ObjectSource>>, Failure> {
     match url {
         SourceUrl::Dir { path } => {
             refuse_view(url, means.view)?;
@@ -78,7 +90,19 @@ async fn objects_of(url: &SourceUrl, view: Option<View>, means: &Means) -> Resul
         }
         SourceUrl::S3 { bucket, prefix } => {
             let session = Session::open(&means.session).await?;
-            Ok(Some(Box::new(S3Source::open(&session, bucket, prefix, means.view.or(view)).await?)))
+            // The dates of a restored copy are those of the restore: the instant then only says which versions are expected.
+            let elsewhere = captured_from.is_some_and(|source| source != url.to_string());
+            let view = match means.view.or(view) {
+                Some(View::At(_)) if elsewhere => Some(View::Latest),
+                view => view,
+            };
+            if let Some(View::At(time)) = view
+                && time > Timestamp::now()
+            {
+                return Err(Failure::invalid(format!("--view at={time} lies in the future")));
+            }
+            let source = S3Source::open(&session, bucket, prefix, view).await?;
+            Ok(Some(Box::new(source.with_thaw(means.thaw.clone()).with_customer_keys(means.customer_keys.clone()))))
         }
         _ => {
             refuse_view(url, means.view)?;
@@ -106,10 +130,10 @@ pub async fn capture(
     if let Some(mode) = mode {
         check_mode(url, mode)?;
     }
-    if let Some(source) = objects_of(url, None, means).await? {
+    if let Some(source) = objects_of(url, None, None, means).await? {
         let latest = source.view() == Some(View::Latest);
         if latest && mode == Some(CaptureMode::VersionExact) {
-            return Err(Failure::invalid(format!("{url}: the mode version-exact needs versions, and the view is `latest`"))
+            return Err(Failure::invalid(format!("{url}: the mode version-exact needs every version, and the view is not `versions`"))
                 .hint("leave --mode out, or use `--view versions` on a bucket that has versioning"));
         }
         request.mode = mode.unwrap_or(if latest { CaptureMode::Sealed } else { usual_mode(url) });
@@ -138,7 +162,7 @@ pub async fn compare(
     monitor: &dyn Monitor,
 ) -> Result<Verification, Failure> {
     let captured = manifest.header().view.as_deref().and_then(|view| view.parse().ok());
-    if let Some(source) = objects_of(url, captured, means).await? {
+    if let Some(source) = objects_of(url, captured, Some(&manifest.header().source), means).await? {
         options.view = options.view.or(means.view);
         return objects::compare::compare(source.as_ref(), manifest, &options, monitor).await;
     }

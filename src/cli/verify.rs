@@ -8,12 +8,13 @@ use serde_json::{Map, json};
 
 use crate::cli::console::Console;
 use crate::cli::effort::EffortArgs;
+use crate::cli::object_args::ObjectArgs;
 use crate::cli::source::{self, Means, bytes_text, shown};
 use crate::estate::load;
 use crate::model::exit::ExitCode;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::outcome::Outcome;
-use crate::model::source_url::{SourceUrl, View};
+use crate::model::source_url::SourceUrl;
 use crate::model::verification::{SignatureState, Verification};
 use crate::monitor::Monitor;
 use crate::signing::keys::VerifyingKey;
@@ -25,6 +26,8 @@ use crate::verify::manifest::request::{DigestSet, ReadOptions};
 #[command(after_help = "Examples:
   attestore verify dir:/mnt/restored --manifest manifests/vault-2026-01-31 --key log.pub.pem
   attestore verify s3://vault-restored --manifest manifests/vault --view latest --json
+  attestore verify s3://vault --manifest manifests/vault --tier attributes --include 'invoices/**'
+  attestore verify s3://vault-restored --manifest manifests/vault --view at=2026-01-31T02:00:00Z
 
 Exit codes: 0 proven, 1 differences or a bad signature, 2 usage, 3 nothing to compare or stopped, 4 denied or absent, 5 network or disk")]
 pub struct VerifyArgs {
@@ -33,9 +36,6 @@ pub struct VerifyArgs {
     /// The manifest's directory
     #[arg(long, value_name = "DIR")]
     pub manifest: PathBuf,
-    /// Which state of a bucket: latest or versions [default: the manifest's]
-    #[arg(long, value_name = "VIEW")]
-    pub view: Option<View>,
     /// The public key that must have signed the manifest (SPKI PEM); without it the signature is not checked
     #[arg(long, value_name = "PEM")]
     pub key: Option<PathBuf>,
@@ -48,6 +48,8 @@ pub struct VerifyArgs {
     /// CA bundle for TLS to a database
     #[arg(long, value_name = "FILE")]
     pub tls_ca: Option<PathBuf>,
+    #[command(flatten)]
+    pub objects: ObjectArgs,
     /// Take the hash key and how AWS is reached from this configuration
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -59,7 +61,10 @@ pub struct VerifyArgs {
 /// Runs the command.
 pub async fn run(args: VerifyArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode> {
     let key = args.key.as_deref().map(VerifyingKey::load_pem).transpose()?;
-    let mut means = Means { view: args.view, hash_key: args.hash_key, tls_ca: args.tls_ca, ..Means::default() };
+    let (thaw, customer_keys) = (args.objects.thaw(), args.objects.customer_keys()?);
+    let filter = args.objects.filter()?;
+    let mut means =
+        Means { view: args.objects.view, hash_key: args.hash_key, tls_ca: args.tls_ca, thaw, customer_keys, ..Means::default() };
     if let Some(config) = &args.config {
         means.complete_from(&load::load(config)?.config);
     }
@@ -69,7 +74,8 @@ pub async fn run(args: VerifyArgs, console: &Arc<Console>) -> anyhow::Result<Exi
         return Ok(refuse(&failure, signature, console));
     }
     manifest.check_parts()?;
-    let options = ReadOptions { digests: args.digest, effort: args.effort.effort(), ..ReadOptions::default() };
+    let (tier, compare) = (args.objects.tier, args.objects.compare);
+    let options = ReadOptions { digests: args.digest, tier, compare, filter, effort: args.effort.effort(), ..ReadOptions::default() };
     let monitor: &dyn Monitor = console.as_ref();
     let result = source::compare(&args.source, &manifest, &means, options, monitor).await?;
     Ok(conclude(&args.source, &manifest, signature, &result, console))
@@ -124,11 +130,62 @@ fn conclude(url: &SourceUrl, manifest: &Manifest, signature: SignatureState, res
     for (name, counts) in result.counts() {
         more.insert(name.into(), json!(counts));
     }
+    evidence_summary(result, &mut more);
     more.insert("bytes_checked".into(), json!(result.bytes_checked));
     more.insert("duration_ms".into(), json!(u64::try_from(result.duration.as_millis()).unwrap_or(u64::MAX)));
     more.insert("reasons".into(), json!(reasons));
     console.summary("verify", outcome.as_str(), exit, more);
     exit
+}
+
+/// What the summary says of evidence beside the bytes.
+fn evidence_summary(result: &Verification, more: &mut Map<String, serde_json::Value>) {
+    let tier = result.lesser_tier.as_ref();
+    if result.objects.is_some() {
+        more.insert("tier".into(), json!(tier.map_or("content", |tier| tier.name)));
+    }
+    if let Some(tier) = tier {
+        more.insert("does_not_prove".into(), json!(tier.does_not_prove));
+    }
+    if let Some(counts) = &result.protection {
+        more.insert("protection".into(), json!({"outcome": result.protection_outcome().as_str(), "counts": counts}));
+    }
+    if !result.fields.is_empty() {
+        more.insert("fields".into(), json!(result.fields));
+    }
+    if result.archived > 0 {
+        more.insert("archived".into(), json!(result.archived));
+    }
+}
+
+/// The lines of evidence beside the bytes.
+fn evidence_lines(result: &Verification, lines: &mut Vec<String>) {
+    if !result.fields.is_empty() {
+        let told: Vec<String> = result
+            .fields
+            .iter()
+            .map(|(name, counts)| {
+                let mut text = format!("{name} {}", counts.equal);
+                for (n, word) in
+                    [(counts.different, "different"), (counts.unseen, "not seen"), (counts.not_in_manifest, "not in the manifest")]
+                {
+                    if n > 0 {
+                        text += &format!(" ({n} {word})");
+                    }
+                }
+                text
+            })
+            .collect();
+        lines.push(format!("equal in   {}", told.join(", ")));
+    }
+    if let Some(counts) = &result.protection {
+        let outcome = result.protection_outcome();
+        lines.push(format!("protection {}: {} of {} as they were", outcome.as_str(), counts.matched, counts.expected));
+    }
+    if let Some(tier) = &result.lesser_tier {
+        lines.push(format!("tier       {}", tier.name));
+        lines.extend(tier.does_not_prove.iter().map(|said| format!("           not proved: {said}")));
+    }
 }
 
 fn scoreboard(
@@ -158,6 +215,7 @@ fn scoreboard(
         }
         lines.push(line);
     }
+    evidence_lines(result, &mut lines);
     let seconds = result.duration.as_secs_f64();
     lines.push(format!("read       {} in {seconds:.1} s", bytes_text(result.bytes_checked)));
     let because = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };

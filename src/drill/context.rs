@@ -193,6 +193,8 @@ pub fn verified_entries(path: &Path, key: &VerifyingKey) -> Result<Vec<Entry>, F
     let verdict = verify(path, key, &VerifyOptions::default())?;
     match verdict.faults.iter().find(|fault| fault.rule != Rule::DrillOverdue) {
         None => Ok(verdict.entries),
+        Some(fault) if fault.rule == Rule::WrongKey => Err(Failure::invalid(format!("testing log {}: {}", path.display(), fault.message))
+            .hint("`signing` in attestore.toml must name the key that the log was made with")),
         Some(fault) => Err(Failure::new(FailureKind::BadEvidence, format!("testing log {}: {fault}", path.display()))
             .hint("nothing is added to a log that does not verify; `attestore log verify` shows every fault")),
     }

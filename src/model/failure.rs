@@ -30,6 +30,8 @@ pub enum FailureKind {
     Disk,
     /// Stopped before the end; safe to resume.
     Interrupted,
+    /// In an archived storage class: not readable before a restore of its own.
+    Archived,
     /// The other side answered something that its documentation does not allow, or a job failed there.
     Remote,
 }
@@ -42,7 +44,7 @@ impl FailureKind {
             Self::BadEvidence => ExitCode::Findings,
             Self::Denied | Self::Absent | Self::Refused => ExitCode::Denied,
             Self::Throttled | Self::Network | Self::Disk => ExitCode::Environment,
-            Self::Interrupted | Self::Remote => ExitCode::Incomplete,
+            Self::Interrupted | Self::Archived | Self::Remote => ExitCode::Incomplete,
         }
     }
 
@@ -63,6 +65,7 @@ impl FailureKind {
             Self::Network => "network",
             Self::Disk => "disk",
             Self::Interrupted => "interrupted",
+            Self::Archived => "archived",
             Self::Remote => "remote",
         }
     }
@@ -117,7 +120,14 @@ impl Failure {
             }
             _ => FailureKind::Disk,
         };
-        Self::new(kind, format!("{what}: {error}")).caused_by(error)
+        let failure = Self::new(kind, format!("{what}: {error}"));
+        let failure = match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                failure.hint("make room, or lift the quota or limit, and run the same command again: what was done is kept")
+            }
+            _ => failure,
+        };
+        failure.caused_by(error)
     }
 
     /// The same failure seen from further up: `context: message`.

@@ -68,6 +68,8 @@ impl fmt::Display for Class {
 pub enum Kind {
     /// An object, an object version or a file.
     Object,
+    /// What protects an object: retention, legal hold, encryption, replication.
+    Protection,
     /// A table as a whole: absent, surplus, unreadable, or of another definition.
     Table,
     /// A row of a table.

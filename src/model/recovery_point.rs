@@ -56,6 +56,6 @@ pub fn eligibility(point: &RecoveryPoint) -> Result<(), String> {
         "STOPPED" => Err("STOPPED: the backup was stopped before it was complete".into()),
         "CREATING" | "PENDING" | "BACKING-UP" => Err(format!("{}: not complete yet", point.state)),
         "DELETING" | "DELETED" => Err(format!("{}: being deleted", point.state)),
-        other => Err(format!("{other}: not a state that can be restored")),
+        _ => Err(format!("{}: not a state that can be restored", point.state)),
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::model::clock::Timestamp;
 use crate::model::failure::Failure;
 
 /// Where data is read from.
@@ -138,6 +139,18 @@ pub enum View {
     Latest,
     /// Every version and every delete marker.
     Versions,
+    /// What the latest versions were at an instant, derived from versions and delete markers.
+    At(Timestamp),
+}
+
+impl fmt::Display for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Latest => f.write_str("latest"),
+            Self::Versions => f.write_str("versions"),
+            Self::At(time) => write!(f, "at={time}"),
+        }
+    }
 }
 
 impl FromStr for View {
@@ -147,7 +160,10 @@ impl FromStr for View {
         match text {
             "latest" => Ok(Self::Latest),
             "versions" => Ok(Self::Versions),
-            other => Err(format!("unknown view `{other}`; expected `latest` or `versions`")),
+            other => match other.strip_prefix("at=") {
+                Some(time) => time.parse().map(Self::At).map_err(|error: crate::model::clock::BadTime| error.to_string()),
+                None => Err(format!("unknown view `{other}`; expected `latest`, `versions` or `at=TIME`")),
+            },
         }
     }
 }
@@ -162,6 +178,15 @@ mod tests {
         {
             assert_eq!(text.parse::<SourceUrl>().unwrap().to_string(), text);
         }
+    }
+
+    #[test]
+    fn views_round_trip() {
+        for text in ["latest", "versions", "at=2026-01-31T02:00:00.000Z"] {
+            assert_eq!(text.parse::<View>().unwrap().to_string(), text);
+        }
+        assert!("at=yesterday".parse::<View>().unwrap_err().contains("yesterday"));
+        assert!("at".parse::<View>().is_err());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The result of reading a source and comparing it with a manifest.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::capture::CaptureMode;
@@ -46,6 +47,14 @@ pub struct Verification {
     pub rows: Option<Counts>,
     /// DynamoDB items.
     pub items: Option<Counts>,
+    /// What protects objects: retention, legal hold, encryption, replication; a verdict apart from the content.
+    pub protection: Option<Counts>,
+    /// Evidence beside the bytes, by field: how many objects it was compared for, and with what result.
+    pub fields: BTreeMap<&'static str, FieldCounts>,
+    /// Of the unreadable objects, those in archived storage classes, which nobody can read before a restore of their own.
+    pub archived: u64,
+    /// The tier of evidence, where it is less than every byte read, and what it does not prove.
+    pub lesser_tier: Option<LesserTier>,
     /// Bytes of content that were read and hashed.
     pub bytes_checked: u64,
     /// From the first byte asked for to the last compared.
@@ -54,6 +63,28 @@ pub struct Verification {
     pub first_read_after: Option<Duration>,
     /// Why reading stopped before its end; what was not looked at is then neither match nor missing.
     pub cut_short: Option<Failure>,
+}
+
+/// How one field of evidence compared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
+pub struct FieldCounts {
+    /// Equal.
+    pub equal: u64,
+    /// Different.
+    pub different: u64,
+    /// Expected, and the source would not say.
+    pub unseen: u64,
+    /// The manifest does not know it: nothing was expected.
+    pub not_in_manifest: u64,
+}
+
+/// A tier below reading every byte.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+pub struct LesserTier {
+    /// `inventory` or `attributes`.
+    pub name: &'static str,
+    /// What a match does not prove, one sentence each.
+    pub does_not_prove: &'static [&'static str],
 }
 
 impl Verification {
@@ -65,6 +96,10 @@ impl Verification {
             tables: None,
             rows: None,
             items: None,
+            protection: None,
+            fields: BTreeMap::new(),
+            archived: 0,
+            lesser_tier: None,
             bytes_checked: 0,
             duration: Duration::ZERO,
             first_read_after: None,
@@ -86,9 +121,12 @@ impl Verification {
         let mut fail = |reason: String| {
             reasons.push(reason);
         };
-        for (name, counts) in self.counts() {
-            for (class, n) in counts.by_class() {
+        for (name, counts) in self.counts().chain(self.protection.as_ref().map(|counts| ("protection", counts))) {
+            for (class, mut n) in counts.by_class() {
                 use crate::model::finding::Class;
+                if name == "objects" && class == Class::Unreadable {
+                    n = n.saturating_sub(self.archived);
+                }
                 if n > 0 && matches!(class, Class::Mismatch | Class::Missing | Class::Extra | Class::Unreadable | Class::Future) {
                     fail(format!("{name}: {n} {class}"));
                     outcome = Outcome::Fail;
@@ -105,13 +143,36 @@ impl Verification {
                 outcome = Outcome::Inconclusive;
             }
         }
+        if self.archived > 0 {
+            reasons.push(format!("objects: {} archived, not readable without a restore", self.archived));
+            if outcome == Outcome::Pass {
+                outcome = Outcome::Inconclusive;
+            }
+        }
         // Tables without a single row are structure, not data.
         let data = |name: &str| name != "tables" || self.rows.is_none();
         if outcome == Outcome::Pass && !self.counts().any(|(name, counts)| data(name) && counts.expected > 0) {
             reasons.push("nothing was expected, so nothing is proved".into());
             outcome = Outcome::Inconclusive;
         }
+        if let Some(tier) = &self.lesser_tier {
+            reasons.extend(tier.does_not_prove.iter().map(|said| format!("tier {}: {said}", tier.name)));
+            if outcome == Outcome::Pass {
+                outcome = Outcome::PassWithException;
+            }
+        }
         (outcome, reasons)
+    }
+
+    /// The verdict on protection alone; `untested` where none of it was compared.
+    pub fn protection_outcome(&self) -> Outcome {
+        match &self.protection {
+            Some(counts) if counts.expected == 0 => Outcome::Untested,
+            Some(counts) if counts.mismatch > 0 => Outcome::Fail,
+            Some(counts) if counts.indeterminate > 0 || self.cut_short.is_some() => Outcome::Inconclusive,
+            Some(_) => Outcome::Pass,
+            None => Outcome::Untested,
+        }
     }
 
     /// Share of what was expected that was read and decided, in millionths, over all kinds; 0 when nothing was expected.
@@ -145,6 +206,28 @@ mod tests {
         tables.add(Class::Match);
         let empty = Verification { tables: Some(tables), rows: Some(Counts::default()), ..Verification::empty(CaptureMode::Sealed) };
         assert_eq!(empty.outcome(0).0, Outcome::Inconclusive, "a table without rows");
+    }
+
+    #[test]
+    fn a_lesser_tier_archives_and_lost_protection_are_no_plain_pass() {
+        let mut counts = Counts::default();
+        counts.add(Class::Match);
+        let mut result = Verification::empty(CaptureMode::Sealed);
+        result.objects = Some(counts);
+        result.lesser_tier = Some(LesserTier { name: "inventory", does_not_prove: &["bytes"] });
+        assert_eq!(result.outcome(0), (Outcome::PassWithException, vec!["tier inventory: bytes".to_owned()]));
+        result.lesser_tier = None;
+        counts.add(Class::Unreadable);
+        (result.objects, result.archived) = (Some(counts), 1);
+        assert_eq!(result.outcome(0).0, Outcome::Inconclusive);
+        result.archived = 0;
+        assert_eq!(result.outcome(0).0, Outcome::Fail);
+        let mut protection = Counts::default();
+        protection.add(Class::Mismatch);
+        let mut result = Verification { protection: Some(protection), ..Verification::empty(CaptureMode::Sealed) };
+        result.objects = Some(Counts { matched: 1, expected: 1, checked: 1, ..Counts::default() });
+        assert_eq!((result.outcome(0).0, result.protection_outcome()), (Outcome::Fail, Outcome::Fail));
+        assert_eq!(Verification::empty(CaptureMode::Sealed).protection_outcome(), Outcome::Untested);
     }
 
     #[test]

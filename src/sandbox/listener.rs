@@ -140,8 +140,16 @@ async fn route(router: &Router, request: Request<Incoming>) -> Response<s3s::Bod
     response.map(s3s::Body::from)
 }
 
+/// What can be asked of an object beside its content.
+const SUBRESOURCES: [&str; 4] = ["tagging", "retention", "legal-hold", "attributes"];
+
 async fn s3(router: &Router, request: Request<Incoming>) -> Response<s3s::Body> {
-    let fault = router.faults.take(request.method(), request.uri().path());
+    // A fault on an object's GET meets its content, not its tags or locks, which are other resources of the same path.
+    let about = match request.uri().query().and_then(|query| query.split(['=', '&']).find(|name| SUBRESOURCES.contains(name))) {
+        Some(name) => format!("{}?{name}", request.uri().path()),
+        None => request.uri().path().to_owned(),
+    };
+    let fault = router.faults.take(request.method(), &about);
     if let Some(response) = fault.as_ref().and_then(crate::sandbox::s3::faults::Fault::refusal) {
         return response;
     }

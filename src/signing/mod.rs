@@ -7,5 +7,6 @@ pub mod hash_key;
 pub mod key_file;
 pub mod keys;
 pub mod merkle;
+pub mod merkle_path;
 pub mod note;
 pub mod sshsig;

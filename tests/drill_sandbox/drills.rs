@@ -163,34 +163,3 @@ async fn another_account_or_an_absent_vault_is_a_refusal_and_not_a_pass() {
     assert!(verdict.holds(), "{:?}", verdict.faults);
     assert_eq!(leftovers(&estate).await, Vec::<String>::new());
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn ctrl_c_ends_at_a_safe_place_and_the_drill_goes_on_later() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut laying = Laying::begin(folder.path()).await;
-    let points = laying.bucket(2).await;
-    laying.running.control().faults().on_restore(&points[0], RestoreFault::Hangs).unwrap();
-    let estate = laying.end().await;
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_attestore"));
-    let drill = command.arg("drill").current_dir(&estate.folder).stderr(std::process::Stdio::piped()).spawn().unwrap();
-    // The other case is over when its result is in the log: by then the first one waits for its job.
-    crate::support::until("one case is over", async || {
-        (estate.log_kinds().iter().filter(|kind| *kind == "rp.result").count() == 1).then_some(())
-    })
-    .await;
-    let pid = rustix::process::Pid::from_raw(i32::try_from(drill.id()).unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    let output = drill.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
-    assert!(said(&output).contains("--resume d"), "{}", said(&output));
-    assert_eq!(leftovers(&estate).await.len(), 1, "what was restored stands until the drill goes on");
-
-    let (running, _) = crate::support::start(&estate.path("sandbox")).await;
-    running.control().faults().clear().unwrap();
-    running.stop().await.unwrap();
-    // The same job is followed to its end; nothing is asked for again.
-    let resumed = estate.run(&["drill", "--resume"], None);
-    assert_eq!(resumed.status.code(), Some(0), "{}", said(&resumed));
-    assert!(points.iter().all(|point| of(&estate, point).restore.is_some_and(|restore| restore.attempts == 1)));
-    holds_and_leaves_nothing(&estate).await;
-}

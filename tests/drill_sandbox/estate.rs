@@ -105,6 +105,19 @@ impl Laying {
         [through, own]
     }
 
+    /// A SQLite file in a local vault.
+    pub async fn file(&mut self) {
+        let vault = self.estate.path("vault");
+        std::fs::create_dir_all(&vault).unwrap();
+        let path = vault.join("app.db");
+        crate::drill_estate::database(&path, 7).await;
+        let request = self.request("app", 0, CaptureMode::Sealed, &PointId::local(&"app".into(), "app.db").0);
+        let (url, access, signer) = (SourceUrl::Sqlite { path }, Access::default(), Some((ORIGIN, &self.key)));
+        attestore::verify::sql::capture::capture(&url, &access, &request, &self.hash_key, signer, &Silent).await.unwrap();
+        self.estate.register(&mut self.log, "app", &request.out);
+        self.resource("app", "files", "sqlite:app.db", "", "from = \"local\"\npath = \"vault\"");
+    }
+
     /// A database of 30 rows, with a snapshot of its own and one through AWS Backup; both points' ARNs.
     pub async fn database(&mut self, kind: EngineKind) -> [String; 2] {
         let (engine, name, resource_kind) = match kind {

@@ -9,6 +9,7 @@ mod drivers;
 mod estate;
 mod kills;
 mod point_in_time;
+mod signals;
 #[allow(dead_code)]
 #[path = "../sandbox_control/support.rs"]
 mod support;

@@ -202,6 +202,35 @@ class Objects(WithBucket):
         self.assertEqual(code(S3.get_object, Bucket=self.bucket, Key="k"), "InvalidObjectState")
         self.assertEqual(S3.list_objects_v2(Bucket=self.bucket)["Contents"][0]["StorageClass"], "GLACIER")
 
+    def test_server_side_encryption(self):
+        self.put("kms", ServerSideEncryption="aws:kms", SSEKMSKeyId="k1")
+        head = S3.head_object(Bucket=self.bucket, Key="kms")
+        self.assertEqual((head["ServerSideEncryption"], head["SSEKMSKeyId"].rsplit("/", 1)[-1]), ("aws:kms", "k1"))
+        self.assertNotEqual(head["ETag"], f'"{hashlib.md5(b"x").hexdigest()}"')
+        key = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "7" * 32}
+        self.put("own", **key)
+        self.assertEqual(code(S3.get_object, Bucket=self.bucket, Key="own"), "InvalidRequest")
+        self.assertEqual(code(S3.get_object, Bucket=self.bucket, Key="own", **{**key, "SSECustomerKey": "8" * 32}), "AccessDenied")
+        self.assertEqual(code(S3.get_object, Bucket=self.bucket, Key="kms", **key), "InvalidRequest")
+        self.assertEqual(self.get("own", **key), b"x")
+        rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "k2"}}
+        S3.put_bucket_encryption(Bucket=self.bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
+        self.assertIn("k2", self.put("later")["SSEKMSKeyId"])
+
+    def test_archived_classes_and_restore_object(self):
+        self.put("cold", b"ice", StorageClass="GLACIER")
+        self.assertEqual(code(S3.get_object, Bucket=self.bucket, Key="cold"), "InvalidObjectState")
+        request = {"Days": 1, "GlacierJobParameters": {"Tier": "Bulk"}}
+        S3.restore_object(Bucket=self.bucket, Key="cold", RestoreRequest=request)
+        self.assertIn('ongoing-request="true"', S3.head_object(Bucket=self.bucket, Key="cold")["Restore"])
+        self.assertEqual(code(S3.restore_object, Bucket=self.bucket, Key="cold", RestoreRequest=request), "RestoreAlreadyInProgress")
+        self.put("colder", b"ice", StorageClass="DEEP_ARCHIVE")
+        S3.restore_object(Bucket=self.bucket, Key="colder", RestoreRequest={"Days": 1, "GlacierJobParameters": {"Tier": "Expedited"}})
+        self.assertIn('ongoing-request="false"', S3.head_object(Bucket=self.bucket, Key="colder")["Restore"])
+        self.assertEqual(self.get("colder"), b"ice")
+        self.put("warm")
+        self.assertEqual(code(S3.restore_object, Bucket=self.bucket, Key="warm", RestoreRequest=request), "InvalidObjectState")
+
     def test_presigned_url(self):
         self.put("a key", b"presigned")
         url = S3.generate_presigned_url("get_object", Params={"Bucket": self.bucket, "Key": "a key"})
@@ -259,6 +288,38 @@ class Versions(WithBucket):
         self.assertEqual(self.put("k", b"after")["VersionId"], "null")
         self.assertEqual(len(S3.list_object_versions(Bucket=self.bucket)["Versions"]), 2)
         self.assertEqual(self.get("k", VersionId="null"), b"after")
+
+    def replicate(self, destination, prefix="", markers="Disabled"):
+        rule = {"ID": "r", "Status": "Enabled", "Priority": 1, "Filter": {"Prefix": prefix}, "DeleteMarkerReplication": {"Status": markers},
+                "Destination": {"Bucket": f"arn:aws:s3:::{destination}"}}
+        configuration = {"Role": "arn:aws:iam::111122223333:role/r", "Rules": [rule]}
+        S3.put_bucket_replication(Bucket=self.bucket, ReplicationConfiguration=configuration)
+        return configuration
+
+    def test_replication(self):
+        self.assertEqual(code(S3.get_bucket_replication, Bucket=self.bucket), "ReplicationConfigurationNotFoundError")
+        self.assertEqual(code(self.replicate, destination="x"), "InvalidRequest")
+        self.version()
+        replica = f"{self.bucket}-replica"
+        S3.create_bucket(Bucket=replica, CreateBucketConfiguration={"LocationConstraint": "eu-west-2"})
+        self.replicate(replica, "in/")
+        self.assertEqual(S3.get_bucket_replication(Bucket=self.bucket)["ReplicationConfiguration"]["Rules"][0]["Filter"], {"Prefix": "in/"})
+        self.put("in/failed")
+        self.assertEqual(S3.head_object(Bucket=self.bucket, Key="in/failed")["ReplicationStatus"], "FAILED")
+        S3.put_bucket_versioning(Bucket=replica, VersioningConfiguration={"Status": "Enabled"})
+        put = self.put("in/a", b"one", Metadata={"a": "b"}, Tagging="t=1")
+        self.put("out/b")
+        self.assertEqual(S3.head_object(Bucket=self.bucket, Key="in/a")["ReplicationStatus"], "COMPLETED")
+        self.assertNotIn("ReplicationStatus", S3.head_object(Bucket=self.bucket, Key="out/b"))
+        copy = S3.head_object(Bucket=replica, Key="in/a")
+        self.assertEqual((copy["ReplicationStatus"], copy["VersionId"], copy["Metadata"]), ("REPLICA", put["VersionId"], {"a": "b"}))
+        S3.delete_object(Bucket=self.bucket, Key="in/a")
+        self.assertEqual([one["Key"] for one in S3.list_objects_v2(Bucket=replica)["Contents"]], ["in/a"])
+        self.replicate(replica, "in/", "Enabled")
+        S3.delete_object(Bucket=self.bucket, Key="in/a")
+        self.assertEqual(S3.list_objects_v2(Bucket=replica)["KeyCount"], 0)
+        S3.delete_bucket_replication(Bucket=self.bucket)
+        self.assertEqual(code(S3.get_bucket_replication, Bucket=self.bucket), "ReplicationConfigurationNotFoundError")
 
     def test_object_lock(self):
         S3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)

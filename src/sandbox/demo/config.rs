@@ -121,7 +121,10 @@ from = "dynamodb-backup"
     if laid.databases.is_empty() {
         // Its recovery points cannot be made here: the report has to say that the resource is untested.
         resource(&mut text, "crm-transactions", "banking-buddy", "rds-mysql", "banking", "crm-transactions");
-        let _ = write!(text, "[[resource.points]]\nfrom = \"rds-snapshot\"\n");
+        let _ = write!(
+            text,
+            "database = \"crm_transactions\"\ncredentials = \"file:{CREDENTIALS}\"\n[[resource.points]]\nfrom = \"rds-snapshot\"\n"
+        );
     }
     for (id, vault, class) in [("artist-directory", "daily", "directory"), ("artist-directory-offsite", "offsite", "directory-offsite")] {
         resource(&mut text, id, "artist-directory", "files", class, &format!("dir:vault/{vault}"));

@@ -105,6 +105,9 @@ async fn lay_vault(sandbox: &Running, laid: &mut Laid, monitor: &dyn Monitor) ->
     Ok(())
 }
 
+/// The state of a recovery point that cannot be made or restored here, in words that go into the log.
+const UNTESTED: &str = "untested: no database server (PostgreSQL or MariaDB) is installed on this machine";
+
 /// One database server to lay: its instance, its engine, its database, how many customers or consignments, and its points.
 struct Plan {
     instance: &'static str,
@@ -127,10 +130,24 @@ async fn lay_databases(sandbox: &Running, laid: &mut Laid, now: Timestamp, monit
     }
     if plans.is_empty() {
         monitor.event(Event::Note("neither PostgreSQL nor MariaDB is installed here: the recovery points of RDS stay untested"));
+        lay_unmade(sandbox, laid).await?;
     }
     for plan in plans {
         lay_database(sandbox, laid, plan).await?;
     }
+    Ok(())
+}
+
+/// A recovery point that this machine cannot make, so that it is in the catalogue, left out with its reason, and nowhere passed over.
+async fn lay_unmade(sandbox: &Running, laid: &Laid) -> Result<(), Failure> {
+    let (rds, instance) = (sandbox.control().rds(), "crm-transactions");
+    let master = Master { user: DATABASE_USER.into(), password: laid.password.clone(), database: Some("crm_transactions".into()) };
+    rds.create(instance, "mariadb", master, Settings::default()).map_err(refused(instance))?;
+    // It fails in the background, for want of a server.
+    while rds.instance(instance).is_some_and(|instance| instance.status == "creating") {
+        tokio::time::sleep(Duration::from_millis(40)).await;
+    }
+    rds.unmade_snapshot(instance, "crm-transactions-nightly", UNTESTED).map_err(refused(instance))?;
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3, S3Request, S3Response, S3Result};
 
 use crate::sandbox::identity;
-use crate::sandbox::s3::ops::{bucket_config, buckets, copy, delete, list, locks, multipart, read, tags, write};
+use crate::sandbox::s3::ops::{archive, bucket_config, buckets, copy, delete, list, locks, multipart, read, replication, tags, write};
 use crate::sandbox::s3::store::S3Store;
 
 /// S3 over `store`, with signatures checked.
@@ -85,6 +85,10 @@ operations! {
         get_bucket_policy: GetBucketPolicyInput => GetBucketPolicyOutput = bucket_config::policy;
         put_bucket_policy: PutBucketPolicyInput => PutBucketPolicyOutput = bucket_config::set_policy;
         delete_bucket_policy: DeleteBucketPolicyInput => DeleteBucketPolicyOutput = bucket_config::delete_policy;
+        get_bucket_replication: GetBucketReplicationInput => GetBucketReplicationOutput = replication::configuration;
+        put_bucket_replication: PutBucketReplicationInput => PutBucketReplicationOutput = replication::set_configuration;
+        delete_bucket_replication: DeleteBucketReplicationInput => DeleteBucketReplicationOutput = replication::delete_configuration;
+        restore_object: RestoreObjectInput => RestoreObjectOutput = archive::restore;
         head_object: HeadObjectInput => HeadObjectOutput = read::head_object;
         get_object_attributes: GetObjectAttributesInput => GetObjectAttributesOutput = read::attributes;
         delete_object: DeleteObjectInput => DeleteObjectOutput = delete::delete_object;

@@ -71,6 +71,36 @@ pub struct Meta {
     pub retention: Option<Retention>,
     /// Object Lock legal hold; absent when it was never set.
     pub legal_hold: Option<bool>,
+    /// Server-side encryption; SSE-S3 when absent.
+    pub encryption: Option<Encryption>,
+    /// A copy out of an archived storage class.
+    pub restoring: Option<Restoring>,
+    /// x-amz-replication-status.
+    pub replication: Option<String>,
+}
+
+/// Server-side encryption of a version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Encryption {
+    /// `AES256`, `aws:kms`, `aws:kms:dsse` or `SSE-C`.
+    pub mode: String,
+    /// The KMS key's ARN; of SSE-C the MD5 of the key in base64.
+    pub key: Option<String>,
+}
+
+impl Default for Encryption {
+    fn default() -> Self {
+        Self { mode: "AES256".into(), key: None }
+    }
+}
+
+/// A readable copy of an archived version, there or on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restoring {
+    /// From when it can be read; seconds since the epoch.
+    pub ready: i64,
+    /// Until when it is kept; seconds since the epoch.
+    pub until: i64,
 }
 
 /// A checksum in S3's terms.

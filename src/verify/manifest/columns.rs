@@ -4,13 +4,15 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parquet::basic::{Compression, Encoding, LogicalType, Repetition, Type as PhysicalType, ZstdLevel};
-use parquet::column::reader::ColumnReader;
 use parquet::column::writer::ColumnWriter;
 use parquet::data_type::{ByteArray, FixedLenByteArray};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::{ColumnPath, Type, TypePtr};
+
+use crate::verify::manifest::pages::PageColumn;
 
 /// The type of a column, which decides its encoding.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -110,7 +112,7 @@ pub fn properties(specs: &[ColumnSpec], sorting: Vec<parquet::file::metadata::So
     Ok(builder.build())
 }
 
-/// Values of one column and where they are null.
+/// Values of one column on their way into a file, and where they are null.
 #[derive(Debug)]
 pub struct Buffer {
     values: Values,
@@ -120,29 +122,27 @@ pub struct Buffer {
 
 #[derive(Debug)]
 enum Values {
-    Text(Vec<ByteArray>),
+    /// Texts one after another, and where each ends: no allocation for each of them.
+    Text(Vec<u8>, Vec<usize>),
     Int(Vec<i64>),
     Bool(Vec<bool>),
-    Fixed(Vec<FixedLenByteArray>),
-    /// The file has no such column: every cell is null.
-    Absent,
+    /// So many bytes each.
+    Fixed(Vec<u8>, usize),
 }
+
+/// Values that are handed to the writer at a time.
+const WRITTEN_AT_ONCE: usize = 4096;
 
 impl Buffer {
     /// An empty buffer for a column of `kind`.
     pub fn new(kind: ColumnKind, optional: bool) -> Self {
         let values = match kind {
-            ColumnKind::Key | ColumnKind::Text => Values::Text(Vec::new()),
+            ColumnKind::Key | ColumnKind::Text => Values::Text(Vec::new(), Vec::new()),
             ColumnKind::Int => Values::Int(Vec::new()),
             ColumnKind::Bool => Values::Bool(Vec::new()),
-            ColumnKind::Fixed(_) => Values::Fixed(Vec::new()),
+            ColumnKind::Fixed(length) => Values::Fixed(Vec::new(), length),
         };
         Self { values, levels: Vec::new(), optional }
-    }
-
-    /// A column that the file does not have.
-    pub fn absent() -> Self {
-        Self { values: Values::Absent, levels: Vec::new(), optional: true }
     }
 
     /// Adds `cell`; gives the bytes that it holds on to.
@@ -151,9 +151,10 @@ impl Buffer {
             self.levels.push(i16::from(!matches!(cell, Cell::Null)));
         }
         match (&mut self.values, cell) {
-            (Values::Text(values), Cell::Text(text)) => {
-                values.push(ByteArray::from(text));
-                text.len() + size_of::<ByteArray>()
+            (Values::Text(bytes, ends), Cell::Text(text)) => {
+                bytes.extend_from_slice(text.as_bytes());
+                ends.push(bytes.len());
+                text.len() + size_of::<usize>()
             }
             (Values::Int(values), Cell::Int(value)) => {
                 values.push(value);
@@ -163,9 +164,9 @@ impl Buffer {
                 values.push(value);
                 1
             }
-            (Values::Fixed(values), Cell::Fixed(bytes)) => {
-                values.push(FixedLenByteArray::from(bytes.to_vec()));
-                bytes.len() + size_of::<FixedLenByteArray>()
+            (Values::Fixed(bytes, length), Cell::Fixed(value)) if value.len() == *length => {
+                bytes.extend_from_slice(value);
+                *length
             }
             (_, Cell::Null) if self.optional => 0,
             (values, cell) => unreachable!("a row puts {cell:?} into a column of {values:?}"),
@@ -176,9 +177,11 @@ impl Buffer {
     pub fn write(&mut self, writer: &mut ColumnWriter<'_>) -> Result<()> {
         let levels = self.optional.then_some(self.levels.as_slice());
         match (&mut self.values, writer) {
-            (Values::Text(values), ColumnWriter::ByteArrayColumnWriter(writer)) => {
-                writer.write_batch(values, levels, None)?;
-                values.clear();
+            (Values::Text(bytes, ends), ColumnWriter::ByteArrayColumnWriter(writer)) => {
+                let values = Bytes::from(std::mem::take(bytes));
+                let mut start = 0;
+                let mut slices = ends.drain(..).map(|end| ByteArray::from(values.slice(std::mem::replace(&mut start, end)..end)));
+                in_pieces(levels, &mut slices, |values, levels| writer.write_batch(values, levels, None))?;
             }
             (Values::Int(values), ColumnWriter::Int64ColumnWriter(writer)) => {
                 writer.write_batch(values, levels, None)?;
@@ -188,112 +191,89 @@ impl Buffer {
                 writer.write_batch(values, levels, None)?;
                 values.clear();
             }
-            (Values::Fixed(values), ColumnWriter::FixedLenByteArrayColumnWriter(writer)) => {
-                writer.write_batch(values, levels, None)?;
-                values.clear();
+            (Values::Fixed(bytes, length), ColumnWriter::FixedLenByteArrayColumnWriter(writer)) => {
+                let values = Bytes::from(std::mem::take(bytes));
+                let length = (*length).max(1);
+                let starts = (0..values.len()).step_by(length);
+                let mut slices = starts.map(|start| FixedLenByteArray::from(ByteArray::from(values.slice(start..start + length))));
+                in_pieces(levels, &mut slices, |values, levels| writer.write_batch(values, levels, None))?;
             }
             _ => return Err(ParquetError::General("a column of another type than its schema".into())),
         }
         self.levels.clear();
         Ok(())
     }
-
-    /// Replaces what it holds by the next `rows` lines of the file; fewer are an error.
-    pub fn fill(&mut self, reader: Option<&mut ColumnReader>, rows: usize) -> Result<()> {
-        self.levels.clear();
-        let Some(reader) = reader else { return Ok(()) };
-        let levels = Some(&mut self.levels);
-        let (read, _, _) = match (&mut self.values, reader) {
-            (Values::Text(values), ColumnReader::ByteArrayColumnReader(reader)) => {
-                values.clear();
-                reader.read_records(rows, levels, None, values)?
-            }
-            (Values::Int(values), ColumnReader::Int64ColumnReader(reader)) => {
-                values.clear();
-                reader.read_records(rows, levels, None, values)?
-            }
-            (Values::Bool(values), ColumnReader::BoolColumnReader(reader)) => {
-                values.clear();
-                reader.read_records(rows, levels, None, values)?
-            }
-            (Values::Fixed(values), ColumnReader::FixedLenByteArrayColumnReader(reader)) => {
-                values.clear();
-                reader.read_records(rows, levels, None, values)?
-            }
-            _ => return Err(ParquetError::General("a column of another type than its name has".into())),
-        };
-        if read != rows {
-            return Err(ParquetError::General(format!("expected {rows} more lines in a column, found {read}")));
-        }
-        Ok(())
-    }
 }
 
-/// The cells of a batch, line by line: every column is asked once a line, in order.
+/// Hands `values`, one for each level above 0 (or for each line where there are no levels), to `write` in pieces.
+fn in_pieces<T>(
+    levels: Option<&[i16]>,
+    values: &mut dyn Iterator<Item = T>,
+    mut write: impl FnMut(&[T], Option<&[i16]>) -> Result<usize>,
+) -> Result<()> {
+    let mut piece = Vec::with_capacity(WRITTEN_AT_ONCE);
+    match levels {
+        Some(levels) => {
+            for levels in levels.chunks(WRITTEN_AT_ONCE) {
+                piece.clear();
+                piece.extend(values.take(levels.iter().filter(|level| **level > 0).count()));
+                write(&piece, Some(levels))?;
+            }
+        }
+        None => loop {
+            piece.clear();
+            piece.extend(values.take(WRITTEN_AT_ONCE));
+            if piece.is_empty() {
+                break;
+            }
+            write(&piece, None)?;
+        },
+    }
+    Ok(())
+}
+
+/// The cells of one line: every column is asked once, in order.
 pub struct Cells<'a> {
-    buffers: &'a [Buffer],
-    /// How many values of each column are used up.
-    used: Vec<usize>,
-    line: usize,
-    column: usize,
+    columns: std::slice::IterMut<'a, PageColumn>,
 }
 
 impl<'a> Cells<'a> {
-    /// At the first line of `buffers`.
-    pub fn new(buffers: &'a [Buffer]) -> Self {
-        Self { buffers, used: vec![0; buffers.len()], line: 0, column: 0 }
+    /// The next line of `columns`.
+    pub fn new(columns: &'a mut [PageColumn]) -> Self {
+        Self { columns: columns.iter_mut() }
     }
 
-    /// To the next line.
-    pub fn next_line(&mut self) {
-        self.line += 1;
-        self.column = 0;
-    }
-
-    /// The buffer of the next column and the index of its value, unless it is null.
-    fn next(&mut self) -> Result<Option<(&'a Values, usize)>, String> {
-        let column = self.column;
-        self.column += 1;
-        let buffer = self.buffers.get(column).ok_or("too few columns")?;
-        let null = match &buffer.values {
-            Values::Absent => true,
-            _ => buffer.optional && buffer.levels.get(self.line).is_none_or(|level| *level == 0),
-        };
-        if null {
-            return Ok(None);
-        }
-        let index = self.used[column];
-        self.used[column] += 1;
-        Ok(Some((&buffer.values, index)))
+    /// The next column and the index of its value, unless it is null.
+    fn next(&mut self) -> Result<Option<(&'a PageColumn, usize)>, String> {
+        let column = self.columns.next().ok_or("too few columns")?;
+        let index = column.step()?;
+        Ok(index.map(|index| (&*column, index)))
     }
 
     /// Text.
     pub fn text(&mut self) -> Result<Option<String>, String> {
-        let Some((values, index)) = self.next()? else { return Ok(None) };
-        let Values::Text(values) = values else { return Err("not a text column".into()) };
-        let bytes = values.get(index).ok_or("a value is lacking")?.data();
-        String::from_utf8(bytes.to_vec()).map(Some).map_err(|_| "text that is not UTF-8".into())
+        Ok(self.text_ref()?.map(str::to_owned))
+    }
+
+    /// Text that lives as long as the line.
+    pub fn text_ref(&mut self) -> Result<Option<&'a str>, String> {
+        self.next()?.map(|(column, index)| column.text(index)).transpose()
     }
 
     /// An integer.
     pub fn int(&mut self) -> Result<Option<i64>, String> {
-        let Some((values, index)) = self.next()? else { return Ok(None) };
-        let Values::Int(values) = values else { return Err("not an integer column".into()) };
-        Ok(Some(*values.get(index).ok_or("a value is lacking")?))
+        self.next()?.map(|(column, index)| column.int(index)).transpose()
     }
 
     /// A boolean.
     pub fn bool(&mut self) -> Result<Option<bool>, String> {
-        let Some((values, index)) = self.next()? else { return Ok(None) };
-        let Values::Bool(values) = values else { return Err("not a boolean column".into()) };
-        Ok(Some(*values.get(index).ok_or("a value is lacking")?))
+        self.next()?.map(|(column, index)| column.bool(index)).transpose()
     }
 
     /// `N` bytes.
     pub fn fixed<const N: usize>(&mut self) -> Result<Option<[u8; N]>, String> {
-        let Some((values, index)) = self.next()? else { return Ok(None) };
-        let Values::Fixed(values) = values else { return Err("not a column of digests".into()) };
-        let bytes = values.get(index).ok_or("a value is lacking")?.data();
+        let Some((column, index)) = self.next()? else { return Ok(None) };
+        let bytes = column.fixed(index)?;
         bytes.try_into().map(Some).map_err(|_| format!("expected {N} bytes, found {}", bytes.len()))
     }
 }

@@ -5,12 +5,15 @@
 use std::cmp::Ordering;
 
 use crate::model::counts::Counts;
+use crate::model::digest::Digest32;
 use crate::model::failure::Failure;
 use crate::model::finding::{Class, Finding, Kind, Place};
 use crate::monitor::{Event, Monitor};
+use crate::verify::manifest::cursor::{ObjectCursor, ObjectLine};
 use crate::verify::manifest::header::ManifestKind;
 use crate::verify::manifest::reader::Manifest;
-use crate::verify::manifest::row::{LeafKind, LeafRow, ObjectRow, Row};
+use crate::verify::manifest::row::{LeafKind, LeafRow, Row};
+use crate::verify::objects::source::EntryKind;
 
 /// Compares `expected` with `actual`; each difference goes to `monitor`. Manifests of different kinds, or made with different hash
 /// keys or encodings, cannot be compared.
@@ -37,7 +40,13 @@ pub fn diff(expected: &Manifest, actual: &Manifest, monitor: &dyn Monitor) -> Re
             ))
             .hint("capture both with the same --digest"));
         }
-        merge(expected.objects(), actual.objects(), object_place, same_object, &mut counts, monitor)?;
+        // Every digest of every part before the first verdict; the two manifests side by side.
+        let opened = std::thread::scope(|scope| {
+            let left = scope.spawn(|| ObjectCursor::open(expected));
+            let right = ObjectCursor::open(actual);
+            (left.join().map_err(|_| Failure::invalid("reading a manifest ended abnormally")), right)
+        });
+        merge_objects(opened.0??, opened.1?, &mut counts, monitor)?;
     } else {
         merge(expected.leaves(), actual.leaves(), leaf_place, same_leaf, &mut counts, monitor)?;
     }
@@ -86,12 +95,6 @@ fn merge<R: Row>(
     }
 }
 
-fn object_place(class: Class, row: &ObjectRow) -> Finding {
-    let mut finding = Finding::new(class, Kind::Object, Place::Key(row.key.clone()));
-    finding.version_id.clone_from(&row.version_id);
-    finding
-}
-
 fn leaf_place(class: Class, row: &LeafRow) -> Finding {
     match row.kind {
         LeafKind::Bucket => {
@@ -103,21 +106,59 @@ fn leaf_place(class: Class, row: &LeafRow) -> Finding {
     }
 }
 
-fn same_object(a: &ObjectRow, b: &ObjectRow) -> Result<(), (String, String)> {
+/// The merge of objects, line by line, without a row of either.
+fn merge_objects(mut left: ObjectCursor, mut right: ObjectCursor, counts: &mut Counts, monitor: &dyn Monitor) -> Result<(), Failure> {
+    let tell = |counts: &mut Counts, class: Class, line: &ObjectLine<'_>, values: Option<(String, String)>| {
+        counts.add(class);
+        let (expected, actual) = values.unzip();
+        let finding = Finding::new(class, Kind::Object, Place::Key(line.key.to_owned()));
+        let version_id = line.version_id.map(str::to_owned);
+        monitor.event(Event::Finding(&Finding { version_id, expected, actual, ..finding }));
+    };
+    let (mut a, mut b) = (left.next_line()?, right.next_line()?);
+    loop {
+        let order = match (&a, &b) {
+            (None, None) => return Ok(()),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(a), Some(b)) => a.order(b),
+        };
+        match (&a, &b) {
+            (Some(a), Some(b)) if order == Ordering::Equal => match same_object(a, b) {
+                Ok(()) => counts.add(Class::Match),
+                Err(values) => tell(counts, Class::Mismatch, a, Some(values)),
+            },
+            (Some(a), _) if order == Ordering::Less => tell(counts, Class::Missing, a, None),
+            (_, Some(b)) => tell(counts, Class::Extra, b, None),
+            _ => {}
+        }
+        if order != Ordering::Greater {
+            a = left.next_line()?;
+        }
+        if order != Ordering::Less {
+            b = right.next_line()?;
+        }
+    }
+}
+
+fn same_object(a: &ObjectLine<'_>, b: &ObjectLine<'_>) -> Result<(), (String, String)> {
     if a.kind != b.kind {
         return Err((a.kind.as_str().into(), b.kind.as_str().into()));
     }
-    let mut decided = a.kind == crate::verify::objects::source::EntryKind::DeleteMarker;
+    let mut decided = a.kind == EntryKind::DeleteMarker;
     for (name, a, b) in [("blake3", a.blake3, b.blake3), ("sha256", a.sha256, b.sha256)] {
         if let (Some(a), Some(b)) = (a, b) {
             decided = true;
             if a != b {
-                return Err((format!("{name}:{a}"), format!("{name}:{b}")));
+                return Err((format!("{name}:{}", Digest32(a)), format!("{name}:{}", Digest32(b))));
             }
         }
     }
-    if a.size != b.size {
-        return Err((format!("{} bytes", a.size), format!("{} bytes", b.size)));
+    // A list without sizes says nothing of them; its digests have decided.
+    if let (Some(a), Some(b)) = (a.known_size(), b.known_size())
+        && a != b
+    {
+        return Err((format!("{a} bytes"), format!("{b} bytes")));
     }
     // Rows without a digest in common are not equal until someone has shown it.
     if decided { Ok(()) } else { Err(("no digest in common".into(), "no digest in common".into())) }

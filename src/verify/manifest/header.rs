@@ -69,6 +69,19 @@ impl Part {
     }
 }
 
+/// Where the rows of an imported manifest come from.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Imported {
+    /// `sha256sum`, `b3sum`, `rclone` or `bagit`.
+    pub format: String,
+    /// The name of the file that was imported, without its directory.
+    pub file: String,
+    /// SHA-256 of that file.
+    pub sha256: Digest32,
+    /// What the rows rest on: `listed`, for what the file states was not read from any source.
+    pub evidence: String,
+}
+
 /// The whole of `manifest.json`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Header {
@@ -112,6 +125,9 @@ pub struct Header {
     /// Keys that one of these patterns matches are not covered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
+    /// Present where the rows were imported and not captured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Imported>,
     /// Totals by name, such as `objects`, `bytes`, `rows`.
     pub counts: BTreeMap<String, u64>,
     /// RFC 6962 SHA-256 root over the rows of the `part-` files.

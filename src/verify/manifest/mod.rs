@@ -3,9 +3,15 @@
 //! Not here: what is captured (objects, tables, items have their rooms) and what a difference means.
 
 pub mod columns;
+pub mod cursor;
+pub mod decoders;
 pub mod diff;
+pub mod exchange;
 pub mod header;
+pub mod pages;
+pub mod part_file;
 pub mod parts;
+pub mod proof;
 pub mod reader;
 pub mod request;
 pub mod row;

@@ -1,26 +1,24 @@
-//! Part files: one sorted Parquet file of rows, written group by group and read batch by batch.
+//! Part files: one sorted Parquet file of rows, written group by group and read row by row.
 //!
 //! Not here: which parts a manifest has, and its root.
 
 use std::cmp::Ordering;
 use std::fs::File;
-use std::io::{BufWriter, Read, Write};
+use std::io::{BufWriter, Write};
 use std::marker::PhantomData;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use parquet::column::reader::ColumnReader;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::SortingColumn;
-use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::SchemaDescriptor;
 use sha2::Digest as _;
 
 use crate::model::digest::Digest32;
 use crate::model::failure::{Failure, FailureKind};
-use crate::verify::manifest::columns::{self, Buffer, Cells, ColumnKind, ColumnSpec};
+use crate::verify::manifest::columns::{self, Buffer, ColumnSpec};
 use crate::verify::manifest::header::Part;
+use crate::verify::manifest::part_file::PartFile;
 use crate::verify::manifest::row::Row;
 
 /// Rows of a row group at most.
@@ -28,9 +26,6 @@ const GROUP_ROWS: u64 = 128 * 1024;
 
 /// A row group is closed when its rows hold this much memory, however few they are: keys may have 1,024 bytes.
 const GROUP_BYTES: usize = 24 << 20;
-
-/// Lines that are decoded at a time.
-const BATCH_LINES: usize = 2048;
 
 /// When a part is closed and the next begun.
 #[derive(Clone, Copy, Debug)]
@@ -170,144 +165,22 @@ fn cannot_write(name: &str, error: ParquetError) -> Failure {
     }
 }
 
-fn bad(path: &Path, said: impl std::fmt::Display) -> Failure {
-    Failure::new(FailureKind::BadEvidence, format!("manifest part {}: {said}", path.display()))
-        .hint("the manifest was damaged or changed after it was written: fetch it again from where it is kept, or capture it again")
-}
-
-/// Runs one step of the Parquet decoder. It panics on some malformed files, which only whoever can rewrite the header can make
-/// us decode; to us that is bad evidence like any other.
-fn decoded<T>(step: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
-    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(step)) {
-        Ok(result) => result.map_err(|error| error.to_string()),
-        Err(_) => Err("the decoder gave up on it".into()),
-    }
-}
-
-/// Opens a part and holds its bytes to the digest that the header names.
-pub fn open_checked(dir: &Path, part: &Part) -> Result<(PathBuf, File), Failure> {
-    let path = dir.join(&part.name);
-    let mut file = match File::open(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(bad(&path, "is missing")),
-        Err(error) => return Err(Failure::io(format!("cannot read manifest part {}", path.display()), error)),
-    };
-    let mut digest = sha2::Sha256::new();
-    let mut block = vec![0; 1 << 18];
-    loop {
-        match file.read(&mut block) {
-            Ok(0) => break,
-            Ok(n) => digest.update(&block[..n]),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Failure::io(format!("cannot read manifest part {}", path.display()), error)),
-        }
-    }
-    let found = Digest32(digest.finalize().into());
-    if found != part.sha256 {
-        return Err(bad(&path, format!("expected SHA-256 {}, found {found}", part.sha256)));
-    }
-    Ok((path, file))
-}
-
 /// Rows of one part, in order, in constant memory. After an error there is nothing more.
 pub struct PartReader<R: Row> {
-    path: PathBuf,
-    expected: Part,
-    file: SerializedFileReader<File>,
-    columns: Vec<Option<usize>>,
-    group: usize,
-    readers: Vec<Option<ColumnReader>>,
-    left_in_group: usize,
-    batch: std::vec::IntoIter<R>,
-    read: u64,
+    file: PartFile,
     done: bool,
+    row: PhantomData<R>,
 }
 
 impl<R: Row> PartReader<R> {
     /// Opens `part` below `dir`; its digest is checked first, so that the decoder sees only what was signed for.
     pub fn open(dir: &Path, part: &Part) -> Result<Self, Failure> {
-        let (path, file) = open_checked(dir, part)?;
-        let file = decoded(|| SerializedFileReader::new(file)).map_err(|said| bad(&path, format!("not readable as Parquet: {said}")))?;
-        let columns = find_columns(file.metadata().file_metadata().schema_descr(), R::COLUMNS).map_err(|said| bad(&path, said))?;
-        let rows: i64 = file.metadata().row_groups().iter().map(|group| group.num_rows().max(0)).fold(0, i64::saturating_add);
-        if rows as u64 != part.rows {
-            return Err(bad(&path, format!("expected {} rows, found {rows}", part.rows)));
-        }
-        Ok(Self {
-            path,
-            expected: part.clone(),
-            file,
-            columns,
-            group: 0,
-            readers: Vec::new(),
-            left_in_group: 0,
-            batch: Vec::new().into_iter(),
-            read: 0,
-            done: false,
-        })
-    }
-
-    fn next_row(&mut self) -> Result<Option<R>, Failure> {
-        loop {
-            if let Some(row) = self.batch.next() {
-                if self.read == 0 && row.key() != self.expected.first {
-                    return Err(bad(&self.path, "its first key is not the one that the header names"));
-                }
-                self.read += 1;
-                if self.read == self.expected.rows && row.key() != self.expected.last {
-                    return Err(bad(&self.path, "its last key is not the one that the header names"));
-                }
-                return Ok(Some(row));
-            }
-            if self.left_in_group > 0 {
-                self.fill_batch()?;
-            } else if self.group < self.file.num_row_groups() {
-                self.open_group()?;
-            } else {
-                return Ok(None);
-            }
-        }
-    }
-
-    fn open_group(&mut self) -> Result<(), Failure> {
-        let open = || -> Result<_, ParquetError> {
-            let group = self.file.get_row_group(self.group)?;
-            let readers = self.columns.iter().map(|index| index.map(|index| group.get_column_reader(index)).transpose());
-            Ok((readers.collect::<Result<Vec<_>, _>>()?, group.metadata().num_rows()))
-        };
-        let (readers, rows) = decoded(open).map_err(|said| bad(&self.path, said))?;
-        self.readers = readers;
-        self.left_in_group = usize::try_from(rows).unwrap_or(0);
-        self.group += 1;
-        Ok(())
-    }
-
-    fn fill_batch(&mut self) -> Result<(), Failure> {
-        let lines = self.left_in_group.min(BATCH_LINES);
-        let mut buffers = Vec::with_capacity(self.readers.len());
-        let schema = self.file.metadata().file_metadata().schema_descr();
-        for ((spec, reader), index) in R::COLUMNS.iter().zip(&mut self.readers).zip(&self.columns) {
-            let mut buffer = match index {
-                Some(index) => Buffer::new(spec.kind, schema.column(*index).max_def_level() > 0),
-                None => Buffer::absent(),
-            };
-            decoded(|| buffer.fill(reader.as_mut(), lines)).map_err(|said| bad(&self.path, format!("column {}: {said}", spec.name)))?;
-            buffers.push(buffer);
-        }
-        let mut cells = Cells::new(&buffers);
-        let mut rows = Vec::with_capacity(lines);
-        for _ in 0..lines {
-            rows.push(R::read(&mut cells).map_err(|said| bad(&self.path, format!("row {}: {said}", self.read + rows.len() as u64)))?);
-            cells.next_line();
-        }
-        self.left_in_group -= lines;
-        self.batch = rows.into_iter();
-        Ok(())
+        Ok(Self { file: PartFile::open(dir, part, R::COLUMNS)?, done: false, row: PhantomData })
     }
 
     /// The file, for messages.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.file.path()
     }
 }
 
@@ -318,46 +191,10 @@ impl<R: Row> Iterator for PartReader<R> {
         if self.done {
             return None;
         }
-        match self.next_row() {
-            Ok(Some(row)) => Some(Ok(row)),
-            Ok(None) => {
-                self.done = true;
-                None
-            }
-            Err(failure) => {
-                self.done = true;
-                Some(Err(failure))
-            }
-        }
+        let next = self.file.read_line(R::key, R::read).transpose();
+        self.done = !matches!(next, Some(Ok(_)));
+        next
     }
-}
-
-/// Where each wanted column is in the file; columns that we do not know are left alone, optional ones may be absent.
-fn find_columns(schema: &SchemaDescriptor, specs: &[ColumnSpec]) -> Result<Vec<Option<usize>>, String> {
-    use parquet::basic::Type as Physical;
-    let mut found = Vec::with_capacity(specs.len());
-    for spec in specs {
-        let index = schema.columns().iter().position(|column| column.path().parts() == [spec.name]);
-        let Some(index) = index else {
-            if spec.optional {
-                found.push(None);
-                continue;
-            }
-            return Err(format!("column {} is missing", spec.name));
-        };
-        let column = schema.column(index);
-        let fits = match spec.kind {
-            ColumnKind::Key | ColumnKind::Text => column.physical_type() == Physical::BYTE_ARRAY,
-            ColumnKind::Int => column.physical_type() == Physical::INT64,
-            ColumnKind::Bool => column.physical_type() == Physical::BOOLEAN,
-            ColumnKind::Fixed(length) => column.physical_type() == Physical::FIXED_LEN_BYTE_ARRAY && column.type_length() == length as i32,
-        };
-        if !fits || column.max_rep_level() > 0 || column.max_def_level() > 1 {
-            return Err(format!("column {} has another type than schema attestore/manifest/v1 gives it", spec.name));
-        }
-        found.push(Some(index));
-    }
-    Ok(found)
 }
 
 /// Holds rows to strictly (or, with duplicates, weakly) ascending order.

@@ -10,7 +10,8 @@ use crate::signing::keys::VerifyingKey;
 use crate::signing::merkle::Tree;
 use crate::signing::note;
 use crate::verify::manifest::header::{Header, ManifestKind, Part, SIGNATURE_FILE, is_part_name, signed_text};
-use crate::verify::manifest::parts::{PartReader, in_order, open_checked};
+use crate::verify::manifest::part_file::open_checked;
+use crate::verify::manifest::parts::{PartReader, in_order};
 use crate::verify::manifest::row::{LeafRow, ObjectRow, Row, SidecarRow};
 
 /// A manifest that is there and has a header that can be read.
@@ -51,27 +52,23 @@ impl Manifest {
             // A signature that is there and cannot be read proves nothing, and must not look like one that was never made.
             Err(_) => return SignatureState::Bad,
         };
-        let Some(signed) = String::from_utf8(text).ok().and_then(|text| note::parse(&text).ok()) else { return SignatureState::Bad };
-        if signed.text != signed_text(&self.digest) {
-            return SignatureState::Bad;
-        }
-        let Some(key) = key else { return SignatureState::Unverified };
-        if signed.signatures.iter().any(|signature| signed.signed_by(&signature.name, key).is_ok()) {
-            SignatureState::Verified
-        } else {
-            SignatureState::Bad
-        }
+        String::from_utf8(text).map_or(SignatureState::Bad, |text| signature_of(&text, &self.digest, key))
     }
 
     /// Holds every part to its digest, and the directory to the parts that the header names: a surplus part would be read by
     /// whoever opens `part-*.parquet`, and nobody signed for it.
     pub fn check_parts(&self) -> Result<(), Failure> {
+        self.check_names()?;
+        self.header.parts.iter().try_for_each(|part| open_checked(&self.dir, part).map(drop))
+    }
+
+    /// The part of [`Manifest::check_parts`] that reads no part, for callers that read all of them anyway.
+    pub fn check_names(&self) -> Result<(), Failure> {
         let mut names = HashSet::new();
         for part in &self.header.parts {
             if !names.insert(part.name.as_str()) {
                 return Err(self.bad(format!("its header names {} twice", part.name)));
             }
-            open_checked(&self.dir, part)?;
         }
         let cannot = |error| Failure::io(format!("cannot list the manifest {}", self.dir.display()), error);
         for entry in std::fs::read_dir(&self.dir).map_err(cannot)? {
@@ -113,6 +110,20 @@ impl Manifest {
     fn bad(&self, said: String) -> Failure {
         Failure::new(FailureKind::BadEvidence, format!("manifest {}: {said}", self.dir.display()))
             .hint("the manifest was damaged or changed after it was written: fetch it again from where it is kept, or capture it again")
+    }
+}
+
+/// What is known of the signature `note` over the manifest whose `manifest.json` has the digest `digest`.
+pub fn signature_of(note: &str, digest: &Sha256Digest, key: Option<&VerifyingKey>) -> SignatureState {
+    let Ok(signed) = note::parse(note) else { return SignatureState::Bad };
+    if signed.text != signed_text(digest) {
+        return SignatureState::Bad;
+    }
+    let Some(key) = key else { return SignatureState::Unverified };
+    if signed.signatures.iter().any(|signature| signed.signed_by(&signature.name, key).is_ok()) {
+        SignatureState::Verified
+    } else {
+        SignatureState::Bad
     }
 }
 

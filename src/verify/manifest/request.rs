@@ -8,6 +8,9 @@ use std::time::Duration;
 use crate::model::capture::CaptureMode;
 use crate::model::ids::PointId;
 use crate::model::source_url::View;
+use crate::verify::objects::fields::FieldSet;
+use crate::verify::objects::filter::Filter;
+use crate::verify::objects::tier::Tier;
 
 /// Tables with more rows than this have no row sidecar unless the caller asks otherwise.
 pub const DEFAULT_SIDECAR_MAX_ROWS: u64 = 50_000_000;
@@ -27,6 +30,12 @@ pub struct CaptureRequest {
     pub baselines: std::collections::BTreeMap<String, String>,
     /// Tables and items: no row sidecar beyond so many rows.
     pub sidecar_max_rows: u64,
+    /// Objects: how deep evidence goes.
+    pub tier: Tier,
+    /// Objects: what is to be compared beside the bytes; absent: the defaults, decided when it is compared.
+    pub compare: Option<FieldSet>,
+    /// Objects: which keys are covered.
+    pub filter: Filter,
     /// Objects: how much is read at a time, and how long.
     pub effort: Effort,
 }
@@ -41,6 +50,9 @@ impl CaptureRequest {
             digests: DigestSet::BOTH,
             baselines: Default::default(),
             sidecar_max_rows: DEFAULT_SIDECAR_MAX_ROWS,
+            tier: Tier::Content,
+            compare: None,
+            filter: Filter::default(),
             effort: Effort::default(),
         }
     }
@@ -80,6 +92,12 @@ pub struct ReadOptions {
     pub digests: Option<DigestSet>,
     /// The view that is compared; absent: everything that the source lists.
     pub view: Option<View>,
+    /// The tier of evidence; absent: the manifest's.
+    pub tier: Option<Tier>,
+    /// What is compared beside the bytes; absent: the manifest's choice.
+    pub compare: Option<FieldSet>,
+    /// Which keys are compared, of those that the manifest covers.
+    pub filter: Filter,
     /// How much is read at a time, and how long.
     pub effort: Effort,
 }
@@ -96,6 +114,8 @@ pub struct DigestSet {
 impl DigestSet {
     /// BLAKE3 and SHA-256.
     pub const BOTH: Self = Self { blake3: true, sha256: true };
+    /// Neither, at the tiers that read no content.
+    pub const NONE: Self = Self { blake3: false, sha256: false };
     /// BLAKE3 alone.
     pub const BLAKE3: Self = Self { blake3: true, sha256: false };
     /// SHA-256 alone.

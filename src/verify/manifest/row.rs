@@ -50,7 +50,7 @@ pub struct ObjectRow {
     pub version_id: Option<String>,
     /// What it is.
     pub kind: EntryKind,
-    /// In bytes.
+    /// In bytes; [`UNKNOWN_SIZE`] where an imported list does not say (a null in parts, no member in leaves).
     pub size: u64,
     /// When it was last changed, as the source states it.
     pub modified: Option<Timestamp>,
@@ -64,7 +64,32 @@ pub struct ObjectRow {
     pub evidence: Option<Box<Evidence>>,
 }
 
+/// The size of a row whose size nobody stated: larger than any that a manifest has room for, so it equals no real one.
+pub const UNKNOWN_SIZE: u64 = u64::MAX;
+
 impl ObjectRow {
+    /// An object of `size` bytes of which nothing else is known.
+    pub fn object(key: impl Into<String>, size: u64) -> Self {
+        Self {
+            key: key.into(),
+            key_escaped: false,
+            seq: 0,
+            version_id: None,
+            kind: EntryKind::Object,
+            size,
+            modified: None,
+            blake3: None,
+            sha256: None,
+            s3_checksum: None,
+            evidence: None,
+        }
+    }
+
+    /// The size, where it was stated.
+    pub fn known_size(&self) -> Option<u64> {
+        (self.size != UNKNOWN_SIZE).then_some(self.size)
+    }
+
     /// True where the row says nothing of the content: it could not be read at capture.
     pub fn is_undigested(&self) -> bool {
         self.kind != EntryKind::DeleteMarker && self.blake3.is_none() && self.sha256.is_none()
@@ -84,7 +109,7 @@ impl Row for ObjectRow {
         column("seq", ColumnKind::Int, false),
         column("version_id", ColumnKind::Text, true),
         column("kind", ColumnKind::Text, false),
-        column("size", ColumnKind::Int, false),
+        column("size", ColumnKind::Int, true),
         column("modified_micros", ColumnKind::Int, true),
         column("blake3", ColumnKind::Fixed(32), true),
         column("sha256", ColumnKind::Fixed(32), true),
@@ -119,7 +144,7 @@ impl Row for ObjectRow {
         put(Cell::Int(i64::from(self.seq)));
         put(Cell::text(self.version_id.as_deref()));
         put(Cell::Text(self.kind.as_str()));
-        put(Cell::Int(self.size as i64));
+        put(self.known_size().map_or(Cell::Null, |size| Cell::Int(size as i64)));
         put(self.modified.map_or(Cell::Null, |time| Cell::Int(time.0)));
         put(Cell::fixed(self.blake3.as_ref().map(|digest| digest.0.as_slice())));
         put(Cell::fixed(self.sha256.as_ref().map(|digest| digest.0.as_slice())));
@@ -144,9 +169,12 @@ impl Row for ObjectRow {
         let key_escaped = cells.bool()?.unwrap_or(false);
         let seq = cells.int()?.and_then(|n| u32::try_from(n).ok()).ok_or("seq is not a version's number")?;
         let version_id = cells.text()?;
-        let kind = cells.text()?.unwrap_or_default();
-        let kind = EntryKind::of_text(&kind).ok_or_else(|| format!("unknown kind `{}`", kind.escape_default()))?;
-        let size = cells.int()?.and_then(|n| u64::try_from(n).ok()).ok_or("size is not a size")?;
+        let kind = cells.text_ref()?.unwrap_or_default();
+        let kind = EntryKind::of_text(kind).ok_or_else(|| format!("unknown kind `{}`", kind.escape_default()))?;
+        let size = match cells.int()? {
+            Some(size) => u64::try_from(size).map_err(|_| "size is not a size")?,
+            None => UNKNOWN_SIZE,
+        };
         let modified = cells.int()?.map(Timestamp);
         let blake3 = cells.fixed::<32>()?.map(Digest32);
         let sha256 = cells.fixed::<32>()?.map(Digest32);
@@ -197,7 +225,7 @@ impl Row for ObjectRow {
         json.text("s3_checksum_value", self.s3_checksum.as_ref().map(|checksum| checksum.value.as_str()));
         json.int("seq", Some(i64::from(self.seq)));
         json.hex("sha256", self.sha256.as_ref().map(|digest| digest.0.as_slice()));
-        json.int("size", Some(self.size as i64));
+        json.int("size", self.known_size().map(|size| size as i64));
         json.text("storage_class", evidence.and_then(|evidence| evidence.storage_class.as_deref()));
         json.hex("tags_sha256", evidence.and_then(|evidence| evidence.tags.as_ref()).map(|digest| digest.0.as_slice()));
         json.text("version_id", self.version_id.as_deref());
@@ -207,7 +235,7 @@ impl Row for ObjectRow {
     fn check(&self) -> Result<(), Failure> {
         let until = self.evidence.as_ref().and_then(|evidence| evidence.lock_until);
         let micros = [self.modified, until].into_iter().flatten().map(|time| time.0.unsigned_abs()).max().unwrap_or(0);
-        if self.size > MAX_INTEGER || micros > MAX_INTEGER {
+        if self.known_size().is_some_and(|size| size > MAX_INTEGER) || micros > MAX_INTEGER {
             return Err(Failure::invalid(format!("{}: size {} or time {micros} µs is beyond 2^53", self.key.escape_default(), self.size)));
         }
         Ok(())
@@ -281,7 +309,7 @@ impl Row for LeafRow {
 
     fn read(cells: &mut Cells<'_>) -> Result<Self, String> {
         let key = cells.text()?.ok_or("no key")?;
-        let kind = match cells.text()?.as_deref() {
+        let kind = match cells.text_ref()? {
             Some("bucket") => LeafKind::Bucket,
             Some("schema") => LeafKind::Schema,
             other => return Err(format!("unknown kind `{}`", other.unwrap_or_default().escape_default())),

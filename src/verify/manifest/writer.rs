@@ -14,7 +14,7 @@ use crate::model::ids::PointId;
 use crate::signing::keys::SigningKey;
 use crate::signing::merkle::Tree;
 use crate::signing::note;
-use crate::verify::manifest::header::{HEADER_FILE, Header, ManifestKind, Part, SCHEMA, SIGNATURE_FILE, signed_text};
+use crate::verify::manifest::header::{HEADER_FILE, Header, Imported, ManifestKind, Part, SCHEMA, SIGNATURE_FILE, signed_text};
 use crate::verify::manifest::parts::{PartLimits, PartWriter, in_order};
 use crate::verify::manifest::row::{LeafRow, ObjectRow, Row, SidecarRow};
 
@@ -115,6 +115,7 @@ pub struct ManifestWriter {
     work: tempfile::TempDir,
     target: PathBuf,
     draft: Draft,
+    imported: Option<Imported>,
     limits: PartLimits,
     objects: Rows<ObjectRow>,
     leaves: Rows<LeafRow>,
@@ -145,6 +146,7 @@ impl ManifestWriter {
             work,
             target: dir.to_owned(),
             draft,
+            imported: None,
             limits,
             objects: Rows::new(),
             leaves: Rows::new(),
@@ -152,6 +154,11 @@ impl ManifestWriter {
             tree: Tree::new(),
             leaf: Vec::new(),
         })
+    }
+
+    /// Says that the rows are imported; before the manifest is finished, for what was imported may be known only at its end.
+    pub fn set_imported(&mut self, imported: Imported) {
+        self.imported = Some(imported);
     }
 
     /// Adds an object; rows come in the order of `(key, seq)`.
@@ -211,6 +218,7 @@ impl ManifestWriter {
             tier: draft.choices.tier,
             include: draft.choices.include,
             exclude: draft.choices.exclude,
+            imported: self.imported,
             counts: finish.counts,
             root: self.tree.root(),
             baselines: finish.baselines,

@@ -7,20 +7,21 @@ use futures_util::{FutureExt, StreamExt};
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::finding::{Class, Finding, Kind, Place};
-use crate::model::source_url::View;
 use crate::monitor::{Event, Monitor};
 use crate::signing::keys::SigningKey;
 use crate::verify::checksum::Said;
 use crate::verify::hashing::CancelOnDrop;
 use crate::verify::manifest::header::{Header, ManifestKind};
-use crate::verify::manifest::request::CaptureRequest;
+use crate::verify::manifest::request::{CaptureRequest, DigestSet};
 use crate::verify::manifest::row::ObjectRow;
-use crate::verify::manifest::writer::{Draft, Finish, ManifestWriter, refuse_existing};
+use crate::verify::manifest::writer::{Choices, Draft, Finish, ManifestWriter, refuse_existing};
 use crate::verify::objects::compare::{STOP_POLL, UNANSWERED_LIMIT};
-use crate::verify::objects::fetch::fetch;
+use crate::verify::objects::fields::FieldSet;
+use crate::verify::objects::gather::gather;
 use crate::verify::objects::reading::{Content, Reading};
 use crate::verify::objects::source::{Entry, EntryKind, ObjectSource};
 use crate::verify::objects::stretch::Unread;
+use crate::verify::objects::tier::Tier;
 
 /// The encoding of object rows: the digests are the standard ones, so only the row's own JSON can ever change.
 pub const ENCODING: &str = "attestore/objects/v1-draft";
@@ -33,7 +34,7 @@ pub async fn capture(
     signer: Option<(&str, &SigningKey)>,
     monitor: &dyn Monitor,
 ) -> Result<Header, Failure> {
-    if request.digests.is_empty() {
+    if request.digests.is_empty() && request.tier == Tier::Content {
         return Err(Failure::invalid("no digest was asked for").hint("use `--digest blake3` or `--digest blake3,sha256`"));
     }
     // Before hours of reading, not after.
@@ -46,9 +47,14 @@ pub async fn capture(
         recovery_point_id: request.recovery_point_id.clone(),
         encoding: ENCODING.to_owned(),
         hash_key_id: None,
-        digests: request.digests.names(),
-        choices: Default::default(),
-        view: source.view().map(|view| if view == View::Latest { "latest" } else { "versions" }.to_owned()),
+        digests: wanted(request).names(),
+        choices: Choices {
+            compare: request.compare.map(FieldSet::names).unwrap_or_default(),
+            tier: (request.tier != Tier::Content).then(|| request.tier.to_string()),
+            include: request.filter.include.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
+            exclude: request.filter.exclude.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
+        },
+        view: source.view().map(|view| view.to_string()),
     };
     let mut writer = ManifestWriter::create(&request.out, draft)?;
     let task = format!("capturing {}", source.url());
@@ -56,6 +62,11 @@ pub async fn capture(
     let captured = write_rows(source, request, &mut writer, &task, monitor).await;
     monitor.event(Event::Finished { task: &task });
     writer.finish(Finish { counts: captured?, ..Finish::default() }, signer)
+}
+
+/// The digests that the tier can have.
+fn wanted(request: &CaptureRequest) -> DigestSet {
+    if request.tier == Tier::Content { request.digests } else { DigestSet::NONE }
 }
 
 async fn write_rows(
@@ -66,20 +77,25 @@ async fn write_rows(
     monitor: &dyn Monitor,
 ) -> Result<BTreeMap<String, u64>, Failure> {
     // What is captured is believed for years: bytes that S3's own checksum contradicts are not.
-    let reading = Reading::new(request.digests, &request.effort).holding_to_checksum();
+    let reading = Reading::new(wanted(request), &request.effort).holding_to_checksum();
     let reading = &reading;
     let _cancel = CancelOnDrop(reading.cancel.clone());
-    let reads = source.list().map(|entry| {
+    let filter = request.filter.clone();
+    let covered =
+        move |entry: &Result<Entry, Failure>| entry.as_ref().map_or(true, |entry| entry.is_closed_directory() || filter.covers(&entry.key));
+    let listed = source.list().filter(move |entry| std::future::ready(covered(entry)));
+    let tier = request.tier;
+    let reads = listed.map(|entry| {
         async move {
             let entry = entry?;
-            let read = read_believably(source, &entry, reading).await;
+            let read = read_believably(source, &entry, reading, tier).await;
             Ok::<_, Failure>((entry, read))
         }
         .boxed()
     });
     let mut reads = reads.buffered(reading.ahead());
     let mut poll = tokio::time::interval(STOP_POLL);
-    let mut rows = Rows { writer, task, monitor, counts: BTreeMap::new(), unanswered: Vec::new(), answered: false };
+    let mut rows = Rows { writer, task, monitor, tier, counts: BTreeMap::new(), unanswered: Vec::new(), answered: false };
     rows.counts.extend(["objects", "bytes"].map(|name| (name.to_owned(), 0)));
     loop {
         let next = tokio::select! {
@@ -107,6 +123,7 @@ struct Rows<'a> {
     writer: &'a mut ManifestWriter,
     task: &'a str,
     monitor: &'a dyn Monitor,
+    tier: Tier,
     counts: BTreeMap<String, u64>,
     /// What the source said of the last entries in a row that it refused or did not answer for.
     unanswered: Vec<Failure>,
@@ -153,6 +170,7 @@ impl Rows<'_> {
     fn push(&mut self, entry: Entry, content: Option<Content>) -> Result<(), Failure> {
         let bytes = content.as_ref().map_or(0, |content| content.digests.bytes);
         count(&mut self.counts, &entry, content.is_some(), bytes);
+        let bytes = if self.tier == Tier::Content { bytes } else { 0 };
         self.writer.push_object(&row(entry, content))?;
         self.monitor.event(Event::Advanced { task: self.task, by: 1, bytes });
         Ok(())
@@ -160,12 +178,12 @@ impl Rows<'_> {
 }
 
 /// Reads `entry`, and once more where S3's own checksum says that other bytes arrived than it keeps.
-async fn read_believably(source: &dyn ObjectSource, entry: &Entry, reading: &Reading) -> Result<Content, Unread> {
-    let content = fetch(source, entry, reading).await?;
-    if !matches!(content.said, Said::Disagrees { .. }) {
+async fn read_believably(source: &dyn ObjectSource, entry: &Entry, reading: &Reading, tier: Tier) -> Result<Content, Unread> {
+    let content = gather(source, entry, reading, tier).await?;
+    if tier != Tier::Content || !matches!(content.said, Said::Disagrees { .. }) {
         return Ok(content);
     }
-    let again = fetch(source, entry, reading).await?;
+    let again = gather(source, entry, reading, tier).await?;
     match (&again.said, &again.checksum) {
         (Said::Disagrees { read }, Some(stated)) => {
             let said = format!("S3 states the {} {}, and the bytes that it sent have {read}, twice", stated.algorithm, stated.value);
@@ -177,6 +195,7 @@ async fn read_believably(source: &dyn ObjectSource, entry: &Entry, reading: &Rea
 
 fn count(counts: &mut BTreeMap<String, u64>, entry: &Entry, read: bool, bytes: u64) {
     let name = match entry.kind {
+        _ if !read && entry.undecided.is_some() => "indeterminate",
         _ if !read => "unreadable",
         EntryKind::Object => "objects",
         EntryKind::DeleteMarker => "delete_markers",
@@ -189,7 +208,8 @@ fn count(counts: &mut BTreeMap<String, u64>, entry: &Entry, read: bool, bytes: u
 }
 
 fn tell_unreadable(entry: &Entry, failure: &Failure, monitor: &dyn Monitor) {
-    let finding = Finding::new(Class::Unreadable, Kind::Object, Place::Key(entry.key.clone()));
+    let class = if entry.undecided.is_some() { Class::Indeterminate } else { Class::Unreadable };
+    let finding = Finding::new(class, Kind::Object, Place::Key(entry.key.clone()));
     let actual = Some(failure.message.chars().take(200).collect());
     monitor.event(Event::Finding(&Finding { version_id: entry.version_id.clone(), actual, ..finding }));
 }

@@ -5,20 +5,22 @@ use std::time::Duration;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt};
 
-use crate::model::counts::Counts;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::View;
-use crate::model::verification::Verification;
+use crate::model::verification::{LesserTier, Verification};
 use crate::monitor::{Event, Monitor};
 use crate::verify::hashing::{self, CancelOnDrop};
 use crate::verify::manifest::header::ManifestKind;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::manifest::request::{DigestSet, ReadOptions};
 use crate::verify::manifest::row::ObjectRow;
+use crate::verify::objects::fields::{Field, FieldSet};
+use crate::verify::objects::filter::Filter;
 use crate::verify::objects::groups::{Broken, groups};
-use crate::verify::objects::judge::{Judged, Rules, judge};
+use crate::verify::objects::judge::{Judged, Rules, Versions, judge};
 use crate::verify::objects::reading::Reading;
-use crate::verify::objects::source::ObjectSource;
+use crate::verify::objects::source::{Entry, ObjectSource};
+use crate::verify::objects::tier::Tier;
 
 /// So many objects in a row that the source does not answer for at all, and none that it does, and reading stops.
 pub const UNANSWERED_LIMIT: usize = 8;
@@ -42,30 +44,71 @@ pub async fn compare(
         let what = format!("manifest {} is of kind {}", manifest.dir().display(), header.kind.as_str());
         return Err(Failure::invalid(format!("{what}, and {} holds objects", source.url())).hint("name the manifest of this source"));
     }
-    let wanted = usable_digests(manifest, options.digests)?;
+    let tier = usable_tier(manifest, options.tier)?;
+    let wanted = if tier == Tier::Content { usable_digests(manifest, options.digests)? } else { DigestSet::NONE };
+    let same_bucket = source.has_versions() && source.url() == header.source;
+    let fields = match options.compare.map_or_else(|| FieldSet::of_header(&header.compare), |set| Ok(Some(set)))? {
+        Some(fields) => fields,
+        None if tier == Tier::Inventory => {
+            if same_bucket {
+                [Field::Etag].into_iter().collect()
+            } else {
+                FieldSet::NONE
+            }
+        }
+        None => FieldSet::usual(same_bucket),
+    };
+    // A directory has no tags: nothing is asked of it, and `fields` in the result stays empty.
+    let fields = if source.has_evidence() { fields } else { FieldSet::NONE };
+    let filter = Filter::new(&header.include, &header.exclude)?;
     let reading = Reading::new(wanted, &options.effort);
     let _cancel = CancelOnDrop(reading.cancel.clone());
-    let rules = Rules {
-        by_id: source.has_versions() && source.url() == header.source,
-        latest: options.view == Some(View::Latest) || header.view.as_deref() == Some("latest"),
-    };
+    let rules = Rules { by_id: same_bucket, versions: versions(header.view.as_deref(), options.view), tier, fields };
     let task = format!("verifying {}", source.url());
     let total = header.parts.iter().map(|part| part.rows).sum();
     monitor.event(Event::Started { task: &task, unit: "objects", total: Some(total) });
     let mut result = Verification::empty(header.mode);
-    let mut state = State { counts: Counts::default(), bytes: 0, unanswered: Vec::new(), seen: false, task: &task, monitor };
-    let ended = run(source, manifest, rules, &reading, &mut state).await;
+    let mut state = State { total: Judged::default(), unanswered: Vec::new(), seen: false, task: &task, monitor };
+    let scope = [filter, options.filter.clone()];
+    let ended = run(source, manifest, scope, rules, &reading, &mut state).await;
     monitor.event(Event::Finished { task: &task });
     result.cut_short = ended?;
     if let (None, Some(first)) = (&result.cut_short, state.unanswered.first_mut()) {
         // Nothing was read after these: whether they or the source are at fault is not known.
         result.cut_short = first.source_failure.take();
     }
-    result.objects = Some(state.counts);
-    result.bytes_checked = state.bytes;
+    result.objects = Some(state.total.counts);
+    result.protection = fields.fields().any(Field::is_protection).then_some(state.total.protection);
+    result.fields = std::mem::take(&mut state.total.fields);
+    result.archived = state.total.archived;
+    result.lesser_tier = (tier != Tier::Content).then(|| LesserTier { name: tier.as_str(), does_not_prove: tier.does_not_prove() });
+    result.bytes_checked = state.total.bytes;
     result.duration = reading.elapsed();
     result.first_read_after = reading.first_read_after();
     Ok(result)
+}
+
+/// The tier that is asked for, or the manifest's own; never a deeper one than the manifest's, which would have nothing to compare with.
+fn usable_tier(manifest: &Manifest, asked: Option<Tier>) -> Result<Tier, Failure> {
+    let has = Tier::of_header(manifest.header().tier.as_deref())?;
+    let tier = asked.unwrap_or(has);
+    if tier > has {
+        let what = format!("manifest {} was captured at the tier {has}", manifest.dir().display());
+        return Err(
+            Failure::invalid(format!("{what}, and says nothing for the tier {tier}")).hint(format!("capture it again with --tier {tier}"))
+        );
+    }
+    Ok(tier)
+}
+
+/// Which versions are compared: as asked, else as the manifest was captured.
+fn versions(captured: Option<&str>, asked: Option<View>) -> Versions {
+    let captured = captured.and_then(|view| view.parse().ok());
+    match (captured, asked) {
+        (None | Some(View::Versions), Some(View::At(time))) => Versions::At(time),
+        (Some(View::Latest | View::At(_)), _) | (_, Some(View::Latest)) => Versions::Newest,
+        _ => Versions::All,
+    }
 }
 
 /// The digests that the manifest has and that are wanted.
@@ -83,8 +126,7 @@ fn usable_digests(manifest: &Manifest, only: Option<DigestSet>) -> Result<Digest
 
 /// The running totals.
 struct State<'a> {
-    counts: Counts,
-    bytes: u64,
+    total: Judged,
     /// Keys in a row that the source did not answer for.
     unanswered: Vec<Judged>,
     /// Something was listed.
@@ -123,8 +165,7 @@ impl State<'_> {
         for note in &judged.notes {
             self.monitor.event(Event::Problem(note));
         }
-        self.counts.merge(&judged.counts);
-        self.bytes += judged.bytes;
+        self.total.merge(&judged);
         let by = judged.counts.expected;
         self.monitor.event(Event::Advanced { task: self.task, by, bytes: judged.bytes });
     }
@@ -134,11 +175,15 @@ impl State<'_> {
 async fn run(
     source: &dyn ObjectSource,
     manifest: &Manifest,
+    scope: [Filter; 2],
     rules: Rules,
     reading: &Reading,
     state: &mut State<'_>,
 ) -> Result<Option<Failure>, Failure> {
-    let judgements = groups(rows(manifest), source.list()).map(|group| {
+    let covers = move |key: &str| scope.iter().all(|filter| filter.covers(key));
+    let listed = covered(source.list(), covers.clone());
+    let expected = rows(manifest).filter(move |row| std::future::ready(row.as_ref().map_or(true, |row| covers(&row.key)))).boxed();
+    let judgements = groups(expected, listed).map(|group| {
         async move {
             match group {
                 Ok(group) => Ok(judge(source, group, rules, reading).await),
@@ -173,6 +218,15 @@ async fn run(
             }
         }
     }
+}
+
+/// What is listed and covered. What lies below a directory that may not be listed is not known, so no pattern leaves it out.
+fn covered(
+    listed: BoxStream<'static, Result<Entry, Failure>>,
+    covers: impl Fn(&str) -> bool + Send + 'static,
+) -> BoxStream<'static, Result<Entry, Failure>> {
+    let kept = move |entry: &Result<Entry, Failure>| entry.as_ref().map_or(true, |entry| entry.is_closed_directory() || covers(&entry.key));
+    listed.filter(move |entry| std::future::ready(kept(entry))).boxed()
 }
 
 /// The manifest's rows, decoded on a thread of their own.

@@ -161,7 +161,7 @@ fn children(dir: &Path) -> std::io::Result<std::vec::IntoIter<Child>> {
 }
 
 /// The spelling of a name in a key: itself where it is UTF-8, else with `%XX` for `%` and for every byte that is not ASCII.
-fn spell(name: &OsStr) -> (String, bool) {
+pub fn spell(name: &OsStr) -> (String, bool) {
     if let Some(text) = name.to_str() {
         return (text.to_owned(), false);
     }

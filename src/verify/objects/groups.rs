@@ -18,6 +18,8 @@ pub struct Group {
     pub entries: Vec<Entry>,
     /// The key lies below a directory that may not be listed: nothing is known of what the source has.
     pub below_closed: bool,
+    /// Why it cannot be told which of the manifest's versions is expected.
+    pub undecided: Option<String>,
 }
 
 /// Which of the two sequences broke off.

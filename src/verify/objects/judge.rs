@@ -1,21 +1,28 @@
 //! The verdict on one key: what was expected, what was found, what was read.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use futures_util::StreamExt;
 
+use crate::model::clock::Timestamp;
 use crate::model::counts::Counts;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::finding::{Class, Finding, Kind, Place};
+use crate::model::verification::FieldCounts;
 use crate::verify::checksum::Said;
 use crate::verify::manifest::request::DigestSet;
-use crate::verify::manifest::row::ObjectRow;
+use crate::verify::manifest::row::{ObjectRow, UNKNOWN_SIZE};
 use crate::verify::objects::align::{Relation, Step, align};
+use crate::verify::objects::evidence::Evidence;
 use crate::verify::objects::fetch::fetch;
+use crate::verify::objects::fields::{self, Compared, FieldSet};
+use crate::verify::objects::gather::gather;
 use crate::verify::objects::groups::Group;
+use crate::verify::objects::moment::{Stamp, State, state_at};
 use crate::verify::objects::reading::{Content, Reading};
 use crate::verify::objects::source::{Entry, EntryKind, ObjectSource};
 use crate::verify::objects::stretch::Unread;
+use crate::verify::objects::tier::Tier;
 
 /// Versions of one key that are read at a time.
 const READS_OF_ONE_KEY: usize = 8;
@@ -28,8 +35,23 @@ const REASON_CHARS: usize = 200;
 pub struct Rules {
     /// By version id: the bucket is the one that was captured.
     pub by_id: bool,
-    /// Only the newest version of each key is compared.
-    pub latest: bool,
+    /// Which of a key's versions are compared.
+    pub versions: Versions,
+    /// How deep evidence goes.
+    pub tier: Tier,
+    /// What is compared beside the bytes.
+    pub fields: FieldSet,
+}
+
+/// Which of a key's versions are compared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Versions {
+    /// All of them.
+    All,
+    /// The newest.
+    Newest,
+    /// Of the manifest's the one that was the newest at this instant; of the source's the newest of what it lists.
+    At(Timestamp),
 }
 
 /// What came of one key.
@@ -39,6 +61,12 @@ pub struct Judged {
     pub findings: Vec<Finding>,
     /// All classes, matches too.
     pub counts: Counts,
+    /// The same of what protects the objects.
+    pub protection: Counts,
+    /// How each field of evidence compared.
+    pub fields: BTreeMap<&'static str, FieldCounts>,
+    /// Of the unreadable ones, those in archived storage classes.
+    pub archived: u64,
     /// Bytes that were read and digested.
     pub bytes: u64,
     /// The source did not answer: the key would be `unreadable` if others can be read.
@@ -56,10 +84,12 @@ type Read = Result<Content, Failure>;
 /// Compares one key.
 pub async fn judge(source: &dyn ObjectSource, mut group: Group, rules: Rules, reading: &Reading) -> Judged {
     let mut judged = Judged::default();
-    if rules.latest {
-        keep_newest(&mut group);
+    match rules.versions {
+        Versions::All => {}
+        Versions::Newest => keep_newest(&mut group),
+        Versions::At(at) => keep_then(&mut group, at),
     }
-    let by_id = rules.by_id && !rules.latest && group.rows.iter().all(|row| row.version_id.is_some());
+    let by_id = rules.by_id && rules.versions == Versions::All && group.rows.iter().all(|row| row.version_id.is_some());
     let steps = if by_id { match_ids(&group) } else { Vec::new() };
     let wanted: Vec<usize> = match (group.rows.is_empty(), by_id) {
         (true, _) => Vec::new(),
@@ -71,14 +101,16 @@ pub async fn judge(source: &dyn ObjectSource, mut group: Group, rules: Rules, re
     let mut reads = Vec::with_capacity(wanted.len());
     for index in wanted {
         let entry = &group.entries[index];
-        reads.push(async move { (index, fetch(source, entry, reading).await) });
+        reads.push(async move { (index, gather(source, entry, reading, rules.tier).await) });
     }
     let mut reads = futures_util::stream::iter(reads).buffer_unordered(READS_OF_ONE_KEY);
     while let Some((index, read)) = reads.next().await {
         let read = match read {
             Ok(content) => {
-                judged.answered |= group.entries[index].kind == EntryKind::Object;
-                judged.bytes += content.digests.bytes;
+                // What a listing says is no answer for an object.
+                let asked = rules.tier != Tier::Inventory;
+                judged.answered |= asked && group.entries[index].kind == EntryKind::Object;
+                judged.bytes += if rules.tier == Tier::Content { content.digests.bytes } else { 0 };
                 Ok(content)
             }
             Err(Unread::Entry(failure)) => Err(failure),
@@ -100,13 +132,15 @@ pub async fn judge(source: &dyn ObjectSource, mut group: Group, rules: Rules, re
     let steps = if by_id {
         steps
     } else {
-        align(group.rows.len(), group.entries.len(), |row, entry| relate(&group.rows[row], &group.entries[entry], contents.get(&entry)))
+        align(group.rows.len(), group.entries.len(), |row, entry| {
+            relate(&group.rows[row], &group.entries[entry], contents.get(&entry), rules.tier)
+        })
     };
     for step in &steps {
-        judged.look_again(source, &group, *step, &mut contents, reading).await;
+        judged.look_again(source, &group, *step, &mut contents, reading, rules.tier).await;
     }
     for step in steps {
-        judged.take(&group, step, &contents, by_id, reading.wanted);
+        judged.take(&group, step, &contents, by_id, reading.wanted, rules);
     }
     judged
 }
@@ -114,6 +148,23 @@ pub async fn judge(source: &dyn ObjectSource, mut group: Group, rules: Rules, re
 /// Leaves the newest version on both sides; a key whose newest version is a delete marker does not exist.
 fn keep_newest(group: &mut Group) {
     group.rows = group.rows.pop().into_iter().filter(|row| row.kind != EntryKind::DeleteMarker).collect();
+    group.entries = group.entries.pop().into_iter().filter(|entry| entry.kind != EntryKind::DeleteMarker).collect();
+}
+
+/// The same, where the manifest knows all versions and one of them was the newest at the instant.
+fn keep_then(group: &mut Group, at: Timestamp) {
+    let stamps: Vec<Stamp<'_>> =
+        group.rows.iter().map(|row| Stamp { modified: row.modified, version_id: row.version_id.as_deref(), kind: row.kind }).collect();
+    let kept = match state_at(&stamps, at) {
+        _ if stamps.is_empty() => None,
+        State::Absent => None,
+        State::Was(index) => Some(index),
+        State::Undecided(index, reason) => {
+            group.undecided = Some(reason);
+            Some(index)
+        }
+    };
+    group.rows = kept.map(|index| group.rows.swap_remove(index)).into_iter().collect();
     group.entries = group.entries.pop().into_iter().filter(|entry| entry.kind != EntryKind::DeleteMarker).collect();
 }
 
@@ -133,7 +184,7 @@ fn match_ids(group: &Group) -> Vec<Step> {
 }
 
 /// How an expected version and a found one relate; a digest present in both decides.
-fn relate(row: &ObjectRow, entry: &Entry, read: Option<&Read>) -> Relation {
+fn relate(row: &ObjectRow, entry: &Entry, read: Option<&Read>, tier: Tier) -> Relation {
     if row.kind != entry.kind && entry.problem.is_none() {
         return Relation::OtherKind;
     }
@@ -141,6 +192,9 @@ fn relate(row: &ObjectRow, entry: &Entry, read: Option<&Read>) -> Relation {
         return Relation::Same;
     }
     let Some(Ok(content)) = read else { return Relation::Unknown(row.size == entry.size) };
+    if tier != Tier::Content {
+        return if row.size == content.digests.bytes { Relation::Same } else { Relation::Different(false) };
+    }
     let pairs = [(row.blake3, content.digests.blake3), (row.sha256, content.digests.sha256)];
     let mut decided = false;
     for (expected, found) in pairs.into_iter().filter_map(|(expected, found)| expected.zip(found)) {
@@ -153,6 +207,21 @@ fn relate(row: &ObjectRow, entry: &Entry, read: Option<&Read>) -> Relation {
 }
 
 impl Judged {
+    /// Adds the numbers of another key; its findings were told already.
+    pub fn merge(&mut self, other: &Self) {
+        self.counts.merge(&other.counts);
+        self.protection.merge(&other.protection);
+        for (name, more) in &other.fields {
+            let counts = self.fields.entry(name).or_default();
+            counts.equal += more.equal;
+            counts.different += more.different;
+            counts.unseen += more.unseen;
+            counts.not_in_manifest += more.not_in_manifest;
+        }
+        self.archived += other.archived;
+        self.bytes += other.bytes;
+    }
+
     /// Content that differs where its size does not is read once more before it accuses anyone: a byte may flip on its way too. The
     /// second reading is held to the checksum that S3 keeps, so that the finding tells what S3 itself thinks.
     async fn look_again(
@@ -162,11 +231,16 @@ impl Judged {
         step: Step,
         contents: &mut HashMap<usize, Read>,
         reading: &Reading,
+        tier: Tier,
     ) {
         let Step::Pair(row, index) = step else { return };
         let (row, entry) = (&group.rows[row], &group.entries[index]);
         let read = contents.get(&index);
-        if relate(row, entry, read) != Relation::Different(true) || entry.kind != EntryKind::Object || entry.path.is_some() {
+        if tier != Tier::Content
+            || relate(row, entry, read, tier) != Relation::Different(true)
+            || entry.kind != EntryKind::Object
+            || entry.path.is_some()
+        {
             return;
         }
         let first = read.and_then(|read| read.as_ref().ok()).map(|content| content.digests);
@@ -182,23 +256,42 @@ impl Judged {
         contents.insert(index, Ok(again));
     }
 
-    fn take(&mut self, group: &Group, step: Step, contents: &HashMap<usize, Read>, by_id: bool, wanted: DigestSet) {
+    fn take(&mut self, group: &Group, step: Step, contents: &HashMap<usize, Read>, by_id: bool, wanted: DigestSet, rules: Rules) {
         match step {
             Step::Pair(row, entry) => {
                 let (row, entry, read) = (&group.rows[row], &group.entries[entry], contents.get(&entry));
-                let class = match (relate(row, entry, read), read) {
+                let undecided = group.undecided.as_deref().or(entry.undecided.as_deref());
+                let class = match (relate(row, entry, read, rules.tier), read) {
+                    _ if undecided.is_some() => Class::Indeterminate,
                     (Relation::Same, _) => Class::Match,
                     (Relation::Different(_) | Relation::OtherKind, _) => Class::Mismatch,
                     (Relation::Unknown(_), Some(Ok(_))) => Class::Indeterminate,
                     (Relation::Unknown(_), _) => Class::Unreadable,
                 };
-                let values = (expected_text(row, wanted), read_text(entry, read, wanted));
+                if let Some(Err(failure)) = read
+                    && class == Class::Unreadable
+                    && failure.kind == FailureKind::Archived
+                {
+                    self.archived += 1;
+                }
+                let mut values = (expected_text(row, wanted), undecided.map_or_else(|| read_text(entry, read, wanted), cut));
+                let class = match (class, read) {
+                    (Class::Match, Some(Ok(content))) if row.kind == EntryKind::Object => {
+                        self.take_fields(row, content, rules.fields).map_or(class, |(class, told)| {
+                            values = told;
+                            class
+                        })
+                    }
+                    _ => class,
+                };
                 self.add(class, row.key.clone(), row.version_id.clone(), Some(values.0), Some(values.1));
             }
             Step::Missing(row) => {
                 let row = &group.rows[row];
                 let (class, actual) = if group.below_closed {
                     (Class::Unreadable, Some("in a directory that cannot be listed".to_owned()))
+                } else if let Some(reason) = &group.undecided {
+                    (Class::Indeterminate, Some(cut(reason)))
                 } else if row.kind == EntryKind::DeleteMarker && !by_id {
                     // Whether restores bring delete markers back is not documented: budgeted by policy, never silently fine.
                     (Class::Indeterminate, Some("no delete marker".to_owned()))
@@ -212,12 +305,58 @@ impl Judged {
                 let (class, actual) = match &entry.problem {
                     Some(problem) if entry.is_closed_directory() => (Class::Unreadable, cut(problem)),
                     Some(problem) => (Class::Extra, cut(problem)),
+                    None if entry.undecided.is_some() => (Class::Indeterminate, cut(entry.undecided.as_deref().unwrap_or_default())),
                     None if entry.kind == EntryKind::Object => (Class::Extra, format!("{} bytes", entry.size)),
                     None => (Class::Extra, entry.kind.as_str().to_owned()),
                 };
                 self.add(class, entry.key.clone(), entry.version_id.clone(), None, Some(actual));
             }
         }
+    }
+
+    /// Compares the fields of an object whose bytes are right. Gives the object's class where one of its own fields is not equal, and
+    /// what was expected and found; what protects it is counted apart.
+    fn take_fields(&mut self, row: &ObjectRow, content: &Content, fields: FieldSet) -> Option<(Class, (String, String))> {
+        let nothing = Evidence::default();
+        let found = content.evidence.as_deref().unwrap_or(&nothing);
+        let (mut own, mut protection) = (Vec::new(), Vec::new());
+        let mut expects_protection = false;
+        for field in fields.fields() {
+            let compared = fields::compare(field, row, found, content.checksum.as_ref());
+            let counts = self.fields.entry(field.as_str()).or_default();
+            let (class, values) = match compared {
+                Compared::Unexpected => {
+                    counts.not_in_manifest += 1;
+                    continue;
+                }
+                Compared::Equal => {
+                    counts.equal += 1;
+                    (Class::Match, None)
+                }
+                Compared::Different(expected, found) => {
+                    counts.different += 1;
+                    (Class::Mismatch, Some((format!("{} {expected}", field.as_str()), format!("{} {found}", field.as_str()))))
+                }
+                Compared::Unseen => {
+                    counts.unseen += 1;
+                    (Class::Indeterminate, Some((field.as_str().to_owned(), format!("{} could not be seen", field.as_str()))))
+                }
+            };
+            expects_protection |= field.is_protection();
+            if let Some(values) = values {
+                if field.is_protection() { &mut protection } else { &mut own }.push((class, values));
+            }
+        }
+        if expects_protection {
+            let worst = worst_of(protection);
+            self.protection.add(worst.as_ref().map_or(Class::Match, |(class, _)| *class));
+            if let Some((class, (expected, actual))) = worst {
+                let finding = Finding::new(class, Kind::Protection, Place::Key(row.key.clone()));
+                let (expected, actual) = (Some(expected), Some(actual));
+                self.findings.push(Finding { version_id: row.version_id.clone(), expected, actual, ..finding });
+            }
+        }
+        worst_of(own)
     }
 
     fn add(&mut self, class: Class, key: String, version_id: Option<String>, expected: Option<String>, actual: Option<String>) {
@@ -227,6 +366,14 @@ impl Judged {
             self.findings.push(Finding { version_id, expected, actual, ..finding });
         }
     }
+}
+
+/// Several differences of one object as one: a mismatch outweighs what could not be seen.
+fn worst_of(differences: Vec<(Class, (String, String))>) -> Option<(Class, (String, String))> {
+    let class = if differences.iter().any(|(class, _)| *class == Class::Mismatch) { Class::Mismatch } else { Class::Indeterminate };
+    let told: Vec<(String, String)> = differences.into_iter().filter(|(one, _)| *one == class).map(|(_, values)| values).collect();
+    let (expected, actual): (Vec<String>, Vec<String>) = told.into_iter().unzip();
+    (!expected.is_empty()).then(|| (class, (expected.join("; "), actual.join("; "))))
 }
 
 fn expected_text(row: &ObjectRow, wanted: DigestSet) -> String {
@@ -268,7 +415,7 @@ fn describe(
         (None, Some(digest)) => format!("sha256:{digest}"),
         (None, None) => "no digest".to_owned(),
     };
-    format!("{kind}{digest}, {size} bytes")
+    if size == UNKNOWN_SIZE { format!("{kind}{digest}") } else { format!("{kind}{digest}, {size} bytes") }
 }
 
 fn cut(reason: &str) -> String {

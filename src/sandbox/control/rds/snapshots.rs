@@ -6,7 +6,7 @@ use crate::engines::installed::EngineKind;
 use crate::model::failure::{Failure, FailureKind};
 use crate::sandbox::control::answer::{Refused, now, random_hex};
 use crate::sandbox::control::rds::lifecycle::Rds;
-use crate::sandbox::control::rds::state::Snapshot;
+use crate::sandbox::control::rds::state::{Instance, Snapshot};
 
 impl Rds {
     /// Writes down a snapshot of `instance` that is to be taken; `kind` is `manual` or `awsbackup`.
@@ -21,11 +21,28 @@ impl Rds {
         if source.status != "available" {
             return Err(Refused::new("InvalidDBInstanceState", format!("Instance {instance} is not in available state.")));
         }
+        self.write_down(source, id, kind, "creating", tags)
+    }
+
+    /// Writes down a snapshot whose data cannot be made on this machine; its status says why, and nobody can restore it.
+    pub fn unmade_snapshot(&self, instance: &str, id: &str, why: &str) -> Result<Snapshot, Refused> {
+        let source = self.instance(instance).ok_or_else(|| absent_instance(instance))?;
+        self.write_down(source, id, "manual", why, None)
+    }
+
+    fn write_down(
+        &self,
+        source: Instance,
+        id: &str,
+        kind: &str,
+        status: &str,
+        tags: Option<BTreeMap<String, String>>,
+    ) -> Result<Snapshot, Refused> {
         let inherited = if source.settings.copy_tags_to_snapshot == Some(true) { source.settings.tags.clone() } else { None };
         let snapshot = Snapshot {
             id: id.into(),
             kind: kind.into(),
-            status: "creating".into(),
+            status: status.into(),
             created: now(),
             home: format!("s-{}", random_hex(4)),
             size: 0,

@@ -29,7 +29,8 @@ fn remove(store: &S3Store, bucket: &str, name: &str) -> S3Result<()> {
 
 const TAGGING: &str = "tagging";
 const PUBLIC_ACCESS_BLOCK: &str = "public_access_block";
-const ENCRYPTION: &str = "encryption";
+/// The name of the bucket's encryption.
+pub const ENCRYPTION: &str = "encryption";
 const POLICY: &str = "policy";
 
 /// GetBucketTagging.

@@ -8,8 +8,9 @@ use crate::sandbox::s3::buckets;
 use crate::sandbox::s3::digests::DEFAULT_ALGORITHM;
 use crate::sandbox::s3::errors::{internal, invalid_argument, precondition_failed};
 use crate::sandbox::s3::ops::convert::{self, set_checksums};
+use crate::sandbox::s3::ops::find::find;
 use crate::sandbox::s3::ops::write::meta_of;
-use crate::sandbox::s3::ops::{read, retention, write};
+use crate::sandbox::s3::ops::{retention, write};
 use crate::sandbox::s3::record::{self, Content, Version};
 use crate::sandbox::s3::segment::slice;
 use crate::sandbox::s3::store::S3Store;
@@ -38,7 +39,7 @@ fn source(store: &S3Store, from: &CopySource, conditions: &SourceConditions) -> 
     let CopySource::Bucket { bucket, key, version_id } = from else {
         return Err(S3Error::with_message(S3ErrorCode::NotImplemented, "copies from access points are not in the sandbox"));
     };
-    let (source_bucket, version) = read::find(store, bucket, key, version_id.as_deref())?;
+    let (source_bucket, version) = find(store, bucket, key, version_id.as_deref())?;
     let etag = &version.content.etag;
     let fits = conditions.if_match.is_none_or(|condition| matches(condition, etag))
         && conditions.if_none_match.is_none_or(|condition| !matches(condition, etag))
@@ -82,11 +83,15 @@ pub async fn copy_object(store: &S3Store, request: S3Request<CopyObjectInput>) -
     // The storage class is not copied: without one the copy is STANDARD.
     meta.storage_class = given.storage_class.clone();
     meta.retention = given.retention.clone();
+    meta.encryption = given.encryption.clone();
+    meta.restoring = None;
+    meta.replication = None;
     meta.legal_hold = given.legal_hold;
     retention::may_lock(&buckets::find(&store.connection(), &input.bucket)?, &meta)?;
     let (etag, checksum) = copied_digests(store, old, input.checksum_algorithm.as_ref().map(ChecksumAlgorithm::as_str)).await?;
     meta.checksum = Some(checksum.clone());
-    let content = Content { size: old.size, etag, segments: old.segments.clone(), meta };
+    let mut content = Content { size: old.size, etag, segments: old.segments.clone(), meta };
+    write::settle(&buckets::find(&store.connection(), &input.bucket)?, &mut content);
     let (bucket, version_id) = write::commit(store, &input.bucket, &input.key, content.clone(), &Conditions::default())?;
     let mut result = CopyObjectResult {
         e_tag: convert::etag(&content.etag),

@@ -5,7 +5,7 @@ use s3s::{S3Error, S3ErrorCode, S3Result};
 
 use crate::sandbox::s3::buckets;
 use crate::sandbox::s3::errors::internal;
-use crate::sandbox::s3::ops::convert;
+use crate::sandbox::s3::ops::{convert, replication};
 use crate::sandbox::s3::store::S3Store;
 use crate::sandbox::s3::versions::{self, Conditions};
 
@@ -19,7 +19,11 @@ pub fn delete_object(store: &S3Store, input: DeleteObjectInput) -> S3Result<Dele
         conditions.check(versions::latest(&transaction, &bucket, &input.key)?.as_ref())?;
     }
     let bypass = input.bypass_governance_retention.unwrap_or(false);
-    let deleted = versions::delete(&transaction, &bucket, &input.key, input.version_id.as_deref(), bypass, convert::now())?;
+    let now = convert::now();
+    let deleted = versions::delete(&transaction, &bucket, &input.key, input.version_id.as_deref(), bypass, now)?;
+    if input.version_id.is_none() {
+        replication::after_marker(&transaction, &bucket, &input.key, &deleted, now)?;
+    }
     transaction.commit().map_err(internal)?;
     Ok(DeleteObjectOutput { delete_marker: deleted.delete_marker.then_some(true), version_id: deleted.version_id, ..Default::default() })
 }
@@ -40,13 +44,20 @@ pub fn delete_objects(store: &S3Store, input: DeleteObjectsInput) -> S3Result<De
     let now = convert::now();
     for object in asked {
         match versions::delete(&transaction, &bucket, &object.key, object.version_id.as_deref(), bypass, now) {
-            Ok(_) if quiet => {}
-            Ok(done) => deleted.push(DeletedObject {
-                delete_marker: done.delete_marker.then_some(true),
-                delete_marker_version_id: done.version_id.clone().filter(|_| done.delete_marker),
-                key: Some(object.key),
-                version_id: object.version_id,
-            }),
+            Ok(done) => {
+                if object.version_id.is_none() {
+                    replication::after_marker(&transaction, &bucket, &object.key, &done, now)?;
+                }
+                if quiet {
+                    continue;
+                }
+                deleted.push(DeletedObject {
+                    delete_marker: done.delete_marker.then_some(true),
+                    delete_marker_version_id: done.version_id.clone().filter(|_| done.delete_marker),
+                    key: Some(object.key),
+                    version_id: object.version_id,
+                });
+            }
             Err(error) => errors.push(Error {
                 code: Some(error.code().as_str().to_owned()),
                 key: Some(object.key),

@@ -10,7 +10,7 @@ use s3s::{S3Error, S3ErrorCode, S3Result};
 use crate::sandbox::s3::buckets;
 use crate::sandbox::s3::errors::{custom, internal, locked};
 use crate::sandbox::s3::ops::convert;
-use crate::sandbox::s3::ops::read::find;
+use crate::sandbox::s3::ops::find::find;
 use crate::sandbox::s3::ops::retention::{CONFIG, asked, hold_status, may_lock};
 use crate::sandbox::s3::store::S3Store;
 use crate::sandbox::s3::versions;

@@ -9,8 +9,8 @@ use crate::sandbox::s3::digests::{self, DEFAULT_ALGORITHM};
 use crate::sandbox::s3::errors::{internal, invalid_argument, no_such_upload};
 use crate::sandbox::s3::ops::convert::{self, given_checksums, set_checksums};
 use crate::sandbox::s3::ops::receive::{Claims, receive};
-use crate::sandbox::s3::ops::retention;
-use crate::sandbox::s3::ops::write::meta_of;
+use crate::sandbox::s3::ops::write::{self, meta_of};
+use crate::sandbox::s3::ops::{replication, retention};
 use crate::sandbox::s3::record::{self, Content, PartMeta};
 use crate::sandbox::s3::segment::Segment;
 use crate::sandbox::s3::store::S3Store;
@@ -156,12 +156,17 @@ fn finish(
     let bucket = buckets::find(&connection, &input.bucket)?;
     let now = convert::now();
     retention::apply_default(&bucket, &mut content.meta, now);
+    write::settle(&bucket, &mut content);
     let transaction = connection.unchecked_transaction().map_err(internal)?;
     conditions.check(versions::latest(&transaction, &bucket, &input.key)?.as_ref())?;
     if !uploads::remove(&transaction, &upload.id)? {
         return Err(no_such_upload());
     }
+    let replica = replication::prepare(&transaction, &bucket, &input.key, Some(&mut content));
     let version_id = versions::add(&transaction, &bucket, &input.key, Some(&content), now)?;
+    if let Some(replica) = replica {
+        replica.write(&transaction, &input.key, &version_id, Some(&content), now)?;
+    }
     transaction.commit().map_err(internal)?;
     Ok((bucket.told_version(&version_id), content))
 }

@@ -5,14 +5,15 @@ use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result};
 
 use crate::sandbox::s3::blobs::Outgoing;
-use crate::sandbox::s3::buckets::{self, Bucket};
-use crate::sandbox::s3::errors::{internal, invalid_argument, precondition_failed};
+use crate::sandbox::s3::errors::{internal, precondition_failed};
 use crate::sandbox::s3::ops::convert::{self, set_checksums};
-use crate::sandbox::s3::ops::retention;
+use crate::sandbox::s3::ops::encryption::{self, customer_key, tell_encryption};
+use crate::sandbox::s3::ops::find::find;
+use crate::sandbox::s3::ops::{archive, retention};
 use crate::sandbox::s3::record::{Checksum, Content, Version};
 use crate::sandbox::s3::segment::slice;
 use crate::sandbox::s3::store::S3Store;
-use crate::sandbox::s3::versions::{self, matches};
+use crate::sandbox::s3::versions::matches;
 
 /// The conditions of a read.
 struct ReadConditions<'a> {
@@ -114,17 +115,6 @@ fn part_stretch(content: &Content, number: i32, whole: Stretch) -> S3Result<Stre
     Err(crate::sandbox::s3::errors::custom("InvalidPartNumber", http::StatusCode::RANGE_NOT_SATISFIABLE, message))
 }
 
-/// The version that a read asks for, and its bucket.
-pub fn find(store: &S3Store, bucket: &str, key: &str, version_id: Option<&str>) -> S3Result<(Bucket, Version)> {
-    if version_id.is_some_and(|id| !versions::is_version_id(id)) {
-        return Err(invalid_argument("Invalid version id specified"));
-    }
-    let connection = store.connection();
-    let bucket = buckets::find(&connection, bucket)?;
-    let version = versions::read(&connection, &bucket, key, version_id)?;
-    Ok((bucket, version))
-}
-
 /// The fields that GetObject and HeadObject answer alike.
 macro_rules! answer {
     ($output:ident, $bucket:expr, $version:expr, $stretch:expr, $input:expr) => {{
@@ -150,7 +140,8 @@ macro_rules! answer {
             object_lock_mode: meta.retention.as_ref().map(|retention| ObjectLockMode::from(retention.mode.clone())),
             object_lock_retain_until_date: meta.retention.as_ref().map(|retention| convert::timestamp(retention.until)),
             object_lock_legal_hold_status: meta.legal_hold.map(retention::hold_status),
-            server_side_encryption: Some(ServerSideEncryption::from_static(ServerSideEncryption::AES256)),
+            replication_status: meta.replication.clone().map(ReplicationStatus::from),
+            restore: archive::header(&$version),
             ..Default::default()
         }
     }};
@@ -177,25 +168,18 @@ pub async fn get_object(store: &S3Store, request: S3Request<GetObjectInput>) -> 
         if_unmodified_since: input.if_unmodified_since.as_ref(),
     };
     conditions.check(&version)?;
-    archived(&version)?;
+    encryption::may_read(&version, customer_key!(input))?;
+    archive::may_read(&version)?;
     let stretch = stretch(&version.content, input.range.as_ref(), input.part_number)?;
     let segments = slice(&version.content.segments, stretch.from, stretch.to);
     let body = Outgoing::open(store, &segments).map_err(internal)?;
     let mut output = answer!(GetObjectOutput, bucket, version, stretch, input);
+    tell_encryption!(output, version.content.meta);
     let tags = version.content.meta.tags.len();
     output.tag_count = i32::try_from(tags).ok().filter(|count| *count > 0);
     output.body = Some(StreamingBlob::wrap(body.stream()));
     answer_checksums!(output, stretch, input.checksum_mode);
     Ok(output)
-}
-
-/// Objects in an archive cannot be read before they were restored from it.
-fn archived(version: &Version) -> S3Result<()> {
-    if matches!(version.content.meta.storage_class.as_deref(), Some("GLACIER" | "DEEP_ARCHIVE")) {
-        let message = "The operation is not valid for the object's storage class";
-        return Err(S3Error::with_message(S3ErrorCode::InvalidObjectState, message));
-    }
-    Ok(())
 }
 
 /// HeadObject.
@@ -208,8 +192,10 @@ pub fn head_object(store: &S3Store, input: HeadObjectInput) -> S3Result<HeadObje
         if_unmodified_since: input.if_unmodified_since.as_ref(),
     };
     conditions.check(&version)?;
+    encryption::may_read(&version, customer_key!(input))?;
     let stretch = stretch(&version.content, input.range.as_ref(), input.part_number)?;
     let mut output = answer!(HeadObjectOutput, bucket, version, stretch, input);
+    tell_encryption!(output, version.content.meta);
     answer_checksums!(output, stretch, input.checksum_mode);
     Ok(output)
 }

@@ -6,7 +6,7 @@ use s3s::S3Result;
 use s3s::dto::*;
 
 use crate::sandbox::s3::ops::convert;
-use crate::sandbox::s3::ops::read::find;
+use crate::sandbox::s3::ops::find::find;
 use crate::sandbox::s3::store::S3Store;
 use crate::sandbox::s3::versions;
 

@@ -1,5 +1,6 @@
 //! PutObject.
 
+use s3s::crypto::{Checksum as _, Md5};
 use s3s::dto::*;
 use s3s::{S3Request, S3Result};
 
@@ -7,8 +8,9 @@ use crate::sandbox::s3::buckets::{self, Bucket};
 use crate::sandbox::s3::errors::internal;
 use crate::sandbox::s3::ops::convert::{self, given_checksums, set_checksums};
 
+use crate::sandbox::s3::ops::encryption::{self, tell_encryption};
 use crate::sandbox::s3::ops::receive::{Claims, receive};
-use crate::sandbox::s3::ops::retention;
+use crate::sandbox::s3::ops::{replication, retention};
 use crate::sandbox::s3::record::{self, Content, Meta};
 use crate::sandbox::s3::store::S3Store;
 use crate::sandbox::s3::versions::{self, Conditions};
@@ -31,6 +33,11 @@ macro_rules! meta_of {
             retention: crate::sandbox::s3::ops::retention::asked(
                 $input.object_lock_mode.as_ref().map(|mode| mode.as_str()),
                 $input.object_lock_retain_until_date.as_ref(),
+            )?,
+            encryption: crate::sandbox::s3::ops::encryption::asked(
+                $input.server_side_encryption.as_ref().map(|mode| mode.as_str()),
+                $input.ssekms_key_id.as_deref(),
+                crate::sandbox::s3::ops::encryption::customer_key!($input),
             )?,
             ..Default::default()
         }
@@ -90,7 +97,8 @@ pub async fn put_object(store: &S3Store, request: S3Request<PutObjectInput>) -> 
     let checksum =
         record::Checksum { algorithm: received.algorithm, kind: "FULL_OBJECT".into(), value: received.digested.checksum.clone() };
     meta.checksum = Some(checksum.clone());
-    let content = Content { size: received.digested.size, etag: hex::encode(received.digested.md5), segments: received.segments, meta };
+    let mut content = Content { size: received.digested.size, etag: hex::encode(received.digested.md5), segments: received.segments, meta };
+    settle(&buckets::find(&store.connection(), &input.bucket)?, &mut content);
     let (bucket, version_id) = commit(store, &input.bucket, &input.key, content.clone(), &conditions)?;
     let mut output = PutObjectOutput {
         e_tag: convert::etag(&content.etag),
@@ -99,7 +107,19 @@ pub async fn put_object(store: &S3Store, request: S3Request<PutObjectInput>) -> 
         ..Default::default()
     };
     set_checksums!(output, Some(&checksum));
+    tell_encryption!(output, content.meta);
     Ok(output)
+}
+
+/// What the bucket adds to a write: its encryption. Of what is encrypted with a key of one's own or of KMS the ETag is not the MD5.
+pub fn settle(bucket: &Bucket, content: &mut Content) {
+    encryption::apply_default(bucket, &mut content.meta.encryption);
+    if let Some(mode) = content.meta.encryption.as_ref().map(|encryption| encryption.mode.as_str()).filter(|mode| *mode != "AES256") {
+        let mut md5 = Md5::new();
+        md5.update(content.etag.as_bytes());
+        md5.update(mode.as_bytes());
+        content.etag = hex::encode(md5.finalize());
+    }
 }
 
 /// Writes a content under a key if the conditions still hold, with the bucket's default retention.
@@ -110,12 +130,26 @@ pub fn commit(store: &S3Store, bucket: &str, key: &str, mut content: Content, co
     retention::apply_default(&bucket, &mut content.meta, now);
     let transaction = connection.unchecked_transaction().map_err(internal)?;
     conditions.check(versions::latest(&transaction, &bucket, key)?.as_ref())?;
+    let replica = replication::prepare(&transaction, &bucket, key, Some(&mut content));
     let version_id = versions::add(&transaction, &bucket, key, Some(&content), now)?;
+    if let Some(replica) = replica {
+        replica.write(&transaction, key, &version_id, Some(&content), now)?;
+    }
     transaction.commit().map_err(internal)?;
     Ok((bucket, version_id))
 }
 
 /// Metadata that a copy takes over: everything but tags and locks.
 pub fn copied(meta: &Meta) -> Meta {
-    Meta { tags: Default::default(), retention: None, legal_hold: None, checksum: None, parts: Vec::new(), ..meta.clone() }
+    Meta {
+        tags: Default::default(),
+        encryption: None,
+        restoring: None,
+        replication: None,
+        retention: None,
+        legal_hold: None,
+        checksum: None,
+        parts: Vec::new(),
+        ..meta.clone()
+    }
 }

@@ -1,0 +1,77 @@
+//! The arguments that reading objects takes, in `verify` and in `manifest create`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::aws::s3_archive::Thaw;
+use crate::aws::s3_customer_keys::CustomerKeys;
+use crate::model::failure::Failure;
+use crate::verify::objects::fields::FieldSet;
+use crate::verify::objects::filter::Filter;
+use crate::verify::objects::tier::Tier;
+
+/// How objects are read, and which.
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Objects")]
+pub struct ObjectArgs {
+    /// Which state of a bucket: latest, versions, or at=TIME [default: the manifest's, else versions where versioning was ever enabled]
+    #[arg(long, value_name = "VIEW")]
+    pub view: Option<crate::model::source_url::View>,
+    /// Only keys that match; `*` and `?` stop at a slash, `**` does not
+    #[arg(long, value_name = "PATTERN")]
+    pub include: Vec<String>,
+    /// No keys that match
+    #[arg(long, value_name = "PATTERN")]
+    pub exclude: Vec<String>,
+    /// How deep evidence goes: inventory, attributes or content [default: the manifest's, else content]
+    #[arg(long, value_name = "TIER")]
+    pub tier: Option<Tier>,
+    /// What is compared beside the bytes: none, all, protection, or some of metadata, tags, etag, storage-class, checksum, lock, hold,
+    /// encryption, replication [default: the manifest's, else metadata, tags, and in the captured bucket lock, hold, encryption]
+    #[arg(long, value_name = "LIST")]
+    pub compare: Option<FieldSet>,
+    /// Ask for readable copies of archived objects, kept for so many days; a later run reads them
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(i32).range(1..))]
+    pub restore_archived: Option<i32>,
+    /// How fast, at what price
+    #[arg(long, value_name = "SPEED", value_enum, default_value_t, requires = "restore_archived")]
+    pub restore_speed: Speed,
+    /// Keys of objects under SSE-C: lines of `KEY` or `KEY PREFIX`, each KEY 32 bytes in base64 or hex
+    #[arg(long, value_name = "FILE")]
+    pub sse_c_keys: Option<PathBuf>,
+}
+
+/// The retrieval tiers of S3.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+pub enum Speed {
+    /// Hours to days, the cheapest.
+    #[default]
+    Bulk,
+    /// Hours.
+    Standard,
+    /// Minutes, where the class has it.
+    Expedited,
+}
+
+impl ObjectArgs {
+    /// Includes and excludes.
+    pub fn filter(&self) -> Result<Filter, Failure> {
+        Filter::new(&self.include, &self.exclude)
+    }
+
+    /// What is asked of archived objects.
+    pub fn thaw(&self) -> Option<Thaw> {
+        let speed = match self.restore_speed {
+            Speed::Bulk => "Bulk",
+            Speed::Standard => "Standard",
+            Speed::Expedited => "Expedited",
+        };
+        self.restore_archived.map(|days| Thaw { days, speed: speed.to_owned() })
+    }
+
+    /// The keys for SSE-C.
+    pub fn customer_keys(&self) -> Result<CustomerKeys, Failure> {
+        self.sse_c_keys.as_deref().map_or_else(|| Ok(CustomerKeys::default()), CustomerKeys::load)
+    }
+}

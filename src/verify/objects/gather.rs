@@ -1,0 +1,33 @@
+//! Finding out about one entry what its tier asks for: a listing has said it, the source is asked, or the bytes are read.
+
+use crate::model::failure::{Failure, FailureKind};
+use crate::verify::hashing::Digests;
+use crate::verify::objects::evidence::Evidence;
+use crate::verify::objects::fetch::fetch;
+use crate::verify::objects::reading::{Content, Reading};
+use crate::verify::objects::source::{Entry, EntryKind, ObjectSource, Told};
+use crate::verify::objects::stretch::Unread;
+use crate::verify::objects::tier::Tier;
+
+/// What a tier finds out about one entry.
+pub async fn gather(source: &dyn ObjectSource, entry: &Entry, reading: &Reading, tier: Tier) -> Result<Content, Unread> {
+    if let Some(reason) = &entry.undecided {
+        return Err(Unread::Entry(Failure::new(FailureKind::Remote, reason.clone())));
+    }
+    if tier == Tier::Content || entry.kind != EntryKind::Object || entry.problem.is_some() {
+        return fetch(source, entry, reading).await;
+    }
+    let digests = Digests { blake3: None, sha256: None, bytes: entry.size };
+    if tier == Tier::Inventory {
+        let told = Evidence { etag: entry.etag.clone(), storage_class: entry.storage_class.clone(), ..Evidence::default() };
+        let evidence = (told != Evidence::default()).then(|| Box::new(told));
+        return Ok(Content::new(digests, Told { checksum: None, evidence }, None));
+    }
+    let _share = reading.budget.acquire(1).await;
+    match source.told(entry).await {
+        Ok(told) => Ok(Content::new(digests, told, None)),
+        // Permissions and networks fail for many objects alike: the caller sees whether others answer.
+        Err(failure) if failure.kind.is_retryable() || failure.kind == FailureKind::Denied => Err(Unread::Source(failure)),
+        Err(failure) => Err(Unread::Entry(failure)),
+    }
+}
