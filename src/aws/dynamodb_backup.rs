@@ -44,6 +44,12 @@ pub struct Table {
     pub created_at: Option<Timestamp>,
     /// The backup that it was restored from.
     pub restored_from: Option<String>,
+    /// The table that it was restored from.
+    pub source_table_arn: Option<String>,
+    /// The point in time that it was restored to.
+    pub restored_to: Option<Timestamp>,
+    /// Indexes that are not ACTIVE yet.
+    pub indexes_waiting: Vec<String>,
     /// Whether the restore still goes on.
     pub restore_in_progress: bool,
     /// Its key.
@@ -52,6 +58,19 @@ pub struct Table {
     pub deletion_protection: bool,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
+}
+
+/// The window that a table can be restored to, by the second.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct RecoveryWindow {
+    /// The table's ARN.
+    pub table_arn: String,
+    /// `ENABLED` or `DISABLED`.
+    pub status: String,
+    /// Its beginning.
+    pub earliest: Option<Timestamp>,
+    /// Its end: some minutes ago, as AWS documents it.
+    pub latest: Option<Timestamp>,
 }
 
 /// The tables and backups of one Region.
@@ -106,11 +125,18 @@ impl Tables {
         let Some(table) = answer.table else { return Err(Failure::new(FailureKind::Remote, format!("{what} answered without a table"))) };
         let arn = table.table_arn.unwrap_or_default();
         let restore = table.restore_summary;
+        let indexes = table.global_secondary_indexes.unwrap_or_default();
+        let waiting = indexes.into_iter().filter(|index| {
+            index.backfilling == Some(true) || index.index_status.as_ref().is_some_and(|status| status.as_str() != "ACTIVE")
+        });
         Ok(Some(Table {
             name: name.to_owned(),
             status: table.table_status.map(|status| status.as_str().to_owned()).unwrap_or_default(),
             created_at: table.creation_date_time.as_ref().map(timestamp),
             restore_in_progress: restore.as_ref().is_some_and(|restore| restore.restore_in_progress),
+            source_table_arn: restore.as_ref().and_then(|restore| restore.source_table_arn.clone()),
+            restored_to: restore.as_ref().map(|restore| timestamp(&restore.restore_date_time)),
+            indexes_waiting: waiting.filter_map(|index| index.index_name).collect(),
             restored_from: restore.and_then(|restore| restore.source_backup_arn),
             kms_key_arn: table.sse_description.and_then(|sse| sse.kms_master_key_arn),
             deletion_protection: table.deletion_protection_enabled.unwrap_or(false),
@@ -153,10 +179,42 @@ impl Tables {
 
     /// RestoreTableFromBackup; the answer is the new table's ARN. The call takes neither tags nor a token.
     pub async fn restore(&self, backup_arn: &str, table: &str, kms_key_arn: Option<&str>) -> Result<Option<String>, Failure> {
-        let sse = kms_key_arn.map(|key| SseSpecification::builder().enabled(true).sse_type(SseType::Kms).kms_master_key_id(key).build());
         let call = self.client.restore_table_from_backup().backup_arn(backup_arn).target_table_name(table);
-        let answer = call.set_sse_specification_override(sse).send().await;
+        let answer = call.set_sse_specification_override(encryption(kms_key_arn)).send().await;
         let answer = answer.map_err(|error| classify(&format!("dynamodb:RestoreTableFromBackup {table}"), error))?;
+        Ok(answer.table_description.and_then(|table| table.table_arn))
+    }
+
+    /// DescribeContinuousBackups.
+    pub async fn recovery_window(&self, table: &str) -> Result<RecoveryWindow, Failure> {
+        let what = format!("dynamodb:DescribeContinuousBackups {table}");
+        let answer = self.client.describe_continuous_backups().table_name(table).send().await.map_err(|error| classify(&what, error))?;
+        let said = answer.continuous_backups_description.and_then(|said| said.point_in_time_recovery_description);
+        let found = self.table(table).await?.ok_or_else(|| Failure::new(FailureKind::Absent, format!("{what}: there is no such table")))?;
+        Ok(RecoveryWindow {
+            table_arn: found.arn,
+            status: said
+                .as_ref()
+                .and_then(|said| said.point_in_time_recovery_status.as_ref())
+                .map_or("DISABLED", |status| status.as_str())
+                .to_owned(),
+            earliest: said.as_ref().and_then(|said| said.earliest_restorable_date_time.as_ref()).map(timestamp),
+            latest: said.as_ref().and_then(|said| said.latest_restorable_date_time.as_ref()).map(timestamp),
+        })
+    }
+
+    /// RestoreTableToPointInTime; the answer is the new table's ARN. The call takes neither tags nor a token. Called in the target's Region.
+    pub async fn restore_to_time(
+        &self,
+        table_arn: &str,
+        at: Timestamp,
+        table: &str,
+        kms_key_arn: Option<&str>,
+    ) -> Result<Option<String>, Failure> {
+        let call = self.client.restore_table_to_point_in_time().source_table_arn(table_arn).target_table_name(table);
+        let call = call.restore_date_time(aws_smithy_types::DateTime::from_millis(at.0.div_euclid(1000)));
+        let answer = call.set_sse_specification_override(encryption(kms_key_arn)).send().await;
+        let answer = answer.map_err(|error| classify(&format!("dynamodb:RestoreTableToPointInTime {table}"), error))?;
         Ok(answer.table_description.and_then(|table| table.table_arn))
     }
 
@@ -182,4 +240,8 @@ impl Tables {
             }
         }
     }
+}
+
+fn encryption(kms_key_arn: Option<&str>) -> Option<SseSpecification> {
+    kms_key_arn.map(|key| SseSpecification::builder().enabled(true).sse_type(SseType::Kms).kms_master_key_id(key).build())
 }

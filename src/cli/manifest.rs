@@ -14,7 +14,9 @@ use crate::cli::manifest_prove;
 use crate::cli::manifest_register::Registration;
 use crate::cli::manifest_show;
 use crate::cli::object_args::ObjectArgs;
+use crate::cli::scan_args::ScanArgs;
 use crate::cli::source::{self, Means, bytes_text, shown};
+use crate::cli::tables;
 use crate::model::capture::CaptureMode;
 use crate::model::exit::ExitCode;
 use crate::model::failure::Failure;
@@ -61,11 +63,11 @@ pub enum ManifestCommand {
   attestore manifest create s3://vault --out manifests/vault --config attestore.toml --resource vault
   attestore manifest create postgres://reader@db.internal/crm --out manifests/crm --hash-key attestore.hashkey --sign-key attestore.key")]
 pub struct CreateArgs {
-    /// s3://BUCKET[/PREFIX], dynamodb:TABLE, postgres://…, mysql://…, sqlite:PATH or dir:PATH
+    /// s3://BUCKET[/PREFIX], dynamodb:TABLE, dynamodb-export:s3://…, postgres://…, mysql://…, sqlite:PATH or dir:PATH
     pub source: SourceUrl,
     /// The manifest's directory, which must not exist
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "show_grants")]
+    pub out: Option<PathBuf>,
     /// Digests of objects: blake3, sha256, or both
     #[arg(long, value_name = "LIST", default_value = "blake3,sha256")]
     pub digest: DigestSet,
@@ -98,9 +100,24 @@ pub struct CreateArgs {
     /// The recovery point that it is captured for
     #[arg(long, value_name = "ID")]
     pub recovery_point: Option<String>,
+    /// DynamoDB: only these top-level attributes, beside the primary key; the manifest's scope is no more than that
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub attributes: Option<Vec<String>>,
+    /// How a DynamoDB table is scanned
+    #[command(flatten)]
+    pub scan: ScanArgs,
     /// How objects are read
     #[command(flatten)]
     pub effort: EffortArgs,
+    /// What is said of tables
+    #[command(flatten)]
+    pub tables: tables::TableArgs,
+    /// Sessions that read one table at once, where the engine lets them share a snapshot [default: one a core, at most 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub lanes: Option<u8>,
+    /// Print the rights that USER needs to read the database, as statements, and nothing else
+    #[arg(long, value_name = "USER", num_args = 0..=1, default_missing_value = "attestore")]
+    pub show_grants: Option<String>,
 }
 
 impl ManifestArgs {
@@ -130,6 +147,10 @@ pub async fn run(args: ManifestArgs, console: &Arc<Console>) -> anyhow::Result<E
 }
 
 async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode> {
+    if let Some(user) = &args.show_grants {
+        return Ok(tables::show_grants(&args.source, Some(user), console)?);
+    }
+    let out = args.out.clone().unwrap_or_default();
     // Everything that can be wrong is found before the source is read.
     let registration = match (&args.config, &args.resource) {
         (Some(config), Some(resource)) => Some(Registration::of(config, ResourceId(resource.clone()))?),
@@ -142,15 +163,18 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
         (None, Some(key)) => Some((args.signer.as_str(), key)),
         (None, None) => None,
     };
+    let scan = ScanArgs { attributes: args.attributes, ..args.scan };
     let (thaw, customer_keys) = (args.objects.thaw(), args.objects.customer_keys()?);
     let mut means =
-        Means { view: args.objects.view, hash_key: args.hash_key, tls_ca: args.tls_ca, thaw, customer_keys, ..Means::default() };
+        Means { view: args.objects.view, hash_key: args.hash_key, tls_ca: args.tls_ca, thaw, customer_keys, scan, ..Means::default() };
     means.packs = args.packs.iter().map(|pack| Pack::load(pack)).collect::<Result<Vec<_>, _>>()?;
     if let Some(registration) = &registration {
         means.complete_from(&registration.loaded.config);
         means.names = registration.names();
     }
-    let mut request = CaptureRequest::new(&args.out, CaptureMode::Sealed);
+    means.limits.lanes = args.lanes.map_or(means.limits.lanes, usize::from);
+    let mut request = CaptureRequest::new(&out, CaptureMode::Sealed);
+    request.tables = args.tables.request();
     request.digests = args.digest;
     request.tier = args.objects.tier.unwrap_or_default();
     request.compare = args.objects.compare;
@@ -159,9 +183,9 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     request.recovery_point_id = args.recovery_point.as_deref().map(PointId::arn);
     let monitor: &dyn Monitor = console.as_ref();
     let header = source::capture(&args.source, args.mode, request, &means, signer, monitor).await?;
-    let manifest = Manifest::open(&args.out)?;
+    let manifest = Manifest::open(&out)?;
     let entry = registration.as_ref().map(|registration| registration.register(&manifest)).transpose().map_err(|failure| {
-        failure.context(format!("the manifest {} is written and signed, and not registered in the testing log", shown(&args.out)))
+        failure.context(format!("the manifest {} is written and signed, and not registered in the testing log", shown(&out)))
     })?;
 
     let unreadable = ["unreadable", "indeterminate"].iter().filter_map(|name| header.counts.get(*name)).sum::<u64>();
@@ -182,7 +206,7 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     }
     let mut more = Map::new();
     more.insert("manifest".into(), json!(manifest.digest()));
-    more.insert("out".into(), json!(args.out));
+    more.insert("out".into(), json!(out));
     more.insert("source".into(), json!(header.source));
     more.insert("kind".into(), json!(header.kind));
     more.insert("mode".into(), json!(header.mode));

@@ -29,8 +29,10 @@ pub mod report;
 pub mod run;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+pub mod scan_args;
 pub mod scorecard;
 pub mod session;
 pub mod source;
 pub mod sweep;
+pub mod tables;
 pub mod verify;

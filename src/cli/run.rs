@@ -64,7 +64,7 @@ async fn dispatch(command: Command, console: &Arc<Console>) -> anyhow::Result<Ex
         Command::Report(args) => super::report::run(args, console).await,
         Command::Sweep(args) => super::sweep::run(args, console).await,
         Command::Config(args) => super::config::run(args, console).await,
-        Command::Completions(args) => super::completions::run(&args, Args::command()),
+        Command::Completions(args) => super::completions::run(&args, Args::command(), console),
     }
 }
 

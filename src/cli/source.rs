@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::aws::dynamodb::TableSource;
+use crate::aws::dynamodb_export;
 use crate::aws::s3::S3Source;
 use crate::aws::s3_archive::Thaw;
 use crate::aws::s3_customer_keys::CustomerKeys;
 use crate::aws::session::{Session, SessionOptions};
+use crate::cli::scan_args::ScanArgs;
 use crate::estate::config::Config;
 use crate::model::capture::CaptureMode;
 use crate::model::clock::Timestamp;
@@ -19,7 +21,10 @@ use crate::monitor::Monitor;
 use crate::signing::hash_key::HashKey;
 use crate::signing::keys::SigningKey;
 use crate::verify::items;
-use crate::verify::items::scan::ScanOptions;
+use crate::verify::items::compare::Beside;
+use crate::verify::items::export_files::ExportSource;
+use crate::verify::items::item::KeySchema;
+use crate::verify::items::source::ItemSource;
 use crate::verify::manifest::header::Header;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::manifest::request::{CaptureRequest, ReadOptions};
@@ -30,6 +35,7 @@ use crate::verify::sql;
 use crate::verify::sql::access::Access;
 use crate::verify::sql::checks::pack::Pack;
 use crate::verify::sql::checks::recording;
+use crate::verify::sql::reading::Limits;
 
 /// What reading needs besides the URL; everything may be absent.
 #[derive(Debug, Default)]
@@ -40,8 +46,12 @@ pub struct Means {
     pub hash_key: Option<PathBuf>,
     /// A CA bundle for TLS to a database.
     pub tls_ca: Option<PathBuf>,
+    /// How long a database is waited for, and how many sessions read it at once.
+    pub limits: Limits,
     /// How AWS is reached.
     pub session: SessionOptions,
+    /// How tables of items are scanned.
+    pub scan: ScanArgs,
     /// What is asked of archived objects.
     pub thaw: Option<Thaw>,
     /// Keys of objects under SSE-C.
@@ -63,8 +73,9 @@ impl Means {
         }
     }
 
-    fn access(&self) -> Access {
-        Access { tls_ca: self.tls_ca.clone(), ..Access::default() }
+    /// How a database is reached.
+    pub fn access(&self) -> Access {
+        Access { tls_ca: self.tls_ca.clone(), limits: self.limits, ..Access::default() }
     }
 
     fn hash_key(&self, url: &SourceUrl) -> Result<HashKey, Failure> {
@@ -74,6 +85,32 @@ impl Means {
         })?;
         HashKey::load(path)
     }
+}
+
+/// The item source that `url` names, and the session that it is read with; nothing for anything else. An export of a table that cannot be asked has the
+/// primary key of its URL, else of the manifest.
+pub async fn items_of(
+    url: &SourceUrl,
+    manifest: Option<&Manifest>,
+    means: &Means,
+) -> Result<Option<(Arc<dyn ItemSource>, Session)>, Failure> {
+    let session = match url {
+        SourceUrl::Dynamodb { .. } | SourceUrl::DynamodbExport { .. } => Session::open(&means.session).await?,
+        _ => return Ok(None),
+    };
+    Ok(match url {
+        SourceUrl::Dynamodb { table } => Some((Arc::new(TableSource::open(&session, table).await?), session)),
+        SourceUrl::DynamodbExport { bucket, prefix, key } => {
+            let export = dynamodb_export::open(&session, bucket, prefix, &url.to_string()).await?;
+            let schema = match (&key[..], manifest.and_then(items::compare::primary_key_of)) {
+                ([], Some(schema)) => schema,
+                ([], None) => dynamodb_export::key_schema(&session, &export).await?,
+                (names, _) => KeySchema(names.to_vec()),
+            };
+            Some((Arc::new(ExportSource::new(export, schema)?), session))
+        }
+        _ => None,
+    })
 }
 
 /// The object source that `url` names; nothing for a database or a table.
@@ -139,13 +176,14 @@ pub async fn capture(
         request.mode = mode.unwrap_or(if latest { CaptureMode::Sealed } else { usual_mode(url) });
         return objects::capture::capture(source.as_ref(), &request, signer, monitor).await;
     }
-    request.mode = mode.unwrap_or_else(|| usual_mode(url));
+    let prefix = request.tables.watermark.as_ref().map(|_| CaptureMode::AppendPrefix);
+    request.mode = mode.or(prefix).unwrap_or_else(|| usual_mode(url));
     let hash_key = means.hash_key(url)?;
-    if let SourceUrl::Dynamodb { table } = url {
-        let session = Session::open(&means.session).await?;
-        let source = Arc::new(TableSource::open(&session, table).await?);
-        return items::capture::capture(source, &request, &hash_key, signer, monitor).await;
+    if let Some((source, _)) = items_of(url, None, means).await? {
+        let options = means.scan.options()?;
+        return items::capture::capture_with(source, &request, &options, &hash_key, signer, monitor).await;
     }
+    means.scan.refuse(url)?;
     let access = means.access();
     if !means.packs.is_empty() {
         request.baselines = recording::baselines(url, &access, &means.packs, &means.names, &hash_key, monitor).await?;
@@ -167,11 +205,15 @@ pub async fn compare(
         return objects::compare::compare(source.as_ref(), manifest, &options, monitor).await;
     }
     let hash_key = means.hash_key(url)?;
-    if let SourceUrl::Dynamodb { table } = url {
-        let session = Session::open(&means.session).await?;
-        let source = Arc::new(TableSource::open(&session, table).await?);
-        return items::compare::compare(source, manifest, &hash_key, &ScanOptions::default(), monitor).await;
+    if let Some((source, session)) = items_of(url, Some(manifest), means).await? {
+        let schema = source.key_schema().await?;
+        let changes = means.scan.changes.as_ref();
+        let until = source.moment().map(|moment| moment.at);
+        let touched = crate::drill::items::touched(&session, changes, manifest, until, &schema, &hash_key, monitor).await?;
+        let beside = Beside { tap: None, touched: touched.as_ref() };
+        return items::compare::compare_with(source, manifest, &hash_key, &means.scan.options()?, beside, monitor).await;
     }
+    means.scan.refuse(url)?;
     sql::compare::compare(url, &means.access(), manifest, &hash_key, monitor).await
 }
 
@@ -181,6 +223,7 @@ fn usual_mode(url: &SourceUrl) -> CaptureMode {
         SourceUrl::Dir { .. } | SourceUrl::Sqlite { .. } => CaptureMode::Sealed,
         SourceUrl::S3 { .. } => CaptureMode::VersionExact,
         SourceUrl::Dynamodb { .. } => CaptureMode::WindowBounded,
+        SourceUrl::DynamodbExport { .. } => CaptureMode::ExportExact,
         SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } => CaptureMode::SnapshotExact,
     }
 }
@@ -192,6 +235,7 @@ fn check_mode(url: &SourceUrl, mode: CaptureMode) -> Result<(), Failure> {
         SourceUrl::Dir { .. } => &[],
         SourceUrl::S3 { .. } => &[VersionExact],
         SourceUrl::Dynamodb { .. } => &[WindowBounded],
+        SourceUrl::DynamodbExport { .. } => &[ExportExact, WindowBounded],
         SourceUrl::Sqlite { .. } => &[AppendPrefix],
         SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } => &[SnapshotExact, PositionBounded, AppendPrefix],
     };

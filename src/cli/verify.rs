@@ -9,7 +9,9 @@ use serde_json::{Map, json};
 use crate::cli::console::Console;
 use crate::cli::effort::EffortArgs;
 use crate::cli::object_args::ObjectArgs;
+use crate::cli::scan_args::ScanArgs;
 use crate::cli::source::{self, Means, bytes_text, shown};
+use crate::cli::tables;
 use crate::estate::load;
 use crate::model::exit::ExitCode;
 use crate::model::failure::{Failure, FailureKind};
@@ -28,14 +30,27 @@ use crate::verify::manifest::request::{DigestSet, ReadOptions};
   attestore verify s3://vault-restored --manifest manifests/vault --view latest --json
   attestore verify s3://vault --manifest manifests/vault --tier attributes --include 'invoices/**'
   attestore verify s3://vault-restored --manifest manifests/vault --view at=2026-01-31T02:00:00Z
+  attestore verify postgres://reader@restored/crm --against postgres://reader@copy/crm
 
 Exit codes: 0 proven, 1 differences or a bad signature, 2 usage, 3 nothing to compare or stopped, 4 denied or absent, 5 network or disk")]
 pub struct VerifyArgs {
-    /// s3://BUCKET[/PREFIX], dynamodb:TABLE, postgres://…, mysql://…, sqlite:PATH or dir:PATH
+    /// s3://BUCKET[/PREFIX], dynamodb:TABLE, dynamodb-export:s3://…, postgres://…, mysql://…, sqlite:PATH or dir:PATH
     pub source: SourceUrl,
     /// The manifest's directory
-    #[arg(long, value_name = "DIR")]
-    pub manifest: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "against")]
+    pub manifest: Option<PathBuf>,
+    /// Another live database instead of a manifest: two restores of one point, or a restore and a copy
+    #[arg(long, value_name = "SOURCE", conflicts_with_all = ["manifest", "key", "digest", "view"])]
+    pub against: Option<SourceUrl>,
+    /// With --against: compare rows by their logical types, as two engines need
+    #[arg(long, requires = "against")]
+    pub logical: bool,
+    /// With --logical: a logical type that differs from what the columns declare; may be repeated
+    #[arg(long = "type", value_name = "TABLE.COLUMN=TYPE", requires = "logical")]
+    pub types: Vec<String>,
+    /// Sessions that read one table at once, where the engine lets them share a snapshot [default: one a core, at most 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub lanes: Option<u8>,
     /// The public key that must have signed the manifest (SPKI PEM); without it the signature is not checked
     #[arg(long, value_name = "PEM")]
     pub key: Option<PathBuf>,
@@ -53,6 +68,9 @@ pub struct VerifyArgs {
     /// Take the hash key and how AWS is reached from this configuration
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// How a DynamoDB table is scanned
+    #[command(flatten)]
+    pub scan: ScanArgs,
     /// How objects are read
     #[command(flatten)]
     pub effort: EffortArgs,
@@ -63,12 +81,23 @@ pub async fn run(args: VerifyArgs, console: &Arc<Console>) -> anyhow::Result<Exi
     let key = args.key.as_deref().map(VerifyingKey::load_pem).transpose()?;
     let (thaw, customer_keys) = (args.objects.thaw(), args.objects.customer_keys()?);
     let filter = args.objects.filter()?;
-    let mut means =
-        Means { view: args.objects.view, hash_key: args.hash_key, tls_ca: args.tls_ca, thaw, customer_keys, ..Means::default() };
+    let mut means = Means {
+        view: args.objects.view,
+        hash_key: args.hash_key,
+        tls_ca: args.tls_ca,
+        thaw,
+        customer_keys,
+        scan: args.scan,
+        ..Means::default()
+    };
     if let Some(config) = &args.config {
         means.complete_from(&load::load(config)?.config);
     }
-    let manifest = Manifest::open(&args.manifest)?;
+    means.limits.lanes = args.lanes.map_or(means.limits.lanes, usize::from);
+    if let Some(baseline) = &args.against {
+        return Ok(tables::against(&args.source, baseline, (args.logical, &args.types), &means, console).await?);
+    }
+    let manifest = Manifest::open(&args.manifest.unwrap_or_default())?;
     let signature = manifest.signature(key.as_ref());
     if let Some(failure) = refusal(&manifest, signature, key.is_some()) {
         return Ok(refuse(&failure, signature, console));

@@ -159,7 +159,8 @@ impl Case<'_> {
             Basis::Manifest(chosen) => {
                 let manifest = &chosen.manifest;
                 baselines.clone_from(&manifest.header().baselines);
-                let compared = reading::compare(opened, self.resource, &context.clouds, manifest, &context.hash_key, &sink).await;
+                let at = self.point.created_at;
+                let compared = reading::compare(opened, self.resource, &context.clouds, manifest, &context.hash_key, at, &sink).await;
                 let mut verification = compared.map_err(|failure| ("verify", failure))?;
                 if let Some(failure) = verification.cut_short.take_if(|failure| failure.kind == FailureKind::Interrupted) {
                     return Err(("verify", failure));
@@ -273,6 +274,7 @@ impl Case<'_> {
     }
 
     fn restore_facts(&self, result: &mut PointResult, driver: &dyn Driver, order: &Order, seen: &Seen) -> Result<(), Failure> {
+        self.tell_checklist(seen);
         let raw = match &seen.raw {
             Some(raw) => Some(self.context.ledger.evidence(raw.to_string().as_bytes())?),
             None => None,
@@ -281,6 +283,16 @@ impl Case<'_> {
         let target = order.target(driver.target_kind()).name;
         result.restore = record::restore_facts(driver.mechanism(), &target, &seen.status, raw, &facts);
         Ok(())
+    }
+
+    /// What a restore of a table leaves behind is no corruption: it is told to whoever watches, and lies in the evidence.
+    fn tell_checklist(&self, seen: &Seen) {
+        let lines = seen.raw.as_ref().and_then(|raw| raw["recovery_checklist"].as_array());
+        let lost = lines.into_iter().flatten().filter(|line| line["state"] == "lost");
+        let lost: Vec<&str> = lost.filter_map(|line| line["setting"].as_str()).collect();
+        if !lost.is_empty() {
+            self.context.note(&format!("{}: set again after a recovery: {}", self.planned.case, lost.join(", ")));
+        }
     }
 
     /// An error of this case; a stop is not one.

@@ -79,6 +79,7 @@ async fn capture(
             let source = TableSource::open(&context.clouds.session(opened.region.as_deref())?, table).await?;
             items::capture::capture(Arc::new(source), request, &context.hash_key, signer, monitor).await?
         }
+        SourceUrl::DynamodbExport { .. } => return Err(Failure::invalid(format!("{}: no driver restores into an export", opened.url))),
         SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } | SourceUrl::Sqlite { .. } => {
             let access = reading::access(opened, resource)?;
             sql::capture::capture(&opened.url, &access, request, &context.hash_key, signer, monitor).await?

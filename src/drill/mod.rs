@@ -8,6 +8,7 @@ pub mod case;
 pub mod context;
 pub mod draw;
 pub mod first_restore;
+pub mod items;
 pub mod ledger;
 pub mod manifests;
 pub mod objectives;

@@ -153,6 +153,7 @@ fn permissions(candidates: &[Candidate], aws: bool) -> BTreeSet<&'static str> {
             ]),
             PointSource::RdsSnapshot => calls.extend(["rds:DescribeDBSnapshots", "rds:RestoreDBInstanceFromDBSnapshot"]),
             PointSource::DynamodbBackup => calls.extend(["dynamodb:ListBackups", "dynamodb:RestoreTableFromBackup"]),
+            PointSource::DynamodbPitr => calls.extend(["dynamodb:RestoreTableToPointInTime"]),
             _ => {}
         }
         let Some(driver) = driver_for(one.point.kind, one.point.from) else { continue };
@@ -175,6 +176,8 @@ fn permissions(candidates: &[Candidate], aws: bool) -> BTreeSet<&'static str> {
             ]),
             TargetKind::Table => calls.extend([
                 "dynamodb:DescribeTable",
+                "dynamodb:DescribeContinuousBackups",
+                "dynamodb:DescribeTimeToLive",
                 "dynamodb:ListTagsOfResource",
                 "dynamodb:TagResource",
                 "dynamodb:Scan",

@@ -1,11 +1,10 @@
 //! Reading what was restored: the source that fits its URL, compared with the manifest; and the SQL checks of its class.
 
-use std::sync::Arc;
-
-use crate::aws::dynamodb::TableSource;
 use crate::aws::s3::S3Source;
+use crate::drill::items;
 use crate::estate::config::Resource;
 use crate::model::check::CheckResult;
+use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::{SourceUrl, View};
 use crate::model::verification::Verification;
@@ -14,8 +13,6 @@ use crate::restore::driver::Opened;
 use crate::restore::order::Clouds;
 use crate::restore::pace::Pace;
 use crate::signing::hash_key::HashKey;
-use crate::verify::items;
-use crate::verify::items::scan::ScanOptions;
 use crate::verify::manifest::header::ManifestKind;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::manifest::request::ReadOptions;
@@ -44,13 +41,14 @@ pub fn as_of(mut opened: Opened, kind: ManifestKind) -> Opened {
     opened
 }
 
-/// Compares what was restored with the manifest; differences go to the monitor.
+/// Compares what was restored with the manifest; differences go to the monitor. `point_at` is the moment that the point is of.
 pub async fn compare(
     opened: &Opened,
     resource: &Resource,
     clouds: &Clouds,
     manifest: &Manifest,
     hash_key: &HashKey,
+    point_at: Timestamp,
     monitor: &dyn Monitor,
 ) -> Result<Verification, Failure> {
     if let Some(why) = &opened.unreadable {
@@ -69,9 +67,10 @@ pub async fn compare(
             objects::compare::compare(&source, manifest, &ReadOptions::default(), monitor).await
         }
         SourceUrl::Dynamodb { table } => {
-            let source = TableSource::open(&clouds.session(opened.region.as_deref())?, table).await?;
-            items::compare::compare(Arc::new(source), manifest, hash_key, &ScanOptions::default(), monitor).await
+            let session = clouds.session(opened.region.as_deref())?;
+            items::compare(&session, table, manifest, Some(point_at), hash_key, None, monitor).await
         }
+        SourceUrl::DynamodbExport { .. } => Err(Failure::invalid(format!("{}: no driver restores into an export", opened.url))),
         SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } | SourceUrl::Sqlite { .. } => {
             let access = access(opened, resource)?;
             let mut pace = Pace::new(format!("the drill's password on {}", opened.url), PASSWORD_PATIENCE_S);

@@ -16,7 +16,8 @@ use crate::aws::dynamodb_backup::Tables;
 use crate::aws::rds::Rds;
 use crate::aws::session::Session;
 use crate::aws::times::resource_of_arn;
-use crate::estate::config::{Config, LATEST, Points, Resource};
+use crate::estate::config::{Config, Points, Resource};
+use crate::estate::seconds;
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::{PointId, ResourceId};
@@ -117,6 +118,7 @@ impl Listing<'_> {
             PointSource::RdsSnapshot => self.rds_snapshots(resource, points).await,
             PointSource::RdsPitr => self.rds_times(resource, points).await,
             PointSource::DynamodbBackup => self.dynamodb_backups(resource, points).await,
+            PointSource::DynamodbPitr => self.dynamodb_window(resource, points).await,
             PointSource::Local => self.local(resource, points),
             other => Err(Failure::invalid(format!("{other}: this source cannot be listed"))),
         }
@@ -204,56 +206,18 @@ impl Listing<'_> {
         let name = service_name(resource);
         let window = Rds::new(&self.session(points)?).restore_window(&name).await?;
         self.keep("rds:DescribeDBInstanceAutomatedBackups", &name, points, &window);
-        let Some((earliest, latest)) = window else { return Ok(Vec::new()) };
-        let seconds = times_of(resource, points, latest)?.into_iter().map(|at| RecoveryPoint {
-            id: PointId::at(&point.arn, at),
-            resource: resource.id.clone(),
-            kind: resource.kind,
-            from: points.from,
-            handle: point.arn.clone(),
-            source_arn: Some(point.resource_arn.clone()),
-            vault: points.vault.clone(),
-            created_at: Timestamp::from_secs(at.as_secs()),
-            size_bytes: point.size_bytes,
-            state: if (earliest..=latest).contains(&at) { point.status.clone() } else { outside(earliest, latest) },
-            encrypted: Some(point.encrypted),
-            kms_key_arn: point.kms_key_arn.clone(),
-            vault_locked: locked,
-            retain_until: point.retain_until,
-        });
-        Ok(seconds.collect())
+        window.map_or_else(|| Ok(Vec::new()), |window| seconds::of_continuous(resource, points, point, locked, window))
     }
 
-    /// The configured seconds of an instance with automated backups: each is one point, and `latest` the newest one as of now.
+    /// The configured seconds of an instance with automated backups.
     async fn rds_times(&mut self, resource: &Resource, points: &Points) -> Result<Vec<RecoveryPoint>, Failure> {
         let name = service_name(resource);
         let rds = Rds::new(&self.session(points)?);
         let (instance, window) = (rds.instance(&name).await?, rds.restore_window(&name).await?);
         self.keep("rds:DescribeDBInstances", &name, points, &instance);
         self.keep("rds:DescribeDBInstanceAutomatedBackups", &name, points, &window);
-        let Some((instance, (earliest, latest))) = instance.zip(window) else { return Ok(Vec::new()) };
-        let times = times_of(resource, points, latest)?;
-        let ours = times.into_iter().map(|at| RecoveryPoint {
-            id: PointId::at(&instance.arn, at),
-            resource: resource.id.clone(),
-            kind: resource.kind,
-            from: points.from,
-            handle: instance.arn.clone(),
-            source_arn: Some(instance.arn.clone()),
-            vault: None,
-            created_at: Timestamp::from_secs(at.as_secs()),
-            size_bytes: None,
-            state: if (earliest..=latest).contains(&at) {
-                "AVAILABLE".into()
-            } else {
-                format!("outside the window from {earliest} to {latest}")
-            },
-            encrypted: None,
-            kms_key_arn: instance.kms_key_arn.clone(),
-            vault_locked: None,
-            retain_until: None,
-        });
-        Ok(ours.collect())
+        let known = instance.zip(window);
+        known.map_or_else(|| Ok(Vec::new()), |(instance, window)| seconds::of_instance(resource, points, &instance, window))
     }
 
     async fn dynamodb_backups(&mut self, resource: &Resource, points: &Points) -> Result<Vec<RecoveryPoint>, Failure> {
@@ -278,6 +242,46 @@ impl Listing<'_> {
             retain_until: backup.retain_until,
         });
         Ok(ours.collect())
+    }
+
+    /// A window is as many points as it has seconds: those that registered manifests name, since only they can be proved to be what they were;
+    /// where none is named, its last one.
+    async fn dynamodb_window(&mut self, resource: &Resource, points: &Points) -> Result<Vec<RecoveryPoint>, Failure> {
+        let table = service_name(resource);
+        let window = Tables::new(&self.session(points)?).recovery_window(&table).await?;
+        self.keep("dynamodb:DescribeContinuousBackups", &table, points, &window);
+        let (Some(earliest), Some(latest)) = (window.earliest, window.latest) else { return Ok(Vec::new()) };
+        let named = |(id, _): (&PointId, &Timestamp)| id.0.strip_prefix(&window.table_arn)?.strip_prefix('@')?.parse::<Timestamp>().ok();
+        let mut times: BTreeSet<Timestamp> = self.sources.named.iter().filter_map(named).collect();
+        times.retain(|at| (earliest..=latest).contains(at));
+        // To the whole second, as the service restores.
+        let last = Timestamp::from_secs(latest.as_secs());
+        let last_id = PointId::at(&window.table_arn, last);
+        if times.is_empty() && last >= earliest {
+            times.insert(last);
+        } else if !times.contains(&last) {
+            self.exclude(&last_id.0, "the last second of a window in which manifests name others");
+        }
+        let point = |at: Timestamp| {
+            let id = PointId::at(&window.table_arn, at);
+            RecoveryPoint {
+                handle: id.0.clone(),
+                id,
+                resource: resource.id.clone(),
+                kind: resource.kind,
+                from: points.from,
+                source_arn: Some(window.table_arn.clone()),
+                vault: None,
+                created_at: at,
+                size_bytes: None,
+                state: if window.status == "ENABLED" { "AVAILABLE".into() } else { window.status.clone() },
+                encrypted: None,
+                kms_key_arn: None,
+                vault_locked: None,
+                retain_until: None,
+            }
+        };
+        Ok(times.into_iter().map(point).collect())
     }
 
     fn local(&mut self, resource: &Resource, points: &Points) -> Result<Vec<RecoveryPoint>, Failure> {
@@ -331,26 +335,10 @@ impl Listing<'_> {
     }
 }
 
-/// The seconds that a source is drilled at: the configured ones, else the latest.
-fn times_of(resource: &Resource, points: &Points, latest: Timestamp) -> Result<BTreeSet<Timestamp>, Failure> {
-    if points.at.is_empty() {
-        return Ok(BTreeSet::from([latest]));
-    }
-    let time = |text: &String| match text.as_str() {
-        LATEST => Ok(latest),
-        text => text.parse().map_err(|error| Failure::invalid(format!("{}: {error}", resource.id))),
-    };
-    points.at.iter().map(time).collect()
-}
-
 /// A continuous recovery point of a database is not one point but a window of seconds.
 fn is_continuous(resource: &Resource, point: &VaultPoint) -> bool {
     let is_rds = matches!(resource.kind, ResourceKind::RdsMysql | ResourceKind::RdsPostgres);
     is_rds && point.arn.contains(":recovery-point:continuous:") && is_of(resource, &point.resource_arn)
-}
-
-fn outside(earliest: Timestamp, latest: Timestamp) -> String {
-    format!("outside the window from {earliest} to {latest}")
 }
 
 /// What AWS Backup made is listed by RDS and DynamoDB as well; where a vault of the resource is configured, it is the vault's, and

@@ -22,6 +22,15 @@ pub enum SourceUrl {
         /// The table's name.
         table: String,
     },
+    /// `dynamodb-export:s3://BUCKET/PREFIX/AWSDynamoDB/EXPORT-ID[?key=PARTITION[,SORT]]`
+    DynamodbExport {
+        /// The bucket that it lies in.
+        bucket: String,
+        /// Where in it, up to and with the export's id.
+        prefix: String,
+        /// The attributes of the table's primary key, which an export does not say; empty where the table can be asked.
+        key: Vec<String>,
+    },
     /// `postgres://[USER@]HOST[:PORT]/DATABASE[?…]`
     Postgres {
         /// The URL as written.
@@ -44,14 +53,15 @@ pub enum SourceUrl {
     },
 }
 
-const FORMS: &str = "s3://BUCKET[/PREFIX], dynamodb:TABLE, postgres://HOST/DATABASE, mysql://HOST/DATABASE, sqlite:PATH, dir:PATH";
+const FORMS: &str = "s3://BUCKET[/PREFIX], dynamodb:TABLE, dynamodb-export:s3://BUCKET/PREFIX, postgres://HOST/DATABASE, mysql://HOST/DATABASE, sqlite:PATH, dir:PATH";
 
 impl SourceUrl {
-    /// The scheme: `s3`, `dynamodb`, `postgres`, `mysql`, `sqlite` or `dir`.
+    /// The scheme: `s3`, `dynamodb`, `dynamodb-export`, `postgres`, `mysql`, `sqlite` or `dir`.
     pub fn scheme(&self) -> &'static str {
         match self {
             Self::S3 { .. } => "s3",
             Self::Dynamodb { .. } => "dynamodb",
+            Self::DynamodbExport { .. } => "dynamodb-export",
             Self::Postgres { .. } => "postgres",
             Self::Mysql { .. } => "mysql",
             Self::Sqlite { .. } => "sqlite",
@@ -85,6 +95,25 @@ impl FromStr for SourceUrl {
                     return Err(wrong(format!("`{rest}` is not a table name (3 to 255 letters, digits, `-`, `.`, `_`)")));
                 }
                 Ok(Self::Dynamodb { table: rest.to_owned() })
+            }
+            "dynamodb-export" => {
+                let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+                let Ok(Self::S3 { bucket, prefix }) = place.parse::<Self>() else {
+                    return Err(wrong("expected `dynamodb-export:s3://BUCKET/PREFIX/AWSDynamoDB/EXPORT-ID`".into()));
+                };
+                let prefix = prefix.trim_end_matches('/').to_owned();
+                if !prefix.starts_with("AWSDynamoDB/") && !prefix.contains("/AWSDynamoDB/") {
+                    return Err(wrong(format!("expected the folder of one export, `…/AWSDynamoDB/EXPORT-ID`, found `{prefix}`")));
+                }
+                let key: Vec<String> = match query.strip_prefix("key=") {
+                    Some(names) => names.split(',').map(ToOwned::to_owned).collect(),
+                    None if query.is_empty() => Vec::new(),
+                    None => return Err(wrong(format!("unknown option `{query}`; expected `key=PARTITION[,SORT]`"))),
+                };
+                if key.len() > 2 || key.iter().any(String::is_empty) {
+                    return Err(wrong(format!("`{query}`: a primary key has one or two attributes")));
+                }
+                Ok(Self::DynamodbExport { bucket, prefix, key })
             }
             "postgres" | "postgresql" | "mysql" | "mariadb" => {
                 let url = url::Url::parse(text).map_err(|error| wrong(error.to_string()))?;
@@ -125,6 +154,8 @@ impl fmt::Display for SourceUrl {
             Self::S3 { bucket, prefix } if prefix.is_empty() => write!(f, "s3://{bucket}"),
             Self::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
             Self::Dynamodb { table } => write!(f, "dynamodb:{table}"),
+            Self::DynamodbExport { bucket, prefix, key } if key.is_empty() => write!(f, "dynamodb-export:s3://{bucket}/{prefix}"),
+            Self::DynamodbExport { bucket, prefix, key } => write!(f, "dynamodb-export:s3://{bucket}/{prefix}?key={}", key.join(",")),
             Self::Postgres { url } | Self::Mysql { url } => f.write_str(&redact(url)),
             Self::Sqlite { path } => write!(f, "sqlite:{}", path.display()),
             Self::Dir { path } => write!(f, "dir:{}", path.display()),
@@ -174,8 +205,15 @@ mod tests {
 
     #[test]
     fn every_form_round_trips() {
-        for text in ["s3://vault", "s3://vault/a/b c+", "dynamodb:audit-logs", "sqlite:/x/app.db", "dir:/x", "mysql://u@127.0.0.1:3306/crm"]
-        {
+        for text in [
+            "s3://vault",
+            "s3://vault/a/b c+",
+            "dynamodb:audit-logs",
+            "dynamodb-export:s3://b/x/AWSDynamoDB/0169-ab?key=pk,sk",
+            "sqlite:/x/app.db",
+            "dir:/x",
+            "mysql://u@127.0.0.1:3306/crm",
+        ] {
             assert_eq!(text.parse::<SourceUrl>().unwrap().to_string(), text);
         }
     }
@@ -204,6 +242,9 @@ mod tests {
             ("s3:vault", "s3://"),
             ("s3://", "bucket"),
             ("dynamodb:", "table"),
+            ("dynamodb-export:b", "s3://BUCKET"),
+            ("dynamodb-export:s3://b/x", "AWSDynamoDB"),
+            ("dynamodb-export:s3://b/AWSDynamoDB/1?key=a,b,c", "one or two"),
             ("ftp://x", "unknown scheme"),
             ("sqlite:", "file"),
             ("s3://Bad_Name/", "bucket name"),

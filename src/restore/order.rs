@@ -14,6 +14,7 @@ use crate::model::digest::Digest32;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::{CaseId, DrillId};
 use crate::model::recovery_point::RecoveryPoint;
+use crate::model::resource::PointSource;
 use crate::restore::records::{DrillOpened, Step, Target, TargetKind};
 
 /// The tag that every created resource carries where it can: its value is the drill's id.
@@ -58,8 +59,13 @@ impl Order {
 
     /// The case's target: a function of prefix, case and the drill's nonce, so that a retry meets the same name.
     pub fn target(&self, kind: TargetKind) -> Target {
-        let region = match kind {
-            TargetKind::Path => None,
+        let key = self.isolation.as_ref().and_then(|demands| demands.kms_key_arn.as_deref());
+        let region = match (kind, self.point.from) {
+            (TargetKind::Path, _) => None,
+            // DynamoDB restores across Regions, and a table can only have a key of its own Region: the demanded key says where.
+            (TargetKind::Table, PointSource::DynamodbBackup | PointSource::DynamodbPitr) if key.is_some() => {
+                key.and_then(crate::aws::times::region_of_arn)
+            }
             _ => crate::aws::times::region_of_arn(&self.point.handle),
         };
         Target { kind, name: target_name(self.prefix(), &self.case, &self.nonce), region }

@@ -165,6 +165,10 @@ async fn drivers_of_buckets_tables_and_files_keep_the_contract() {
     let mut laying = Laying::begin(folder.path()).await;
     let bucket = laying.bucket(1).await.remove(0);
     let [through, own] = laying.table().await;
+    crate::tables::recoverable(&laying.clients).await;
+    crate::tables::next_second().await;
+    let second = crate::tables::next_second().await;
+    let past = format!("{}@{}", crate::tables::arn(), Timestamp::from_secs(second));
     let session = Session::load(&laying.running.session_options()).await;
     let clouds = Clouds::aws(session.clone(), session);
     let file = folder.path().join("app.db");
@@ -174,6 +178,7 @@ async fn drivers_of_buckets_tables_and_files_keep_the_contract() {
         (ResourceKind::S3, PointSource::AwsBackup, bucket.as_str(), "s3://file-vault"),
         (ResourceKind::Dynamodb, PointSource::AwsBackup, through.as_str(), "dynamodb:audit-logs"),
         (ResourceKind::Dynamodb, PointSource::DynamodbBackup, own.as_str(), "dynamodb:audit-logs"),
+        (ResourceKind::Dynamodb, PointSource::DynamodbPitr, past.as_str(), "dynamodb:audit-logs"),
         (ResourceKind::Files, PointSource::Local, file.as_str(), "sqlite:app.db"),
     ];
     for (kind, from, handle, source) in all {

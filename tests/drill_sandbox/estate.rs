@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use attestore::aws::dynamodb::TableSource;
+use attestore::aws::dynamodb_export;
 use attestore::aws::s3::S3Source;
 use attestore::aws::session::Session;
 use attestore::engines::installed::EngineKind;
@@ -16,6 +17,7 @@ use attestore::sandbox::server::Running;
 use attestore::signing::hash_key::HashKey;
 use attestore::signing::keys::SigningKey;
 use attestore::testing_log::writer::LogWriter;
+use attestore::verify::items::export_files::ExportSource;
 use attestore::verify::manifest::request::CaptureRequest;
 use attestore::verify::sql::access::Access;
 use aws_sdk_s3::primitives::ByteStream;
@@ -103,6 +105,25 @@ impl Laying {
         let more = format!("from = \"dynamodb-backup\"\n[[resource.points]]\nfrom = \"aws-backup\"\nvault = \"{VAULT}\"");
         self.resource("audit-logs", "dynamodb", "dynamodb:audit-logs", "", &more);
         [through, own]
+    }
+
+    /// A manifest of an export of the table, registered; its header.
+    pub async fn export(&mut self, url: &str) -> attestore::verify::manifest::header::Header {
+        let SourceUrl::DynamodbExport { bucket, prefix, .. } = url.parse().unwrap() else { panic!("{url}") };
+        let export = dynamodb_export::open(&self.session, &bucket, &prefix, url).await.unwrap();
+        let schema = dynamodb_export::key_schema(&self.session, &export).await.unwrap();
+        let source = Arc::new(ExportSource::new(export, schema).unwrap());
+        let mut request = self.request("audit-logs", 7, CaptureMode::ExportExact, "");
+        request.recovery_point_id = None;
+        let signer = Some((ORIGIN, &self.key));
+        let header = attestore::verify::items::capture::capture(source, &request, &self.hash_key, signer, &Silent).await.unwrap();
+        self.estate.register(&mut self.log, "audit-logs", &request.out);
+        header
+    }
+
+    /// The table is restored to points in time.
+    pub fn pitr(&mut self) {
+        self.resource("audit-logs", "dynamodb", "dynamodb:audit-logs", "", "from = \"dynamodb-pitr\"");
     }
 
     /// A SQLite file in a local vault.

@@ -13,3 +13,4 @@ mod signals;
 #[allow(dead_code)]
 #[path = "../sandbox_control/support.rs"]
 mod support;
+mod tables;

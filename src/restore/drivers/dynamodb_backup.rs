@@ -1,8 +1,13 @@
 //! DynamoDB's own on-demand backups, to a table of a new name (RestoreTableFromBackup: no tags, no token).
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
+use crate::aws::dynamodb_backup::Table;
+use crate::aws::dynamodb_settings;
+use crate::aws::times::region_of_arn;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
 use crate::restore::driver::{Accepted, Driver, Opened, Progress};
@@ -11,6 +16,9 @@ use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
 use crate::restore::records::TargetKind;
 use crate::restore::targets::{self, Detail, Found};
+
+/// How long a restore waits for others to end, where the service allows no more of them at once.
+const BUSY_PATIENCE: Duration = Duration::from_secs(1800);
 
 /// The driver.
 pub struct DynamodbBackup;
@@ -32,7 +40,8 @@ impl Driver for DynamodbBackup {
             return Ok(Accepted { job_id: None, created_arn: Some(found.arn) });
         }
         let key = order.isolation.as_ref().and_then(|demands| demands.kms_key_arn.as_deref());
-        let created_arn = clouds.tables(target.region.as_deref())?.restore(&order.point.handle, &target.name, key).await?;
+        let tables = clouds.tables(target.region.as_deref())?;
+        let created_arn = patiently(|| tables.restore(&order.point.handle, &target.name, key)).await?;
         Ok(Accepted { job_id: None, created_arn })
     }
 
@@ -54,7 +63,23 @@ impl Driver for DynamodbBackup {
     }
 }
 
-/// A table is ready when it is ACTIVE and no restore goes on; it is then tagged, since no restoring call takes tags.
+/// Asks again while the service has as many restores under way as it allows (50 at a time), for half an hour.
+pub async fn patiently<T, F: Future<Output = Result<T, Failure>>>(mut ask: impl FnMut() -> F) -> Result<T, Failure> {
+    let until = tokio::time::Instant::now() + BUSY_PATIENCE;
+    let mut pause = Duration::from_millis(200);
+    loop {
+        match ask().await {
+            Err(failure) if failure.kind == FailureKind::Throttled && tokio::time::Instant::now() + pause < until => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(30));
+            }
+            other => return other,
+        }
+    }
+}
+
+/// A table is ready when it is ACTIVE with all its indexes and no restore goes on; it is then tagged, since no restoring call takes tags,
+/// and its settings are held against the source's: what a restore leaves behind goes into the evidence, for whoever recovers.
 pub async fn ready(
     order: &Order,
     clouds: &Clouds,
@@ -71,7 +96,12 @@ pub async fn ready(
         "ACTIVE" if !names(&found.arn, TargetKind::Table, &table.name) => {
             Ok(Progress::Failed { status, message: format!("{} is not the table {}", found.arn, table.name), raw })
         }
+        "ACTIVE" if !table.indexes_waiting.is_empty() => {
+            Ok(Progress::Waiting { status: format!("ACTIVE, indexes being built: {}", table.indexes_waiting.join(", ")) })
+        }
         "ACTIVE" => {
+            let mut raw = raw;
+            raw["recovery_checklist"] = checklist(order, clouds, table).await?;
             let region = order.target(TargetKind::Table).region;
             clouds.tables(region.as_deref())?.tag(&found.arn, &order.tags()).await?;
             Ok(Progress::Ready { status, created_arn, raw })
@@ -79,6 +109,16 @@ pub async fn ready(
         "CREATING" | "UPDATING" => Ok(Progress::Waiting { status: table.status.clone() }),
         other => Ok(Progress::Failed { status: other.to_owned(), message: format!("table {} is {other}", table.name), raw }),
     }
+}
+
+/// The settings of the restored table against those of the table that the point is of.
+async fn checklist(order: &Order, clouds: &Clouds, table: &Table) -> Result<Value, Failure> {
+    let source = table.source_table_arn.as_deref().or(order.point.source_arn.as_deref()).unwrap_or_default();
+    let name = source.rsplit_once("table/").map_or("", |(_, name)| name);
+    let region = region_of_arn(source);
+    let restored = clouds.session(order.target(TargetKind::Table).region.as_deref())?;
+    let lines = dynamodb_settings::checklist((&clouds.vault_session(region.as_deref())?, name), (&restored, &table.name)).await?;
+    serde_json::to_value(lines).map_err(|error| Failure::invalid(format!("the recovery checklist of {}: {error}", table.name)))
 }
 
 /// Where a restored table is read.

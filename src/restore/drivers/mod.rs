@@ -6,6 +6,7 @@ pub mod backup_rds;
 pub mod backup_s3;
 pub mod choose;
 pub mod dynamodb_backup;
+pub mod dynamodb_pitr;
 pub mod instances;
 pub mod local;
 pub mod local_database;

@@ -36,6 +36,9 @@ pub enum RestoreFault {
 struct Plan {
     /// By the ARN of the recovery point or snapshot.
     restores: BTreeMap<String, RestoreFault>,
+    /// By the ARN of a table: its on-demand backups mix states up to so many seconds apart.
+    #[serde(default)]
+    fuzzy: BTreeMap<String, i64>,
     /// By service: so many requests are still to be throttled.
     throttled: BTreeMap<String, u32>,
     /// By service: so many requests still meet expired credentials.
@@ -57,6 +60,16 @@ impl Faults {
     /// Every restore of the recovery point `arn` goes wrong in this way; a restore to a point in time goes by the ARN of its source.
     pub fn on_restore(&self, arn: &str, fault: RestoreFault) -> Result<(), Failure> {
         self.plan.change(|plan| plan.restores.insert(arn.into(), fault)).map(drop)
+    }
+
+    /// On-demand backups of the table `arn` show half of its keys as they were `seconds` before (it needs point-in-time recovery for that).
+    pub fn fuzzy_backups(&self, arn: &str, seconds: i64) -> Result<(), Failure> {
+        self.plan.change(|plan| plan.fuzzy.insert(arn.into(), seconds)).map(drop)
+    }
+
+    /// How fuzzy the on-demand backups of a table are.
+    pub fn fuzzy_seconds(&self, arn: &str) -> Option<i64> {
+        self.plan.read(|plan| plan.fuzzy.get(arn).copied())
     }
 
     /// The next `times` requests to `service` (`backup`, `dynamodb`, `rds`, `sts`) are throttled.

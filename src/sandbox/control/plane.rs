@@ -28,7 +28,7 @@ impl ControlPlane {
     pub async fn open(dir: &Path, buckets: S3Store) -> Result<Self, Failure> {
         std::fs::create_dir_all(dir).map_err(|error| Failure::io(format!("cannot create {}", dir.display()), error))?;
         let faults = Arc::new(Faults::open(dir)?);
-        let dynamodb = DynamoDb::open(dir, faults.clone()).await?;
+        let dynamodb = DynamoDb::open(dir, faults.clone(), buckets.clone()).await?;
         let rds = Rds::open(dir, faults.clone()).await?;
         let backup = Backup::open(dir, faults.clone(), buckets, dynamodb.clone(), rds.clone())?;
         Ok(Self { faults, backup, dynamodb, rds })

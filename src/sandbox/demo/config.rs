@@ -57,7 +57,6 @@ checks = ["bank"]
 rto = "4h"
 rpo = "24h"
 test_period = "90d"
-checks = ["structure-postgres"]
 
 [class.audit]
 rto = "2h"

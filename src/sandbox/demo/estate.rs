@@ -174,7 +174,7 @@ async fn lay_database(sandbox: &Running, laid: &mut Laid, plan: Plan) -> Result<
     };
     // The owner's tables, as an application's are: made under the role that reads them back.
     let text = match plan.engine {
-        // An extension is made by an administrator, as RDS has one for that: the structural checks look through it.
+        // An extension is made by an administrator, as RDS has one for that: the structural checks look through it, where it is installed.
         EngineKind::Postgres => format!(
             "CREATE EXTENSION amcheck;\nGRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {DATABASE_USER};\nSET ROLE {DATABASE_USER};\n{};\n",
             plan.statements.join(";\n")

@@ -33,9 +33,9 @@ const MOST_NAMED: usize = 10_000;
 
 /// What a comparison may have beside its source and its manifest.
 #[derive(Default)]
-pub struct Beside<'a> {
+pub struct Beside<'t, 'a> {
     /// Sees every item.
-    pub tap: Option<&'a mut dyn ItemTap>,
+    pub tap: Option<&'t mut dyn ItemTap>,
     /// Keys that are known to have been written between capture and restore.
     pub touched: Option<&'a Touched>,
 }
@@ -73,7 +73,7 @@ pub async fn compare_with(
     manifest: &Manifest,
     hash_key: &HashKey,
     options: &ScanOptions,
-    beside: Beside<'_>,
+    beside: Beside<'_, '_>,
     monitor: &dyn Monitor,
 ) -> Result<Verification, Failure> {
     let started = Instant::now();

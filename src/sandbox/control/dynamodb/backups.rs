@@ -19,10 +19,13 @@ use crate::sandbox::control::dynamodb::engine::Engine;
 use crate::sandbox::control::dynamodb::state::{Backup, Restore, State, table_arn};
 use crate::sandbox::control::faults::{Faults, RestoreFault};
 use crate::sandbox::control::kept::Kept;
+use crate::sandbox::s3::store::S3Store;
 
 /// How long a restored table is CREATING at least.
 const VISIBLE: Duration = Duration::from_millis(120);
 const BATCH: usize = 500;
+/// Restores under way at the same time (DynamoDB developer guide, "Service, account, and table quotas").
+const MOST_RESTORES: usize = 50;
 
 /// One change of the items in a backup. Items and keys are in DynamoDB's JSON, such as `{"id": {"S": "a"}}`.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,20 +45,29 @@ pub struct DynamoDb {
     pub(super) faults: Arc<Faults>,
     /// Requests hold it to read, a backup to write: a backup shows one instant.
     pub(super) gate: RwLock<()>,
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
+    pub(super) buckets: S3Store,
     tasks: Mutex<JoinSet<()>>,
     me: Weak<Self>,
 }
 
 impl DynamoDb {
     /// Opens the state in `dir` and goes on with the restores that were under way.
-    pub async fn open(dir: &Path, faults: Arc<Faults>) -> Result<Arc<Self>, Failure> {
+    pub async fn open(dir: &Path, faults: Arc<Faults>, buckets: S3Store) -> Result<Arc<Self>, Failure> {
         let folder = dir.join("dynamodb");
         std::fs::create_dir_all(&folder).map_err(|error| Failure::io(format!("cannot create {}", folder.display()), error))?;
         let engine = Arc::new(Engine::open(&folder.join("tables.sqlite")).await?);
         let state = Kept::open(&folder.join("state.json"))?;
-        let dynamo =
-            Arc::new_cyclic(|me| Self { engine, state, faults, gate: RwLock::default(), folder, tasks: Mutex::default(), me: me.clone() });
+        let dynamo = Arc::new_cyclic(|me| Self {
+            engine,
+            state,
+            faults,
+            gate: RwLock::default(),
+            folder,
+            buckets,
+            tasks: Mutex::default(),
+            me: me.clone(),
+        });
         let unfinished: Vec<String> = dynamo.state.read(|state: &State| {
             state.restores.iter().filter(|(_, restore)| restore.in_progress).map(|(table, _)| table.clone()).collect()
         });
@@ -101,7 +113,24 @@ impl DynamoDb {
             time_to_live,
         };
         let (engine, file, table) = (self.engine.clone(), self.items_file(&backup), table.to_owned());
-        (backup.items, backup.size) = blocking(move || dump(&engine, &table, &file)).await?;
+        (backup.items, backup.size) = match self.faults.fuzzy_seconds(&table_arn(&table)) {
+            // Half of the keys are as they were so many seconds ago, which on-demand backups are documented to be free to do.
+            Some(seconds) => {
+                let past = self.state_at(&table, created - chrono::Duration::seconds(seconds))?;
+                let present = self.state_at(&table, created)?;
+                let early = |key: &str| blake3::hash(key.as_bytes()).as_bytes()[0] % 2 == 0;
+                let items: Vec<Value> = past
+                    .into_iter()
+                    .filter(|(key, _)| early(key))
+                    .chain(present.into_iter().filter(|(key, _)| !early(key)))
+                    .map(|(_, (_, item))| item)
+                    .collect();
+                let lines: String = items.iter().map(|item| format!("{item}\n")).collect();
+                std::fs::write(&file, &lines).map_err(|error| Failure::io(format!("cannot write {}", file.display()), error))?;
+                (items.len() as u64, lines.len() as u64)
+            }
+            None => blocking(move || dump(&engine, &table, &file)).await?,
+        };
         self.state.change(|state| state.backups.insert(backup.arn.clone(), backup.clone()))?;
         Ok(backup)
     }
@@ -145,6 +174,25 @@ impl DynamoDb {
     /// `overrides` are members of CreateTable that replace those of the backup, such as `SSESpecification`.
     pub fn restore(&self, arn: &str, target: &str, overrides: &[(&str, &Value)]) -> Result<Value, Refused> {
         let backup = self.backup(arn).ok_or_else(|| absent_backup(arn))?;
+        let mut request = create_request(&backup.description, target);
+        for (name, value) in overrides {
+            request[*name] = (*value).clone();
+        }
+        let restore = Restore {
+            request,
+            backup: arn.into(),
+            source: table_arn(&backup.table),
+            at: now(),
+            until: None,
+            said: None,
+            in_progress: true,
+            hollow: self.faults.of_restore(arn) == Some(RestoreFault::CompletesEmpty),
+        };
+        self.begin_restore(target, restore)
+    }
+
+    /// Notes a restore, makes its table, and begins to fill it.
+    pub(super) fn begin_restore(&self, target: &str, restore: Restore) -> Result<Value, Refused> {
         if self.engine.describe(target)?.is_some() {
             return Err(Refused::new("TableAlreadyExistsException", format!("Table already exists: {target}")));
         }
@@ -155,25 +203,18 @@ impl DynamoDb {
                 format!("TargetTableName {target} must have 3 to 255 characters of a-z, A-Z, 0-9, _, - and ."),
             ));
         }
-        let mut request = create_request(&backup.description, target);
-        for (name, value) in overrides {
-            request[*name] = (*value).clone();
+        if self.state.read(|state| state.restores.values().filter(|restore| restore.in_progress).count()) >= MOST_RESTORES {
+            let message = format!("Subscriber limit exceeded: at most {MOST_RESTORES} concurrent table restores");
+            return Err(Refused::new("LimitExceededException", message));
         }
-        let fault = self.faults.of_restore(arn);
+        let fault = self.faults.of_restore(restored_from(&restore));
         if matches!(fault, Some(RestoreFault::Fails { .. } | RestoreFault::CompletesWithoutResource | RestoreFault::WrongType)) {
             // Accepted, and no table ever comes of it: what DynamoDB does not make, it does not describe.
-            let arn = table_arn(target);
-            return Ok(json!({"TableName": target, "TableArn": arn, "TableStatus": "CREATING", "KeySchema": request["KeySchema"]}));
+            let (arn, key) = (table_arn(target), &restore.request["KeySchema"]);
+            return Ok(json!({"TableName": target, "TableArn": arn, "TableStatus": "CREATING", "KeySchema": key}));
         }
-        let restore = Restore {
-            request: request.clone(),
-            backup: arn.into(),
-            source: table_arn(&backup.table),
-            at: now(),
-            in_progress: true,
-            hollow: fault == Some(RestoreFault::CompletesEmpty),
-        };
         // First the note, then the table: a table without a note would pass for whole after a kill.
+        let request = restore.request.clone();
         self.state.change(|state| state.restores.insert(target.into(), restore))?;
         if let Err(failure) = self.engine.create(request) {
             self.state.change(|state| state.restores.remove(target))?;
@@ -187,8 +228,8 @@ impl DynamoDb {
 
     fn spawn_restore(&self, table: &str) {
         let Some(me) = self.me.upgrade() else { return };
-        let backup = self.state.read(|state| state.restores.get(table).map(|restore| restore.backup.clone()));
-        if backup.is_some_and(|backup| self.faults.of_restore(&backup) == Some(RestoreFault::Hangs)) {
+        let from = self.state.read(|state| state.restores.get(table).map(|restore| restored_from(restore).to_owned()));
+        if from.is_some_and(|from| self.faults.of_restore(&from) == Some(RestoreFault::Hangs)) {
             return;
         }
         let table = table.to_owned();
@@ -205,8 +246,19 @@ impl DynamoDb {
 
     async fn load(&self, table: &str) -> Result<(), Failure> {
         let Some(restore) = self.state.read(|state| state.restores.get(table).cloned()) else { return Ok(()) };
-        let Some(backup) = self.backup(&restore.backup) else { return Ok(()) };
-        let (engine, file, table) = (self.engine.clone(), self.items_file(&backup), table.to_owned());
+        let past = match restore.until {
+            Some(until) => {
+                let source = crate::sandbox::control::dynamodb::state::table_in(&restore.source);
+                Some(self.state_at(source, until)?.into_values().map(|(_, item)| Ok(item)))
+            }
+            None => None,
+        };
+        let file = match self.backup(&restore.backup) {
+            Some(backup) => self.items_file(&backup),
+            None if past.is_none() => return Ok(()),
+            None => PathBuf::new(),
+        };
+        let (engine, table) = (self.engine.clone(), table.to_owned());
         blocking(move || {
             if engine.describe(&table)?.is_none() {
                 engine.create(restore.request)?;
@@ -215,7 +267,11 @@ impl DynamoDb {
                 return Ok(());
             }
             let mut batch = Vec::with_capacity(BATCH);
-            for item in read_items(&file)? {
+            let items: Box<dyn Iterator<Item = Result<Value, Failure>>> = match past {
+                Some(past) => Box::new(past),
+                None => Box::new(read_items(&file)?),
+            };
+            for item in items {
                 batch.push(item?);
                 if batch.len() == BATCH {
                     engine.import(&table, std::mem::take(&mut batch))?;
@@ -233,11 +289,13 @@ impl DynamoDb {
             description["TableStatus"] = "CREATING".into();
         }
         description["RestoreSummary"] = json!({
-            "SourceBackupArn": restore.backup,
             "SourceTableArn": restore.source,
-            "RestoreDateTime": epoch(restore.at),
+            "RestoreDateTime": epoch(restore.said.unwrap_or(restore.at)),
             "RestoreInProgress": restore.in_progress,
         });
+        if !restore.backup.is_empty() {
+            description["RestoreSummary"]["SourceBackupArn"] = restore.backup.into();
+        }
     }
 
     /// Ends the background work; restores go on at the next start.
@@ -247,13 +305,18 @@ impl DynamoDb {
     }
 }
 
+/// What faults of a restore are planted for: the backup's ARN, or for a point in time that of the table.
+fn restored_from(restore: &Restore) -> &str {
+    if restore.backup.is_empty() { &restore.source } else { &restore.backup }
+}
+
 /// `BackupNotFoundException`.
 pub fn absent_backup(arn: &str) -> Refused {
     Refused::new("BackupNotFoundException", format!("Backup not found: {arn}"))
 }
 
 /// The CreateTable request for a table like the described one: keys, indexes, billing and encryption; no streams, no tags.
-fn create_request(description: &Value, target: &str) -> Value {
+pub(super) fn create_request(description: &Value, target: &str) -> Value {
     let on_demand = description["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST";
     let capacity = |from: &Value| {
         let units = |name: &str| from[name].as_u64().unwrap_or(0).max(1);
@@ -281,6 +344,26 @@ fn create_request(description: &Value, target: &str) -> Value {
         }
     }
     request
+}
+
+/// Every item of a table.
+pub(super) fn dump_items(engine: &Engine, table: &str) -> Result<Vec<Value>, Failure> {
+    let (mut items, mut start) = (Vec::new(), None);
+    loop {
+        let (page, next) = engine.scan(table, start.as_ref())?;
+        items.extend(page);
+        start = next;
+        if start.is_none() {
+            return Ok(items);
+        }
+    }
+}
+
+/// The table that a request names, by name or ARN.
+pub(super) fn table_name(input: &Value) -> Result<String, Refused> {
+    let name = input["TableName"].as_str().filter(|name| !name.is_empty());
+    let name = name.ok_or_else(|| Refused::new("ValidationException", "TableName must be given"))?;
+    Ok(crate::sandbox::control::dynamodb::state::table_in(name).to_owned())
 }
 
 fn dump(engine: &Engine, table: &str, file: &Path) -> Result<(u64, u64), Failure> {
@@ -313,6 +396,6 @@ fn read_items(file: &Path) -> Result<impl Iterator<Item = Result<Value, Failure>
     }))
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work).await.map_err(|error| Failure::new(FailureKind::Remote, "the work was cut short").caused_by(error))?
 }

@@ -86,6 +86,13 @@ impl Engine {
         Ok(write(&said)?["TimeToLiveDescription"].take())
     }
 
+    /// The item with this key, where there is one.
+    pub fn get(&self, table: &str, key: &Value) -> Result<Option<Value>, Failure> {
+        let request = json!({"TableName": table, "Key": key, "ConsistentRead": true});
+        let mut said = write(&self.database.get_item(read(request)?).map_err(|error| broken(&error))?)?;
+        Ok(said.get_mut("Item").map(Value::take).filter(Value::is_object))
+    }
+
     /// Creates a table from a CreateTable request.
     pub fn create(&self, request: Value) -> Result<(), Failure> {
         self.database.create_table(read(request)?).map(drop).map_err(|error| broken(&error))

@@ -1,6 +1,8 @@
-//! DynamoDB: the engine `dynoxide` with a Region, an account and on-demand backups that really restore.
+//! DynamoDB: the engine `dynoxide` with a Region, an account and backups, point-in-time recovery and exports that really restore.
 
 pub mod backups;
 pub mod engine;
+pub mod exports;
+pub mod history;
 pub mod service;
 pub mod state;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::model::failure::Failure;
 use crate::sandbox::control::answer::{self, Answer, Protocol, Refused, epoch, page, refuse};
 use crate::sandbox::control::dynamodb::backups::{DynamoDb, absent_backup};
+use crate::sandbox::control::dynamodb::history;
 use crate::sandbox::control::dynamodb::state::{Backup, table_arn, table_in};
 use crate::sandbox::wire::Service;
 
@@ -56,17 +57,18 @@ impl DynamoDb {
             }
             "RestoreTableFromBackup" => {
                 let input = input(&request)?;
-                let names = [
-                    ("BillingMode", "BillingModeOverride"),
-                    ("ProvisionedThroughput", "ProvisionedThroughputOverride"),
-                    ("SSESpecification", "SSESpecificationOverride"),
-                    ("GlobalSecondaryIndexes", "GlobalSecondaryIndexOverride"),
-                    ("LocalSecondaryIndexes", "LocalSecondaryIndexOverride"),
-                ];
-                let overrides: Vec<_> = names.iter().filter_map(|(name, given)| Some((*name, input.get(*given)?))).collect();
-                json!({"TableDescription": self.restore(text(&input, "BackupArn")?, text(&input, "TargetTableName")?, &overrides)?})
+                json!({"TableDescription": self.restore(text(&input, "BackupArn")?, text(&input, "TargetTableName")?, &overrides(&input))?})
+            }
+            "RestoreTableToPointInTime" => {
+                let input = input(&request)?;
+                text(&input, "TargetTableName")?;
+                json!({"TableDescription": self.restore_to_point_in_time(&input, &overrides(&input))?})
             }
             "DescribeContinuousBackups" => self.describe_continuous_backups(&input(&request)?)?,
+            "UpdateContinuousBackups" => self.update_continuous_backups(&input(&request)?).await?,
+            "ExportTableToPointInTime" => self.export_table(&input(&request)?).await?,
+            "DescribeExport" => self.describe_export(&input(&request)?)?,
+            "ListExports" => self.list_exports(&input(&request)?),
             _ => return self.hand_on(operation, request).await,
         };
         Ok(answer::json(Protocol::Json10, &ours))
@@ -83,8 +85,20 @@ impl DynamoDb {
         let items = ITEM_OPERATIONS.contains(&operation);
         self.check_restoring(operation, items, &about)?;
         let table = about["TableName"].as_str().map(|name| table_in(name).to_owned());
-        let _open = self.gate.read().await;
-        let mut response = self.engine.forward(&parts.headers, body, !items).await?;
+        let open = self.gate.read().await;
+        // Under the gate: nobody begins to keep a history while this is decided.
+        let mut response = if history::writes(operation) && self.keeps_history() {
+            drop(open);
+            // Alone, so that what is read back is what this request has written.
+            let _alone = self.gate.write().await;
+            let response = self.engine.forward(&parts.headers, body, !items).await?;
+            if response.status().is_success() {
+                self.record(operation, &about)?;
+            }
+            response
+        } else {
+            self.engine.forward(&parts.headers, body, !items).await?
+        };
         if let Some(table) = table.filter(|_| response.status().is_success()) {
             match operation {
                 "DescribeTable" => {
@@ -92,7 +106,10 @@ impl DynamoDb {
                     self.dress(&table, &mut said["Table"]);
                     *response.body_mut() = said.to_string().into();
                 }
-                "DeleteTable" => self.state.change(|state| drop(state.restores.remove(&table)))?,
+                "DeleteTable" => self.state.change(|state| {
+                    state.restores.remove(&table);
+                    state.recovery.remove(&table);
+                })?,
                 _ => {}
             }
         }
@@ -160,18 +177,18 @@ impl DynamoDb {
         }
         Ok(said)
     }
+}
 
-    fn describe_continuous_backups(&self, input: &Value) -> Result<Value, Refused> {
-        let table = table_in(text(input, "TableName")?);
-        if self.engine.describe(table)?.is_none() {
-            return Err(Refused::new("TableNotFoundException", format!("Table not found: {table}")));
-        }
-        // Continuous backups are always on in DynamoDB; what can be off, and is here, is point-in-time recovery.
-        Ok(json!({"ContinuousBackupsDescription": {
-            "ContinuousBackupsStatus": "ENABLED",
-            "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "DISABLED"},
-        }}))
-    }
+/// Members of CreateTable that a restore replaces.
+fn overrides(input: &Value) -> Vec<(&'static str, &Value)> {
+    let names = [
+        ("BillingMode", "BillingModeOverride"),
+        ("ProvisionedThroughput", "ProvisionedThroughputOverride"),
+        ("SSESpecification", "SSESpecificationOverride"),
+        ("GlobalSecondaryIndexes", "GlobalSecondaryIndexOverride"),
+        ("LocalSecondaryIndexes", "LocalSecondaryIndexOverride"),
+    ];
+    names.iter().filter_map(|(name, given)| Some((*name, input.get(*given)?))).collect()
 }
 
 fn input(request: &Request<Bytes>) -> Result<Value, Refused> {

@@ -14,6 +14,12 @@ pub struct State {
     pub backups: BTreeMap<String, Backup>,
     /// By target table.
     pub restores: BTreeMap<String, Restore>,
+    /// By table: since when its changes are kept.
+    #[serde(default)]
+    pub recovery: BTreeMap<String, DateTime<Utc>>,
+    /// By ARN.
+    #[serde(default)]
+    pub exports: BTreeMap<String, Exported>,
 }
 
 /// An on-demand backup. Its items are a file of JSON lines named after it.
@@ -49,18 +55,47 @@ impl Backup {
 /// A restore of a backup into a table.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Restore {
-    /// The backup's ARN.
+    /// The backup's ARN; empty for a restore to a point in time.
     pub backup: String,
     /// The ARN of the table that the backup was taken of.
     pub source: String,
     /// When it was asked for.
     pub at: DateTime<Utc>,
+    /// The point in time that is really restored.
+    #[serde(default)]
+    pub until: Option<DateTime<Utc>>,
+    /// The point in time that was asked for.
+    #[serde(default)]
+    pub said: Option<DateTime<Utc>>,
     /// Until every item is there.
     pub in_progress: bool,
     /// Brings no item (a planted fault).
     pub hollow: bool,
     /// The CreateTable request of the target.
     pub request: Value,
+}
+
+/// An export.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Exported {
+    /// Its ARN.
+    pub arn: String,
+    /// The table.
+    pub table: String,
+    /// The bucket.
+    pub bucket: String,
+    /// The prefix, without a `/` at its end.
+    pub prefix: Option<String>,
+    /// When it was asked for.
+    pub started: DateTime<Utc>,
+    /// The moment of a full export, the end of an incremental one.
+    pub to: DateTime<Utc>,
+    /// The start of an incremental one.
+    pub from: Option<DateTime<Utc>>,
+    /// The token of the request.
+    pub token: Option<String>,
+    /// Items.
+    pub items: u64,
 }
 
 /// The ARN of a table.
