@@ -176,7 +176,7 @@ async fn lay_database(sandbox: &Running, laid: &mut Laid, plan: Plan) -> Result<
     let text = match plan.engine {
         // An extension is made by an administrator, as RDS has one for that: the structural checks look through it, where it is installed.
         EngineKind::Postgres => format!(
-            "CREATE EXTENSION amcheck;\nGRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {DATABASE_USER};\nSET ROLE {DATABASE_USER};\n{};\n",
+            "DO $do$ BEGIN CREATE EXTENSION amcheck; EXCEPTION WHEN OTHERS THEN NULL; END $do$;\nGRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {DATABASE_USER};\nSET ROLE {DATABASE_USER};\n{};\n",
             plan.statements.join(";\n")
         ),
         EngineKind::MariaDb => format!("{};\n", plan.statements.join(";\n")),
