@@ -43,19 +43,9 @@ pub struct VerifyArgs {
     /// The manifest's directory
     #[arg(long, value_name = "DIR", required_unless_present = "against")]
     pub manifest: Option<PathBuf>,
-    /// Instead of a manifest another live database (two restores of one point, or a restore and a copy), or of a bucket its replica,
-    /// version by version
-    #[arg(long, value_name = "SOURCE", conflicts_with_all = ["manifest", "key", "digest", "view"])]
+    /// Something live instead of a manifest: a bucket's replica, version by version; or another restore or copy of a database
+    #[arg(long, value_name = "SOURCE", conflicts_with_all = ["manifest", "key", "digest"])]
     pub against: Option<SourceUrl>,
-    /// With --against: compare rows by their logical types, as two engines need
-    #[arg(long, requires = "against")]
-    pub logical: bool,
-    /// With --logical: a logical type that differs from what the columns declare; may be repeated
-    #[arg(long = "type", value_name = "TABLE.COLUMN=TYPE", requires = "logical")]
-    pub types: Vec<String>,
-    /// Sessions that read one table at once, where the engine lets them share a snapshot [default: one a core, at most 4]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
-    pub lanes: Option<u8>,
     /// The replica's Region, where it is another
     #[arg(long, value_name = "REGION", requires = "against")]
     pub against_region: Option<String>,
@@ -65,6 +55,15 @@ pub struct VerifyArgs {
     /// The replica is not given delete markers: they are not compared
     #[arg(long, requires = "against")]
     pub without_delete_markers: bool,
+    /// Two databases: compare rows by their logical types, as two engines need
+    #[arg(long, requires = "against")]
+    pub logical: bool,
+    /// With --logical: a logical type that differs from what the columns declare; may be repeated
+    #[arg(long = "type", value_name = "TABLE.COLUMN=TYPE", requires = "logical")]
+    pub types: Vec<String>,
+    /// Sessions that read one table at once, where the engine lets them share a snapshot [default: one a core, at most 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub lanes: Option<u8>,
     /// The public key that must have signed the manifest (SPKI PEM); without it the signature is not checked
     #[arg(long, value_name = "PEM")]
     pub key: Option<PathBuf>,
@@ -102,14 +101,17 @@ pub async fn run(args: VerifyArgs, console: &Arc<Console>) -> anyhow::Result<Exi
         thaw,
         customer_keys,
         scan: args.scan,
+        keys: args.objects.keys(),
         ..Means::default()
     };
     if let Some(config) = &args.config {
         means.complete_from(&load::load(config)?.config);
     }
-    means.keys = args.objects.keys();
     means.limits.lanes = args.lanes.map_or(means.limits.lanes, usize::from);
-    if let (Some(replica), SourceUrl::S3 { .. }) = (&args.against, &args.source) {
+    if let Some(against) = &args.against {
+        if !matches!(args.source, SourceUrl::S3 { .. }) {
+            return Ok(tables::against(&args.source, against, (args.logical, &args.types), &means, console).await?);
+        }
         let options = ReplicaOptions {
             tier: args.objects.tier.unwrap_or_default(),
             fields: args.objects.compare,
@@ -118,10 +120,7 @@ pub async fn run(args: VerifyArgs, console: &Arc<Console>) -> anyhow::Result<Exi
             tolerance_s: args.replication_time,
             effort: args.effort.effort(),
         };
-        return verify_replica::run(&args.source, replica, args.against_region.as_deref(), &means, &options, console).await;
-    }
-    if let Some(baseline) = &args.against {
-        return Ok(tables::against(&args.source, baseline, (args.logical, &args.types), &means, console).await?);
+        return verify_replica::run(&args.source, against, args.against_region.as_deref(), &means, &options, console).await;
     }
     let manifest = Manifest::open(&args.manifest.unwrap_or_default())?;
     let signature = manifest.signature(key.as_ref());

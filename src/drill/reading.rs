@@ -52,6 +52,9 @@ pub async fn compare(
     point: &RecoveryPoint,
     monitor: &dyn Monitor,
 ) -> Result<Verification, Failure> {
+    if let Some(why) = &opened.unreadable {
+        return sql::compare::unreadable(manifest, hash_key, why, monitor);
+    }
     match &opened.url {
         SourceUrl::S3 { bucket, prefix } => {
             // Of a bucket's own versions those of the point's second were copied: the manifest is held to the same second.
@@ -100,7 +103,7 @@ pub async fn check(
     monitor: &dyn Monitor,
 ) -> Result<Vec<CheckResult>, Failure> {
     let is_database = matches!(opened.url, SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } | SourceUrl::Sqlite { .. });
-    if !is_database || packs.is_empty() {
+    if !is_database || packs.is_empty() || opened.unreadable.is_some() {
         return Ok(Vec::new());
     }
     let demands = CheckDemands { names: resource.names.clone(), ..demands };
@@ -112,6 +115,11 @@ pub fn access(opened: &Opened, resource: &Resource) -> Result<Access, Failure> {
     let mut access = Access { tls_ca: resource.tls_ca.clone(), ..Access::default() };
     let Some((master, password)) = &opened.login else { return Ok(access) };
     (access.user, access.password) = (Some(master.clone()), Some(password.clone()));
+    if opened.region.is_none() {
+        // Beside AWS the server is one of our own on loopback: it has neither the source's users nor its certificate.
+        access.tls_ca = None;
+        return Ok(access);
+    }
     if let Some(reference) = &resource.credentials {
         let (user, secret) = credentials(&resource.id.0, reference)?;
         // The master's own password is the drill's by now, whatever the file says.

@@ -3,7 +3,7 @@
 use crate::model::resource::{PointSource, ResourceKind};
 use crate::restore::driver::Driver;
 use crate::restore::drivers::{
-    backup_dynamodb, backup_rds, backup_s3, dynamodb_backup, dynamodb_pitr, local, rds_pitr, rds_snapshot, s3_versions,
+    backup_dynamodb, backup_rds, backup_s3, dynamodb_backup, dynamodb_pitr, local, local_database, rds_pitr, rds_snapshot, s3_versions,
 };
 
 /// The driver, or nothing: the point is then excluded as `untested: driver_absent`.
@@ -17,6 +17,7 @@ pub fn driver_for(kind: ResourceKind, from: PointSource) -> Option<&'static dyn 
         (ResourceKind::RdsMysql | ResourceKind::RdsPostgres, PointSource::AwsBackup) => &backup_rds::BackupRds,
         (ResourceKind::RdsMysql | ResourceKind::RdsPostgres, PointSource::RdsSnapshot) => &rds_snapshot::RdsSnapshot,
         (ResourceKind::RdsMysql | ResourceKind::RdsPostgres, PointSource::RdsPitr) => &rds_pitr::RdsPitr,
+        (ResourceKind::RdsMysql | ResourceKind::RdsPostgres, PointSource::Local) => &local_database::LocalDatabase,
         (ResourceKind::Files, PointSource::Local) => &local::Local,
         _ => return None,
     })

@@ -72,7 +72,7 @@ impl Driver for S3Versions {
     async fn open(&self, order: &Order, _clouds: &Clouds) -> Result<Option<Opened>, Failure> {
         let target = order.target(TargetKind::Bucket);
         let url = SourceUrl::S3 { bucket: target.name, prefix: String::new() };
-        Ok(Some(Opened { url, region: target.region, login: None }))
+        Ok(Some(Opened { url, region: target.region, login: None, unreadable: None }))
     }
 }
 

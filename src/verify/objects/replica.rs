@@ -264,13 +264,18 @@ impl Pair<'_> {
 fn row_of(entry: Entry) -> ObjectRow {
     let evidence = Evidence { etag: entry.etag, storage_class: entry.storage_class, ..Evidence::default() };
     ObjectRow {
+        key: entry.key,
         key_escaped: entry.key_escaped,
         seq: entry.seq,
         version_id: entry.version_id,
         kind: entry.kind,
+        size: entry.size,
         modified: entry.modified,
+        blake3: None,
+        sha256: None,
+        s3_checksum: None,
         evidence: Some(Box::new(evidence)),
-        ..ObjectRow::object(entry.key, entry.size)
+        last_read: None,
     }
 }
 

@@ -129,11 +129,18 @@ impl Cells {
         let is_latest = flag(&self.is_latest).unwrap_or(true);
         let evidence = Evidence { lock_until: time(self.lock_until)?, ..self.evidence };
         let row = ObjectRow {
+            key,
+            key_escaped: false,
+            seq: 0,
             version_id: self.version_id,
             kind: if marker { EntryKind::DeleteMarker } else { EntryKind::Object },
+            size,
             modified: time(self.modified)?,
+            blake3: None,
+            sha256: None,
+            s3_checksum: None,
             evidence: (evidence != Evidence::default()).then(|| Box::new(evidence)),
-            ..ObjectRow::object(key, size)
+            last_read: None,
         };
         Ok(Listed { row, is_latest })
     }
