@@ -7,9 +7,9 @@ use clap::Args;
 use serde_json::{Map, json};
 
 use crate::cli::console::Console;
-use crate::cli::scan_args::ScanArgs;
 use crate::cli::effort::EffortArgs;
 use crate::cli::object_args::ObjectArgs;
+use crate::cli::scan_args::ScanArgs;
 use crate::cli::source::{self, Means, bytes_text, shown};
 use crate::estate::load;
 use crate::model::exit::ExitCode;
@@ -67,8 +67,15 @@ pub async fn run(args: VerifyArgs, console: &Arc<Console>) -> anyhow::Result<Exi
     let key = args.key.as_deref().map(VerifyingKey::load_pem).transpose()?;
     let (thaw, customer_keys) = (args.objects.thaw(), args.objects.customer_keys()?);
     let filter = args.objects.filter()?;
-    let mut means =
-        Means { view: args.objects.view, hash_key: args.hash_key, tls_ca: args.tls_ca, thaw, customer_keys, scan: args.scan, ..Means::default() };
+    let mut means = Means {
+        view: args.objects.view,
+        hash_key: args.hash_key,
+        tls_ca: args.tls_ca,
+        thaw,
+        customer_keys,
+        scan: args.scan,
+        ..Means::default()
+    };
     if let Some(config) = &args.config {
         means.complete_from(&load::load(config)?.config);
     }

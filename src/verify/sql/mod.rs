@@ -11,6 +11,7 @@ pub mod database;
 pub mod digester;
 pub mod display;
 pub mod errors;
+pub mod items;
 pub mod mysql;
 pub mod mysql_catalog;
 pub mod mysql_decode;
