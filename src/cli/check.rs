@@ -7,18 +7,22 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use crate::cli::console::Console;
+use crate::cli::scan_args::ScanArgs;
+use crate::cli::source::{Means, items_of};
 use crate::model::check::{CheckOutcome, CheckResult, Severity};
 use crate::model::exit::ExitCode;
 use crate::model::failure::Failure;
 use crate::model::outcome::Outcome;
 use crate::model::source_url::SourceUrl;
 use crate::signing::hash_key::HashKey;
+use crate::verify::items::scan::scan;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::sql::access::{Access, not_sql};
 use crate::verify::sql::checks::demands::CheckDemands;
 use crate::verify::sql::checks::header::{Check, nearest};
 use crate::verify::sql::checks::pack::{Pack, names};
 use crate::verify::sql::checks::runner;
+use crate::verify::sql::items::{ENGINE, ItemsTable, MOST_BYTES};
 
 /// Arguments of `check`.
 #[derive(Args, Debug)]
@@ -26,7 +30,7 @@ use crate::verify::sql::checks::runner;
     after_help = "Example:\n  PGPASSWORD=… attestore check postgres://reader@db.example/crm --pack structure-postgres --pack bank --manifest manifests/crm\n\nOnly `pass` passes: 0 all passed (or warned), 1 a check failed, 3 one could not be run or had nothing to look at."
 )]
 pub struct CheckArgs {
-    /// postgres://…, mysql://… or sqlite:PATH; passwords come from PGPASSWORD or MYSQL_PWD
+    /// postgres://…, mysql://…, sqlite:PATH or dynamodb:TABLE; passwords come from PGPASSWORD or MYSQL_PWD
     #[arg(required_unless_present_any = ["list", "explain"])]
     source: Option<String>,
     /// A shipped pack by name, a .sql file, or a directory of them; the engine's structural pack where none is given
@@ -44,6 +48,9 @@ pub struct CheckArgs {
     /// What a table or column of the packs is called here, such as accounts=acct or accounts.id=acct_no
     #[arg(long = "name", value_name = "NAME=OTHER", value_parser = name)]
     names: Vec<(String, String)>,
+    /// How a DynamoDB table is scanned
+    #[command(flatten)]
+    scan: ScanArgs,
     /// List the checks of the packs (of all shipped ones, where none is given) and run nothing
     #[arg(long)]
     list: bool,
@@ -62,6 +69,7 @@ pub async fn run(args: CheckArgs, console: &Arc<Console>) -> anyhow::Result<Exit
         SourceUrl::Postgres { .. } => "postgres",
         SourceUrl::Mysql { .. } => "mysql",
         SourceUrl::Sqlite { .. } => "sqlite",
+        SourceUrl::Dynamodb { .. } | SourceUrl::DynamodbExport { .. } => return check_items(&source, args, console).await,
         other => return Err(not_sql(other).into()),
     };
     let packs = match &args.packs[..] {
@@ -70,8 +78,35 @@ pub async fn run(args: CheckArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     };
     let demands = demands(&args)?;
     let access = Access { tls_ca: args.tls_ca, ..Access::default() };
+    args.scan.refuse(&source)?;
     let results = runner::run_with(&source, &access, &packs, &demands, console.as_ref()).await?;
-    for result in &results {
+    conclude(&source, engine, &results, console)
+}
+
+/// Checks over the items of a table or of an export: one scan lays them in SQLite.
+async fn check_items(source: &SourceUrl, args: CheckArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode> {
+    if args.packs.is_empty() {
+        let failure = Failure::invalid(format!("{source}: a table of items has no structural pack"));
+        return Err(failure.hint("name a pack of checks over items with --pack, such as audit-log-items").into());
+    }
+    let packs = args.packs.iter().map(|name| Pack::load(name)).collect::<Result<Vec<_>, _>>()?;
+    let demands = demands(&args)?;
+    let means = Means { scan: args.scan.clone(), ..Means::default() };
+    let items = items_of(source, None, &means).await?;
+    let Some((items, _)) = items else { return Err(not_sql(source).into()) };
+    let mut table = ItemsTable::create(items.key_schema().await?, &packs, &demands.names, MOST_BYTES).await?;
+    // Nothing is compared: the digests that a scan makes besides are made with no secret.
+    let key = demands.hash_key.clone().unwrap_or_else(|| HashKey::from_bytes([0; 32]));
+    let scanned = scan(&items, &args.scan.options()?, &key, Some(&mut table), console.as_ref()).await?;
+    if let Some(failure) = scanned.cut_short.or_else(|| scanned.unreadable.into_iter().next().map(|one| one.failure)) {
+        return Err(failure.context(format!("{source}: not every item was read, so nothing is said of it")).into());
+    }
+    let results = table.check(&packs, &demands, console.as_ref()).await?;
+    conclude(source, ENGINE, &results, console)
+}
+
+fn conclude(source: &SourceUrl, engine: &str, results: &[CheckResult], console: &Arc<Console>) -> anyhow::Result<ExitCode> {
+    for result in results {
         console.object(&line(result)?);
         console.answer(runner::line(result));
         for row in &result.rows {
@@ -79,12 +114,12 @@ pub async fn run(args: CheckArgs, console: &Arc<Console>) -> anyhow::Result<Exit
             console.answer(format!("              {}", cells.join(" ")));
         }
     }
-    let outcome = outcome(&results);
+    let outcome = outcome(results);
     let code = ExitCode::of_outcome(outcome);
     if results.is_empty() {
         console.say(format!("no check of the packs is for {engine}: nothing was proved"));
     }
-    console.summary("check", outcome.as_str(), code, totals(&results));
+    console.summary("check", outcome.as_str(), code, totals(results));
     console.say(format!("{source}: {outcome}, {} checks", results.len()));
     Ok(code)
 }

@@ -155,12 +155,24 @@ impl Case<'_> {
         let sink = Sink::new(context.monitor.clone(), case, resource, downgraded, &context.hash_key).map_err(|f| ("verify", f))?;
         let sink = called_as_in_manifest(sink, basis, opened);
         let mut baselines = std::collections::BTreeMap::new();
+        let packs = context.packs.get(&self.resource.class).map(Vec::as_slice).unwrap_or_default();
+        let items_table = reading::items_table(opened, self.resource, &context.clouds, packs).await;
+        let mut items_table = items_table.map_err(|failure| ("checks", failure))?;
         match basis {
             Basis::Manifest(chosen) => {
                 let manifest = &chosen.manifest;
                 baselines.clone_from(&manifest.header().baselines);
-                let compared =
-                    reading::compare(opened, self.resource, &context.clouds, manifest, &context.hash_key, self.point, &sink).await;
+                let compared = reading::compare(
+                    opened,
+                    self.resource,
+                    &context.clouds,
+                    manifest,
+                    &context.hash_key,
+                    self.point,
+                    items_table.as_mut(),
+                    &sink,
+                )
+                .await;
                 let mut verification = compared.map_err(|failure| ("verify", failure))?;
                 if let Some(failure) = verification.cut_short.take_if(|failure| failure.kind == FailureKind::Interrupted) {
                     return Err(("verify", failure));
@@ -177,12 +189,15 @@ impl Case<'_> {
             }
             Basis::Invariants => {}
         }
-        let packs = context.packs.get(&self.resource.class).map(Vec::as_slice).unwrap_or_default();
+        if let (Some(table), false) = (&mut items_table, matches!(basis, Basis::Manifest(_))) {
+            let filled = reading::fill(opened, &context.clouds, table, &context.hash_key, context.monitor.as_ref()).await;
+            filled.map_err(|failure| ("checks", failure))?;
+        }
         let monitor: &dyn Monitor = context.monitor.as_ref();
         // A point in time promises its second; a snapshot's time is that of the call, and its data may be a little younger.
         let written_until = self.point.is_in_time().then_some(self.point.created_at);
         let demands = CheckDemands { baselines, written_until, hash_key: Some(context.hash_key.clone()), ..CheckDemands::default() };
-        let checked = reading::check(opened, self.resource, packs, demands, monitor).await;
+        let checked = reading::check(opened, self.resource, packs, demands, items_table, monitor).await;
         result.sql_checks = checked.map_err(|failure| ("checks", failure))?;
         objectives::corroborate(&mut result.rpo, self.point.created_at, &result.sql_checks);
         self.phase(Phase::Verified, Timestamp::now()).map_err(|failure| ("verify", failure))

@@ -15,7 +15,7 @@ use crate::signing::hash_key::HashKey;
 use crate::verify::items::changes::{BACKUP_WINDOW_S, Evidence, SECOND_WINDOW_S, Touched};
 use crate::verify::items::compare::{Beside, compare_with, primary_key_of};
 use crate::verify::items::item::KeySchema;
-use crate::verify::items::scan::{ItemTap, ScanOptions, hasher};
+use crate::verify::items::scan::{ItemTap, ScanOptions, hasher, scan};
 use crate::verify::items::source::ItemSource;
 use crate::verify::manifest::reader::Manifest;
 
@@ -34,6 +34,21 @@ pub async fn compare(
     let touched = touched(session, None, manifest, until, &schema, hash_key, monitor).await?;
     let beside = Beside { tap, touched: touched.as_ref() };
     compare_with(Arc::new(source), manifest, hash_key, &ScanOptions::default(), beside, monitor).await
+}
+
+/// The primary key of a table.
+pub async fn key_schema(session: &Session, table: &str) -> Result<KeySchema, Failure> {
+    TableSource::open(session, table).await?.key_schema().await
+}
+
+/// Reads a table for nothing but `tap`.
+///
+/// # Errors
+/// Whatever kept an item from being read: checks on a part of a table would say nothing of the whole.
+pub async fn fill(session: &Session, table: &str, tap: &mut dyn ItemTap, hash_key: &HashKey, monitor: &dyn Monitor) -> Result<(), Failure> {
+    let source: Arc<dyn ItemSource> = Arc::new(TableSource::open(session, table).await?);
+    let scanned = scan(&source, &ScanOptions::default(), hash_key, Some(tap), monitor).await?;
+    scanned.cut_short.map_or(Ok(()), Err)
 }
 
 /// The keys that an incremental export names: the one of `named`, else the one that the manifest was captured with; nothing where there is neither.

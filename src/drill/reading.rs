@@ -14,6 +14,7 @@ use crate::restore::driver::Opened;
 use crate::restore::order::Clouds;
 use crate::restore::pace::Pace;
 use crate::signing::hash_key::HashKey;
+use crate::verify::items::scan::ItemTap;
 use crate::verify::manifest::header::ManifestKind;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::manifest::request::ReadOptions;
@@ -23,6 +24,7 @@ use crate::verify::sql;
 use crate::verify::sql::access::Access;
 use crate::verify::sql::checks::demands::CheckDemands;
 use crate::verify::sql::checks::pack::Pack;
+use crate::verify::sql::items::{ItemsTable, MOST_BYTES, wants_items};
 
 /// A password that was just set may take this long to be in force everywhere.
 const PASSWORD_PATIENCE_S: u64 = 120;
@@ -50,6 +52,7 @@ pub async fn compare(
     manifest: &Manifest,
     hash_key: &HashKey,
     point: &RecoveryPoint,
+    items_table: Option<&mut ItemsTable>,
     monitor: &dyn Monitor,
 ) -> Result<Verification, Failure> {
     if let Some(why) = &opened.unreadable {
@@ -76,7 +79,8 @@ pub async fn compare(
         }
         SourceUrl::Dynamodb { table } => {
             let session = clouds.session(opened.region.as_deref())?;
-            items::compare(&session, table, manifest, Some(point.created_at), hash_key, None, monitor).await
+            let tap = items_table.map(|table| table as &mut dyn ItemTap);
+            items::compare(&session, table, manifest, Some(point.created_at), hash_key, tap, monitor).await
         }
         SourceUrl::DynamodbExport { .. } => Err(Failure::invalid(format!("{}: no driver restores into an export", opened.url))),
         SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } | SourceUrl::Sqlite { .. } => {
@@ -94,14 +98,40 @@ pub async fn compare(
     }
 }
 
+/// A table in SQLite for the items of a DynamoDB table, where a check of its class wants one.
+pub async fn items_table(opened: &Opened, resource: &Resource, clouds: &Clouds, packs: &[Pack]) -> Result<Option<ItemsTable>, Failure> {
+    let SourceUrl::Dynamodb { table } = &opened.url else { return Ok(None) };
+    if !wants_items(packs) {
+        return Ok(None);
+    }
+    let schema = items::key_schema(&clouds.session(opened.region.as_deref())?, table).await?;
+    ItemsTable::create(schema, packs, &resource.names, MOST_BYTES).await.map(Some)
+}
+
+/// Fills a table of items that no comparison has filled.
+pub async fn fill(
+    opened: &Opened,
+    clouds: &Clouds,
+    table: &mut ItemsTable,
+    hash_key: &HashKey,
+    monitor: &dyn Monitor,
+) -> Result<(), Failure> {
+    let SourceUrl::Dynamodb { table: name } = &opened.url else { return Ok(()) };
+    items::fill(&clouds.session(opened.region.as_deref())?, name, table, hash_key, monitor).await
+}
+
 /// Runs the SQL checks of the class; of a source that is no database, none apply.
 pub async fn check(
     opened: &Opened,
     resource: &Resource,
     packs: &[Pack],
     demands: CheckDemands,
+    items_table: Option<ItemsTable>,
     monitor: &dyn Monitor,
 ) -> Result<Vec<CheckResult>, Failure> {
+    if let Some(table) = items_table {
+        return table.check(packs, &CheckDemands { names: resource.names.clone(), ..demands }, monitor).await;
+    }
     let is_database = matches!(opened.url, SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } | SourceUrl::Sqlite { .. });
     if !is_database || packs.is_empty() || opened.unreadable.is_some() {
         return Ok(Vec::new());

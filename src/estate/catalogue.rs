@@ -17,7 +17,7 @@ use crate::aws::dynamodb_backup::Tables;
 use crate::aws::rds::Rds;
 use crate::aws::session::Session;
 use crate::aws::times::resource_of_arn;
-use crate::estate::config::{Config, Points, Resource};
+use crate::estate::config::{Config, LATEST, Points, Resource};
 use crate::estate::seconds;
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
@@ -263,10 +263,14 @@ impl Listing<'_> {
         let named = |(id, _): (&PointId, &Timestamp)| id.0.strip_prefix(&window.table_arn)?.strip_prefix('@')?.parse::<Timestamp>().ok();
         let mut times: BTreeSet<Timestamp> = self.sources.named.iter().filter_map(named).collect();
         times.retain(|at| (earliest..=latest).contains(at));
+        for time in points.at.iter().filter(|time| *time != LATEST) {
+            times.insert(time.parse().map_err(|error| Failure::invalid(format!("{}: {error}", resource.id)))?);
+        }
         // To the whole second, as the service restores.
         let last = Timestamp::from_secs(latest.as_secs());
         let last_id = PointId::at(&window.table_arn, last);
-        if times.is_empty() && last >= earliest {
+        let wanted = points.at.iter().any(|time| time == LATEST);
+        if (wanted || times.is_empty()) && last >= earliest {
             times.insert(last);
         } else if !times.contains(&last) {
             self.exclude(&last_id.0, "the last second of a window in which manifests name others");
@@ -283,7 +287,11 @@ impl Listing<'_> {
                 vault: None,
                 created_at: at,
                 size_bytes: None,
-                state: if window.status == "ENABLED" { "AVAILABLE".into() } else { window.status.clone() },
+                state: if (earliest..=latest).contains(&at) {
+                    "AVAILABLE".into()
+                } else {
+                    format!("outside the window from {earliest} to {latest}")
+                },
                 encrypted: None,
                 kms_key_arn: None,
                 vault_locked: None,

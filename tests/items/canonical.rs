@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use attestore::verify::items::canonical::{encode_item, encode_key, encode_number};
-use attestore::verify::items::item::{Attribute, Item, KeySchema};
+use attestore::verify::items::item::{Attribute, Item, KeySchema, to_json};
 use base64::Engine;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -181,27 +181,6 @@ fn an_independent_implementation_agrees_on_items_that_nobody_chose() {
 /// An item in DynamoDB JSON.
 pub fn item_of(value: &serde_json::Value) -> Item {
     value.as_object().unwrap().iter().map(|(name, value)| (name.clone(), from_json(value))).collect()
-}
-
-/// An item as DynamoDB JSON.
-pub fn to_json(item: &Item) -> serde_json::Value {
-    item.iter().map(|(name, value)| (name.clone(), value_to_json(value))).collect::<serde_json::Map<_, _>>().into()
-}
-
-fn value_to_json(value: &Attribute) -> serde_json::Value {
-    let base64 = |bytes: &Vec<u8>| base64::engine::general_purpose::STANDARD.encode(bytes);
-    match value {
-        Attribute::String(text) => serde_json::json!({"S": text}),
-        Attribute::Number(text) => serde_json::json!({"N": text}),
-        Attribute::Binary(bytes) => serde_json::json!({"B": base64(bytes)}),
-        Attribute::Bool(value) => serde_json::json!({"BOOL": value}),
-        Attribute::Null => serde_json::json!({"NULL": true}),
-        Attribute::StringSet(set) => serde_json::json!({"SS": set}),
-        Attribute::NumberSet(set) => serde_json::json!({"NS": set}),
-        Attribute::BinarySet(set) => serde_json::json!({"BS": set.iter().map(base64).collect::<Vec<_>>()}),
-        Attribute::List(list) => serde_json::json!({"L": list.iter().map(value_to_json).collect::<Vec<_>>()}),
-        Attribute::Map(map) => serde_json::json!({"M": to_json(map)}),
-    }
 }
 
 fn from_json(value: &serde_json::Value) -> Attribute {

@@ -15,7 +15,7 @@ use attestore::verify::items::capture::capture_with;
 use attestore::verify::items::changes::{Evidence, Touched};
 use attestore::verify::items::compare::{Beside, compare_with};
 use attestore::verify::items::export_files::{Export, ExportFiles, ExportSource};
-use attestore::verify::items::item::{Attribute, Item, KeySchema};
+use attestore::verify::items::item::{Attribute, Item, KeySchema, to_json};
 use attestore::verify::items::scan::hasher;
 use attestore::verify::manifest::reader::Manifest;
 use attestore::verify::manifest::request::CaptureRequest;
@@ -25,7 +25,6 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use md5::{Digest, Md5};
 use serde_json::json;
 
-use crate::canonical::to_json;
 use crate::table::{Table, captured, item, key, options, places};
 
 const PREFIX: &str = "exports/AWSDynamoDB/01769824800000-ab12cd34";
@@ -126,7 +125,7 @@ async fn an_export_has_the_root_of_the_table_that_it_is_of() {
         let (header, _, _dir) = capture(&Objects::full(&table.items, files), segments).await.unwrap();
         assert_eq!(header.root, scanned.manifest.header().root, "{files} files");
         assert_eq!((header.mode, header.captured_end.to_string().as_str()), (CaptureMode::ExportExact, AT));
-        assert_eq!(header.recovery_point_id.unwrap().0, format!("{ARN}@{AT}"));
+        assert_eq!(header.recovery_point_id.unwrap().0, format!("{ARN}@2026-01-31T02:00:00Z"));
         assert_eq!((header.source.as_str(), header.counts["items"]), ("dynamodb:audit-logs", 300));
     }
 }

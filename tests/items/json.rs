@@ -1,12 +1,12 @@
 //! DynamoDB JSON into canonical bytes: as the values would be encoded, whatever the spelling; and any bytes are an item or an error.
 
 use attestore::verify::items::canonical::{encode_item, encode_key};
-use attestore::verify::items::item::{Item, KeySchema};
+use attestore::verify::items::item::{Item, KeySchema, to_json};
 use attestore::verify::items::json::{self, BadLine, Encoder, Reader};
 use attestore::verify::items::page::Record;
 use proptest::prelude::*;
 
-use crate::canonical::{attribute, to_json};
+use crate::canonical::attribute;
 
 fn encoded(text: &str) -> Result<Vec<u8>, BadLine> {
     let mut encoder = Encoder::default();

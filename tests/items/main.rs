@@ -1,8 +1,9 @@
-//! DynamoDB items: canonical form, scans, exports, captures and comparisons, the wire.
+//! DynamoDB items: canonical form, scans, exports, captures and comparisons, SQL over items, the wire.
 
 mod canonical;
 mod exports;
 mod json;
 mod scans;
+mod sql;
 mod table;
 mod wire;

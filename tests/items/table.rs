@@ -299,3 +299,29 @@ async fn names_are_looked_up_only_where_something_differs() {
     verified(&table, &captured, 2).await;
     assert_eq!(table.scans.load(Ordering::SeqCst) - before, 2);
 }
+
+#[tokio::test]
+async fn types_that_changed_large_items_and_binary_keys_have_their_class() {
+    let large = |fill: &str| {
+        BTreeMap::from([
+            ("pk".to_owned(), Attribute::Binary(vec![0, 255, 7])),
+            ("sk".to_owned(), Attribute::Binary(Vec::new())),
+            ("text".to_owned(), Attribute::String(fill.repeat(400 << 10))),
+        ])
+    };
+    let mut table = Table::of((0..20).map(item));
+    table.items.push(large("a"));
+    let captured = captured(&table, 2, |_| {}).await;
+    assert_eq!(verified(&table, &captured, 3).await.0.outcome(0).0, Outcome::Pass);
+    let mut other = table.clone();
+    // The same digits, as text instead of a number; and one letter of 400 KB.
+    other.items[3].insert("amount".into(), Attribute::String("3.50".into()));
+    *other.items.last_mut().unwrap() = large("a");
+    let Some(Attribute::String(text)) = other.items.last_mut().unwrap().get_mut("text") else { panic!() };
+    text.replace_range(200_000..200_001, "b");
+    let (result, findings) = verified(&other, &captured, 3).await;
+    assert_eq!((result.outcome(0).0, result.items.unwrap().mismatch), (Outcome::Fail, 2));
+    let expected =
+        [(Class::Mismatch, "audit-logs pk=0x00ff07 sk=0x".to_owned()), (Class::Mismatch, "audit-logs pk=user 3 sk=3".to_owned())];
+    assert_eq!(places(&findings), expected);
+}

@@ -152,3 +152,21 @@ async fn answers_are_classed() {
     assert_eq!(pages.len(), 1, "an error ends the segment");
     assert_eq!(pages[0].as_ref().unwrap_err().kind, FailureKind::Denied);
 }
+
+#[tokio::test]
+async fn a_table_that_is_deleted_in_mid_scan_is_never_a_pass() {
+    let (endpoint, _) = serve(Box::new(|operation, request, _| match operation {
+        "DescribeTable" => (200, description()),
+        _ if request.get("ExclusiveStartKey").is_some() => (400, error("ResourceNotFoundException")),
+        _ => {
+            let key = json!({"user": {"S": "a"}, "at": {"N": "1"}});
+            (200, json!({"Items": [key], "LastEvaluatedKey": key, "ConsumedCapacity": {"TableName": "audit-logs", "CapacityUnits": 0.5}}))
+        }
+    }));
+    let source: Arc<dyn ItemSource> = Arc::new(TableSource::open(&session(endpoint).await, "audit-logs").await.unwrap());
+    let options = attestore::verify::items::scan::ScanOptions { segments: 1, ..Default::default() };
+    let key = attestore::signing::hash_key::HashKey::from_bytes([7; 32]);
+    let scanned = attestore::verify::items::scan::scan(&source, &options, &key, None, &attestore::monitor::Silent).await.unwrap();
+    assert_eq!(scanned.cut_short.unwrap().kind, FailureKind::Absent, "and at once: an absent table does not come back by waiting");
+    assert!((scanned.consumed_rcu - 0.5).abs() < 1e-9);
+}

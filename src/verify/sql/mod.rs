@@ -14,6 +14,7 @@ pub mod dual;
 pub mod errors;
 pub mod fields;
 pub mod grants;
+pub mod items;
 pub mod logical;
 pub mod logical_json;
 pub mod logical_text;

@@ -88,7 +88,7 @@ const KEYS: &[&str] = &[
     "each",
     "privileged",
 ];
-const ENGINES: &[&str] = &["mysql", "mariadb", "postgres", "sqlite"];
+const ENGINES: &[&str] = &["mysql", "mariadb", "postgres", "sqlite", "dynamodb"];
 /// A file larger than this is not a check.
 const LARGEST_FILE: usize = 1 << 20;
 const MOST_ROWS: usize = 10_000;

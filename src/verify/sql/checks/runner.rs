@@ -43,17 +43,27 @@ pub async fn run_with(
     demands: &CheckDemands,
     monitor: &dyn Monitor,
 ) -> Result<Vec<CheckResult>, Failure> {
-    let mut session = Session::open(url, access).await?;
+    run_in(Session::open(url, access).await?, &url.to_string(), packs, demands, monitor).await
+}
+
+/// As [`run_with`], in a session of the caller's; `shown` names what is checked.
+pub async fn run_in(
+    mut session: Session,
+    shown: &str,
+    packs: &[Pack],
+    demands: &CheckDemands,
+    monitor: &dyn Monitor,
+) -> Result<Vec<CheckResult>, Failure> {
     let engine = session.engine().name;
     let checks: Vec<&Check> =
         packs.iter().flat_map(|pack| &pack.checks).filter(|check| check.engines.iter().any(|name| name == engine)).collect();
-    let task = format!("checking {url}");
+    let task = format!("checking {shown}");
     monitor.event(Event::Started { task: &task, unit: "checks", total: Some(checks.len() as u64) });
     let mut results: Vec<CheckResult> = Vec::new();
     for check in checks {
         if monitor.stop_requested() {
             monitor.event(Event::Finished { task: &task });
-            return Err(Failure::new(FailureKind::Interrupted, format!("{url}: stopped before check {}, as asked", check.id)));
+            return Err(Failure::new(FailureKind::Interrupted, format!("{shown}: stopped before check {}, as asked", check.id)));
         }
         // The same check in two packs is one check.
         if results.iter().any(|result| result.id == check.id) {
@@ -128,7 +138,7 @@ async fn examine(session: &mut Session, check: &Check, demands: &CheckDemands, r
         }
     }
     let vacuous = (!empty.is_empty()).then(|| format!("empty: {}", empty.join(", ")));
-    let schema = (session.engine().name == "sqlite").then_some("main");
+    let schema = matches!(session.engine().name, "sqlite" | "dynamodb").then_some("main");
     let sql = names::mapped(check, &demands.names, schema, &|name| session.quoted(name)).map_err(trouble)?;
     let check = &Check { sql, ..check.clone() };
     let value = match check.kind {

@@ -117,6 +117,13 @@ impl Session {
         Ok(Self { connected, engine })
     }
 
+    /// The same session for checks of another engine: items of a table laid in SQLite.
+    #[must_use]
+    pub fn as_engine(mut self, name: &'static str) -> Self {
+        self.engine.name = name;
+        self
+    }
+
     /// The engine.
     pub fn engine(&self) -> &Engine {
         &self.engine

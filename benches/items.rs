@@ -1,0 +1,264 @@
+//! DynamoDB items: reading exports, memory at ten million items, and the client's CPU beside a boto3 scan of the same server.
+//!
+//! `cargo bench --bench items` prints a Markdown table. CPU is user and system time of the process (`/proc/self/stat`, 10 ms ticks), so that what else
+//! the machine does does not count; pairs run in turns. `ATTESTORE_PYTHON` is a Python with boto3; without one its row says so.
+//! `ATTESTORE_BENCH_ITEMS` is the number of items of the memory row (default 10,000,000).
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use attestore::model::failure::Failure;
+use attestore::monitor::Silent;
+use attestore::signing::hash_key::HashKey;
+use attestore::verify::items::export_files::{Export, ExportFiles, ExportSource};
+use attestore::verify::items::item::KeySchema;
+use attestore::verify::items::page::{Next, Page, Records};
+use attestore::verify::items::scan::{ScanOptions, scan};
+use attestore::verify::items::source::{ItemSource, Part};
+use base64::Engine;
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use md5::{Digest, Md5};
+use serde_json::json;
+
+const PREFIX: &str = "AWSDynamoDB/01769824800000-ab12cd34";
+const EXPORT_ITEMS: u64 = 600_000;
+const SERVED_ITEMS: u64 = 20_000;
+const RUNS: usize = 3;
+
+fn main() {
+    // `cargo test --benches` and `cargo bench -- --list` must not lay anything.
+    if std::env::args().any(|arg| arg == "--list" || arg == "--test") {
+        return;
+    }
+    println!("| What | attestore | Peer | Ratio |");
+    println!("|---|---|---|---|");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(export());
+    runtime.block_on(memory());
+    beside_boto3();
+}
+
+/// User and system seconds of this process, and of the children that were waited for.
+fn cpu() -> (f64, f64) {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
+    let fields: Vec<f64> =
+        stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(1).map(|f| f.parse().unwrap_or(0.0)).collect();
+    ((fields[10] + fields[11]) / 100.0, (fields[12] + fields[13]) / 100.0)
+}
+
+fn peak_mib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).expect("a peak");
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).expect("a number") / 1024.0
+}
+
+fn line(n: u64) -> String {
+    let digest = blake3::hash(&n.to_le_bytes()).to_hex();
+    format!(
+        "{{\"Item\":{{\"pk\":{{\"S\":\"user#{n:09}\"}},\"sk\":{{\"N\":\"{}\"}},\"action\":{{\"S\":\"object.read\"}},\"at\":{{\"S\":\"2026-01-31T02:00:{:02}Z\"}},\
+         \"digest\":{{\"S\":\"{digest}\"}},\"amount\":{{\"N\":\"{}.50\"}},\"tags\":{{\"SS\":[\"b\",\"a\",\"t{}\"]}},\"ok\":{{\"BOOL\":true}},\
+         \"more\":{{\"M\":{{\"ip\":{{\"S\":\"10.0.{}.{}\"}},\"agent\":{{\"S\":\"Mozilla/5.0 (X11; Linux x86_64)\"}},\"none\":{{\"NULL\":true}}}}}}}}}}\n",
+        n % 1000,
+        n % 60,
+        n % 100_000,
+        n % 7,
+        n % 256,
+        n % 251
+    )
+}
+
+struct Objects(BTreeMap<String, Bytes>);
+
+#[async_trait]
+impl ExportFiles for Objects {
+    fn place(&self) -> String {
+        "memory".into()
+    }
+
+    async fn get(&self, key: &str) -> Result<BoxStream<'static, Result<Bytes, Failure>>, Failure> {
+        let bytes = self.0[key].clone();
+        let pieces: Vec<_> = (0..bytes.len()).step_by(64 << 10).map(|at| Ok(bytes.slice(at..bytes.len().min(at + (64 << 10))))).collect();
+        Ok(stream::iter(pieces).boxed())
+    }
+}
+
+fn key() -> HashKey {
+    HashKey::from_bytes([7; 32])
+}
+
+/// MD5, gunzip, parse, canonical form and BLAKE3 of an export in memory, on one thread.
+async fn export() {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    let mut unpacked = 0;
+    for n in 0..EXPORT_ITEMS {
+        let line = line(n);
+        unpacked += line.len();
+        packer.write_all(line.as_bytes()).expect("memory");
+    }
+    let packed = packer.finish().expect("memory");
+    let md5 = base64::engine::general_purpose::STANDARD.encode(Md5::digest(&packed));
+    let data = format!("{PREFIX}/data/a.json.gz");
+    let files = json!({"itemCount": EXPORT_ITEMS, "md5Checksum": md5, "etag": "e-1", "dataFileS3Key": data}).to_string();
+    let arn = "arn:aws:dynamodb:eu-west-2:1:table/t";
+    let summary = json!({"exportArn": arn, "tableArn": arn, "exportTime": "2026-01-31T02:00:00Z", "manifestFilesS3Key": format!("{PREFIX}/manifest-files.json"),
+        "itemCount": EXPORT_ITEMS, "outputFormat": "DYNAMODB_JSON"})
+    .to_string();
+    let mut objects = BTreeMap::from([(data, Bytes::from(packed))]);
+    for (name, text) in [("manifest-files", files), ("manifest-summary", summary)] {
+        objects.insert(format!("{PREFIX}/{name}.checksum"), hex::encode(Md5::digest(text.as_bytes())).into());
+        objects.insert(format!("{PREFIX}/{name}.json"), text.into());
+    }
+    let objects: Arc<dyn ExportFiles> = Arc::new(Objects(objects));
+    let mut rates = Vec::new();
+    for _ in 0..RUNS {
+        let opened = Export::open(objects.clone(), "memory", PREFIX).await.expect("it holds");
+        let source: Arc<dyn ItemSource> =
+            Arc::new(ExportSource::new(opened, KeySchema(vec!["pk".into(), "sk".into()])).expect("a full one"));
+        let before = cpu().0;
+        let scanned = scan(&source, &ScanOptions { segments: 1, ..ScanOptions::default() }, &key(), None, &Silent).await.expect("it reads");
+        assert!(scanned.cut_short.is_none() && scanned.fingerprint.rows() == EXPORT_ITEMS);
+        rates.push(unpacked as f64 / 1e6 / (cpu().0 - before));
+    }
+    rates.sort_by(f64::total_cmp);
+    println!(
+        "| read an export of {EXPORT_ITEMS} items, {} MB of JSON | {:.0} MB/s a core | 300 MB/s | {:.2} |",
+        unpacked / 1_000_000,
+        rates[RUNS / 2],
+        rates[RUNS / 2] / 300.0
+    );
+}
+
+/// Lines made as they are read.
+struct Made {
+    items: u64,
+}
+
+#[async_trait]
+impl ItemSource for Made {
+    fn url(&self) -> String {
+        "dynamodb:made".into()
+    }
+
+    async fn key_schema(&self) -> Result<KeySchema, Failure> {
+        Ok(KeySchema(vec!["pk".into(), "sk".into()]))
+    }
+
+    fn scan(&self, part: &Part) -> BoxStream<'static, Result<Page, Failure>> {
+        let (segment, total, items) = (u64::from(part.segment), u64::from(part.total), self.items);
+        stream::iter((0..items / 2000).filter(move |page| page % total == segment))
+            .map(|page| {
+                let text: String = (page * 2000..(page + 1) * 2000).map(line).collect();
+                Ok(Page { records: Records::Lines(text.into_bytes()), next: Next::Onward, consumed_rcu: Some(0.0) })
+            })
+            .boxed()
+    }
+}
+
+async fn memory() {
+    let items = std::env::var("ATTESTORE_BENCH_ITEMS").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000_000u64);
+    // In a process of its own there would be no export before it: the peak is set back.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+    let before = peak_mib();
+    let source: Arc<dyn ItemSource> = Arc::new(Made { items });
+    let scanned = scan(&source, &ScanOptions::default(), &key(), None, &Silent).await.expect("it reads");
+    assert_eq!(scanned.fingerprint.rows(), items / 2000 * 2000);
+    let leaves = scanned.fingerprint.leaves().filter(Result::is_ok).count();
+    println!("| memory at {items} items, {leaves} leaves | {:.0} MiB more than {before:.0} MiB before | 200 MiB | |", peak_mib() - before);
+}
+
+const PEER: &str = r#"
+import hashlib, json, sys, boto3
+from concurrent.futures import ThreadPoolExecutor
+def segment(n):
+    client, key, digests = boto3.client("dynamodb"), None, []
+    while True:
+        more = {"ExclusiveStartKey": key} if key else {}
+        page = client.scan(TableName="bench", ConsistentRead=True, Segment=n, TotalSegments=4, **more)
+        for item in page["Items"]:
+            digests.append(hashlib.sha256(json.dumps(item, sort_keys=True).encode()).digest())
+        key = page.get("LastEvaluatedKey")
+        if not key:
+            return len(digests)
+with ThreadPoolExecutor(4) as pool:
+    print(sum(pool.map(segment, range(4))))
+"#;
+
+const LAY: &str = r#"
+import sys, boto3
+table = boto3.resource("dynamodb").create_table(TableName="bench", KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+    AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}], BillingMode="PAY_PER_REQUEST")
+with table.batch_writer() as batch:
+    for n in range(int(sys.argv[1])):
+        batch.put_item(Item={"pk": "user#%09d" % n, "sk": n, "action": "object.read", "tags": {"a", "b", "t%d" % n}, "text": "x" * 120, "more": {"ip": "10.0.0.1", "none": None}})
+"#;
+
+/// The whole processes, start included: `attestore manifest create` against a boto3 scan in four threads, on one `sandbox serve`.
+fn beside_boto3() {
+    let python = std::env::var("ATTESTORE_PYTHON").unwrap_or_else(|_| "python3".into());
+    let has = Command::new(&python).args(["-c", "import boto3"]).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+    if !has {
+        println!("| client CPU beside boto3 | not measured: {python} has no boto3 | | |");
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let binary = env!("CARGO_BIN_EXE_attestore");
+    let mut server = Command::new(binary)
+        .args(["sandbox", "serve", "--dir"])
+        .arg(dir.path().join("s"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("a server");
+    let lines = BufReader::new(server.stdout.take().expect("a pipe")).lines().map_while(Result::ok).take(5);
+    let environment: Vec<(String, String)> = lines
+        .filter_map(|line| line.strip_prefix("export ").and_then(|pair| pair.split_once('=')).map(|(a, b)| (a.to_owned(), b.to_owned())))
+        .collect();
+    std::fs::write(dir.path().join("hashkey"), "").expect("room");
+    std::fs::remove_file(dir.path().join("hashkey")).expect("ours");
+    HashKey::create(&dir.path().join("hashkey")).expect("a key");
+    let run = |command: &mut Command| {
+        let (cpu_before, began) = (cpu().1, Instant::now());
+        let output = command.envs(environment.clone()).output().expect("it runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        (cpu().1 - cpu_before, began.elapsed().as_secs_f64())
+    };
+    run(Command::new(&python).args(["-c", LAY, &SERVED_ITEMS.to_string()]));
+    let (mut ratios, mut own_cpu, mut own_wall, mut peer_wall) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for at in 0..RUNS {
+        let out = dir.path().join(format!("m{at}"));
+        let own = run(Command::new(binary)
+            .args(["manifest", "create", "dynamodb:bench", "--mode", "sealed", "--hash-key"])
+            .arg(dir.path().join("hashkey"))
+            .arg("--out")
+            .arg(&out));
+        let peer = run(Command::new(&python).args(["-c", PEER]));
+        assert!(Path::new(&out).join("manifest.json").is_file());
+        ratios.push(own.0 / peer.0);
+        own_cpu.push(own.0);
+        own_wall.push(own.1);
+        peer_wall.push(peer.1);
+    }
+    for list in [&mut ratios, &mut own_cpu, &mut own_wall, &mut peer_wall] {
+        list.sort_by(f64::total_cmp);
+    }
+    let middle = RUNS / 2;
+    let each = own_cpu[middle] / SERVED_ITEMS as f64 * 1e6;
+    println!(
+        "| client CPU, {SERVED_ITEMS} items over the wire, 4 segments | {each:.1} µs an item | boto3, sorted JSON, SHA-256 | {:.2} of its CPU |",
+        ratios[middle]
+    );
+    println!(
+        "| wall time of the same | {:.1} s | {:.1} s | {:.2} of its time |",
+        own_wall[middle],
+        peer_wall[middle],
+        own_wall[middle] / peer_wall[middle]
+    );
+    let _ = server.kill();
+    let _ = server.wait();
+}

@@ -1,0 +1,12 @@
+--! id = "audit-items.freshness"
+--! title = "The newest event is at most two days old"
+--! engines = ["dynamodb"]
+--! requires = ["items"]
+--! columns = ["items.at"]
+--! kind = "freshness"
+--! severity = "major"
+--! error_if = "> 48h"
+--! warn_if = "> 26h"
+--! bounded = true
+--! timeout = "15m"
+SELECT MAX(at) AS newest FROM items
