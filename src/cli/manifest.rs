@@ -10,6 +10,7 @@ use crate::cli::console::Console;
 use crate::cli::effort::EffortArgs;
 use crate::cli::manifest_export;
 use crate::cli::manifest_import;
+use crate::cli::manifest_observe;
 use crate::cli::manifest_prove;
 use crate::cli::manifest_register::Registration;
 use crate::cli::manifest_show;
@@ -52,6 +53,8 @@ pub enum ManifestCommand {
     Import(Box<manifest_import::ImportArgs>),
     /// Write a manifest as a checksum list of another tool, or as a bag
     Export(manifest_export::ExportArgs),
+    /// Hold completion reports of S3 Batch Operations (Compute checksum) against a manifest
+    Observe(manifest_observe::ObserveArgs),
     /// Prove that one entry is in a manifest, or check such a proof
     Prove(manifest_prove::ProveArgs),
 }
@@ -147,6 +150,7 @@ impl ManifestArgs {
             ManifestCommand::Diff(_) => "manifest diff",
             ManifestCommand::Import(_) => "manifest import",
             ManifestCommand::Export(_) => "manifest export",
+            ManifestCommand::Observe(_) => "manifest observe",
             ManifestCommand::Prove(_) => "manifest prove",
         }
     }
@@ -160,6 +164,7 @@ pub async fn run(args: ManifestArgs, console: &Arc<Console>) -> anyhow::Result<E
         ManifestCommand::Diff(args) => manifest_show::diff(&args, console),
         ManifestCommand::Import(args) => manifest_import::run(*args, console).await,
         ManifestCommand::Export(args) => manifest_export::run(&args, console),
+        ManifestCommand::Observe(args) => manifest_observe::run(&args, console),
         ManifestCommand::Prove(args) => manifest_prove::run(&args, console),
     }
 }

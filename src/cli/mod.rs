@@ -21,6 +21,7 @@ pub mod log;
 pub mod manifest;
 pub mod manifest_export;
 pub mod manifest_import;
+pub mod manifest_observe;
 pub mod manifest_prove;
 pub mod manifest_register;
 pub mod manifest_show;

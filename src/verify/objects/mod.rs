@@ -19,6 +19,7 @@ pub mod judge;
 pub mod keys;
 pub mod local;
 pub mod moment;
+pub mod observed;
 pub mod quota;
 pub mod reading;
 pub mod replica;
