@@ -4,8 +4,10 @@
 
 pub mod align;
 pub mod capture;
+pub mod chain;
 pub mod climb;
 pub mod compare;
+pub mod content;
 pub mod dir;
 pub mod evidence;
 pub mod fetch;
@@ -15,9 +17,11 @@ pub mod flow;
 pub mod gather;
 pub mod groups;
 pub mod judge;
+pub mod ledger;
 pub mod local;
 pub mod moment;
 pub mod quota;
+pub mod ranges_known;
 pub mod reading;
 pub mod source;
 pub mod split;
