@@ -464,3 +464,40 @@ async fn the_rights_that_are_printed_are_enough_and_let_nothing_be_written() {
         assert!(refused);
     }
 }
+
+fn attestore(args: &[&str]) -> (Option<i32>, String, serde_json::Value) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_attestore")).args(args).arg("--json").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let last = text.lines().last().map_or(serde_json::Value::Null, |line| serde_json::from_str(line).unwrap());
+    (output.status.code(), text + &String::from_utf8_lossy(&output.stderr), last)
+}
+
+#[tokio::test]
+async fn the_command_line_compares_two_databases_and_prints_rights() {
+    let dir = tempfile::tempdir().unwrap();
+    let sql = "CREATE TABLE t (id int PRIMARY KEY NOT NULL, n numeric); INSERT INTO t VALUES (1, 1.5), (2, 2)";
+    let one = sqlite(&dir.path().join("one.db"), sql).await.to_string();
+    let other = sqlite(&dir.path().join("other.db"), &sql.replace("(2, 2)", "(2, 3)")).await.to_string();
+    let text = sqlite(&dir.path().join("text.db"), &sql.replace("numeric", "text").replace("1.5", "'1.50'").replace("2)", "'2')"))
+        .await
+        .to_string();
+    let (code, _, summary) = attestore(&["verify", &one, "--against", &one]);
+    assert_eq!((code, &summary["mode"], &summary["outcome"]), (Some(0), &"dual-path".into(), &"pass".into()), "{summary}");
+    let (code, said, summary) = attestore(&["verify", &other, "--against", &one]);
+    assert_eq!((code, &summary["rows"]["mismatch"]), (Some(1), &1.into()), "{said}");
+    assert!(said.contains("t id=2") && said.contains("differs in n"), "{said}");
+    assert_eq!(attestore(&["verify", &text, "--against", &one, "--logical"]).0, Some(0));
+    for (args, wanted) in [
+        (&["verify", &one, "--against", &one, "--logical", "--type", "t.n=colour"][..], "unknown logical type `colour`"),
+        (&["verify", &one], "--manifest"),
+        (&["verify", &one, "--against", "dir:x"], "not a SQL database"),
+        (&["manifest", "create", &one, "--mode", "invariants", "--out", "m"], "invariants"),
+    ] {
+        let (code, said, _) = attestore(args);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(wanted), "{said}");
+    }
+    let (code, said, summary) = attestore(&["manifest", "create", "postgres://h/crm", "--show-grants", "reader"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(summary["grants"].as_array().unwrap().iter().any(|line| line.as_str().unwrap().contains("SELECT ON ALL TABLES")), "{summary}");
+}

@@ -100,6 +100,12 @@ pub struct CreateArgs {
     /// The recovery point that it is captured for
     #[arg(long, value_name = "ID")]
     pub recovery_point: Option<String>,
+    /// Carry over the versions that this manifest of the same bucket has, and read only new ones
+    #[arg(long, value_name = "MANIFEST")]
+    pub since: Option<PathBuf>,
+    /// The share of the versions carried over that is read again, another one each time, such as 5% or 0.5%
+    #[arg(long, value_name = "SHARE", default_value = "5%", requires = "since", value_parser = share_ppm)]
+    pub reread: u64,
     /// DynamoDB: only these top-level attributes, beside the primary key; the manifest's scope is no more than that
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub attributes: Option<Vec<String>>,
@@ -118,6 +124,18 @@ pub struct CreateArgs {
     /// Print the rights that USER needs to read the database, as statements, and nothing else
     #[arg(long, value_name = "USER", num_args = 0..=1, default_missing_value = "attestore")]
     pub show_grants: Option<String>,
+}
+
+/// `5%`, `0.5%` as millionths.
+fn share_ppm(text: &str) -> Result<u64, String> {
+    let bad = || format!("`{text}` is no share; expected per cent from 0% to 100%, such as 5% or 0.5%");
+    let number = text.strip_suffix('%').ok_or_else(bad)?;
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    if whole.is_empty() || part.len() > 4 || !number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return Err(bad());
+    }
+    let ppm = format!("{whole}{part:0<4}").parse::<u64>().map_err(|_| bad())?;
+    if ppm <= 1_000_000 { Ok(ppm) } else { Err(bad()) }
 }
 
 impl ManifestArgs {
@@ -180,6 +198,10 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     request.compare = args.objects.compare;
     request.filter = args.objects.filter()?;
     request.effort = args.effort.effort();
+    if args.since.is_some() && !matches!(args.source, SourceUrl::S3 { .. }) {
+        return Err(Failure::invalid(format!("{}: --since is for buckets with versions", args.source)).hint("leave --since out").into());
+    }
+    request.since = args.since.map(|manifest| (manifest, args.reread));
     request.recovery_point_id = args.recovery_point.as_deref().map(PointId::arn);
     let monitor: &dyn Monitor = console.as_ref();
     let header = source::capture(&args.source, args.mode, request, &means, signer, monitor).await?;
@@ -188,7 +210,7 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
         failure.context(format!("the manifest {} is written and signed, and not registered in the testing log", shown(&out)))
     })?;
 
-    let unreadable = ["unreadable", "indeterminate"].iter().filter_map(|name| header.counts.get(*name)).sum::<u64>();
+    let unreadable = ["unreadable", "indeterminate", "changed_version"].iter().filter_map(|name| header.counts.get(*name)).sum::<u64>();
     // Tables without rows hold no data.
     let held: u64 = header.counts.iter().filter(|(name, _)| !matches!(name.as_str(), "bytes" | "tables")).map(|(_, n)| n).sum();
     let (outcome, exit) = match (unreadable, held) {
@@ -199,7 +221,7 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     let signature = if signer.is_some() { SignatureState::Verified } else { SignatureState::Absent };
     console.answer(scoreboard(&manifest, &header, signer.map(|(name, _)| name), entry));
     if unreadable > 0 {
-        console.say(format!("{unreadable} entries could not be read: the manifest names them, and nothing can be proved of them"));
+        console.say(format!("{unreadable} entries could not be read, or are not what they were: the findings above name them"));
     }
     if held == 0 {
         console.say(format!("{} is empty: its manifest is written, and proves nothing; check the name and the prefix", header.source));

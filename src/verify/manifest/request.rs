@@ -38,6 +38,8 @@ pub struct CaptureRequest {
     pub filter: Filter,
     /// Objects: how much is read at a time, and how long.
     pub effort: Effort,
+    /// Objects: the earlier manifest that versions are carried over from, and the share of them that is read again.
+    pub since: Option<(PathBuf, u64)>,
     /// Tables of a database: which rows, and by what meaning.
     pub tables: TableRequest,
 }
@@ -77,6 +79,7 @@ impl CaptureRequest {
             compare: None,
             filter: Filter::default(),
             effort: Effort::default(),
+            since: None,
             tables: TableRequest::default(),
         }
     }

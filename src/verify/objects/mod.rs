@@ -16,6 +16,7 @@ pub mod filter;
 pub mod flow;
 pub mod gather;
 pub mod groups;
+pub mod incremental;
 pub mod judge;
 pub mod ledger;
 pub mod local;
