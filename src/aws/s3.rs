@@ -6,10 +6,12 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{ResponseChecksumValidation, StalledStreamProtectionConfig};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
@@ -32,6 +34,12 @@ use crate::aws::{s3_listing, s3_views};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::View;
 use crate::verify::objects::source::{Body, Entry, ObjectSource, Told};
+
+/// A page of a listing, or what is asked about one object, takes no longer than this; then it is asked for again.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A connection takes no longer than this.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often a request is made before it has failed: as often as the SDK makes the others.
 const ATTEMPTS: u32 = 8;
@@ -58,7 +66,8 @@ impl S3Source {
         let config = aws_sdk_s3::config::Builder::from(session.config())
             .force_path_style(session.has_custom_endpoint())
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
-        let client = Client::from_conf(config.clone().build());
+        let patience = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ANSWER_TIMEOUT).build();
+        let client = Client::from_conf(config.clone().timeout_config(patience).build());
         let config = config.retry_config(RetryConfig::disabled()).stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         let reader = Client::from_conf(config.build());
         // Asked even where the view is given: an absent or closed bucket is told before anything else begins.

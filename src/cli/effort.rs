@@ -1,10 +1,11 @@
 //! Options of the commands that read objects: how much at a time, how patiently, for how long.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
-use crate::verify::manifest::request::Effort;
+use crate::verify::manifest::request::{Effort, StateDir};
 
 /// Options that are shared by `verify` and `manifest create`.
 #[derive(Args, Clone, Debug, Default)]
@@ -25,6 +26,12 @@ pub struct EffortArgs {
     /// Begin no read after so many bytes, such as 200GiB
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub max_bytes: Option<u64>,
+    /// Keep in this directory what was read, and go on from there: interrupted and bounded runs are repeated until all is covered
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// What was read within this time need not be read again [default: since the current pass began]
+    #[arg(long, value_name = "TIME", value_parser = duration, requires = "state")]
+    pub max_age: Option<Duration>,
 }
 
 impl EffortArgs {
@@ -37,6 +44,7 @@ impl EffortArgs {
             stall: self.stall.unwrap_or(usual.stall),
             time_limit: self.time_limit,
             max_bytes: self.max_bytes,
+            state: self.state.clone().map(|path| StateDir { path, max_age: self.max_age }),
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod check;
 pub mod completions;
 pub mod config;
 pub mod console;
+pub mod coverage;
 #[cfg(feature = "sandbox")]
 pub mod demo;
 #[cfg(feature = "sandbox")]

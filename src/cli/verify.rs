@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::{Map, json};
 
 use crate::cli::console::Console;
+use crate::cli::coverage;
 use crate::cli::effort::EffortArgs;
 use crate::cli::object_args::ObjectArgs;
 use crate::cli::scan_args::ScanArgs;
@@ -31,6 +32,7 @@ use crate::verify::objects::replica::ReplicaOptions;
 #[command(after_help = "Examples:
   attestore verify dir:/mnt/restored --manifest manifests/vault-2026-01-31 --key log.pub.pem
   attestore verify s3://vault-restored --manifest manifests/vault --view latest --json
+  attestore verify s3://vault --manifest manifests/vault --state state/vault --time-limit 2h
   attestore verify s3://vault --manifest manifests/vault --tier attributes --include 'invoices/**'
   attestore verify s3://vault --against s3://vault-replica --against-region eu-central-1
   attestore verify s3://vault-restored --manifest manifests/vault --view at=2026-01-31T02:00:00Z
@@ -81,6 +83,9 @@ pub struct VerifyArgs {
     /// Take the hash key and how AWS is reached from this configuration
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Read nothing: show what the runs with this --state have covered, and when
+    #[arg(long, requires = "state")]
+    pub coverage: bool,
     /// How a DynamoDB table is scanned
     #[command(flatten)]
     pub scan: ScanArgs,
@@ -128,6 +133,9 @@ pub async fn run(args: VerifyArgs, console: &Arc<Console>) -> anyhow::Result<Exi
         return Ok(refuse(&failure, signature, console));
     }
     manifest.check_parts()?;
+    if let Some(state) = args.effort.state.as_deref().filter(|_| args.coverage) {
+        return coverage::show(state, &manifest, console);
+    }
     let (tier, compare) = (args.objects.tier, args.objects.compare);
     let options = ReadOptions { digests: args.digest, tier, compare, filter, effort: args.effort.effort(), ..ReadOptions::default() };
     let monitor: &dyn Monitor = console.as_ref();
@@ -187,6 +195,9 @@ fn conclude(url: &SourceUrl, manifest: &Manifest, signature: SignatureState, res
     evidence_summary(result, &mut more);
     more.insert("bytes_checked".into(), json!(result.bytes_checked));
     more.insert("duration_ms".into(), json!(u64::try_from(result.duration.as_millis()).unwrap_or(u64::MAX)));
+    if let Some(progress) = &result.progress {
+        more.insert("progress".into(), json!(progress));
+    }
     more.insert("reasons".into(), json!(reasons));
     console.summary("verify", outcome.as_str(), exit, more);
     exit
@@ -222,6 +233,9 @@ fn scoreboard(
     evidence_lines(result, &mut lines);
     let seconds = result.duration.as_secs_f64();
     lines.push(format!("read       {} in {seconds:.1} s", bytes_text(result.bytes_checked)));
+    if let Some(progress) = &result.progress {
+        lines.push(format!("pass       {}", coverage::pass_text(progress)));
+    }
     let because = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };
     lines.push(format!("result     {}{because}", outcome.as_str().to_uppercase()));
     lines.join("\n")

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::capture::CaptureMode;
+use crate::model::clock::Timestamp;
 use crate::model::counts::Counts;
 use crate::model::failure::Failure;
 use crate::model::outcome::Outcome;
@@ -34,6 +35,27 @@ impl SignatureState {
     }
 }
 
+/// What this run and the ones before it have read of one source, in passes of as many runs as each takes.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Progress {
+    /// The pass, from 1.
+    pub pass: u32,
+    /// When it began: what this result says of content was read between then and now.
+    pub pass_started: Timestamp,
+    /// Runs of this pass, this one included.
+    pub runs: u64,
+    /// Objects that this run has read.
+    pub objects_read: u64,
+    /// Their bytes.
+    pub bytes_read: u64,
+    /// Objects that earlier runs had read.
+    pub objects_recalled: u64,
+    /// Their bytes.
+    pub bytes_recalled: u64,
+    /// Whether everything is read with this run.
+    pub complete: bool,
+}
+
 /// What was read and how it compares. The findings themselves went to the monitor as they were found.
 #[derive(Debug)]
 pub struct Verification {
@@ -61,6 +83,8 @@ pub struct Verification {
     pub duration: Duration,
     /// From the start of the comparison to the first byte read.
     pub first_read_after: Option<Duration>,
+    /// What this and earlier runs have read, where that is kept.
+    pub progress: Option<Progress>,
     /// Why reading stopped before its end; what was not looked at is then neither match nor missing.
     pub cut_short: Option<Failure>,
 }
@@ -103,6 +127,7 @@ impl Verification {
             bytes_checked: 0,
             duration: Duration::ZERO,
             first_read_after: None,
+            progress: None,
             cut_short: None,
         }
     }

@@ -35,6 +35,12 @@ impl Budget {
         Share { _permit: permit.expect("the semaphore is never closed") }
     }
 
+    /// Takes `bytes` where they are free now and nobody waits for them.
+    pub fn try_acquire(&self, bytes: u64) -> Option<Share> {
+        let wanted = u32::try_from(bytes).ok().filter(|bytes| (1..=self.total).contains(bytes))?;
+        self.semaphore.clone().try_acquire_many_owned(wanted).ok().map(|permit| Share { _permit: permit })
+    }
+
     /// Bytes that nobody holds.
     pub fn available(&self) -> u64 {
         self.semaphore.available_permits() as u64
@@ -59,5 +65,8 @@ mod tests {
         drop(small);
         waiting.await.unwrap();
         assert_eq!(budget.available(), 100);
+        let share = budget.try_acquire(100).unwrap();
+        assert!(budget.try_acquire(1).is_none() && budget.try_acquire(101).is_none());
+        drop(share);
     }
 }

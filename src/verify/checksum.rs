@@ -40,12 +40,21 @@ impl Algorithm {
         if stated.kind != FULL_OBJECT {
             return None;
         }
-        match stated.algorithm {
-            "CRC64NVME" => Some(Self::Crc64Nvme),
-            "CRC32" => Some(Self::Crc32),
-            "CRC32C" => Some(Self::Crc32c),
-            _ => None,
+        Self::named(stated.algorithm)
+    }
+
+    /// S3's name of it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Crc64Nvme => "CRC64NVME",
+            Self::Crc32 => "CRC32",
+            Self::Crc32c => "CRC32C",
         }
+    }
+
+    /// The one that S3 calls `name`.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Crc64Nvme, Self::Crc32, Self::Crc32c].into_iter().find(|algorithm| algorithm.name() == name)
     }
 
     fn params(self) -> CrcAlgorithm {

@@ -99,10 +99,13 @@ impl Hasher {
     }
 
     /// For the range of an object that begins at `offset` and is a subtree of its BLAKE3 tree.
-    pub fn of_range(offset: u64) -> Self {
-        let mut blake3 = blake3::Hasher::new();
-        blake3.set_input_offset(offset);
-        Self { blake3: Some(blake3), sha256: None, checksum: None, bytes: 0, held: Vec::new() }
+    pub fn of_range(offset: u64, blake3: bool) -> Self {
+        let subtree = || {
+            let mut blake3 = blake3::Hasher::new();
+            blake3.set_input_offset(offset);
+            blake3
+        };
+        Self { blake3: blake3.then(subtree), sha256: None, checksum: None, bytes: 0, held: Vec::new() }
     }
 
     /// The same with a CRC in the same pass.
@@ -200,10 +203,7 @@ pub async fn digest_range(
                 hasher
             },
             || {
-                let mut hasher = Hasher::of_range(offset).with_checksum(checksum);
-                if !blake3 {
-                    hasher.blake3 = None;
-                }
+                let mut hasher = Hasher::of_range(offset, blake3).with_checksum(checksum);
                 hasher.update(&bytes);
                 hasher.finish_range()
             },

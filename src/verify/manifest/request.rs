@@ -98,6 +98,17 @@ pub struct Effort {
     pub time_limit: Option<Duration>,
     /// No read begins after so many bytes.
     pub max_bytes: Option<u64>,
+    /// Where it is kept what runs have read, so that one goes on where the last one ended.
+    pub state: Option<StateDir>,
+}
+
+/// A directory for what runs have read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StateDir {
+    /// Created when it is absent.
+    pub path: PathBuf,
+    /// What was read within so long counts as read; absent: what was read since the current pass began.
+    pub max_age: Option<Duration>,
 }
 
 impl Default for Effort {
@@ -108,6 +119,7 @@ impl Default for Effort {
             stall: Duration::from_secs(30),
             time_limit: None,
             max_bytes: None,
+            state: None,
         }
     }
 }

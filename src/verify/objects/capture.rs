@@ -1,6 +1,7 @@
 //! Capturing a source into a manifest: listed in order, read concurrently within the byte budget, written in order.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures_util::{FutureExt, StreamExt};
 
@@ -17,10 +18,13 @@ use crate::verify::manifest::request::{CaptureRequest, DigestSet};
 use crate::verify::manifest::row::ObjectRow;
 use crate::verify::manifest::writer::{Choices, Draft, Finish, ManifestWriter, refuse_existing};
 use crate::verify::objects::compare::{STOP_POLL, UNANSWERED_LIMIT};
+use crate::verify::objects::content::Content;
 use crate::verify::objects::fields::FieldSet;
 use crate::verify::objects::gather::gather;
 use crate::verify::objects::incremental::{self, Planned, Since};
-use crate::verify::objects::reading::{Content, Reading};
+use crate::verify::objects::ledger::state::Purpose;
+use crate::verify::objects::ledger::store::Ledger;
+use crate::verify::objects::reading::Reading;
 use crate::verify::objects::source::{Entry, EntryKind, ObjectSource};
 use crate::verify::objects::stretch::Unread;
 use crate::verify::objects::tier::Tier;
@@ -41,11 +45,13 @@ pub async fn capture(
     }
     // Before hours of reading, not after.
     refuse_existing(&request.out)?;
+    let ledger = open_ledger(source, request)?;
     let since = since(source, request, signer)?;
     let draft = Draft {
         kind: ManifestKind::Objects,
         source: source.url(),
-        captured_start: Timestamp::now(),
+        // What earlier runs have read is part of this capture.
+        captured_start: ledger.as_ref().map_or_else(Timestamp::now, |ledger| ledger.since().min(Timestamp::now())),
         mode: request.mode,
         recovery_point_id: request.recovery_point_id.clone(),
         encoding: ENCODING.to_owned(),
@@ -65,9 +71,40 @@ pub async fn capture(
     }
     let task = format!("capturing {}", source.url());
     monitor.event(Event::Started { task: &task, unit: "objects", total: None });
-    let captured = write_rows(source, request, since.as_ref(), &mut writer, &task, monitor).await;
+    // What is captured is believed for years: bytes that S3's own checksum contradicts are not.
+    let mut reading = Reading::new(wanted(request), &request.effort);
+    (reading.hold_to_checksum, reading.ledger) = (true, ledger);
+    let captured = write_rows(source, request, since.as_ref(), &reading, &mut writer, &task, monitor).await;
     monitor.event(Event::Finished { task: &task });
-    writer.finish(Finish { counts: captured?, ..Finish::default() }, signer)
+    let Some(ledger) = &reading.ledger else {
+        return writer.finish(Finish { counts: captured?, ..Finish::default() }, signer);
+    };
+    let counts = match captured {
+        Ok(counts) => counts,
+        Err(failure) => {
+            ledger.finish(false)?;
+            let kept = ledger.dir().display();
+            return Err(failure.hint(format!("what was read is kept in {kept}: run the same command again, and it goes on from there")));
+        }
+    };
+    let header = writer.finish(Finish { counts, ..Finish::default() }, signer)?;
+    ledger.finish(header.counts.get("unreadable").copied().unwrap_or(0) == 0)?;
+    Ok(header)
+}
+
+/// The ledger of what runs have read, where one is kept.
+fn open_ledger(source: &dyn ObjectSource, request: &CaptureRequest) -> Result<Option<Arc<Ledger>>, Failure> {
+    let Some(state) = &request.effort.state else { return Ok(None) };
+    request.tier.check_keeps_state()?;
+    let purpose = Purpose {
+        task: "capture".into(),
+        source: source.url(),
+        view: source.view().map(|view| view.to_string()),
+        manifest: None,
+        digests: request.digests.names(),
+        scope: Purpose::scope_of(&request.filter),
+    };
+    Ledger::open(&state.path, purpose, state.max_age).map(|ledger| Some(Arc::new(ledger)))
 }
 
 /// What the capture goes on from, held to the signature and to the source.
@@ -92,18 +129,20 @@ async fn write_rows(
     source: &dyn ObjectSource,
     request: &CaptureRequest,
     since: Option<&Since>,
+    reading: &Reading,
     writer: &mut ManifestWriter,
     task: &str,
     monitor: &dyn Monitor,
 ) -> Result<BTreeMap<String, u64>, Failure> {
-    // What is captured is believed for years: bytes that S3's own checksum contradicts are not.
-    let reading = Reading::new(wanted(request), &request.effort).holding_to_checksum();
-    let reading = &reading;
     let _cancel = CancelOnDrop(reading.cancel.clone());
     let filter = request.filter.clone();
     let covered =
         move |entry: &Result<Entry, Failure>| entry.as_ref().map_or(true, |entry| entry.is_closed_directory() || filter.covers(&entry.key));
-    let listed = source.list().filter(move |entry| std::future::ready(covered(entry)));
+    let listed = match &reading.ledger {
+        Some(ledger) => ledger.beside(source.list()),
+        None => source.list(),
+    };
+    let listed = listed.filter(move |entry| std::future::ready(covered(entry)));
     let tier = request.tier;
     let planned = incremental::plan(listed.boxed(), since, reading.wanted);
     let reads = planned.map(|planned| {
@@ -122,6 +161,7 @@ async fn write_rows(
         let next = tokio::select! {
             next = reads.next() => next,
             _ = poll.tick() => {
+                reading.ledger.as_ref().map_or(Ok(()), |ledger| ledger.flush())?;
                 if monitor.stop_requested() {
                     return Err(Failure::new(FailureKind::Interrupted, format!("capturing {} was stopped; nothing was written", source.url())));
                 }
@@ -130,6 +170,9 @@ async fn write_rows(
         };
         let Some(next) = next else { return rows.end() };
         let (Planned { entry, before, .. }, read) = next?;
+        if let Some(ledger) = &reading.ledger {
+            ledger.commit(&entry, read.as_ref().and_then(|read| read.as_ref().ok()))?;
+        }
         let Some(read) = read else {
             rows.carried(entry, before)?;
             continue;
@@ -232,7 +275,7 @@ async fn read_believably(source: &dyn ObjectSource, entry: &Entry, reading: &Rea
     if tier != Tier::Content || !matches!(content.said, Said::Disagrees { .. }) {
         return Ok(content);
     }
-    let again = gather(source, entry, reading, tier).await?;
+    let again = gather(source, entry, &reading.again(), tier).await?;
     match (&again.said, &again.checksum) {
         (Said::Disagrees { read }, Some(stated)) => {
             let said = format!("S3 states the {} {}, and the bytes that it sent have {read}, twice", stated.algorithm, stated.value);

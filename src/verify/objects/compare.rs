@@ -1,5 +1,6 @@
 //! Comparing a source with a manifest: a streaming merge, bodies read concurrently within the byte budget, results in order.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
@@ -7,7 +8,7 @@ use futures_util::{FutureExt, StreamExt};
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::View;
-use crate::model::verification::{LesserTier, Verification};
+use crate::model::verification::{LesserTier, Progress, Verification};
 use crate::monitor::{Event, Monitor};
 use crate::verify::hashing::{self, CancelOnDrop};
 use crate::verify::manifest::header::ManifestKind;
@@ -18,6 +19,8 @@ use crate::verify::objects::fields::{Field, FieldSet};
 use crate::verify::objects::filter::Filter;
 use crate::verify::objects::groups::{Broken, groups};
 use crate::verify::objects::judge::{Judged, Rules, Versions, judge};
+use crate::verify::objects::ledger::state::{Purpose, Run, State as LedgerState};
+use crate::verify::objects::ledger::store::Ledger;
 use crate::verify::objects::reading::Reading;
 use crate::verify::objects::source::{Entry, ObjectSource};
 use crate::verify::objects::tier::Tier;
@@ -61,14 +64,16 @@ pub async fn compare(
     // A directory has no tags: nothing is asked of it, and `fields` in the result stays empty.
     let fields = if source.has_evidence() { fields } else { FieldSet::NONE };
     let filter = Filter::new(&header.include, &header.exclude)?;
-    let reading = Reading::new(wanted, &options.effort);
+    let mut reading = Reading::new(wanted, &options.effort);
+    reading.ledger = open_ledger(source, manifest, wanted, tier, options)?;
     let _cancel = CancelOnDrop(reading.cancel.clone());
     let rules = Rules { by_id: same_bucket, versions: versions(header.view.as_deref(), options.view), tier, fields };
     let task = format!("verifying {}", source.url());
     let total = header.parts.iter().map(|part| part.rows).sum();
     monitor.event(Event::Started { task: &task, unit: "objects", total: Some(total) });
     let mut result = Verification::empty(header.mode);
-    let mut state = State { total: Judged::default(), unanswered: Vec::new(), seen: false, task: &task, monitor };
+    let ledger = reading.ledger.as_deref();
+    let mut state = State { total: Judged::default(), unanswered: Vec::new(), seen: false, task: &task, monitor, ledger };
     let scope = [filter, options.filter.clone()];
     let ended = run(source, manifest, scope, rules, &reading, &mut state).await;
     monitor.event(Event::Finished { task: &task });
@@ -76,6 +81,10 @@ pub async fn compare(
     if let (None, Some(first)) = (&result.cut_short, state.unanswered.first_mut()) {
         // Nothing was read after these: whether they or the source are at fault is not known.
         result.cut_short = first.source_failure.take();
+    }
+    if let Some(ledger) = &reading.ledger {
+        let complete = result.cut_short.is_none() && state.total.counts.unreadable == 0;
+        result.progress = Some(progress(ledger.finish(complete)?));
     }
     result.objects = Some(state.total.counts);
     result.protection = fields.fields().any(Field::is_protection).then_some(state.total.protection);
@@ -111,6 +120,40 @@ fn versions(captured: Option<&str>, asked: Option<View>) -> Versions {
     }
 }
 
+/// The ledger of what runs have read, where one is kept.
+fn open_ledger(
+    source: &dyn ObjectSource,
+    manifest: &Manifest,
+    wanted: DigestSet,
+    tier: Tier,
+    options: &ReadOptions,
+) -> Result<Option<Arc<Ledger>>, Failure> {
+    let Some(state) = &options.effort.state else { return Ok(None) };
+    tier.check_keeps_state()?;
+    let purpose = Purpose {
+        task: "verify".into(),
+        source: source.url(),
+        view: source.view().map(|view| view.to_string()),
+        manifest: Some(manifest.digest().to_string()),
+        digests: wanted.names(),
+        scope: Purpose::scope_of(&options.filter),
+    };
+    Ledger::open(&state.path, purpose, state.max_age).map(|ledger| Some(Arc::new(ledger)))
+}
+
+fn progress((state, run): (LedgerState, Run)) -> Progress {
+    Progress {
+        pass: state.pass,
+        pass_started: state.pass_started,
+        runs: state.runs.iter().filter(|run| run.pass == state.pass).count() as u64,
+        objects_read: run.objects_read,
+        bytes_read: run.bytes_read,
+        objects_recalled: run.objects_recalled,
+        bytes_recalled: run.bytes_recalled,
+        complete: run.complete,
+    }
+}
+
 /// The digests that the manifest has and that are wanted.
 fn usable_digests(manifest: &Manifest, only: Option<DigestSet>) -> Result<DigestSet, Failure> {
     let has = DigestSet::among(&manifest.header().digests);
@@ -133,12 +176,16 @@ struct State<'a> {
     seen: bool,
     task: &'a str,
     monitor: &'a dyn Monitor,
+    ledger: Option<&'a Ledger>,
 }
 
 impl State<'_> {
     /// Adds what came of one key; gives the failure that ends the reading.
     fn take(&mut self, mut judged: Judged) -> Option<Failure> {
         self.seen = true;
+        if let Some(failure) = self.commit(&judged) {
+            return Some(failure);
+        }
         if judged.stopped.is_some() {
             return judged.stopped;
         }
@@ -156,6 +203,12 @@ impl State<'_> {
         judged.source_failure = None;
         self.add(judged);
         None
+    }
+
+    /// Writes down what was read; gives the failure to do so.
+    fn commit(&self, judged: &Judged) -> Option<Failure> {
+        let ledger = self.ledger?;
+        judged.read.iter().find_map(|(entry, content)| ledger.commit(entry, content.as_ref()).err())
     }
 
     fn add(&mut self, judged: Judged) {
@@ -181,7 +234,11 @@ async fn run(
     state: &mut State<'_>,
 ) -> Result<Option<Failure>, Failure> {
     let covers = move |key: &str| scope.iter().all(|filter| filter.covers(key));
-    let listed = covered(source.list(), covers.clone());
+    let listed = match &reading.ledger {
+        Some(ledger) => ledger.beside(source.list()),
+        None => source.list(),
+    };
+    let listed = covered(listed, covers.clone());
     let expected = rows(manifest).filter(move |row| std::future::ready(row.as_ref().map_or(true, |row| covers(&row.key)))).boxed();
     let judgements = groups(expected, listed).map(|group| {
         async move {
@@ -198,6 +255,9 @@ async fn run(
         let next = tokio::select! {
             next = judgements.next() => next,
             _ = poll.tick() => {
+                if let Some(failure) = state.ledger.and_then(|ledger| ledger.flush().err()) {
+                    return Ok(Some(failure));
+                }
                 if state.monitor.stop_requested() {
                     return Ok(Some(Failure::new(FailureKind::Interrupted, format!("reading {} was stopped", source.url()))));
                 }

@@ -15,7 +15,8 @@ use crate::model::digest::Digest32;
 pub const NO_LOCK: &str = "NONE";
 
 /// Evidence of one object version, as the source states it at the moment of reading.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Evidence {
     /// The entity tag, quotes included.
     pub etag: Option<String>,

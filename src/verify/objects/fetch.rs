@@ -3,7 +3,8 @@
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::checksum::Algorithm;
 use crate::verify::hashing::{self, Digests, Hasher};
-use crate::verify::objects::reading::{Content, Reading, stated};
+use crate::verify::objects::content::{Content, stated};
+use crate::verify::objects::reading::Reading;
 use crate::verify::objects::source::{Entry, EntryKind, ObjectSource, S3Checksum, Told};
 use crate::verify::objects::stretch::{self, Unread};
 use crate::verify::objects::{local, split};
@@ -22,20 +23,31 @@ pub async fn fetch(source: &dyn ObjectSource, entry: &Entry, reading: &Reading) 
         }
         EntryKind::Object => {}
     }
+    if let Some(ledger) = &reading.ledger
+        && let Some(content) = ledger.recall(entry)
+    {
+        return Ok(content);
+    }
+    let content = read(source, entry, reading).await?;
+    reading.note_first_read();
+    if let Some(ledger) = &reading.ledger {
+        ledger.note_read(entry, &content).map_err(Unread::Source)?;
+    }
+    Ok(content)
+}
+
+async fn read(source: &dyn ObjectSource, entry: &Entry, reading: &Reading) -> Result<Content, Unread> {
     if entry.path.is_some() {
         let _share = reading.budget.acquire(hashing::file_share_bytes(entry.size, reading.wanted)).await;
         reading.quota.begin(entry.size).map_err(Unread::Stopped)?;
         let (entry, wanted, cancel) = (entry.clone(), reading.wanted, reading.cancel.clone());
         let digests = hashing::run_blocking(move || local::digest(&entry, wanted, &cancel)).await.map_err(Unread::Entry)?;
-        reading.note_first_read();
-        return bare(digests);
+        return Ok(Content::new(digests, Told::default(), None));
     }
-    let content = match Cut::of(entry.size).filter(|_| source.has_ranges()) {
-        Some(cut) => split::fetch(source, entry, cut, reading).await?,
-        None => whole(source, entry, reading).await?,
-    };
-    reading.note_first_read();
-    Ok(content)
+    match Cut::of(entry.size).filter(|_| source.has_ranges()) {
+        Some(cut) => split::fetch(source, entry, cut, reading).await,
+        None => whole(source, entry, reading).await,
+    }
 }
 
 /// Reads an object by one request, and by more where its body breaks.

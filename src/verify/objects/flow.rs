@@ -15,6 +15,9 @@ use crate::verify::objects::climb::Climber;
 /// Requests at a time at the start: connections are opened a few at once.
 const FIRST: usize = 8;
 
+/// Fewer requests at a time are not tried: a server that is slow with so few is slowed down by its prefixes' windows.
+const FEWEST: usize = 4;
+
 /// Never more requests at a time than this without being told.
 const MOST: u64 = 256;
 
@@ -100,7 +103,7 @@ impl Flow {
     /// At most `concurrency` requests at a time; without it as many as prove best, and no more than the byte budget has room for.
     pub fn new(concurrency: Option<usize>, budget_bytes: u64) -> Self {
         let most = concurrency.unwrap_or((budget_bytes / BYTES_EACH).clamp(4, MOST) as usize).max(1);
-        let climber = concurrency.is_none().then(|| Climber::new(FIRST.min(most), most));
+        let climber = concurrency.is_none().then(|| Climber::new(FIRST, FEWEST, most));
         let limit = climber.as_ref().map_or(most, Climber::limit);
         let sample = Sample { since: Instant::now(), bytes: 0, answers: 0, full: false };
         let state = State { limit, most, climber, under_way: 0, waiting: VecDeque::new(), windows: HashMap::new(), sample, slowed: 0 };

@@ -2,11 +2,12 @@
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::hashing::Digests;
+use crate::verify::objects::content::Content;
 use crate::verify::objects::evidence::Evidence;
 use crate::verify::objects::fetch::fetch;
-use crate::verify::objects::reading::{Content, Reading};
+use crate::verify::objects::reading::Reading;
 use crate::verify::objects::source::{Entry, EntryKind, ObjectSource, Told};
-use crate::verify::objects::stretch::Unread;
+use crate::verify::objects::stretch::{self, Unread};
 use crate::verify::objects::tier::Tier;
 
 /// What a tier finds out about one entry.
@@ -23,11 +24,9 @@ pub async fn gather(source: &dyn ObjectSource, entry: &Entry, reading: &Reading,
         let evidence = (told != Evidence::default()).then(|| Box::new(told));
         return Ok(Content::new(digests, Told { checksum: None, evidence }, None));
     }
-    let _share = reading.budget.acquire(1).await;
-    match source.told(entry).await {
-        Ok(told) => Ok(Content::new(digests, told, None)),
-        // Permissions and networks fail for many objects alike: the caller sees whether others answer.
-        Err(failure) if failure.kind.is_retryable() || failure.kind == FailureKind::Denied => Err(Unread::Source(failure)),
-        Err(failure) => Err(Unread::Entry(failure)),
-    }
+    reading.quota.begin(0).map_err(Unread::Stopped)?;
+    let pass = reading.requests.flow.enter(&entry.key).await;
+    let told = source.told(entry).await.map_err(stretch::of_request)?;
+    pass.answered();
+    Ok(Content::new(digests, told, None))
 }

@@ -13,13 +13,14 @@ use crate::verify::checksum::Said;
 use crate::verify::manifest::request::DigestSet;
 use crate::verify::manifest::row::{ObjectRow, UNKNOWN_SIZE};
 use crate::verify::objects::align::{Relation, Step, align};
+use crate::verify::objects::content::Content;
 use crate::verify::objects::evidence::Evidence;
 use crate::verify::objects::fetch::fetch;
 use crate::verify::objects::fields::{self, Compared, FieldSet};
 use crate::verify::objects::gather::gather;
 use crate::verify::objects::groups::Group;
 use crate::verify::objects::moment::{Stamp, State, state_at};
-use crate::verify::objects::reading::{Content, Reading};
+use crate::verify::objects::reading::Reading;
 use crate::verify::objects::source::{Entry, EntryKind, ObjectSource};
 use crate::verify::objects::stretch::Unread;
 use crate::verify::objects::tier::Tier;
@@ -77,6 +78,8 @@ pub struct Judged {
     pub stopped: Option<Failure>,
     /// What does not change a verdict and should be known.
     pub notes: Vec<Failure>,
+    /// Every entry of the key with what was read of it, where that is written down.
+    pub read: Vec<(Entry, Option<Content>)>,
 }
 
 type Read = Result<Content, Failure>;
@@ -84,6 +87,11 @@ type Read = Result<Content, Failure>;
 /// Compares one key.
 pub async fn judge(source: &dyn ObjectSource, mut group: Group, rules: Rules, reading: &Reading) -> Judged {
     let mut judged = Judged::default();
+    let keeps = reading.ledger.is_some();
+    if keeps && rules.versions != Versions::All {
+        let older = group.entries.len().saturating_sub(1);
+        judged.read.extend(group.entries[..older].iter().map(|entry| (entry.clone(), None)));
+    }
     match rules.versions {
         Versions::All => {}
         Versions::Newest => keep_newest(&mut group),
@@ -110,7 +118,7 @@ pub async fn judge(source: &dyn ObjectSource, mut group: Group, rules: Rules, re
                 // What a listing says is no answer for an object.
                 let asked = rules.tier != Tier::Inventory;
                 judged.answered |= asked && group.entries[index].kind == EntryKind::Object;
-                judged.bytes += if rules.tier == Tier::Content { content.digests.bytes } else { 0 };
+                judged.bytes += if rules.tier == Tier::Content { content.bytes_read() } else { 0 };
                 Ok(content)
             }
             Err(Unread::Entry(failure)) => Err(failure),
@@ -127,6 +135,7 @@ pub async fn judge(source: &dyn ObjectSource, mut group: Group, rules: Rules, re
     }
     drop(reads);
     if judged.stopped.is_some() {
+        judged.keep(keeps, &group, &contents, &HashSet::new());
         return judged;
     }
     let steps = if by_id {
@@ -136,9 +145,11 @@ pub async fn judge(source: &dyn ObjectSource, mut group: Group, rules: Rules, re
             relate(&group.rows[row], &group.entries[entry], contents.get(&entry), rules.tier)
         })
     };
+    let mut unconfirmed = HashSet::new();
     for step in &steps {
-        judged.look_again(source, &group, *step, &mut contents, reading, rules.tier).await;
+        unconfirmed.extend(judged.look_again(source, &group, *step, &mut contents, reading, rules.tier).await);
     }
+    judged.keep(keeps, &group, &contents, &unconfirmed);
     for step in steps {
         judged.take(&group, step, &contents, by_id, reading.wanted, rules);
     }
@@ -211,6 +222,14 @@ fn relate(row: &ObjectRow, entry: &Entry, read: Option<&Read>, tier: Tier) -> Re
 }
 
 impl Judged {
+    fn keep(&mut self, keeps: bool, group: &Group, contents: &HashMap<usize, Read>, unconfirmed: &HashSet<usize>) {
+        if keeps {
+            let read = |index| contents.get(&index).filter(|_| !unconfirmed.contains(&index));
+            let content = |index| read(index).and_then(|read| read.as_ref().ok()).cloned();
+            self.read.extend(group.entries.iter().enumerate().map(|(index, entry)| (entry.clone(), content(index))));
+        }
+    }
+
     /// Adds the numbers of another key; its findings were told already.
     pub fn merge(&mut self, other: &Self) {
         self.counts.merge(&other.counts);
@@ -227,7 +246,8 @@ impl Judged {
     }
 
     /// Content that differs where its size does not is read once more before it accuses anyone: a byte may flip on its way too. The
-    /// second reading is held to the checksum that S3 keeps, so that the finding tells what S3 itself thinks.
+    /// second reading is held to the checksum that S3 keeps, so that the finding tells what S3 itself thinks. Gives the entry whose
+    /// second reading failed: it differs in this run, and a later one reads it again.
     async fn look_again(
         &mut self,
         source: &dyn ObjectSource,
@@ -236,8 +256,8 @@ impl Judged {
         contents: &mut HashMap<usize, Read>,
         reading: &Reading,
         tier: Tier,
-    ) {
-        let Step::Pair(row, index) = step else { return };
+    ) -> Option<usize> {
+        let Step::Pair(row, index) = step else { return None };
         let (row, entry) = (&group.rows[row], &group.entries[index]);
         let read = contents.get(&index);
         if tier != Tier::Content
@@ -245,12 +265,16 @@ impl Judged {
             || entry.kind != EntryKind::Object
             || entry.path.is_some()
         {
-            return;
+            return None;
         }
-        let first = read.and_then(|read| read.as_ref().ok()).map(|content| content.digests);
-        let Ok(again) = fetch(source, entry, &reading.holding_to_checksum()).await else {
-            // What arrived the first time differs, and that stands.
-            return;
+        let first = read.and_then(|read| read.as_ref().ok());
+        if first.is_some_and(|first| first.recalled.is_some()) {
+            // The run that read it has looked twice.
+            return None;
+        }
+        let first = first.map(|content| content.digests);
+        let Ok(again) = fetch(source, entry, &reading.again()).await else {
+            return Some(index);
         };
         self.bytes += again.digests.bytes;
         if first != Some(again.digests) {
@@ -258,6 +282,7 @@ impl Judged {
             self.notes.push(Failure::new(FailureKind::Remote, said).hint("the network, a proxy or the store damages what it carries"));
         }
         contents.insert(index, Ok(again));
+        None
     }
 
     fn take(&mut self, group: &Group, step: Step, contents: &HashMap<usize, Read>, by_id: bool, wanted: DigestSet, rules: Rules) {

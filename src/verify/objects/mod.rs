@@ -4,8 +4,10 @@
 
 pub mod align;
 pub mod capture;
+pub mod chain;
 pub mod climb;
 pub mod compare;
+pub mod content;
 pub mod dir;
 pub mod evidence;
 pub mod fetch;
@@ -17,10 +19,12 @@ pub mod groups;
 pub mod incremental;
 pub mod judge;
 pub mod keys;
+pub mod ledger;
 pub mod local;
 pub mod moment;
 pub mod observed;
 pub mod quota;
+pub mod ranges_known;
 pub mod reading;
 pub mod replica;
 pub mod source;

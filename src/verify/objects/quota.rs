@@ -1,7 +1,7 @@
 //! Bounds of one run: no read begins after so long, or after so many bytes. What is under way is finished.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::model::failure::{Failure, FailureKind};
@@ -12,18 +12,26 @@ pub struct Quota {
     deadline: Option<Instant>,
     bytes: Option<u64>,
     begun: Arc<AtomicU64>,
+    met: Arc<AtomicBool>,
 }
 
 impl Quota {
     /// From now on.
     pub fn new(time: Option<Duration>, bytes: Option<u64>) -> Self {
-        Self { deadline: time.and_then(|time| Instant::now().checked_add(time)), bytes, begun: Arc::default() }
+        Self { deadline: time.and_then(|time| Instant::now().checked_add(time)), bytes, begun: Arc::default(), met: Arc::default() }
     }
 
     /// Takes the right to read `bytes` more; an error says which bound was met. The first read is always allowed, so that a run that is
     /// repeated comes to an end.
     pub fn begin(&self, bytes: u64) -> Result<(), Failure> {
-        let met = |what: &str| Err(Failure::new(FailureKind::Interrupted, format!("the run's {what} is used up")));
+        // Once met it stays met: a small object behind a large one that was refused is not for this run either.
+        let met = |what: &str| {
+            self.met.store(true, Ordering::Relaxed);
+            Err(Failure::new(FailureKind::Interrupted, format!("the run's {what} is used up")))
+        };
+        if self.met.load(Ordering::Relaxed) {
+            return met("time or number of bytes");
+        }
         let first = self.begun.load(Ordering::Relaxed) == 0;
         if !first && self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return met("time limit");

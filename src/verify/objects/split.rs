@@ -1,7 +1,6 @@
 //! Reading a large object in ranges: several at a time, put together to the standard digests.
 //!
-//! BLAKE3 is a tree: ranges are digested as they arrive, in whatever order. SHA-256 is a chain: where it is wanted, ranges are read
-//! ahead into memory, within the byte budget, and digested in order.
+//! BLAKE3 is a tree: ranges are digested as they arrive, in whatever order. Not here: SHA-256, which is a chain (`chain`).
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -11,8 +10,12 @@ use futures_util::{Stream, StreamExt};
 use crate::model::failure::Failure;
 use crate::verify::budget::Share;
 use crate::verify::checksum::{Algorithm, Crc};
-use crate::verify::hashing::{self, Digests, Hasher, RangeDigest, STREAM_SHARE_BYTES};
-use crate::verify::objects::reading::{Content, Reading, stated};
+use crate::verify::hashing::{Digests, Hasher, RangeDigest, STREAM_SHARE_BYTES};
+use crate::verify::objects::chain;
+use crate::verify::objects::content::{Content, stated};
+use crate::verify::objects::ledger::record::KnownRange;
+use crate::verify::objects::ranges_known::{known_ranges, note};
+use crate::verify::objects::reading::Reading;
 use crate::verify::objects::source::{Entry, ObjectSource, S3Checksum, Told};
 use crate::verify::objects::stretch::{self, Unread};
 use crate::verify::ranges::Cut;
@@ -21,18 +24,18 @@ use crate::verify::sha256::Sha256;
 /// Ranges of one object that are read at a time.
 const AT_A_TIME: usize = 8;
 
-/// Ranges of one object that are in memory at a time, where they must be digested in order.
-const AHEAD: usize = 4;
-
 /// Reads all ranges of `entry`.
 pub async fn fetch(source: &dyn ObjectSource, entry: &Entry, cut: Cut, reading: &Reading) -> Result<Content, Unread> {
     // Answers to ranges do not carry it.
-    let told =
-        if reading.hold_to_checksum || source.has_evidence() { source.told(entry).await.map_err(Unread::Source)? } else { Told::default() };
+    let told = if reading.hold_to_checksum || source.has_evidence() {
+        source.told(entry).await.map_err(stretch::of_request)?
+    } else {
+        Told::default()
+    };
     let checksum = told.checksum.as_ref().filter(|_| reading.hold_to_checksum);
     let algorithm = checksum.and_then(|checksum| Algorithm::of(stated(checksum)));
     let (ranges, sha256) = if reading.wanted.sha256 {
-        in_order(source, entry, cut, algorithm, reading).await?
+        chain::read(source, entry, cut, algorithm, reading).await?
     } else {
         (in_any_order(source, entry, cut, algorithm, reading).await?, None)
     };
@@ -43,21 +46,19 @@ pub async fn fetch(source: &dyn ObjectSource, entry: &Entry, cut: Cut, reading: 
 /// What was let through is read to its end.
 struct Admitted<'a> {
     reading: &'a Reading,
-    most_bytes: u64,
     stopped: Mutex<Option<Failure>>,
 }
 
 impl<'a> Admitted<'a> {
-    /// Each range takes its length of the budget, and no more than `most_bytes`.
-    fn new(reading: &'a Reading, most_bytes: u64) -> Self {
-        Self { reading, most_bytes, stopped: Mutex::default() }
+    fn new(reading: &'a Reading) -> Self {
+        Self { reading, stopped: Mutex::default() }
     }
 
     fn ranges(&self, ranges: impl Iterator<Item = (u64, Range<u64>)> + Send) -> impl Stream<Item = (u64, Range<u64>, Share)> + Send {
         futures_util::stream::iter(ranges)
             .then(move |(index, range)| async move {
                 let length = range.end - range.start;
-                let share = self.reading.budget.acquire(length.min(self.most_bytes)).await;
+                let share = self.reading.budget.acquire(length.min(STREAM_SHARE_BYTES)).await;
                 match self.reading.quota.begin(length) {
                     Ok(()) => Some((index, range, share)),
                     Err(failure) => {
@@ -85,11 +86,17 @@ async fn in_any_order(
     reading: &Reading,
 ) -> Result<Vec<RangeDigest>, Unread> {
     let mut ranges: Vec<Option<RangeDigest>> = vec![None; cut.count() as usize];
-    let admitted = Admitted::new(reading, STREAM_SHARE_BYTES);
-    let reads = admitted.ranges((0..cut.count()).map(|index| (index, cut.range(index))));
+    for (index, known) in known_ranges(entry, algorithm, reading) {
+        if let Some(range) = ranges.get_mut(index as usize) {
+            *range = Some(known.digest);
+        }
+    }
+    let unread: Vec<u64> = (0..cut.count()).filter(|index| ranges[*index as usize].is_none()).collect();
+    let admitted = Admitted::new(reading);
+    let reads = admitted.ranges(unread.into_iter().map(|index| (index, cut.range(index))));
     let reads = reads.map(|(index, range, share)| async move {
         let from = range.start;
-        let make = |_: Option<&S3Checksum>| Hasher::of_range(from).with_checksum(algorithm);
+        let make = |_: Option<&S3Checksum>| Hasher::of_range(from, true).with_checksum(algorithm);
         let (hasher, _) = stretch::read(source, entry, range, &reading.requests, make).await?;
         drop(share);
         Ok((index, hasher.finish_range()))
@@ -97,41 +104,11 @@ async fn in_any_order(
     let mut reads = std::pin::pin!(reads.buffer_unordered(AT_A_TIME));
     while let Some(read) = reads.next().await {
         let (index, range) = read?;
+        note(entry, index, KnownRange { digest: range, sha256: None }, reading)?;
         ranges[index as usize] = Some(range);
     }
     admitted.all()?;
     Ok(ranges.into_iter().flatten().collect())
-}
-
-async fn in_order(
-    source: &dyn ObjectSource,
-    entry: &Entry,
-    cut: Cut,
-    algorithm: Option<Algorithm>,
-    reading: &Reading,
-) -> Result<(Vec<RangeDigest>, Option<Sha256>), Unread> {
-    let mut ranges = Vec::with_capacity(cut.count() as usize);
-    let mut sha256 = Sha256::default();
-    let admitted = Admitted::new(reading, u64::MAX);
-    let reads = admitted.ranges((0..cut.count()).map(|index| (index, cut.range(index))));
-    let reads = reads.map(|(_, range, share)| async move {
-        let length = (range.end - range.start) as usize;
-        let from = range.start;
-        let make = |_: Option<&S3Checksum>| Vec::with_capacity(length);
-        let (bytes, _) = stretch::read(source, entry, range, &reading.requests, make).await?;
-        Ok::<_, Unread>((share, from, bytes))
-    });
-    let mut reads = std::pin::pin!(reads.buffered(AHEAD));
-    while let Some(read) = reads.next().await {
-        let (share, from, bytes) = read?;
-        let state = sha256.midstate().expect("every range but the last is whole blocks");
-        let (bytes, after, range) = hashing::digest_range(bytes, from, reading.wanted.blake3, state, algorithm).await;
-        drop((bytes, share));
-        sha256 = after;
-        ranges.push(range);
-    }
-    admitted.all()?;
-    Ok((ranges, Some(sha256)))
 }
 
 fn put_together(cut: Cut, entry: &Entry, ranges: &[RangeDigest], sha256: Option<Sha256>, told: Told, reading: &Reading) -> Content {

@@ -149,7 +149,7 @@ pub async fn read<S: Sink>(
 }
 
 /// A request that failed to its end. What fails for many objects alike says nothing of one: the caller sees whether others are read.
-fn of_request(failure: Failure) -> Unread {
+pub fn of_request(failure: Failure) -> Unread {
     match failure.kind {
         FailureKind::Throttled | FailureKind::Network | FailureKind::Interrupted | FailureKind::Denied | FailureKind::Invalid => {
             Unread::Source(failure)

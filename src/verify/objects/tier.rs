@@ -45,6 +45,15 @@ impl Tier {
         }
     }
 
+    /// Refuses to keep what was read where nothing is.
+    pub fn check_keeps_state(self) -> Result<(), Failure> {
+        if self == Self::Content {
+            return Ok(());
+        }
+        let said = format!("--state keeps what was read of contents, and the tier {self} reads none");
+        Err(Failure::invalid(said).hint("leave --state out, or use --tier content"))
+    }
+
     /// The tier that a manifest was captured at.
     pub fn of_header(tier: Option<&str>) -> Result<Self, Failure> {
         tier.map_or(Ok(Self::Content), |tier| tier.parse().map_err(|error| Failure::invalid(format!("the manifest's `tier`: {error}"))))
