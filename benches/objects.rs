@@ -141,6 +141,7 @@ fn write_manifest(dir: &Path, every: u32) {
             sha256: None,
             s3_checksum: None,
             evidence: None,
+            last_read: None,
         };
         writer.push_object(&row).expect("rows are in order");
     }

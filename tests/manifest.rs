@@ -50,6 +50,7 @@ fn row(key: &str, seq: u32) -> ObjectRow {
         sha256: None,
         s3_checksum: None,
         evidence: None,
+        last_read: None,
     }
 }
 
@@ -97,20 +98,10 @@ fn row_strategy() -> impl Strategy<Value = ObjectRow> {
         times,
         digest(),
         digest(),
-        (prop::option::of(checksum), evidence_strategy()),
+        (prop::option::of(checksum), evidence_strategy(), prop::option::of((0i64..(1i64 << 52)).prop_map(Timestamp))),
     )
-        .prop_map(|(key, key_escaped, seq, version_id, kind, size, modified, blake3, sha256, (s3_checksum, evidence))| ObjectRow {
-            key,
-            key_escaped,
-            seq,
-            version_id,
-            kind,
-            size,
-            modified,
-            blake3,
-            sha256,
-            s3_checksum,
-            evidence,
+        .prop_map(|(key, key_escaped, seq, version_id, kind, size, modified, blake3, sha256, (s3_checksum, evidence, last_read))| {
+            ObjectRow { key, key_escaped, seq, version_id, kind, size, modified, blake3, sha256, s3_checksum, evidence, last_read }
         })
 }
 

@@ -105,6 +105,56 @@ fn exceptions_come_first_and_gravest_first() {
 }
 
 #[test]
+fn every_exception_is_named_in_the_verdict_and_leads_to_its_case() {
+    let (model, page) = page(&Fixture::full());
+    let drill = model.drill.unwrap();
+    let glance = page.split("<ol class=\"glance\">").nth(1).unwrap().split("</ol>").next().unwrap();
+    assert_eq!(glance.matches("href=\"#case-").count(), drill.exceptions.len().min(12));
+    for case in drill.exceptions.iter().take(12) {
+        assert!(glance.contains(&format!("<bdi>{}</bdi> {}</a>", case.resource.0, case.short)), "{}", case.short);
+    }
+}
+
+#[test]
+fn checks_and_probes_by_what_was_asked_lose_no_answer() {
+    let (model, page) = page(&Fixture::full());
+    let drill = model.drill.unwrap();
+    let results = || drill.exceptions.iter().chain(&drill.passes).filter_map(|case| Some((case, case.result.as_ref()?)));
+    let ran: usize = results().map(|(_, result)| result.sql_checks.len()).sum();
+    assert!(ran > 0);
+    assert_eq!(drill.checks.iter().map(|row| row.passed.len() + row.others.len()).sum::<usize>(), ran);
+    assert!(drill.checks.is_sorted_by_key(|row| row.others.is_empty()), "what did not pass comes first");
+    assert!(drill.checks.iter().flat_map(|row| &row.others).all(|answer| answer.result != attestore::model::check::CheckOutcome::Pass));
+    let mut probed = 0;
+    for (case, isolation) in results().filter_map(|(case, result)| Some((case, result.isolation.as_ref()?))) {
+        for probe in &isolation.probes {
+            let row = drill.probes.iter().find(|row| row.name == probe.name).unwrap();
+            let did_not = isolation.probes.iter().any(|other| other.name == probe.name && !other.held);
+            assert_eq!(row.held.iter().filter(|short| **short == case.short).count(), usize::from(!did_not), "{}", probe.name);
+            assert_eq!(row.not_held.iter().any(|answer| answer.case == case.short), did_not, "{}", probe.name);
+            probed += 1;
+        }
+    }
+    assert!(probed > 0 && drill.probes.is_sorted_by_key(|row| row.not_held.is_empty()));
+    assert!(drill.checks.iter().all(|row| page.contains(&row.id)) && drill.probes.iter().all(|row| page.contains(&row.name)));
+}
+
+#[test]
+fn a_bar_stands_in_every_row_that_has_a_length() {
+    let (model, page) = page(&Fixture::full());
+    let drill = model.drill.as_ref().unwrap();
+    let cases = || drill.exceptions.iter().chain(&drill.passes);
+    let timed = cases().filter(|case| !case.phases.is_empty()).count();
+    let rpo = |case: &&attestore::report::model_case::Case| {
+        case.result.as_ref().is_some_and(|result| result.rpo.achieved_ms.is_some() && result.rpo.target_s.is_some())
+    };
+    let aged = cases().filter(rpo).count();
+    let covered = model.coverage.iter().filter(|row| row.age_ms.is_some() && row.period_s.is_some()).count();
+    assert!(timed > 0 && aged > 0 && covered > 0);
+    assert_eq!(page.matches("<svg class=\"bar\"").count(), timed + aged + covered);
+}
+
+#[test]
 fn names_are_clear_from_evidence_and_withheld_without() {
     let fixture = Fixture::full();
     let (model, page) = page(&fixture);

@@ -12,7 +12,7 @@ use crate::cli::manifest_register::Registration;
 use crate::cli::source::{self, Means};
 use crate::model::capture::CaptureMode;
 use crate::model::clock::Timestamp;
-use crate::model::failure::{Failure, FailureKind};
+use crate::model::failure::Failure;
 use crate::model::source_url::SourceUrl;
 use crate::monitor::Monitor;
 use crate::sandbox::demo::config;
@@ -59,7 +59,7 @@ pub async fn prepare(dir: &Path, again: bool, console: &Arc<Console>) -> anyhow:
         init::make(dir, config::ORIGIN, &config::text(&laid))?;
         console.say(format!("capturing {} signed manifests while everything is whole", laid.points.len()));
         for point in &laid.points {
-            stop_if_asked(monitor)?;
+            estate::stop_if_asked(monitor)?;
             capture(dir, &laid, point, sandbox.session_options(), monitor).await?;
         }
         console.say("planting damage in recovery points");
@@ -98,13 +98,6 @@ async fn capture(dir: &Path, laid: &Laid, point: &LaidPoint, session: SessionOpt
 fn with_password(source: &str, password: &str) -> String {
     let user = estate::DATABASE_USER;
     source.replacen(&format!("//{user}@"), &format!("//{user}:{password}@"), 1)
-}
-
-fn stop_if_asked(monitor: &dyn Monitor) -> Result<(), Failure> {
-    if monitor.stop_requested() {
-        return Err(Failure::new(FailureKind::Interrupted, "stopped before the estate was ready").hint("the same command starts anew"));
-    }
-    Ok(())
 }
 
 /// A folder with other things in it is not the demo's to fill.

@@ -16,6 +16,7 @@ use crate::cli::manifest_show;
 use crate::cli::object_args::ObjectArgs;
 use crate::cli::scan_args::ScanArgs;
 use crate::cli::source::{self, Means, bytes_text, shown};
+use crate::cli::tables;
 use crate::model::capture::CaptureMode;
 use crate::model::exit::ExitCode;
 use crate::model::failure::Failure;
@@ -65,8 +66,8 @@ pub struct CreateArgs {
     /// s3://BUCKET[/PREFIX], dynamodb:TABLE, dynamodb-export:s3://…, postgres://…, mysql://…, sqlite:PATH or dir:PATH
     pub source: SourceUrl,
     /// The manifest's directory, which must not exist
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "show_grants")]
+    pub out: Option<PathBuf>,
     /// Digests of objects: blake3, sha256, or both
     #[arg(long, value_name = "LIST", default_value = "blake3,sha256")]
     pub digest: DigestSet,
@@ -99,6 +100,12 @@ pub struct CreateArgs {
     /// The recovery point that it is captured for
     #[arg(long, value_name = "ID")]
     pub recovery_point: Option<String>,
+    /// Carry over the versions that this manifest of the same bucket has, and read only new ones
+    #[arg(long, value_name = "MANIFEST")]
+    pub since: Option<PathBuf>,
+    /// The share of the versions carried over that is read again, another one each time, such as 5% or 0.5%
+    #[arg(long, value_name = "SHARE", default_value = "5%", requires = "since", value_parser = share_ppm)]
+    pub reread: u64,
     /// DynamoDB: only these top-level attributes, beside the primary key; the manifest's scope is no more than that
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub attributes: Option<Vec<String>>,
@@ -108,6 +115,27 @@ pub struct CreateArgs {
     /// How objects are read
     #[command(flatten)]
     pub effort: EffortArgs,
+    /// What is said of tables
+    #[command(flatten)]
+    pub tables: tables::TableArgs,
+    /// Sessions that read one table at once, where the engine lets them share a snapshot [default: one a core, at most 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub lanes: Option<u8>,
+    /// Print the rights that USER needs to read the database, as statements, and nothing else
+    #[arg(long, value_name = "USER", num_args = 0..=1, default_missing_value = "attestore")]
+    pub show_grants: Option<String>,
+}
+
+/// `5%`, `0.5%` as millionths.
+fn share_ppm(text: &str) -> Result<u64, String> {
+    let bad = || format!("`{text}` is no share; expected per cent from 0% to 100%, such as 5% or 0.5%");
+    let number = text.strip_suffix('%').ok_or_else(bad)?;
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    if whole.is_empty() || part.len() > 4 || !number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return Err(bad());
+    }
+    let ppm = format!("{whole}{part:0<4}").parse::<u64>().map_err(|_| bad())?;
+    if ppm <= 1_000_000 { Ok(ppm) } else { Err(bad()) }
 }
 
 impl ManifestArgs {
@@ -137,6 +165,10 @@ pub async fn run(args: ManifestArgs, console: &Arc<Console>) -> anyhow::Result<E
 }
 
 async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode> {
+    if let Some(user) = &args.show_grants {
+        return Ok(tables::show_grants(&args.source, Some(user), console)?);
+    }
+    let out = args.out.clone().unwrap_or_default();
     // Everything that can be wrong is found before the source is read.
     let registration = match (&args.config, &args.resource) {
         (Some(config), Some(resource)) => Some(Registration::of(config, ResourceId(resource.clone()))?),
@@ -153,26 +185,33 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     let (thaw, customer_keys) = (args.objects.thaw(), args.objects.customer_keys()?);
     let mut means =
         Means { view: args.objects.view, hash_key: args.hash_key, tls_ca: args.tls_ca, thaw, customer_keys, scan, ..Means::default() };
+    means.keys = args.objects.keys();
     means.packs = args.packs.iter().map(|pack| Pack::load(pack)).collect::<Result<Vec<_>, _>>()?;
     if let Some(registration) = &registration {
         means.complete_from(&registration.loaded.config);
         means.names = registration.names();
     }
-    let mut request = CaptureRequest::new(&args.out, CaptureMode::Sealed);
+    means.limits.lanes = args.lanes.map_or(means.limits.lanes, usize::from);
+    let mut request = CaptureRequest::new(&out, CaptureMode::Sealed);
+    request.tables = args.tables.request();
     request.digests = args.digest;
     request.tier = args.objects.tier.unwrap_or_default();
     request.compare = args.objects.compare;
     request.filter = args.objects.filter()?;
     request.effort = args.effort.effort();
+    if args.since.is_some() && !matches!(args.source, SourceUrl::S3 { .. }) {
+        return Err(Failure::invalid(format!("{}: --since is for buckets with versions", args.source)).hint("leave --since out").into());
+    }
+    request.since = args.since.map(|manifest| (manifest, args.reread));
     request.recovery_point_id = args.recovery_point.as_deref().map(PointId::arn);
     let monitor: &dyn Monitor = console.as_ref();
     let header = source::capture(&args.source, args.mode, request, &means, signer, monitor).await?;
-    let manifest = Manifest::open(&args.out)?;
+    let manifest = Manifest::open(&out)?;
     let entry = registration.as_ref().map(|registration| registration.register(&manifest)).transpose().map_err(|failure| {
-        failure.context(format!("the manifest {} is written and signed, and not registered in the testing log", shown(&args.out)))
+        failure.context(format!("the manifest {} is written and signed, and not registered in the testing log", shown(&out)))
     })?;
 
-    let unreadable = ["unreadable", "indeterminate"].iter().filter_map(|name| header.counts.get(*name)).sum::<u64>();
+    let unreadable = ["unreadable", "indeterminate", "changed_version"].iter().filter_map(|name| header.counts.get(*name)).sum::<u64>();
     // Tables without rows hold no data.
     let held: u64 = header.counts.iter().filter(|(name, _)| !matches!(name.as_str(), "bytes" | "tables")).map(|(_, n)| n).sum();
     let (outcome, exit) = match (unreadable, held) {
@@ -183,14 +222,14 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     let signature = if signer.is_some() { SignatureState::Verified } else { SignatureState::Absent };
     console.answer(scoreboard(&manifest, &header, signer.map(|(name, _)| name), entry));
     if unreadable > 0 {
-        console.say(format!("{unreadable} entries could not be read: the manifest names them, and nothing can be proved of them"));
+        console.say(format!("{unreadable} entries could not be read, or are not what they were: the findings above name them"));
     }
     if held == 0 {
         console.say(format!("{} is empty: its manifest is written, and proves nothing; check the name and the prefix", header.source));
     }
     let mut more = Map::new();
     more.insert("manifest".into(), json!(manifest.digest()));
-    more.insert("out".into(), json!(args.out));
+    more.insert("out".into(), json!(out));
     more.insert("source".into(), json!(header.source));
     more.insert("kind".into(), json!(header.kind));
     more.insert("mode".into(), json!(header.mode));

@@ -161,9 +161,16 @@ impl Case<'_> {
                 let manifest = &chosen.manifest;
                 baselines.clone_from(&manifest.header().baselines);
                 let at = self.point.created_at;
-                let compared =
-                    reading::compare(opened, self.resource, &context.clouds, manifest, &context.hash_key, at, items_table.as_mut(), &sink)
-                        .await;
+                let compared = reading::compare(
+                    opened,
+                    self.resource,
+                    &context.clouds,
+                    (manifest, &context.hash_key),
+                    at,
+                    items_table.as_mut(),
+                    &sink,
+                )
+                .await;
                 let mut verification = compared.map_err(|failure| ("verify", failure))?;
                 if let Some(failure) = verification.cut_short.take_if(|failure| failure.kind == FailureKind::Interrupted) {
                     return Err(("verify", failure));

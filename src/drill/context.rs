@@ -169,7 +169,8 @@ fn check_isolation(config: &Config) -> Result<(), Failure> {
         .hint("lower-case letters, digits and single `-`, a letter first, `-` last, at most 28 characters"))
 }
 
-fn load_packs(config: &Config) -> Result<BTreeMap<String, Vec<Pack>>, Failure> {
+/// The check packs of every class, as the drill will run them.
+pub fn load_packs(config: &Config) -> Result<BTreeMap<String, Vec<Pack>>, Failure> {
     let mut packs = BTreeMap::new();
     for (name, class) in &config.class {
         let loaded = class.checks.iter().map(|pack| Pack::load(pack).map_err(|failure| failure.context(format!("class `{name}`"))));

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::drill::context::{Setup, needs_aws, verified_entries};
+use crate::drill::context::{Setup, load_packs, needs_aws, verified_entries};
 use crate::drill::draw::{ListContext, list};
 use crate::drill::manifests;
 use crate::estate::config::WhenNoManifest;
@@ -74,6 +74,7 @@ pub async fn plan(setup: &Setup) -> Result<Plan, Failure> {
     // What would stop the drill before its first restore stops the plan of it.
     let key = SigningKey::load(&config.keys.signing)?.verifying_key();
     HashKey::load(&config.keys.hash)?;
+    load_packs(config)?;
     let entries = verified_entries(&config.log.path, &key)?;
     let listed = list(&ListContext { config, clouds: &setup.clouds, entries: &entries }).await;
     let population = policy::population(config, &listed.eligible)?;

@@ -307,5 +307,5 @@ pub fn finished(what: &str, output: &std::process::Output) -> Result<String, Fai
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    Err(Failure::new(FailureKind::Remote, format!("{what}: {}: {}", output.status, said.trim())))
+    Err(Failure::of_program(format!("{what}: {}: {}", output.status, said.trim())))
 }

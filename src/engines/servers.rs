@@ -171,7 +171,7 @@ impl Servers {
                 let said = std::fs::read_to_string(&log_path).unwrap_or_default();
                 let tail: Vec<&str> = said.lines().rev().take(4).collect();
                 let tail = tail.into_iter().rev().collect::<Vec<_>>().join(" / ");
-                return Err(Failure::new(FailureKind::Remote, format!("{kind:?} ended while it started: {tail}")));
+                return Err(Failure::of_program(format!("{kind:?} ended while it started: {tail}")));
             }
             let ready = match kind {
                 EngineKind::Postgres => postgres::is_ready(&home),

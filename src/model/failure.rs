@@ -130,6 +130,15 @@ impl Failure {
         failure.caused_by(error)
     }
 
+    /// What another program said as it failed: of the disk, where it says so, else [`FailureKind::Remote`].
+    pub fn of_program(message: impl Into<String>) -> Self {
+        let message = message.into();
+        if message.contains("No space left on device") || message.contains("Disk quota exceeded") {
+            return Self::new(FailureKind::Disk, message).hint("make room, and run the same command again");
+        }
+        Self::new(FailureKind::Remote, message)
+    }
+
     /// The same failure seen from further up: `context: message`.
     #[must_use]
     pub fn context(mut self, context: impl fmt::Display) -> Self {

@@ -47,18 +47,18 @@ fn headline(drill: &DrillReport) -> String {
     let scope = &drill.scope;
     let of = |outcome: &str| scope.outcomes.iter().find(|tally| tally.outcome == outcome).map_or(0, |tally| tally.count);
     let planned = count_of(scope.planned, "recovery point", "recovery points");
-    let share = |n: u64, words: &str| format!("{} of {planned} {words}", number(n));
+    let share = |n: u64, one: &str, many: &str| format!("{} of {planned} {}", number(n), if n == 1 { one } else { many });
     match drill.state {
         DrillState::Aborted => "This drill was aborted and counts as failed".into(),
         DrillState::Overdue => "This drill was not closed by its deadline and counts as failed".into(),
         DrillState::ClosedLate => "This drill was closed after its deadline and counts as failed".into(),
         DrillState::Open => "This drill is still open; there is no verdict yet".into(),
         DrillState::Closed if scope.planned == 0 => "This drill tested nothing".into(),
-        DrillState::Closed if of("fail") > 0 => share(of("fail"), "failed"),
-        DrillState::Closed if of("no_result") > 0 => share(of("no_result"), "have no recorded result"),
-        DrillState::Closed if of("error") > 0 => share(of("error"), "could not be tested"),
-        DrillState::Closed if of("inconclusive") > 0 => share(of("inconclusive"), "gave no verdict"),
-        DrillState::Closed if of("untested") > 0 => share(of("untested"), "were not tested"),
+        DrillState::Closed if of("fail") > 0 => share(of("fail"), "failed", "failed"),
+        DrillState::Closed if of("no_result") > 0 => share(of("no_result"), "has no recorded result", "have no recorded result"),
+        DrillState::Closed if of("error") > 0 => share(of("error"), "could not be tested", "could not be tested"),
+        DrillState::Closed if of("inconclusive") > 0 => share(of("inconclusive"), "gave no verdict", "gave no verdict"),
+        DrillState::Closed if of("untested") > 0 => share(of("untested"), "was not tested", "were not tested"),
         DrillState::Closed => format!("{planned} tested, restored, read back and equal to what was expected"),
     }
 }

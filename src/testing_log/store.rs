@@ -178,20 +178,19 @@ impl LogDir {
 
     /// Entry `index`, parsed and otherwise unverified.
     pub fn entry(&self, index: u64) -> Result<Entry, Failure> {
-        Entry::parse(&self.entry_bytes(index)?).map_err(|error| {
-            Failure::new(FailureKind::BadEvidence, format!("entry {index} of the testing log {}: {error}", self.path.display()))
-        })
+        Entry::parse(&self.entry_bytes(index)?).map_err(|error| self.bad_entry(index, &error))
     }
 
     /// All entries in order, parsed, their lists whole, and otherwise unverified.
     pub fn entries(&self) -> Result<impl Iterator<Item = Result<Entry, Failure>>, Failure> {
         let indexes = self.listing()?.entries;
         let mut joiner = Joiner::default();
-        Ok(indexes.into_iter().map(move |index| {
-            joiner.join(self.entry(index)?).map_err(|(_, what)| {
-                Failure::new(FailureKind::BadEvidence, format!("entry {index} of the testing log {}: {what}", self.path.display()))
-            })
-        }))
+        Ok(indexes.into_iter().map(move |index| joiner.join(self.entry(index)?).map_err(|(_, what)| self.bad_entry(index, &what))))
+    }
+
+    fn bad_entry(&self, index: u64, what: &dyn std::fmt::Display) -> Failure {
+        Failure::new(FailureKind::BadEvidence, format!("entry {index} of the testing log {}: {what}", self.path.display()))
+            .hint("run `attestore log verify` on it; what was sealed is compared with the copy that its auditor keeps")
     }
 
     /// The text of the checkpoint of `size` leaves.

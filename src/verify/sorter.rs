@@ -43,7 +43,7 @@ impl<const N: usize> Sorter<N> {
 
     fn spill(&mut self) -> Result<(), Failure> {
         let failed = |error| Failure::io("cannot write row digests into a temporary file", error);
-        self.memory.sort_unstable();
+        sort(&mut self.memory);
         let mut file = match self.file.take() {
             Some(file) => file,
             None => tempfile::tempfile().map_err(failed)?,
@@ -58,7 +58,7 @@ impl<const N: usize> Sorter<N> {
 
     /// Ends the input.
     pub fn finish(mut self) -> Result<Sorted<N>, Failure> {
-        self.memory.sort_unstable();
+        sort(&mut self.memory);
         if self.file.is_some() {
             // A walk holds a window of every run: the records in memory become the last run, and their room is given back.
             self.spill()?;
@@ -66,6 +66,12 @@ impl<const N: usize> Sorter<N> {
         }
         Ok(Sorted { memory: self.memory, file: self.file, runs: self.runs, count: self.count })
     }
+}
+
+/// By the first eight bytes as one number where they decide, which for hashes they do: several times fewer steps than byte by byte.
+fn sort<const N: usize>(records: &mut [[u8; N]]) {
+    let head = |record: &[u8; N]| record.first_chunk::<8>().map_or(0, |head| u64::from_be_bytes(*head));
+    records.sort_unstable_by(|a, b| head(a).cmp(&head(b)).then_with(|| a.cmp(b)));
 }
 
 /// Sorted records; can be walked any number of times.

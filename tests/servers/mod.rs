@@ -193,7 +193,11 @@ impl Server {
             Kind::Mariadb => {
                 let init = self.home.path().join("init.sql");
                 let user = format!("'{USER}'@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'");
-                std::fs::write(&init, format!("CREATE USER IF NOT EXISTS {user};\nGRANT ALL ON *.* TO '{USER}'@'127.0.0.1';\n")).unwrap();
+                std::fs::write(
+                    &init,
+                    format!("CREATE USER IF NOT EXISTS {user};\nGRANT ALL ON *.* TO '{USER}'@'127.0.0.1' WITH GRANT OPTION;\n"),
+                )
+                .unwrap();
                 command.args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-name-resolve", "--innodb-buffer-pool-size=64M"]);
                 command.args(["--innodb-flush-log-at-trx-commit=0", "--performance-schema=OFF", "--max-allowed-packet=64M"]);
                 command.arg(format!("--datadir={}", self.data().display())).arg(format!("--port={}", self.port));

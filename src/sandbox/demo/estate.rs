@@ -90,10 +90,21 @@ pub async fn lay(sandbox: &Running, dir: &Path, now: Timestamp, monitor: &dyn Mo
     }
     control.rds().lay_subnet_group(SUBNET_GROUP, "vpc-0restore")?;
     lay_vault(sandbox, &mut laid, monitor).await?;
+    stop_if_asked(monitor)?;
     lay_databases(sandbox, &mut laid, now, monitor).await?;
+    stop_if_asked(monitor)?;
     lay_table(sandbox, &mut laid, now).await?;
+    stop_if_asked(monitor)?;
     lay_local(dir, &mut laid, now)?;
     Ok(laid)
+}
+
+/// Stops a preparation between two of its parts, where the user asks for it.
+pub fn stop_if_asked(monitor: &dyn Monitor) -> Result<(), Failure> {
+    if monitor.stop_requested() {
+        return Err(Failure::new(FailureKind::Interrupted, "stopped before the estate was ready").hint("the same command starts anew"));
+    }
+    Ok(())
 }
 
 async fn lay_vault(sandbox: &Running, laid: &mut Laid, monitor: &dyn Monitor) -> Result<(), Failure> {
@@ -130,7 +141,7 @@ async fn lay_databases(sandbox: &Running, laid: &mut Laid, now: Timestamp, monit
     }
     if plans.is_empty() {
         monitor.event(Event::Note("neither PostgreSQL nor MariaDB is installed here: the recovery points of RDS stay untested"));
-        lay_unmade(sandbox, laid).await?;
+        lay_unmade(sandbox)?;
     }
     for plan in plans {
         lay_database(sandbox, laid, plan).await?;
@@ -139,15 +150,10 @@ async fn lay_databases(sandbox: &Running, laid: &mut Laid, now: Timestamp, monit
 }
 
 /// A recovery point that this machine cannot make, so that it is in the catalogue, left out with its reason, and nowhere passed over.
-async fn lay_unmade(sandbox: &Running, laid: &Laid) -> Result<(), Failure> {
-    let (rds, instance) = (sandbox.control().rds(), "crm-transactions");
-    let master = Master { user: DATABASE_USER.into(), password: laid.password.clone(), database: Some("crm_transactions".into()) };
-    rds.create(instance, "mariadb", master, Settings::default()).map_err(refused(instance))?;
-    // It fails in the background, for want of a server.
-    while rds.instance(instance).is_some_and(|instance| instance.status == "creating") {
-        tokio::time::sleep(Duration::from_millis(40)).await;
-    }
-    rds.unmade_snapshot(instance, "crm-transactions-nightly", UNTESTED).map_err(refused(instance))?;
+fn lay_unmade(sandbox: &Running) -> Result<(), Failure> {
+    let (rds, name) = (sandbox.control().rds(), "crm-transactions");
+    let instance = rds.unmade(name, "mariadb", DATABASE_USER, "crm_transactions").map_err(refused(name))?;
+    rds.unmade_snapshot(instance, &format!("{name}-nightly"), UNTESTED).map_err(refused(name))?;
     Ok(())
 }
 
@@ -166,7 +172,7 @@ async fn lay_database(sandbox: &Running, laid: &mut Laid, plan: Plan) -> Result<
             Some(instance) if instance.status == "available" => break instance,
             Some(instance) if instance.status == "failed" => {
                 let trouble = instance.trouble.unwrap_or_default();
-                return Err(Failure::new(FailureKind::Remote, format!("the demo's database {} did not start: {trouble}", plan.instance)));
+                return Err(Failure::of_program(format!("the demo's database {} did not start: {trouble}", plan.instance)));
             }
             _ => {}
         }
@@ -271,7 +277,7 @@ async fn back_up(service: &Backup, vault: &str, resource: &str) -> Result<PointI
         match (job["State"].as_str(), job["RecoveryPointArn"].as_str()) {
             (Some("COMPLETED"), Some(arn)) => return Ok(PointId::arn(arn)),
             (Some("FAILED" | "ABORTED" | "EXPIRED"), _) => {
-                return Err(Failure::new(FailureKind::Remote, format!("the demo's backup of {resource} failed: {}", job["StatusMessage"])));
+                return Err(Failure::of_program(format!("the demo's backup of {resource} failed: {}", job["StatusMessage"])));
             }
             _ => {}
         }

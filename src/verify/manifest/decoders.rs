@@ -97,13 +97,18 @@ impl<'a> Front<'a> {
 /// Definition levels of an optional column, one bit wide (RLE and bit-packed runs after their length): which of `count` values are
 /// there. Gives how many are, and the rest of the page.
 pub fn levels<'a>(page: &'a [u8], count: usize, out: &mut Vec<bool>) -> Result<(usize, &'a [u8]), String> {
+    let mut front = Front(page);
+    let length = front.u32()?;
+    Ok((run_levels(front.take(length)?, count, out)?, front.0))
+}
+
+/// The same without their length, as pages of version 2 have them. Gives how many values are there.
+pub fn run_levels(runs: &[u8], count: usize, out: &mut Vec<bool>) -> Result<usize, String> {
     out.clear();
     if count > MOST_VALUES {
         return Err(format!("expected at most {MOST_VALUES} values in a page, found {count}"));
     }
-    let mut front = Front(page);
-    let length = front.u32()?;
-    let mut runs = Front(front.take(length)?);
+    let mut runs = Front(runs);
     while out.len() < count {
         let header = runs.varint()?;
         let left = count - out.len();
@@ -124,7 +129,7 @@ pub fn levels<'a>(page: &'a [u8], count: usize, out: &mut Vec<bool>) -> Result<(
             out.extend((0..left.min(bytes.len() * 8)).map(|bit| bytes[bit / 8] >> (bit % 8) & 1 == 1));
         }
     }
-    Ok((out.iter().filter(|there| **there).count(), front.0))
+    Ok(out.iter().filter(|there| **there).count())
 }
 
 /// DELTA_BINARY_PACKED; gives the bytes after it.

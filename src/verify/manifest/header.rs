@@ -82,6 +82,19 @@ pub struct Imported {
     pub evidence: String,
 }
 
+/// How an incremental capture goes on from an earlier manifest.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Rotation {
+    /// The earlier manifest.
+    pub manifest: Sha256Digest,
+    /// What gives versions their places on the circle; the same for all captures that follow one another.
+    pub salt: String,
+    /// Where the window of this capture begins, in millionths of the circle.
+    pub from_ppm: u64,
+    /// Its width: the share of the earlier versions that were read again.
+    pub reread_ppm: u64,
+}
+
 /// The whole of `manifest.json`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Header {
@@ -128,6 +141,9 @@ pub struct Header {
     /// Present where the rows were imported and not captured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<Imported>,
+    /// Present where versions were carried over from an earlier manifest; their rows say when they were last read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Rotation>,
     /// Totals by name, such as `objects`, `bytes`, `rows`.
     pub counts: BTreeMap<String, u64>,
     /// RFC 6962 SHA-256 root over the rows of the `part-` files.

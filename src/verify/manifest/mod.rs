@@ -8,6 +8,7 @@ pub mod decoders;
 pub mod diff;
 pub mod exchange;
 pub mod header;
+pub mod leaf_json;
 pub mod pages;
 pub mod part_file;
 pub mod parts;

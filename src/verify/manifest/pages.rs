@@ -113,9 +113,12 @@ impl PageColumn {
 
     fn next_page(&mut self) -> Result<(), String> {
         let Source::Pages(pages) = &mut self.source else { return Ok(()) };
-        let (buf, count, encoding) = match decoded(|| pages.get_next_page())? {
-            Some(Page::DataPage { buf, num_values, encoding, .. }) if num_values > 0 => (buf, num_values as usize, encoding),
-            Some(Page::DataPageV2 { .. }) => return Err("a page of version 2, which our writer does not make".into()),
+        let (buf, count, encoding, second) = match decoded(|| pages.get_next_page())? {
+            Some(Page::DataPage { buf, num_values, encoding, .. }) if num_values > 0 => (buf, num_values as usize, encoding, None),
+            // Other writers' pages of version 2 have their levels, as many bytes as it says, before the values.
+            Some(Page::DataPageV2 { buf, num_values, encoding, def_levels_byte_len, rep_levels_byte_len: 0, .. }) if num_values > 0 => {
+                (buf, num_values as usize, encoding, Some(def_levels_byte_len as usize))
+            }
             Some(_) => return Err("a page that holds no rows".into()),
             None => return Err("more lines were expected in a column".into()),
         };
@@ -125,9 +128,19 @@ impl PageColumn {
         (self.lines, self.line, self.value) = (count, 0, 0);
         let mut values = count;
         let mut skipped = 0;
-        if self.optional {
-            let (there, rest) = decoders::levels(&buf, count, &mut self.there)?;
-            (values, skipped) = (there, buf.len() - rest.len());
+        match second {
+            Some(length) => {
+                let runs = buf.get(..length).ok_or("levels beyond the page's end")?;
+                skipped = length;
+                if self.optional {
+                    values = decoders::run_levels(runs, count, &mut self.there)?;
+                }
+            }
+            None if self.optional => {
+                let (there, rest) = decoders::levels(&buf, count, &mut self.there)?;
+                (values, skipped) = (there, buf.len() - rest.len());
+            }
+            None => {}
         }
         self.decode(buf.slice(skipped..), values, encoding)
     }

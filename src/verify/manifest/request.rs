@@ -38,6 +38,31 @@ pub struct CaptureRequest {
     pub filter: Filter,
     /// Objects: how much is read at a time, and how long.
     pub effort: Effort,
+    /// Objects: the earlier manifest that versions are carried over from, and the share of them that is read again.
+    pub since: Option<(PathBuf, u64)>,
+    /// Tables of a database: which rows, and by what meaning.
+    pub tables: TableRequest,
+}
+
+/// What is asked of the tables of a database beside their rows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TableRequest {
+    /// Rows by their logical types, for comparison across engines.
+    pub logical: bool,
+    /// Logical types that differ from what columns declare: `TABLE.COLUMN=TYPE`.
+    pub types: Vec<String>,
+    /// `COLUMN` or `COLUMN=VALUE`: only rows up to it, of tables that have it.
+    pub watermark: Option<String>,
+    /// The column with the time of a row's last change.
+    pub stamp: Option<String>,
+    /// How long a transaction may take until its stamps are seen, in seconds.
+    pub longest_transaction_s: u64,
+}
+
+impl Default for TableRequest {
+    fn default() -> Self {
+        Self { logical: false, types: Vec::new(), watermark: None, stamp: None, longest_transaction_s: 300 }
+    }
 }
 
 impl CaptureRequest {
@@ -54,6 +79,8 @@ impl CaptureRequest {
             compare: None,
             filter: Filter::default(),
             effort: Effort::default(),
+            since: None,
+            tables: TableRequest::default(),
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::model::clock::Timestamp;
 use crate::model::digest::Digest32;
 use crate::model::failure::Failure;
 use crate::verify::manifest::columns::{Cell, Cells, ColumnKind, ColumnSpec};
+use crate::verify::manifest::leaf_json::Members;
 use crate::verify::objects::evidence::Evidence;
 use crate::verify::objects::source::{EntryKind, S3Checksum};
 
@@ -62,6 +63,8 @@ pub struct ObjectRow {
     pub s3_checksum: Option<S3Checksum>,
     /// What the source says beside the bytes; nothing, where it says nothing at all.
     pub evidence: Option<Box<Evidence>>,
+    /// When the content was last read, where it was not read for this manifest but carried over from an earlier one.
+    pub last_read: Option<Timestamp>,
 }
 
 /// The size of a row whose size nobody stated: larger than any that a manifest has room for, so it equals no real one.
@@ -82,6 +85,7 @@ impl ObjectRow {
             sha256: None,
             s3_checksum: None,
             evidence: None,
+            last_read: None,
         }
     }
 
@@ -126,6 +130,7 @@ impl Row for ObjectRow {
         column("encryption", ColumnKind::Text, true),
         column("encryption_key", ColumnKind::Text, true),
         column("replication_status", ColumnKind::Text, true),
+        column("last_read_micros", ColumnKind::Int, true),
     ];
 
     fn key(&self) -> &str {
@@ -162,6 +167,7 @@ impl Row for ObjectRow {
         put(Cell::text(evidence.and_then(|evidence| evidence.encryption.as_deref())));
         put(Cell::text(evidence.and_then(|evidence| evidence.encryption_key.as_deref())));
         put(Cell::text(evidence.and_then(|evidence| evidence.replication.as_deref())));
+        put(self.last_read.map_or(Cell::Null, |time| Cell::Int(time.0)));
     }
 
     fn read(cells: &mut Cells<'_>) -> Result<Self, String> {
@@ -195,8 +201,9 @@ impl Row for ObjectRow {
             encryption_key: cells.text()?,
             replication: cells.text()?,
         };
+        let last_read = cells.int()?.map(Timestamp);
         let evidence = (evidence != Evidence::default()).then(|| Box::new(evidence));
-        Ok(Self { key, key_escaped, seq, version_id, kind, size, modified, blake3, sha256, s3_checksum, evidence })
+        Ok(Self { key, key_escaped, seq, version_id, kind, size, modified, blake3, sha256, s3_checksum, evidence, last_read })
     }
 
     fn leaf(&self, out: &mut Vec<u8>) {
@@ -212,6 +219,7 @@ impl Row for ObjectRow {
             json.raw("key_escaped", "true");
         }
         json.text("kind", Some(self.kind.as_str()));
+        json.int("last_read_micros", self.last_read.map(|time| time.0));
         if let Some(on) = evidence.and_then(|evidence| evidence.legal_hold) {
             json.raw("legal_hold", if on { "true" } else { "false" });
         }
@@ -234,7 +242,7 @@ impl Row for ObjectRow {
 
     fn check(&self) -> Result<(), Failure> {
         let until = self.evidence.as_ref().and_then(|evidence| evidence.lock_until);
-        let micros = [self.modified, until].into_iter().flatten().map(|time| time.0.unsigned_abs()).max().unwrap_or(0);
+        let micros = [self.modified, self.last_read, until].into_iter().flatten().map(|time| time.0.unsigned_abs()).max().unwrap_or(0);
         if self.known_size().is_some_and(|size| size > MAX_INTEGER) || micros > MAX_INTEGER {
             return Err(Failure::invalid(format!("{}: size {} or time {micros} µs is beyond 2^53", self.key.escape_default(), self.size)));
         }
@@ -341,7 +349,7 @@ impl Row for LeafRow {
 }
 
 /// One row of a sidecar: an index into the buckets, never the verdict.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct SidecarRow {
     /// The table's name.
     pub key: String,
@@ -349,6 +357,18 @@ pub struct SidecarRow {
     pub key_hash: [u8; 8],
     /// The first 8 bytes of the keyed row digest.
     pub row_hash: [u8; 8],
+}
+
+/// By hand for `clone_from`: millions of rows of one table keep one copy of its name.
+impl Clone for SidecarRow {
+    fn clone(&self) -> Self {
+        Self { key: self.key.clone(), key_hash: self.key_hash, row_hash: self.row_hash }
+    }
+
+    fn clone_from(&mut self, source: &Self) {
+        self.key.clone_from(&source.key);
+        (self.key_hash, self.row_hash) = (source.key_hash, source.row_hash);
+    }
 }
 
 impl Row for SidecarRow {
@@ -390,62 +410,6 @@ impl Row for SidecarRow {
     }
 }
 
-/// Writes one JSON object whose members the caller gives in canonical order; several times faster than by way of a tree of values,
-/// which is what the root of a million rows asks for. A test holds it to `canonical_json`.
-struct Members<'a> {
-    out: &'a mut Vec<u8>,
-    first: bool,
-}
-
-impl<'a> Members<'a> {
-    fn open(out: &'a mut Vec<u8>) -> Self {
-        out.clear();
-        out.push(b'{');
-        Self { out, first: true }
-    }
-
-    fn name(&mut self, name: &str) {
-        if !std::mem::take(&mut self.first) {
-            self.out.push(b',');
-        }
-        self.out.push(b'"');
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b"\":");
-    }
-
-    fn raw(&mut self, name: &str, value: &str) {
-        self.name(name);
-        self.out.extend_from_slice(value.as_bytes());
-    }
-
-    fn int(&mut self, name: &str, value: Option<i64>) {
-        if let Some(value) = value {
-            self.raw(name, &value.to_string());
-        }
-    }
-
-    fn text(&mut self, name: &str, value: Option<&str>) {
-        if let Some(value) = value {
-            self.name(name);
-            serde_json::to_writer(&mut *self.out, value).expect("a string is written into memory");
-        }
-    }
-
-    fn hex(&mut self, name: &str, value: Option<&[u8]>) {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        if let Some(value) = value {
-            self.name(name);
-            self.out.push(b'"');
-            self.out.extend(value.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]));
-            self.out.push(b'"');
-        }
-    }
-
-    fn close(self) {
-        self.out.push(b'}');
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -464,6 +428,7 @@ mod tests {
             blake3: Some(Digest32([0xab; 32])),
             sha256: Some(Digest32([1; 32])),
             s3_checksum: Some(S3Checksum { algorithm: "SHA256".into(), kind: "FULL_OBJECT".into(), value: "x==".into() }),
+            last_read: Some(Timestamp(7)),
             evidence: Some(Box::new(Evidence {
                 etag: Some("\"e\"".into()),
                 storage_class: Some("GLACIER".into()),

@@ -14,7 +14,7 @@ use crate::model::ids::PointId;
 use crate::signing::keys::SigningKey;
 use crate::signing::merkle::Tree;
 use crate::signing::note;
-use crate::verify::manifest::header::{HEADER_FILE, Header, Imported, ManifestKind, Part, SCHEMA, SIGNATURE_FILE, signed_text};
+use crate::verify::manifest::header::{HEADER_FILE, Header, Imported, ManifestKind, Part, Rotation, SCHEMA, SIGNATURE_FILE, signed_text};
 use crate::verify::manifest::parts::{PartLimits, PartWriter, in_order};
 use crate::verify::manifest::row::{LeafRow, ObjectRow, Row, SidecarRow};
 
@@ -97,7 +97,10 @@ impl<R: Row + Clone> Rows<R> {
             None => self.open.insert(PartWriter::create(dir, self.parts.len())?),
         };
         part.push(row)?;
-        self.before = Some(row.clone());
+        match &mut self.before {
+            Some(before) => before.clone_from(row),
+            none => *none = Some(row.clone()),
+        }
         Ok(())
     }
 
@@ -116,6 +119,7 @@ pub struct ManifestWriter {
     target: PathBuf,
     draft: Draft,
     imported: Option<Imported>,
+    since: Option<Rotation>,
     limits: PartLimits,
     objects: Rows<ObjectRow>,
     leaves: Rows<LeafRow>,
@@ -147,6 +151,7 @@ impl ManifestWriter {
             target: dir.to_owned(),
             draft,
             imported: None,
+            since: None,
             limits,
             objects: Rows::new(),
             leaves: Rows::new(),
@@ -159,6 +164,11 @@ impl ManifestWriter {
     /// Says that the rows are imported; before the manifest is finished, for what was imported may be known only at its end.
     pub fn set_imported(&mut self, imported: Imported) {
         self.imported = Some(imported);
+    }
+
+    /// Says from which manifest versions are carried over.
+    pub fn set_since(&mut self, since: Rotation) {
+        self.since = Some(since);
     }
 
     /// Adds an object; rows come in the order of `(key, seq)`.
@@ -219,6 +229,7 @@ impl ManifestWriter {
             include: draft.choices.include,
             exclude: draft.choices.exclude,
             imported: self.imported,
+            since: self.since,
             counts: finish.counts,
             root: self.tree.root(),
             baselines: finish.baselines,

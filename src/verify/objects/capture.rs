@@ -12,12 +12,14 @@ use crate::signing::keys::SigningKey;
 use crate::verify::checksum::Said;
 use crate::verify::hashing::CancelOnDrop;
 use crate::verify::manifest::header::{Header, ManifestKind};
+use crate::verify::manifest::reader::Manifest;
 use crate::verify::manifest::request::{CaptureRequest, DigestSet};
 use crate::verify::manifest::row::ObjectRow;
 use crate::verify::manifest::writer::{Choices, Draft, Finish, ManifestWriter, refuse_existing};
 use crate::verify::objects::compare::{STOP_POLL, UNANSWERED_LIMIT};
 use crate::verify::objects::fields::FieldSet;
 use crate::verify::objects::gather::gather;
+use crate::verify::objects::incremental::{self, Planned, Since};
 use crate::verify::objects::reading::{Content, Reading};
 use crate::verify::objects::source::{Entry, EntryKind, ObjectSource};
 use crate::verify::objects::stretch::Unread;
@@ -39,6 +41,7 @@ pub async fn capture(
     }
     // Before hours of reading, not after.
     refuse_existing(&request.out)?;
+    let since = since(source, request, signer)?;
     let draft = Draft {
         kind: ManifestKind::Objects,
         source: source.url(),
@@ -57,11 +60,27 @@ pub async fn capture(
         view: source.view().map(|view| view.to_string()),
     };
     let mut writer = ManifestWriter::create(&request.out, draft)?;
+    if let Some(since) = &since {
+        writer.set_since(since.rotation().clone());
+    }
     let task = format!("capturing {}", source.url());
     monitor.event(Event::Started { task: &task, unit: "objects", total: None });
-    let captured = write_rows(source, request, &mut writer, &task, monitor).await;
+    let captured = write_rows(source, request, since.as_ref(), &mut writer, &task, monitor).await;
     monitor.event(Event::Finished { task: &task });
     writer.finish(Finish { counts: captured?, ..Finish::default() }, signer)
+}
+
+/// What the capture goes on from, held to the signature and to the source.
+fn since(source: &dyn ObjectSource, request: &CaptureRequest, signer: Option<(&str, &SigningKey)>) -> Result<Option<Since>, Failure> {
+    let Some((path, reread_ppm)) = &request.since else { return Ok(None) };
+    if request.tier != Tier::Content {
+        return Err(
+            Failure::invalid(format!("the tier {} reads no content that could be carried over", request.tier)).hint("leave --since out")
+        );
+    }
+    let since = Since::prepare(Manifest::open(path)?, *reread_ppm, signer.map(|(_, key)| key))?;
+    since.check_source(source)?;
+    Ok(Some(since))
 }
 
 /// The digests that the tier can have.
@@ -72,6 +91,7 @@ fn wanted(request: &CaptureRequest) -> DigestSet {
 async fn write_rows(
     source: &dyn ObjectSource,
     request: &CaptureRequest,
+    since: Option<&Since>,
     writer: &mut ManifestWriter,
     task: &str,
     monitor: &dyn Monitor,
@@ -85,11 +105,12 @@ async fn write_rows(
         move |entry: &Result<Entry, Failure>| entry.as_ref().map_or(true, |entry| entry.is_closed_directory() || filter.covers(&entry.key));
     let listed = source.list().filter(move |entry| std::future::ready(covered(entry)));
     let tier = request.tier;
-    let reads = listed.map(|entry| {
+    let planned = incremental::plan(listed.boxed(), since, reading.wanted);
+    let reads = planned.map(|planned| {
         async move {
-            let entry = entry?;
-            let read = read_believably(source, &entry, reading, tier).await;
-            Ok::<_, Failure>((entry, read))
+            let planned = planned?;
+            let read = if planned.is_carried { None } else { Some(read_believably(source, &planned.entry, reading, tier).await) };
+            Ok::<_, Failure>((planned, read))
         }
         .boxed()
     });
@@ -108,9 +129,16 @@ async fn write_rows(
             }
         };
         let Some(next) = next else { return rows.end() };
-        let (entry, read) = next?;
+        let (Planned { entry, before, .. }, read) = next?;
+        let Some(read) = read else {
+            rows.carried(entry, before)?;
+            continue;
+        };
         match read {
-            Ok(content) => rows.read(entry, content)?,
+            Ok(content) => {
+                rows.compare(before.as_ref(), &content);
+                rows.read(entry, content)?;
+            }
             Err(Unread::Entry(failure)) => rows.unread(entry, &failure)?,
             Err(Unread::Source(failure)) => rows.unanswered(entry, failure)?,
             Err(Unread::Stopped(failure)) => return Err(failure.context(format!("{task} was stopped, and nothing was written"))),
@@ -139,6 +167,27 @@ impl Rows<'_> {
             self.unanswered.clear();
         }
         self.push(entry, Some(content))
+    }
+
+    /// A version that an earlier manifest has: it is in this one, and was not read for it.
+    fn carried(&mut self, entry: Entry, before: Option<ObjectRow>) -> Result<(), Failure> {
+        let Some(before) = before else { return Ok(()) };
+        for (name, by) in [("objects", 1), ("bytes", before.size), ("carried_over", 1)] {
+            *self.counts.entry(name.to_owned()).or_default() += by;
+        }
+        self.writer.push_object(&incremental::carried(entry, before))?;
+        self.monitor.event(Event::Advanced { task: self.task, by: 1, bytes: 0 });
+        Ok(())
+    }
+
+    /// Holds a version that was read again to what it was.
+    fn compare(&mut self, before: Option<&ObjectRow>, content: &Content) {
+        let Some(before) = before else { return };
+        *self.counts.entry("read_again".to_owned()).or_default() += 1;
+        if let Some(finding) = incremental::changed(before, &content.digests) {
+            *self.counts.entry("changed_version".to_owned()).or_default() += 1;
+            self.monitor.event(Event::Finding(&finding));
+        }
     }
 
     fn unread(&mut self, entry: Entry, failure: &Failure) -> Result<(), Failure> {
@@ -229,5 +278,6 @@ fn row(entry: Entry, content: Option<Content>) -> ObjectRow {
         sha256: digests.and_then(|digests| digests.sha256),
         s3_checksum: checksum,
         evidence,
+        last_read: None,
     }
 }

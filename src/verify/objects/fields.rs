@@ -242,6 +242,7 @@ mod tests {
             sha256: None,
             s3_checksum: None,
             evidence: Some(Box::new(evidence)),
+            last_read: None,
         }
     }
 

@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn a_hostile_pattern_takes_no_time() {
         assert!(!matches(&"*a".repeat(200), &"a".repeat(150)));
-        assert!(matches(&"**a".repeat(100), &"a/".repeat(150).trim_end_matches('/').repeat(1)));
+        assert!(matches(&"**a".repeat(100), "a/".repeat(150).trim_end_matches('/')));
     }
 
     #[test]

@@ -44,6 +44,9 @@ use crate::signing::hash_key::HashKey;
 /// The encoding's name in manifests. Drafts are readable by the version that wrote them only.
 pub const ENCODING: &str = "attestore/rows/v1-draft";
 
+/// The same by logical types (`logical`).
+pub const LOGICAL_ENCODING: &str = "attestore/rows-logical/v1-draft";
+
 /// A text, json or bytes payload above this is replaced by its digest.
 pub const LARGE_BYTES: usize = 8 << 20;
 
@@ -106,18 +109,22 @@ impl RowKeys {
         *blake3::keyed_hash(&self.row, &row.bytes).as_bytes()
     }
 
-    /// The hash of the fields at `key` (indexes into the row, ascending), as a row of their own.
+    /// The hash of the fields at `key` (indexes into the row, ascending), as a row of their own, which is built in `scratch`.
+    pub fn key_hash_in(&self, row: &Row, key: &[usize], scratch: &mut Vec<u8>) -> [u8; 32] {
+        scratch.clear();
+        scratch.extend_from_slice(&(key.len() as u32).to_be_bytes());
+        key.iter().for_each(|index| scratch.extend_from_slice(row.field(*index)));
+        *blake3::keyed_hash(&self.key, scratch).as_bytes()
+    }
+
+    /// [`RowKeys::key_hash_in`] with room of its own.
     pub fn key_hash(&self, row: &Row, key: &[usize]) -> [u8; 32] {
-        let mut hasher = blake3::Hasher::new_keyed(&self.key);
-        hasher.update(&(key.len() as u32).to_be_bytes());
-        for &index in key {
-            hasher.update(row.field(index));
-        }
-        *hasher.finalize().as_bytes()
+        self.key_hash_in(row, key, &mut Vec::new())
     }
 }
 
 /// One row while it is built and read; reused from row to row.
+#[derive(Clone)]
 pub struct Row {
     bytes: Vec<u8>,
     ends: Vec<usize>,
@@ -221,6 +228,17 @@ impl Row {
     /// An unsigned integer.
     pub fn unsigned(&mut self, value: u64) {
         self.fixed(tag::INTEGER, &[&[0], &value.to_be_bytes()]);
+    }
+
+    /// An integer by sign and magnitude; zero has no sign.
+    pub fn integer(&mut self, negative: bool, magnitude: u64) {
+        self.fixed(tag::INTEGER, &[&[u8::from(negative && magnitude > 0)], &magnitude.to_be_bytes()]);
+    }
+
+    /// A whole field as it stands in another row.
+    pub fn as_is(&mut self, field: &[u8]) {
+        self.bytes.extend_from_slice(field);
+        self.end();
     }
 
     /// A decimal: `digits` are ASCII digits of |value| × 10^scale; leading zeros are dropped, and zero has no sign.

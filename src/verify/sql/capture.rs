@@ -18,10 +18,12 @@ use crate::verify::manifest::request::CaptureRequest;
 use crate::verify::manifest::row::{LeafKind, LeafRow, SidecarRow};
 use crate::verify::manifest::writer::{Draft, Finish, ManifestWriter};
 use crate::verify::sql::access::Access;
-use crate::verify::sql::canon::{ENCODING, RowKeys};
+use crate::verify::sql::canon::{ENCODING, LOGICAL_ENCODING, RowKeys};
 use crate::verify::sql::database::Database;
+use crate::verify::sql::digester::Meaning;
 use crate::verify::sql::reading::Cause;
 use crate::verify::sql::scan;
+use crate::verify::sql::scope::{self, Scope};
 use crate::verify::sql::table::Table;
 
 /// The mode of a capture where the operator names none: a server gives one consistent snapshot, a file is taken to stand still.
@@ -48,13 +50,14 @@ pub async fn capture(
     monitor: &dyn Monitor,
 ) -> Result<Header, Failure> {
     check_mode(request.mode)?;
+    scope::check(request)?;
     let draft = Draft {
         kind: ManifestKind::TableSet,
         source: url.to_string(),
         captured_start: Timestamp::now(),
         mode: request.mode,
         recovery_point_id: request.recovery_point_id.clone(),
-        encoding: ENCODING.to_owned(),
+        encoding: if request.tables.logical { LOGICAL_ENCODING } else { ENCODING }.to_owned(),
         hash_key_id: Some(hash_key.id()),
         digests: vec!["blake3-keyed".to_owned()],
         view: None,
@@ -65,7 +68,14 @@ pub async fn capture(
     let mut db = Database::open(url, access).await?;
     let result = read_all(&mut db, request, hash_key, &mut writer, monitor).await;
     db.close().await;
-    let (finish, moved) = result?;
+    let (finish, moved, unprotected) = result?;
+    let proof = finish.position.as_ref().is_some_and(|position| !position["before"].as_object().is_none_or(serde_json::Map::is_empty));
+    if request.mode == CaptureMode::SnapshotExact && !unprotected.is_empty() && (moved || !proof) {
+        let why = if moved { "the source moved while it was read" } else { "the server shows no position that would prove it stood still" };
+        let message = format!("{url}: {} have no snapshot ({}), and {why}", plural(unprotected.len()), unprotected.join(", "));
+        return Err(Failure::new(FailureKind::Refused, message)
+            .hint("stop what writes to it and name --mode sealed, or --mode position-bounded, which claims less"));
+    }
     if moved && request.mode == CaptureMode::Sealed {
         return Err(Failure::new(
             FailureKind::Refused,
@@ -76,15 +86,23 @@ pub async fn capture(
     writer.finish(finish, signer)
 }
 
+fn plural(tables: usize) -> String {
+    if tables == 1 { "1 table".to_owned() } else { format!("{tables} tables") }
+}
+
 fn check_mode(mode: CaptureMode) -> Result<(), Failure> {
     match mode {
-        CaptureMode::SnapshotExact | CaptureMode::Sealed | CaptureMode::FirstRestore | CaptureMode::DualPath => Ok(()),
-        CaptureMode::PositionBounded | CaptureMode::AppendPrefix | CaptureMode::Invariants => {
-            Err(Failure::invalid(format!("mode `{mode}` is not built for databases yet"))
-                .hint("expected snapshot-exact, sealed or first-restore"))
-        }
+        CaptureMode::SnapshotExact
+        | CaptureMode::Sealed
+        | CaptureMode::FirstRestore
+        | CaptureMode::DualPath
+        | CaptureMode::PositionBounded
+        | CaptureMode::AppendPrefix => Ok(()),
+        CaptureMode::Invariants => Err(Failure::invalid("mode `invariants` has no manifest: it is what SQL checks alone can say")
+            .hint("run `attestore check SOURCE`, or name snapshot-exact, position-bounded, append-prefix, sealed or first-restore")),
         CaptureMode::VersionExact | CaptureMode::ExportExact | CaptureMode::WindowBounded => {
-            Err(Failure::invalid(format!("mode `{mode}` is not for databases")).hint("expected snapshot-exact, sealed or first-restore"))
+            Err(Failure::invalid(format!("mode `{mode}` is not for databases"))
+                .hint("expected snapshot-exact, position-bounded, append-prefix, sealed or first-restore"))
         }
     }
 }
@@ -95,16 +113,30 @@ async fn read_all(
     hash_key: &HashKey,
     writer: &mut ManifestWriter,
     monitor: &dyn Monitor,
-) -> Result<(Finish, bool), Failure> {
+) -> Result<(Finish, bool, Vec<String>), Failure> {
     let keys = RowKeys::new(hash_key);
     let before = db.position().await;
     let tables = db.tables().await?;
+    let (scope, mut tables) = Scope::declare(db, &request.tables, tables).await?;
+    if let Some(watermark) = scope.watermark.as_ref().filter(|watermark| !watermark.left_out.is_empty()) {
+        let said = format!(
+            "tables without the column {}, of which the manifest says nothing: {}",
+            watermark.column,
+            watermark.left_out.join(", ")
+        );
+        monitor.event(Event::Note(&said));
+    }
+    let unprotected =
+        tables.iter().filter_map(|table| table.unprotected.as_ref().map(|engine| format!("{} ({engine})", table.name))).collect();
+    let definitions = db.objects().await?;
     let mut totals: BTreeMap<String, u64> = [("tables".to_owned(), tables.len() as u64), ("rows".to_owned(), 0)].into();
     let mut baselines: BTreeMap<String, String> = request.baselines.clone();
     let mut described = serde_json::Map::new();
     let mut opaque = serde_json::Map::new();
-    for table in &tables {
-        let rows = capture_table(db, table, &keys, request.sidecar_max_rows, writer, monitor).await?;
+    for table in &mut tables {
+        let meaning = scope.meaning(table, None);
+        let table = &*table;
+        let rows = capture_table(db, (table, &meaning), &keys, request.sidecar_max_rows, writer, monitor).await?;
         *totals.entry("rows".to_owned()).or_default() += rows;
         baselines.insert(rows_baseline(&table.name), rows.to_string());
         described.insert(table.name.clone(), table.describe());
@@ -131,18 +163,20 @@ async fn read_all(
     if !opaque.is_empty() {
         position["opaque"] = Value::Object(opaque);
     }
-    Ok((Finish { captured_end: None, counts: totals, baselines, position: Some(position) }, moved))
+    position["definitions"] = json!(definitions);
+    scope.state(&mut position);
+    Ok((Finish { captured_end: None, counts: totals, baselines, position: Some(position) }, moved, unprotected))
 }
 
 async fn capture_table(
     db: &mut Database,
-    table: &Table,
+    (table, meaning): (&Table, &Meaning),
     keys: &RowKeys,
     sidecar_max_rows: u64,
     writer: &mut ManifestWriter,
     monitor: &dyn Monitor,
 ) -> Result<u64, Failure> {
-    let read = scan::scan(db, table, keys, monitor).await.map_err(|error| match error.cause {
+    let read = scan::scan(db, table, keys, meaning, monitor).await.map_err(|error| match error.cause {
         Cause::Stopped(failure) => failure,
         Cause::Unreadable(said) => {
             Failure::new(FailureKind::Remote, format!("table {} cannot be read after {} rows: {said}", table.name, error.rows))
@@ -158,9 +192,10 @@ async fn capture_table(
     let (key, kind) = (table.name.clone(), LeafKind::Schema);
     writer.push_leaf(&LeafRow { key, kind, seq: 0, rows: 0, digest: table.schema_digest()?, bits: 0 })?;
     if fingerprint.rows() <= sidecar_max_rows {
+        let mut row = SidecarRow { key: table.name.clone(), key_hash: [0; 8], row_hash: [0; 8] };
         for pair in fingerprint.sidecar() {
-            let (key_hash, row_hash) = pair?;
-            writer.push_sidecar(&SidecarRow { key: table.name.clone(), key_hash, row_hash })?;
+            (row.key_hash, row.row_hash) = pair?;
+            writer.push_sidecar(&row)?;
         }
     }
     Ok(fingerprint.rows())

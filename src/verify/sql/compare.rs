@@ -2,15 +2,17 @@
 //!
 //! A table whose stream breaks is `unreadable`, with the rows that had been read; the others are compared all the same.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 use std::iter::Peekable;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::model::capture::CaptureMode;
+use crate::model::clock::Timestamp;
 use crate::model::counts::Counts;
 use crate::model::failure::{Failure, FailureKind};
-use crate::model::finding::{Class, Finding, Kind, Place};
+use crate::model::finding::{Class, Kind, Place};
 use crate::model::source_url::SourceUrl;
 use crate::model::verification::Verification;
 use crate::monitor::{Event, Monitor};
@@ -20,14 +22,24 @@ use crate::verify::manifest::header::ManifestKind;
 use crate::verify::manifest::reader::{Manifest, Rows};
 use crate::verify::manifest::row::{LeafKind, SidecarRow};
 use crate::verify::sql::access::Access;
-use crate::verify::sql::canon::{ENCODING, RowKeys};
+use crate::verify::sql::canon::{ENCODING, LOGICAL_ENCODING, RowKeys};
 use crate::verify::sql::database::Database;
+use crate::verify::sql::digester::Meaning;
+use crate::verify::sql::naming::{self, Bounds, NAMED_ROWS, SeenRows};
+use crate::verify::sql::objects;
 use crate::verify::sql::reading::{Cause, ReadError};
-use crate::verify::sql::scan::{self, Scan};
+use crate::verify::sql::scan::{self, Look, Scan};
+use crate::verify::sql::scope::Scope;
 use crate::verify::sql::table::{Table, schema_difference};
 
-/// Rows of one table that are named one by one; the counts say how many there are beyond.
-pub const NAMED_ROWS: usize = 10_000;
+/// What is known of a restore.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Restored {
+    /// The position in time that it was restored to; absent: now.
+    pub at: Option<Timestamp>,
+    /// The mode that the comparison counts in; absent: the manifest's. Change stamps are consulted only in a bounded one.
+    pub mode: Option<CaptureMode>,
+}
 
 /// Reads every table of `url` and compares it with the manifest; findings go to the monitor. Another hash key is
 /// [`FailureKind::Invalid`], never a mismatch.
@@ -38,16 +50,37 @@ pub async fn compare(
     hash_key: &HashKey,
     monitor: &dyn Monitor,
 ) -> Result<Verification, Failure> {
+    compare_restored(url, access, manifest, hash_key, Restored::default(), monitor).await
+}
+
+/// [`compare`] with what is known of the restore.
+pub async fn compare_restored(
+    url: &SourceUrl,
+    access: &Access,
+    manifest: &Manifest,
+    hash_key: &HashKey,
+    restored: Restored,
+    monitor: &dyn Monitor,
+) -> Result<Verification, Failure> {
     let started = Instant::now();
     check_header(manifest, hash_key)?;
     manifest.check_parts()?;
     let expected = expected_tables(manifest)?;
+    let header = manifest.header();
+    let scope = Scope::of(header.position.as_ref());
+    let mode = restored.mode.unwrap_or(header.mode);
+    let bounds = (mode.is_bounded() && scope.stamp.is_some()).then(|| {
+        let now = restored.at.unwrap_or_else(Timestamp::now);
+        Bounds::new(header.captured_start.0, now.0, scope.longest_transaction)
+    });
     let mut run = Run {
+        scope,
+        bounds,
         keys: RowKeys::new(hash_key),
         monitor,
-        described: manifest.header().position.as_ref().and_then(|position| position.get("tables")).cloned().unwrap_or_default(),
+        described: header.position.as_ref().and_then(|position| position.get("tables")).cloned().unwrap_or_default(),
         sidecar: manifest.sidecar().peekable(),
-        result: Verification::empty(manifest.header().mode),
+        result: Verification::empty(mode),
         tables: Counts::default(),
         rows: Counts::default(),
     };
@@ -61,7 +94,9 @@ pub async fn compare(
     match opened {
         Ok((mut db, tables)) => {
             run.result.first_read_after = Some(started.elapsed());
+            let tables = run.scope.apply(db.engine().name, tables);
             run.all(&mut db, expected, tables).await?;
+            run.definitions(&mut db, header.position.as_ref()).await;
             db.close().await;
         }
         // A file that is no database is a verdict on the restored file, not an error of ours.
@@ -82,7 +117,7 @@ fn check_header(manifest: &Manifest, hash_key: &HashKey) -> Result<(), Failure> 
         return Err(Failure::invalid(format!("manifest {at} is of kind {}, expected table-set", header.kind.as_str()))
             .hint("a database is compared with a manifest of a database"));
     }
-    if header.encoding != ENCODING {
+    if ![ENCODING, LOGICAL_ENCODING].contains(&header.encoding.as_str()) {
         return Err(Failure::invalid(format!("manifest {at}: rows are encoded as `{}`, this version reads `{ENCODING}`", header.encoding))
             .hint("drafts are readable by the version that wrote them only: capture it again"));
     }
@@ -122,6 +157,8 @@ fn expected_tables(manifest: &Manifest) -> Result<BTreeMap<String, Expected>, Fa
 }
 
 struct Run<'a> {
+    scope: Scope,
+    bounds: Option<Bounds>,
     keys: RowKeys,
     monitor: &'a dyn Monitor,
     described: Value,
@@ -165,24 +202,17 @@ impl Run<'_> {
 
     async fn extra(&mut self, db: &mut Database, table: &Table) {
         self.tables.add(Class::Extra);
-        // Only counted: there is nothing to compare it with.
-        let mut rows = 0;
-        let counted = db
-            .read(table, &table.key, crate::verify::sql::canon::Row::new(&self.keys), &mut |_| {
-                rows += 1;
-                Ok(true)
-            })
-            .await;
-        let found = match counted {
-            Ok(_) => format!("{rows} rows"),
-            Err(_) => format!("at least {rows} rows"),
-        };
+        let (rows, whole) = scan::count(db, table, &self.keys).await;
+        let found = if whole { format!("{rows} rows") } else { format!("at least {rows} rows") };
         self.rows.add_many(Class::Extra, rows);
         self.find(Class::Extra, Kind::Table, Place::Key(table.name.clone()), None, Some(found));
     }
 
     async fn table(&mut self, db: &mut Database, name: &str, before: &Expected, table: &Table) -> Result<(), Failure> {
-        let read = match scan::scan(db, table, &self.keys, self.monitor).await {
+        let mut table = table.clone();
+        let described = self.described.get(name).cloned();
+        let meaning = self.scope.meaning(&mut table, described.as_ref());
+        let read = match scan::scan(db, &table, &self.keys, &meaning, self.monitor).await {
             Ok(read) => read,
             Err(ReadError { cause: Cause::Stopped(failure), .. }) => {
                 self.result.cut_short = Some(failure);
@@ -194,23 +224,27 @@ impl Run<'_> {
             }
         };
         self.result.bytes_checked += read.bytes;
-        let same_schema = before.schema == Some(table.schema_digest()?);
+        let same_schema = match meaning {
+            Meaning::Exact => before.schema == Some(table.schema_digest()?),
+            // Across engines only the columns are the same; their own types and constraints are each engine's affair.
+            Meaning::Logical(_) => described.as_ref().is_some_and(|before| names_of(before) == names_of(&table.describe())),
+        };
         let (counts, differences) = self.rows_of(name, before, &read)?;
         if !same_schema {
-            let (expected, actual) = schema_difference(self.described.get(name), &table.describe());
+            let (expected, actual) = schema_difference(described.as_ref(), &table.describe());
             self.find(Class::SchemaChanged, Kind::Table, Place::Key(name.to_owned()), Some(expected), Some(actual));
         }
-        self.rows.merge(&counts);
         let clean = differences.is_empty();
-        match (same_schema, clean) {
-            (true, true) => self.tables.add(Class::Match),
-            (false, _) => self.tables.add(Class::SchemaChanged),
-            (true, false) => self.tables.add(Class::Mismatch),
-        }
         // Other columns make every row another one: the table has been named, and a million rows would add nothing.
-        if same_schema || counts.matched > 0 {
-            self.tell(db, table, &differences, &counts).await;
-        }
+        let counts = if same_schema || counts.matched > 0 { self.tell(db, &table, &meaning, &differences, &counts).await } else { counts };
+        self.rows.merge(&counts);
+        let excused = same_schema && !clean && counts.mismatch + counts.missing + counts.extra + counts.future == 0;
+        self.tables.add(match (same_schema, clean) {
+            (true, true) => Class::Match,
+            (false, _) => Class::SchemaChanged,
+            (true, false) if excused => Class::Indeterminate,
+            (true, false) => Class::Mismatch,
+        });
         Ok(())
     }
 
@@ -226,42 +260,44 @@ impl Run<'_> {
         Ok((counts, differences))
     }
 
-    /// Names the rows that are there with a second pass over their keys, the others by their keyed hash.
-    async fn tell(&mut self, db: &mut Database, table: &Table, differences: &[Difference], counts: &Counts) {
+    /// Names the rows that are there with a second pass over their keys, the others by their keyed hash; gives the final counts.
+    async fn tell(&self, db: &mut Database, table: &Table, meaning: &Meaning, differences: &[Difference], counts: &Counts) -> Counts {
         let there = |difference: &Difference| match difference {
-            Difference::Row { key_hash, actual: Some(_), .. } => Some((*key_hash, None)),
+            Difference::Row { key_hash, actual: Some(_), .. } => Some(*key_hash),
             _ => None,
         };
-        let wanted: HashMap<[u8; 8], Option<String>> = differences.iter().filter_map(there).collect();
-        let names = match scan::name_rows(db, table, &self.keys, wanted, self.monitor).await {
-            Ok(names) => names,
+        let wanted: HashSet<[u8; 8]> = differences.iter().filter_map(there).collect();
+        let look = Look { stamp: self.bounds.and_then(|_| self.scope.stamp_of(table)), fields: false };
+        let seen = match scan::look_up(db, table, &self.keys, meaning, &look, wanted, self.monitor).await {
+            Ok(seen) => seen,
             Err(_) => {
-                self.monitor.event(Event::Note(&format!(
-                    "table {}: rows are named by their hashes, their keys could not be read again",
-                    table.name
-                )));
-                HashMap::new()
+                let said = format!("table {}: rows are named by their hashes, their keys could not be read again", table.name);
+                self.monitor.event(Event::Note(&said));
+                SeenRows::new()
             }
         };
-        for difference in differences {
-            match *difference {
-                Difference::Row { class, key_hash, expected, actual } => {
-                    let name = names.get(&key_hash).and_then(Option::as_deref).filter(|_| actual.is_some());
-                    let place = match name {
-                        Some(name) => format!("{} {name}", table.name),
-                        None => format!("{} #{}", table.name, hex::encode(key_hash)),
-                    };
-                    self.find(class, Kind::Row, Place::Row(place), expected.map(hex::encode), actual.map(hex::encode));
-                }
-                Difference::Bucket { index, bits, expected, actual } => {
-                    let place = Place::Bucket(format!("{} {index}/{}", table.name, 1u32 << bits));
-                    self.find(Class::Mismatch, Kind::Bucket, place, Some(format!("{expected} rows")), Some(format!("{actual} rows")));
+        naming::tell(self.monitor, (&table.name, &[]), differences, (&SeenRows::new(), &seen), self.bounds, counts)
+    }
+
+    /// What is defined beside tables, as far as both sides show it; within one engine only.
+    async fn definitions(&mut self, db: &mut Database, position: Option<&Value>) {
+        let before = position.map(|position| &position["definitions"]).filter(|before| before.is_object());
+        let (Some(before), None) = (before, &self.scope.logical) else { return };
+        if self.result.cut_short.is_some() {
+            return;
+        }
+        match db.objects().await {
+            Ok(now) => {
+                for (what, expected, actual) in objects::differences(before, &now) {
+                    self.tables.add(Class::SchemaChanged);
+                    self.find(Class::SchemaChanged, Kind::Table, Place::Key(what), Some(expected), Some(actual));
                 }
             }
-        }
-        let total = counts.mismatch + counts.missing + counts.extra;
-        if differences.len() == NAMED_ROWS && total > NAMED_ROWS as u64 {
-            self.monitor.event(Event::Note(&format!("table {}: {total} rows differ, the first {NAMED_ROWS} are named", table.name)));
+            Err(failure) => {
+                self.tables.add(Class::Unreadable);
+                let found = Some(failure.message);
+                self.find(Class::Unreadable, Kind::Table, Place::Key("definitions".into()), None, found);
+            }
         }
     }
 
@@ -273,7 +309,7 @@ impl Run<'_> {
     }
 
     fn find(&self, class: Class, kind: Kind, place: Place, expected: Option<String>, actual: Option<String>) {
-        self.monitor.event(Event::Finding(&Finding { expected, actual, ..Finding::new(class, kind, place) }));
+        naming::find(self.monitor, class, kind, place, expected, actual);
     }
 
     fn finish(mut self, duration: Duration) -> Verification {
@@ -282,6 +318,10 @@ impl Run<'_> {
         self.result.duration = duration;
         self.result
     }
+}
+
+fn names_of(described: &Value) -> Vec<&str> {
+    described["columns"].as_array().into_iter().flatten().filter_map(|column| column["name"].as_str()).collect()
 }
 
 /// The sidecar's pairs of one table; what precedes it belongs to tables that needed none.

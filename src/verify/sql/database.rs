@@ -10,6 +10,7 @@ use crate::verify::sql::access::{Access, not_sql};
 use crate::verify::sql::canon::Row;
 use crate::verify::sql::digester::Digester;
 use crate::verify::sql::mysql::MysqlSession;
+use crate::verify::sql::objects::Objects;
 use crate::verify::sql::postgres::PostgresSession;
 use crate::verify::sql::reading::{Delivery, Engine, Harvest, HarvestSink, ReadError, Sink};
 use crate::verify::sql::sqlite::SqliteSession;
@@ -63,6 +64,24 @@ impl Database {
         Ok(tables)
     }
 
+    /// What is defined beside tables.
+    pub async fn objects(&mut self) -> Result<Objects, Failure> {
+        match self {
+            Self::Postgres(session) => session.objects().await,
+            Self::Mysql(session) => session.objects().await,
+            Self::Sqlite(session) => session.objects().await,
+        }
+    }
+
+    /// The greatest value of a column, as the server writes it; nothing in an empty table.
+    pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<String>, Failure> {
+        match self {
+            Self::Postgres(session) => session.greatest(table, column).await,
+            Self::Mysql(session) => session.greatest(table, column).await,
+            Self::Sqlite(session) => session.greatest(table, column).await,
+        }
+    }
+
     /// Where the source stands now, in its own terms; what the reader may not see is left out.
     pub async fn position(&mut self) -> Value {
         match self {
@@ -83,16 +102,17 @@ impl Database {
     }
 
     /// The digests of all rows of `table`, as `digester` makes them, in any order. Gives the number of rows.
-    pub async fn digest(&mut self, table: &Table, digester: &Digester, sink: HarvestSink<'_>) -> Result<u64, ReadError> {
+    pub async fn digest(&mut self, table: &Table, digester: &mut Digester, sink: HarvestSink<'_>) -> Result<u64, ReadError> {
         if let Self::Postgres(session) = self {
             return session.digest(table, digester, sink).await;
         }
         let columns: Vec<usize> = (0..table.columns.len()).collect();
+        let row = digester.row();
         let each = &mut |row: &Row| {
             let go_on = sink(Harvest::Records(&[digester.record(row)]))?;
             Ok(go_on && sink(Harvest::Read { rows: 1, bytes: row.bytes().len() as u64 })?)
         };
-        self.read(table, &columns, digester.row(), each).await
+        self.read(table, &columns, row, each).await
     }
 
     /// Ends the session politely.

@@ -57,7 +57,8 @@ fn decimal(payload: &[u8]) -> String {
     format!("{}{whole}{point}{fraction}", if sign == 1 { "-" } else { "" })
 }
 
-fn uuid(payload: &[u8]) -> String {
+/// The 16 bytes of a UUID in its usual form.
+pub fn uuid(payload: &[u8]) -> String {
     let digits = hex::encode(payload);
     match payload.len() {
         16 => [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-"),

@@ -10,6 +10,7 @@ use crate::verify::sql::errors;
 use crate::verify::sql::mysql_catalog;
 use crate::verify::sql::mysql_decode;
 use crate::verify::sql::mysql_row::{raw, text};
+use crate::verify::sql::objects::{self, Objects};
 use crate::verify::sql::reading::{Cause, Delivery, Engine, Limits, ReadError};
 use crate::verify::sql::table::{Table, Wire, backticked};
 
@@ -60,6 +61,26 @@ impl MysqlSession {
         let connection = self.session().await?;
         let tables = async { mysql_catalog::tables(connection, &database).await.map_err(|error| errors::failure(&shown, error)) };
         limits.asking(&shown, tables).await
+    }
+
+    /// What it defines beside tables.
+    pub async fn objects(&mut self) -> Result<Objects, Failure> {
+        let (shown, database, limits) = (self.shown.clone(), self.database.clone(), self.limits);
+        let connection = self.session().await?;
+        let asked = async { objects::mysql(connection, &database).await.map_err(|error| errors::failure(&shown, error)) };
+        limits.asking(&shown, asked).await
+    }
+
+    /// The greatest value of a column.
+    pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<String>, Failure> {
+        let (shown, limits) = (self.shown.clone(), self.limits);
+        let question = format!("SELECT CAST(MAX({}) AS CHAR) FROM {}", backticked(column), table.sql_name);
+        let connection = self.session().await?;
+        let asked = async {
+            let row = sqlx::query(AssertSqlSafe(question)).fetch_one(connection).await;
+            row.and_then(|row| text(&row, 0)).map_err(|error| errors::failure(&shown, error))
+        };
+        limits.asking(&shown, asked).await
     }
 
     /// GTID sets and binary log position, as far as the reader may see them.

@@ -5,17 +5,18 @@
 
 use serde_json::{Map, Value, json};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{Connection, Row as _};
+use sqlx::{AssertSqlSafe, Connection, Row as _};
 
 use crate::model::failure::Failure;
 use crate::verify::sql::canon::Row;
 use crate::verify::sql::digester::Digester;
 use crate::verify::sql::errors;
+use crate::verify::sql::objects::{self, Objects};
 use crate::verify::sql::postgres_catalog;
 use crate::verify::sql::postgres_lanes;
 use crate::verify::sql::postgres_session::{Broken, CopyStream, Flow, Opener, execute, hold};
 use crate::verify::sql::reading::{Delivery, Engine, HarvestSink, Limits, ReadError};
-use crate::verify::sql::table::Table;
+use crate::verify::sql::table::{Table, double_quoted};
 
 /// Rows between two looks at the receiver.
 const BREATH: usize = 4_096;
@@ -58,6 +59,21 @@ impl PostgresSession {
         self.opener.limits.asking(shown, async { tables.await.map_err(|error| errors::failure(shown, error)) }).await
     }
 
+    /// What it defines beside tables.
+    pub async fn objects(&mut self) -> Result<Objects, Failure> {
+        let shown = &self.opener.shown;
+        let asked = objects::postgres(&mut self.control);
+        self.opener.limits.asking(shown, async { asked.await.map_err(|error| errors::failure(shown, error)) }).await
+    }
+
+    /// The greatest value of a column.
+    pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<String>, Failure> {
+        let shown = &self.opener.shown;
+        let question = format!("SELECT max({})::text FROM ONLY {}", double_quoted(column), table.sql_name);
+        let asked = sqlx::query_scalar(AssertSqlSafe(question)).fetch_one(&mut self.control);
+        self.opener.limits.asking(shown, async { asked.await.map_err(|error| errors::failure(shown, error)) }).await
+    }
+
     /// The log position, and the transaction snapshot (xmin, xmax, in progress), which is what makes two readings comparable.
     pub async fn position(&mut self) -> Value {
         let asked = tokio::time::timeout(self.opener.limits.silence, position(&mut self.control)).await;
@@ -65,7 +81,7 @@ impl PostgresSession {
     }
 
     /// The digests of all rows of a table, in lanes.
-    pub async fn digest(&mut self, table: &Table, digester: &Digester, sink: HarvestSink<'_>) -> Result<u64, ReadError> {
+    pub async fn digest(&mut self, table: &Table, digester: &mut Digester, sink: HarvestSink<'_>) -> Result<u64, ReadError> {
         postgres_lanes::digest(&self.opener, self.server, &mut self.workers, table, digester, sink).await
     }
 

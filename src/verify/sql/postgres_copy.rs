@@ -4,13 +4,39 @@
 
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 
-/// Gets the fields of one tuple; false when it has had enough, an error when they cannot be read.
-pub type TupleSink<'a> = &'a mut dyn FnMut(&[Option<&[u8]>]) -> Result<bool, String>;
+/// The fields of one tuple.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuple<'a> {
+    bytes: &'a [u8],
+    spans: &'a [Option<std::ops::Range<usize>>],
+}
+
+impl<'a> Tuple<'a> {
+    /// How many there are.
+    pub fn len(self) -> usize {
+        self.spans.len()
+    }
+
+    /// True of a row without columns.
+    pub fn is_empty(self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// Each field; nothing for NULL.
+    pub fn fields(self) -> impl Iterator<Item = Option<&'a [u8]>> {
+        self.spans.iter().map(move |span| span.clone().and_then(|span| self.bytes.get(span)))
+    }
+}
+
+/// Gets one tuple; false when it has had enough, an error when it cannot be read.
+pub type TupleSink<'a> = &'a mut dyn FnMut(Tuple<'_>) -> Result<bool, String>;
 
 /// Cuts a COPY stream into tuples, whatever the chunks are. A stream that ends without its trailer has been cut short.
 #[derive(Default)]
 pub struct CopyDecoder {
     pending: Vec<u8>,
+    /// Where the fields of the tuple at hand are; kept for its room.
+    spans: Vec<Option<std::ops::Range<usize>>>,
     started: bool,
     ended: bool,
 }
@@ -37,7 +63,7 @@ impl CopyDecoder {
             }
             self.started = true;
         }
-        let mut fields: Vec<Option<&[u8]>> = Vec::new();
+        let mut spans = std::mem::take(&mut self.spans);
         while go_on && !rest.is_empty() {
             if self.ended {
                 return Err("bytes after the end of the stream".into());
@@ -48,27 +74,29 @@ impl CopyDecoder {
                 rest = &rest[2..];
                 continue;
             }
-            fields.clear();
+            spans.clear();
             let whole = (0..usize::try_from(count).map_err(|_| format!("tuple of {count} fields"))?).try_for_each(|_| {
                 let length = rest.get(at..at + 4).map(|n| i32::from_be_bytes(n.try_into().expect("4 bytes"))).ok_or(None)?;
                 at += 4;
                 if length == -1 {
-                    fields.push(None);
+                    spans.push(None);
                     return Ok(());
                 }
                 let length = usize::try_from(length).map_err(|_| Some(format!("field of {length} bytes")))?;
-                fields.push(Some(rest.get(at..at + length).ok_or(None)?));
+                rest.get(at..at + length).ok_or(None)?;
+                spans.push(Some(at..at + length));
                 at += length;
                 Ok(())
             });
             match whole {
-                Ok(()) => go_on = tuple(&fields)?,
+                Ok(()) => go_on = tuple(Tuple { bytes: rest, spans: &spans })?,
                 Err(Some(error)) => return Err(error),
                 Err(None) => break,
             }
             rest = &rest[at..];
         }
         self.pending = rest.to_vec();
+        self.spans = spans;
         Ok(go_on)
     }
 
@@ -123,8 +151,8 @@ mod tests {
     fn decoded(chunks: &[&[u8]]) -> Result<Vec<Vec<Option<Vec<u8>>>>, String> {
         let (mut decoder, mut tuples) = (CopyDecoder::default(), Vec::new());
         for chunk in chunks {
-            decoder.feed(chunk, &mut |fields| {
-                tuples.push(fields.iter().map(|field| field.map(<[u8]>::to_vec)).collect());
+            decoder.feed(chunk, &mut |tuple| {
+                tuples.push(tuple.fields().map(|field| field.map(<[u8]>::to_vec)).collect());
                 Ok(true)
             })?;
         }

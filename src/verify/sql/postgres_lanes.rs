@@ -189,13 +189,14 @@ async fn one_range(
 ) -> Result<bool, (Broken, bool)> {
     let columns: Vec<usize> = (0..plan.table.columns.len()).collect();
     let (mut records, mut handed_on) = (Vec::new(), false);
-    let mut row = plan.digester.row();
+    let mut digester = plan.digester.clone();
+    let mut row = digester.row();
     let opened = CopyStream::open(session, &plan.table, &columns, range, plan.opener.limits).await;
     let mut stream = opened.map_err(|broken| (broken, false))?;
     loop {
         let (mut rows, mut bytes) = (0, 0);
         let mut each = |row: &Row| {
-            records.push(plan.digester.record(row));
+            records.push(digester.record(row));
             rows += 1;
             bytes += row.bytes().len() as u64;
             true

@@ -169,13 +169,13 @@ impl<'a> CopyStream<'a> {
             };
             let chunk = chunk.map_err(|error| Broken::of(&error))?;
             let kinds = &self.kinds;
-            let fed = self.decoder.feed(&chunk, &mut |fields| {
-                if fields.len() != kinds.len() {
-                    return Err(format!("row of {} columns, expected {}", fields.len(), kinds.len()));
+            let fed = self.decoder.feed(&chunk, &mut |tuple| {
+                if tuple.len() != kinds.len() {
+                    return Err(format!("row of {} columns, expected {}", tuple.len(), kinds.len()));
                 }
                 row.begin(kinds.len());
-                for ((kind, name), value) in kinds.iter().zip(fields) {
-                    postgres_decode::field(kind, *value, row).map_err(|said| format!("column {name}: {said}"))?;
+                for ((kind, name), value) in kinds.iter().zip(tuple.fields()) {
+                    postgres_decode::field(kind, value, row).map_err(|said| format!("column {name}: {said}"))?;
                 }
                 left = left.saturating_sub(1);
                 Ok(each(row))

@@ -1,14 +1,15 @@
 //! One pass over one table: rows become digests, digests a fingerprint; and the second, narrow pass that names rows by their keys.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::monitor::{Event, Monitor};
 use crate::verify::fingerprint::{Accumulator, DEFAULT_BUDGET, Fingerprint};
 use crate::verify::sql::canon::{Row, RowKeys};
 use crate::verify::sql::database::Database;
-use crate::verify::sql::digester::Digester;
+use crate::verify::sql::digester::{Digester, Meaning};
 use crate::verify::sql::display;
+use crate::verify::sql::naming::{self, Seen, SeenRows};
 use crate::verify::sql::reading::{Cause, Harvest, ReadError};
 use crate::verify::sql::table::Table;
 
@@ -24,13 +25,14 @@ pub struct Scan {
 }
 
 /// Reads all of `table`.
-pub async fn scan(db: &mut Database, table: &Table, keys: &RowKeys, monitor: &dyn Monitor) -> Result<Scan, ReadError> {
+pub async fn scan(db: &mut Database, table: &Table, keys: &RowKeys, meaning: &Meaning, monitor: &dyn Monitor) -> Result<Scan, ReadError> {
     let task = format!("reading {}", table.name);
     let mut progress = Progress::start(&task, monitor);
     let mut accumulator = Accumulator::new(DEFAULT_BUDGET);
-    let digester = Digester::new(keys, table);
+    let columns: Vec<usize> = (0..table.columns.len()).collect();
+    let mut digester = Digester::new(keys, table, &columns, meaning);
     let read = db
-        .digest(table, &digester, &mut |harvest| match harvest {
+        .digest(table, &mut digester, &mut |harvest| match harvest {
             Harvest::Read { rows, bytes } => progress.read(rows, bytes),
             Harvest::Records(records) => accumulator.push_all(records).map(|()| true),
         })
@@ -41,35 +43,61 @@ pub async fn scan(db: &mut Database, table: &Table, keys: &RowKeys, monitor: &dy
     Ok(Scan { fingerprint, bytes })
 }
 
-/// Finds the clear keys of rows whose key hash begins with one of `wanted`: reads the key's columns only, until all are found. The
-/// map holds `COLUMN=VALUE …`, in the key's column order by name.
-pub async fn name_rows(
+/// Counts the rows of a table that there is nothing to compare with; false where it could not be read to its end.
+pub async fn count(db: &mut Database, table: &Table, keys: &RowKeys) -> (u64, bool) {
+    let mut rows = 0;
+    let counted = db
+        .read(table, &table.key, Row::new(keys), &mut |_| {
+            rows += 1;
+            Ok(true)
+        })
+        .await;
+    (rows, counted.is_ok())
+}
+
+/// What is looked up of a row beside its key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Look {
+    /// The column with its change stamp.
+    pub stamp: Option<usize>,
+    /// A digest of each column.
+    pub fields: bool,
+}
+
+/// Looks rows up whose key hash begins with one of `wanted`: reads no more columns than it must, until all are found.
+pub async fn look_up(
     db: &mut Database,
     table: &Table,
     keys: &RowKeys,
-    mut wanted: HashMap<[u8; 8], Option<String>>,
+    meaning: &Meaning,
+    look: &Look,
+    mut wanted: HashSet<[u8; 8]>,
     monitor: &dyn Monitor,
-) -> Result<HashMap<[u8; 8], Option<String>>, ReadError> {
+) -> Result<SeenRows, ReadError> {
+    let mut seen = SeenRows::new();
     if table.key.is_empty() || wanted.is_empty() {
-        return Ok(wanted);
+        return Ok(seen);
     }
-    let all: Vec<usize> = (0..table.key.len()).collect();
-    let mut open = wanted.len();
-    db.read(table, &table.key, Row::new(keys), &mut |row| {
-        let hash: [u8; 8] = keys.key_hash(row, &all)[..8].try_into().expect("a hash has 32 bytes");
-        if let Some(name @ None) = wanted.get_mut(&hash) {
-            *name = Some(key_text(table, row));
-            open -= 1;
+    let needed = |index: &usize| look.fields || table.key.contains(index) || look.stamp == Some(*index);
+    let columns: Vec<usize> = (0..table.columns.len()).filter(needed).collect();
+    let place = |index: usize| columns.iter().position(|column| *column == index);
+    let stamp = look.stamp.and_then(place);
+    let key: Vec<(&str, usize)> =
+        table.key.iter().filter_map(|index| Some((table.columns[*index].name.as_str(), place(*index)?))).collect();
+    let mut digester = Digester::new(keys, table, &columns, meaning);
+    db.read(table, &columns, Row::new(keys), &mut |row| {
+        let hash = digester.key_head(row);
+        if wanted.remove(&hash) {
+            let parts = key.iter().map(|(name, at)| format!("{name}={}", display::field(row.field(*at))));
+            let name = parts.collect::<Vec<_>>().join(" ");
+            let stamp = stamp.and_then(|at| naming::stamp_of(row.field(at)));
+            let fields = if look.fields { digester.fields(row) } else { Vec::new() };
+            seen.insert(hash, Seen { name, stamp, fields });
         }
-        Ok(open > 0 && !monitor.stop_requested())
+        Ok(!wanted.is_empty() && !monitor.stop_requested())
     })
     .await?;
-    Ok(wanted)
-}
-
-fn key_text(table: &Table, row: &Row) -> String {
-    let parts = table.key.iter().enumerate().map(|(at, index)| format!("{}={}", table.columns[*index].name, display::field(row.field(at))));
-    parts.collect::<Vec<_>>().join(" ")
+    Ok(seen)
 }
 
 /// Tells the monitor how far a table is, and stops when it asks to.

@@ -16,6 +16,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row as _};
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::sql::errors;
+use crate::verify::sql::objects::{self, Objects};
 use crate::verify::sql::reading::{Delivery, Engine, ReadError};
 use crate::verify::sql::sqlite_decode::{self, TextEncoding};
 use crate::verify::sql::table::{Column, Table, Wire, double_quoted};
@@ -114,6 +115,18 @@ impl SqliteSession {
             lines.push(format!("FOREIGN KEY ({from}) REFERENCES {to} ({at})"));
         }
         Ok(lines)
+    }
+
+    /// What it defines beside tables.
+    pub async fn objects(&mut self) -> Result<Objects, Failure> {
+        objects::sqlite(&mut self.connection).await.map_err(|error| errors::failure(&self.shown, error))
+    }
+
+    /// The greatest value of a column.
+    pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<String>, Failure> {
+        let question = format!("SELECT CAST(max({}) AS TEXT) FROM {}", double_quoted(column), table.sql_name);
+        let asked = sqlx::query_scalar(AssertSqlSafe(question)).fetch_one(&mut self.connection).await;
+        asked.map_err(|error| errors::failure(&self.shown, error))
     }
 
     /// The file's change counter (bytes 24 to 27 of its header), its length and the WAL's.

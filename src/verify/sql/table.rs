@@ -52,6 +52,8 @@ pub struct Table {
     pub left_out: Vec<String>,
     /// Only rows for which this condition holds are read; absent: all.
     pub filter: Option<String>,
+    /// The storage engine, where it gives no snapshot.
+    pub unprotected: Option<String>,
 }
 
 impl Table {
@@ -64,7 +66,7 @@ impl Table {
         if indexes.len() != key.len() {
             indexes.clear();
         }
-        Self { name, sql_name, columns, key: indexes, constraints: Vec::new(), left_out: Vec::new(), filter: None }
+        Self { name, sql_name, columns, key: indexes, constraints: Vec::new(), left_out: Vec::new(), filter: None, unprotected: None }
     }
 
     /// The select list of the columns at `columns`; a table without columns has rows all the same.

@@ -89,6 +89,23 @@ impl Rds {
             let said = format!("The sandbox has no server for {engine}: install {} and try again.", kind.packages());
             Refused::new("InsufficientDBInstanceCapacity", said)
         })?;
+        self.described(id, (kind, engine, &programs.version), user, settings)
+    }
+
+    /// An instance as it would be on a machine that has its server; it is not in the state, and nothing runs.
+    pub fn unmade(&self, id: &str, engine: &str, user: &str, database: &str) -> Result<Instance, Refused> {
+        let kind = EngineKind::of_rds(engine).ok_or_else(|| invalid(format!("Invalid DB engine: {engine}.")))?;
+        let instance = self.described(id, (kind, engine, "unknown"), user, Settings::default())?;
+        Ok(Instance { database: Some(database.into()), status: "failed".into(), ..instance })
+    }
+
+    fn described(
+        &self,
+        id: &str,
+        (kind, engine, version): (EngineKind, &str, &str),
+        user: &str,
+        settings: Settings,
+    ) -> Result<Instance, Refused> {
         let settings = Settings { subnet_group: settings.subnet_group.or_else(|| Some("default".into())), ..settings };
         if let Some(group) = settings.parameter_group.as_deref().filter(|group| !self.has_parameter_group(group)) {
             return Err(absent_parameter_group(group));
@@ -100,7 +117,7 @@ impl Rds {
         Ok(Instance {
             id: id.to_ascii_lowercase(),
             engine: engine.into(),
-            engine_version: programs.version.clone(),
+            engine_version: version.into(),
             kind,
             status: "creating".into(),
             master_user: user.into(),

@@ -25,8 +25,7 @@ impl Rds {
     }
 
     /// Writes down a snapshot whose data cannot be made on this machine; its status says why, and nobody can restore it.
-    pub fn unmade_snapshot(&self, instance: &str, id: &str, why: &str) -> Result<Snapshot, Refused> {
-        let source = self.instance(instance).ok_or_else(|| absent_instance(instance))?;
+    pub fn unmade_snapshot(&self, source: Instance, id: &str, why: &str) -> Result<Snapshot, Refused> {
         self.write_down(source, id, "manual", why, None)
     }
 

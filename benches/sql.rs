@@ -1,0 +1,175 @@
+//! Databases against named peers on the same server and data: client CPU a row, wall time, and the memory of the whole process.
+//!
+//! `cargo bench --bench sql` prints a Markdown table of ratios: runs of both sides take turns, and the median of the turns' ratios
+//! counts. Servers are booted from what is installed; an absent server or peer is said to be. `ATTESTORE_BENCH_ROWS` is the size of the
+//! mixed table (default 3,000,000), `ATTESTORE_BENCH_SCALE` that of pgbench (default 20), `ATTESTORE_RELADIFF` the program of that name.
+
+#[path = "../tests/servers/mod.rs"]
+mod servers;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use servers::{Kind, PASSWORD, Server};
+
+const TURNS: usize = 3;
+
+/// How one command went: seconds of CPU of all its processes, and of the clock.
+#[derive(Clone, Copy)]
+struct Run {
+    cpu: f64,
+    wall: f64,
+    peak_kib: u64,
+}
+
+fn main() {
+    // `cargo test --benches` and `cargo bench -- --list` must not boot servers.
+    if std::env::args().any(|arg| arg == "--list" || arg == "--test") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory for manifests");
+    let key = dir.path().join("hashkey");
+    std::fs::write(&key, format!("{}\n", "07".repeat(32))).expect("the directory is ours");
+    Command::new("chmod").arg("600").arg(&key).status().expect("chmod runs");
+    println!("| What | Client CPU | Wall | Memory (VmHWM) |");
+    println!("|---|---|---|---|");
+    match servers::own(Kind::Postgres) {
+        Some(server) => postgres(&server, dir.path()),
+        None => eprintln!("PostgreSQL is not installed: no ratio for it"),
+    }
+    match servers::own(Kind::Mariadb) {
+        Some(server) => mariadb(&server, dir.path()),
+        None => eprintln!("MariaDB is not installed: no ratio for it"),
+    }
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+fn shell(script: &str) -> Command {
+    let mut command = Command::new("bash");
+    command.args(["-o", "pipefail", "-c", script]).env("PGPASSWORD", PASSWORD).env("MYSQL_PWD", PASSWORD).stdin(Stdio::null());
+    command
+}
+
+fn run(script: &str) {
+    let output = shell(script).output().expect("bash runs");
+    assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Runs a script under bash's own clock, which counts the processes of a pipeline together.
+fn timed(script: &str) -> Run {
+    let script = format!("TIMEFORMAT='%U %S %R'; time {{ {script}; }}");
+    let output = shell(&script).output().expect("bash runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{script}: {said}");
+    let line = said.lines().last().expect("a line of times");
+    let parts: Vec<f64> = line.split(' ').map(|part| part.parse().expect("seconds")).collect();
+    Run { cpu: parts[0] + parts[1], wall: parts[2], peak_kib: 0 }
+}
+
+/// `attestore manifest create` of a database, with the peak of its memory.
+fn create(url: &str, dir: &Path, lanes: u32) -> Run {
+    let (out, key) = (dir.join("m"), dir.join("hashkey"));
+    let _ = std::fs::remove_dir_all(&out);
+    let program = env!("CARGO_BIN_EXE_attestore");
+    // The last thing that the shell sees of the process is its high-water mark.
+    let peak = dir.join("peak");
+    let script = format!(
+        "{program} manifest create '{url}' --out '{}' --hash-key '{}' --lanes {lanes} --json >/dev/null 2>&1 & pid=$!; \
+         while cp /proc/$pid/status '{peak}.new' 2>/dev/null && grep -q VmHWM '{peak}.new'; do mv '{peak}.new' '{peak}'; sleep 0.05; done; wait $pid",
+        out.display(),
+        key.display(),
+        peak = peak.display()
+    );
+    let mut taken = timed(&script);
+    let status = std::fs::read_to_string(&peak).unwrap_or_default();
+    taken.peak_kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0);
+    taken
+}
+
+/// Turns of both sides and the median of their ratios, own over peer.
+fn compare(what: &str, own: impl Fn() -> Run, peer: impl Fn() -> Run) {
+    let mut pairs: Vec<(Run, Run)> = (0..TURNS).map(|_| (own(), peer())).collect();
+    let mut median = |of: fn(&Run) -> f64| {
+        pairs.sort_by(|a, b| (of(&a.0) / of(&a.1)).total_cmp(&(of(&b.0) / of(&b.1))));
+        let (own, peer) = pairs[TURNS / 2];
+        (of(&own) / of(&peer), of(&own), of(&peer))
+    };
+    let (cpu, wall) = (median(|run| run.cpu), median(|run| run.wall));
+    let peak = pairs.iter().map(|(own, _)| own.peak_kib).max().unwrap_or(0) / 1024;
+    println!(
+        "| {what} | ×{:.2} ({:.2} s to {:.2} s) | ×{:.2} ({:.2} s to {:.2} s) | {peak} MiB |",
+        cpu.0, cpu.1, cpu.2, wall.0, wall.1, wall.2
+    );
+}
+
+/// The mixed table of ten columns.
+fn mixed(rows: u64, series: &str, text: &str, types: [&str; 3]) -> String {
+    let [instant, double, bytes] = types;
+    format!(
+        "CREATE TABLE mixed (id bigint PRIMARY KEY, account int NOT NULL, amount numeric(12,2) NOT NULL, rate {double}, kind varchar(16) NOT NULL, \
+         note varchar(80), booked {instant} NOT NULL, day date NOT NULL, flags smallint, body {bytes}); \
+         INSERT INTO mixed SELECT i, i % 100003, (i % 1000000) / 100.0, i / 7.0, CASE WHEN i % 3 = 0 THEN 'credit' ELSE 'debit' END, \
+         CASE WHEN i % 5 = 0 THEN NULL ELSE concat('reference ', i, ' of the month') END, {text} FROM {series}(1, {rows}) AS s(i)"
+    )
+}
+
+fn postgres(server: &Server, dir: &Path) {
+    let rows = number("ATTESTORE_BENCH_ROWS", 3_000_000);
+    let scale = number("ATTESTORE_BENCH_SCALE", 20);
+    let flags = format!("-q -h 127.0.0.1 -p {} -U {}", server.port(), servers::USER);
+    for name in ["bank", "mixed", "same"] {
+        run(&format!("psql {flags} -c 'CREATE DATABASE {name}' postgres"));
+    }
+    run(&format!(
+        "pgbench -i -q -s {scale} -h 127.0.0.1 -p {} -U {} bank && psql {flags} -c 'VACUUM ANALYZE' bank",
+        server.port(),
+        servers::USER
+    ));
+    let text = "timestamptz '2026-01-01' + i * interval '1 second', date '2020-01-01' + (i % 2000)::int, (i % 7)::smallint, decode(md5(i::text), 'hex')";
+    let sql = mixed(rows, "generate_series", text, ["timestamptz", "double precision", "bytea"]);
+    for name in ["mixed", "same"] {
+        run(&format!("psql {flags} {name} <<'E'\n{sql};\nVACUUM ANALYZE;\nE"));
+    }
+    for (name, table, count) in [("bank", "pgbench_accounts", scale * 100_000), ("mixed", "mixed", rows)] {
+        let peer = format!("psql {flags} -c 'COPY {table} TO STDOUT (FORMAT binary)' {name} | b3sum");
+        for lanes in [1, 2] {
+            let what = format!("{table}, {count} rows, {lanes} lane(s), sidecar included, to `psql COPY BINARY \\| b3sum`");
+            compare(&what, || create(&server.url(name), dir, lanes), || timed(&peer));
+        }
+    }
+    let Some(reladiff) = std::env::var_os("ATTESTORE_RELADIFF") else {
+        eprintln!("ATTESTORE_RELADIFF is not set: no ratio for Reladiff");
+        return;
+    };
+    let (one, other) =
+        (server.full_url("mixed").replace("postgres://", "postgresql://"), server.full_url("same").replace("postgres://", "postgresql://"));
+    let columns = "-c account -c amount -c rate -c kind -c note -c booked -c day -c flags -c body";
+    let peer = format!("{} '{one}' mixed '{other}' mixed -k id {columns} -j 2", reladiff.display());
+    let program = env!("CARGO_BIN_EXE_attestore");
+    let own = format!("{program} verify '{}' --against '{}' --lanes 2 >/dev/null 2>&1", server.url("mixed"), server.url("same"));
+    compare(&format!("mixed against an equal table, {rows} rows, to Reladiff"), || timed(&own), || timed(&peer));
+}
+
+fn mariadb(server: &Server, dir: &Path) {
+    let rows = number("ATTESTORE_BENCH_ROWS", 3_000_000);
+    let flags = format!("-h 127.0.0.1 -P {} -u {}", server.port(), servers::USER);
+    run(&format!("mariadb {flags} -e 'CREATE DATABASE mixed'"));
+    let text = "TIMESTAMP('2026-01-01') + INTERVAL i SECOND, DATE('2020-01-01') + INTERVAL (i % 2000) DAY, i % 7, UNHEX(MD5(i))";
+    let sql = mixed(rows, "generate_series", text, ["datetime(6)", "double", "varbinary(32)"]);
+    let sql = sql.replace(&format!("generate_series(1, {rows}) AS s(i)"), &format!("(SELECT seq AS i FROM seq_1_to_{rows}) AS s"));
+    run(&format!("mariadb {flags} mixed <<'E'\n{sql};\nANALYZE TABLE mixed;\nE"));
+    let columns = "id, account, amount, rate, kind, note, booked, day, flags, body";
+    let nulls = "ISNULL(rate), ISNULL(note), ISNULL(flags), ISNULL(body)";
+    let checksum = format!(
+        "mariadb {flags} mixed -e \"SELECT COUNT(*), COALESCE(LOWER(CONV(BIT_XOR(CAST(CRC32(CONCAT_WS('#', {columns}, CONCAT({nulls}))) AS UNSIGNED)), 10, 16)), 0) FROM mixed FORCE INDEX (PRIMARY)\""
+    );
+    let own = || create(&server.url("mixed"), dir, 1);
+    compare(&format!("mixed in MariaDB, {rows} rows, to pt-table-checksum's expression (its CPU is the server's)"), own, || {
+        timed(&checksum)
+    });
+    let dump = format!("mariadb-dump {flags} --single-transaction mixed | sha256sum");
+    compare(&format!("mixed in MariaDB, {rows} rows, to `mariadb-dump \\| sha256sum`"), own, || timed(&dump));
+}

@@ -1,0 +1,123 @@
+//! What may be said of the tables of a database on the command line, and `verify A --against B`.
+
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::{Map, json};
+
+use crate::cli::console::Console;
+use crate::cli::source::{Means, bytes_text};
+use crate::model::exit::ExitCode;
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::source_url::SourceUrl;
+use crate::model::verification::Verification;
+use crate::monitor::Monitor;
+use crate::signing::hash_key::HashKey;
+use crate::verify::manifest::request::TableRequest;
+use crate::verify::sql::dual::{self, Declared, Side};
+use crate::verify::sql::grants;
+
+/// Of tables, at capture.
+#[derive(Args, Debug)]
+pub struct TableArgs {
+    /// Tables: digest rows by their logical types, so that another engine may hold the restored data
+    #[arg(long)]
+    pub logical: bool,
+    /// Tables: a logical type that differs from what the column declares; may be repeated
+    #[arg(long = "type", value_name = "TABLE.COLUMN=TYPE", requires = "logical")]
+    pub types: Vec<String>,
+    /// Tables: only rows up to the greatest value, or VALUE, of a column that only grows (mode append-prefix)
+    #[arg(long, value_name = "COLUMN[=VALUE]")]
+    pub watermark: Option<String>,
+    /// Tables: the column with the time of a row's last change, which bounded modes consult
+    #[arg(long, value_name = "COLUMN")]
+    pub stamp: Option<String>,
+    /// Tables: how long a transaction may take until its stamps are seen, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub longest_transaction: u64,
+}
+
+impl TableArgs {
+    /// As a capture is asked.
+    pub fn request(self) -> TableRequest {
+        TableRequest {
+            logical: self.logical,
+            types: self.types,
+            watermark: self.watermark,
+            stamp: self.stamp,
+            longest_transaction_s: self.longest_transaction,
+        }
+    }
+}
+
+/// Prints the statements that give `user` the rights that reading `url` needs.
+pub fn show_grants(url: &SourceUrl, user: Option<&str>, console: &Console) -> Result<ExitCode, Failure> {
+    let statements = grants::needed(url, user.unwrap_or("attestore"))?;
+    console.answer(statements.join("\n"));
+    let mut more = Map::new();
+    more.insert("grants".into(), json!(statements));
+    console.summary("manifest create", "pass", ExitCode::Proven, more);
+    Ok(ExitCode::Proven)
+}
+
+/// Compares two live databases; both are read with the same user and password of the environment, or those of their URLs.
+pub async fn against(
+    checked: &SourceUrl,
+    baseline: &SourceUrl,
+    (logical, types): (bool, &[String]),
+    means: &Means,
+    console: &Arc<Console>,
+) -> Result<ExitCode, Failure> {
+    let hash_key = match &means.hash_key {
+        Some(path) => HashKey::load(path)?,
+        // Nothing is kept of such a comparison, so that a key of the moment does.
+        None => momentary()?,
+    };
+    let declared: Option<Declared> =
+        logical.then(|| types.iter().map(|text| dual::declaration(text)).collect::<Result<_, _>>()).transpose()?;
+    let access = means.access();
+    let monitor: &dyn Monitor = console.as_ref();
+    let side = |url| Side { url, access: &access };
+    let result = dual::against(side(checked), side(baseline), &hash_key, declared.as_ref(), monitor).await?;
+    Ok(conclude(checked, baseline, &result, console))
+}
+
+fn momentary() -> Result<HashKey, Failure> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Failure::new(FailureKind::Disk, format!("the system's random source does not answer: {error}")))?;
+    Ok(HashKey::from_bytes(bytes))
+}
+
+fn conclude(checked: &SourceUrl, baseline: &SourceUrl, result: &Verification, console: &Console) -> ExitCode {
+    let (outcome, reasons) = result.outcome(0);
+    let mut exit = ExitCode::of_outcome(outcome);
+    if let Some(failure) = &result.cut_short {
+        console.failure(failure);
+        exit = exit.and(failure.kind.exit_code());
+    }
+    let mut lines = vec![
+        format!("source     {checked}"),
+        format!("against    {baseline}"),
+        format!("mode       {}: {}", result.mode, result.mode.proves()),
+    ];
+    let mut more = Map::new();
+    more.insert("source".into(), json!(checked.to_string()));
+    more.insert("against".into(), json!(baseline.to_string()));
+    more.insert("mode".into(), json!(result.mode));
+    for (name, counts) in result.counts() {
+        let mut line = format!("{name:<10} {} expected, {} equal", counts.expected, counts.matched);
+        for (class, n) in counts.by_class().into_iter().filter(|(class, n)| *n > 0 && class.as_str() != "match") {
+            line += &format!(", {n} {class}");
+        }
+        lines.push(line);
+        more.insert(name.into(), json!(counts));
+    }
+    lines.push(format!("read       {} in {:.1} s", bytes_text(result.bytes_checked), result.duration.as_secs_f64()));
+    let because = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };
+    lines.push(format!("result     {}{because}", outcome.as_str().to_uppercase()));
+    console.answer(lines.join("\n"));
+    more.insert("reasons".into(), json!(reasons));
+    console.summary("verify", outcome.as_str(), exit, more);
+    exit
+}

@@ -1,0 +1,168 @@
+//! Differing rows for people: named by their keys, with the columns that differ where both sides are at hand, and classed by their
+//! change stamps where the mode says so.
+//!
+//! Not here: which rows differ (`fingerprint`), and how rows are looked up (`scan`).
+
+use std::collections::HashMap;
+
+use crate::model::counts::Counts;
+use crate::model::finding::{Class, Finding, Kind, Place};
+use crate::monitor::{Event, Monitor};
+use crate::verify::fingerprint::Difference;
+use crate::verify::sql::canon::tag;
+use crate::verify::sql::fields::sized;
+
+/// Rows of one table that are named one by one; the counts say how many there are beyond.
+pub const NAMED_ROWS: usize = 10_000;
+
+/// What a second look says of a row.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Seen {
+    /// `COLUMN=VALUE …` of its key.
+    pub name: String,
+    /// Its change stamp: microseconds since 1970-01-01.
+    pub stamp: Option<i64>,
+    /// A digest of each column, where they were asked for.
+    pub fields: Vec<[u8; 8]>,
+}
+
+/// Rows by the first bytes of their key hash.
+pub type SeenRows = HashMap<[u8; 8], Seen>;
+
+/// What change stamps may excuse (`contracts.md` of the design, outcomes and classes); microseconds since 1970-01-01.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bounds {
+    /// The earlier of the capture's and the restore's position, less the longest transaction.
+    pub settled: i64,
+    /// The restore's position.
+    pub restored: i64,
+}
+
+impl Bounds {
+    /// From the positions of the capture and of the restore and the longest transaction.
+    pub fn new(captured: i64, restored: i64, longest_transaction: i64) -> Self {
+        Self { settled: captured.min(restored).saturating_sub(longest_transaction), restored }
+    }
+
+    /// The class of a row that differs. A row that is absent has no stamp here, and stays missing; a stamp beyond the restore is no
+    /// excuse for a row that had to be equal.
+    fn class(&self, class: Class, stamp: Option<i64>) -> Class {
+        match (class, stamp) {
+            (Class::Extra, Some(stamp)) if stamp > self.restored => Class::Future,
+            (Class::Mismatch | Class::Extra, Some(stamp)) if stamp > self.settled && stamp <= self.restored => Class::Indeterminate,
+            _ => class,
+        }
+    }
+}
+
+/// The stamp that an exact field holds: a datetime (taken as UTC), an instant, a date, or a text of one of them.
+pub fn stamp_of(field: &[u8]) -> Option<i64> {
+    let (kind, payload) = field.split_first()?;
+    match *kind {
+        tag::DATETIME | tag::INSTANT => Some(i64::from_be_bytes(payload.try_into().ok()?)),
+        tag::DATE => i64::from_be_bytes(payload.try_into().ok()?).checked_mul(86_400_000_000),
+        tag::TEXT => {
+            let mut row = crate::verify::sql::canon::Row::empty();
+            row.begin(1);
+            crate::verify::sql::logical_text::datetime(std::str::from_utf8(sized(payload)?).ok()?, tag::INSTANT, &mut row)?;
+            stamp_of(row.field(0)).filter(|_| row.field(0).first() == Some(&tag::INSTANT))
+        }
+        _ => None,
+    }
+}
+
+/// Tells one finding.
+pub fn find(monitor: &dyn Monitor, class: Class, kind: Kind, place: Place, expected: Option<String>, actual: Option<String>) {
+    monitor.event(Event::Finding(&Finding { expected, actual, ..Finding::new(class, kind, place) }));
+}
+
+/// Tells the differences of one table and gives the counts by their final classes. `before` knows rows of the baseline where it is
+/// at hand, `now` those that are there.
+pub fn tell(
+    monitor: &dyn Monitor,
+    (table, columns): (&str, &[&str]),
+    differences: &[Difference],
+    (before, now): (&SeenRows, &SeenRows),
+    bounds: Option<Bounds>,
+    counts: &Counts,
+) -> Counts {
+    let mut moved = Vec::new();
+    for difference in differences {
+        match *difference {
+            Difference::Row { class: first, key_hash, expected, actual } => {
+                let seen = now.get(&key_hash).filter(|_| actual.is_some());
+                let class = bounds.map_or(first, |bounds| bounds.class(first, seen.and_then(|seen| seen.stamp)));
+                if class != first {
+                    moved.push((first, class));
+                }
+                let known = seen.or_else(|| before.get(&key_hash));
+                let place = match known {
+                    Some(known) => format!("{table} {}", known.name),
+                    None => format!("{table} #{}", hex::encode(key_hash)),
+                };
+                let differing = match (before.get(&key_hash), seen) {
+                    (Some(before), Some(now)) => differing(columns, before, now),
+                    _ => String::new(),
+                };
+                let actual = actual.map(|row| format!("{}{differing}", hex::encode(row)));
+                find(monitor, class, Kind::Row, Place::Row(place), expected.map(hex::encode), actual);
+            }
+            Difference::Bucket { index, bits, expected, actual } => {
+                let place = Place::Bucket(format!("{table} {index}/{}", 1u32 << bits));
+                find(monitor, Class::Mismatch, Kind::Bucket, place, Some(format!("{expected} rows")), Some(format!("{actual} rows")));
+            }
+        }
+    }
+    let total = counts.mismatch + counts.missing + counts.extra;
+    if differences.len() == NAMED_ROWS && total > NAMED_ROWS as u64 {
+        monitor.event(Event::Note(&format!("table {table}: {total} rows differ, the first {NAMED_ROWS} are named")));
+    }
+    let mut settled = Counts::default();
+    for (class, n) in counts.by_class() {
+        let gone = moved.iter().filter(|(first, _)| *first == class).count() as u64;
+        let come = moved.iter().filter(|(_, last)| *last == class).count() as u64;
+        settled.add_many(class, n - gone.min(n) + come);
+    }
+    settled
+}
+
+fn differing(columns: &[&str], before: &Seen, now: &Seen) -> String {
+    let fields = columns.iter().zip(before.fields.iter().zip(&now.fields));
+    let names: Vec<&str> = fields.filter(|(_, (before, now))| before != now).map(|(name, _)| *name).collect();
+    if names.is_empty() { String::new() } else { format!(" differs in {}", names.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_excuse_what_the_contract_says_and_no_more() {
+        let bounds = Bounds::new(100, 200, 10);
+        assert_eq!(bounds, Bounds { settled: 90, restored: 200 });
+        for (class, stamp, expected) in [
+            (Class::Mismatch, Some(90), Class::Mismatch),
+            (Class::Mismatch, Some(91), Class::Indeterminate),
+            (Class::Mismatch, Some(200), Class::Indeterminate),
+            (Class::Mismatch, Some(201), Class::Mismatch),
+            (Class::Mismatch, None, Class::Mismatch),
+            (Class::Missing, Some(95), Class::Missing),
+            (Class::Extra, Some(90), Class::Extra),
+            (Class::Extra, Some(150), Class::Indeterminate),
+            (Class::Extra, Some(201), Class::Future),
+        ] {
+            assert_eq!(bounds.class(class, stamp), expected, "{class} {stamp:?}");
+        }
+        // A restore to before the capture settles earlier.
+        assert_eq!(Bounds::new(200, 100, 10).settled, 90);
+    }
+
+    #[test]
+    fn stamps_are_read_from_every_form() {
+        let text = |text: &str| [&[tag::TEXT][..], &(text.len() as u64).to_be_bytes(), text.as_bytes()].concat();
+        assert_eq!(stamp_of(&[&[tag::INSTANT][..], &5i64.to_be_bytes()].concat()), Some(5));
+        assert_eq!(stamp_of(&[&[tag::DATE][..], &1i64.to_be_bytes()].concat()), Some(86_400_000_000));
+        assert_eq!(stamp_of(&text("1970-01-01 00:00:01.5")), Some(1_500_000));
+        assert_eq!((stamp_of(&text("soon")), stamp_of(&text("0000-00-00 00:00:00")), stamp_of(&[tag::NULL])), (None, None, None));
+    }
+}

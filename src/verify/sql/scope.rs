@@ -1,0 +1,249 @@
+//! What a manifest of a database speaks of: which rows, by what meaning, and which column stamps changes. Decided at capture, kept in
+//! the header, and applied to the catalogue of what is compared.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::model::capture::CaptureMode;
+use crate::model::failure::Failure;
+use crate::verify::manifest::request::{CaptureRequest, TableRequest};
+use crate::verify::sql::database::Database;
+use crate::verify::sql::digester::Meaning;
+use crate::verify::sql::dual::declaration;
+use crate::verify::sql::logical::{LogicalColumn, LogicalType};
+use crate::verify::sql::table::{Table, backticked, double_quoted};
+
+/// The part of `position` that describes it.
+const MEMBER: &str = "scope";
+
+/// Rows up to a value of a column.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Watermark {
+    /// The column.
+    pub column: String,
+    /// The last value of each table that has the column; nothing where the table was empty.
+    pub values: BTreeMap<String, Option<String>>,
+    /// Tables without the column: the manifest does not speak of them.
+    pub left_out: Vec<String>,
+}
+
+/// What a manifest speaks of.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Scope {
+    /// Logical types by table and column; nothing where rows are exact.
+    pub logical: Option<BTreeMap<String, BTreeMap<String, LogicalType>>>,
+    /// Only rows up to it.
+    pub watermark: Option<Watermark>,
+    /// The column with change stamps, where tables have it.
+    pub stamp: Option<String>,
+    /// The longest transaction, in microseconds.
+    pub longest_transaction: i64,
+}
+
+/// Refuses what does not go together.
+pub fn check(request: &CaptureRequest) -> Result<(), Failure> {
+    let tables = &request.tables;
+    match (request.mode, &tables.watermark) {
+        (CaptureMode::AppendPrefix, None) => Err(Failure::invalid("mode `append-prefix` needs a column that only grows")
+            .hint("name it with --watermark COLUMN, or COLUMN=VALUE for the last value that counts")),
+        (mode, Some(_)) if mode != CaptureMode::AppendPrefix => {
+            Err(Failure::invalid(format!("a watermark is for mode `append-prefix`, and the mode is `{mode}`"))
+                .hint("add --mode append-prefix"))
+        }
+        _ if !tables.types.is_empty() && !tables.logical => {
+            Err(Failure::invalid("logical types are declared, and rows are compared exactly").hint("add --logical"))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Scope {
+    /// The scope that `request` asks for in `db`; leaves `tables` with the rows that it speaks of.
+    pub async fn declare(db: &mut Database, request: &TableRequest, tables: Vec<Table>) -> Result<(Self, Vec<Table>), Failure> {
+        let mut scope = Self {
+            stamp: request.stamp.clone(),
+            longest_transaction: i64::try_from(request.longest_transaction_s.saturating_mul(1_000_000)).unwrap_or(i64::MAX),
+            ..Self::default()
+        };
+        if let Some(wanted) = &request.watermark {
+            let (column, value) = match wanted.split_once('=') {
+                Some((column, value)) => (column, Some(value)),
+                None => (wanted.as_str(), None),
+            };
+            let mut watermark = Watermark { column: column.to_owned(), values: BTreeMap::new(), left_out: Vec::new() };
+            for table in &tables {
+                if !table.columns.iter().any(|known| known.name == column) {
+                    watermark.left_out.push(table.name.clone());
+                    continue;
+                }
+                let last = match value {
+                    Some(value) => Some(value.to_owned()),
+                    None => db.greatest(table, column).await?,
+                };
+                watermark.values.insert(table.name.clone(), last);
+            }
+            if watermark.values.is_empty() {
+                return Err(
+                    Failure::invalid(format!("no table has a column `{column}`")).hint("--watermark names a column that only grows")
+                );
+            }
+            scope.watermark = Some(watermark);
+        }
+        if let Some(stamp) = &scope.stamp
+            && !tables.iter().any(|table| table.columns.iter().any(|known| known.name == *stamp))
+        {
+            return Err(Failure::invalid(format!("no table has a column `{stamp}`"))
+                .hint("--stamp names the column with the time of a row's last change"));
+        }
+        let tables = scope.apply(db.engine().name, tables);
+        if request.logical {
+            let declared: BTreeMap<String, LogicalType> = request.types.iter().map(|text| declaration(text)).collect::<Result<_, _>>()?;
+            scope.logical = Some(logical_types(&tables, &declared)?);
+        }
+        Ok((scope, tables))
+    }
+
+    /// The scope that a manifest's position states.
+    pub fn of(position: Option<&Value>) -> Self {
+        let Some(stated) = position.and_then(|position| position.get(MEMBER)) else { return Self::default() };
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let logical = stated.get("logical").and_then(Value::as_object).map(|tables| {
+            let types = |columns: &Value| -> BTreeMap<String, LogicalType> {
+                let known = columns.as_object().into_iter().flatten();
+                known.filter_map(|(name, kind)| Some((name.clone(), kind.as_str()?.parse().ok()?))).collect()
+            };
+            tables.iter().map(|(table, columns)| (table.clone(), types(columns))).collect()
+        });
+        let watermark = stated.get("watermark").map(|stated| Watermark {
+            column: text(&stated["column"]).unwrap_or_default(),
+            values: stated["values"].as_object().into_iter().flatten().map(|(table, value)| (table.clone(), text(value))).collect(),
+            left_out: stated["left_out"].as_array().into_iter().flatten().filter_map(text).collect(),
+        });
+        Self {
+            logical,
+            watermark,
+            stamp: stated.get("stamp").and_then(text),
+            longest_transaction: stated["longest_transaction_micros"].as_i64().unwrap_or(0),
+        }
+    }
+
+    /// States it in `position`.
+    pub fn state(&self, position: &mut Value) {
+        let mut stated = Map::new();
+        if let Some(logical) = &self.logical {
+            let columns = |types: &BTreeMap<String, LogicalType>| -> Value {
+                types.iter().map(|(name, kind)| (name.clone(), json!(kind.as_str()))).collect::<Map<_, _>>().into()
+            };
+            let tables: Map<_, _> = logical.iter().map(|(table, types)| (table.clone(), columns(types))).collect();
+            stated.insert("logical".into(), tables.into());
+        }
+        if let Some(watermark) = &self.watermark {
+            let stated_one = json!({"column": watermark.column, "values": watermark.values, "left_out": watermark.left_out});
+            stated.insert("watermark".into(), stated_one);
+        }
+        if let Some(stamp) = &self.stamp {
+            stated.insert("stamp".into(), json!(stamp));
+            stated.insert("longest_transaction_micros".into(), json!(self.longest_transaction));
+        }
+        if !stated.is_empty() {
+            position[MEMBER] = stated.into();
+        }
+    }
+
+    /// The tables that it speaks of, each with its rows up to the watermark. A table of which the manifest knows nothing keeps all.
+    pub fn apply(&self, engine: &str, tables: Vec<Table>) -> Vec<Table> {
+        let Some(watermark) = &self.watermark else { return tables };
+        let spoken_of = tables.into_iter().filter(|table| !watermark.left_out.contains(&table.name));
+        spoken_of
+            .map(|mut table| {
+                if let Some(last) = watermark.values.get(&table.name) {
+                    table.filter = Some(up_to(engine, &watermark.column, last.as_deref()));
+                }
+                table
+            })
+            .collect()
+    }
+
+    /// What is digested of `table`, and its key as the manifest has it: `described` is the manifest's description of the table.
+    pub fn meaning(&self, table: &mut Table, described: Option<&Value>) -> Meaning {
+        let Some(logical) = &self.logical else { return Meaning::Exact };
+        let types = logical.get(&table.name);
+        if let Some(key) = described.and_then(|described| described["key"].as_array()) {
+            let place = |name: &Value| table.columns.iter().position(|column| Some(column.name.as_str()) == name.as_str());
+            table.key = key.iter().filter_map(place).collect();
+            table.key.sort_unstable();
+        }
+        let kind = |name: &str| types.and_then(|types| types.get(name)).copied().unwrap_or(LogicalType::AsStored);
+        Meaning::Logical(table.columns.iter().map(|column| LogicalColumn::new(kind(&column.name), column)).collect())
+    }
+
+    /// The place of the stamp among `table`'s columns.
+    pub fn stamp_of(&self, table: &Table) -> Option<usize> {
+        let stamp = self.stamp.as_deref()?;
+        table.columns.iter().position(|column| column.name == stamp)
+    }
+}
+
+fn logical_types(
+    tables: &[Table],
+    declared: &BTreeMap<String, LogicalType>,
+) -> Result<BTreeMap<String, BTreeMap<String, LogicalType>>, Failure> {
+    let mut unused: Vec<&String> = declared.keys().collect();
+    let mut all = BTreeMap::new();
+    for table in tables {
+        let mut types = BTreeMap::new();
+        for column in &table.columns {
+            let name = format!("{}.{}", table.name, column.name);
+            unused.retain(|known| **known != name);
+            types.insert(column.name.clone(), declared.get(&name).copied().unwrap_or_else(|| LogicalType::of(column)));
+        }
+        all.insert(table.name.clone(), types);
+    }
+    match unused.first() {
+        Some(name) => Err(Failure::invalid(format!("a logical type is declared for `{name}`, and there is no such column"))),
+        None => Ok(all),
+    }
+}
+
+/// Rows without a value are within the prefix: they cannot be told to be later.
+fn up_to(engine: &str, column: &str, last: Option<&str>) -> String {
+    let column = if matches!(engine, "mysql" | "mariadb") { backticked(column) } else { double_quoted(column) };
+    let Some(last) = last else { return format!("{column} IS NULL") };
+    let digits = last.strip_prefix('-').unwrap_or(last);
+    let literal = if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) && engine != "postgres" {
+        last.to_owned()
+    } else {
+        let quoted = last.replace('\'', "''");
+        let quoted = if matches!(engine, "mysql" | "mariadb") { quoted.replace('\\', "\\\\") } else { quoted };
+        format!("'{quoted}'")
+    };
+    format!("{column} IS NULL OR {column} <= {literal}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_is_stated_and_read_back() {
+        let types = [("t".to_owned(), [("a".to_owned(), LogicalType::Decimal)].into())].into();
+        let values = [("t".to_owned(), Some("9".to_owned())), ("e".to_owned(), None)].into();
+        let watermark = Watermark { column: "id".into(), values, left_out: vec!["x".into()] };
+        let scope = Scope { logical: Some(types), watermark: Some(watermark), stamp: Some("at".into()), longest_transaction: 5 };
+        let mut position = json!({});
+        scope.state(&mut position);
+        assert_eq!(Scope::of(Some(&position)), scope);
+        let mut bare = json!({});
+        Scope::default().state(&mut bare);
+        assert_eq!((bare.clone(), Scope::of(Some(&bare)), Scope::of(None)), (json!({}), Scope::default(), Scope::default()));
+    }
+
+    #[test]
+    fn a_value_cannot_leave_its_literal() {
+        assert_eq!(up_to("postgres", "i\"d", Some("x' OR 1")), "\"i\"\"d\" IS NULL OR \"i\"\"d\" <= 'x'' OR 1'");
+        assert_eq!(up_to("mariadb", "id", Some("\\' OR 1")), "`id` IS NULL OR `id` <= '\\\\'' OR 1'");
+        assert_eq!(up_to("sqlite", "id", Some("-12")), "\"id\" IS NULL OR \"id\" <= -12");
+        assert_eq!(up_to("mysql", "id", None), "`id` IS NULL");
+    }
+}
