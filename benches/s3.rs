@@ -344,6 +344,7 @@ fn best(kept: &mut Option<Run>, run: Option<Run>) {
 }
 
 /// Runs `command` to its end. Its processor time is read once it has ended and before it is waited for, its peak memory while it lives.
+#[allow(clippy::zombie_processes, reason = "the loop ends only with the child")]
 fn timed(mut command: Command) -> Run {
     let started = Instant::now();
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");

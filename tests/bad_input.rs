@@ -549,7 +549,8 @@ async fn database_servers_that_refuse_say_why() {
         let right = [("PGPASSWORD", servers::PASSWORD), ("MYSQL_PWD", servers::PASSWORD)];
         let wrong = [("PGPASSWORD", "wrong-secret"), ("MYSQL_PWD", "wrong-secret")];
         let url = server.url(database);
-        let cases: [(String, &[(&str, &str)], Expected); 4] = [
+        type Environment<'a> = &'a [(&'a str, &'a str)];
+        let cases: [(String, Environment, Expected); 4] = [
             (url.clone(), &wrong, Expected { code: 4, says: &["hint: check the user, and that the password"] }),
             (url.replace(servers::USER, "nobody"), &right, Expected { code: 4, says: &["nobody", "hint: check the user"] }),
             (

@@ -41,7 +41,7 @@ pub enum Command {
     /// Compare a source with a manifest
     Verify(Box<super::verify::VerifyArgs>),
     /// Run SQL checks on a database, read-only
-    Check(super::check::CheckArgs),
+    Check(Box<super::check::CheckArgs>),
     /// Verify and show the testing log
     Log(super::log::LogArgs),
     /// Render the report from a verified log

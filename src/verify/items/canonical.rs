@@ -183,9 +183,7 @@ pub fn encode_number(text: &str, out: &mut Vec<u8>) -> Result<(), BadItem> {
                 any = true;
                 whole += i64::from(!point);
                 if byte != b'0' {
-                    for fill in count..(count + zeros).min(MOST_DIGITS) {
-                        digits[fill] = b'0';
-                    }
+                    digits[count.min(MOST_DIGITS)..(count + zeros).min(MOST_DIGITS)].fill(b'0');
                     count += zeros;
                     zeros = 0;
                     if count < MOST_DIGITS {

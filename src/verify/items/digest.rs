@@ -62,17 +62,17 @@ impl ItemHasher {
     }
 
     /// Both digests of a record, and the bytes that were hashed; `what` names the table in a failure.
-    pub fn record(&mut self, record: &Record<'_>, what: &str) -> Result<(ItemDigest, u64), Unreadable> {
+    pub fn record(&mut self, record: &Record<'_>, what: &str) -> Result<(ItemDigest, u64), Box<Unreadable>> {
         match record {
             Record::Item(item) => self.digest(item, what).map_err(|failure| {
                 let (key_hash, name) = (self.key_hash(item), name(item, &self.schema));
-                Unreadable { key_hash, name, failure }
+                Box::new(Unreadable { key_hash, name, failure })
             }),
             Record::Line(line) => self.line(line).map_err(|bad| {
                 let item = record.item().ok();
                 let key_hash = item.as_ref().and_then(|item| self.key_hash(item));
                 let name = item.map_or_else(|| "a line".to_owned(), |item| name(&item, &self.schema));
-                Unreadable { key_hash, failure: bad.failure(&format!("{what} {name}")), name }
+                Box::new(Unreadable { key_hash, failure: bad.failure(&format!("{what} {name}")), name })
             }),
         }
     }

@@ -208,7 +208,7 @@ impl Gathered {
                         self.digests.push(digest);
                     }
                 }
-                Err(unreadable) => self.unreadable.push(unreadable),
+                Err(unreadable) => self.unreadable.push(*unreadable),
             }
         }
         if let Some(state) = state {

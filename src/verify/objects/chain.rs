@@ -78,7 +78,8 @@ pub async fn read(
     let mut early: BTreeMap<u64, Early> = BTreeMap::new();
     let mut begun = ranges.len() as u64;
     let (mut depth, mut stopped) = (0, None);
-    for index in begun..cut.count() {
+    let first = begun;
+    for index in first..cut.count() {
         let is_early = index < begun;
         let mut own_share = None;
         if !is_early {

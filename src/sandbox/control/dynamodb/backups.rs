@@ -118,7 +118,7 @@ impl DynamoDb {
             Some(seconds) => {
                 let past = self.state_at(&table, created - chrono::Duration::seconds(seconds))?;
                 let present = self.state_at(&table, created)?;
-                let early = |key: &str| blake3::hash(key.as_bytes()).as_bytes()[0] % 2 == 0;
+                let early = |key: &str| blake3::hash(key.as_bytes()).as_bytes()[0].is_multiple_of(2);
                 let items: Vec<Value> = past
                     .into_iter()
                     .filter(|(key, _)| early(key))

@@ -255,7 +255,7 @@ mod tests {
             ("show = [\"id\"]", "limit = -1", "limit"),
             ("show = [\"id\"]", "columns = [\"id\"]", "TABLE.COLUMN"),
             ("show = [\"id\"]", "bounded = true", "freshness"),
-            ("\"violations\"", "\"canary\"\n--! error_if = \"> 0\"", "canary"),
+            ("\"violations\"", "\"canary\"\n--! error_if = \"> 0\"", "baseline"),
             ("show = [\"id\"]", "show = [", "not TOML"),
             ("SELECT 1;", "SELECT 1; SELECT 2", "one statement"),
             ("SELECT 1;", "DELETE FROM t", "DELETE"),

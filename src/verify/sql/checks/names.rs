@@ -82,7 +82,7 @@ mod tests {
 
     fn map(sql: &str, names: &[(&str, &str)], schema: Option<&str>) -> Result<String, String> {
         let names = names.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect();
-        mapped(&check(sql), &names, schema, &quoted)
+        mapped(&check(sql), &names, schema, &quoted).map(|sql| sql.trim_end().to_owned())
     }
 
     #[test]
