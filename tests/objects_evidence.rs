@@ -396,3 +396,203 @@ async fn objects_under_a_key_of_ones_own_are_read_with_it_and_others_without() {
     let wrong = bench.source("vault", None).await.with_customer_keys(CustomerKeys::load(file.path()).unwrap());
     assert_eq!(compared(&wrong, &manifest, &ReadOptions::default()).await.1, [(Class::Unreadable, Kind::Object, "own".to_owned())]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_of_our_own_is_emptied_and_what_is_locked_is_named() {
+    use attestore::aws::buckets::Buckets;
+    let bench = Bench::new().await;
+    let buckets = Buckets::new(&bench.session);
+    bench.plain_bucket("plain").await;
+    write_dated(&bench, "plain", &(0..1500).map(|n| ("k", 100, n % 2 == 1)).collect::<Vec<_>>());
+    buckets.delete("plain").await.unwrap();
+    assert!(buckets.bucket("plain").await.unwrap().is_none());
+
+    bench.bucket("locked").await;
+    write_dated(&bench, "locked", &(0..1200).map(|_| ("a", 100, false)).collect::<Vec<_>>());
+    let until = DateTime::from_secs(Timestamp::now().as_secs() + 86_400);
+    let put = bench.put("locked", "b", "x").object_lock_mode(ObjectLockMode::Compliance).object_lock_retain_until_date(until);
+    put.send().await.unwrap();
+    bench.put("locked", "c", "x").object_lock_legal_hold_status(ObjectLockLegalHoldStatus::On).send().await.unwrap();
+    write_dated(&bench, "locked", &(0..1200).map(|_| ("d", 100, false)).collect::<Vec<_>>());
+    let failure = buckets.delete("locked").await.unwrap_err();
+    assert!(failure.message.contains("2 versions could not be deleted"), "{failure}");
+    assert!(failure.message.contains("COMPLIANCE until") && failure.message.contains("legal hold"), "{failure}");
+    let left = bench.source("locked", Some(View::Versions)).await.list().map(Result::unwrap).count().await;
+    assert_eq!(left, 2, "all that may go is gone");
+}
+
+mod replicas {
+    use attestore::verify::objects::replica::{self, Lag, ReplicaOptions};
+    use aws_sdk_s3::types::{
+        DeleteMarkerReplication, DeleteMarkerReplicationStatus, Destination, ReplicationConfiguration, ReplicationRule,
+        ReplicationRuleFilter, ReplicationRuleStatus,
+    };
+
+    use super::*;
+
+    fn options(tier: Tier) -> ReplicaOptions {
+        ReplicaOptions { tier, fields: None, filter: Filter::default(), without_markers: false, tolerance_s: 0, effort: Default::default() }
+    }
+
+    async fn replicate(bench: &Bench, status: ReplicationRuleStatus) {
+        let markers = DeleteMarkerReplication::builder().status(DeleteMarkerReplicationStatus::Enabled).build();
+        let destination = Destination::builder().bucket("arn:aws:s3:::replica").build().unwrap();
+        let rule = ReplicationRule::builder().status(status).priority(1).filter(ReplicationRuleFilter::builder().prefix("").build());
+        let rule = rule.destination(destination).delete_marker_replication(markers).build().unwrap();
+        let configuration = ReplicationConfiguration::builder().role("arn:aws:iam::111122223333:role/r").rules(rule).build().unwrap();
+        bench.client.put_bucket_replication().bucket("vault").replication_configuration(configuration).send().await.unwrap();
+    }
+
+    async fn compared(bench: &Bench, options: &ReplicaOptions) -> (Verification, Lag, Vec<(Class, String)>) {
+        let (source, replica) = (bench.source("vault", None).await, bench.source("replica", None).await);
+        let monitor = Collected::default();
+        let (result, lag) = replica::compare(&source, &replica, options, &monitor).await.unwrap();
+        let found = monitor.findings();
+        (result, lag, found.iter().map(|finding| (finding.class, finding.place.parts().1.to_owned())).collect())
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_replica_is_compared_version_by_version_with_its_lag() {
+        let bench = Bench::new().await;
+        bench.plain_bucket("vault").await;
+        bench.plain_bucket("replica").await;
+        replicate(&bench, ReplicationRuleStatus::Enabled).await;
+        for content in ["one", "two"] {
+            bench.put("vault", "a", content).metadata("owner", "crm").send().await.unwrap();
+        }
+        bench.client.delete_object().bucket("vault").key("a").send().await.unwrap();
+        bench.put("vault", "b", "bee").send().await.unwrap();
+        for tier in [Tier::Content, Tier::Attributes, Tier::Inventory] {
+            let (result, lag, found) = compared(&bench, &options(tier)).await;
+            assert_eq!((found, lag.replicated, lag.not_replicated), (vec![], 4, 0), "{tier}");
+            let expected = if tier == Tier::Content { Outcome::Pass } else { Outcome::PassWithException };
+            assert_eq!((result.outcome(0).0, result.objects.unwrap().matched), (expected, 4), "{tier}");
+        }
+        // From here on nothing is replicated.
+        replicate(&bench, ReplicationRuleStatus::Disabled).await;
+        bench.put("vault", "late", "x").send().await.unwrap();
+        let (result, lag, found) = compared(&bench, &options(Tier::Content)).await;
+        assert_eq!((found, result.outcome(0).0), (vec![(Class::Missing, "late".to_owned())], Outcome::Fail));
+        assert_eq!((lag.not_replicated, lag.statuses["none"]), (1, 1));
+        assert!(lag.oldest_not_replicated.is_some() && lag.oldest_not_replicated == lag.newest_not_replicated);
+        let patient = ReplicaOptions { tolerance_s: 3600, ..options(Tier::Content) };
+        assert_eq!(compared(&bench, &patient).await.2, [(Class::Indeterminate, "late".to_owned())]);
+        // Deleted for good at the source, and still in the replica; changed tags in the replica alone.
+        let versions = bench.source("vault", None).await.list().map(Result::unwrap).collect::<Vec<_>>().await;
+        let oldest = versions[0].version_id.clone().unwrap();
+        bench.client.delete_object().bucket("vault").key("a").version_id(oldest).send().await.unwrap();
+        bench.tag("replica", "b", "silver").await;
+        let narrow = ReplicaOptions { filter: Filter::new(&[], &["late".into()]).unwrap(), ..options(Tier::Content) };
+        let found = compared(&bench, &narrow).await.2;
+        assert_eq!(found, [(Class::Extra, "a".to_owned()), (Class::Mismatch, "b".to_owned())]);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn damage_in_a_replica_shows_only_where_bytes_are_read() {
+        let bench = Bench::new().await;
+        bench.plain_bucket("vault").await;
+        bench.plain_bucket("replica").await;
+        replicate(&bench, ReplicationRuleStatus::Enabled).await;
+        bench.put("vault", "a", "content").send().await.unwrap();
+        // The store lies the way a damaged copy does: every header is as it was.
+        bench.running.faults().on_get("replica", "a", 1, 100, Fault::FlipByte(3));
+        assert_eq!(compared(&bench, &options(Tier::Attributes)).await.2, []);
+        assert_eq!(compared(&bench, &options(Tier::Content)).await.2, [(Class::Mismatch, "a".to_owned())]);
+        bench.client.create_bucket().bucket("bare").send().await.unwrap();
+        let (bare, source) = (bench.source("bare", None).await, bench.source("vault", None).await);
+        let refused = replica::compare(&source, &bare, &options(Tier::Content), &Collected::default()).await.unwrap_err();
+        assert!(refused.message.contains("version by version"), "{refused}");
+    }
+}
+
+mod key_lists {
+    use std::sync::Arc;
+
+    use attestore::model::failure::FailureKind;
+    use attestore::verify::objects::keys::listed::ListedSource;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_list_of_keys_stands_for_the_listing() {
+        let bench = Bench::new().await;
+        bench.plain_bucket("vault").await;
+        for key in ["in/b c+", "in/a", "in/deep/é", "out"] {
+            bench.put("vault", key, key).send().await.unwrap();
+        }
+        let mut list = tempfile::NamedTempFile::new().unwrap();
+        writeln!(list, "deep/é\nb c+\na\ndeep/\na\ngone").unwrap();
+        let inner: Arc<dyn ObjectSource> = Arc::new(bench.source("vault", Some(View::Latest)).await);
+        let listed = ListedSource::open(Arc::clone(&inner), "vault", "in", list.path(), None).unwrap();
+        let (manifest, monitor) = bench.captured(&listed, "m", |_| {}).await;
+        let told: Vec<(String, bool)> = rows(&manifest).into_iter().map(|row| (row.key.clone(), row.is_undigested())).collect();
+        let expected = [("in/a", false), ("in/b c+", false), ("in/deep/é", false), ("in/gone", true)];
+        assert_eq!(told, expected.map(|(key, unread)| (key.to_owned(), unread)));
+        assert_eq!(monitor.findings()[0].class, Class::Unreadable, "named by the list, and not there");
+        let versions: Arc<dyn ObjectSource> = Arc::new(bench.source("vault", Some(View::Versions)).await);
+        assert!(ListedSource::open(versions, "vault", "", list.path(), None).err().unwrap().message.contains("no versions"));
+    }
+
+    /// An inventory of every version of `vault`, as S3 would write it; rows in the reverse order, since S3 promises none.
+    async fn inventory(bench: &Bench, dir: &Path) -> std::path::PathBuf {
+        let entries: Vec<_> = bench.source("vault", Some(View::Versions)).await.list().map(Result::unwrap).collect().await;
+        let mut csv = String::new();
+        for (index, entry) in entries.iter().enumerate().rev() {
+            let latest = entries.get(index + 1).is_none_or(|next| next.key != entry.key);
+            let key = percent_encoding::utf8_percent_encode(&entry.key, percent_encoding::NON_ALPHANUMERIC);
+            let etag = entry.etag.as_deref().unwrap_or_default().trim_matches('"');
+            let marker = entry.kind == attestore::verify::objects::source::EntryKind::DeleteMarker;
+            let (id, modified) = (entry.version_id.as_deref().unwrap(), entry.modified.unwrap());
+            csv += &format!("\"vault\",\"{key}\",\"{id}\",\"{latest}\",\"{marker}\",\"{}\",\"{modified}\",\"{etag}\"\n", entry.size);
+        }
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gz.write_all(csv.as_bytes()).unwrap();
+        let data = gz.finish().unwrap();
+        let file =
+            serde_json::json!({"key": "vault/all/data/x.csv.gz", "size": data.len(), "MD5checksum": hex::encode(md5::Md5::digest(&data))});
+        let schema = "Bucket, Key, VersionId, IsLatest, IsDeleteMarker, Size, LastModifiedDate, ETag";
+        let manifest = serde_json::json!({"sourceBucket": "vault", "fileFormat": "CSV", "fileSchema": schema, "files": [file]}).to_string();
+        std::fs::create_dir_all(dir.join("data")).unwrap();
+        std::fs::write(dir.join("data/x.csv.gz"), data).unwrap();
+        std::fs::write(dir.join("manifest.checksum"), hex::encode(md5::Md5::digest(&manifest))).unwrap();
+        std::fs::write(dir.join("manifest.json"), manifest).unwrap();
+        dir.join("manifest.json")
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_inventory_gives_the_same_manifest_as_the_listing() {
+        let bench = Bench::new().await;
+        bench.plain_bucket("vault").await;
+        for key in ["a b+", "é\n", "z"] {
+            for content in ["one", "two"] {
+                bench.put("vault", key, content).send().await.unwrap();
+            }
+        }
+        bench.client.delete_object().bucket("vault").key("z").send().await.unwrap();
+        // Dates of S3 are whole seconds: within one, an inventory tells only which version is the latest.
+        for (nth, entry) in bench.source("vault", Some(View::Versions)).await.list().enumerate().collect::<Vec<_>>().await {
+            let sql = "UPDATE version SET modified = ?1 WHERE version_id = ?2";
+            bench.running.s3().connection().execute(sql, (nth as i64, entry.unwrap().version_id)).unwrap();
+        }
+        let path = inventory(&bench, &bench.dir.path().join("inventory")).await;
+        for view in [View::Versions, View::Latest] {
+            let source = bench.source("vault", Some(view)).await;
+            let (direct, _) = bench.captured(&source, &format!("direct-{view}"), |_| {}).await;
+            let listed = ListedSource::open(Arc::new(source), "vault", "", &path, None).unwrap();
+            let (through, monitor) = bench.captured(&listed, &format!("through-{view}"), |_| {}).await;
+            assert_eq!(monitor.findings(), []);
+            assert_eq!(rows(&through), rows(&direct), "{view}");
+        }
+        // One byte of the data changed: nothing is read with it.
+        let data = path.with_file_name("data").join("x.csv.gz");
+        let mut bytes = std::fs::read(&data).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(&data, bytes).unwrap();
+        let source: Arc<dyn ObjectSource> = Arc::new(bench.source("vault", Some(View::Versions)).await);
+        let listed = ListedSource::open(Arc::clone(&source), "vault", "", &path, None).unwrap();
+        let request = CaptureRequest::new(bench.dir.path().join("never"), CaptureMode::VersionExact);
+        let failure = capture(&listed, &request, None, &Collected::default()).await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::BadEvidence);
+        assert!(ListedSource::open(source, "other", "", &path, None).err().unwrap().message.contains("of bucket vault"));
+    }
+}

@@ -219,11 +219,12 @@ async fn each_shipped_check_passes_and_fails() {
     let packs = [Pack::load("structure-mysql").unwrap(), Pack::load("bank").unwrap()];
     let good = Db::new(&server, "bank_good", BANK).await;
     let results = good.check(&packs, &[("rows.customers", "1"), ("rows.accounts", "1"), ("rows.transactions", "2")]).await;
-    assert_eq!(results.len(), 11);
+    assert_eq!(results.len(), 13);
     assert!(results.values().all(|result| result.result == CheckOutcome::Pass), "{results:?}");
     let bad = Db::new(&server, "bank_bad", BANK).await;
     bad.run(
         "SET foreign_key_checks = 0; UPDATE accounts SET customer_id = 2; UPDATE transactions SET booked_at = '2020-01-01'; UPDATE transactions SET account_id = 11, kind = 'odd' WHERE id = 2; \
+         ALTER TABLE accounts DROP INDEX customer_id; CREATE TABLE passing (id INT); CREATE VIEW lost AS SELECT id FROM passing; DROP TABLE passing; \
          INSERT INTO counter VALUES (127); CREATE TABLE broken (id INT PRIMARY KEY, v VARCHAR(10) CHARACTER SET latin1, KEY (v)) ENGINE = MyISAM; INSERT INTO broken VALUES (1, 'a'), (2, 'b'), (3, 'c'); FLUSH TABLES",
     )
     .await;
@@ -244,6 +245,7 @@ async fn a_check_can_neither_write_nor_run_for_ever() {
     let db = Db::new(&server, "fences", "CREATE TABLE t (id INT PRIMARY KEY)").await;
     let mut pack = Pack::load("structure-mysql").unwrap();
     pack.checks.retain(|check| check.each.is_none());
+    pack.checks.truncate(1);
     for sql in ["INSERT INTO t VALUES (1)", "DROP TABLE t", "CREATE TABLE x (id INT)", "SELECT 1; DROP TABLE t", "TRUNCATE t"] {
         pack.checks[0].sql = sql.into();
         let results = db.check(&[pack.clone()], &[]).await;

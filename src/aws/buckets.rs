@@ -34,6 +34,31 @@ pub struct Bucket {
     pub tags: BTreeMap<String, String>,
 }
 
+/// What a bucket would not let go of.
+#[derive(Default)]
+struct Kept {
+    count: u64,
+    /// Key and version of the first few.
+    first: Vec<(String, Option<String>)>,
+}
+
+impl Kept {
+    fn take(&mut self, what: &str, error: aws_sdk_s3::types::Error) -> Result<(), Failure> {
+        let code = error.code.as_deref().unwrap_or("no code");
+        let key = error.key.clone().unwrap_or_default();
+        if code != "AccessDenied" {
+            let kind = crate::aws::errors::kind_of_code(code);
+            let said = error.message.as_deref().unwrap_or("no message");
+            return Err(Failure::new(kind, format!("{what}: {}: {code}: {said}", key.escape_debug())));
+        }
+        self.count += 1;
+        if self.first.len() < 5 {
+            self.first.push((key, error.version_id));
+        }
+        Ok(())
+    }
+}
+
 /// The buckets of one account.
 #[derive(Clone, Debug)]
 pub struct Buckets {
@@ -132,10 +157,17 @@ impl Buckets {
         }
     }
 
+    /// Deletes all that may be deleted, and then says what may not: a version under Object Lock stands until its retention ends, and
+    /// nobody is asked to bypass it.
     async fn clear(&self, name: &str) -> Result<(), Failure> {
+        let mut kept = Kept::default();
+        let mut from: (Option<String>, Option<String>) = (None, None);
         loop {
-            let answer = self.client.list_object_versions().bucket(name).max_keys(1000).send().await;
+            let call = self.client.list_object_versions().bucket(name).max_keys(1000);
+            let answer = call.set_key_marker(from.0.clone()).set_version_id_marker(from.1.clone()).send().await;
             let answer = answer.map_err(|error| classify(&format!("s3:ListObjectVersions {name}"), error))?;
+            let next = (answer.next_key_marker.clone(), answer.next_version_id_marker.clone());
+            let more = answer.is_truncated.unwrap_or(false);
             let versions = answer.versions.unwrap_or_default().into_iter().map(|one| (one.key, one.version_id));
             let markers = answer.delete_markers.unwrap_or_default().into_iter().map(|one| (one.key, one.version_id));
             let what = format!("s3:DeleteObjects {name}");
@@ -145,18 +177,57 @@ impl Buckets {
                 .collect::<Result<Vec<_>, _>>()
                 .map_err(|error| Failure::invalid(format!("{what}: {error}")).caused_by(error))?;
             if doomed.is_empty() {
-                return Ok(());
+                break;
             }
             // One request takes at most 1,000 keys; a listing page of versions and markers together has no more.
             let delete = Delete::builder().set_objects(Some(doomed)).quiet(true).build();
             let delete = delete.map_err(|error| Failure::invalid(format!("{what}: {error}")).caused_by(error))?;
             let answer = self.client.delete_objects().bucket(name).delete(delete).send().await;
-            let answer = answer.map_err(|error| classify(&what, error))?;
-            if let Some(first) = answer.errors.unwrap_or_default().first() {
-                let code = first.code().unwrap_or("no code");
-                let key = first.key().unwrap_or_default();
-                let kind = crate::aws::errors::kind_of_code(code);
-                return Err(Failure::new(kind, format!("{what}: {key}: {code}: {}", first.message().unwrap_or("no message"))));
+            let refused = answer.map_err(|error| classify(&what, error))?.errors.unwrap_or_default();
+            let any = !refused.is_empty();
+            for error in refused {
+                kept.take(&what, error)?;
+            }
+            // What is gone does not come again; past what stands the listing has to go.
+            match (any, more) {
+                (false, _) => {}
+                (true, true) => from = next,
+                (true, false) => break,
+            }
+        }
+        self.told(name, kept).await
+    }
+
+    /// The failure that names what stands, with its locks as far as they may be seen.
+    async fn told(&self, name: &str, kept: Kept) -> Result<(), Failure> {
+        if kept.count == 0 {
+            return Ok(());
+        }
+        let mut told = Vec::new();
+        for (key, version) in kept.first {
+            let retention = self.client.get_object_retention().bucket(name).key(&key).set_version_id(version.clone()).send().await;
+            let retention = retention.ok().and_then(|answer| answer.retention).map(|retention| {
+                let until = retention.retain_until_date().map_or_else(|| "an unknown time".to_owned(), |time| timestamp(time).to_string());
+                format!("{} until {until}", retention.mode().map_or("locked", |mode| mode.as_str()))
+            });
+            let hold = self.client.get_object_legal_hold().bucket(name).key(&key).set_version_id(version.clone()).send().await;
+            let held = hold.ok().and_then(|answer| answer.legal_hold?.status).is_some_and(|status| status.as_str() == "ON");
+            let why: Vec<String> = retention.into_iter().chain(held.then(|| "legal hold".to_owned())).collect();
+            let why = if why.is_empty() { "AccessDenied".to_owned() } else { why.join(", ") };
+            told.push(format!("{} {}: {why}", key.escape_debug(), version.unwrap_or_default()));
+        }
+        let message = format!("bucket {name}: {} versions could not be deleted: {}", kept.count, told.join("; "));
+        Err(Failure::new(FailureKind::Denied, message)
+            .hint("what is under Object Lock stands until its retention ends: delete the bucket then"))
+    }
+
+    /// `Enabled`, `Suspended`, `never enabled`; nothing where there is no such bucket.
+    pub async fn versioning(&self, name: &str) -> Result<Option<String>, Failure> {
+        match self.client.get_bucket_versioning().bucket(name).send().await {
+            Ok(answer) => Ok(Some(answer.status.map_or_else(|| "never enabled".to_owned(), |status| status.as_str().to_owned()))),
+            Err(error) => {
+                let failure = classify(&format!("s3:GetBucketVersioning {name}"), error);
+                if failure.kind == FailureKind::Absent { Ok(None) } else { Err(failure) }
             }
         }
     }

@@ -29,6 +29,7 @@ use crate::aws::s3_archive::{self, Thaw};
 use crate::aws::s3_customer_keys::{self, CustomerKey, CustomerKeys};
 use crate::aws::s3_evidence::{self, Place, Sight};
 use crate::aws::session::Session;
+use crate::aws::times::timestamp;
 use crate::aws::{s3_listing, s3_views};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::View;
@@ -149,6 +150,35 @@ impl ObjectSource for S3Source {
             View::Latest => s3_listing::latest(client, bucket, prefix),
             View::At(time) => s3_views::at(s3_listing::versions(client, bucket, prefix), time),
         }
+    }
+
+    async fn find(&self, key: &str) -> Result<Option<Entry>, Failure> {
+        let what = format!("s3:HeadObject {}/{}", self.bucket, key.escape_debug());
+        let ask = |with: Option<&CustomerKey>| {
+            let request = self.client.head_object().bucket(&self.bucket).key(key);
+            match with {
+                Some(with) => request.sse_customer_algorithm("AES256").sse_customer_key(&with.key).sse_customer_key_md5(&with.md5).send(),
+                None => request.send(),
+            }
+        };
+        let with = self.customer_keys.of(key);
+        let mut answer = ask(with).await;
+        if with.is_some() && answer.as_ref().is_err_and(|error| error.raw_response().is_some_and(|raw| raw.status().as_u16() == 400)) {
+            answer = ask(None).await;
+        }
+        let answer = match answer.map_err(|error| classify(&what, error)) {
+            Ok(answer) => answer,
+            Err(failure) if failure.kind == FailureKind::Absent => return Ok(None),
+            Err(failure) => return Err(failure),
+        };
+        let size = answer.content_length().and_then(|length| u64::try_from(length).ok());
+        let size = size.ok_or_else(|| Failure::new(FailureKind::Remote, format!("{what}: the answer has no length")))?;
+        Ok(Some(Entry {
+            modified: answer.last_modified().map(timestamp),
+            etag: answer.e_tag().map(str::to_owned),
+            storage_class: Some(answer.storage_class().map_or("STANDARD", |class| class.as_str()).to_owned()),
+            ..Entry::object(key, size)
+        }))
     }
 
     async fn read(&self, entry: &Entry, offset: u64) -> Result<Body, Failure> {

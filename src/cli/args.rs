@@ -39,7 +39,7 @@ pub enum Command {
     /// Capture, show, compare, import, export and prove manifests: what data must look like when it comes back
     Manifest(super::manifest::ManifestArgs),
     /// Compare a source with a manifest
-    Verify(super::verify::VerifyArgs),
+    Verify(Box<super::verify::VerifyArgs>),
     /// Run SQL checks on a database, read-only
     Check(super::check::CheckArgs),
     /// Verify and show the testing log

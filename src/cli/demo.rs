@@ -2,7 +2,7 @@
 //!
 //! The estate is the sandbox's; the drill is the one of `attestore drill`, over the configuration that the demo writes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -11,6 +11,7 @@ use crate::cli::console::Console;
 use crate::cli::demo_progress::{CONFIG, Progress};
 use crate::cli::{demo_prepare, demo_score, drill};
 use crate::model::exit::ExitCode;
+use crate::model::failure::{Failure, FailureKind};
 
 /// Arguments of `demo`.
 #[derive(Args, Debug)]
@@ -32,7 +33,8 @@ pub async fn run(args: DemoArgs, console: &Arc<Console>) -> anyhow::Result<ExitC
     };
     if !progress.drilled {
         console.say("\ndrilling");
-        let code = drill::hold(&dir.join(CONFIG), drill::Resume::IfUnfinished, "attestore demo", console).await?;
+        let held = drill::hold(&dir.join(CONFIG), drill::Resume::IfUnfinished, "attestore demo", console).await;
+        let code = held.map_err(|error| how_to_go_on(error, &args.dir))?;
         if code == ExitCode::Incomplete && demo_score::is_unfinished(&dir)? {
             console.say(format!("\nhint: `attestore demo --dir {}` goes on", args.dir.display()));
             return Ok(code);
@@ -41,4 +43,15 @@ pub async fn run(args: DemoArgs, console: &Arc<Console>) -> anyhow::Result<ExitC
         progress.write(&dir)?;
     }
     demo_score::tell(&dir, &args.dir, &progress, console).await
+}
+
+/// A demo that was stopped goes on with its own command, not with that of a drill.
+fn how_to_go_on(error: anyhow::Error, dir: &Path) -> anyhow::Error {
+    match error.downcast::<Failure>() {
+        Ok(failure) if failure.kind == FailureKind::Interrupted => failure
+            .hint(format!("nothing is lost: `attestore demo --dir {}` goes on, and what was restored stands until then", dir.display()))
+            .into(),
+        Ok(failure) => failure.into(),
+        Err(error) => error,
+    }
 }

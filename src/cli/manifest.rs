@@ -185,6 +185,7 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     let (thaw, customer_keys) = (args.objects.thaw(), args.objects.customer_keys()?);
     let mut means =
         Means { view: args.objects.view, hash_key: args.hash_key, tls_ca: args.tls_ca, thaw, customer_keys, scan, ..Means::default() };
+    means.keys = args.objects.keys();
     means.packs = args.packs.iter().map(|pack| Pack::load(pack)).collect::<Result<Vec<_>, _>>()?;
     if let Some(registration) = &registration {
         means.complete_from(&registration.loaded.config);

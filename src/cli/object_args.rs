@@ -9,6 +9,7 @@ use crate::aws::s3_customer_keys::CustomerKeys;
 use crate::model::failure::Failure;
 use crate::verify::objects::fields::FieldSet;
 use crate::verify::objects::filter::Filter;
+use crate::verify::objects::keys::text::Form;
 use crate::verify::objects::tier::Tier;
 
 /// How objects are read, and which.
@@ -37,6 +38,13 @@ pub struct ObjectArgs {
     /// How fast, at what price
     #[arg(long, value_name = "SPEED", value_enum, default_value_t, requires = "restore_archived")]
     pub restore_speed: Speed,
+    /// Take the keys from this list instead of listing the bucket: an S3 Inventory's manifest.json (a file, or s3://… of its
+    /// destination), or what `rclone lsf`, `lsjson` or `hashsum` printed, or a checksum list
+    #[arg(long, value_name = "LIST")]
+    pub keys_from: Option<String>,
+    /// What the list is: inventory, lsf, lsjson or hashsum [default: what it looks like]
+    #[arg(long, value_name = "FORM", requires = "keys_from")]
+    pub keys_form: Option<Form>,
     /// Keys of objects under SSE-C: lines of `KEY` or `KEY PREFIX`, each KEY 32 bytes in base64 or hex
     #[arg(long, value_name = "FILE")]
     pub sse_c_keys: Option<PathBuf>,
@@ -68,6 +76,11 @@ impl ObjectArgs {
             Speed::Expedited => "Expedited",
         };
         self.restore_archived.map(|days| Thaw { days, speed: speed.to_owned() })
+    }
+
+    /// The list of keys, and its form.
+    pub fn keys(&self) -> Option<(String, Option<Form>)> {
+        self.keys_from.clone().map(|list| (list, self.keys_form))
     }
 
     /// The keys for SSE-C.

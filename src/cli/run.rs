@@ -58,7 +58,7 @@ async fn dispatch(command: Command, console: &Arc<Console>) -> anyhow::Result<Ex
         Command::Plan(args) => super::plan::run(args, console).await,
         Command::Drill(args) => super::drill::run(args, console).await,
         Command::Manifest(args) => super::manifest::run(args, console).await,
-        Command::Verify(args) => super::verify::run(args, console).await,
+        Command::Verify(args) => super::verify::run(*args, console).await,
         Command::Check(args) => super::check::run(args, console).await,
         Command::Log(args) => super::log::run(args, console).await,
         Command::Report(args) => super::report::run(args, console).await,

@@ -10,6 +10,7 @@ use crate::aws::s3::S3Source;
 use crate::aws::s3_archive::Thaw;
 use crate::aws::s3_customer_keys::CustomerKeys;
 use crate::aws::session::{Session, SessionOptions};
+use crate::cli::keys;
 use crate::cli::scan_args::ScanArgs;
 use crate::estate::config::Config;
 use crate::model::capture::CaptureMode;
@@ -30,6 +31,7 @@ use crate::verify::manifest::reader::Manifest;
 use crate::verify::manifest::request::{CaptureRequest, ReadOptions};
 use crate::verify::objects;
 use crate::verify::objects::dir::DirSource;
+use crate::verify::objects::keys::text::Form;
 use crate::verify::objects::source::ObjectSource;
 use crate::verify::sql;
 use crate::verify::sql::access::Access;
@@ -56,6 +58,8 @@ pub struct Means {
     pub thaw: Option<Thaw>,
     /// Keys of objects under SSE-C.
     pub customer_keys: CustomerKeys,
+    /// A list of keys, read instead of listing a bucket, and its form.
+    pub keys: Option<(String, Option<Form>)>,
     /// Check packs whose baselines and canaries a capture records.
     pub packs: Vec<Pack>,
     /// What the tables and columns of checks are called in this source.
@@ -123,6 +127,7 @@ async fn objects_of(
     match url {
         SourceUrl::Dir { path } => {
             refuse_view(url, means.view)?;
+            refuse_keys(url, means)?;
             Ok(Some(Box::new(DirSource::open(path)?)))
         }
         SourceUrl::S3 { bucket, prefix } => {
@@ -139,13 +144,26 @@ async fn objects_of(
                 return Err(Failure::invalid(format!("--view at={time} lies in the future")));
             }
             let source = S3Source::open(&session, bucket, prefix, view).await?;
-            Ok(Some(Box::new(source.with_thaw(means.thaw.clone()).with_customer_keys(means.customer_keys.clone()))))
+            let source = source.with_thaw(means.thaw.clone()).with_customer_keys(means.customer_keys.clone());
+            Ok(Some(match &means.keys {
+                Some((list, form)) => Box::new(keys::open(&session, Arc::new(source), (bucket, prefix), list, *form).await?),
+                None => Box::new(source),
+            }))
         }
         _ => {
             refuse_view(url, means.view)?;
+            refuse_keys(url, means)?;
             Ok(None)
         }
     }
+}
+
+fn refuse_keys(url: &SourceUrl, means: &Means) -> Result<(), Failure> {
+    if means.keys.is_none() {
+        return Ok(());
+    }
+    Err(Failure::invalid(format!("{url} is listed by itself; a list of keys stands for the listing of a bucket"))
+        .hint("leave --keys-from out"))
 }
 
 fn refuse_view(url: &SourceUrl, view: Option<View>) -> Result<(), Failure> {

@@ -13,6 +13,8 @@ use crate::cli::object_args::ObjectArgs;
 use crate::cli::scan_args::ScanArgs;
 use crate::cli::source::{self, Means, bytes_text, shown};
 use crate::cli::tables;
+use crate::cli::verify_replica;
+use crate::cli::verify_words::{evidence_lines, evidence_summary};
 use crate::estate::load;
 use crate::model::exit::ExitCode;
 use crate::model::failure::{Failure, FailureKind};
@@ -23,6 +25,7 @@ use crate::monitor::Monitor;
 use crate::signing::keys::VerifyingKey;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::manifest::request::{DigestSet, ReadOptions};
+use crate::verify::objects::replica::ReplicaOptions;
 
 /// Arguments of `verify`.
 #[derive(Args, Debug)]
@@ -31,6 +34,7 @@ use crate::verify::manifest::request::{DigestSet, ReadOptions};
   attestore verify s3://vault-restored --manifest manifests/vault --view latest --json
   attestore verify s3://vault --manifest manifests/vault --state state/vault --time-limit 2h
   attestore verify s3://vault --manifest manifests/vault --tier attributes --include 'invoices/**'
+  attestore verify s3://vault --against s3://vault-replica --against-region eu-central-1
   attestore verify s3://vault-restored --manifest manifests/vault --view at=2026-01-31T02:00:00Z
   attestore verify postgres://reader@restored/crm --against postgres://reader@copy/crm
 
@@ -41,10 +45,19 @@ pub struct VerifyArgs {
     /// The manifest's directory
     #[arg(long, value_name = "DIR", required_unless_present = "against")]
     pub manifest: Option<PathBuf>,
-    /// Another live database instead of a manifest: two restores of one point, or a restore and a copy
-    #[arg(long, value_name = "SOURCE", conflicts_with_all = ["manifest", "key", "digest", "view"])]
+    /// Something live instead of a manifest: a bucket's replica, version by version; or another restore or copy of a database
+    #[arg(long, value_name = "SOURCE", conflicts_with_all = ["manifest", "key", "digest"])]
     pub against: Option<SourceUrl>,
-    /// With --against: compare rows by their logical types, as two engines need
+    /// The replica's Region, where it is another
+    #[arg(long, value_name = "REGION", requires = "against")]
+    pub against_region: Option<String>,
+    /// How long replication may take: what is younger and not there is undecided
+    #[arg(long, value_name = "SECONDS", requires = "against", default_value_t = 900, value_parser = clap::value_parser!(i64).range(0..))]
+    pub replication_time: i64,
+    /// The replica is not given delete markers: they are not compared
+    #[arg(long, requires = "against")]
+    pub without_delete_markers: bool,
+    /// Two databases: compare rows by their logical types, as two engines need
     #[arg(long, requires = "against")]
     pub logical: bool,
     /// With --logical: a logical type that differs from what the columns declare; may be repeated
@@ -93,14 +106,26 @@ pub async fn run(args: VerifyArgs, console: &Arc<Console>) -> anyhow::Result<Exi
         thaw,
         customer_keys,
         scan: args.scan,
+        keys: args.objects.keys(),
         ..Means::default()
     };
     if let Some(config) = &args.config {
         means.complete_from(&load::load(config)?.config);
     }
     means.limits.lanes = args.lanes.map_or(means.limits.lanes, usize::from);
-    if let Some(baseline) = &args.against {
-        return Ok(tables::against(&args.source, baseline, (args.logical, &args.types), &means, console).await?);
+    if let Some(against) = &args.against {
+        if !matches!(args.source, SourceUrl::S3 { .. }) {
+            return Ok(tables::against(&args.source, against, (args.logical, &args.types), &means, console).await?);
+        }
+        let options = ReplicaOptions {
+            tier: args.objects.tier.unwrap_or_default(),
+            fields: args.objects.compare,
+            filter,
+            without_markers: args.without_delete_markers,
+            tolerance_s: args.replication_time,
+            effort: args.effort.effort(),
+        };
+        return verify_replica::run(&args.source, against, args.against_region.as_deref(), &means, &options, console).await;
     }
     let manifest = Manifest::open(&args.manifest.unwrap_or_default())?;
     let signature = manifest.signature(key.as_ref());
@@ -176,56 +201,6 @@ fn conclude(url: &SourceUrl, manifest: &Manifest, signature: SignatureState, res
     more.insert("reasons".into(), json!(reasons));
     console.summary("verify", outcome.as_str(), exit, more);
     exit
-}
-
-/// What the summary says of evidence beside the bytes.
-fn evidence_summary(result: &Verification, more: &mut Map<String, serde_json::Value>) {
-    let tier = result.lesser_tier.as_ref();
-    if result.objects.is_some() {
-        more.insert("tier".into(), json!(tier.map_or("content", |tier| tier.name)));
-    }
-    if let Some(tier) = tier {
-        more.insert("does_not_prove".into(), json!(tier.does_not_prove));
-    }
-    if let Some(counts) = &result.protection {
-        more.insert("protection".into(), json!({"outcome": result.protection_outcome().as_str(), "counts": counts}));
-    }
-    if !result.fields.is_empty() {
-        more.insert("fields".into(), json!(result.fields));
-    }
-    if result.archived > 0 {
-        more.insert("archived".into(), json!(result.archived));
-    }
-}
-
-/// The lines of evidence beside the bytes.
-fn evidence_lines(result: &Verification, lines: &mut Vec<String>) {
-    if !result.fields.is_empty() {
-        let told: Vec<String> = result
-            .fields
-            .iter()
-            .map(|(name, counts)| {
-                let mut text = format!("{name} {}", counts.equal);
-                for (n, word) in
-                    [(counts.different, "different"), (counts.unseen, "not seen"), (counts.not_in_manifest, "not in the manifest")]
-                {
-                    if n > 0 {
-                        text += &format!(" ({n} {word})");
-                    }
-                }
-                text
-            })
-            .collect();
-        lines.push(format!("equal in   {}", told.join(", ")));
-    }
-    if let Some(counts) = &result.protection {
-        let outcome = result.protection_outcome();
-        lines.push(format!("protection {}: {} of {} as they were", outcome.as_str(), counts.matched, counts.expected));
-    }
-    if let Some(tier) = &result.lesser_tier {
-        lines.push(format!("tier       {}", tier.name));
-        lines.extend(tier.does_not_prove.iter().map(|said| format!("           not proved: {said}")));
-    }
 }
 
 fn scoreboard(

@@ -12,7 +12,6 @@ use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::outcome::Outcome;
 use crate::model::recovery_point::RecoveryPoint;
-use crate::model::resource::PointSource;
 use crate::model::source_url::SourceUrl;
 use crate::monitor::{Event, Monitor};
 use crate::restore::driver::{Driver, Opened};
@@ -148,6 +147,9 @@ impl Case<'_> {
     async fn read(&self, result: &mut PointResult, basis: &Basis, opened: &Opened) -> Result<(), (&'static str, Failure)> {
         let context = self.context;
         let begun = Timestamp::now();
+        if let (Some(why), Basis::FirstRestore | Basis::Invariants) = (&opened.unreadable, basis) {
+            return Err(("restore", Failure::new(FailureKind::Remote, format!("the backup cannot be read: {why}"))));
+        }
         let downgraded = matches!(basis, Basis::Manifest(chosen) if chosen.downgraded);
         let (case, resource) = (&self.planned.case, &self.resource.id);
         let sink = Sink::new(context.monitor.clone(), case, resource, downgraded, &context.hash_key).map_err(|f| ("verify", f))?;
@@ -178,7 +180,7 @@ impl Case<'_> {
         let packs = context.packs.get(&self.resource.class).map(Vec::as_slice).unwrap_or_default();
         let monitor: &dyn Monitor = context.monitor.as_ref();
         // A point in time promises its second; a snapshot's time is that of the call, and its data may be a little younger.
-        let written_until = (self.point.from == PointSource::RdsPitr).then_some(self.point.created_at);
+        let written_until = self.point.is_in_time().then_some(self.point.created_at);
         let demands = CheckDemands { baselines, written_until, hash_key: Some(context.hash_key.clone()), ..CheckDemands::default() };
         let checked = reading::check(opened, self.resource, packs, demands, monitor).await;
         result.sql_checks = checked.map_err(|failure| ("checks", failure))?;

@@ -51,6 +51,9 @@ pub async fn compare(
     point_at: Timestamp,
     monitor: &dyn Monitor,
 ) -> Result<Verification, Failure> {
+    if let Some(why) = &opened.unreadable {
+        return sql::compare::unreadable(manifest, hash_key, why, monitor);
+    }
     match &opened.url {
         SourceUrl::S3 { bucket, prefix } => {
             let view = view_of(manifest);
@@ -92,7 +95,7 @@ pub async fn check(
     monitor: &dyn Monitor,
 ) -> Result<Vec<CheckResult>, Failure> {
     let is_database = matches!(opened.url, SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } | SourceUrl::Sqlite { .. });
-    if !is_database || packs.is_empty() {
+    if !is_database || packs.is_empty() || opened.unreadable.is_some() {
         return Ok(Vec::new());
     }
     let demands = CheckDemands { names: resource.names.clone(), ..demands };
@@ -104,6 +107,11 @@ pub fn access(opened: &Opened, resource: &Resource) -> Result<Access, Failure> {
     let mut access = Access { tls_ca: resource.tls_ca.clone(), ..Access::default() };
     let Some((master, password)) = &opened.login else { return Ok(access) };
     (access.user, access.password) = (Some(master.clone()), Some(password.clone()));
+    if opened.region.is_none() {
+        // Beside AWS the server is one of our own on loopback: it has neither the source's users nor its certificate.
+        access.tls_ca = None;
+        return Ok(access);
+    }
     if let Some(reference) = &resource.credentials {
         let (user, secret) = credentials(&resource.id.0, reference)?;
         // The master's own password is the drill's by now, whatever the file says.

@@ -22,6 +22,14 @@ const SOCKET_LIMIT: usize = 107;
 /// The folder in a home into which a server's log is kept for recovery to a point in time.
 const LOG: &str = "archive";
 
+/// The note in a state folder that says where its area is.
+const NOTE: &str = "engines.path";
+
+/// Whether an area belongs to the state folder.
+pub fn is_noted(state: &Path) -> bool {
+    state.join(NOTE).is_file()
+}
+
 /// The folder in which a home's log is kept, where it is.
 pub fn log_folder(home: &Path) -> Option<PathBuf> {
     Some(home.join(LOG)).filter(|folder| folder.is_dir())
@@ -59,7 +67,7 @@ impl Area {
     /// The area that belongs to the sandbox folder `state`.
     pub fn open(state: &Path) -> Result<Self, Failure> {
         let owner = rustix::process::geteuid().is_root().then(unprivileged);
-        let note = state.join("engines.path");
+        let note = state.join(NOTE);
         let noted = fs::read_to_string(&note).ok().map(PathBuf::from).filter(|root| root.is_dir());
         let root = match noted {
             Some(root) => root,
@@ -141,6 +149,11 @@ impl Area {
         self.remove(to)?;
         fs::rename(&home, self.home(to)).map_err(|error| Failure::io(format!("cannot name the copy {to}"), error))?;
         Ok(bytes)
+    }
+
+    /// Copies a folder from elsewhere into a home, under `to`, for the servers' user alone. Returns the bytes copied.
+    pub fn import(&self, from: &Path, name: &str, to: &str) -> Result<u64, Failure> {
+        self.copy_folder(from, &self.home(name).join(to), &mut vec![0; 1 << 20])
     }
 
     fn copy_folder(&self, from: &Path, to: &Path, buffer: &mut [u8]) -> Result<u64, Failure> {

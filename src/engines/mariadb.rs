@@ -3,13 +3,14 @@
 //! Administration goes through the Unix socket in the server's own folder with a password that lies beside the data; over TCP only the
 //! users that were created can log in. Settings suit throw-away copies.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use tokio::process::Command;
 
 use crate::engines::area::{self, Area};
 use crate::engines::installed::Programs;
+use crate::engines::master::Master;
 use crate::model::failure::{Failure, FailureKind};
 
 const ADMIN: &str = "rdsadmin";
@@ -41,11 +42,52 @@ pub async fn init(programs: &Programs, area: &Area, home: &Path) -> Result<(), F
     command.arg("--no-defaults").arg(format!("--datadir={}", home.join("data").display()));
     command.args(["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve", "--innodb-log-file-size=8M"]);
     area::run(command, "cannot make a MariaDB data directory", "").await?;
+    write_secret(area, home)
+}
+
+fn write_secret(area: &Area, home: &Path) -> Result<(), Failure> {
     let mut bytes = [0u8; 24];
     getrandom::fill(&mut bytes).expect("the system's random source answers");
     let path = home.join(SECRET);
     std::fs::write(&path, hex::encode(bytes)).map_err(|error| Failure::io(format!("cannot write {}", path.display()), error))?;
     area.hand_over(&path, 0o600)
+}
+
+/// Where the statements lie that a server runs before its first client.
+pub fn init_file(home: &Path) -> PathBuf {
+    home.join("run/init.sql")
+}
+
+/// A file of statements for `--init-file` that make the administrator in a copy that does not know it.
+pub fn make_admin(area: &Area, home: &Path) -> Result<PathBuf, Failure> {
+    write_secret(area, home)?;
+    let secret = literal(&secret(home)?);
+    let text = format!(
+        "CREATE OR REPLACE USER {ADMIN}@localhost IDENTIFIED BY {secret};\nGRANT ALL ON *.* TO {ADMIN}@localhost WITH GRANT OPTION;\n"
+    );
+    let path = init_file(home);
+    std::fs::write(&path, text).map_err(|error| Failure::io(format!("cannot write {}", path.display()), error))?;
+    area.hand_over(&path, 0o600)?;
+    Ok(path)
+}
+
+/// The client as a user of the outside, to be given a script on its standard input; it ends at the first error and runs no commands of
+/// its own.
+pub fn client_of(programs: &Programs, area: &Area, port: u16, master: &Master, database: &str) -> Command {
+    let mut command = area::command(area, &programs.client);
+    command.arg("--no-defaults").args(["--protocol=tcp", "--host=127.0.0.1"]).arg(format!("--port={port}"));
+    command.arg(format!("--user={}", master.user)).args(["--batch", "--binary-mode", "--default-character-set=utf8mb4", "--database"]);
+    command.arg(database).env("MYSQL_PWD", &master.password).stdout(std::process::Stdio::null());
+    command
+}
+
+/// The statements that make a user who reads everything.
+pub fn create_reader(user: &str, password: &str) -> String {
+    let user = literal(user);
+    format!(
+        "CREATE OR REPLACE USER {user}@'%' IDENTIFIED BY {};\nGRANT SELECT, SHOW VIEW, TRIGGER, EVENT, EXECUTE, BINLOG MONITOR ON *.* TO {user}@'%';\n",
+        literal(password)
+    )
 }
 
 /// Leaves the administrator alone in a fresh data directory; run once, while its `root` still has no password.

@@ -4,9 +4,14 @@
 //! them, and when they are wanted.
 
 pub mod area;
+pub mod dumps;
 pub mod installed;
+pub mod loading;
 pub mod mariadb;
+pub mod master;
+pub mod physical;
 pub mod point_in_time;
 pub mod postgres;
 pub mod process;
+pub mod script;
 pub mod servers;

@@ -10,6 +10,7 @@ use tokio::process::Command;
 
 use crate::engines::area::{self, Area};
 use crate::engines::installed::Programs;
+use crate::engines::master::Master;
 use crate::model::failure::Failure;
 
 /// The administrator, named as in RDS; no password of the outside opens it.
@@ -24,7 +25,6 @@ const SETTINGS: &[&str] = &[
     "max_connections=60",
     "max_wal_size=64MB",
     "min_wal_size=2MB",
-    "wal_level=replica",
     "max_wal_senders=0",
     "logging_collector=off",
     "jit=off",
@@ -36,12 +36,36 @@ pub async fn init(programs: &Programs, area: &Area, home: &Path) -> Result<(), F
     command.arg("-D").arg(home.join("data")).args(["-U", ADMIN, "-E", "UTF8", "--locale=C", "--no-sync", "--wal-segsize=1"]);
     command.args(["--auth-local=trust", "--auth-host=scram-sha-256"]);
     area::run(command, "cannot make a PostgreSQL data directory", "").await?;
-    let rules = format!(
-        "# TYPE  DATABASE  USER  ADDRESS  METHOD\nlocal   all  {ADMIN}  trust\nhost    all  {ADMIN}  all  reject\nhost    all  all  127.0.0.1/32  scram-sha-256\n"
-    );
     let path = home.join("data/pg_hba.conf");
-    std::fs::write(&path, rules).map_err(|error| Failure::io(format!("cannot write {}", path.display()), error))?;
+    std::fs::write(&path, access_rules()).map_err(|error| Failure::io(format!("cannot write {}", path.display()), error))?;
     Ok(())
+}
+
+/// Who gets in: the administrator through the socket, everybody else over TCP with a password.
+pub fn access_rules() -> String {
+    format!(
+        "# TYPE  DATABASE  USER  ADDRESS  METHOD\nlocal   all  {ADMIN}  trust\nhost    all  {ADMIN}  all  reject\nhost    all  all  127.0.0.1/32  scram-sha-256\n"
+    )
+}
+
+/// Statements for the single-user mode that make the administrator in a copy that does not know it; one a line.
+pub fn make_admin() -> String {
+    format!("CREATE ROLE {ADMIN} SUPERUSER LOGIN\n")
+}
+
+/// The statements that make a user who reads everything and owns nothing, for copies whose own passwords are not ours.
+pub fn create_reader(user: &str, password: &str) -> String {
+    let user = name(user);
+    format!("CREATE ROLE {user} LOGIN BYPASSRLS PASSWORD {};\nGRANT pg_read_all_data, pg_monitor TO {user};\n", literal(password))
+}
+
+/// `psql` as a user of the outside, to be given a script on its standard input; it ends at the first error.
+pub fn client_of(programs: &Programs, area: &Area, port: u16, master: &Master) -> Command {
+    let mut command = area::command(area, &programs.client);
+    command.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U"]).arg(&master.user).arg("-p").arg(port.to_string());
+    command.arg("-d").arg(master.database.as_deref().unwrap_or("postgres")).args(["-f", "-"]);
+    command.env("PGPASSWORD", &master.password).stdout(std::process::Stdio::null());
+    command
 }
 
 /// The server over `home/data` on 127.0.0.1:`port`.
@@ -52,7 +76,10 @@ pub fn server(programs: &Programs, area: &Area, home: &Path, port: u16) -> Comma
     for setting in SETTINGS {
         command.arg("-c").arg(setting);
     }
-    if let Some(archive) = area::log_folder(home) {
+    // What keeps no log writes none of the records that only a log's readers need.
+    let archive = area::log_folder(home);
+    command.arg("-c").arg(if archive.is_some() { "wal_level=replica" } else { "wal_level=minimal" });
+    if let Some(archive) = archive {
         // Under its name only once it is whole. A percent sign in the path is doubled: it begins a placeholder.
         let to = archive.display().to_string().replace('%', "%%");
         command.args(["-c", "archive_mode=on", "-c"]);
@@ -113,7 +140,8 @@ pub fn set_password(user: &str, password: &str) -> String {
     format!("ALTER ROLE {} PASSWORD {};\n", name(user), literal(password))
 }
 
-fn name(text: &str) -> String {
+/// A name in quotes.
+pub fn name(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "\"\""))
 }
 

@@ -13,6 +13,7 @@ use rustix::process::Signal;
 
 use crate::engines::area::{self, Area};
 use crate::engines::installed::{EngineKind, Installed, Programs};
+use crate::engines::master::Master;
 use crate::engines::process::{self, ProcessMark};
 use crate::engines::{mariadb, postgres};
 use crate::model::failure::{Failure, FailureKind};
@@ -27,17 +28,6 @@ pub struct Booted {
     pub process: ProcessMark,
     /// Where it listens on 127.0.0.1.
     pub port: u16,
-}
-
-/// Who owns the databases of an instance.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Master {
-    /// User name.
-    pub user: String,
-    /// Its password; kept only until the instance exists.
-    pub password: String,
-    /// A database to create.
-    pub database: Option<String>,
 }
 
 /// The servers; clones share them.
@@ -134,7 +124,7 @@ impl Servers {
         self.boot_with(kind, name, port, &[]).await
     }
 
-    /// As [`Servers::boot`], with settings of PostgreSQL (`name=value`) for this start alone.
+    /// As [`Servers::boot`], with settings for this start alone: `name=value` for PostgreSQL, `--name=value` for MariaDB.
     pub(super) async fn boot_with(&self, kind: EngineKind, name: &str, port: Option<u16>, more: &[String]) -> Result<Booted, Failure> {
         let mut last = None;
         // Between finding a free port and the server's taking it, another may: then the next one does.
@@ -156,7 +146,10 @@ impl Servers {
             EngineKind::MariaDb => mariadb::server(programs, &self.area, &home, port),
         };
         for setting in more {
-            command.arg("-c").arg(setting);
+            if kind == EngineKind::Postgres {
+                command.arg("-c");
+            }
+            command.arg(setting);
         }
         let failed = |error| Failure::io(format!("cannot start {kind:?}"), error);
         let log_path = home.join("server.log");
@@ -216,6 +209,15 @@ impl Servers {
         self.sql(kind, name, port, inside, &text).await.map(drop)
     }
 
+    /// Creates a user who reads everything in a server whose own users are not ours.
+    pub async fn create_reader(&self, kind: EngineKind, name: &str, port: u16, user: &str, password: &str) -> Result<(), Failure> {
+        let (inside, text) = match kind {
+            EngineKind::Postgres => ("postgres", postgres::create_reader(user, password)),
+            EngineKind::MariaDb => ("mysql", mariadb::create_reader(user, password)),
+        };
+        self.sql(kind, name, port, inside, &text).await.map(drop)
+    }
+
     /// Sets the password of a user of a running server.
     pub async fn set_password(&self, kind: EngineKind, name: &str, port: u16, user: &str, password: &str) -> Result<(), Failure> {
         let (inside, text) = match kind {
@@ -253,6 +255,13 @@ impl Servers {
             return Ok(());
         }
         Err(Failure::new(FailureKind::Remote, format!("a database server under {} does not end", self.area.root().display())))
+    }
+
+    /// Ends every server and removes the area with all data in it.
+    pub async fn purge(&self) -> Result<(), Failure> {
+        self.end_all().await?;
+        let area = self.area.clone();
+        blocking(move || area.purge()).await
     }
 
     /// Ends the servers of sandboxes whose folders are gone, and removes what they left among the temporary files.

@@ -16,7 +16,8 @@ use crate::aws::dynamodb_backup::Tables;
 use crate::aws::rds::Rds;
 use crate::aws::session::Session;
 use crate::aws::times::resource_of_arn;
-use crate::estate::config::{Config, LATEST, Points, Resource};
+use crate::estate::config::{Config, Points, Resource};
+use crate::estate::seconds;
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::{PointId, ResourceId};
@@ -145,8 +146,13 @@ impl Listing<'_> {
             self.keep("backup:DescribeBackupVault", &vault, points, &about);
             self.vaults.insert(key.clone(), (listed, about.locked));
         }
-        let (listed, locked) = &self.vaults[&key];
-        let ours = listed.iter().filter(|point| is_of(resource, &point.resource_arn)).map(|point| RecoveryPoint {
+        let (listed, locked) = self.vaults[&key].clone();
+        let mut in_time = Vec::new();
+        for point in listed.iter().filter(|point| is_continuous(resource, point)) {
+            in_time.extend(self.seconds_of(resource, points, point, locked).await?);
+        }
+        let listed = listed.iter().filter(|point| !is_continuous(resource, point));
+        let ours = listed.filter(|point| is_of(resource, &point.resource_arn)).map(|point| RecoveryPoint {
             id: PointId::arn(&point.arn),
             resource: resource.id.clone(),
             kind: resource.kind,
@@ -159,10 +165,10 @@ impl Listing<'_> {
             state: if point.created_at.is_some() { point.status.clone() } else { "UNDATED".into() },
             encrypted: Some(point.encrypted),
             kms_key_arn: point.kms_key_arn.clone(),
-            vault_locked: *locked,
+            vault_locked: locked,
             retain_until: point.retain_until,
         });
-        Ok(ours.collect())
+        Ok(ours.chain(in_time).collect())
     }
 
     async fn rds_snapshots(&mut self, resource: &Resource, points: &Points) -> Result<Vec<RecoveryPoint>, Failure> {
@@ -189,46 +195,29 @@ impl Listing<'_> {
         Ok(ours.collect())
     }
 
-    /// The configured seconds of an instance with automated backups: each is one point, and `latest` the newest one as of now.
+    /// The configured seconds of a continuous recovery point of RDS.
+    async fn seconds_of(
+        &mut self,
+        resource: &Resource,
+        points: &Points,
+        point: &VaultPoint,
+        locked: Option<bool>,
+    ) -> Result<Vec<RecoveryPoint>, Failure> {
+        let name = service_name(resource);
+        let window = Rds::new(&self.session(points)?).restore_window(&name).await?;
+        self.keep("rds:DescribeDBInstanceAutomatedBackups", &name, points, &window);
+        window.map_or_else(|| Ok(Vec::new()), |window| seconds::of_continuous(resource, points, point, locked, window))
+    }
+
+    /// The configured seconds of an instance with automated backups.
     async fn rds_times(&mut self, resource: &Resource, points: &Points) -> Result<Vec<RecoveryPoint>, Failure> {
         let name = service_name(resource);
         let rds = Rds::new(&self.session(points)?);
         let (instance, window) = (rds.instance(&name).await?, rds.restore_window(&name).await?);
         self.keep("rds:DescribeDBInstances", &name, points, &instance);
         self.keep("rds:DescribeDBInstanceAutomatedBackups", &name, points, &window);
-        let Some((instance, (earliest, latest))) = instance.zip(window) else { return Ok(Vec::new()) };
-        let mut times = BTreeSet::new();
-        for time in &points.at {
-            times.insert(if time == LATEST {
-                latest
-            } else {
-                time.parse().map_err(|error| Failure::invalid(format!("{}: {error}", resource.id)))?
-            });
-        }
-        if times.is_empty() {
-            times.insert(latest);
-        }
-        let ours = times.into_iter().map(|at| RecoveryPoint {
-            id: PointId::at(&instance.arn, at),
-            resource: resource.id.clone(),
-            kind: resource.kind,
-            from: points.from,
-            handle: instance.arn.clone(),
-            source_arn: Some(instance.arn.clone()),
-            vault: None,
-            created_at: Timestamp::from_secs(at.as_secs()),
-            size_bytes: None,
-            state: if (earliest..=latest).contains(&at) {
-                "AVAILABLE".into()
-            } else {
-                format!("outside the window from {earliest} to {latest}")
-            },
-            encrypted: None,
-            kms_key_arn: instance.kms_key_arn.clone(),
-            vault_locked: None,
-            retain_until: None,
-        });
-        Ok(ours.collect())
+        let known = instance.zip(window);
+        known.map_or_else(|| Ok(Vec::new()), |(instance, window)| seconds::of_instance(resource, points, &instance, window))
     }
 
     async fn dynamodb_backups(&mut self, resource: &Resource, points: &Points) -> Result<Vec<RecoveryPoint>, Failure> {
@@ -344,6 +333,12 @@ impl Listing<'_> {
         let bytes = serde_json::to_vec(&json!({"call": call, "of": of, "answer": listed})).unwrap_or_default();
         self.out.listings.insert(format!("{call} {of}{region}"), bytes);
     }
+}
+
+/// A continuous recovery point of a database is not one point but a window of seconds.
+fn is_continuous(resource: &Resource, point: &VaultPoint) -> bool {
+    let is_rds = matches!(resource.kind, ResourceKind::RdsMysql | ResourceKind::RdsPostgres);
+    is_rds && point.arn.contains(":recovery-point:continuous:") && is_of(resource, &point.resource_arn)
 }
 
 /// What AWS Backup made is listed by RDS and DynamoDB as well; where a vault of the resource is configured, it is the vault's, and

@@ -11,4 +11,5 @@ pub mod mistake;
 pub mod policy;
 pub mod rules;
 pub mod schema;
+pub mod seconds;
 pub mod template;

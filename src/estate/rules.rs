@@ -377,7 +377,7 @@ fn credentials_rule(credentials: &Text<'_>, mistakes: &mut Mistakes<'_>) {
 pub fn sources_of(kind: &str) -> Option<&'static [&'static str]> {
     Some(match kind {
         "s3" => &["aws-backup", "s3-versions"],
-        "rds-mysql" | "rds-postgres" => &["aws-backup", "rds-snapshot", "rds-pitr"],
+        "rds-mysql" | "rds-postgres" => &["aws-backup", "rds-snapshot", "rds-pitr", "local"],
         "dynamodb" => &["aws-backup", "dynamodb-backup", "dynamodb-pitr"],
         "ebs" => &["aws-backup"],
         "ecs-config" | "files" => &["local"],
@@ -455,10 +455,10 @@ fn points_rules<'t>(
 /// `at` belongs to points in time, and names times or the latest one.
 fn times_rule(points: &DeTable<'_>, path: &str, from: &str, mistakes: &mut Mistakes<'_>) {
     const FORMS: &str = "RFC 3339 times in whole seconds, such as 2026-01-31T02:00:00Z, or latest";
-    if let Some(place) = points.get("at").map(Spanned::span).filter(|_| !from.ends_with("-pitr")) {
+    if let Some(place) = points.get("at").map(Spanned::span).filter(|_| !from.ends_with("-pitr") && from != "aws-backup") {
         mistakes
             .add(&join(path, "at"), Some(place), format!("points of `{from}` have no `at`"))
-            .allowed("`at` with rds-pitr and dynamodb-pitr");
+            .allowed("`at` with rds-pitr, dynamodb-pitr, and continuous backups of aws-backup");
         return;
     }
     for time in texts(points, path, "at") {

@@ -39,6 +39,13 @@ pub struct RecoveryPoint {
     pub retain_until: Option<Timestamp>,
 }
 
+impl RecoveryPoint {
+    /// Whether it is one second of a continuous backup: its data is then that of `created_at`, exactly.
+    pub fn is_in_time(&self) -> bool {
+        self.from != PointSource::Local && self.id.0.contains('@')
+    }
+}
+
 /// Whether a point belongs into the population, by its state: every state has an answer, and every exclusion a reason.
 pub fn eligibility(point: &RecoveryPoint) -> Result<(), String> {
     match point.state.to_ascii_uppercase().as_str() {

@@ -57,6 +57,8 @@ pub struct Opened {
     pub region: Option<String>,
     /// User and password of a database.
     pub login: Option<(String, String)>,
+    /// Why nothing can be read of it: the backup itself did not come back. A verdict on the backup, not an error.
+    pub unreadable: Option<String>,
 }
 
 /// One way to bring a recovery point back.

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use crate::aws::buckets::Bucket;
 use crate::aws::dynamodb_backup::Table;
 use crate::aws::rds::Instance;
+use crate::engines::area;
+use crate::engines::servers::Servers;
 use crate::model::clock::Timestamp;
 use crate::model::failure::Failure;
 use crate::restore::order::{Clouds, DRILL_TAG};
@@ -132,6 +134,10 @@ pub async fn delete(clouds: &Clouds, work: &Path, target: &Target) -> Result<(),
         TargetKind::DbInstance => clouds.rds(region)?.delete(&target.name).await,
         TargetKind::Path => {
             let path = local_path(work, &target.name)?;
+            // A database server that was started for it goes first, and what it keeps elsewhere.
+            if area::is_noted(&path) {
+                Servers::open(&path)?.purge().await?;
+            }
             let doomed = path.clone();
             let gone = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(doomed)).await;
             match gone {

@@ -181,6 +181,15 @@ impl Laying {
     /// A database whose rows carry the second they were written in, with a manifest for one second: 30 rows before it, 5 after it. The
     /// point's id. The instance stays: its log is what is restored from.
     pub async fn database_in_time(&mut self, kind: EngineKind) -> String {
+        self.in_time(kind, false).await
+    }
+
+    /// The same with a continuous recovery point of AWS Backup.
+    pub async fn continuous(&mut self, kind: EngineKind) -> String {
+        self.in_time(kind, true).await
+    }
+
+    async fn in_time(&mut self, kind: EngineKind, through_aws_backup: bool) -> String {
         let (engine, name, resource_kind) = match kind {
             EngineKind::Postgres => ("postgres", "pg", "rds-postgres"),
             EngineKind::MariaDb => ("mariadb", "maria", "rds-mysql"),
@@ -193,7 +202,11 @@ impl Laying {
         let second = chrono::Utc::now().timestamp() + 1;
         over(second).await;
         let at = chrono::DateTime::from_timestamp(second, 0).unwrap().format("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let point = format!("arn:aws:rds:eu-west-2:{ACCOUNT}:db:{name}@{at}");
+        let arn = match through_aws_backup {
+            true => self.running.control().backup().lay_continuous(VAULT, name).unwrap(),
+            false => format!("arn:aws:rds:eu-west-2:{ACCOUNT}:db:{name}"),
+        };
+        let point = format!("{arn}@{at}");
         let url = match kind {
             EngineKind::Postgres => SourceUrl::Postgres { url: format!("postgres://keeper@127.0.0.1:{port}/crm") },
             EngineKind::MariaDb => SourceUrl::Mysql { url: format!("mysql://keeper@127.0.0.1:{port}/crm") },
@@ -209,7 +222,13 @@ impl Laying {
                      SELECT MAX(written_at) FROM event\n";
         std::fs::write(self.estate.path("event.sql"), check).unwrap();
         self.checks = "checks = [\"./event.sql\"]\n".into();
-        self.resource(name, resource_kind, name, "database = \"crm\"\n", &format!("from = \"rds-pitr\"\nat = [\"{at}\"]"));
+        // The servers' certificate is verified against the stand-in's CA, as an instance's is against the bundle of RDS.
+        let from = match through_aws_backup {
+            true => format!("from = \"aws-backup\"\nvault = \"{VAULT}\"\nat = [\"{at}\"]"),
+            false => format!("from = \"rds-pitr\"\nat = [\"{at}\"]"),
+        };
+        let more = "database = \"crm\"\ntls_ca = \"sandbox/control/rds-ca.pem\"\n";
+        self.resource(name, resource_kind, name, more, &from);
         point
     }
 

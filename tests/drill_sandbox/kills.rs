@@ -80,7 +80,7 @@ async fn a_bucket_and_a_table_survive_a_kill_after_any_record() {
     kill(&laid, folder.path(), 1, 1).await;
 }
 
-/// One point of each kind: a versioned bucket, a table, a database server, a SQLite file; every third record, each time one further on.
+/// One point of each kind: a versioned bucket, a table, a database server, a SQLite file; every fifth record of one, every fifth of the other.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_point_of_each_kind_survives_kills_and_no_server_outlives_the_resumed_drill() {
     let engines = [EngineKind::MariaDb, EngineKind::Postgres].into_iter().filter(|kind| crate::support::engine(*kind));
@@ -98,6 +98,6 @@ async fn one_point_of_each_kind_survives_kills_and_no_server_outlives_the_resume
         let text = std::fs::read_to_string(laid.path("attestore.toml")).unwrap();
         let text = text.replace("from = \"rds-snapshot\"\n[[resource.points]]\n", "");
         std::fs::write(laid.path("attestore.toml"), text.replace("from = \"dynamodb-backup\"\n[[resource.points]]\n", "")).unwrap();
-        kill(&laid, folder.path(), 2 + at as u64, 3).await;
+        kill(&laid, folder.path(), 2 + at as u64, 5).await;
     }
 }

@@ -50,6 +50,38 @@ async fn to_a_second(kind: EngineKind) {
     running.stop().await.unwrap();
 }
 
+/// The same second through AWS Backup: a continuous recovery point and a restore job with a time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_continuous_backup_to_a_second_through_aws_backup() {
+    let kind = if engine(EngineKind::Postgres) { EngineKind::Postgres } else { EngineKind::MariaDb };
+    if !engine(kind) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut laying = Laying::begin(folder.path()).await;
+    let point = laying.continuous(kind).await;
+    let estate = laying.end().await;
+    let output = estate.run(&["drill"], None);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let good = estate.results().remove(0);
+    assert_eq!((good.rp.id.0.as_str(), good.outcome), (point.as_str(), Outcome::Pass), "{:?}", good.outcome_reasons);
+    assert_eq!(good.verify.unwrap().rows.unwrap().matched, 30);
+    let restore = good.restore.unwrap();
+    assert!(restore.mechanism == "aws-backup:StartRestoreJob" && restore.job_id.is_some());
+
+    let (running, _) = start(&estate.path("sandbox")).await;
+    running.control().faults().on_restore(point.rsplit_once('@').unwrap().0, RestoreFault::IgnoresTime).unwrap();
+    running.stop().await.unwrap();
+    let output = estate.run(&["drill"], None);
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let bad = estate.results().into_iter().find(|result| result.drill_id != good.drill_id).unwrap();
+    assert_eq!((bad.outcome, bad.verify.unwrap().rows.unwrap().extra), (Outcome::Fail, 5), "{:?}", bad.outcome_reasons);
+    assert_eq!(leftovers(&estate).await, Vec::<String>::new());
+    let (running, _) = start(&estate.path("sandbox")).await;
+    running.control().purge().await.unwrap();
+    running.stop().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_to_a_second() {
     to_a_second(EngineKind::Postgres).await;

@@ -2,6 +2,7 @@
 
 use attestore::sandbox::control::backup::points::PointDamage;
 use attestore::sandbox::control::dynamodb::backups::ItemDamage;
+use attestore::sandbox::control::faults::RestoreFault;
 use aws_sdk_dynamodb::types::TableStatus;
 use serde_json::json;
 
@@ -67,5 +68,34 @@ async fn tables_and_points_survive_a_restart() {
     let (status, made, _) = clients.end_of_restore(&job).await;
     assert_eq!((status.as_str(), made.as_deref()), ("COMPLETED", Some("arn:aws:dynamodb:eu-west-2:111122223333:table/restored")));
     assert_eq!((clients.items("audit-logs").await.len(), clients.items("restored").await.len()), (5, 4));
+    running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn dynamodb_restores_of_its_own_hang_or_come_to_nothing_as_planted() {
+    let dir = tempfile::tempdir().unwrap();
+    let (running, clients) = start(dir.path()).await;
+    clients.table("source", 5).await;
+    let backup = clients.dynamodb.create_backup().table_name("source").backup_name("nightly").send().await.unwrap();
+    let arn = backup.backup_details.unwrap().backup_arn;
+    let restore = async |target: &str, fault: RestoreFault| {
+        running.control().faults().on_restore(&arn, fault).unwrap();
+        let call = clients.dynamodb.restore_table_from_backup().target_table_name(target).backup_arn(&arn);
+        call.send().await.unwrap().table_description.unwrap().table_status.unwrap()
+    };
+    let status = async |table: &str| {
+        let found = clients.dynamodb.describe_table().table_name(table).send().await;
+        found.ok().map(|found| found.table.unwrap().table_status.unwrap().as_str().to_owned())
+    };
+    assert_eq!(restore("hangs", RestoreFault::Hangs).await.as_str(), "CREATING");
+    for (name, fault) in [("fails", RestoreFault::Fails { message: "planted".into() }), ("nothing", RestoreFault::CompletesWithoutResource)]
+    {
+        assert_eq!(restore(name, fault).await.as_str(), "CREATING");
+        assert_eq!(status(name).await, None);
+    }
+    restore("hollow", RestoreFault::CompletesEmpty).await;
+    crate::support::until("the hollow table is there", async || (status("hollow").await.as_deref() == Some("ACTIVE")).then_some(())).await;
+    assert_eq!(clients.items("hollow").await, []);
+    assert_eq!(status("hangs").await.as_deref(), Some("CREATING"), "still");
     running.stop().await.unwrap();
 }

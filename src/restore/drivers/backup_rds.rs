@@ -48,7 +48,13 @@ impl Driver for BackupRds {
                     // StartRestoreJob takes no tags.
                     clouds.rds(region.as_deref())?.tag(&found.arn, &order.tags()).await?;
                 }
-                instances::ready(&found, Some(status), raw)
+                match instances::ready(&found, Some(status), raw)? {
+                    ready @ Progress::Ready { .. } => {
+                        let restored = instances::instance_of(&found)?.engine_version.clone();
+                        Ok(instances::as_new_as(instances::source_version(order, clouds, region.as_deref()).await?, restored, ready))
+                    }
+                    other => Ok(other),
+                }
             }
         }
     }
@@ -68,6 +74,9 @@ fn restore_metadata(order: &Order, name: &str, source: &BTreeMap<String, String>
         source.iter().filter(|(key, _)| TAKEN_OVER.contains(&key.as_str())).map(|(key, value)| (key.clone(), value.clone())).collect();
     let mut set = |key: &str, value: String| metadata.insert(key.to_owned(), value);
     set("DBInstanceIdentifier", name.to_owned());
+    if order.point.is_in_time() {
+        set("RestoreTime", order.point.created_at.to_chrono().format("%Y-%m-%dT%H:%M:%SZ").to_string());
+    }
     set("PubliclyAccessible", "false".into());
     set("MultiAZ", "false".into());
     set("DeletionProtection", "false".into());

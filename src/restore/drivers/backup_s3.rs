@@ -78,6 +78,6 @@ impl Driver for BackupS3 {
     async fn open(&self, order: &Order, _clouds: &Clouds) -> Result<Option<Opened>, Failure> {
         let target = order.target(TargetKind::Bucket);
         let url = SourceUrl::S3 { bucket: target.name, prefix: String::new() };
-        Ok(Some(Opened { url, region: target.region, login: None }))
+        Ok(Some(Opened { url, region: target.region, login: None, unreadable: None }))
     }
 }

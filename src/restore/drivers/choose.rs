@@ -2,7 +2,9 @@
 
 use crate::model::resource::{PointSource, ResourceKind};
 use crate::restore::driver::Driver;
-use crate::restore::drivers::{backup_dynamodb, backup_rds, backup_s3, dynamodb_backup, dynamodb_pitr, local, rds_pitr, rds_snapshot};
+use crate::restore::drivers::{
+    backup_dynamodb, backup_rds, backup_s3, dynamodb_backup, dynamodb_pitr, local, local_database, rds_pitr, rds_snapshot,
+};
 
 /// The driver, or nothing: the point is then excluded as `untested: driver_absent`.
 pub fn driver_for(kind: ResourceKind, from: PointSource) -> Option<&'static dyn Driver> {
@@ -14,6 +16,7 @@ pub fn driver_for(kind: ResourceKind, from: PointSource) -> Option<&'static dyn 
         (ResourceKind::RdsMysql | ResourceKind::RdsPostgres, PointSource::AwsBackup) => &backup_rds::BackupRds,
         (ResourceKind::RdsMysql | ResourceKind::RdsPostgres, PointSource::RdsSnapshot) => &rds_snapshot::RdsSnapshot,
         (ResourceKind::RdsMysql | ResourceKind::RdsPostgres, PointSource::RdsPitr) => &rds_pitr::RdsPitr,
+        (ResourceKind::RdsMysql | ResourceKind::RdsPostgres, PointSource::Local) => &local_database::LocalDatabase,
         (ResourceKind::Files, PointSource::Local) => &local::Local,
         _ => return None,
     })

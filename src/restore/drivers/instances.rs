@@ -38,6 +38,31 @@ pub async fn request(order: &Order, clouds: &Clouds, permit: Permit, from: Resto
     Ok(Accepted { job_id: None, created_arn })
 }
 
+/// The engine version that the data was written with: a snapshot states it. An instance states what it runs now, which may have been
+/// upgraded since: that is worth knowing and binds nobody.
+pub async fn source_version(order: &Order, clouds: &Clouds, region: Option<&str>) -> Result<SourceVersion, Failure> {
+    let rds = clouds.rds(region)?;
+    if order.point.handle.contains(":snapshot:") {
+        let snapshot = rds.snapshot(&order.point.handle).await?;
+        return Ok(SourceVersion { version: snapshot.and_then(|snapshot| snapshot.engine_version), binding: true });
+    }
+    let name = order.point.source_arn.as_deref().and_then(|arn| arn.rsplit(':').next());
+    let version = match name {
+        Some(name) => rds.instance(name).await?.and_then(|instance| instance.engine_version),
+        None => None,
+    };
+    Ok(SourceVersion { version, binding: false })
+}
+
+/// What is known of the engine that wrote the data.
+#[derive(Clone, Debug, Default)]
+pub struct SourceVersion {
+    /// Such as `15.8`.
+    pub version: Option<String>,
+    /// Whether it is the version of the very data that is restored.
+    pub binding: bool,
+}
+
 /// The engine of the point, as RDS names it.
 async fn source_engine(order: &Order, rds: &Rds) -> Result<Option<String>, Failure> {
     let handle = order.point.handle.as_str();
@@ -52,13 +77,8 @@ pub fn source_name(order: &Order) -> &str {
     order.point.handle.rsplit(':').next().unwrap_or(&order.point.handle)
 }
 
-/// How far an instance is that RDS itself restores; `source` gives the engine version that the data comes from.
-pub async fn poll(
-    order: &Order,
-    clouds: &Clouds,
-    accepted: &Accepted,
-    source: impl AsyncFnOnce() -> Result<Option<String>, Failure>,
-) -> Result<Progress, Failure> {
+/// How far an instance is that RDS itself restores.
+pub async fn poll(order: &Order, clouds: &Clouds, accepted: &Accepted) -> Result<Progress, Failure> {
     let target = order.target(TargetKind::DbInstance);
     let Some(found) = targets::find(clouds, &order.work, &target).await? else {
         return Ok(Progress::Failed {
@@ -70,7 +90,8 @@ pub async fn poll(
     let raw = found.raw();
     match ready(&found, None, raw)? {
         Progress::Ready { status, created_arn, raw } => {
-            let (restored, source) = (instance_of(&found)?.engine_version.clone(), source().await?);
+            let restored = instance_of(&found)?.engine_version.clone();
+            let source = source_version(order, clouds, target.region.as_deref()).await?;
             Ok(as_new_as(source, restored, Progress::Ready { status, created_arn, raw }))
         }
         other => Ok(other),
@@ -78,9 +99,10 @@ pub async fn poll(
 }
 
 /// The same progress with both versions in its evidence; failed where the restored engine is older than the one that wrote the data.
-pub fn as_new_as(source: Option<String>, restored: Option<String>, ready: Progress) -> Progress {
+pub fn as_new_as(source: SourceVersion, restored: Option<String>, ready: Progress) -> Progress {
     let Progress::Ready { status, created_arn, mut raw } = ready else { return ready };
-    let older = source.as_deref().zip(restored.as_deref()).is_some_and(|(source, restored)| version(restored) < version(source));
+    let SourceVersion { version: source, binding } = source;
+    let older = binding && source.as_deref().zip(restored.as_deref()).is_some_and(|(source, restored)| version(restored) < version(source));
     if let Value::Object(members) = &mut raw {
         members.insert("engine_versions".into(), json!({"source": source, "restored": restored}));
     }
@@ -153,7 +175,7 @@ pub async fn open(order: &Order, clouds: &Clouds) -> Result<Option<Opened>, Fail
         "mysql" | "mariadb" => SourceUrl::Mysql { url: format!("mysql://{user_in_url}@{host}:{port}/{database}") },
         other => return Err(Failure::invalid(format!("instance {}: engine {other} cannot be read", target.name))),
     };
-    Ok(Some(Opened { url, region: target.region, login: Some((user, order.password.clone())) }))
+    Ok(Some(Opened { url, region: target.region, login: Some((user, order.password.clone())), unreadable: None }))
 }
 
 /// The instance in a description.
@@ -171,13 +193,19 @@ mod tests {
     #[test]
     fn an_older_engine_than_that_of_the_source_is_no_restore() {
         let ready = || Progress::Ready { status: "available".into(), created_arn: "arn".into(), raw: json!({}) };
-        let of = |source: &str, restored: &str| as_new_as(Some(source.into()), Some(restored.into()), ready());
+        let wrote = |version: &str, binding| SourceVersion { version: Some(version.into()), binding };
+        let of = |source: &str, restored: &str| as_new_as(wrote(source, true), Some(restored.into()), ready());
         assert!(matches!(of("15.8", "15.8"), Progress::Ready { .. }));
         assert!(matches!(of("10.11.8-rds.1", "10.11.10"), Progress::Ready { .. }), "numbers, not text");
         assert!(matches!(of("15.8", "16.1"), Progress::Ready { .. }));
         let Progress::Failed { message, raw, .. } = of("16.1", "15.8") else { panic!("an older engine was accepted") };
         assert!(message.contains("16.1") && message.contains("15.8"), "{message}");
         assert_eq!(raw["engine_versions"]["restored"], "15.8");
-        assert!(matches!(as_new_as(None, Some("1".into()), ready()), Progress::Ready { .. }), "what is not stated is not older");
+        assert!(
+            matches!(as_new_as(SourceVersion::default(), Some("1".into()), ready()), Progress::Ready { .. }),
+            "what is not stated is not older"
+        );
+        let upgraded = as_new_as(wrote("16.1", false), Some("15.8".into()), ready());
+        assert!(matches!(upgraded, Progress::Ready { .. }), "the source may have been upgraded since");
     }
 }

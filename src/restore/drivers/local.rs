@@ -59,7 +59,7 @@ impl Driver for Local {
         let path = restored(order)?;
         let is_database = path.is_file() && (order.source.starts_with("sqlite:") || has_sqlite_header(&path));
         let url = if is_database { SourceUrl::Sqlite { path } } else { SourceUrl::Dir { path } };
-        Ok(Some(Opened { url, region: None, login: None }))
+        Ok(Some(Opened { url, region: None, login: None, unreadable: None }))
     }
 }
 
@@ -78,6 +78,14 @@ fn restored(order: &Order) -> Result<PathBuf, Failure> {
     Ok(local_path(&order.work, &order.target(TargetKind::Path).name)?.join(DATA).join(name))
 }
 
+/// A directory for its owner alone, with the marker that says whose it is.
+pub fn make_target(to: &Path, marker: &Marker) -> Result<(), Failure> {
+    let about = |error| Failure::io(format!("make {}", to.display()), error);
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(to).map_err(about)?;
+    let text = serde_json::to_vec(marker).map_err(|error| Failure::invalid(format!("marker: {error}")).caused_by(error))?;
+    std::fs::write(to.join(MARKER), text).map_err(about)
+}
+
 fn restore(source: &Path, to: &Path, marker: &Marker) -> Result<(), Failure> {
     let name = source.file_name().ok_or_else(|| Failure::invalid(format!("`{}` has no name", source.display())))?;
     let about = |what: &Path| {
@@ -91,9 +99,7 @@ fn restore(source: &Path, to: &Path, marker: &Marker) -> Result<(), Failure> {
     if to.exists() {
         std::fs::remove_dir_all(to).map_err(about(to))?;
     }
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(to).map_err(about(to))?;
-    let text = serde_json::to_vec(marker).map_err(|error| Failure::invalid(format!("marker: {error}")).caused_by(error))?;
-    std::fs::write(to.join(MARKER), text).map_err(about(to))?;
+    make_target(to, marker)?;
     let data = to.join(DATA);
     std::fs::create_dir(&data).map_err(about(&data))?;
     copy(source, &data.join(name)).map_err(about(source))?;

@@ -9,5 +9,6 @@ pub mod dynamodb_backup;
 pub mod dynamodb_pitr;
 pub mod instances;
 pub mod local;
+pub mod local_database;
 pub mod rds_pitr;
 pub mod rds_snapshot;

@@ -34,12 +34,7 @@ impl Driver for RdsPitr {
     }
 
     async fn poll(&self, order: &Order, clouds: &Clouds, accepted: &Accepted) -> Result<Progress, Failure> {
-        let target = order.target(TargetKind::DbInstance);
-        let source = async || {
-            let instance = clouds.rds(target.region.as_deref())?.instance(instances::source_name(order)).await?;
-            Ok(instance.and_then(|instance| instance.engine_version))
-        };
-        instances::poll(order, clouds, accepted, source).await
+        instances::poll(order, clouds, accepted).await
     }
 
     async fn set_password(&self, order: &Order, clouds: &Clouds, permit: Permit) -> Result<(), Failure> {

@@ -32,12 +32,7 @@ impl Driver for RdsSnapshot {
     }
 
     async fn poll(&self, order: &Order, clouds: &Clouds, accepted: &Accepted) -> Result<Progress, Failure> {
-        let target = order.target(TargetKind::DbInstance);
-        let source = async || {
-            let snapshot = clouds.rds(target.region.as_deref())?.snapshot(&order.point.handle).await?;
-            Ok(snapshot.and_then(|snapshot| snapshot.engine_version))
-        };
-        instances::poll(order, clouds, accepted, source).await
+        instances::poll(order, clouds, accepted).await
     }
 
     async fn set_password(&self, order: &Order, clouds: &Clouds, permit: Permit) -> Result<(), Failure> {

@@ -146,6 +146,10 @@ pub fn processing_statements(consignments: u64, now: Timestamp) -> Vec<String> {
         "CREATE TABLE consignments (id BIGINT PRIMARY KEY, object_key TEXT NOT NULL, received_at TIMESTAMPTZ NOT NULL, bytes NUMERIC(20, 2) NOT NULL, \
          sealed BOOLEAN NOT NULL, labels TEXT[] NOT NULL, facts JSONB, digest BYTEA NOT NULL)"
             .to_owned(),
+        "CREATE TABLE desks (id BIGINT PRIMARY KEY, name TEXT NOT NULL)".to_owned(),
+        "CREATE TABLE couriers (id BIGINT PRIMARY KEY, desk_id BIGINT NOT NULL REFERENCES desks (id), name TEXT NOT NULL)".to_owned(),
+        "INSERT INTO desks VALUES (1, 'digital-transfer'), (2, 'judgments'), (3, 'web-archive'), (4, 'newspapers')".to_owned(),
+        "INSERT INTO couriers SELECT n, 1 + n % 4, 'courier ' || n FROM generate_series(1, 40) n".to_owned(),
     ];
     let rows: Vec<String> = (1..=consignments)
         .map(|id| {

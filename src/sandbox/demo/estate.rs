@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::engines::installed::EngineKind;
-use crate::engines::servers::Master;
+use crate::engines::master::Master;
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::{PointId, ResourceId};
@@ -164,7 +164,8 @@ async fn lay_database(sandbox: &Running, laid: &mut Laid, plan: Plan) -> Result<
         EngineKind::Postgres => ("postgres", "postgres", "rds-postgres"),
     };
     let master = Master { user: DATABASE_USER.into(), password: laid.password.clone(), database: Some(plan.database.into()) };
-    let settings = Settings { encrypted: Some(true), storage: Some(20), ..Settings::default() };
+    // No automated backups: the demo's points are snapshots, and its servers stand still while they are captured.
+    let settings = Settings { encrypted: Some(true), storage: Some(20), retention: Some(0), ..Settings::default() };
     rds.create(plan.instance, name, master, settings).map_err(refused(plan.instance))?;
     let instance = loop {
         tokio::time::sleep(Duration::from_millis(40)).await;
@@ -179,7 +180,11 @@ async fn lay_database(sandbox: &Running, laid: &mut Laid, plan: Plan) -> Result<
     };
     // The owner's tables, as an application's are: made under the role that reads them back.
     let text = match plan.engine {
-        EngineKind::Postgres => format!("SET ROLE {DATABASE_USER};\n{};\n", plan.statements.join(";\n")),
+        // An extension is made by an administrator, as RDS has one for that: the structural checks look through it, where it is installed.
+        EngineKind::Postgres => format!(
+            "DO $do$ BEGIN CREATE EXTENSION amcheck; EXCEPTION WHEN OTHERS THEN NULL; END $do$;\nGRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {DATABASE_USER};\nSET ROLE {DATABASE_USER};\n{};\n",
+            plan.statements.join(";\n")
+        ),
         EngineKind::MariaDb => format!("{};\n", plan.statements.join(";\n")),
     };
     rds.servers().sql(plan.engine, &instance.home, instance.port, plan.database, &text).await?;

@@ -204,7 +204,11 @@ fn relate(row: &ObjectRow, entry: &Entry, read: Option<&Read>, tier: Tier) -> Re
     }
     let Some(Ok(content)) = read else { return Relation::Unknown(row.size == entry.size) };
     if tier != Tier::Content {
-        return if row.size == content.digests.bytes { Relation::Same } else { Relation::Different(false) };
+        return match row.known_size() {
+            Some(size) if size == content.digests.bytes => Relation::Same,
+            Some(_) => Relation::Different(false),
+            None => Relation::Unknown(true),
+        };
     }
     let pairs = [(row.blake3, content.digests.blake3), (row.sha256, content.digests.sha256)];
     let mut decided = false;
@@ -341,7 +345,7 @@ impl Judged {
 
     /// Compares the fields of an object whose bytes are right. Gives the object's class where one of its own fields is not equal, and
     /// what was expected and found; what protects it is counted apart.
-    fn take_fields(&mut self, row: &ObjectRow, content: &Content, fields: FieldSet) -> Option<(Class, (String, String))> {
+    pub fn take_fields(&mut self, row: &ObjectRow, content: &Content, fields: FieldSet) -> Option<(Class, (String, String))> {
         let nothing = Evidence::default();
         let found = content.evidence.as_deref().unwrap_or(&nothing);
         let (mut own, mut protection) = (Vec::new(), Vec::new());
@@ -384,7 +388,8 @@ impl Judged {
         worst_of(own)
     }
 
-    fn add(&mut self, class: Class, key: String, version_id: Option<String>, expected: Option<String>, actual: Option<String>) {
+    /// Counts one thing, and tells it unless it is a match.
+    pub fn add(&mut self, class: Class, key: String, version_id: Option<String>, expected: Option<String>, actual: Option<String>) {
         self.counts.add(class);
         if class != Class::Match {
             let finding = Finding::new(class, Kind::Object, Place::Key(key));

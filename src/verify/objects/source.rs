@@ -149,6 +149,11 @@ pub trait ObjectSource: Send + Sync {
     /// Every entry in ascending `(key bytes, seq)` order. An error ends the listing: what follows is unknown.
     fn list(&self) -> BoxStream<'static, Result<Entry, Failure>>;
 
+    /// The latest version of one key, looked for without a listing; nothing where there is none.
+    async fn find(&self, key: &str) -> Result<Option<Entry>, Failure> {
+        Err(Failure::invalid(format!("{}: single keys cannot be looked for, such as {}", self.url(), key.escape_debug())))
+    }
+
     /// The content of `entry` from byte `offset` on; the same version that was listed, or an error.
     async fn read(&self, entry: &Entry, offset: u64) -> Result<Body, Failure>;
 

@@ -110,6 +110,29 @@ pub async fn compare_restored(
     Ok(run.finish(started.elapsed()))
 }
 
+/// The comparison with a backup that did not come back at all: every table that the manifest knows is unreadable, for this reason.
+pub fn unreadable(manifest: &Manifest, hash_key: &HashKey, why: &str, monitor: &dyn Monitor) -> Result<Verification, Failure> {
+    let started = Instant::now();
+    check_header(manifest, hash_key)?;
+    manifest.check_parts()?;
+    let expected = expected_tables(manifest)?;
+    let mut run = Run {
+        scope: Scope::of(manifest.header().position.as_ref()),
+        bounds: None,
+        keys: RowKeys::new(hash_key),
+        monitor,
+        described: Value::Null,
+        sidecar: manifest.sidecar().peekable(),
+        result: Verification::empty(manifest.header().mode),
+        tables: Counts::default(),
+        rows: Counts::default(),
+    };
+    for (name, table) in &expected {
+        run.unreadable(name, table.rows(), 0, why);
+    }
+    Ok(run.finish(started.elapsed()))
+}
+
 fn check_header(manifest: &Manifest, hash_key: &HashKey) -> Result<(), Failure> {
     let header = manifest.header();
     let at = manifest.dir().display();

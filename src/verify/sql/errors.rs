@@ -15,6 +15,9 @@ pub fn failure(what: &str, error: Error) -> Failure {
             said.hint("check the user, and that the password is in the environment or the file that the configuration names")
         }
         FailureKind::Absent => said.hint("check the name of the database and that the restore holds it"),
+        FailureKind::Network if is_tls(&error) => {
+            said.hint("check that the server speaks TLS, that `tls_ca` is the bundle that its certificate leads to, and its host name")
+        }
         FailureKind::Network => said.hint("check the host, the port and that the server is up and lets this machine in"),
         FailureKind::Invalid => said.hint("check the TLS options and the CA bundle"),
         // SQLITE_CORRUPT and SQLITE_NOTADB.
@@ -24,6 +27,12 @@ pub fn failure(what: &str, error: Error) -> Failure {
         _ => said,
     };
     said.caused_by(error)
+}
+
+/// Whether a connection failed over TLS: refused by the server, or a certificate that does not lead to the CA bundle.
+fn is_tls(error: &Error) -> bool {
+    let text = error.to_string();
+    matches!(error, Error::Tls(_)) || text.contains("certificate") || text.contains("TLS")
 }
 
 /// The error in one line, without the driver's own preface.

@@ -6,11 +6,12 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::model::failure::{Failure, FailureKind};
-use crate::sandbox::control::answer::{Refused, epoch, now};
+use crate::sandbox::control::answer::{Refused, epoch, now, random_hex};
 use crate::sandbox::control::backup::jobs::Backup;
 use crate::sandbox::control::backup::refusals::{absent, invalid};
 use crate::sandbox::control::backup::state::{Held, Point, State, vault_arn};
 use crate::sandbox::control::dynamodb::backups::ItemDamage;
+use crate::sandbox::identity::{ACCOUNT_ID, REGION};
 use crate::sandbox::s3::snapshot::Damage;
 
 /// Damage inside a recovery point; what it was taken of stays whole.
@@ -46,6 +47,34 @@ impl Backup {
             }
             _ => Err(Failure::invalid(format!("a recovery point of {} cannot be damaged in this way", point.resource_type))),
         }
+    }
+
+    /// Lays a continuous recovery point of a DB instance with automated backups in a vault, as a plan that asks for one does; its ARN.
+    pub fn lay_continuous(&self, vault: &str, instance: &str) -> Result<String, Failure> {
+        let absent = |what: &str| Failure::new(FailureKind::Absent, format!("there is no {what}"));
+        let source = self.databases.instance(instance).ok_or_else(|| absent(instance))?;
+        let (earliest, _) = source.window(now()).ok_or_else(|| absent("automated backup"))?;
+        let id = source.resource_id.to_ascii_lowercase();
+        let arn = format!("arn:aws:backup:{REGION}:{ACCOUNT_ID}:recovery-point:continuous:{id}-{}", random_hex(4));
+        let point = Point {
+            arn: arn.clone(),
+            vault: vault.into(),
+            resource: source.arn(),
+            resource_type: "RDS".into(),
+            resource_name: instance.into(),
+            created: earliest,
+            completed: now(),
+            size: 0,
+            status: "AVAILABLE".into(),
+            lifecycle: Value::Null,
+            role: String::new(),
+            held: Held::Continuous { instance: instance.into() },
+            metadata: BTreeMap::from([("DBInstanceIdentifier".to_owned(), instance.to_owned()), ("Engine".to_owned(), source.engine)]),
+            tags: BTreeMap::new(),
+            restored: None,
+        };
+        self.state.change(|state| state.points.insert(arn.clone(), point))?;
+        Ok(arn)
     }
 
     /// Gives a recovery point another state, creation time or size, as its vault would show it.
@@ -122,6 +151,8 @@ impl Backup {
             Held::Bucket { snapshot, .. } => self.buckets.delete_snapshot(snapshot)?,
             Held::Table { .. } => drop(self.tables.remove_backup(arn)?),
             Held::Instance { snapshot } => drop(self.databases.remove_snapshot(snapshot).await?),
+            // The automated backups stay with RDS.
+            Held::Continuous { .. } => {}
         }
         Ok(())
     }

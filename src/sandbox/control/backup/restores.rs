@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::model::failure::{Failure, FailureKind};
@@ -14,7 +15,7 @@ use crate::sandbox::control::backup::refusals::{absent, invalid, needed};
 use crate::sandbox::control::backup::state::{Held, RestoreJob};
 use crate::sandbox::control::dynamodb::state::table_arn;
 use crate::sandbox::control::faults::RestoreFault;
-use crate::sandbox::control::rds::state::{Settings, instance_arn};
+use crate::sandbox::control::rds::state::{Instance, Settings, instance_arn};
 use crate::sandbox::identity::{ACCOUNT_ID, REGION};
 use crate::sandbox::s3::buckets;
 use crate::sandbox::s3::snapshot::{SnapshotId, Versions};
@@ -114,7 +115,16 @@ impl Backup {
         match &job.point.held {
             Held::Bucket { snapshot, .. } => self.make_bucket(job, snapshot, hollow).await,
             Held::Table { .. } => self.make_table(job).await,
-            Held::Instance { snapshot } => self.make_instance(job, snapshot).await,
+            Held::Instance { snapshot } => {
+                let id = value(job, "DBInstanceIdentifier").unwrap_or_default().to_ascii_lowercase();
+                self.make_instance(job, &id, async || self.databases.restore(snapshot, &id, instance_settings(job))).await
+            }
+            Held::Continuous { instance } => {
+                let id = value(job, "DBInstanceIdentifier").unwrap_or_default().to_ascii_lowercase();
+                let at = restore_time(job).map_err(|refused| Failure::invalid(refused.message))?;
+                let at = at.filter(|_| self.faults.of_restore(&job.point.arn) != Some(RestoreFault::IgnoresTime));
+                self.make_instance(job, &id, async || self.databases.restore_to(instance, &id, at, instance_settings(job)).await).await
+            }
         }
     }
 
@@ -164,17 +174,21 @@ impl Backup {
         }
     }
 
-    async fn make_instance(&self, job: &RestoreJob, snapshot: &str) -> Result<String, Failure> {
-        let id = value(job, "DBInstanceIdentifier").unwrap_or_default().to_ascii_lowercase();
+    async fn make_instance(
+        &self,
+        job: &RestoreJob,
+        id: &str,
+        restore: impl AsyncFnOnce() -> Result<Instance, Refused>,
+    ) -> Result<String, Failure> {
         let first = !job.begun;
         self.change_restore(&job.id, |job| job.begun = true)?;
-        match self.databases.restore(snapshot, &id, instance_settings(job)) {
+        match restore().await {
             Ok(_) => {}
             Err(refused) if refused.code == "DBInstanceAlreadyExists" && !first => {}
             Err(refused) => return Err(Failure::new(FailureKind::Remote, refused.message)),
         }
         loop {
-            let Some(instance) = self.databases.instance(&id) else {
+            let Some(instance) = self.databases.instance(id) else {
                 return Err(Failure::new(FailureKind::Remote, format!("DB instance {id} was deleted while it was restored")));
             };
             match instance.status.as_str() {
@@ -182,7 +196,7 @@ impl Backup {
                 "failed" => {
                     return Err(Failure::new(FailureKind::Remote, instance.trouble.unwrap_or_else(|| format!("DB instance {id} failed"))));
                 }
-                _ => return Ok(instance_arn(&id)),
+                _ => return Ok(instance_arn(id)),
             }
         }
     }
@@ -201,6 +215,10 @@ fn check(job: &RestoreJob) -> Result<(), Refused> {
         }
         Held::Table { .. } => "targetTableName",
         Held::Instance { .. } => "DBInstanceIdentifier",
+        Held::Continuous { .. } => {
+            restore_time(job)?;
+            "DBInstanceIdentifier"
+        }
     };
     if value(job, name).is_none() {
         return Err(invalid(format!("The restore metadata must contain {name}.")));
@@ -209,6 +227,19 @@ fn check(job: &RestoreJob) -> Result<(), Refused> {
         return Err(invalid("EncryptionType SSE-KMS needs KMSKey."));
     }
     Ok(())
+}
+
+/// `RestoreTime` as ISO 8601, or `UseLatestRestorableTime`: exactly one of them.
+fn restore_time(job: &RestoreJob) -> Result<Option<DateTime<Utc>>, Refused> {
+    let latest = value(job, "UseLatestRestorableTime").is_some_and(|flag| flag.eq_ignore_ascii_case("true"));
+    match (value(job, "RestoreTime"), latest) {
+        (None, true) => Ok(None),
+        (Some(text), false) => match DateTime::parse_from_rfc3339(text) {
+            Ok(time) => Ok(Some(time.to_utc())),
+            Err(_) => Err(invalid(format!("RestoreTime must be a time such as 2026-01-31T02:00:00Z, not {text}."))),
+        },
+        _ => Err(invalid("A continuous recovery point is restored with either RestoreTime or UseLatestRestorableTime.")),
+    }
 }
 
 /// `RestoreLatestVersionsUpTo`: a number or `all`; without it the latest version alone.

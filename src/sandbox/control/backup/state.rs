@@ -69,6 +69,11 @@ pub enum Held {
         /// The table it was taken of.
         table: String,
     },
+    /// The automated backups of the DB instance with this identifier: any second of their window.
+    Continuous {
+        /// Its identifier.
+        instance: String,
+    },
     /// A DB snapshot with this identifier.
     Instance {
         /// Its identifier.

@@ -207,6 +207,12 @@ impl DynamoDb {
             let message = format!("Subscriber limit exceeded: at most {MOST_RESTORES} concurrent table restores");
             return Err(Refused::new("LimitExceededException", message));
         }
+        let fault = self.faults.of_restore(restored_from(&restore));
+        if matches!(fault, Some(RestoreFault::Fails { .. } | RestoreFault::CompletesWithoutResource | RestoreFault::WrongType)) {
+            // Accepted, and no table ever comes of it: what DynamoDB does not make, it does not describe.
+            let (arn, key) = (table_arn(target), &restore.request["KeySchema"]);
+            return Ok(json!({"TableName": target, "TableArn": arn, "TableStatus": "CREATING", "KeySchema": key}));
+        }
         // First the note, then the table: a table without a note would pass for whole after a kill.
         let request = restore.request.clone();
         self.state.change(|state| state.restores.insert(target.into(), restore))?;
@@ -222,6 +228,10 @@ impl DynamoDb {
 
     fn spawn_restore(&self, table: &str) {
         let Some(me) = self.me.upgrade() else { return };
+        let from = self.state.read(|state| state.restores.get(table).map(|restore| restored_from(restore).to_owned()));
+        if from.is_some_and(|from| self.faults.of_restore(&from) == Some(RestoreFault::Hangs)) {
+            return;
+        }
         let table = table.to_owned();
         let mut tasks = self.tasks.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         while tasks.try_join_next().is_some() {}
@@ -293,6 +303,11 @@ impl DynamoDb {
         let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
         tasks.shutdown().await;
     }
+}
+
+/// What faults of a restore are planted for: the backup's ARN, or for a point in time that of the table.
+fn restored_from(restore: &Restore) -> &str {
+    if restore.backup.is_empty() { &restore.source } else { &restore.backup }
 }
 
 /// `BackupNotFoundException`.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::engines::installed::EngineKind;
-use crate::engines::servers::Master;
+use crate::engines::master::Master;
 use crate::sandbox::control::answer::{Refused, now, random_hex};
 use crate::sandbox::control::faults::RestoreFault;
 use crate::sandbox::control::rds::form::invalid;

@@ -8,12 +8,14 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::engines::area::log_folder;
-use crate::engines::servers::{Booted, Master, Servers};
+use crate::engines::master::Master;
+use crate::engines::servers::{Booted, Servers};
 use crate::model::failure::{Failure, FailureKind};
 use crate::sandbox::control::answer::{now, random_hex};
 use crate::sandbox::control::faults::Faults;
 use crate::sandbox::control::kept::Kept;
 use crate::sandbox::control::rds::state::{Base, Instance, Origin, Snapshot, State};
+use crate::sandbox::control::rds::tls;
 
 /// How long a state on the way is visible at least.
 const VISIBLE: Duration = Duration::from_millis(120);
@@ -31,6 +33,7 @@ impl Rds {
     /// Opens the state in `dir` and goes on with what is in it: servers that still run are adopted, dead ones are started again.
     pub async fn open(dir: &std::path::Path, faults: Arc<Faults>) -> Result<Arc<Self>, Failure> {
         let (state, servers) = (Kept::open(&dir.join("rds.json"))?, Servers::open(dir)?);
+        tls::lay(dir, servers.area())?;
         let rds = Arc::new_cyclic(|me| Self { state, servers, faults, tasks: Mutex::default(), me: me.clone() });
         rds.resume().await?;
         Ok(rds)

@@ -10,3 +10,4 @@ pub mod render;
 pub mod service;
 pub mod snapshots;
 pub mod state;
+pub mod tls;

@@ -42,6 +42,7 @@ pub fn instance(xml: &mut Xml, instance: &Instance, vpc: Option<&str>, now: Date
     xml.put("IAMDatabaseAuthenticationEnabled", settings.iam.unwrap_or(false));
     xml.put("AutoMinorVersionUpgrade", false);
     xml.put("StorageType", "gp3");
+    xml.put("CACertificateIdentifier", "rds-ca-ecc384-g1");
     xml.put("AvailabilityZone", format!("{REGION}a"));
     xml.within("VpcSecurityGroups", |xml| {
         for group in settings.security_groups.iter().flatten() {

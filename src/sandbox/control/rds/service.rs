@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
 
-use crate::engines::servers::Master;
+use crate::engines::master::Master;
 use crate::sandbox::control::answer::{Protocol, Refused, Xml, now, page, refuse, xml};
 use crate::sandbox::control::rds::form::{Form, invalid};
 use crate::sandbox::control::rds::lifecycle::Rds;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::engines::installed::EngineKind;
+use crate::engines::master::Master;
 use crate::engines::process::ProcessMark;
-use crate::engines::servers::Master;
 use crate::sandbox::identity::{ACCOUNT_ID, REGION};
 
 /// Everything, by name.

@@ -1,0 +1,55 @@
+//! What `verify` says of evidence beside the bytes, whatever was compared with what.
+
+use serde_json::{Map, json};
+
+use crate::model::verification::Verification;
+
+/// What the summary says of evidence beside the bytes.
+pub fn evidence_summary(result: &Verification, more: &mut Map<String, serde_json::Value>) {
+    let tier = result.lesser_tier.as_ref();
+    if result.objects.is_some() {
+        more.insert("tier".into(), json!(tier.map_or("content", |tier| tier.name)));
+    }
+    if let Some(tier) = tier {
+        more.insert("does_not_prove".into(), json!(tier.does_not_prove));
+    }
+    if let Some(counts) = &result.protection {
+        more.insert("protection".into(), json!({"outcome": result.protection_outcome().as_str(), "counts": counts}));
+    }
+    if !result.fields.is_empty() {
+        more.insert("fields".into(), json!(result.fields));
+    }
+    if result.archived > 0 {
+        more.insert("archived".into(), json!(result.archived));
+    }
+}
+
+/// The lines of evidence beside the bytes.
+pub fn evidence_lines(result: &Verification, lines: &mut Vec<String>) {
+    if !result.fields.is_empty() {
+        let told: Vec<String> = result
+            .fields
+            .iter()
+            .map(|(name, counts)| {
+                let mut text = format!("{name} {}", counts.equal);
+                for (n, word) in
+                    [(counts.different, "different"), (counts.unseen, "not seen"), (counts.not_in_manifest, "not in the manifest")]
+                {
+                    if n > 0 {
+                        text += &format!(" ({n} {word})");
+                    }
+                }
+                text
+            })
+            .collect();
+        lines.push(format!("equal in   {}", told.join(", ")));
+    }
+    if let Some(counts) = &result.protection {
+        let outcome = result.protection_outcome();
+        lines.push(format!("protection {}: {} of {} as they were", outcome.as_str(), counts.matched, counts.expected));
+    }
+    if let Some(tier) = &result.lesser_tier {
+        lines.push(format!("tier       {}", tier.name));
+        lines.extend(tier.does_not_prove.iter().map(|said| format!("           not proved: {said}")));
+    }
+}

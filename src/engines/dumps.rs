@@ -1,0 +1,185 @@
+//! What a database backup in a file or a folder is, by its first bytes and its last: dumps of PostgreSQL and of MySQL and MariaDB, and
+//! physical copies of their data directories.
+//!
+//! Not here: loading them (`loading`, `physical`).
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+use crate::engines::installed::EngineKind;
+use crate::model::failure::{Failure, FailureKind};
+
+/// A backup that can be brought back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dump {
+    /// `pg_dump -Fc` or `-Ft`: a file.
+    PostgresArchive,
+    /// `pg_dump -Fd`: a folder.
+    PostgresFolder,
+    /// `pg_dump` as SQL.
+    PostgresPlain,
+    /// A PostgreSQL data directory.
+    PostgresData,
+    /// `mysqldump` or `mariadb-dump`.
+    MysqlPlain,
+    /// A MariaDB data directory, cold or prepared by mariadb-backup.
+    MariadbData,
+}
+
+impl Dump {
+    /// The server that it is loaded into.
+    pub fn engine(self) -> EngineKind {
+        match self {
+            Self::PostgresArchive | Self::PostgresFolder | Self::PostgresPlain | Self::PostgresData => EngineKind::Postgres,
+            Self::MysqlPlain | Self::MariadbData => EngineKind::MariaDb,
+        }
+    }
+
+    /// In words.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::PostgresArchive => "an archive of pg_dump",
+            Self::PostgresFolder => "a folder of pg_dump",
+            Self::PostgresPlain => "an SQL dump of pg_dump",
+            Self::PostgresData => "a data directory of PostgreSQL",
+            Self::MysqlPlain => "an SQL dump of mysqldump or mariadb-dump",
+            Self::MariadbData => "a data directory of MariaDB",
+        }
+    }
+}
+
+/// Why a backup did not come back.
+#[derive(Debug)]
+pub enum Unloaded {
+    /// The backup itself: cut short, of another format, refused by its own engine. A verdict on the backup.
+    Damaged(String),
+    /// Something else: the engine is not installed or of another version, the disk is full. No verdict on the backup.
+    Failed(Failure),
+}
+
+impl From<Failure> for Unloaded {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// So much of a file's beginning and end is looked at.
+const LOOK: u64 = 8 << 10;
+
+/// What lies at `path`, whole as far as its first and last bytes tell.
+pub fn recognise(path: &Path) -> Result<Dump, Unloaded> {
+    let about = |error| Failure::io(format!("cannot look at {}", path.display()), error);
+    if path.metadata().map_err(about)?.is_dir() {
+        return match () {
+            () if path.join("toc.dat").is_file() => Ok(Dump::PostgresFolder),
+            () if path.join("PG_VERSION").is_file() => Ok(Dump::PostgresData),
+            () if path.join("ibdata1").is_file() && path.join("mysql").is_dir() => Ok(Dump::MariadbData),
+            () => Err(Unloaded::Damaged(format!(
+                "{}: expected a folder of pg_dump (toc.dat) or a data directory (PG_VERSION, or ibdata1 and mysql), found none of them",
+                path.display()
+            ))),
+        };
+    }
+    let mut file = File::open(path).map_err(about)?;
+    let length = file.metadata().map_err(about)?.len();
+    let mut head = Vec::new();
+    (&mut file).take(LOOK).read_to_end(&mut head).map_err(about)?;
+    let dump = format_of(&head).ok_or_else(|| Unloaded::Damaged(format!("{}: {}", path.display(), unknown(&head))))?;
+    let marker = match dump {
+        Dump::PostgresPlain => "-- PostgreSQL database dump complete",
+        Dump::MysqlPlain => "-- Dump completed",
+        // Archives say themselves where they end.
+        _ => return Ok(dump),
+    };
+    let mut tail = Vec::new();
+    file.seek(SeekFrom::Start(length.saturating_sub(LOOK))).map_err(about)?;
+    file.take(LOOK).read_to_end(&mut tail).map_err(about)?;
+    if contains(&tail, marker.as_bytes()) {
+        return Ok(dump);
+    }
+    Err(Unloaded::Damaged(format!(
+        "{}: {} that ends without its line `{marker}`: it was cut short, or written without comments and cannot be told from one that was",
+        path.display(),
+        dump.title()
+    )))
+}
+
+/// The format of a file by its first bytes.
+pub fn format_of(head: &[u8]) -> Option<Dump> {
+    // The first member of a tar archive of pg_dump is its table of contents.
+    if head.starts_with(b"PGDMP") || (head.starts_with(b"toc.dat\0") && head.get(257..262) == Some(b"ustar")) {
+        return Some(Dump::PostgresArchive);
+    }
+    if contains(head, b"-- PostgreSQL database dump\n") {
+        return Some(Dump::PostgresPlain);
+    }
+    [&b"-- MariaDB dump "[..], b"-- MySQL dump "].iter().any(|title| contains(head, title)).then_some(Dump::MysqlPlain)
+}
+
+fn unknown(head: &[u8]) -> String {
+    let found = match head {
+        [] => "an empty file".to_owned(),
+        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] | [b'B', b'Z', b'h', ..] | [0xfd, b'7', b'z', b'X', b'Z', ..] => {
+            "a compressed file: keep it unpacked, or in pg_dump's own compressed format (-Fc)".to_owned()
+        }
+        _ if contains(head, b"-- PostgreSQL database cluster dump") => {
+            "a dump of a whole cluster: keep one dump a database (pg_dump)".to_owned()
+        }
+        _ => {
+            let start: String = head.iter().take(24).flat_map(|byte| byte.escape_ascii()).map(char::from).collect();
+            format!("`{start}…`")
+        }
+    };
+    format!("expected a dump of pg_dump, mysqldump or mariadb-dump, found {found}")
+}
+
+fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+    bytes.windows(wanted.len()).any(|window| window == wanted)
+}
+
+/// A failure of the surroundings and not of the backup.
+pub fn elsewhere(message: impl Into<String>) -> Unloaded {
+    Unloaded::Failed(Failure::new(FailureKind::Absent, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_are_known_by_their_first_bytes_and_cut_ones_by_their_last() {
+        let dir = tempfile::tempdir().unwrap();
+        let of = |name: &str, text: &[u8]| {
+            std::fs::write(dir.path().join(name), text).unwrap();
+            recognise(&dir.path().join(name))
+        };
+        assert_eq!(of("a", b"PGDMP\x01").unwrap(), Dump::PostgresArchive);
+        let plain = "--\n-- PostgreSQL database dump\n--\n\nSELECT 1;\n--\n-- PostgreSQL database dump complete\n--\n\n";
+        assert_eq!(of("b", plain.as_bytes()).unwrap(), Dump::PostgresPlain);
+        let sandboxed = "/*M!999999\\- enable the sandbox mode */ \n-- MariaDB dump 10.19\n-- Dump completed on 2026-01-31\n";
+        assert_eq!(of("c", sandboxed.as_bytes()).unwrap(), Dump::MysqlPlain);
+        assert_eq!(of("d", b"-- MySQL dump 10.13\n-- Dump completed").unwrap(), Dump::MysqlPlain);
+        let damaged: [(&str, &[u8], &str); 5] = [
+            ("e", &plain.as_bytes()[..50], "ends without its line"),
+            ("f", b"", "empty file"),
+            ("g", b"\x1f\x8b\x08", "compressed"),
+            ("h", b"hello", "`hello"),
+            ("i", b"-- PostgreSQL database cluster dump\n", "whole cluster"),
+        ];
+        for (name, text, said) in damaged {
+            let Err(Unloaded::Damaged(message)) = of(name, text) else { panic!("{name} was taken for a dump") };
+            assert!(message.contains(said), "{message}");
+        }
+        assert!(matches!(recognise(dir.path()), Err(Unloaded::Damaged(_))));
+        assert!(matches!(recognise(&dir.path().join("absent")), Err(Unloaded::Failed(_))));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_a_format_or_none(head in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400)) {
+            let _ = format_of(&head);
+            proptest::prop_assert!(!unknown(&head).is_empty());
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Dumps and physical copies kept beside AWS: loaded into a server of their own on loopback, which goes down with the target.
+//!
+//! A backup that its own engine refuses is not an error of ours: the target is then there and unreadable, which is the verdict.
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::engines::dumps::{self, Dump, Unloaded};
+use crate::engines::installed::EngineKind;
+use crate::engines::master::Master;
+use crate::engines::servers::Servers;
+use crate::model::clock::Timestamp;
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::resource::ResourceKind;
+use crate::model::source_url::SourceUrl;
+use crate::restore::driver::{Accepted, Driver, Opened, Progress};
+use crate::restore::drivers::local::make_target;
+use crate::restore::order::{Clouds, Order};
+use crate::restore::permit::Permit;
+use crate::restore::records::TargetKind;
+use crate::restore::targets::{self, Marker, local_path};
+
+/// The user that reads what was loaded.
+const USER: &str = "attestore_drill";
+/// The server's home in the target's area.
+const HOME: &str = "db";
+/// Appears in the target once the backup was loaded, or found not to be loadable.
+const STATE: &str = "server.json";
+
+/// How loading ended.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Loaded {
+    engine: EngineKind,
+    /// Of the server, as it was last started.
+    port: u16,
+    /// What was loaded.
+    what: String,
+    /// Why the backup could not be loaded.
+    unreadable: Option<String>,
+}
+
+/// The driver.
+pub struct LocalDatabase;
+
+#[async_trait]
+impl Driver for LocalDatabase {
+    fn mechanism(&self) -> &'static str {
+        "local:load"
+    }
+
+    fn target_kind(&self) -> TargetKind {
+        TargetKind::Path
+    }
+
+    async fn request(&self, order: &Order, clouds: &Clouds, permit: Permit) -> Result<Accepted, Failure> {
+        let target = permit.target();
+        let to = local_path(&order.work, &target.name)?;
+        if !to.join(STATE).exists() {
+            // What a crash cut short is begun again, its server ended first; the guard has seen that it is ours.
+            targets::delete(clouds, &order.work, target).await?;
+            let marker = Marker { drill: order.drill.0.clone(), case: order.case.0.clone(), created_at: Timestamp::now() };
+            make_target(&to, &marker)?;
+            let source = PathBuf::from(&order.point.handle);
+            let loaded = match load(order, &source, &to).await {
+                Ok(loaded) => loaded,
+                Err(Unloaded::Failed(failure)) => return Err(failure),
+                Err(Unloaded::Damaged(why)) => {
+                    Loaded { engine: wanted(order), port: 0, what: source.display().to_string(), unreadable: Some(why) }
+                }
+            };
+            write(&to, &loaded)?;
+        }
+        Ok(Accepted { job_id: None, created_arn: Some(to.display().to_string()) })
+    }
+
+    async fn poll(&self, order: &Order, _clouds: &Clouds, _accepted: &Accepted) -> Result<Progress, Failure> {
+        let to = local_path(&order.work, &order.target(TargetKind::Path).name)?;
+        Ok(match read(&to) {
+            Ok(loaded) => Progress::Ready {
+                status: if loaded.unreadable.is_some() { "unreadable".into() } else { "loaded".into() },
+                created_arn: to.display().to_string(),
+                raw: json!({"from": order.point.handle, "loaded": loaded}),
+            },
+            Err(failure) => {
+                Progress::Failed { status: "incomplete".into(), message: failure.to_string(), raw: json!({"from": order.point.handle}) }
+            }
+        })
+    }
+
+    async fn open(&self, order: &Order, _clouds: &Clouds) -> Result<Option<Opened>, Failure> {
+        let to = local_path(&order.work, &order.target(TargetKind::Path).name)?;
+        let mut loaded = read(&to)?;
+        if loaded.unreadable.is_none() {
+            let servers = Servers::open(&to)?;
+            // After a crash of the whole machine the server is not there any more; its data is.
+            if servers.adopt(HOME).is_none() {
+                loaded.port = servers.boot(loaded.engine, HOME, Some(loaded.port)).await?.port;
+                write(&to, &loaded)?;
+            }
+        }
+        let database = utf8_percent_encode(database(order)?, NON_ALPHANUMERIC).to_string().replace("%5F", "_").replace("%2D", "-");
+        let at = format!("{USER}@127.0.0.1:{}/{database}", loaded.port);
+        let url = match loaded.engine {
+            EngineKind::Postgres => SourceUrl::Postgres { url: format!("postgres://{at}") },
+            EngineKind::MariaDb => SourceUrl::Mysql { url: format!("mysql://{at}") },
+        };
+        let login = Some((USER.to_owned(), order.password.clone()));
+        Ok(Some(Opened { url, region: None, login, unreadable: loaded.unreadable }))
+    }
+}
+
+async fn load(order: &Order, source: &Path, to: &Path) -> Result<Loaded, Unloaded> {
+    let looked = source.to_owned();
+    let dump = tokio::task::spawn_blocking(move || dumps::recognise(&looked)).await;
+    let dump = dump.map_err(|error| Failure::new(FailureKind::Disk, format!("look at {}: {error}", source.display())))??;
+    let engine = dump.engine();
+    if engine != wanted(order) {
+        let message = format!("{}: {}, and the resource is of kind {}", source.display(), dump.title(), order.point.kind);
+        return Err(Unloaded::Damaged(message));
+    }
+    let master = Master { user: USER.into(), password: order.password.clone(), database: Some(database(order)?.to_owned()) };
+    let servers = Servers::open(to)?;
+    servers.sweep_orphans().await;
+    let booted = if matches!(dump, Dump::PostgresData | Dump::MariadbData) {
+        let booted = servers.adopt_copy(dump, source, HOME).await?;
+        servers.create_reader(engine, HOME, booted.port, USER, &order.password).await?;
+        booted
+    } else {
+        servers.make_empty(engine, HOME).await?;
+        let booted = servers.boot(engine, HOME, None).await?;
+        servers.create_master(engine, HOME, booted.port, &master).await?;
+        servers.load(dump, source, HOME, booted, &master).await?;
+        booted
+    };
+    Ok(Loaded { engine, port: booted.port, what: dump.title().to_owned(), unreadable: None })
+}
+
+fn wanted(order: &Order) -> EngineKind {
+    if order.point.kind == ResourceKind::RdsPostgres { EngineKind::Postgres } else { EngineKind::MariaDb }
+}
+
+fn database(order: &Order) -> Result<&str, Failure> {
+    order.database.as_deref().ok_or_else(|| {
+        Failure::invalid(format!("{}: the database within the dump is not known", order.point.resource))
+            .hint("set `database` of the resource in attestore.toml")
+    })
+}
+
+fn write(to: &Path, loaded: &Loaded) -> Result<(), Failure> {
+    let text = serde_json::to_vec(loaded).map_err(|error| Failure::invalid(format!("state of a server: {error}")).caused_by(error))?;
+    let (path, unfinished) = (to.join(STATE), to.join("server.json.part"));
+    let about = |error| Failure::io(format!("write {}", path.display()), error);
+    std::fs::write(&unfinished, text).map_err(about)?;
+    std::fs::rename(&unfinished, &path).map_err(about)
+}
+
+fn read(to: &Path) -> Result<Loaded, Failure> {
+    let path = to.join(STATE);
+    let text = std::fs::read(&path).map_err(|error| Failure::io(format!("read {}", path.display()), error))?;
+    serde_json::from_slice(&text)
+        .map_err(|error| Failure::new(FailureKind::Remote, format!("{}: {error}", path.display())).caused_by(error))
+}
