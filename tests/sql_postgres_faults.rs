@@ -139,12 +139,13 @@ async fn too_many_sessions_are_no_verdict_on_the_data() {
     let Some(server) = servers::shared(Kind::Postgres) else { return };
     let dir = tempfile::tempdir().unwrap();
     let db = Db::new(&server, Kind::Postgres, "sessions", THREE).await;
-    let manifest = dir.path().join("m");
-    db.capture(&manifest).await.unwrap();
     let one = "CREATE ROLE lonely LOGIN PASSWORD 'l' CONNECTION LIMIT 1; GRANT SELECT ON ALL TABLES IN SCHEMA public TO lonely; \
                CREATE ROLE nobody LOGIN PASSWORD 'n' CONNECTION LIMIT 0; CREATE ROLE pair LOGIN PASSWORD 'p' CONNECTION LIMIT 2; \
                GRANT SELECT ON ALL TABLES IN SCHEMA public TO pair";
     db.run(one).await;
+    // After the grants, which are definitions like others.
+    let manifest = dir.path().join("m");
+    db.capture(&manifest).await.unwrap();
     let error = db.compare_as(&as_user("nobody", "n"), &manifest).await.unwrap_err();
     assert_eq!((error.kind, error.kind.exit_code().code()), (FailureKind::Throttled, 5), "{error}");
     // The session with the snapshot and no other: inconclusive, not unreadable.
