@@ -279,7 +279,7 @@ fn surplus_in_mod(source: &str) -> Option<String> {
     source.lines().find(|line| !is_plain(line)).map(str::to_owned)
 }
 
-/// Leftovers that no code may keep.
+/// Leftovers that no code may keep. The only places that spell them are this rule and its test.
 fn leftovers(code: &str) -> Vec<&'static str> {
     let macros = ["todo", "dbg", "unimplemented"];
     let mut found: Vec<&'static str> =
