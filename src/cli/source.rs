@@ -106,12 +106,15 @@ pub async fn items_of(
         SourceUrl::Dynamodb { table } => Some((Arc::new(TableSource::open(&session, table).await?), session)),
         SourceUrl::DynamodbExport { bucket, prefix, key } => {
             let export = dynamodb_export::open(&session, bucket, prefix, &url.to_string()).await?;
-            let schema = match (&key[..], manifest.and_then(items::compare::primary_key_of)) {
-                ([], Some(schema)) => schema,
-                ([], None) => dynamodb_export::key_schema(&session, &export).await?,
-                (names, _) => KeySchema(names.to_vec()),
+            let (schema, time_to_live) = match (&key[..], manifest.and_then(items::compare::primary_key_of)) {
+                ([], Some(schema)) => (schema, None),
+                ([], None) => {
+                    let table = dynamodb_export::table(&session, &export).await?;
+                    (table.key_schema().await?, table.time_to_live().await?)
+                }
+                (names, _) => (KeySchema(names.to_vec()), None),
             };
-            Some((Arc::new(ExportSource::new(export, schema)?), session))
+            Some((Arc::new(ExportSource::new(export, schema)?.expiring(time_to_live)), session))
         }
         _ => None,
     })
@@ -228,7 +231,7 @@ pub async fn compare(
         let changes = means.scan.changes.as_ref();
         let until = source.moment().map(|moment| moment.at);
         let touched = crate::drill::items::touched(&session, changes, manifest, until, &schema, &hash_key, monitor).await?;
-        let beside = Beside { tap: None, touched: touched.as_ref() };
+        let beside = Beside { tap: None, touched: touched.as_ref(), shown_at: until };
         return items::compare::compare_with(source, manifest, &hash_key, &means.scan.options()?, beside, monitor).await;
     }
     means.scan.refuse(url)?;

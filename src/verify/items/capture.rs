@@ -9,12 +9,13 @@ use serde_json::json;
 
 use crate::model::clock::Timestamp;
 use crate::model::failure::Failure;
-use crate::monitor::Monitor;
+use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
 use crate::signing::keys::SigningKey;
+use crate::verify::fingerprint::Fingerprint;
 use crate::verify::items::canonical::ENCODING;
 use crate::verify::items::digest::schema_digest;
-use crate::verify::items::scan::{ScanOptions, Scanned, scan};
+use crate::verify::items::scan::{ScanOptions, Scanned, end_in, scan};
 use crate::verify::items::source::ItemSource;
 use crate::verify::manifest::header::{Header, ManifestKind};
 use crate::verify::manifest::request::CaptureRequest;
@@ -64,6 +65,15 @@ pub async fn capture_with(
     };
     // Before the first read: a directory that cannot be written is found out for nothing.
     let mut writer = ManifestWriter::create(&request.out, draft)?;
+    let time_to_live = match &options.time_to_live {
+        Some(named) => Some(named.clone()),
+        None => source.time_to_live().await.unwrap_or_else(|failure| {
+            monitor
+                .event(Event::Note(&format!("{url}: {failure}; when items expire is not recorded, and one that is gone later is missing")));
+            None
+        }),
+    };
+    let options = &ScanOptions { time_to_live, ..options.clone() };
     let mut scanned = scan(&source, options, hash_key, None, monitor).await?;
     let captured_end = moment.as_ref().map_or_else(Timestamp::now, |moment| moment.at);
     if let Some(failure) = scanned.cut_short.take() {
@@ -82,6 +92,9 @@ pub async fn capture_with(
     };
     position["primary_key"] = json!(scanned.schema.0);
     position["read_from"] = json!(url);
+    if let Some(name) = &options.time_to_live {
+        position["time_to_live"] = json!(name);
+    }
     if let Some(names) = &scanned.projection {
         position["projection"] = json!(names);
     }
@@ -106,9 +119,12 @@ fn write_rows(writer: &mut ManifestWriter, scanned: &Scanned, sidecar_max_rows: 
     let digest = schema_digest(&scanned.schema);
     writer.push_leaf(&LeafRow { key: key.clone(), kind: LeafKind::Schema, seq: 0, rows: 0, digest, bits: 0 })?;
     if scanned.fingerprint.rows() <= sidecar_max_rows {
+        let mut ends = scanned.ends.iter().flat_map(Fingerprint::sidecar).peekable();
         for pair in scanned.fingerprint.sidecar() {
             let (key_hash, row_hash) = pair?;
-            writer.push_sidecar(&SidecarRow { key: key.clone(), key_hash, row_hash })?;
+            // Both lists are in the order of their key hashes, and each key comes once.
+            let end = ends.next_if(|end| end.as_ref().map_or(true, |(of, _)| *of == key_hash)).transpose()?;
+            writer.push_sidecar(&SidecarRow { key: key.clone(), key_hash, row_hash, expires_s: end.map(end_in) })?;
         }
     }
     Ok(())

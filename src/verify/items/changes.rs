@@ -67,7 +67,7 @@ impl Touched {
         for at in 0..export.data.len() {
             let mut pages = export.lines(at);
             while let Some(page) = pages.next().await {
-                for line in page?.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                for line in page?.iter() {
                     let change = Change::parse(line).map_err(|bad| bad.failure(&format!("{}: {}", export.url, export.data[at].key)))?;
                     let hash = hasher.key_hash(&change.keys).ok_or_else(|| {
                         Failure::new(FailureKind::BadEvidence, format!("{}: a change without the table's primary key", export.url))

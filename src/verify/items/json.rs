@@ -45,6 +45,8 @@ pub struct Encoder {
     out: Vec<u8>,
     chunks: Vec<Chunk>,
     scratch: Vec<u8>,
+    /// Where the elements of the set that is read lie; sets do not hold sets.
+    elements: Vec<(usize, usize)>,
 }
 
 impl Encoder {
@@ -71,6 +73,12 @@ impl Encoder {
     /// The canonical bytes of the item.
     pub fn bytes(&self) -> &[u8] {
         &self.out
+    }
+
+    /// The canonical bytes of a top-level attribute's value, tag included.
+    pub fn attribute(&self, name: &str) -> Option<&[u8]> {
+        let chunk = self.chunks.iter().find(|chunk| &self.out[chunk.start + 8..chunk.name_end] == name.as_bytes())?;
+        Some(&self.out[chunk.name_end..chunk.end])
     }
 
     /// Appends the canonical primary key of the item.
@@ -149,35 +157,24 @@ impl Encoder {
             }
             "B" => {
                 self.out.push(0x12);
-                self.binary(reader)?;
+                binary(&mut self.out, reader)?;
             }
             "BOOL" => self.out.push(if reader.boolean()? { 0x03 } else { 0x02 }),
             "NULL" => {
                 reader.boolean()?;
                 self.out.push(0x01);
             }
-            "SS" | "NS" | "BS" => {
-                let texts = reader.strings()?;
-                match kind.as_ref() {
-                    "SS" => canonical::encode_set(
-                        0x20,
-                        texts.iter(),
-                        |text, out| canonical::put_tagged(0x11, text.as_bytes(), out),
-                        &mut self.out,
-                    )?,
-                    "NS" => {
-                        let each = |text: &Cow<'_, str>, out: &mut Vec<u8>| {
-                            out.push(0x10);
-                            canonical::encode_number(text, out)
-                        };
-                        canonical::encode_set(0x21, texts.iter(), each, &mut self.out)?;
-                    }
-                    _ => {
-                        let blobs = texts.iter().map(|text| decode(text, reader)).collect::<Result<Vec<_>, _>>()?;
-                        canonical::encode_set(0x22, blobs.iter(), |blob, out| canonical::put_tagged(0x12, blob, out), &mut self.out)?;
-                    }
-                }
+            "SS" => {
+                self.set(reader, 0x20, |out, reader| canonical::put_tagged(0x11, reader.string()?.as_bytes(), out).map_err(BadLine::from))?
             }
+            "NS" => self.set(reader, 0x21, |out, reader| {
+                out.push(0x10);
+                Ok(canonical::encode_number(&reader.string()?, out)?)
+            })?,
+            "BS" => self.set(reader, 0x22, |out, reader| {
+                out.push(0x12);
+                binary(out, reader)
+            })?,
             "L" => {
                 let base = self.out.len() + 1;
                 self.out.push(0x30);
@@ -200,15 +197,46 @@ impl Encoder {
         reader.expect(b'}', "the end of a typed value")
     }
 
-    fn binary(&mut self, reader: &mut Reader<'_>) -> Result<(), BadLine> {
-        let text = reader.string()?;
-        let at = self.out.len();
+    /// Appends a set: its elements as `each` appends them, put into the order of their bytes.
+    fn set(
+        &mut self,
+        reader: &mut Reader<'_>,
+        tag: u8,
+        each: impl Fn(&mut Vec<u8>, &mut Reader<'_>) -> Result<(), BadLine>,
+    ) -> Result<(), BadLine> {
+        self.out.push(tag);
+        let base = self.out.len();
         canonical::put_u64(0, &mut self.out);
-        STANDARD.decode_vec(text.as_bytes(), &mut self.out).map_err(|_| reader.wrong("base64 before here"))?;
-        let length = (self.out.len() - at - 8) as u64;
-        self.out[at..at + 8].copy_from_slice(&length.to_be_bytes());
+        self.elements.clear();
+        reader.each(|reader| {
+            let start = self.out.len();
+            each(&mut self.out, reader)?;
+            self.elements.push((start, self.out.len()));
+            Ok(())
+        })?;
+        let count = self.elements.len() as u64;
+        self.out[base..base + 8].copy_from_slice(&count.to_be_bytes());
+        let out = &self.out;
+        let bytes = |element: &(usize, usize)| &out[element.0..element.1];
+        if !self.elements.is_sorted_by(|a, b| bytes(a) <= bytes(b)) {
+            self.elements.sort_unstable_by(|a, b| bytes(a).cmp(bytes(b)));
+            self.scratch.clear();
+            self.elements.iter().for_each(|element| self.scratch.extend_from_slice(bytes(element)));
+            self.out[base + 8..].copy_from_slice(&self.scratch);
+        }
         Ok(())
     }
+}
+
+/// Appends the length and the bytes of the base64 that `reader` stands before.
+fn binary(out: &mut Vec<u8>, reader: &mut Reader<'_>) -> Result<(), BadLine> {
+    let text = reader.string()?;
+    let at = out.len();
+    canonical::put_u64(0, out);
+    STANDARD.decode_vec(text.as_bytes(), out).map_err(|_| reader.wrong("base64 before here"))?;
+    let length = (out.len() - at - 8) as u64;
+    out[at..at + 8].copy_from_slice(&length.to_be_bytes());
+    Ok(())
 }
 
 fn decode(text: &str, reader: &Reader<'_>) -> Result<Vec<u8>, BadLine> {
@@ -270,6 +298,27 @@ fn value(reader: &mut Reader<'_>, depth: usize) -> Result<Attribute, BadLine> {
     Ok(value)
 }
 
+/// The bytes before the first `"`, `\` or control character: eight at a time, by the arithmetic that finds a zero byte in a word (what lies
+/// above the lowest byte that was found may be found by a borrow alone, so only the lowest counts).
+fn plain(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let quote = zero(word ^ (ONES * u64::from(b'"')));
+        let backslash = zero(word ^ (ONES * u64::from(b'\\')));
+        let control = word.wrapping_sub(ONES * 0x20) & !word;
+        let found = (quote | backslash | control) & HIGH;
+        if found != 0 {
+            return at * 8 + found.trailing_zeros() as usize / 8;
+        }
+    }
+    let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+    bytes.len() - rest.len() + rest.iter().position(ends).unwrap_or(rest.len())
+}
+
 /// Reads JSON from a text, token by token.
 pub struct Reader<'a> {
     text: &'a str,
@@ -287,6 +336,7 @@ impl<'a> Reader<'a> {
         BadLine::Syntax { at: self.at, expected }
     }
 
+    #[inline]
     fn peek(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
         while let Some(byte) = bytes.get(self.at) {
@@ -299,6 +349,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes `byte` where it is the next token.
+    #[inline]
     pub fn eat(&mut self, byte: u8) -> bool {
         let there = self.peek() == Some(byte);
         self.at += usize::from(there);
@@ -306,6 +357,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes `byte`, or says what was expected.
+    #[inline]
     pub fn expect(&mut self, byte: u8, expected: &'static str) -> Result<(), BadLine> {
         if self.eat(byte) { Ok(()) } else { Err(self.wrong(expected)) }
     }
@@ -319,20 +371,17 @@ impl<'a> Reader<'a> {
     pub fn string(&mut self) -> Result<Cow<'a, str>, BadLine> {
         self.expect(b'"', "a string")?;
         let start = self.at;
-        let bytes = self.text.as_bytes();
-        while let Some(byte) = bytes.get(self.at) {
-            match byte {
-                b'"' => {
-                    let text = &self.text[start..self.at];
-                    self.at += 1;
-                    return Ok(Cow::Borrowed(text));
-                }
-                b'\\' => return self.unescape(start).map(Cow::Owned),
-                0..0x20 => return Err(self.wrong("no control character in a string")),
-                _ => self.at += 1,
+        self.at += plain(&self.text.as_bytes()[start..]);
+        match self.text.as_bytes().get(self.at) {
+            Some(b'"') => {
+                let text = &self.text[start..self.at];
+                self.at += 1;
+                Ok(Cow::Borrowed(text))
             }
+            Some(b'\\') => self.unescape(start).map(Cow::Owned),
+            Some(_) => Err(self.wrong("no control character in a string")),
+            None => Err(self.wrong("the end of a string")),
         }
-        Err(self.wrong("the end of a string"))
     }
 
     fn unescape(&mut self, start: usize) -> Result<String, BadLine> {

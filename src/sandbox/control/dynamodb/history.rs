@@ -240,10 +240,12 @@ impl DynamoDb {
             request[*name] = (*value).clone();
         }
         let fault = self.faults.of_restore(&table_arn(&source));
+        let (said, instead) = self.source_of(&source, &table_arn(&source));
         let restore = Restore {
             request,
             backup: String::new(),
-            source: table_arn(&source),
+            source: said,
+            instead,
             at: latest,
             until: Some(if fault == Some(RestoreFault::IgnoresTime) { latest } else { at }),
             said: Some(at),
