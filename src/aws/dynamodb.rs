@@ -16,8 +16,9 @@ use crate::aws::errors::classify;
 use crate::aws::session::Session;
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::items::item::{Attribute, Item, KeySchema};
-use crate::verify::items::json::{self, Reader};
+use crate::verify::items::json;
 use crate::verify::items::page::{Next, Page, Records};
+use crate::verify::items::reader::Reader;
 use crate::verify::items::source::{ItemSource, Part};
 
 /// A table that can be scanned.

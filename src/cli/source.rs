@@ -22,6 +22,7 @@ use crate::monitor::Monitor;
 use crate::signing::hash_key::HashKey;
 use crate::signing::keys::SigningKey;
 use crate::verify::items;
+use crate::verify::items::capture::Witness;
 use crate::verify::items::compare::Beside;
 use crate::verify::items::export_files::ExportSource;
 use crate::verify::items::item::KeySchema;
@@ -37,6 +38,7 @@ use crate::verify::sql;
 use crate::verify::sql::access::Access;
 use crate::verify::sql::checks::pack::Pack;
 use crate::verify::sql::checks::recording;
+use crate::verify::sql::items::ItemBaselines;
 use crate::verify::sql::reading::Limits;
 
 /// What reading needs besides the URL; everything may be absent.
@@ -202,7 +204,9 @@ pub async fn capture(
     let hash_key = means.hash_key(url)?;
     if let Some((source, _)) = items_of(url, None, means).await? {
         let options = means.scan.options()?;
-        return items::capture::capture_with(source, &request, &options, &hash_key, signer, monitor).await;
+        let mut witness = ItemBaselines::create(source.key_schema().await?, &means.packs, &means.names, &hash_key).await?;
+        let witness = witness.as_mut().map(|witness| witness as &mut dyn Witness);
+        return items::capture::capture_before(source, &request, (&options, witness), &hash_key, signer, monitor).await;
     }
     means.scan.refuse(url)?;
     let access = means.access();

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use serde_json::json;
 
 use crate::model::clock::Timestamp;
@@ -15,7 +16,7 @@ use crate::signing::keys::SigningKey;
 use crate::verify::fingerprint::Fingerprint;
 use crate::verify::items::canonical::ENCODING;
 use crate::verify::items::digest::schema_digest;
-use crate::verify::items::scan::{ScanOptions, Scanned, end_in, scan};
+use crate::verify::items::scan::{ItemTap, ScanOptions, Scanned, end_in, scan};
 use crate::verify::items::source::ItemSource;
 use crate::verify::manifest::header::{Header, ManifestKind};
 use crate::verify::manifest::request::CaptureRequest;
@@ -24,6 +25,13 @@ use crate::verify::manifest::writer::{Draft, Finish, ManifestWriter};
 
 /// The key of every row of a manifest of items: a table that was restored under another name has the same root.
 pub const ROW_KEY: &str = "items";
+
+/// Sees every item of a capture, and says at its end what checks will be compared with.
+#[async_trait]
+pub trait Witness: ItemTap {
+    /// For the manifest's `baselines`.
+    async fn baselines(&mut self, monitor: &dyn Monitor) -> Result<BTreeMap<String, String>, Failure>;
+}
 
 /// Captures the table with the usual number of segments.
 ///
@@ -44,6 +52,18 @@ pub async fn capture_with(
     source: Arc<dyn ItemSource>,
     request: &CaptureRequest,
     options: &ScanOptions,
+    hash_key: &HashKey,
+    signer: Option<(&str, &SigningKey)>,
+    monitor: &dyn Monitor,
+) -> Result<Header, Failure> {
+    capture_before(source, request, (options, None), hash_key, signer, monitor).await
+}
+
+/// The same before a witness; a scan that is witnessed keeps no state.
+pub async fn capture_before(
+    source: Arc<dyn ItemSource>,
+    request: &CaptureRequest,
+    (options, mut witness): (&ScanOptions, Option<&mut dyn Witness>),
     hash_key: &HashKey,
     signer: Option<(&str, &SigningKey)>,
     monitor: &dyn Monitor,
@@ -74,7 +94,8 @@ pub async fn capture_with(
         }),
     };
     let options = &ScanOptions { time_to_live, ..options.clone() };
-    let mut scanned = scan(&source, options, hash_key, None, monitor).await?;
+    let tap = witness.as_deref_mut().map(|witness| witness as &mut dyn ItemTap);
+    let mut scanned = scan(&source, options, hash_key, tap, monitor).await?;
     let captured_end = moment.as_ref().map_or_else(Timestamp::now, |moment| moment.at);
     if let Some(failure) = scanned.cut_short.take() {
         return Err(failure.context(format!("{url} was not captured")));
@@ -105,7 +126,11 @@ pub async fn capture_with(
     if let Some(changes) = &options.changes {
         position["changes"] = json!(changes);
     }
-    writer.finish(Finish { captured_end: Some(captured_end), counts, position: Some(position), ..Finish::default() }, signer)
+    let baselines = match witness {
+        Some(witness) => witness.baselines(monitor).await?,
+        None => BTreeMap::new(),
+    };
+    writer.finish(Finish { captured_end: Some(captured_end), counts, position: Some(position), baselines }, signer)
 }
 
 fn write_rows(writer: &mut ManifestWriter, scanned: &Scanned, sidecar_max_rows: u64) -> Result<(), Failure> {

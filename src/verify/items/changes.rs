@@ -14,8 +14,9 @@ use crate::verify::items::canonical::BadItem;
 use crate::verify::items::digest::ItemHasher;
 use crate::verify::items::export::Extent;
 use crate::verify::items::export_files::Export;
-use crate::verify::items::json::{self, BadLine, Reader};
+use crate::verify::items::json;
 use crate::verify::items::page::text_of;
+use crate::verify::items::reader::{BadLine, Reader};
 use crate::verify::items::scan::short;
 
 /// Half the width of the window of an on-demand backup, in seconds (documented as consistent "within a minute").

@@ -8,8 +8,9 @@ use crate::model::failure::Failure;
 use crate::verify::items::canonical;
 use crate::verify::items::expiry;
 use crate::verify::items::item::{Attribute, Item, KeySchema};
-use crate::verify::items::json::{BadLine, Encoder, Reader};
+use crate::verify::items::json::Encoder;
 use crate::verify::items::page::{Record, text_of};
+use crate::verify::items::reader::{BadLine, Reader};
 
 /// Contexts of BLAKE3's key derivation, over the hash key: digests of items and of keys never share a key.
 pub const ITEM_CONTEXT: &str = "attestore item v1";

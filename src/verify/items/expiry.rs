@@ -86,7 +86,8 @@ impl Expiring {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verify::items::json::{Encoder, Reader};
+    use crate::verify::items::json::Encoder;
+    use crate::verify::items::reader::Reader;
 
     #[test]
     fn an_end_is_a_positive_number_of_seconds() {

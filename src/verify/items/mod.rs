@@ -13,6 +13,7 @@ pub mod item;
 pub mod json;
 pub mod pace;
 pub mod page;
+pub mod reader;
 pub mod scan;
 pub mod scan_state;
 pub mod segments;

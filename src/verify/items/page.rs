@@ -2,7 +2,8 @@
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::items::item::Item;
-use crate::verify::items::json::{self, BadLine, Reader};
+use crate::verify::items::json;
+use crate::verify::items::reader::{BadLine, Reader};
 
 /// What a page holds.
 #[derive(Clone, PartialEq, Debug)]
