@@ -19,7 +19,7 @@ use crate::restore::drivers::choose::driver_for;
 use crate::restore::order::Order;
 use crate::restore::records::{DrillOpened, Phase, Record};
 use crate::restore::teardown::Undoing;
-use crate::testing_log::body::{ClassPolicy, PlannedCase, PointResult, Teardown};
+use crate::testing_log::body::{ChecklistLine, ClassPolicy, PlannedCase, PointResult, Teardown};
 use crate::testing_log::entry::Body;
 use crate::verify::sql::checks::demands::CheckDemands;
 
@@ -176,6 +176,10 @@ impl Case<'_> {
                 if let Some(failure) = verification.cut_short.take_if(|failure| failure.kind == FailureKind::Interrupted) {
                     return Err(("verify", failure));
                 }
+                if verification.expired > 0 {
+                    let n = verification.expired;
+                    context.note(&format!("{case}: {n} items were gone after the end of their time to live, which is no loss"));
+                }
                 self.keep_comparison(result, chosen, &verification, sink, begun).map_err(|failure| ("verify", failure))?;
                 if let Some(failure) = verification.cut_short.take() {
                     return Err(("verify", failure));
@@ -288,22 +292,21 @@ impl Case<'_> {
     }
 
     fn restore_facts(&self, result: &mut PointResult, driver: &dyn Driver, order: &Order, seen: &Seen) -> Result<(), Failure> {
-        self.tell_checklist(seen);
+        let checklist = record::checklist(seen.raw.as_ref());
+        self.tell_checklist(&checklist);
         let raw = match &seen.raw {
             Some(raw) => Some(self.context.ledger.evidence(raw.to_string().as_bytes())?),
             None => None,
         };
         let facts = self.context.journal.case(&self.drill.drill, &self.planned.case);
         let target = order.target(driver.target_kind()).name;
-        result.restore = record::restore_facts(driver.mechanism(), &target, &seen.status, raw, &facts);
+        result.restore = record::restore_facts(driver.mechanism(), &target, &seen.status, (raw, checklist), &facts);
         Ok(())
     }
 
-    /// What a restore of a table leaves behind is no corruption: it is told to whoever watches, and lies in the evidence.
-    fn tell_checklist(&self, seen: &Seen) {
-        let lines = seen.raw.as_ref().and_then(|raw| raw["recovery_checklist"].as_array());
-        let lost = lines.into_iter().flatten().filter(|line| line["state"] == "lost");
-        let lost: Vec<&str> = lost.filter_map(|line| line["setting"].as_str()).collect();
+    /// What a restore of a table leaves behind is no corruption: it is told to whoever watches, is in the entry, and its values lie in the evidence.
+    fn tell_checklist(&self, checklist: &[ChecklistLine]) {
+        let lost: Vec<&str> = checklist.iter().filter(|line| line.state == "lost").map(|line| line.setting.as_str()).collect();
         if !lost.is_empty() {
             self.context.note(&format!("{}: set again after a recovery: {}", self.planned.case, lost.join(", ")));
         }

@@ -75,6 +75,8 @@ pub struct Verification {
     pub fields: BTreeMap<&'static str, FieldCounts>,
     /// Of the unreadable objects, those that were not read for a reason outside the data, by reason.
     pub unread: BTreeMap<FailureKind, u64>,
+    /// Of the items deleted in between, those that were gone when their own time to live had ended: DynamoDB deletes such items by itself.
+    pub expired: u64,
     /// The tier of evidence, where it is less than every byte read, and what it does not prove.
     pub lesser_tier: Option<LesserTier>,
     /// Bytes of content that were read and hashed.
@@ -123,6 +125,7 @@ impl Verification {
             protection: None,
             fields: BTreeMap::new(),
             unread: BTreeMap::new(),
+            expired: 0,
             lesser_tier: None,
             bytes_checked: 0,
             duration: Duration::ZERO,

@@ -145,6 +145,7 @@ fn refuse(result: &mut PointResult, case: &PlannedCase, at: Timestamp) {
         status: "FAILED".into(),
         attempts: 2,
         raw_describe: None,
+        recovery_checklist: Vec::new(),
     });
     result.errors.push(CaseError {
         at: at.plus_secs(65),
@@ -190,6 +191,7 @@ fn restored(result: &mut PointResult, res: &Res, case: &PlannedCase, plot: Plot,
         status: "COMPLETED".into(),
         attempts: 1,
         raw_describe: None,
+        recovery_checklist: Vec::new(),
     });
     let achieved = u64::try_from(verified.millis_since(requested)).unwrap();
     result.rto.achieved_ms = Some(achieved);
@@ -258,6 +260,7 @@ fn compared(log: &LogWriter, result: &mut PointResult, res: &Res, plot: Plot, ba
         rows,
         items,
         unread: std::collections::BTreeMap::new(),
+        expired: None,
         bytes_checked: counts.matched * 5_211,
         duration_ms: 1_800_000,
         findings: finding_set(log, &findings, plot),

@@ -192,7 +192,7 @@ async fn capture_table(
     let (key, kind) = (table.name.clone(), LeafKind::Schema);
     writer.push_leaf(&LeafRow { key, kind, seq: 0, rows: 0, digest: table.schema_digest()?, bits: 0 })?;
     if fingerprint.rows() <= sidecar_max_rows {
-        let mut row = SidecarRow { key: table.name.clone(), key_hash: [0; 8], row_hash: [0; 8] };
+        let mut row = SidecarRow { key: table.name.clone(), key_hash: [0; 8], row_hash: [0; 8], expires_s: None };
         for pair in fingerprint.sidecar() {
             (row.key_hash, row.row_hash) = pair?;
             writer.push_sidecar(&row)?;
