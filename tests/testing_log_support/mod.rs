@@ -301,6 +301,8 @@ fn result(pen: &mut Pen, case: &PlannedCase, fails: bool, requested_at: Timestam
             tables: None,
             rows: (!files).then_some(counts),
             items: None,
+            protection: None,
+            tier: None,
             bytes_checked: 1 << 20,
             duration_ms: 900,
             findings: FindingSet { total: u64::from(fails), inline: vec![], full: findings },
