@@ -472,6 +472,12 @@ pub struct VerifyFacts {
     /// Of the items deleted in between, those that were gone after the end of their own time to live, as the manifest states it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expired: Option<u64>,
+    /// What protects objects (retention, legal hold, encryption, replication): a verdict apart from the content, where any was compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protection: Option<Counts>,
+    /// The tier of evidence where it is less than every byte read: `inventory` or `attributes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier: Option<String>,
     /// Content read and hashed.
     pub bytes_checked: u64,
     /// Wall time.

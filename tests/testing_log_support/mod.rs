@@ -304,6 +304,8 @@ fn result(pen: &mut Pen, case: &PlannedCase, fails: bool, requested_at: Timestam
             items: None,
             unread: std::collections::BTreeMap::new(),
             expired: None,
+            protection: None,
+            tier: None,
             bytes_checked: 1 << 20,
             duration_ms: 900,
             findings: FindingSet { total: u64::from(fails), inline: vec![], full: findings },
