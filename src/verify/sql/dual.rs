@@ -189,7 +189,7 @@ impl Run<'_> {
     /// The fingerprint of one side; nothing where the table cannot be read, which has been told. `expected` is the number of rows of
     /// the baseline, where this is the other side.
     async fn scan(&mut self, db: &mut Database, table: &Table, meaning: &Meaning, expected: Option<u64>) -> Option<Scan> {
-        match scan::scan(db, table, &self.keys, meaning, self.monitor).await {
+        match scan::scan(db, (table, meaning), &self.keys, None, self.monitor).await {
             Ok(read) => Some(read),
             Err(ReadError { cause: Cause::Stopped(failure), .. }) => {
                 self.result.cut_short = Some(failure);
