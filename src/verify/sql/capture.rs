@@ -13,6 +13,7 @@ use crate::model::source_url::SourceUrl;
 use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
 use crate::signing::keys::SigningKey;
+use crate::verify::fingerprint::Form;
 use crate::verify::manifest::header::{Header, ManifestKind};
 use crate::verify::manifest::request::CaptureRequest;
 use crate::verify::manifest::row::{LeafKind, LeafRow, SidecarRow};
@@ -192,17 +193,20 @@ async fn capture_table(
     writer: &mut ManifestWriter,
     monitor: &dyn Monitor,
 ) -> Result<u64, Failure> {
-    let read = scan::scan(db, (table, meaning), keys, kept, monitor).await.map_err(|error| match error.cause {
-        Cause::Stopped(failure) => failure,
-        Cause::Unreadable(said) => {
-            Failure::new(FailureKind::Remote, format!("table {} cannot be read after {} rows: {said}", table.name, error.rows))
-                .hint("a manifest needs every table; repair or drop the table, or capture from a copy that can be read")
+    let read = scan::scan(db, (table, meaning), (keys, Form::SortedUpTo(sidecar_max_rows)), kept, monitor).await.map_err(|error| {
+        match error.cause {
+            Cause::Stopped(failure) => failure,
+            Cause::Unreadable(said) => {
+                Failure::new(FailureKind::Remote, format!("table {} cannot be read after {} rows: {said}", table.name, error.rows))
+                    .hint("a manifest needs every table; repair or drop the table, or capture from a copy that can be read")
+            }
         }
     })?;
     let fingerprint = read.fingerprint;
+    let kind = if fingerprint.form() == Form::Sums { LeafKind::Sum } else { LeafKind::Bucket };
     for leaf in fingerprint.leaves() {
         let leaf = leaf?;
-        let (key, kind) = (table.name.clone(), LeafKind::Bucket);
+        let key = table.name.clone();
         writer.push_leaf(&LeafRow { key, kind, seq: leaf.index, rows: leaf.rows, digest: leaf.digest, bits: leaf.bits })?;
     }
     let (key, kind) = (table.name.clone(), LeafKind::Schema);

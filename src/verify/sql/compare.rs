@@ -17,7 +17,7 @@ use crate::model::source_url::SourceUrl;
 use crate::model::verification::Verification;
 use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
-use crate::verify::fingerprint::{self, Difference, Leaf, SidecarPair};
+use crate::verify::fingerprint::{self, Difference, Form, Leaf, SidecarPair};
 use crate::verify::manifest::header::ManifestKind;
 use crate::verify::manifest::reader::{Manifest, Rows};
 use crate::verify::manifest::row::{LeafKind, SidecarRow};
@@ -172,9 +172,10 @@ fn check_header(manifest: &Manifest, hash_key: &HashKey) -> Result<(), Failure> 
 }
 
 /// What the manifest says of one table.
-#[derive(Default)]
 struct Expected {
     leaves: Vec<Leaf>,
+    /// What the leaves are made of.
+    form: Form,
     schema: Option<[u8; 32]>,
 }
 
@@ -189,9 +190,18 @@ fn expected_tables(manifest: &Manifest) -> Result<BTreeMap<String, Expected>, Fa
     let mut tables: BTreeMap<String, Expected> = BTreeMap::new();
     for row in manifest.leaves() {
         let row = row?;
-        let table = tables.entry(row.key).or_default();
+        let blank = || Expected { leaves: Vec::new(), form: Form::Sorted, schema: None };
+        let table = tables.entry(row.key).or_insert_with(blank);
+        let form = if row.kind == LeafKind::Sum { Form::Sums } else { Form::Sorted };
         match row.kind {
-            LeafKind::Bucket => table.leaves.push(Leaf { index: row.seq, bits: row.bits, rows: row.rows, digest: row.digest }),
+            LeafKind::Bucket | LeafKind::Sum if table.leaves.is_empty() || table.form == form => {
+                table.form = form;
+                table.leaves.push(Leaf { index: row.seq, bits: row.bits, rows: row.rows, digest: row.digest });
+            }
+            LeafKind::Bucket | LeafKind::Sum => {
+                let said = format!("manifest {}: a table has leaves of two kinds", manifest.dir().display());
+                return Err(Failure::new(FailureKind::BadEvidence, said).hint("it was written by another version: capture it again"));
+            }
             LeafKind::Schema => table.schema = Some(row.digest),
         }
     }
@@ -262,7 +272,7 @@ impl Run<'_> {
         let mut table = table.clone();
         let described = self.described.get(name).cloned();
         let meaning = self.scope.meaning(&mut table, described.as_ref());
-        let read = match scan::scan(db, (&table, &meaning), &self.keys, self.kept.as_mut(), self.monitor).await {
+        let read = match scan::scan(db, (&table, &meaning), (&self.keys, before.form), self.kept.as_mut(), self.monitor).await {
             Ok(read) => read,
             Err(ReadError { cause: Cause::Stopped(failure), .. }) => {
                 self.result.cut_short = Some(failure);

@@ -57,14 +57,19 @@ struct Cut {
     ranges: Ranges,
 }
 
+/// An attempt at a range: table, range, run, attempt.
+type Attempt = (u32, u32, u32, u32);
+/// Where records are in the file: offset and length in bytes.
+type Piece = (u64, usize);
+
 /// Of one table.
 #[derive(Default)]
 struct Known {
     id: u32,
     about: String,
     ranges: Ranges,
-    /// Of each range that was read to its end, where its records are: offset and length in bytes.
-    done: BTreeMap<u32, Vec<(u64, usize)>>,
+    /// The records of each range that was read to its end.
+    done: BTreeMap<u32, Vec<Piece>>,
 }
 
 /// The readings of runs for one purpose.
@@ -76,7 +81,7 @@ pub struct Kept {
     run: u32,
     tables: BTreeMap<String, Known>,
     /// Pieces of ranges whose last piece has not come yet.
-    open: BTreeMap<(u32, u32, u32, u32), Vec<(u64, usize)>>,
+    open: BTreeMap<Attempt, Vec<Piece>>,
 }
 
 impl Kept {
@@ -215,7 +220,7 @@ impl Kept {
     }
 
     /// A piece of a range; with the last one the range is done.
-    fn piece(&mut self, of: (u32, u32, u32, u32), piece: (u64, usize), last: bool) -> bool {
+    fn piece(&mut self, of: Attempt, piece: Piece, last: bool) -> bool {
         self.open.entry(of).or_default().push(piece);
         if last {
             let pieces = self.open.remove(&of).unwrap_or_default();
@@ -285,7 +290,7 @@ impl KeptTable<'_> {
         self.kept.tables.get(&self.name).filter(|known| known.about == self.about)
     }
 
-    fn pieces(&self, range: usize) -> Option<&Vec<(u64, usize)>> {
+    fn pieces(&self, range: usize) -> Option<&Vec<Piece>> {
         self.known()?.done.get(&u32::try_from(range).ok()?)
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::monitor::{Event, Monitor};
-use crate::verify::fingerprint::{Accumulator, DEFAULT_BUDGET, Fingerprint};
+use crate::verify::fingerprint::{Accumulator, DEFAULT_BUDGET, Fingerprint, Form};
 use crate::verify::sql::canon::{Row, RowKeys};
 use crate::verify::sql::database::Database;
 use crate::verify::sql::digester::{Digester, Meaning};
@@ -29,13 +29,13 @@ pub struct Scan {
 pub async fn scan(
     db: &mut Database,
     (table, meaning): (&Table, &Meaning),
-    keys: &RowKeys,
+    (keys, form): (&RowKeys, Form),
     kept: Option<&mut Kept>,
     monitor: &dyn Monitor,
 ) -> Result<Scan, ReadError> {
     let task = format!("reading {}", table.name);
     let mut progress = Progress::start(&task, monitor);
-    let mut accumulator = Accumulator::new(DEFAULT_BUDGET);
+    let mut accumulator = Accumulator::of(form, DEFAULT_BUDGET);
     let columns: Vec<usize> = (0..table.columns.len()).collect();
     let mut digester = Digester::new(keys, table, &columns, meaning);
     let mut kept = kept.map(|kept| kept.table(table, meaning));
