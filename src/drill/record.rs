@@ -88,6 +88,7 @@ pub fn verify_facts(
         tables: counts(&verification.tables),
         rows: counts(&verification.rows),
         items: counts(&verification.items),
+        unread: verification.unread.iter().map(|(kind, n)| (kind.as_str().to_owned(), *n)).collect(),
         bytes_checked: verification.bytes_checked,
         duration_ms: u64::try_from(verification.duration.as_millis()).unwrap_or(u64::MAX >> 11),
         findings: FindingSet { total: found.total, inline: found.inline.clone(), full },

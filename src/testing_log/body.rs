@@ -453,6 +453,9 @@ pub struct VerifyFacts {
     /// Items.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub items: Option<Counts>,
+    /// Of the unreadable objects, those that were not read for a reason outside the data, by reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unread: BTreeMap<String, u64>,
     /// Content read and hashed.
     pub bytes_checked: u64,
     /// Wall time.

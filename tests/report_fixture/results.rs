@@ -257,6 +257,7 @@ fn compared(log: &LogWriter, result: &mut PointResult, res: &Res, plot: Plot, ba
         tables: None,
         rows,
         items,
+        unread: std::collections::BTreeMap::new(),
         bytes_checked: counts.matched * 5_211,
         duration_ms: 1_800_000,
         findings: finding_set(log, &findings, plot),

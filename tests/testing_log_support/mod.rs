@@ -301,6 +301,7 @@ fn result(pen: &mut Pen, case: &PlannedCase, fails: bool, requested_at: Timestam
             tables: None,
             rows: (!files).then_some(counts),
             items: None,
+            unread: std::collections::BTreeMap::new(),
             bytes_checked: 1 << 20,
             duration_ms: 900,
             findings: FindingSet { total: u64::from(fails), inline: vec![], full: findings },
