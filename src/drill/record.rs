@@ -85,9 +85,14 @@ pub fn checklist(raw: Option<&Value>) -> Vec<ChecklistLine> {
     lines.map(|line| ChecklistLine { setting: text(line, "setting"), state: text(line, "state") }).collect()
 }
 
-/// The comparison with a manifest.
-pub fn verify_facts(chosen: &Chosen, verification: &Verification, found: &Found, full: Option<Sha256Digest>) -> VerifyFacts {
-    let counts = |counts: &Option<Counts>| counts.map(|counts| if chosen.downgraded { undecided(&counts) } else { counts });
+/// The comparison with a manifest; `is_undecided` says that differences may be changes and nothing has told them apart.
+pub fn verify_facts(
+    (chosen, is_undecided): (&Chosen, bool),
+    verification: &Verification,
+    found: &Found,
+    full: Option<Sha256Digest>,
+) -> VerifyFacts {
+    let counts = |counts: &Option<Counts>| counts.map(|counts| if is_undecided { undecided(&counts) } else { counts });
     VerifyFacts {
         manifest_leaf: chosen.leaf,
         manifest: chosen.manifest.digest(),
