@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use serde_json::{Map, Value, json};
 
 use crate::model::exit::ExitCode;
@@ -16,6 +16,9 @@ use crate::monitor::{Event, Monitor};
 
 /// Findings that people are shown one by one; a table that differs in every row would bury all else that was said.
 const FINDINGS_SHOWN: u64 = 100;
+
+/// Characters of a task's name beside its bar.
+const TASK_SHOWN: usize = 48;
 
 /// Prints for people on stderr and, with `--json`, one object a line on stdout.
 pub struct Console {
@@ -122,14 +125,18 @@ impl Console {
     fn start_bar(&self, task: &str, unit: &str, total: Option<u64>) {
         let Some(bars) = &self.bars else { return };
         let template = match total {
-            Some(_) => format!("{{msg}} [{{bar:24}}] {{pos}}/{{len}} {unit}, {{per_sec}}, {{eta}} left"),
-            None => format!("{{spinner}} {{msg}} {{pos}} {unit}, {{per_sec}}"),
+            Some(_) => format!("{{msg}} [{{bar:24}}] {{pos}}/{{len}} {unit}, {{rate}}, {{eta}} left"),
+            None => format!("{{spinner}} {{msg}} {{pos}} {unit}, {{rate}}"),
         };
         let bar = bars.add(total.map_or_else(ProgressBar::new_spinner, ProgressBar::new));
         if let Ok(style) = ProgressStyle::with_template(&template) {
-            bar.set_style(style.progress_chars("━╸─"));
+            let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+                // A terminal that takes no more is no reason to stop.
+                let _ = write!(out, "{:.0}/s", state.per_sec());
+            };
+            bar.set_style(style.with_key("rate", rate).progress_chars("━╸─"));
         }
-        bar.set_message(task.to_owned());
+        bar.set_message(short(task));
         bar.enable_steady_tick(Duration::from_millis(200));
         self.running.lock().expect("no panic while held").insert(task.to_owned(), bar);
     }
@@ -165,6 +172,12 @@ impl Monitor for Console {
     fn stop_requested(&self) -> bool {
         self.stop.load(Ordering::SeqCst)
     }
+}
+
+/// The end of a long name, which tells more than its beginning.
+fn short(task: &str) -> String {
+    let length = task.chars().count();
+    if length <= TASK_SHOWN { task.to_owned() } else { format!("…{}", task.chars().skip(length - TASK_SHOWN + 1).collect::<String>()) }
 }
 
 /// One finding in one line; control characters of keys are escaped, so that a key cannot draw on the terminal.

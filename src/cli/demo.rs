@@ -31,11 +31,16 @@ pub async fn run(args: DemoArgs, console: &Arc<Console>) -> anyhow::Result<ExitC
         Some(progress) if progress.laid.is_some() => progress,
         unfinished => demo_prepare::prepare(&dir, unfinished.is_some(), console).await?,
     };
+    if !progress.drilled && demo_score::own_drill(&dir)?.is_some_and(|own| own.is_closed) {
+        // Killed between the end of the drill and the note of it, or gone on with by `drill --resume`.
+        progress.drilled = true;
+        progress.write(&dir)?;
+    }
     if !progress.drilled {
         console.say("\ndrilling");
         let held = drill::hold(&dir.join(CONFIG), drill::Resume::IfUnfinished, "attestore demo", console).await;
         let code = held.map_err(|error| how_to_go_on(error, &args.dir))?;
-        if code == ExitCode::Incomplete && demo_score::is_unfinished(&dir)? {
+        if code == ExitCode::Incomplete && demo_score::own_drill(&dir)?.is_some_and(|own| !own.is_closed) {
             console.say(format!("\nhint: `attestore demo --dir {}` goes on", args.dir.display()));
             return Ok(code);
         }

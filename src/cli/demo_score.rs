@@ -11,6 +11,7 @@ use crate::model::check::CheckOutcome;
 use crate::model::exit::ExitCode;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::finding::{Class, Finding, Kind, Place};
+use crate::model::ids::DrillId;
 use crate::report::publish::{Published, Request, publish};
 use crate::sandbox::demo::score::{Observed, Planted, Score, score};
 use crate::signing::keys::VerifyingKey;
@@ -20,17 +21,27 @@ use crate::testing_log::store::LogDir;
 use crate::testing_log::verify::run::verify;
 use crate::testing_log::verify::verdict::VerifyOptions;
 
-/// Whether the last drill of the log has neither been closed nor aborted.
-pub fn is_unfinished(dir: &Path) -> Result<bool, Failure> {
-    let mut open = false;
+/// The demo's own drill: the first that was not given up. Whoever holds more drills in the folder does not change what the demo found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OwnDrill {
+    /// The drill.
+    pub drill: DrillId,
+    /// Whether it is over.
+    pub is_closed: bool,
+}
+
+/// The demo's own drill; nothing where none has committed its population.
+pub fn own_drill(dir: &Path) -> Result<Option<OwnDrill>, Failure> {
+    let mut own: Option<OwnDrill> = None;
     for entry in LogDir::open(&dir.join("log"))?.entries()? {
-        match entry?.body {
-            Body::PopulationCommitted(_) => open = true,
-            Body::DrillClosed(_) | Body::DrillAborted(_) => open = false,
+        match (entry?.body, &mut own) {
+            (Body::PopulationCommitted(body), None) => own = Some(OwnDrill { drill: body.drill_id, is_closed: false }),
+            (Body::DrillAborted(body), Some(known)) if body.drill_id == known.drill => own = None,
+            (Body::DrillClosed(body), Some(known)) if body.drill_id == known.drill => known.is_closed = true,
             _ => {}
         }
     }
-    Ok(open)
+    Ok(own)
 }
 
 /// Tells how the demo ended; `shown` is the folder as the user wrote it.
@@ -43,11 +54,12 @@ pub async fn tell(dir: &Path, shown: &Path, progress: &Progress, console: &Arc<C
     for fault in &verdict.faults {
         console.say(format!("fault: {fault}"));
     }
+    let own = own_drill(dir)?;
     let results: Vec<&PointResult> = verdict
         .entries
         .iter()
         .filter_map(|entry| match &entry.body {
-            Body::PointResult(result) => Some(result.as_ref()),
+            Body::PointResult(result) if own.as_ref().is_some_and(|own| own.drill == result.drill_id) => Some(result.as_ref()),
             _ => None,
         })
         .collect();

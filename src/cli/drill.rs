@@ -19,6 +19,9 @@ use crate::model::ids::DrillId;
 use crate::monitor::Monitor;
 use crate::testing_log::body::Trigger;
 
+/// Characters of a title.
+const LONGEST_TITLE: usize = 200;
+
 /// Arguments of `drill`.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  attestore drill --config attestore.toml --trigger scheduled --title \"Q3 restore test\"\n  \
@@ -37,7 +40,7 @@ pub struct DrillArgs {
     #[arg(long, value_enum, default_value = "manual")]
     pub trigger: TriggerArg,
     /// A title for the log and the report
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = title)]
     pub title: Option<String>,
     /// How many cases run at once
     #[arg(long, value_name = "N", default_value_t = AT_ONCE, value_parser = at_once)]
@@ -102,6 +105,12 @@ pub async fn run(args: DrillArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     tell(&report, &loaded, console);
     console.summary("drill", report.closed.outcome.as_str(), code, summary(&report));
     Ok(code)
+}
+
+/// An entry of the log has a limit, and a title is read by people.
+fn title(text: &str) -> Result<String, String> {
+    let length = text.chars().count();
+    if length <= LONGEST_TITLE { Ok(text.to_owned()) } else { Err(format!("at most {LONGEST_TITLE} characters, found {length}")) }
 }
 
 /// Whether another command's drill goes on with an unfinished one.

@@ -74,7 +74,7 @@ pub struct CreateArgs {
     /// Digests of objects: blake3, sha256, or both
     #[arg(long, value_name = "LIST", default_value = "blake3,sha256")]
     pub digest: DigestSet,
-    /// How it is captured, as you declare [default: sealed for dir: and sqlite:, version-exact for s3:]
+    /// How it is captured, as you declare [default: sealed for dir: and sqlite:, version-exact for s3:, window-bounded where it has no versions]
     #[arg(long, value_name = "MODE")]
     pub mode: Option<CaptureMode>,
     #[command(flatten)]

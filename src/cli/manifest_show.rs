@@ -10,7 +10,7 @@ use crate::cli::console::Console;
 use crate::cli::manifest_import::imported_line;
 use crate::cli::source::{bytes_text, shown};
 use crate::model::exit::ExitCode;
-use crate::model::failure::Failure;
+use crate::model::failure::{Failure, FailureKind};
 use crate::model::verification::SignatureState;
 use crate::verify::manifest::diff;
 use crate::verify::manifest::header::ManifestKind;
@@ -108,6 +108,12 @@ fn print_rows<R: Row + Clone>(rows: Rows<R>, limit: usize, console: &Console) ->
 /// `manifest diff`
 pub fn diff(args: &DiffArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode> {
     let (expected, actual) = (Manifest::open(&args.expected)?, Manifest::open(&args.actual)?);
+    for manifest in [&expected, &actual] {
+        if manifest.signature(None) == SignatureState::Bad {
+            let said = format!("manifest {}: its signature is not for this manifest.json: one of them was changed", shown(manifest.dir()));
+            return Err(Failure::new(FailureKind::BadEvidence, said).hint("fetch the manifest again from where it is kept").into());
+        }
+    }
     // The merge holds every part that it reads to its digest.
     for manifest in [&expected, &actual] {
         if manifest.header().kind == ManifestKind::Objects { manifest.check_names()? } else { manifest.check_parts()? }

@@ -196,7 +196,9 @@ pub async fn capture(
             return Err(Failure::invalid(format!("{url}: the mode version-exact needs every version, and the view is not `versions`"))
                 .hint("leave --mode out, or use `--view versions` on a bucket that has versioning"));
         }
-        request.mode = mode.unwrap_or(if latest { CaptureMode::Sealed } else { usual_mode(url) });
+        // A bucket is written to while it is read: without versions, what was there at one moment is known only of keys left alone meanwhile.
+        let is_live_view = latest && matches!(url, SourceUrl::S3 { .. });
+        request.mode = mode.unwrap_or(if is_live_view { CaptureMode::WindowBounded } else { usual_mode(url) });
         return objects::capture::capture(source.as_ref(), &request, signer, monitor).await;
     }
     let prefix = request.tables.watermark.as_ref().map(|_| CaptureMode::AppendPrefix);

@@ -87,7 +87,7 @@ pub fn choose(
 ) -> Result<Option<Chosen>, Failure> {
     let registered = registered(entries, resource);
     let Some(((leaf, body), is_downgraded)) = fitting(&registered, point, created_at) else { return Ok(None) };
-    let manifest = find(resource, &body.manifest)?;
+    let manifest = find(resource, &body.manifest, key)?;
     let shown = manifest.dir().display().to_string();
     match manifest.signature(Some(key)) {
         SignatureState::Verified => {}
@@ -101,7 +101,7 @@ pub fn choose(
     Ok(Some(Chosen { manifest, leaf: *leaf, mode, downgraded: is_downgraded }))
 }
 
-fn find(resource: &Resource, digest: &Sha256Digest) -> Result<Manifest, Failure> {
+fn find(resource: &Resource, digest: &Sha256Digest, key: &VerifyingKey) -> Result<Manifest, Failure> {
     let directory = resource
         .manifests
         .as_deref()
@@ -110,6 +110,10 @@ fn find(resource: &Resource, digest: &Sha256Digest) -> Result<Manifest, Failure>
     for candidate in candidates(directory)? {
         match Manifest::open(&candidate) {
             Ok(manifest) if manifest.digest() == *digest => return Ok(manifest),
+            Ok(manifest) if manifest.signature(Some(key)) == SignatureState::Bad => {
+                let said = format!("{}: its signature does not hold for the log's key", candidate.display());
+                unreadable = Some(Failure::new(FailureKind::BadEvidence, said));
+            }
             Ok(_) => {}
             Err(failure) => unreadable = Some(failure),
         }
@@ -117,7 +121,7 @@ fn find(resource: &Resource, digest: &Sha256Digest) -> Result<Manifest, Failure>
     let message = format!("resource `{}`: the registered manifest {digest} is not in {}", resource.id, directory.display());
     // A manifest that was tampered with has another digest or does not open: that is evidence gone bad, not merely absent.
     Err(match unreadable {
-        Some(failure) => Failure::new(FailureKind::BadEvidence, format!("{message}; one there cannot be read: {failure}")),
+        Some(failure) => Failure::new(FailureKind::BadEvidence, format!("{message}; one there cannot be trusted: {failure}")),
         None => Failure::new(FailureKind::Absent, message).hint("put the manifest back, or capture and register a new one"),
     })
 }

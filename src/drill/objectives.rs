@@ -12,10 +12,15 @@ pub fn rto(target_s: Option<u64>, requested: Option<Timestamp>, verified: Option
     objective(target_s, achieved_ms, None, "requested to verified")
 }
 
-/// The recovery point: the age of the newest restorable point of the resource at the reference time.
+/// The recovery point: the age of the newest listed point of the resource at the reference time.
 pub fn rpo(target_s: Option<u64>, reference_at: Timestamp, newest: Option<Timestamp>) -> Objective {
     let achieved_ms = newest.map(|newest| u64::try_from(reference_at.millis_since(newest)).unwrap_or(0));
-    objective(target_s, achieved_ms, Some(reference_at), "age of the newest restorable point at the drill's beginning")
+    objective(
+        target_s,
+        achieved_ms,
+        Some(reference_at),
+        "age of the newest listed point at the drill's beginning; whether that point restores is the result of its own case",
+    )
 }
 
 /// Says beside the achieved RPO what the data itself shows: the newest stamp that a freshness check read in what was restored.
@@ -26,8 +31,12 @@ pub fn corroborate(rpo: &mut Objective, point_at: Timestamp, checks: &[CheckResu
         checks.iter().filter(|check| check.kind == "freshness").filter_map(|check| check.actual.as_deref()?.parse::<Timestamp>().ok());
     let Some(newest) = stamps.max() else { return };
     let apart = point_at.as_secs() - newest.as_secs();
-    let where_to = if apart >= 0 { format!("{apart} s before") } else { format!("{} s after", -apart) };
-    rpo.basis += &format!("; newest stamp in the data {newest}, {where_to} the point");
+    rpo.basis += &if apart >= 0 {
+        format!("; newest stamp in the data {newest}, {apart} s before the point")
+    } else {
+        // Dates of what is still to come, or a clock ahead: they say nothing of when the backup was taken.
+        format!("; newest stamp in the data {newest}, {} s after the point: corroborates nothing", -apart)
+    };
 }
 
 fn objective(target_s: Option<u64>, achieved_ms: Option<u64>, reference_at: Option<Timestamp>, basis: &str) -> Objective {

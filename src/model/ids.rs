@@ -66,8 +66,11 @@ impl PointId {
     }
 }
 
+/// `%` too: a file that is really named `%C3%A9` is not the one named `é`.
+const ENCODED: percent_encoding::AsciiSet = percent_encoding::CONTROLS.add(b'%');
+
 fn percent_encode_non_ascii(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::CONTROLS).to_string()
+    percent_encoding::utf8_percent_encode(text, &ENCODED).to_string()
 }
 
 #[cfg(test)]
@@ -77,6 +80,7 @@ mod tests {
     #[test]
     fn non_ascii_is_percent_encoded() {
         assert_eq!(PointId::local(&"app".into(), "käse.db").0, "file:app/k%C3%A4se.db");
+        assert_eq!(PointId::local(&"app".into(), "k%C3%A4se.db").0, "file:app/k%25C3%25A4se.db", "another file");
         let at = "2026-01-31T02:00:00.900Z".parse().unwrap();
         assert_eq!(PointId::at("arn:aws:rds:eu-west-2:1:db:crm", at).0, "arn:aws:rds:eu-west-2:1:db:crm@2026-01-31T02:00:00Z");
         assert_eq!(CaseId::of(&"d1".into(), 3).0, "d1-c03");

@@ -88,14 +88,20 @@ pub fn ledger(story: &Story<'_>, as_of: Timestamp) -> Vec<CoverageRow> {
         for case in drill.planned.iter().flat_map(|planned| &planned.body.cases) {
             classes.insert(&case.resource, Some(&case.class));
         }
+        let mut worst: BTreeMap<&ResourceId, LastResult> = BTreeMap::new();
         for said in &drill.results {
             let result = said.body;
             classes.insert(&result.resource, Some(&result.class));
-            last.insert(&result.resource, LastResult { at: said.at, outcome: result.outcome, leaf: said.leaf });
+            let one = LastResult { at: said.at, outcome: result.outcome, leaf: said.leaf };
+            if worst.get(&result.resource).is_none_or(|known| badness(known.outcome) <= badness(one.outcome)) {
+                worst.insert(&result.resource, one);
+            }
             if result.outcome.is_pass() {
                 passed.insert(&result.resource, said.at);
             }
         }
+        // Of several points of one drill the worst is shown: the order in which they ended says nothing.
+        last.append(&mut worst);
     }
     for manifest in &story.manifests {
         classes.entry(&manifest.body.resource).or_default();
@@ -124,6 +130,17 @@ pub fn ledger(story: &Story<'_>, as_of: Timestamp) -> Vec<CoverageRow> {
         .collect();
     rows.sort_by(|a, b| (a.state, &a.resource).cmp(&(b.state, &b.resource)));
     rows
+}
+
+fn badness(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Pass => 0,
+        Outcome::PassWithException => 1,
+        Outcome::Untested => 2,
+        Outcome::Inconclusive => 3,
+        Outcome::Error => 4,
+        Outcome::Fail => 5,
+    }
 }
 
 fn coverage_state(age_ms: Option<u64>, period_s: Option<u64>) -> CoverageState {

@@ -26,6 +26,15 @@ impl Manifest {
     /// Opens the manifest in `dir`; parts are not looked at yet.
     pub fn open(dir: &Path) -> Result<Self, Failure> {
         let (header, digest) = Header::load(dir)?;
+        match std::fs::File::open(dir.join(SIGNATURE_FILE)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                let said = format!("manifest {}: {SIGNATURE_FILE} cannot be read: {error}", dir.display());
+                return Err(
+                    Failure::invalid(said).hint("make it readable for this user: whether the manifest is signed is not known without it")
+                );
+            }
+            _ => {}
+        }
         Ok(Self { dir: dir.to_owned(), header, digest })
     }
 
