@@ -17,7 +17,7 @@ use attestore::monitor::Silent;
 use attestore::signing::hash_key::HashKey;
 use attestore::verify::items::export_files::{Export, ExportFiles, ExportSource};
 use attestore::verify::items::item::KeySchema;
-use attestore::verify::items::page::{Next, Page, Records};
+use attestore::verify::items::page::{Lines, Next, Page, Records};
 use attestore::verify::items::scan::{ScanOptions, scan};
 use attestore::verify::items::source::{ItemSource, Part};
 use base64::Engine;
@@ -154,7 +154,7 @@ impl ItemSource for Made {
         stream::iter((0..items / 2000).filter(move |page| page % total == segment))
             .map(|page| {
                 let text: String = (page * 2000..(page + 1) * 2000).map(line).collect();
-                Ok(Page { records: Records::Lines(text.into_bytes()), next: Next::Onward, consumed_rcu: Some(0.0) })
+                Ok(Page { records: Records::Lines(Lines::of(text.into_bytes())), next: Next::Onward, consumed_rcu: Some(0.0) })
             })
             .boxed()
     }

@@ -202,7 +202,8 @@ fn leaves_and_sidecar_round_trip_in_any_interleaving() {
             leaves.push(leaf);
             // Two rows of a table without a primary key may hash alike.
             for row_hash in [9, 3] {
-                let row = SidecarRow { key: table.into(), key_hash: [kind as u8 * 2 + seq as u8; 8], row_hash: [row_hash; 8] };
+                let row =
+                    SidecarRow { key: table.into(), key_hash: [kind as u8 * 2 + seq as u8; 8], row_hash: [row_hash; 8], expires_s: None };
                 writer.push_sidecar(&row).unwrap();
                 sidecar.push(row);
             }

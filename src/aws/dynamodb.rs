@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::{AttributeValue, KeyType, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::types::{AttributeValue, KeyType, ReturnConsumedCapacity, TimeToLiveDescription, TimeToLiveStatus};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::stream::{self, BoxStream, StreamExt};
@@ -16,8 +16,9 @@ use crate::aws::errors::classify;
 use crate::aws::session::Session;
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::items::item::{Attribute, Item, KeySchema};
-use crate::verify::items::json::{self, Reader};
+use crate::verify::items::json;
 use crate::verify::items::page::{Next, Page, Records};
+use crate::verify::items::reader::Reader;
 use crate::verify::items::source::{ItemSource, Part};
 
 /// A table that can be scanned.
@@ -77,6 +78,16 @@ impl ItemSource for TableSource {
 
     async fn key_schema(&self) -> Result<KeySchema, Failure> {
         Ok(self.schema.clone())
+    }
+
+    async fn time_to_live(&self) -> Result<Option<String>, Failure> {
+        let what = format!("dynamodb:DescribeTimeToLive {}", self.table);
+        let answer = self.client.describe_time_to_live().table_name(&self.table).send().await.map_err(|error| classify(&what, error))?;
+        let said = answer.time_to_live_description;
+        let on = |said: &TimeToLiveDescription| {
+            matches!(said.time_to_live_status(), Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling | TimeToLiveStatus::Disabling))
+        };
+        Ok(said.filter(on).and_then(|said| said.attribute_name))
     }
 
     fn scan(&self, part: &Part) -> BoxStream<'static, Result<Page, Failure>> {

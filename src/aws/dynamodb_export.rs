@@ -56,15 +56,19 @@ pub async fn open(session: &Session, bucket: &str, prefix: &str, url: &str) -> R
     Export::open(Arc::new(ExportBucket::new(session, bucket)), url, prefix).await
 }
 
-/// The primary key of the table that an export is of, as its table says now.
-pub async fn key_schema(session: &Session, export: &Export) -> Result<KeySchema, Failure> {
+/// The table that an export is of, which says what the export does not: the primary key, and the attribute that items end by.
+pub async fn table(session: &Session, export: &Export) -> Result<TableSource, Failure> {
     let region = crate::aws::times::region_of_arn(&export.summary.table_arn);
     let session = match region {
         Some(region) if session.region().as_deref() != Some(region.as_str()) => session.in_region(&region),
         _ => session.clone(),
     };
-    let table = TableSource::open(&session, export.summary.table()).await.map_err(|failure| {
+    TableSource::open(&session, export.summary.table()).await.map_err(|failure| {
         failure.context(format!("{}: an export does not say the primary key", export.url)).hint("name it in the URL: `?key=PARTITION,SORT`")
-    })?;
-    table.key_schema().await
+    })
+}
+
+/// The primary key of the table that an export is of, as its table says now.
+pub async fn key_schema(session: &Session, export: &Export) -> Result<KeySchema, Failure> {
+    table(session, export).await?.key_schema().await
 }

@@ -23,6 +23,9 @@ pub struct ScanArgs {
     /// DynamoDB: an incremental export over the time between capture and restore; the keys that it names are not mismatches
     #[arg(long, value_name = "dynamodb-export:s3://…")]
     pub changes: Option<SourceUrl>,
+    /// DynamoDB: items end by this attribute, where neither the table nor an export can say so [default: as the table says]
+    #[arg(long, value_name = "NAME")]
+    pub time_to_live: Option<String>,
     /// The top-level attributes that are captured; a manifest says them itself.
     #[arg(skip)]
     pub attributes: Option<Vec<String>>,
@@ -41,6 +44,7 @@ impl ScanArgs {
             state: self.scan_state.clone(),
             projection: self.attributes.clone(),
             changes: self.changes.as_ref().map(ToString::to_string),
+            time_to_live: self.time_to_live.clone(),
             ..usual
         })
     }
@@ -52,6 +56,7 @@ impl ScanArgs {
             (self.max_rcu.is_some(), "--max-rcu"),
             (self.scan_state.is_some(), "--scan-state"),
             (self.changes.is_some(), "--changes"),
+            (self.time_to_live.is_some(), "--time-to-live"),
             (self.attributes.is_some(), "--attributes"),
         ];
         match given.into_iter().find(|(given, _)| *given) {

@@ -22,6 +22,7 @@ use crate::monitor::Monitor;
 use crate::signing::hash_key::HashKey;
 use crate::signing::keys::SigningKey;
 use crate::verify::items;
+use crate::verify::items::capture::Witness;
 use crate::verify::items::compare::Beside;
 use crate::verify::items::export_files::ExportSource;
 use crate::verify::items::item::KeySchema;
@@ -37,6 +38,7 @@ use crate::verify::sql;
 use crate::verify::sql::access::Access;
 use crate::verify::sql::checks::pack::Pack;
 use crate::verify::sql::checks::recording;
+use crate::verify::sql::items::ItemBaselines;
 use crate::verify::sql::reading::Limits;
 
 /// What reading needs besides the URL; everything may be absent.
@@ -106,12 +108,15 @@ pub async fn items_of(
         SourceUrl::Dynamodb { table } => Some((Arc::new(TableSource::open(&session, table).await?), session)),
         SourceUrl::DynamodbExport { bucket, prefix, key } => {
             let export = dynamodb_export::open(&session, bucket, prefix, &url.to_string()).await?;
-            let schema = match (&key[..], manifest.and_then(items::compare::primary_key_of)) {
-                ([], Some(schema)) => schema,
-                ([], None) => dynamodb_export::key_schema(&session, &export).await?,
-                (names, _) => KeySchema(names.to_vec()),
+            let (schema, time_to_live) = match (&key[..], manifest.and_then(items::compare::primary_key_of)) {
+                ([], Some(schema)) => (schema, None),
+                ([], None) => {
+                    let table = dynamodb_export::table(&session, &export).await?;
+                    (table.key_schema().await?, table.time_to_live().await?)
+                }
+                (names, _) => (KeySchema(names.to_vec()), None),
             };
-            Some((Arc::new(ExportSource::new(export, schema)?), session))
+            Some((Arc::new(ExportSource::new(export, schema)?.expiring(time_to_live)), session))
         }
         _ => None,
     })
@@ -199,10 +204,12 @@ pub async fn capture(
     let hash_key = means.hash_key(url)?;
     if let Some((source, _)) = items_of(url, None, means).await? {
         let options = means.scan.options()?;
-        return items::capture::capture_with(source, &request, &options, &hash_key, signer, monitor).await;
+        let mut witness = ItemBaselines::create(source.key_schema().await?, &means.packs, &means.names, &hash_key).await?;
+        let witness = witness.as_mut().map(|witness| witness as &mut dyn Witness);
+        return items::capture::capture_before(source, &request, (&options, witness), &hash_key, signer, monitor).await;
     }
     means.scan.refuse(url)?;
-    let access = means.access();
+    let access = Access { state: request.effort.state.clone().map(|state| state.path), ..means.access() };
     if !means.packs.is_empty() {
         request.baselines = recording::baselines(url, &access, &means.packs, &means.names, &hash_key, monitor).await?;
     }
@@ -228,11 +235,12 @@ pub async fn compare(
         let changes = means.scan.changes.as_ref();
         let until = source.moment().map(|moment| moment.at);
         let touched = crate::drill::items::touched(&session, changes, manifest, until, &schema, &hash_key, monitor).await?;
-        let beside = Beside { tap: None, touched: touched.as_ref() };
+        let beside = Beside { tap: None, touched: touched.as_ref(), shown_at: until };
         return items::compare::compare_with(source, manifest, &hash_key, &means.scan.options()?, beside, monitor).await;
     }
     means.scan.refuse(url)?;
-    sql::compare::compare(url, &means.access(), manifest, &hash_key, monitor).await
+    let access = Access { state: options.effort.state.map(|state| state.path), ..means.access() };
+    sql::compare::compare(url, &access, manifest, &hash_key, monitor).await
 }
 
 /// The mode of a capture that does not say: the strongest that the way of reading earns by itself.

@@ -83,6 +83,9 @@ pub struct VerifyArgs {
     /// Take the hash key and how AWS is reached from this configuration
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// So many rows, objects or items may stay undecided; more of them are a failure
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub indeterminate_budget: u64,
     /// Read nothing: show what the runs with this --state have covered, and when
     #[arg(long, requires = "state")]
     pub coverage: bool,
@@ -140,7 +143,7 @@ pub async fn run(args: VerifyArgs, console: &Arc<Console>) -> anyhow::Result<Exi
     let options = ReadOptions { digests: args.digest, tier, compare, filter, effort: args.effort.effort(), ..ReadOptions::default() };
     let monitor: &dyn Monitor = console.as_ref();
     let result = source::compare(&args.source, &manifest, &means, options, monitor).await?;
-    Ok(conclude(&args.source, &manifest, signature, &result, console))
+    Ok(conclude(&args.source, &manifest, signature, (&result, args.indeterminate_budget), console))
 }
 
 /// Whether the signature forbids any conclusion. Who names a key asks for a signature: one that was stripped is as bad as one that
@@ -176,13 +179,20 @@ fn refuse(failure: &Failure, signature: SignatureState, console: &Console) -> Ex
 }
 
 /// The scoreboard, the summary and the exit code.
-fn conclude(url: &SourceUrl, manifest: &Manifest, signature: SignatureState, result: &Verification, console: &Console) -> ExitCode {
-    let (outcome, reasons) = result.outcome(0);
+fn conclude(
+    url: &SourceUrl,
+    manifest: &Manifest,
+    signature: SignatureState,
+    (result, budget): (&Verification, u64),
+    console: &Console,
+) -> ExitCode {
+    let (outcome, reasons) = result.outcome(budget);
     let mut exit = ExitCode::of_outcome(outcome);
     if let Some(failure) = &result.cut_short {
         console.failure(failure);
         exit = exit.and(failure.kind.exit_code());
     }
+    exit = result.unread.keys().fold(exit, |exit, kind| exit.and(kind.exit_code()));
     console.answer(scoreboard(url, manifest, signature, result, outcome, &reasons));
     let mut more = Map::new();
     more.insert("source".into(), json!(url.to_string()));
@@ -191,6 +201,9 @@ fn conclude(url: &SourceUrl, manifest: &Manifest, signature: SignatureState, res
     more.insert("mode".into(), json!(result.mode));
     for (name, counts) in result.counts() {
         more.insert(name.into(), json!(counts));
+    }
+    if result.expired > 0 {
+        more.insert("expired".into(), json!(result.expired));
     }
     evidence_summary(result, &mut more);
     more.insert("bytes_checked".into(), json!(result.bytes_checked));
@@ -229,6 +242,9 @@ fn scoreboard(
             line += &format!(", {n} {class}");
         }
         lines.push(line);
+    }
+    if result.expired > 0 {
+        lines.push(format!("expired    {} of them gone after the end of their time to live, as the manifest states it", result.expired));
     }
     evidence_lines(result, &mut lines);
     let seconds = result.duration.as_secs_f64();

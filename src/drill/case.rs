@@ -19,7 +19,7 @@ use crate::restore::drivers::choose::driver_for;
 use crate::restore::order::Order;
 use crate::restore::records::{DrillOpened, Phase, Record};
 use crate::restore::teardown::Undoing;
-use crate::testing_log::body::{ClassPolicy, PlannedCase, PointResult, Teardown};
+use crate::testing_log::body::{ChecklistLine, ClassPolicy, PlannedCase, PointResult, Teardown};
 use crate::testing_log::entry::Body;
 use crate::verify::sql::checks::demands::CheckDemands;
 
@@ -150,9 +150,10 @@ impl Case<'_> {
         if let (Some(why), Basis::FirstRestore | Basis::Invariants) = (&opened.unreadable, basis) {
             return Err(("restore", Failure::new(FailureKind::Remote, format!("the backup cannot be read: {why}"))));
         }
-        let downgraded = matches!(basis, Basis::Manifest(chosen) if chosen.downgraded);
+        // A database's comparison has its own evidence of what may have changed: the change stamps.
+        let undecided = matches!(basis, Basis::Manifest(chosen) if chosen.downgraded) && !reading::is_database(opened);
         let (case, resource) = (&self.planned.case, &self.resource.id);
-        let sink = Sink::new(context.monitor.clone(), case, resource, downgraded, &context.hash_key).map_err(|f| ("verify", f))?;
+        let sink = Sink::new(context.monitor.clone(), case, resource, undecided, &context.hash_key).map_err(|f| ("verify", f))?;
         let sink = called_as_in_manifest(sink, basis, opened);
         let mut baselines = std::collections::BTreeMap::new();
         let packs = context.packs.get(&self.resource.class).map(Vec::as_slice).unwrap_or_default();
@@ -160,13 +161,12 @@ impl Case<'_> {
         let mut items_table = items_table.map_err(|failure| ("checks", failure))?;
         match basis {
             Basis::Manifest(chosen) => {
-                let manifest = &chosen.manifest;
-                baselines.clone_from(&manifest.header().baselines);
+                baselines.clone_from(&chosen.manifest.header().baselines);
                 let compared = reading::compare(
                     opened,
                     self.resource,
                     &context.clouds,
-                    (manifest, &context.hash_key),
+                    (chosen, &context.hash_key),
                     self.point,
                     items_table.as_mut(),
                     &sink,
@@ -176,7 +176,11 @@ impl Case<'_> {
                 if let Some(failure) = verification.cut_short.take_if(|failure| failure.kind == FailureKind::Interrupted) {
                     return Err(("verify", failure));
                 }
-                self.keep_comparison(result, chosen, &verification, sink, begun).map_err(|failure| ("verify", failure))?;
+                if verification.expired > 0 {
+                    let n = verification.expired;
+                    context.note(&format!("{case}: {n} items were gone after the end of their time to live, which is no loss"));
+                }
+                self.keep_comparison(result, (chosen, undecided), &verification, sink, begun).map_err(|failure| ("verify", failure))?;
                 if let Some(failure) = verification.cut_short.take() {
                     return Err(("verify", failure));
                 }
@@ -205,7 +209,7 @@ impl Case<'_> {
     fn keep_comparison(
         &self,
         result: &mut PointResult,
-        chosen: &Chosen,
+        (chosen, undecided): (&Chosen, bool),
         verification: &crate::model::verification::Verification,
         sink: Sink,
         begun: Timestamp,
@@ -219,7 +223,7 @@ impl Case<'_> {
         }
         let mut found = sink.finish()?;
         let full = found.lines.take().map(|lines| self.context.ledger.evidence_file(lines)).transpose()?;
-        result.verify = Some(record::verify_facts(chosen, verification, &found, full));
+        result.verify = Some(record::verify_facts((chosen, undecided), verification, &found, full));
         Ok(())
     }
 
@@ -288,22 +292,21 @@ impl Case<'_> {
     }
 
     fn restore_facts(&self, result: &mut PointResult, driver: &dyn Driver, order: &Order, seen: &Seen) -> Result<(), Failure> {
-        self.tell_checklist(seen);
+        let checklist = record::checklist(seen.raw.as_ref());
+        self.tell_checklist(&checklist);
         let raw = match &seen.raw {
             Some(raw) => Some(self.context.ledger.evidence(raw.to_string().as_bytes())?),
             None => None,
         };
         let facts = self.context.journal.case(&self.drill.drill, &self.planned.case);
         let target = order.target(driver.target_kind()).name;
-        result.restore = record::restore_facts(driver.mechanism(), &target, &seen.status, raw, &facts);
+        result.restore = record::restore_facts(driver.mechanism(), &target, &seen.status, (raw, checklist), &facts);
         Ok(())
     }
 
-    /// What a restore of a table leaves behind is no corruption: it is told to whoever watches, and lies in the evidence.
-    fn tell_checklist(&self, seen: &Seen) {
-        let lines = seen.raw.as_ref().and_then(|raw| raw["recovery_checklist"].as_array());
-        let lost = lines.into_iter().flatten().filter(|line| line["state"] == "lost");
-        let lost: Vec<&str> = lost.filter_map(|line| line["setting"].as_str()).collect();
+    /// What a restore of a table leaves behind is no corruption: it is told to whoever watches, is in the entry, and its values lie in the evidence.
+    fn tell_checklist(&self, checklist: &[ChecklistLine]) {
+        let lost: Vec<&str> = checklist.iter().filter(|line| line.state == "lost").map(|line| line.setting.as_str()).collect();
         if !lost.is_empty() {
             self.context.note(&format!("{}: set again after a recovery: {}", self.planned.case, lost.join(", ")));
         }

@@ -32,7 +32,7 @@ pub async fn compare(
     let source = TableSource::open(session, table).await?;
     let schema = source.key_schema().await?;
     let touched = touched(session, None, manifest, until, &schema, hash_key, monitor).await?;
-    let beside = Beside { tap, touched: touched.as_ref() };
+    let beside = Beside { tap, touched: touched.as_ref(), shown_at: until };
     compare_with(Arc::new(source), manifest, hash_key, &ScanOptions::default(), beside, monitor).await
 }
 

@@ -1,5 +1,7 @@
 //! From what happened to what the log says: blank results, facts of points and restores, comparisons, errors.
 
+use serde_json::Value;
+
 use crate::drill::manifests::Chosen;
 use crate::drill::sink::Found;
 use crate::model::clock::Timestamp;
@@ -11,7 +13,7 @@ use crate::model::recovery_point::RecoveryPoint;
 use crate::model::verification::Verification;
 use crate::restore::records::{Phase, Step};
 use crate::restore::steps::CaseFacts;
-use crate::testing_log::body::{CaseError, FindingSet, RestoreFacts, RpFacts, VerifyFacts};
+use crate::testing_log::body::{CaseError, ChecklistLine, FindingSet, RestoreFacts, RpFacts, VerifyFacts};
 
 /// The longest message that an entry carries, in characters.
 const LONGEST_MESSAGE: usize = 600;
@@ -50,7 +52,13 @@ pub fn kind_of(error: &CaseError) -> Option<FailureKind> {
 }
 
 /// The restore as the journal knows it; nothing where none was asked for.
-pub fn restore_facts(mechanism: &str, target: &str, status: &str, raw: Option<Sha256Digest>, facts: &CaseFacts) -> Option<RestoreFacts> {
+pub fn restore_facts(
+    mechanism: &str,
+    target: &str,
+    status: &str,
+    (raw, recovery_checklist): (Option<Sha256Digest>, Vec<ChecklistLine>),
+    facts: &CaseFacts,
+) -> Option<RestoreFacts> {
     let restore = facts.steps.get(&Step::Restore)?;
     let at = |phase: Phase| facts.phases.get(&phase).copied();
     Some(RestoreFacts {
@@ -66,12 +74,25 @@ pub fn restore_facts(mechanism: &str, target: &str, status: &str, raw: Option<Sh
         status: status.to_owned(),
         attempts: restore.attempts,
         raw_describe: raw,
+        recovery_checklist,
     })
 }
 
-/// The comparison with a manifest.
-pub fn verify_facts(chosen: &Chosen, verification: &Verification, found: &Found, full: Option<Sha256Digest>) -> VerifyFacts {
-    let counts = |counts: &Option<Counts>| counts.map(|counts| if chosen.downgraded { undecided(&counts) } else { counts });
+/// The settings that a restore leaves behind, out of the raw description, without what they are set to: tags and names may be personal.
+pub fn checklist(raw: Option<&Value>) -> Vec<ChecklistLine> {
+    let lines = raw.and_then(|raw| raw["recovery_checklist"].as_array()).into_iter().flatten();
+    let text = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
+    lines.map(|line| ChecklistLine { setting: text(line, "setting"), state: text(line, "state") }).collect()
+}
+
+/// The comparison with a manifest; `is_undecided` says that differences may be changes and nothing has told them apart.
+pub fn verify_facts(
+    (chosen, is_undecided): (&Chosen, bool),
+    verification: &Verification,
+    found: &Found,
+    full: Option<Sha256Digest>,
+) -> VerifyFacts {
+    let counts = |counts: &Option<Counts>| counts.map(|counts| if is_undecided { undecided(&counts) } else { counts });
     VerifyFacts {
         manifest_leaf: chosen.leaf,
         manifest: chosen.manifest.digest(),
@@ -83,6 +104,8 @@ pub fn verify_facts(chosen: &Chosen, verification: &Verification, found: &Found,
         tables: counts(&verification.tables),
         rows: counts(&verification.rows),
         items: counts(&verification.items),
+        unread: verification.unread.iter().map(|(kind, n)| (kind.as_str().to_owned(), *n)).collect(),
+        expired: (verification.expired > 0).then_some(verification.expired),
         protection: counts(&verification.protection),
         tier: verification.lesser_tier.as_ref().map(|tier| tier.name.to_owned()),
         bytes_checked: verification.bytes_checked,

@@ -117,6 +117,9 @@ pub struct Class {
     /// What to do with a point that no manifest fits; default `untested`.
     #[serde(default)]
     pub when_no_manifest: WhenNoManifest,
+    /// How many undecided rows, objects or items one recovery point may have; more of them fail it.
+    #[serde(default)]
+    pub indeterminate_budget: u64,
     /// Check packs by name or path.
     #[serde(default)]
     pub checks: Vec<String>,

@@ -14,9 +14,6 @@ use crate::testing_log::body::{ClassPolicy, PopulationItem, Stratum, Targeted};
 use crate::testing_log::entry::{Body, Entry};
 use crate::testing_log::sample;
 
-/// How many undecided rows, objects or items one recovery point may have: none, until the configuration can say otherwise.
-const INDETERMINATE_BUDGET: u64 = 0;
-
 /// The population: one item a point, in the order of the points (byte-sorted by id), its stratum the resource's class.
 pub fn population(config: &Config, points: &[RecoveryPoint]) -> Result<Vec<PopulationItem>, Failure> {
     let class_of: BTreeMap<&ResourceId, &str> = config.resource.iter().map(|one| (&one.id, one.class.as_str())).collect();
@@ -122,7 +119,7 @@ pub fn class_policies(config: &Config) -> BTreeMap<String, ClassPolicy> {
         rto_s: class.rto.and_then(Span::seconds),
         rpo_s: class.rpo.and_then(Span::seconds),
         test_period_s: class.test_period.and_then(Span::seconds),
-        indeterminate_budget: INDETERMINATE_BUDGET,
+        indeterminate_budget: class.indeterminate_budget,
     };
     config.class.iter().map(|(name, class)| (name.clone(), of(class))).collect()
 }

@@ -136,6 +136,7 @@ pub const ROOT: &[Field] = &[
                 "how many points are drawn",
             ),
             may("when_no_manifest", Shape::Word(WITHOUT_MANIFEST), "what happens to a point without a manifest"),
+            may("indeterminate_budget", Shape::Whole, "how many undecided rows, objects or items one point may have"),
             may("checks", Shape::Texts, "SQL check packs by name or path"),
         ]),
         "data classes",

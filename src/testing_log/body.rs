@@ -406,6 +406,19 @@ pub struct RestoreFacts {
     /// Digest of the last raw describe answer, which is evidence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_describe: Option<Sha256Digest>,
+    /// Settings of the source that a restore of its kind leaves behind, as a checklist for whoever recovers; no verdict on the data. What they are set to
+    /// is in the evidence of `raw_describe`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recovery_checklist: Vec<ChecklistLine>,
+}
+
+/// One setting of the checklist.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ChecklistLine {
+    /// Such as `time to live`.
+    pub setting: String,
+    /// `same`, `lost`, `different`, or `not looked at`.
+    pub state: String,
 }
 
 /// One time objective.
@@ -453,6 +466,12 @@ pub struct VerifyFacts {
     /// Items.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub items: Option<Counts>,
+    /// Of the unreadable objects, those that were not read for a reason outside the data, by reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unread: BTreeMap<String, u64>,
+    /// Of the items deleted in between, those that were gone after the end of their own time to live, as the manifest states it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expired: Option<u64>,
     /// What protects objects (retention, legal hold, encryption, replication): a verdict apart from the content, where any was compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protection: Option<Counts>,

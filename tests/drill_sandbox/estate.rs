@@ -39,12 +39,19 @@ pub struct Laying {
     pub running: Running,
     /// Clients of it.
     pub clients: Clients,
-    key: SigningKey,
-    hash_key: HashKey,
-    log: LogWriter,
-    session: Session,
+    /// The log's.
+    pub key: SigningKey,
+    /// Of items and rows.
+    pub hash_key: HashKey,
+    /// The log.
+    pub log: LogWriter,
+    /// The drill's own.
+    pub session: Session,
     resources: String,
-    checks: String,
+    /// Further lines of the class.
+    pub checks: String,
+    /// Further lines of `[isolation]`.
+    pub isolation: String,
 }
 
 impl Laying {
@@ -58,7 +65,18 @@ impl Laying {
         let (running, clients) = start(&estate.path("sandbox")).await;
         clients.vault(VAULT).await;
         let session = Session::load(&running.session_options()).await;
-        Self { estate, running, clients, key, hash_key, log, session, resources: String::new(), checks: String::new() }
+        Self {
+            estate,
+            running,
+            clients,
+            key,
+            hash_key,
+            log,
+            session,
+            resources: String::new(),
+            checks: String::new(),
+            isolation: String::new(),
+        }
     }
 
     /// A bucket with versions and a delete marker, backed up `times` times; the points' ARNs.
@@ -143,8 +161,7 @@ impl Laying {
         let export = dynamodb_export::open(&self.session, &bucket, &prefix, url).await.unwrap();
         let schema = dynamodb_export::key_schema(&self.session, &export).await.unwrap();
         let source = Arc::new(ExportSource::new(export, schema).unwrap());
-        let mut request = self.request("audit-logs", 7, CaptureMode::ExportExact, "");
-        request.recovery_point_id = None;
+        let request = self.request("audit-logs", 7, CaptureMode::ExportExact, "");
         let signer = Some((ORIGIN, &self.key));
         let header = attestore::verify::items::capture::capture(source, &request, &self.hash_key, signer, &Silent).await.unwrap();
         self.estate.register(&mut self.log, "audit-logs", &request.out);
@@ -280,9 +297,10 @@ impl Laying {
         self.log.checkpoint().unwrap();
         let text = format!(
             "version = 1\n[log]\npath = \"log\"\norigin = \"{ORIGIN}\"\n[keys]\nsigning = \"attestore.key\"\nhash = \"attestore.hashkey\"\n\
-             [aws]\nregion = \"eu-west-2\"\nbackup_role_arn = \"{}\"\n[isolation]\naccount_id = \"{ACCOUNT}\"\nname_prefix = \"attestore-drill-\"\n\
+             [aws]\nregion = \"eu-west-2\"\nbackup_role_arn = \"{}\"\n[isolation]\naccount_id = \"{ACCOUNT}\"\nname_prefix = \"attestore-drill-\"\n{}\
              [sandbox]\ndir = \"sandbox\"\n[class.c]\nrto = \"1h\"\nrpo = \"1d\"\ntest_period = \"90d\"\n{}{}",
             crate::support::ROLE,
+            self.isolation,
             self.checks,
             self.resources
         );
@@ -293,15 +311,17 @@ impl Laying {
         self.estate
     }
 
-    fn request(&self, resource: &str, at: usize, mode: CaptureMode, point: &str) -> CaptureRequest {
+    /// A capture into the resource's directory of manifests, for a point unless that is empty.
+    pub fn request(&self, resource: &str, at: usize, mode: CaptureMode, point: &str) -> CaptureRequest {
         let folder = self.estate.path("manifests").join(resource);
         std::fs::create_dir_all(&folder).unwrap();
         let mut request = CaptureRequest::new(folder.join(at.to_string()), mode);
-        request.recovery_point_id = Some(PointId::arn(point));
+        request.recovery_point_id = (!point.is_empty()).then(|| PointId::arn(point));
         request
     }
 
-    fn resource(&mut self, id: &str, kind: &str, source: &str, more: &str, points: &str) {
+    /// Configures a resource.
+    pub fn resource(&mut self, id: &str, kind: &str, source: &str, more: &str, points: &str) {
         self.resources += &format!(
             "[[resource]]\nid = \"{id}\"\napplication = \"a\"\nkind = \"{kind}\"\nclass = \"c\"\nsource = \"{source}\"\n\
              manifests = \"manifests/{id}\"\n{more}[[resource.points]]\n{points}\n"

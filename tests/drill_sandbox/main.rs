@@ -7,6 +7,7 @@ mod drill_estate;
 mod drills;
 mod drivers;
 mod estate;
+mod items;
 mod kills;
 mod point_in_time;
 mod signals;

@@ -16,7 +16,8 @@ use attestore::verify::items::changes::{Evidence, Touched};
 use attestore::verify::items::compare::{Beside, compare_with};
 use attestore::verify::items::export_files::{Export, ExportFiles, ExportSource};
 use attestore::verify::items::item::{Attribute, Item, KeySchema, to_json};
-use attestore::verify::items::scan::hasher;
+use attestore::verify::items::scan::{ScanOptions, hasher, scan};
+use attestore::verify::items::source::ItemSource;
 use attestore::verify::manifest::reader::Manifest;
 use attestore::verify::manifest::request::CaptureRequest;
 use base64::Engine;
@@ -228,6 +229,44 @@ async fn a_damaged_export_is_never_a_pass_when_compared() {
 }
 
 #[tokio::test]
+async fn reading_an_export_goes_on_with_the_file_that_broke_off() {
+    let good = Objects::full(&items(3000), 5);
+    // Its only file has pages of a megabyte each before the cut; none of them may count twice.
+    let large: Vec<Item> = (0..40).map(|n| with_text(n, 100_000)).collect();
+    let whole = Objects::full(&large, 1);
+    let dir = tempfile::tempdir().unwrap();
+    for (objects, files, expected) in [(good, 5, 3000), (whole, 1, 40)] {
+        let state = dir.path().join(files.to_string());
+        let kept = ScanOptions { state: Some(state.clone()), ..options(2) };
+        let mut broken = objects.clone();
+        truncated_at(&mut broken, &format!("{PREFIX}/data/part{}.json.gz", files - 1));
+        let read = async |objects: &Objects| {
+            let source: Arc<dyn ItemSource> = Arc::new(objects.source().await.unwrap());
+            scan(&source, &kept, &key(), None, &Silent).await.unwrap()
+        };
+        assert_eq!(read(&broken).await.cut_short.unwrap().kind, FailureKind::BadEvidence);
+        let again = read(&objects).await;
+        assert!(again.cut_short.is_none());
+        assert_eq!(again.fingerprint.rows(), expected);
+        assert!(!state.exists());
+    }
+}
+
+fn with_text(n: u32, length: u32) -> Item {
+    let mut item = item(n);
+    // Not the same letter throughout: it is to be long when packed too.
+    let text: String = (0..length).map(|at| char::from(b'a' + blake3::hash(&(n * length + at).to_le_bytes()).as_bytes()[0] % 26)).collect();
+    item.insert("text".into(), Attribute::String(text));
+    item
+}
+
+/// The same as it is listed, and cut short when it is fetched.
+fn truncated_at(objects: &mut Objects, key: &str) {
+    let data = objects.0.get_mut(key).unwrap();
+    data.truncate(data.len() * 3 / 4);
+}
+
+#[tokio::test]
 async fn changes_that_an_incremental_export_names_are_told_as_such_and_no_others() {
     let table = Table::of(items(60));
     let of = captured(&table, 2, |_| {}).await;
@@ -247,7 +286,7 @@ async fn changes_that_an_incremental_export_names_are_told_as_such_and_no_others
     let touched = Touched::load(&export, &mut hasher, Evidence::Between, from, to).await.unwrap();
     assert_eq!(touched.count(), 3);
     let monitor = Collected::default();
-    let beside = Beside { touched: Some(&touched), tap: None };
+    let beside = Beside { touched: Some(&touched), ..Beside::default() };
     let result = compare_with(Arc::new(later.clone()), &of.manifest, &key(), &options(3), beside, &monitor).await.unwrap();
     let counts = result.items.unwrap();
     assert!(counts.adds_up());

@@ -2,8 +2,9 @@
 
 use attestore::verify::items::canonical::{encode_item, encode_key};
 use attestore::verify::items::item::{Item, KeySchema, to_json};
-use attestore::verify::items::json::{self, BadLine, Encoder, Reader};
+use attestore::verify::items::json::{self, Encoder};
 use attestore::verify::items::page::Record;
+use attestore::verify::items::reader::{BadLine, Reader};
 use proptest::prelude::*;
 
 use crate::canonical::attribute;

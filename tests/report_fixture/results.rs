@@ -145,6 +145,7 @@ fn refuse(result: &mut PointResult, case: &PlannedCase, at: Timestamp) {
         status: "FAILED".into(),
         attempts: 2,
         raw_describe: None,
+        recovery_checklist: Vec::new(),
     });
     result.errors.push(CaseError {
         at: at.plus_secs(65),
@@ -190,6 +191,7 @@ fn restored(result: &mut PointResult, res: &Res, case: &PlannedCase, plot: Plot,
         status: "COMPLETED".into(),
         attempts: 1,
         raw_describe: None,
+        recovery_checklist: Vec::new(),
     });
     let achieved = u64::try_from(verified.millis_since(requested)).unwrap();
     result.rto.achieved_ms = Some(achieved);
@@ -257,6 +259,8 @@ fn compared(log: &LogWriter, result: &mut PointResult, res: &Res, plot: Plot, ba
         tables: None,
         rows,
         items,
+        unread: std::collections::BTreeMap::new(),
+        expired: None,
         // Retention and encryption of the restored objects are as they were captured, whatever became of their contents.
         protection: (res.kind == "s3" && counts.matched > 0).then(|| {
             let mut kept = Counts::default();

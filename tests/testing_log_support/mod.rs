@@ -275,6 +275,7 @@ fn result(pen: &mut Pen, case: &PlannedCase, fails: bool, requested_at: Timestam
             status: "COMPLETED".into(),
             attempts: 1,
             raw_describe: Some(raw),
+            recovery_checklist: Vec::new(),
         }),
         rto: Objective {
             target_s: Some(if files { 14_400 } else { 3600 }),
@@ -301,6 +302,8 @@ fn result(pen: &mut Pen, case: &PlannedCase, fails: bool, requested_at: Timestam
             tables: None,
             rows: (!files).then_some(counts),
             items: None,
+            unread: std::collections::BTreeMap::new(),
+            expired: None,
             protection: None,
             tier: None,
             bytes_checked: 1 << 20,

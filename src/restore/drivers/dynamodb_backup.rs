@@ -9,6 +9,7 @@ use crate::aws::dynamodb_backup::Table;
 use crate::aws::dynamodb_settings;
 use crate::aws::times::region_of_arn;
 use crate::model::failure::{Failure, FailureKind};
+use crate::model::resource::PointSource;
 use crate::model::source_url::SourceUrl;
 use crate::restore::driver::{Accepted, Driver, Opened, Progress};
 use crate::restore::drivers::backup_jobs::names;
@@ -91,6 +92,11 @@ pub async fn ready(
     let Detail::Table(table) = &found.detail else {
         return Err(Failure::new(FailureKind::Remote, format!("{created_arn} is not a table")));
     };
+    if table.status == "ACTIVE"
+        && let Some(message) = of_another(order, table)
+    {
+        return Ok(Progress::Failed { status, message, raw });
+    }
     match table.status.as_str() {
         "ACTIVE" if table.restore_in_progress => Ok(Progress::Waiting { status: "ACTIVE, restore in progress".into() }),
         "ACTIVE" if !names(&found.arn, TargetKind::Table, &table.name) => {
@@ -109,6 +115,16 @@ pub async fn ready(
         "CREATING" | "UPDATING" => Ok(Progress::Waiting { status: table.status.clone() }),
         other => Ok(Progress::Failed { status: other.to_owned(), message: format!("table {} is {other}", table.name), raw }),
     }
+}
+
+/// What the service itself says of the restore's source, where that is another than the point's: an answer for another table proves nothing of this one.
+fn of_another(order: &Order, table: &Table) -> Option<String> {
+    let source = table.source_table_arn.as_deref().zip(order.point.source_arn.as_deref());
+    let backup = table.restored_from.as_deref().map(|backup| (backup, order.point.handle.as_str()));
+    // Through AWS Backup the point is the vault's, and the backup that the table names may be one of DynamoDB's own.
+    let backup = backup.filter(|_| order.point.from == PointSource::DynamodbBackup);
+    let (said, expected) = [source, backup].into_iter().flatten().find(|(said, expected)| said != expected)?;
+    Some(format!("{} was restored from {said}, expected {expected}", table.name))
 }
 
 /// The settings of the restored table against those of the table that the point is of.

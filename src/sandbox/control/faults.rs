@@ -30,6 +30,13 @@ pub enum RestoreFault {
     WrongType,
     /// A restore to a point in time brings everything up to now, whatever time was asked for; other restores are what they should be.
     IgnoresTime,
+    /// COMPLETED with the items of another DynamoDB table.
+    AnotherTable {
+        /// The table's name.
+        table: String,
+        /// Whether the description of the target names that table as its source, or the one that was asked for.
+        admitted: bool,
+    },
 }
 
 #[derive(Debug, Default, serde::Serialize, serde::Deserialize)]

@@ -36,6 +36,7 @@ pub fn check(reading: &Reading, drill: &Drill<'_>, faults: &mut Faults) {
         check_isolation_and_teardown(result, faults);
         if let Some(facts) = &result.body.verify {
             check_counts(result.leaf, facts, faults);
+            check_unread(result.leaf, facts, faults);
             check_manifest(reading, drill, result, facts, faults);
         }
         check_outcome(result, policy, faults);
@@ -153,6 +154,14 @@ fn check_counts(leaf: u64, facts: &VerifyFacts, faults: &mut Faults) {
         inline <= INLINE_FINDINGS && inline as u64 <= total && (differing == 0 || total > 0) && (total == 0 || differing + noted > 0);
     faults.demand(agree, Rule::FindingsDiffer, leaf, || {
         format!("{total} findings, {inline} of them inline, and counts with {differing} differences and {noted} excused ones")
+    });
+}
+
+fn check_unread(leaf: u64, facts: &VerifyFacts, faults: &mut Faults) {
+    let unread = facts.unread.values().fold(0u64, |sum, n| sum.saturating_add(*n));
+    let unreadable = facts.objects.map_or(0, |counts| counts.unreadable);
+    faults.demand(unread <= unreadable, Rule::CountsDoNotAddUp, leaf, || {
+        format!("objects: {unread} are said to be unread, of {unreadable} unreadable ones")
     });
 }
 

@@ -128,7 +128,7 @@ fn encode(value: &Attribute, depth: usize, out: &mut Vec<u8>) -> Result<(), BadI
 }
 
 /// Appends a set: its elements as `each` encodes them, sorted by their bytes.
-pub fn encode_set<T>(
+fn encode_set<T>(
     tag: u8,
     elements: impl ExactSizeIterator<Item = T>,
     each: impl Fn(T, &mut Vec<u8>) -> Result<(), BadItem>,

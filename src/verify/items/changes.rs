@@ -14,8 +14,9 @@ use crate::verify::items::canonical::BadItem;
 use crate::verify::items::digest::ItemHasher;
 use crate::verify::items::export::Extent;
 use crate::verify::items::export_files::Export;
-use crate::verify::items::json::{self, BadLine, Reader};
+use crate::verify::items::json;
 use crate::verify::items::page::text_of;
+use crate::verify::items::reader::{BadLine, Reader};
 use crate::verify::items::scan::short;
 
 /// Half the width of the window of an on-demand backup, in seconds (documented as consistent "within a minute").
@@ -67,7 +68,7 @@ impl Touched {
         for at in 0..export.data.len() {
             let mut pages = export.lines(at);
             while let Some(page) = pages.next().await {
-                for line in page?.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                for line in page?.iter() {
                     let change = Change::parse(line).map_err(|bad| bad.failure(&format!("{}: {}", export.url, export.data[at].key)))?;
                     let hash = hasher.key_hash(&change.keys).ok_or_else(|| {
                         Failure::new(FailureKind::BadEvidence, format!("{}: a change without the table's primary key", export.url))

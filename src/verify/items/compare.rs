@@ -4,13 +4,15 @@
 //! what is not there may be in the part that was not read, so it is neither missing nor a match, and the result is cut short.
 //!
 //! An item has no change stamp of its own: different is a mismatch, absent missing, surplus extra, unless an incremental export names the
-//! key as written in between (`changes`).
+//! key as written in between (`changes`), or the manifest itself says that its time to live had ended by then (`expiry`).
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::iter::Peekable;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::model::clock::Timestamp;
 use crate::model::counts::Counts;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::finding::{Class, Finding, Kind, Place};
@@ -21,6 +23,7 @@ use crate::verify::fingerprint::{self, Difference, Leaf, SidecarPair};
 use crate::verify::items::canonical::ENCODING;
 use crate::verify::items::changes::Touched;
 use crate::verify::items::digest::schema_digest;
+use crate::verify::items::expiry::Expiring;
 use crate::verify::items::item::KeySchema;
 use crate::verify::items::scan::{ItemTap, ScanOptions, Scanned, names, scan, short, whole_projection};
 use crate::verify::items::source::ItemSource;
@@ -38,6 +41,8 @@ pub struct Beside<'t, 'a> {
     pub tap: Option<&'t mut dyn ItemTap>,
     /// Keys that are known to have been written between capture and restore.
     pub touched: Option<&'a Touched>,
+    /// The moment that the source shows; nothing for a table that lives.
+    pub shown_at: Option<Timestamp>,
 }
 
 /// Scans the table and compares it; findings go to the monitor.
@@ -80,7 +85,7 @@ pub async fn compare_with(
     let header = manifest.header();
     let expected = Expected::load(manifest, hash_key)?;
     // What the manifest does not cover is not read.
-    let options = &ScanOptions { projection: projection_of(manifest), ..options.clone() };
+    let options = &ScanOptions { projection: projection_of(manifest), time_to_live: None, ..options.clone() };
     let mut scanned = scan(&source, options, hash_key, beside.tap, monitor).await?;
     let mut result = Verification::empty(header.mode);
     result.bytes_checked = scanned.bytes;
@@ -100,39 +105,18 @@ pub async fn compare_with(
         return Ok(result);
     }
     let teller = Teller { table, monitor };
-    let (mut waiting, mut excused) = (Vec::new(), Vec::new());
-    let mut found = |difference: Difference| {
-        let difference = explained(difference, beside.touched, &mut excused);
-        if waiting.len() < MOST_NAMED { waiting.push(difference) } else { teller.tell(&difference, &HashMap::new()) }
-    };
     let unreadable: HashSet<[u8; 8]> = scanned.unreadable.iter().filter_map(|one| one.key_hash.as_ref().map(short)).collect();
-    let mut taken_for_missing: HashSet<[u8; 8]> = HashSet::new();
-    let sidecar = manifest.sidecar().map(|row| row.map(|row| (row.key_hash, row.row_hash)));
-    let mut counts = if result.cut_short.is_none() {
-        let mut found = |difference: Difference| {
-            // An item that was read and could not be decoded is there: it is told as unreadable below.
-            match &difference {
-                Difference::Row { class: Class::Missing, key_hash, .. } if unreadable.contains(key_hash) => {
-                    taken_for_missing.insert(*key_hash);
-                }
-                _ => found(difference),
-            }
-        };
-        fingerprint::compare(&expected.leaves, sidecar, &scanned.fingerprint, &mut found)?
-    } else if manifest.has_sidecar() {
-        compare_what_was_read(sidecar, &scanned, &mut found)?
-    } else {
-        Counts::default()
-    };
-    for (from, to) in excused {
-        move_one(&mut counts, from, to);
-    }
-    let named = |difference: &Difference| match difference {
-        Difference::Row { actual: Some(_), key_hash, .. } => Some(*key_hash),
+    let shown_at = beside.shown_at.unwrap_or_else(Timestamp::now);
+    let reading = Reading { scanned: &scanned, is_whole: result.cut_short.is_none(), unreadable: &unreadable };
+    let Weighed { mut counts, waiting, expired, taken_for_missing } =
+        weigh(manifest, &expected, &reading, (beside.touched, shown_at), &teller)?;
+    result.expired = expired;
+    let named = |told: &Told| match told.difference {
+        Difference::Row { actual: Some(_), key_hash, .. } => Some(key_hash),
         _ => None,
     };
     let names = names(&source, options, hash_key, &scanned.schema, waiting.iter().filter_map(named), monitor).await;
-    waiting.iter().for_each(|difference| teller.tell(difference, &names));
+    waiting.iter().for_each(|told| teller.tell(told, &names));
     for one in &scanned.unreadable {
         let (key_hash, name, failure) = (&one.key_hash, &one.name, &one.failure);
         // A bucket without names counted it as missing too; a reading cut short did not count it at all.
@@ -148,18 +132,86 @@ pub async fn compare_with(
     Ok(result)
 }
 
-/// The difference with the class that the evidence gives it, which is remembered for the counts.
-fn explained(difference: Difference, touched: Option<&Touched>, excused: &mut Vec<(Class, Class)>) -> Difference {
-    match (difference, touched) {
-        (Difference::Row { class, key_hash, expected, actual }, Some(touched)) => {
-            let better = touched.class(class, &key_hash);
-            if better != class {
-                excused.push((class, better));
-            }
-            Difference::Row { class: better, key_hash, expected, actual }
+/// What was read of the table.
+struct Reading<'a> {
+    scanned: &'a Scanned,
+    is_whole: bool,
+    /// Items that are there and have no canonical form.
+    unreadable: &'a HashSet<[u8; 8]>,
+}
+
+/// What the comparison of digests gave.
+struct Weighed {
+    counts: Counts,
+    /// Differences that a further scan may name.
+    waiting: Vec<Told>,
+    expired: u64,
+    taken_for_missing: HashSet<[u8; 8]>,
+}
+
+/// Holds the digests that were read against the manifest's, with what is known of the time between them.
+fn weigh(
+    manifest: &Manifest,
+    expected: &Expected,
+    reading: &Reading<'_>,
+    (touched, shown_at): (Option<&Touched>, Timestamp),
+    teller: &Teller<'_>,
+) -> Result<Weighed, Failure> {
+    let (mut waiting, mut excused, mut taken_for_missing) = (Vec::new(), Vec::new(), HashSet::new());
+    let bits = expected.leaves.first().map_or(0, |leaf| leaf.bits);
+    let expiring = RefCell::new(Expiring::new(manifest.header().captured_start, shown_at, bits));
+    let sidecar = manifest.sidecar().map(|row| {
+        let row = row?;
+        expiring.borrow_mut().note(row.key_hash, row.expires_s);
+        Ok((row.key_hash, row.row_hash))
+    });
+    let mut found = |difference: Difference| {
+        // An item that was read and could not be decoded is there: it is told as unreadable.
+        if let Difference::Row { class: Class::Missing, key_hash, .. } = &difference
+            && reading.unreadable.contains(key_hash)
+        {
+            taken_for_missing.insert(*key_hash);
+            return;
         }
-        (other, _) => other,
+        let told = explained(difference, touched, &mut expiring.borrow_mut(), &mut excused);
+        if waiting.len() < MOST_NAMED { waiting.push(told) } else { teller.tell(&told, &HashMap::new()) }
+    };
+    let mut counts = if reading.is_whole {
+        fingerprint::compare(&expected.leaves, sidecar, &reading.scanned.fingerprint, &mut found)?
+    } else if manifest.has_sidecar() {
+        compare_what_was_read(sidecar, reading.scanned, &mut found)?
+    } else {
+        Counts::default()
+    };
+    for (from, to) in excused {
+        move_one(&mut counts, from, to);
     }
+    Ok(Weighed { counts, waiting, expired: expiring.into_inner().excused, taken_for_missing })
+}
+
+/// A difference as it is told.
+struct Told {
+    difference: Difference,
+    /// When the item had ended, where that is why it is gone.
+    ended: Option<i64>,
+}
+
+/// The difference with the class that the evidence gives it, which is remembered for the counts. An export that names what was written names what
+/// expired too: then nothing else excuses.
+fn explained(difference: Difference, touched: Option<&Touched>, expiring: &mut Expiring, excused: &mut Vec<(Class, Class)>) -> Told {
+    let Difference::Row { class, key_hash, expected, actual } = difference else { return Told { difference, ended: None } };
+    let (better, ended) = match touched {
+        Some(touched) => (touched.class(class, &key_hash), None),
+        None if class == Class::Missing => match expiring.ended(&key_hash) {
+            Some(end) => (Class::DeletedBetween, Some(end)),
+            None => (class, None),
+        },
+        None => (class, None),
+    };
+    if better != class {
+        excused.push((class, better));
+    }
+    Told { difference: Difference::Row { class: better, key_hash, expected, actual }, ended }
 }
 
 fn move_one(counts: &mut Counts, from: Class, to: Class) {
@@ -206,6 +258,7 @@ impl Expected {
             }
             match row.kind {
                 LeafKind::Bucket => leaves.push(Leaf { index: row.seq, bits: row.bits, rows: row.rows, digest: row.digest }),
+                LeafKind::Sum => return Err(bad("leaves of sorted digests expected, found sums".to_owned())),
                 LeafKind::Schema => schema = Some(row.digest),
             }
         }
@@ -256,13 +309,13 @@ struct Teller<'a> {
 }
 
 impl Teller<'_> {
-    fn tell(&self, difference: &Difference, names: &HashMap<[u8; 8], String>) {
-        let finding = match difference {
+    fn tell(&self, told: &Told, names: &HashMap<[u8; 8], String>) {
+        let finding = match &told.difference {
             Difference::Row { class, key_hash, expected, actual } => {
                 let name = names.get(key_hash).cloned().unwrap_or_else(|| format!("#{}", hex::encode(key_hash)));
                 let mut finding = Finding::new(*class, Kind::Item, Place::Item(format!("{} {name}", self.table)));
                 finding.expected = expected.map(hex::encode);
-                finding.actual = actual.map(hex::encode);
+                finding.actual = actual.map(hex::encode).or_else(|| Some(format!("expired {}", Timestamp::from_secs(told.ended?))));
                 finding
             }
             Difference::Bucket { index, bits, expected, actual } => {

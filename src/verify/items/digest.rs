@@ -6,9 +6,11 @@ use std::fmt::Write;
 
 use crate::model::failure::Failure;
 use crate::verify::items::canonical;
+use crate::verify::items::expiry;
 use crate::verify::items::item::{Attribute, Item, KeySchema};
-use crate::verify::items::json::{BadLine, Encoder, Reader};
+use crate::verify::items::json::Encoder;
 use crate::verify::items::page::{Record, text_of};
+use crate::verify::items::reader::{BadLine, Reader};
 
 /// Contexts of BLAKE3's key derivation, over the hash key: digests of items and of keys never share a key.
 pub const ITEM_CONTEXT: &str = "attestore item v1";
@@ -26,6 +28,7 @@ pub struct ItemHasher {
     buffer: Vec<u8>,
     encoder: Encoder,
     projection: Option<Vec<String>>,
+    time_to_live: Option<String>,
 }
 
 /// An item that has no canonical form.
@@ -46,18 +49,35 @@ pub struct ItemDigest {
     pub key_hash: [u8; 32],
     /// Of the whole item.
     pub row_digest: [u8; 32],
+    /// When its time to live ends, in seconds since 1970, where that is looked for and said.
+    pub expires_s: Option<i64>,
 }
 
 impl ItemHasher {
     /// `item_key` and `key_key` are derived from the hash key with [`ITEM_CONTEXT`] and [`KEY_CONTEXT`].
     pub fn new(item_key: [u8; 32], key_key: [u8; 32], schema: KeySchema) -> Self {
-        Self { item_key, key_key, schema, buffer: Vec::with_capacity(1024), encoder: Encoder::default(), projection: None }
+        Self {
+            item_key,
+            key_key,
+            schema,
+            buffer: Vec::with_capacity(1024),
+            encoder: Encoder::default(),
+            projection: None,
+            time_to_live: None,
+        }
     }
 
     /// Lines are cut to these attributes; items as values come cut.
     #[must_use]
     pub fn projecting(mut self, projection: Option<Vec<String>>) -> Self {
         self.projection = projection;
+        self
+    }
+
+    /// Looks for the end of items in this attribute.
+    #[must_use]
+    pub fn expiring(mut self, time_to_live: Option<String>) -> Self {
+        self.time_to_live = time_to_live;
         self
     }
 
@@ -107,7 +127,8 @@ impl ItemHasher {
         let key_hash = *blake3::keyed_hash(&self.key_key, &self.buffer).as_bytes();
         let bytes = self.encoder.bytes();
         let row_digest = *blake3::keyed_hash(&self.item_key, bytes).as_bytes();
-        Ok((ItemDigest { key_hash, row_digest }, bytes.len() as u64))
+        let value = self.time_to_live.as_deref().and_then(|name| self.encoder.attribute(name));
+        Ok((ItemDigest { key_hash, row_digest, expires_s: value.and_then(expiry::end_of_encoded) }, bytes.len() as u64))
     }
 
     /// The digest of the primary key alone; none where the item has no whole key.
@@ -125,7 +146,8 @@ impl ItemHasher {
         self.buffer.clear();
         canonical::encode_item(item, &mut self.buffer).map_err(|bad| bad.failure(&format!("{what} {}", name(item, &self.schema))))?;
         let row_digest = *blake3::keyed_hash(&self.item_key, &self.buffer).as_bytes();
-        Ok((ItemDigest { key_hash, row_digest }, self.buffer.len() as u64))
+        let value = self.time_to_live.as_ref().and_then(|name| item.get(name));
+        Ok((ItemDigest { key_hash, row_digest, expires_s: value.and_then(expiry::end_of) }, self.buffer.len() as u64))
     }
 }
 

@@ -3,12 +3,10 @@
 //!
 //! Not here: how an object is fetched (`aws`), and what the manifests look like (`export`).
 
-use std::io::Write;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use flate2::write::MultiGzDecoder;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use md5::{Digest, Md5};
 use serde_json::json;
@@ -17,14 +15,11 @@ use crate::model::capture::CaptureMode;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::PointId;
 use crate::verify::items::export::{self, DataFile, Extent, Summary};
+use crate::verify::items::gunzip::Gunzip;
 use crate::verify::items::item::KeySchema;
-use crate::verify::items::page::{Next, Page, Records};
+use crate::verify::items::page::{Lines, Next, Page, Records};
 use crate::verify::items::source::{ItemSource, Moment, Part};
 
-/// Unpacked bytes that make a page.
-const PAGE_BYTES: usize = 1 << 20;
-/// No line of an export is longer: an item has at most 400 KB, which escapes and base64 make larger.
-const LONGEST_LINE: usize = 16 << 20;
 /// Manifests are smaller than this.
 const LARGEST_MANIFEST: usize = 256 << 20;
 
@@ -76,27 +71,27 @@ impl Export {
     }
 
     /// The lines of the data file `at`, in pages that end with whole lines.
-    pub fn lines(&self, at: usize) -> BoxStream<'static, Result<Vec<u8>, Failure>> {
+    pub fn lines(&self, at: usize) -> BoxStream<'static, Result<Lines, Failure>> {
         let Some(file) = self.data.get(at).cloned() else { return stream::empty().boxed() };
         let what = format!("{}/{}", self.files.place(), file.key);
         let Some(key) = export::resolve(&self.prefix, &file.key) else {
             let failure = Failure::new(FailureKind::BadEvidence, format!("{what} lies outside of the export"));
             return stream::once(async { Err(failure) }).boxed();
         };
-        let begin = Lines::Closed { files: self.files.clone(), key, file, what };
+        let begin = Reading::Closed { files: self.files.clone(), key, file, what };
         stream::unfold(begin, |state| async move {
             let mut open = match state {
-                Lines::End => return None,
-                Lines::Closed { files, key, file, what } => match files.get(&key).await {
+                Reading::End => return None,
+                Reading::Closed { files, key, file, what } => match files.get(&key).await {
                     Ok(bytes) => Box::new(Unpacking::new(bytes, file, what)),
-                    Err(failure) => return Some((Err(failure), Lines::End)),
+                    Err(failure) => return Some((Err(failure), Reading::End)),
                 },
-                Lines::Open(open) => open,
+                Reading::Open(open) => open,
             };
             match open.page().await {
-                Ok(Some(page)) => Some((Ok(page), Lines::Open(open))),
+                Ok(Some(page)) => Some((Ok(page), Reading::Open(open))),
                 Ok(None) => None,
-                Err(failure) => Some((Err(failure), Lines::End)),
+                Err(failure) => Some((Err(failure), Reading::End)),
             }
         })
         .boxed()
@@ -139,7 +134,7 @@ async fn whole(files: &dyn ExportFiles, key: &str) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-enum Lines {
+enum Reading {
     Closed { files: Arc<dyn ExportFiles>, key: String, file: DataFile, what: String },
     Open(Box<Unpacking>),
     End,
@@ -151,15 +146,14 @@ struct Unpacking {
     file: DataFile,
     what: String,
     md5: Md5,
-    gunzip: MultiGzDecoder<Vec<u8>>,
-    packed: u64,
+    gunzip: Gunzip,
     lines: u64,
     ended: bool,
 }
 
 impl Unpacking {
     fn new(bytes: BoxStream<'static, Result<Bytes, Failure>>, file: DataFile, what: String) -> Self {
-        Self { bytes, file, what, md5: Md5::new(), gunzip: MultiGzDecoder::new(Vec::new()), packed: 0, lines: 0, ended: false }
+        Self { bytes, file, what, md5: Md5::new(), gunzip: Gunzip::default(), lines: 0, ended: false }
     }
 
     fn bad(&self, said: impl std::fmt::Display) -> Failure {
@@ -167,31 +161,29 @@ impl Unpacking {
     }
 
     /// Whole lines, at least one; nothing at the end, once everything has held.
-    async fn page(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+    async fn page(&mut self) -> Result<Option<Lines>, Failure> {
         while !self.ended {
-            if self.gunzip.get_ref().len() >= PAGE_BYTES
-                && let Some(end) = self.gunzip.get_ref().iter().rposition(|byte| *byte == b'\n')
-            {
-                let rest = self.gunzip.get_mut().split_off(end + 1);
-                let page = std::mem::replace(self.gunzip.get_mut(), rest);
-                return Ok(Some(self.counted(page)));
-            }
-            if self.gunzip.get_ref().len() > LONGEST_LINE {
-                return Err(self.bad(format!("a line is longer than {LONGEST_LINE} bytes")));
+            if let Some(page) = self.gunzip.page().map_err(|said| self.bad(said))? {
+                self.lines += page.count() as u64;
+                return Ok(Some(page));
             }
             match self.bytes.next().await {
                 Some(piece) => {
                     let piece = piece?;
                     self.md5.update(&piece);
-                    self.packed += piece.len() as u64;
-                    self.gunzip.write_all(&piece).map_err(|error| self.bad(format!("not gzip: {error}")))?;
+                    self.gunzip.write(&piece).map_err(|said| self.bad(said))?;
                 }
-                None => self.end()?,
+                None => {
+                    self.ended = true;
+                    self.hold_md5()?;
+                    // An empty object is how an empty partition may be written: no member, no line.
+                    let rest = self.gunzip.end().map_err(|said| self.bad(said))?;
+                    self.lines += rest.count() as u64;
+                    if rest.count() > 0 {
+                        return Ok(Some(rest));
+                    }
+                }
             }
-        }
-        let rest = std::mem::take(self.gunzip.get_mut());
-        if !rest.is_empty() {
-            return Ok(Some(self.counted(rest)));
         }
         if self.lines == self.file.item_count {
             return Ok(None);
@@ -199,24 +191,14 @@ impl Unpacking {
         Err(self.bad(format!("expected {} items, found {}", self.file.item_count, self.lines)))
     }
 
-    fn counted(&mut self, page: Vec<u8>) -> Vec<u8> {
-        self.lines += page.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count() as u64;
-        page
-    }
-
-    fn end(&mut self) -> Result<(), Failure> {
-        self.ended = true;
+    fn hold_md5(&mut self) -> Result<(), Failure> {
         let found: [u8; 16] = std::mem::take(&mut self.md5).finalize().into();
         let expected = export::md5_of(&self.file.md5_checksum)
             .ok_or_else(|| self.bad(format!("its MD5 in the list, `{}`, is none", self.file.md5_checksum.escape_debug())))?;
-        if found != expected {
-            return Err(self.bad(format!("expected the MD5 {}, found {}", hex::encode(expected), hex::encode(found))));
+        if found == expected {
+            return Ok(());
         }
-        // An empty object is how an empty partition may be written.
-        if self.packed > 0 {
-            self.gunzip.try_finish().map_err(|error| self.bad(format!("the gzip stream is cut short: {error}")))?;
-        }
-        Ok(())
+        Err(self.bad(format!("expected the MD5 {}, found {}", hex::encode(expected), hex::encode(found))))
     }
 }
 
@@ -224,18 +206,27 @@ impl Unpacking {
 pub struct ExportSource {
     export: Export,
     schema: KeySchema,
+    time_to_live: Option<String>,
 }
 
 impl ExportSource {
     /// `schema` is the table's primary key, which an export does not say.
     pub fn new(export: Export, schema: KeySchema) -> Result<Self, Failure> {
         match export.summary.extent {
-            Extent::Full { .. } => Ok(Self { export, schema }),
+            Extent::Full { .. } => Ok(Self { export, schema, time_to_live: None }),
             Extent::Incremental { from, to } => {
                 Err(Failure::invalid(format!("{}: expected a full export, found the changes from {from} to {to}", export.url))
                     .hint("an incremental export says what changed: name it with --changes"))
             }
         }
+    }
+}
+
+impl ExportSource {
+    /// Items end by this attribute, which an export does not say either.
+    #[must_use]
+    pub fn expiring(self, time_to_live: Option<String>) -> Self {
+        Self { time_to_live, ..self }
     }
 }
 
@@ -255,6 +246,10 @@ impl ItemSource for ExportSource {
 
     async fn key_schema(&self) -> Result<KeySchema, Failure> {
         Ok(self.schema.clone())
+    }
+
+    async fn time_to_live(&self) -> Result<Option<String>, Failure> {
+        Ok(self.time_to_live.clone())
     }
 
     fn moment(&self) -> Option<Moment> {
@@ -289,7 +284,7 @@ impl ItemSource for ExportSource {
             .flat_map(move |index| {
                 let pages = export
                     .lines(index)
-                    .map(|page| page.map(|text| Page { records: Records::Lines(text), next: Next::Onward, consumed_rcu: None }));
+                    .map(|page| page.map(|lines| Page { records: Records::Lines(lines), next: Next::Onward, consumed_rcu: None }));
                 let end = Page { records: Records::Items(Vec::new()), next: Next::After(index.to_string()), consumed_rcu: None };
                 // What follows a file that failed would hide the failure's place: the error ends the stream in its reader.
                 pages.chain(stream::once(async { Ok(end) }))

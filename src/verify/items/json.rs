@@ -1,7 +1,9 @@
 //! DynamoDB JSON, as exports write it, straight into canonical bytes: one pass, nothing allocated but what has to be unescaped.
 //!
-//! The grammar is RFC 8259's within what DynamoDB writes; a name that comes twice in one object is refused, since nobody can say which of
-//! the two was meant. Any bytes give a result or a [`BadLine`], never a panic (the tests feed it whatever they can think of).
+//! A name that comes twice in one object is refused, since nobody can say which of the two was meant. Any bytes give a result or a [`BadLine`], never
+//! a panic (the tests feed it whatever they can think of).
+//!
+//! Not here: JSON's own grammar (`reader`).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,25 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::verify::items::canonical::{self, BadItem, DEEPEST};
 use crate::verify::items::item::{Attribute, Item, KeySchema};
-
-/// A line that is no item of DynamoDB's.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum BadLine {
-    /// Not the JSON that it had to be.
-    #[error("at byte {at}: expected {expected}")]
-    Syntax {
-        /// Where.
-        at: usize,
-        /// What was expected there.
-        expected: &'static str,
-    },
-    /// A name that comes twice in one object.
-    #[error("the name `{0}` comes twice in one object")]
-    Twice(String),
-    /// A value that DynamoDB does not hold.
-    #[error(transparent)]
-    Item(#[from] BadItem),
-}
+use crate::verify::items::reader::{BadLine, Reader};
 
 /// Where a top-level attribute lies in the encoding: its name's bytes, and the whole of length, name and value.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +29,8 @@ pub struct Encoder {
     out: Vec<u8>,
     chunks: Vec<Chunk>,
     scratch: Vec<u8>,
+    /// Where the elements of the set that is read lie; sets do not hold sets.
+    elements: Vec<(usize, usize)>,
 }
 
 impl Encoder {
@@ -71,6 +57,12 @@ impl Encoder {
     /// The canonical bytes of the item.
     pub fn bytes(&self) -> &[u8] {
         &self.out
+    }
+
+    /// The canonical bytes of a top-level attribute's value, tag included.
+    pub fn attribute(&self, name: &str) -> Option<&[u8]> {
+        let chunk = self.chunks.iter().find(|chunk| &self.out[chunk.start + 8..chunk.name_end] == name.as_bytes())?;
+        Some(&self.out[chunk.name_end..chunk.end])
     }
 
     /// Appends the canonical primary key of the item.
@@ -149,35 +141,24 @@ impl Encoder {
             }
             "B" => {
                 self.out.push(0x12);
-                self.binary(reader)?;
+                binary(&mut self.out, reader)?;
             }
             "BOOL" => self.out.push(if reader.boolean()? { 0x03 } else { 0x02 }),
             "NULL" => {
                 reader.boolean()?;
                 self.out.push(0x01);
             }
-            "SS" | "NS" | "BS" => {
-                let texts = reader.strings()?;
-                match kind.as_ref() {
-                    "SS" => canonical::encode_set(
-                        0x20,
-                        texts.iter(),
-                        |text, out| canonical::put_tagged(0x11, text.as_bytes(), out),
-                        &mut self.out,
-                    )?,
-                    "NS" => {
-                        let each = |text: &Cow<'_, str>, out: &mut Vec<u8>| {
-                            out.push(0x10);
-                            canonical::encode_number(text, out)
-                        };
-                        canonical::encode_set(0x21, texts.iter(), each, &mut self.out)?;
-                    }
-                    _ => {
-                        let blobs = texts.iter().map(|text| decode(text, reader)).collect::<Result<Vec<_>, _>>()?;
-                        canonical::encode_set(0x22, blobs.iter(), |blob, out| canonical::put_tagged(0x12, blob, out), &mut self.out)?;
-                    }
-                }
+            "SS" => {
+                self.set(reader, 0x20, |out, reader| canonical::put_tagged(0x11, reader.string()?.as_bytes(), out).map_err(BadLine::from))?
             }
+            "NS" => self.set(reader, 0x21, |out, reader| {
+                out.push(0x10);
+                Ok(canonical::encode_number(&reader.string()?, out)?)
+            })?,
+            "BS" => self.set(reader, 0x22, |out, reader| {
+                out.push(0x12);
+                binary(out, reader)
+            })?,
             "L" => {
                 let base = self.out.len() + 1;
                 self.out.push(0x30);
@@ -200,15 +181,46 @@ impl Encoder {
         reader.expect(b'}', "the end of a typed value")
     }
 
-    fn binary(&mut self, reader: &mut Reader<'_>) -> Result<(), BadLine> {
-        let text = reader.string()?;
-        let at = self.out.len();
+    /// Appends a set: its elements as `each` appends them, put into the order of their bytes.
+    fn set(
+        &mut self,
+        reader: &mut Reader<'_>,
+        tag: u8,
+        each: impl Fn(&mut Vec<u8>, &mut Reader<'_>) -> Result<(), BadLine>,
+    ) -> Result<(), BadLine> {
+        self.out.push(tag);
+        let base = self.out.len();
         canonical::put_u64(0, &mut self.out);
-        STANDARD.decode_vec(text.as_bytes(), &mut self.out).map_err(|_| reader.wrong("base64 before here"))?;
-        let length = (self.out.len() - at - 8) as u64;
-        self.out[at..at + 8].copy_from_slice(&length.to_be_bytes());
+        self.elements.clear();
+        reader.each(|reader| {
+            let start = self.out.len();
+            each(&mut self.out, reader)?;
+            self.elements.push((start, self.out.len()));
+            Ok(())
+        })?;
+        let count = self.elements.len() as u64;
+        self.out[base..base + 8].copy_from_slice(&count.to_be_bytes());
+        let out = &self.out;
+        let bytes = |element: &(usize, usize)| &out[element.0..element.1];
+        if !self.elements.is_sorted_by(|a, b| bytes(a) <= bytes(b)) {
+            self.elements.sort_unstable_by(|a, b| bytes(a).cmp(bytes(b)));
+            self.scratch.clear();
+            self.elements.iter().for_each(|element| self.scratch.extend_from_slice(bytes(element)));
+            self.out[base + 8..].copy_from_slice(&self.scratch);
+        }
         Ok(())
     }
+}
+
+/// Appends the length and the bytes of the base64 that `reader` stands before.
+fn binary(out: &mut Vec<u8>, reader: &mut Reader<'_>) -> Result<(), BadLine> {
+    let text = reader.string()?;
+    let at = out.len();
+    canonical::put_u64(0, out);
+    STANDARD.decode_vec(text.as_bytes(), out).map_err(|_| reader.wrong("base64 before here"))?;
+    let length = (out.len() - at - 8) as u64;
+    out[at..at + 8].copy_from_slice(&length.to_be_bytes());
+    Ok(())
 }
 
 fn decode(text: &str, reader: &Reader<'_>) -> Result<Vec<u8>, BadLine> {
@@ -268,204 +280,4 @@ fn value(reader: &mut Reader<'_>, depth: usize) -> Result<Attribute, BadLine> {
     };
     reader.expect(b'}', "the end of a typed value")?;
     Ok(value)
-}
-
-/// Reads JSON from a text, token by token.
-pub struct Reader<'a> {
-    text: &'a str,
-    at: usize,
-}
-
-impl<'a> Reader<'a> {
-    /// Before the first token of `text`.
-    pub fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
-    }
-
-    /// An error at the place that has been reached.
-    pub fn wrong(&self, expected: &'static str) -> BadLine {
-        BadLine::Syntax { at: self.at, expected }
-    }
-
-    fn peek(&mut self) -> Option<u8> {
-        let bytes = self.text.as_bytes();
-        while let Some(byte) = bytes.get(self.at) {
-            if !matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
-                return Some(*byte);
-            }
-            self.at += 1;
-        }
-        None
-    }
-
-    /// Takes `byte` where it is the next token.
-    pub fn eat(&mut self, byte: u8) -> bool {
-        let there = self.peek() == Some(byte);
-        self.at += usize::from(there);
-        there
-    }
-
-    /// Takes `byte`, or says what was expected.
-    pub fn expect(&mut self, byte: u8, expected: &'static str) -> Result<(), BadLine> {
-        if self.eat(byte) { Ok(()) } else { Err(self.wrong(expected)) }
-    }
-
-    /// Nothing but white space may follow.
-    pub fn end(&mut self) -> Result<(), BadLine> {
-        if self.peek().is_none() { Ok(()) } else { Err(self.wrong("the end of the line")) }
-    }
-
-    /// A string; borrowed unless it has escapes.
-    pub fn string(&mut self) -> Result<Cow<'a, str>, BadLine> {
-        self.expect(b'"', "a string")?;
-        let start = self.at;
-        let bytes = self.text.as_bytes();
-        while let Some(byte) = bytes.get(self.at) {
-            match byte {
-                b'"' => {
-                    let text = &self.text[start..self.at];
-                    self.at += 1;
-                    return Ok(Cow::Borrowed(text));
-                }
-                b'\\' => return self.unescape(start).map(Cow::Owned),
-                0..0x20 => return Err(self.wrong("no control character in a string")),
-                _ => self.at += 1,
-            }
-        }
-        Err(self.wrong("the end of a string"))
-    }
-
-    fn unescape(&mut self, start: usize) -> Result<String, BadLine> {
-        let mut text = self.text[start..self.at].to_owned();
-        loop {
-            let rest = &self.text[self.at..];
-            let Some(c) = rest.chars().next() else { return Err(self.wrong("the end of a string")) };
-            self.at += c.len_utf8();
-            match c {
-                '"' => return Ok(text),
-                '\\' => text.push(self.escape()?),
-                c if c < ' ' => return Err(self.wrong("no control character in a string")),
-                c => text.push(c),
-            }
-        }
-    }
-
-    fn escape(&mut self) -> Result<char, BadLine> {
-        let byte = self.text.as_bytes().get(self.at).copied();
-        self.at += usize::from(byte.is_some_and(|byte| byte.is_ascii()));
-        Ok(match byte {
-            Some(b'"') => '"',
-            Some(b'\\') => '\\',
-            Some(b'/') => '/',
-            Some(b'b') => '\u{8}',
-            Some(b'f') => '\u{c}',
-            Some(b'n') => '\n',
-            Some(b'r') => '\r',
-            Some(b't') => '\t',
-            Some(b'u') => {
-                let high = self.hex4()?;
-                let code = match high {
-                    0xd800..0xdc00 => {
-                        if !self.text[self.at..].starts_with("\\u") {
-                            return Err(self.wrong("the second half of a surrogate pair"));
-                        }
-                        self.at += 2;
-                        let low = self.hex4()?;
-                        if !(0xdc00..0xe000).contains(&low) {
-                            return Err(self.wrong("the second half of a surrogate pair"));
-                        }
-                        0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00)
-                    }
-                    other => other,
-                };
-                char::from_u32(code).ok_or_else(|| self.wrong("no half of a surrogate pair alone"))?
-            }
-            _ => return Err(self.wrong("an escape of JSON's")),
-        })
-    }
-
-    fn hex4(&mut self) -> Result<u32, BadLine> {
-        let digits = self.text.as_bytes().get(self.at..self.at + 4).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-        let digits = digits.ok_or_else(|| self.wrong("four hexadecimal digits"))?;
-        let code = digits.iter().fold(0, |code, digit| code * 16 + (*digit as char).to_digit(16).unwrap_or(0));
-        self.at += 4;
-        Ok(code)
-    }
-
-    /// `true` or `false`.
-    pub fn boolean(&mut self) -> Result<bool, BadLine> {
-        self.peek();
-        for (word, value) in [("true", true), ("false", false)] {
-            if self.text[self.at..].starts_with(word) {
-                self.at += word.len();
-                return Ok(value);
-            }
-        }
-        Err(self.wrong("`true` or `false`"))
-    }
-
-    /// An array of strings.
-    pub fn strings(&mut self) -> Result<Vec<Cow<'a, str>>, BadLine> {
-        let mut all = Vec::new();
-        self.each(|reader| {
-            all.push(reader.string()?);
-            Ok(())
-        })?;
-        Ok(all)
-    }
-
-    /// Every element of an array.
-    pub fn each(&mut self, mut element: impl FnMut(&mut Self) -> Result<(), BadLine>) -> Result<(), BadLine> {
-        self.expect(b'[', "an array")?;
-        if self.eat(b']') {
-            return Ok(());
-        }
-        loop {
-            element(self)?;
-            if !self.eat(b',') {
-                return self.expect(b']', "`,` or `]`");
-            }
-        }
-    }
-
-    /// Every member of an object.
-    pub fn members(&mut self, mut member: impl FnMut(&str, &mut Self) -> Result<(), BadLine>) -> Result<(), BadLine> {
-        self.expect(b'{', "an object")?;
-        if self.eat(b'}') {
-            return Ok(());
-        }
-        loop {
-            let name = self.string()?;
-            self.expect(b':', "`:`")?;
-            member(&name, self)?;
-            if !self.eat(b',') {
-                return self.expect(b'}', "`,` or `}`");
-            }
-        }
-    }
-
-    /// Passes over any value; gives its text.
-    pub fn skip(&mut self) -> Result<&'a str, BadLine> {
-        self.peek();
-        let start = self.at;
-        self.skip_value(0)?;
-        Ok(&self.text[start..self.at])
-    }
-
-    fn skip_value(&mut self, depth: usize) -> Result<(), BadLine> {
-        if depth > 4 * DEEPEST {
-            return Err(BadItem::TooDeep.into());
-        }
-        match self.peek() {
-            Some(b'{') => self.members(|_, reader| reader.skip_value(depth + 1)),
-            Some(b'[') => self.each(|reader| reader.skip_value(depth + 1)),
-            Some(b'"') => self.string().map(drop),
-            Some(b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
-                let rest = &self.text.as_bytes()[self.at..];
-                self.at += rest.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.')).count();
-                Ok(())
-            }
-            _ => Err(self.wrong("a value")),
-        }
-    }
 }

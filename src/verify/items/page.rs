@@ -2,15 +2,52 @@
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::items::item::Item;
-use crate::verify::items::json::{self, BadLine, Reader};
+use crate::verify::items::json;
+use crate::verify::items::reader::{BadLine, Reader};
 
 /// What a page holds.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Records {
     /// Items as values.
     Items(Vec<Item>),
-    /// Lines of a full export, each `{"Item": {…}}`, with a `\n` between them.
-    Lines(Vec<u8>),
+    /// Lines of a full export, each `{"Item": {…}}`.
+    Lines(Lines),
+}
+
+/// Lines with a `\n` between them, counted once.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Lines {
+    text: Vec<u8>,
+    count: usize,
+}
+
+impl Lines {
+    /// The lines of `text`; empty ones are none.
+    pub fn of(text: Vec<u8>) -> Self {
+        let count = lines(&text).count();
+        Self { text, count }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// One after the other.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> + Send {
+        lines(&self.text)
+    }
+}
+
+/// The lines of `text` that are not empty.
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> + Send {
+    let mut start = 0;
+    let ends = memchr::memchr_iter(b'\n', text).chain(std::iter::once(text.len()));
+    ends.filter_map(move |end| {
+        let line = &text[start..end];
+        start = end + 1;
+        (!line.is_empty()).then_some(line)
+    })
 }
 
 /// Where a segment goes on.
@@ -56,7 +93,7 @@ impl Records {
     pub fn count(&self) -> usize {
         match self {
             Self::Items(items) => items.len(),
-            Self::Lines(_) => self.iter().count(),
+            Self::Lines(lines) => lines.count(),
         }
     }
 
@@ -64,7 +101,7 @@ impl Records {
     pub fn iter(&self) -> Box<dyn Iterator<Item = Record<'_>> + Send + '_> {
         match self {
             Self::Items(items) => Box::new(items.iter().map(Record::Item)),
-            Self::Lines(text) => Box::new(text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(Record::Line)),
+            Self::Lines(lines) => Box::new(lines.iter().map(Record::Line)),
         }
     }
 

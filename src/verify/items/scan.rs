@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use crate::model::failure::{Failure, FailureKind};
 use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
-use crate::verify::fingerprint::{Accumulator, DEFAULT_BUDGET, Fingerprint};
+use crate::verify::fingerprint::{Accumulator, DEFAULT_BUDGET, Fingerprint, SidecarPair};
 use crate::verify::items::canonical::ENCODING;
 use crate::verify::items::digest::{ITEM_CONTEXT, ItemDigest, ItemHasher, KEY_CONTEXT, Unreadable};
 use crate::verify::items::item::{Item, KeySchema};
@@ -43,11 +43,22 @@ pub struct ScanOptions {
     pub projection: Option<Vec<String>>,
     /// The URL of an incremental export over the capture's window, for the manifest: comparisons find it there.
     pub changes: Option<String>,
+    /// The attribute that says when an item ends: the ends are recorded beside the fingerprint.
+    pub time_to_live: Option<String>,
 }
 
 impl Default for ScanOptions {
     fn default() -> Self {
-        Self { segments: 4, memory_bytes: DEFAULT_BUDGET, max_rcu: None, patience: PATIENCE, state: None, projection: None, changes: None }
+        Self {
+            segments: 4,
+            memory_bytes: DEFAULT_BUDGET,
+            max_rcu: None,
+            patience: PATIENCE,
+            state: None,
+            projection: None,
+            changes: None,
+            time_to_live: None,
+        }
     }
 }
 
@@ -66,6 +77,8 @@ pub struct Scanned {
     pub projection: Option<Vec<String>>,
     /// The items that were read.
     pub fingerprint: Fingerprint,
+    /// The ends of those that have one, in place of their digests (see [`end_in`]); nothing where none were looked for.
+    pub ends: Option<Fingerprint>,
     /// Items that have no canonical form.
     pub unreadable: Vec<Unreadable>,
     /// Bytes of canonical encodings.
@@ -101,7 +114,8 @@ pub async fn scan(
     let started = Instant::now();
     let schema = source.key_schema().await?;
     let projection = whole_projection(options.projection.as_deref(), &schema);
-    let mut gathered = Gathered::new(hasher(hash_key, &schema).projecting(projection.clone()), options.memory_bytes, url.clone());
+    let hasher = hasher(hash_key, &schema).projecting(projection.clone()).expiring(options.time_to_live.clone());
+    let mut gathered = Gathered::new(hasher, options, url.clone());
     let (mut state, from) = match options.state.as_deref().filter(|_| tap.is_none()) {
         Some(dir) => {
             let subject = Subject {
@@ -111,6 +125,7 @@ pub async fn scan(
                 encoding: ENCODING.to_owned(),
                 hash_key_id: hash_key.id(),
                 projection: projection.clone(),
+                time_to_live: options.time_to_live.clone(),
             };
             let (state, from) = ScanState::open(dir, &subject, options.segments, &mut |kept| gathered.again(kept))?;
             (Some(state), from)
@@ -158,8 +173,14 @@ pub async fn scan(
     }
     let fingerprint = gathered.accumulator.finish()?;
     refuse_duplicates(&fingerprint, &url)?;
+    let ends = gathered.ends.map(Accumulator::finish).transpose()?;
     let (unreadable, bytes, consumed_rcu) = (gathered.unreadable, gathered.bytes, pacer.total());
-    Ok(Scanned { schema, projection, fingerprint, unreadable, bytes, consumed_rcu, first_read_after, began_at, cut_short })
+    Ok(Scanned { schema, projection, fingerprint, ends, unreadable, bytes, consumed_rcu, first_read_after, began_at, cut_short })
+}
+
+/// The end that a pair of [`Scanned::ends`] states.
+pub fn end_in((_, end): SidecarPair) -> i64 {
+    i64::from_be_bytes(end)
 }
 
 /// The named attributes and the primary key's, each once, sorted: one projection has one form.
@@ -174,6 +195,7 @@ pub fn whole_projection(named: Option<&[String]>, schema: &KeySchema) -> Option<
 struct Gathered {
     hasher: ItemHasher,
     accumulator: Accumulator,
+    ends: Option<Accumulator>,
     unreadable: Vec<Unreadable>,
     bytes: u64,
     url: String,
@@ -181,14 +203,26 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn new(hasher: ItemHasher, memory_bytes: usize, url: String) -> Self {
-        Self { hasher, accumulator: Accumulator::new(memory_bytes), unreadable: Vec::new(), bytes: 0, url, digests: Vec::new() }
+    fn new(hasher: ItemHasher, options: &ScanOptions, url: String) -> Self {
+        // Both lists within the one budget.
+        let share = if options.time_to_live.is_some() { options.memory_bytes / 2 } else { options.memory_bytes };
+        let ends = options.time_to_live.as_ref().map(|_| Accumulator::new(share));
+        Self { hasher, accumulator: Accumulator::new(share), ends, unreadable: Vec::new(), bytes: 0, url, digests: Vec::new() }
+    }
+
+    fn push(&mut self, digest: &ItemDigest) -> Result<(), Failure> {
+        if let (Some(ends), Some(end)) = (&mut self.ends, digest.expires_s) {
+            let mut record = [0; 32];
+            record[..8].copy_from_slice(&end.to_be_bytes());
+            ends.push(digest.key_hash, record)?;
+        }
+        self.accumulator.push(digest.key_hash, digest.row_digest)
     }
 
     /// A page of an earlier scan.
     fn again(&mut self, kept: Kept) -> Result<(), Failure> {
         for digest in kept.digests {
-            self.accumulator.push(digest.key_hash, digest.row_digest)?;
+            self.push(&digest)?;
         }
         self.unreadable.extend(kept.unreadable);
         self.bytes += kept.bytes;
@@ -202,7 +236,7 @@ impl Gathered {
         for record in page.records.iter() {
             match self.hasher.record(&record, &self.url) {
                 Ok((digest, length)) => {
-                    self.accumulator.push(digest.key_hash, digest.row_digest)?;
+                    self.push(&digest)?;
                     bytes += length;
                     if state.is_some() {
                         self.digests.push(digest);

@@ -16,7 +16,11 @@ use crate::verify::items::digest::{ItemDigest, Unreadable};
 use crate::verify::items::page::Next;
 use crate::verify::items::segments::From;
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// Bytes of a digest: both hashes, and the end of its time to live.
+const DIGEST_BYTES: usize = 72;
+/// Stands for an item without an end.
+const ENDLESS: i64 = i64::MIN;
 /// A page is at most 1 MB of items, and so far less than this.
 const LONGEST_BODY: u32 = 64 << 20;
 
@@ -35,6 +39,8 @@ pub struct Subject {
     pub hash_key_id: String,
     /// The attributes that are read, where not all are.
     pub projection: Option<Vec<String>>,
+    /// The attribute that says when an item ends, where that is recorded.
+    pub time_to_live: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -133,11 +139,12 @@ impl ScanState {
                 .collect(),
         };
         let tail = serde_json::to_vec(&tail).map_err(|error| Failure::invalid(error.to_string()))?;
-        let mut body = Vec::with_capacity(4 + digests.len() * 64 + tail.len());
+        let mut body = Vec::with_capacity(4 + digests.len() * DIGEST_BYTES + tail.len());
         body.extend_from_slice(&u32::try_from(digests.len()).unwrap_or(u32::MAX).to_be_bytes());
         for digest in digests {
             body.extend_from_slice(&digest.key_hash);
             body.extend_from_slice(&digest.row_digest);
+            body.extend_from_slice(&digest.expires_s.unwrap_or(ENDLESS).to_be_bytes());
         }
         body.extend_from_slice(&tail);
         let mut frame = u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes().to_vec();
@@ -165,24 +172,47 @@ fn damaged(dir: &Path, said: &str) -> Failure {
         .hint("remove the directory and scan from the beginning")
 }
 
-/// Reads the pages of a segment; a torn one at the end is cut off.
+/// Reads the pages of a segment up to the last one that a scan can begin again after; what follows it is cut off, a torn page too. (A data file of an
+/// export is many pages and begins anew as a whole.)
 fn replay(file: &mut File, dir: &Path, page: &mut dyn FnMut(Kept) -> Result<(), Failure>) -> Result<From, Failure> {
     let about = |error| Failure::io(format!("the state of a scan in {}", dir.display()), error);
     let length = file.metadata().map_err(about)?.len();
     let (mut good, mut from) = (0u64, From::Start);
-    let mut reader = BufReader::new(&*file);
+    walk(file, length, dir, &mut |_, tail, end| {
+        let next = match tail.next {
+            Some(position) => From::After(position),
+            None if tail.ended => From::Read,
+            None => return Ok(()),
+        };
+        (good, from) = (end, next);
+        Ok(())
+    })?;
+    file.seek(SeekFrom::Start(0)).map_err(about)?;
+    walk(file, good, dir, &mut |kept, _, _| page(kept))?;
+    file.set_len(good).and_then(|()| file.seek(SeekFrom::Start(good))).map_err(about)?;
+    Ok(from)
+}
+
+/// What is done with a page, its tail, and where it ends in the file.
+type Each<'a> = &'a mut dyn FnMut(Kept, Tail, u64) -> Result<(), Failure>;
+
+/// Every whole page of the first `length` bytes.
+fn walk(file: &File, length: u64, dir: &Path, each: Each<'_>) -> Result<(), Failure> {
+    let about = |error| Failure::io(format!("the state of a scan in {}", dir.display()), error);
+    let mut reader = BufReader::new(file);
+    let mut at = 0u64;
     loop {
         let mut head = [0; 4];
-        if length - good < 4 {
-            break;
+        if length - at < 4 {
+            return Ok(());
         }
         reader.read_exact(&mut head).map_err(about)?;
         let size = u32::from_be_bytes(head);
         if size > LONGEST_BODY {
             return Err(damaged(dir, &format!("a page of {size} bytes")));
         }
-        if length - good < 4 + u64::from(size) + 16 {
-            break;
+        if length - at < 4 + u64::from(size) + 16 {
+            return Ok(());
         }
         let mut body = vec![0; size as usize];
         let mut check = [0; 16];
@@ -190,27 +220,22 @@ fn replay(file: &mut File, dir: &Path, page: &mut dyn FnMut(Kept) -> Result<(), 
         if blake3::hash(&body).as_bytes()[..16] != check {
             return Err(damaged(dir, "a page does not have its digest"));
         }
+        at += 4 + u64::from(size) + 16;
         let (kept, tail) = unpack(&body).ok_or_else(|| damaged(dir, "a page cannot be read"))?;
-        page(kept)?;
-        good += 4 + u64::from(size) + 16;
-        from = match tail.next {
-            Some(position) => From::After(position),
-            None if tail.ended => From::Read,
-            None => return Err(damaged(dir, "a page that nothing can follow")),
-        };
+        each(kept, tail, at)?;
     }
-    drop(reader);
-    file.set_len(good).and_then(|()| file.seek(SeekFrom::Start(good))).map_err(about)?;
-    Ok(from)
 }
 
 fn unpack(body: &[u8]) -> Option<(Kept, Tail)> {
     let count = u32::from_be_bytes(body.get(..4)?.try_into().ok()?) as usize;
-    let end = 4 + count.checked_mul(64)?;
+    let end = 4 + count.checked_mul(DIGEST_BYTES)?;
     let digests = body
         .get(4..end)?
-        .chunks_exact(64)
-        .map(|pair| Some(ItemDigest { key_hash: pair[..32].try_into().ok()?, row_digest: pair[32..].try_into().ok()? }))
+        .chunks_exact(DIGEST_BYTES)
+        .map(|one| {
+            let expires_s = Some(i64::from_be_bytes(one[64..].try_into().ok()?)).filter(|end| *end != ENDLESS);
+            Some(ItemDigest { key_hash: one[..32].try_into().ok()?, row_digest: one[32..64].try_into().ok()?, expires_s })
+        })
         .collect::<Option<Vec<_>>>()?;
     let tail: Tail = serde_json::from_slice(&body[end..]).ok()?;
     let unreadable = tail

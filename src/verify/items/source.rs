@@ -61,6 +61,11 @@ pub trait ItemSource: Send + Sync {
     /// The table's primary key.
     async fn key_schema(&self) -> Result<KeySchema, Failure>;
 
+    /// The attribute that says when an item ends, where the table has time to live; nothing where it has none or nobody says.
+    async fn time_to_live(&self) -> Result<Option<String>, Failure> {
+        Ok(None)
+    }
+
     /// The moment that it shows; nothing for a table that lives.
     fn moment(&self) -> Option<Moment> {
         None

@@ -255,6 +255,8 @@ impl Row for ObjectRow {
 pub enum LeafKind {
     /// A bucket of row digests.
     Bucket,
+    /// A bucket as the sum of its row digests.
+    Sum,
     /// The table's definition.
     Schema,
 }
@@ -264,6 +266,7 @@ impl LeafKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Bucket => "bucket",
+            Self::Sum => "sum",
             Self::Schema => "schema",
         }
     }
@@ -319,6 +322,7 @@ impl Row for LeafRow {
         let key = cells.text()?.ok_or("no key")?;
         let kind = match cells.text_ref()? {
             Some("bucket") => LeafKind::Bucket,
+            Some("sum") => LeafKind::Sum,
             Some("schema") => LeafKind::Schema,
             other => return Err(format!("unknown kind `{}`", other.unwrap_or_default().escape_default())),
         };
@@ -357,17 +361,19 @@ pub struct SidecarRow {
     pub key_hash: [u8; 8],
     /// The first 8 bytes of the keyed row digest.
     pub row_hash: [u8; 8],
+    /// When the item's time to live ends, in seconds since 1970, where it has one.
+    pub expires_s: Option<i64>,
 }
 
 /// By hand for `clone_from`: millions of rows of one table keep one copy of its name.
 impl Clone for SidecarRow {
     fn clone(&self) -> Self {
-        Self { key: self.key.clone(), key_hash: self.key_hash, row_hash: self.row_hash }
+        Self { key: self.key.clone(), key_hash: self.key_hash, row_hash: self.row_hash, expires_s: self.expires_s }
     }
 
     fn clone_from(&mut self, source: &Self) {
         self.key.clone_from(&source.key);
-        (self.key_hash, self.row_hash) = (source.key_hash, source.row_hash);
+        (self.key_hash, self.row_hash, self.expires_s) = (source.key_hash, source.row_hash, source.expires_s);
     }
 }
 
@@ -378,6 +384,7 @@ impl Row for SidecarRow {
         column("key", ColumnKind::Key, false),
         column("key_hash", ColumnKind::Fixed(8), false),
         column("row_hash", ColumnKind::Fixed(8), false),
+        column("expires_s", ColumnKind::Int, true),
     ];
 
     fn key(&self) -> &str {
@@ -392,17 +399,19 @@ impl Row for SidecarRow {
         put(Cell::Text(&self.key));
         put(Cell::Fixed(&self.key_hash));
         put(Cell::Fixed(&self.row_hash));
+        put(self.expires_s.map_or(Cell::Null, Cell::Int));
     }
 
     fn read(cells: &mut Cells<'_>) -> Result<Self, String> {
         let key = cells.text()?.ok_or("no key")?;
         let key_hash = cells.fixed::<8>()?.ok_or("no key_hash")?;
         let row_hash = cells.fixed::<8>()?.ok_or("no row_hash")?;
-        Ok(Self { key, key_hash, row_hash })
+        Ok(Self { key, key_hash, row_hash, expires_s: cells.int()? })
     }
 
     fn leaf(&self, out: &mut Vec<u8>) {
         let mut json = Members::open(out);
+        json.int("expires_s", self.expires_s);
         json.text("key", Some(&self.key));
         json.hex("key_hash", Some(&self.key_hash));
         json.hex("row_hash", Some(&self.row_hash));
@@ -452,7 +461,7 @@ mod tests {
         assert!(!String::from_utf8(leaf.clone()).unwrap().contains("null"));
         LeafRow { key: "t\t".into(), kind: LeafKind::Schema, seq: 1, rows: 2, digest: [7; 32], bits: 4 }.leaf(&mut leaf);
         assert!(canonical_json::is_canonical(&leaf));
-        SidecarRow { key: "t".into(), key_hash: [0xf0; 8], row_hash: [9; 8] }.leaf(&mut leaf);
+        SidecarRow { key: "t".into(), key_hash: [0xf0; 8], row_hash: [9; 8], expires_s: Some(7) }.leaf(&mut leaf);
         assert!(canonical_json::is_canonical(&leaf));
     }
 }

@@ -16,11 +16,14 @@ use crate::model::check::CheckResult;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
 use crate::monitor::Monitor;
+use crate::signing::hash_key::HashKey;
+use crate::verify::items::capture::Witness;
 use crate::verify::items::item::{Attribute, Item, KeySchema, to_json};
 use crate::verify::items::scan::ItemTap;
 use crate::verify::sql::access::Access;
 use crate::verify::sql::checks::demands::CheckDemands;
 use crate::verify::sql::checks::pack::Pack;
+use crate::verify::sql::checks::recording::Recording;
 use crate::verify::sql::checks::runner;
 use crate::verify::sql::checks::session::Session;
 use crate::verify::sql::table::double_quoted;
@@ -119,6 +122,49 @@ impl ItemTap for ItemsTable {
             self.insert(batch).await?;
         }
         Ok(())
+    }
+}
+
+/// What the checks of packs will be compared with, taken from the items of a capture while they are read.
+pub struct ItemBaselines {
+    /// Taken when its checks are run.
+    table: Option<ItemsTable>,
+    recording: Recording,
+}
+
+impl ItemBaselines {
+    /// For a table of the key `schema`; nothing where no check over items asks for a baseline.
+    pub async fn create(
+        schema: KeySchema,
+        packs: &[Pack],
+        names: &BTreeMap<String, String>,
+        hash_key: &HashKey,
+    ) -> Result<Option<Self>, Failure> {
+        let recording = Recording::of(packs, names, hash_key);
+        if !wants_items(&recording.packs) {
+            return Ok(None);
+        }
+        let table = ItemsTable::create(schema, &recording.packs, names, MOST_BYTES).await?;
+        Ok(Some(Self { table: Some(table), recording }))
+    }
+}
+
+#[async_trait]
+impl ItemTap for ItemBaselines {
+    async fn take(&mut self, items: &[Item]) -> Result<(), Failure> {
+        match &mut self.table {
+            Some(table) => table.take(items).await,
+            None => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Witness for ItemBaselines {
+    async fn baselines(&mut self, monitor: &dyn Monitor) -> Result<BTreeMap<String, String>, Failure> {
+        let Some(table) = self.table.take() else { return Ok(BTreeMap::new()) };
+        let results = table.check(&self.recording.packs, &self.recording.demands, monitor).await?;
+        self.recording.gather(results)
     }
 }
 

@@ -178,10 +178,12 @@ impl DynamoDb {
         for (name, value) in overrides {
             request[*name] = (*value).clone();
         }
+        let (source, instead) = self.source_of(&backup.table, arn);
         let restore = Restore {
             request,
             backup: arn.into(),
-            source: table_arn(&backup.table),
+            source,
+            instead,
             at: now(),
             until: None,
             said: None,
@@ -189,6 +191,14 @@ impl DynamoDb {
             hollow: self.faults.of_restore(arn) == Some(RestoreFault::CompletesEmpty),
         };
         self.begin_restore(target, restore)
+    }
+
+    /// The ARN that a restore of `table` says it is of, and the table whose items it brings instead; faults are planted for `arn`.
+    pub(super) fn source_of(&self, table: &str, arn: &str) -> (String, Option<String>) {
+        match self.faults.of_restore(arn) {
+            Some(RestoreFault::AnotherTable { table: other, admitted }) => (table_arn(if admitted { &other } else { table }), Some(other)),
+            _ => (table_arn(table), None),
+        }
     }
 
     /// Notes a restore, makes its table, and begins to fill it.
@@ -247,6 +257,7 @@ impl DynamoDb {
     async fn load(&self, table: &str) -> Result<(), Failure> {
         let Some(restore) = self.state.read(|state| state.restores.get(table).cloned()) else { return Ok(()) };
         let past = match restore.until {
+            _ if restore.instead.is_some() => None,
             Some(until) => {
                 let source = crate::sandbox::control::dynamodb::state::table_in(&restore.source);
                 Some(self.state_at(source, until)?.into_values().map(|(_, item)| Ok(item)))
@@ -255,7 +266,7 @@ impl DynamoDb {
         };
         let file = match self.backup(&restore.backup) {
             Some(backup) => self.items_file(&backup),
-            None if past.is_none() => return Ok(()),
+            None if past.is_none() && restore.instead.is_none() => return Ok(()),
             None => PathBuf::new(),
         };
         let (engine, table) = (self.engine.clone(), table.to_owned());
@@ -267,9 +278,10 @@ impl DynamoDb {
                 return Ok(());
             }
             let mut batch = Vec::with_capacity(BATCH);
-            let items: Box<dyn Iterator<Item = Result<Value, Failure>>> = match past {
-                Some(past) => Box::new(past),
-                None => Box::new(read_items(&file)?),
+            let items: Box<dyn Iterator<Item = Result<Value, Failure>>> = match (past, &restore.instead) {
+                (_, Some(other)) => Box::new(dump_items(&engine, other)?.into_iter().map(Ok)),
+                (Some(past), None) => Box::new(past),
+                (None, None) => Box::new(read_items(&file)?),
             };
             for item in items {
                 batch.push(item?);

@@ -4,5 +4,6 @@ pub mod backups;
 pub mod engine;
 pub mod exports;
 pub mod history;
+pub mod regions;
 pub mod service;
 pub mod state;

@@ -9,6 +9,7 @@ use crate::model::failure::Failure;
 use crate::sandbox::control::answer::{self, Answer, Protocol, Refused, epoch, page, refuse};
 use crate::sandbox::control::dynamodb::backups::{DynamoDb, absent_backup};
 use crate::sandbox::control::dynamodb::history;
+use crate::sandbox::control::dynamodb::regions;
 use crate::sandbox::control::dynamodb::state::{Backup, table_arn, table_in};
 use crate::sandbox::wire::Service;
 
@@ -34,7 +35,13 @@ impl Service for DynamoDb {
     async fn call(&self, request: Request<Bytes>) -> Response<Bytes> {
         let target = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
         let operation = target.split_once('.').map_or("", |(_, operation)| operation).to_owned();
-        self.act(&operation, request).await.unwrap_or_else(|refused| refuse(Protocol::Json10, &refused))
+        let region = regions::of(&request);
+        let answer = match self.enter(&region, &operation, request) {
+            Ok(request) => self.act(&operation, request).await,
+            Err(refused) => Err(refused),
+        };
+        let answer = answer.unwrap_or_else(|refused| refuse(Protocol::Json10, &refused));
+        self.leave(&region, &operation, ITEM_OPERATIONS.contains(&operation.as_str()), answer)
     }
 
     async fn shutdown(&self) {
@@ -106,10 +113,13 @@ impl DynamoDb {
                     self.dress(&table, &mut said["Table"]);
                     *response.body_mut() = said.to_string().into();
                 }
-                "DeleteTable" => self.state.change(|state| {
-                    state.restores.remove(&table);
-                    state.recovery.remove(&table);
-                })?,
+                "DeleteTable" => {
+                    self.state.change(|state| {
+                        state.restores.remove(&table);
+                        state.recovery.remove(&table);
+                    })?;
+                    self.forget_region(&table)?;
+                }
                 _ => {}
             }
         }

@@ -20,6 +20,9 @@ pub struct State {
     /// By ARN.
     #[serde(default)]
     pub exports: BTreeMap<String, Exported>,
+    /// By table: its Region, where that is not the sandbox's own.
+    #[serde(default)]
+    pub regions: BTreeMap<String, String>,
 }
 
 /// An on-demand backup. Its items are a file of JSON lines named after it.
@@ -57,8 +60,11 @@ impl Backup {
 pub struct Restore {
     /// The backup's ARN; empty for a restore to a point in time.
     pub backup: String,
-    /// The ARN of the table that the backup was taken of.
+    /// The ARN of the table that the backup was taken of, as the service says.
     pub source: String,
+    /// The table whose items it brings instead (a planted fault).
+    #[serde(default)]
+    pub instead: Option<String>,
     /// When it was asked for.
     pub at: DateTime<Utc>,
     /// The point in time that is really restored.
