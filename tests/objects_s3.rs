@@ -209,6 +209,7 @@ async fn a_version_beyond_the_limit_is_copied_by_parts_with_all_that_belongs_to_
     let large: Vec<u8> = (0..(2 * LIMIT + 12_345) as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
     let put = bucket.client.put_object().bucket("vault").key("d/large é+").body(ByteStream::from(large.clone()));
     let put = put.metadata("owner", "archive").content_type("video/mp4").cache_control("no-store").tagging("case=a%26b&year=2026");
+    let put = put.expires(aws_sdk_s3::primitives::DateTime::from_secs(1_900_000_000));
     put.send().await.unwrap();
     bucket.put("vault", "d/small", b"small").await;
     bucket.put("vault", "d/exact", &vec![1; LIMIT as usize]).await;
@@ -227,6 +228,25 @@ async fn a_version_beyond_the_limit_is_copied_by_parts_with_all_that_belongs_to_
     assert_eq!(copy_as_of(&bucket.session, ("vault", ""), at, "ours", LIMIT).await.unwrap(), 3);
     let versions = bucket.client.list_object_versions().bucket("ours").send().await.unwrap();
     assert_eq!(versions.versions().len(), 3);
+}
+
+/// Through an access point, such as that of a recovery point, a bucket does not say whether it has versions.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_place_that_does_not_tell_its_versioning_is_read_in_the_view_that_was_chosen() {
+    let bucket = Bucket::new(true).await;
+    bucket.put("vault", "a", b"one").await;
+    bucket.put("vault", "a", b"two").await;
+    let untold = || Fault::Refusal(405, "MethodNotAllowed", "The specified method is not allowed against this resource.");
+    bucket.running.faults().on_next(1, untold());
+    let refused = S3Source::open(&bucket.session, "vault", "", None).await.unwrap_err();
+    assert!(refused.hint.unwrap().contains("--view versions"));
+    for (view, listed) in [(View::Versions, 2), (View::Latest, 1)] {
+        bucket.running.faults().on_next(1, untold());
+        let source = bucket.source("vault", "", Some(view)).await;
+        let manifest = bucket.capture(&source, &format!("through-{view}")).await;
+        assert_eq!(rows(&manifest).len(), listed);
+        assert_eq!(compared(&source, &manifest).await, []);
+    }
 }
 
 mod command_line {

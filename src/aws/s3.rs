@@ -75,10 +75,18 @@ impl S3Source {
         let reader = Client::from_conf(config.build());
         // Asked even where the view is given: an absent or closed bucket is told before anything else begins.
         let what = format!("s3:GetBucketVersioning {bucket}");
-        let answer = client.get_bucket_versioning().bucket(bucket).send().await.map_err(|error| classify(&what, error));
+        let answer = client.get_bucket_versioning().bucket(bucket).send().await;
+        // An access point, by its alias, has no such call (405): which of its states is read must then be said.
+        let has_none = answer.as_ref().is_err_and(|error| error.raw_response().is_some_and(|raw| raw.status().as_u16() == 405));
+        let answer = answer.map_err(|error| classify(&what, error));
         let view = match (view, answer) {
             // The view was chosen: an answer that is denied or makes no sense does not change it.
-            (Some(view), Err(failure)) if matches!(failure.kind, FailureKind::Denied | FailureKind::Remote) => view,
+            (Some(view), Err(failure)) if has_none || matches!(failure.kind, FailureKind::Denied | FailureKind::Remote) => view,
+            (None, Err(failure)) if has_none => {
+                return Err(
+                    failure.hint("an access point does not say whether it has versions: choose `--view versions` or `--view latest`")
+                );
+            }
             (_, Err(failure)) => return Err(failure),
             (Some(view), Ok(_)) => view,
             (None, Ok(answer)) => {

@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 use std::pin::pin;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use futures_util::{StreamExt, TryStreamExt};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -112,6 +113,7 @@ async fn copy_parts(client: &Client, bucket: &str, entry: &Entry, target: &str, 
         .set_content_language(head.content_language().map(str::to_owned))
         .set_content_disposition(head.content_disposition().map(str::to_owned))
         .set_cache_control(head.cache_control().map(str::to_owned))
+        .set_expires(head.expires_string().and_then(|text| DateTime::from_str(text, DateTimeFormat::HttpDate).ok()))
         .set_website_redirect_location(head.website_redirect_location().map(str::to_owned))
         .set_tagging((!tagging.is_empty()).then(|| tagging.join("&")));
     let begun = begin.send().await.map_err(|error| classify("s3:CreateMultipartUpload", error))?;

@@ -164,15 +164,15 @@ impl Direct {
             return Err(SdkError::construction_failure("the bucket's place is not known"));
         };
         let now = SystemTime::now();
-        let signing = self.signing(place, now).await?;
-        let request = request(place, &signing, ask, now).map_err(SdkError::construction_failure)?;
+        let time = time_of(now);
+        let signing = self.signing(place, now, &time[..8]).await?;
+        let request = request(place, &signing, ask, &time).map_err(SdkError::construction_failure)?;
         let answer = self.shared.connector.call(request).await.map_err(SdkError::dispatch_failure)?;
         self.read(answer).await
     }
 
     /// The signing key of today, of credentials that are still good.
-    async fn signing(&self, place: &Place, now: SystemTime) -> Result<Arc<Signing>, SdkError<GetObjectError, HttpResponse>> {
-        let day = time_of(now)[..8].to_owned();
+    async fn signing(&self, place: &Place, now: SystemTime, day: &str) -> Result<Arc<Signing>, SdkError<GetObjectError, HttpResponse>> {
         let known = self.shared.signing.lock().ok().and_then(|known| known.clone());
         if let Some(known) = known.filter(|known| known.day == day && known.until.is_none_or(|until| until > now + BEFORE_EXPIRY)) {
             return Ok(known);
@@ -184,8 +184,8 @@ impl Direct {
         // As the SDK tells it: what the provider said is in the chain of causes.
         let credentials = found.map_err(|error| SdkError::dispatch_failure(ConnectorError::other(Box::new(error), None)))?;
         let signing = Arc::new(Signing {
-            key: SigningKey::new(&credentials, &day, &place.region, &place.service),
-            day,
+            key: SigningKey::new(&credentials, day, &place.region, &place.service),
+            day: day.to_owned(),
             token: credentials.session_token().map(str::to_owned),
             until: credentials.expiry(),
         });
@@ -274,8 +274,7 @@ impl Place {
 }
 
 /// The signed request.
-fn request(place: &Place, signing: &Signing, ask: &Ask, now: SystemTime) -> Result<HttpRequest, BoxError> {
-    let time = time_of(now);
+fn request(place: &Place, signing: &Signing, ask: &Ask, time: &str) -> Result<HttpRequest, BoxError> {
     let path = format!("{}{}", place.before_key, encoded(&ask.key, IN_PATH));
     let query = ask.version_id.as_ref().map(|id| format!("versionId={}", encoded(id, IN_QUERY))).unwrap_or_default();
     let mut headers: Vec<(&'static str, &str)> = vec![("host", &place.host)];
@@ -285,9 +284,9 @@ fn request(place: &Place, signing: &Signing, ask: &Ask, now: SystemTime) -> Resu
         // Answers carry the checksum where it is asked for.
         None => headers.push(("x-amz-checksum-mode", "ENABLED")),
     }
-    headers.extend([("x-amz-content-sha256", EMPTY_PAYLOAD), ("x-amz-date", &time)]);
+    headers.extend([("x-amz-content-sha256", EMPTY_PAYLOAD), ("x-amz-date", time)]);
     headers.extend(signing.token.as_deref().map(|token| ("x-amz-security-token", token)));
-    let authorization = signing.key.authorize(&time, &path, &query, &headers);
+    let authorization = signing.key.authorize(time, &path, &query, &headers);
     let mark = if query.is_empty() { "" } else { "?" };
     let mut request = HttpRequest::get(format!("{}{path}{mark}{query}", place.origin))?;
     // `host` is the connection's to say.
