@@ -452,8 +452,11 @@ async fn bodies_that_break_off_and_refused_objects_are_unreadable_and_nothing_el
     for (n, fault) in [Fault::CutAfter(1000), Fault::CutAfter(0), Fault::AccessDenied].into_iter().enumerate() {
         faults.on_get("vault", "k05", 1, 10_000, fault.clone());
         let output = cloud.run(&verify, &[]);
-        assert_eq!(output.status.code(), Some(1), "{fault:?}: {}", stderr(&output));
+        // Nothing was seen of the object, and nothing is said against it: no finding of the data, and no pass.
+        let (code, why) = if fault == Fault::AccessDenied { (4, "denied") } else { (5, "network") };
+        assert_eq!(output.status.code(), Some(code), "{fault:?}: {}", stderr(&output));
         let last = summary("verify", &output);
+        assert_eq!((&last["outcome"], last["unread"][why].as_u64()), (&"inconclusive".into(), Some(1)), "{fault:?}: {last}");
         let objects = &last["objects"];
         assert_eq!((objects["unreadable"].as_u64(), objects["match"].as_u64()), (Some(1), Some(KEYS as u64 - 1)), "{fault:?}: {objects}");
         assert_eq!((objects["mismatch"].as_u64(), objects["missing"].as_u64()), (Some(0), Some(0)), "{fault:?}: {objects}");

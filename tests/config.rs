@@ -223,6 +223,29 @@ fn what_the_file_names_is_looked_at() {
     assert_eq!(remark.allowed.as_deref(), Some("example.org/attestore"));
 }
 
+#[test]
+fn a_ca_bundle_has_to_hold_certificates() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path();
+    let bundle = base.join("bundle.pem");
+    let text = GOOD.replacen("database = \"crm\"", "database = \"crm\"\ntls_ca = \"bundle.pem\"", 1);
+    let around = Surroundings { base: Some(base), packs: None, has_driver: &|_, _| true };
+    let told = || explain(&text, &around).into_iter().find(|remark| remark.key == "resource[1].tls_ca");
+    let good = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap().cert.pem();
+
+    let absent = told().unwrap();
+    assert!(absent.found.unwrap().ends_with("bundle.pem: nothing") && absent.message.contains("cannot be read"));
+    for empty in ["", "# no certificate\n", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"] {
+        std::fs::write(&bundle, empty).unwrap();
+        let remark = told().unwrap();
+        assert_eq!((remark.weight, remark.message.as_str()), (Weight::Mistake, "the CA bundle holds no certificate"), "{empty:?}");
+    }
+    std::fs::write(&bundle, format!("{good}{}", &good[..good.len() / 2])).unwrap();
+    assert!(told().unwrap().found.unwrap().starts_with("certificate 2: "), "cut short in its second certificate");
+    std::fs::write(&bundle, format!("{good}{good}")).unwrap();
+    assert_eq!(told().map(|remark| remark.message), None);
+}
+
 fn attestore(args: &[&str]) -> (i32, String, String) {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_attestore")).args(args).env_remove("ATTESTORE_CONFIG").output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

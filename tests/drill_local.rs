@@ -5,6 +5,7 @@ mod drill_estate;
 
 use attestore::model::finding::Class;
 use attestore::model::outcome::Outcome;
+use attestore::testing_log::entry::Body;
 use drill_estate::Estate;
 use serde_json::Value;
 
@@ -212,6 +213,41 @@ async fn killed_after_any_record_a_resumed_drill_ends_the_same_and_leaves_nothin
         assert!(estate.leftovers().is_empty(), "{n}: {:?}", estate.leftovers());
         let restored_twice = estate.results().iter().any(|result| result.restore.as_ref().is_some_and(|restore| restore.attempts > 2));
         assert!(!restored_twice);
+        std::fs::remove_dir_all(&estate.folder).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_restore_that_was_killed_never_passes_against_its_own_baseline() {
+    let folder = tempfile::tempdir().unwrap();
+    let laid = Estate::lay(&folder.path().join("laid")).await;
+    let text = std::fs::read_to_string(laid.path("attestore.toml")).unwrap();
+    let (bare, _) = text.split_once("[[resource]]\nid = \"files\"").unwrap();
+    let bare = bare.replace("manifests = \"manifests/app\"", "manifests = \"manifests/bare\"").replace("id = \"app\"", "id = \"bare\"");
+    std::fs::write(laid.path("attestore.toml"), bare.replace("test_period", "when_no_manifest = \"first-restore\"\ntest_period")).unwrap();
+    std::fs::create_dir_all(laid.path("manifests/bare")).unwrap();
+    let points = |estate: &Estate| estate.results().into_iter().map(|result| (result.rp.id.0, result.outcome)).collect::<Vec<_>>();
+    let baselines = |estate: &Estate| {
+        let registered =
+            |entry: &&attestore::testing_log::entry::Entry| matches!(&entry.body, Body::ManifestRegistered(m) if m.resource.0 == "bare");
+        estate.verdict().entries.iter().filter(registered).count()
+    };
+    let whole = laid.copy_to(&folder.path().join("whole"));
+    assert_eq!(whole.run(&["drill"], None).status.code(), Some(3));
+    let expected = points(&whole);
+    assert!(expected.len() == 2 && expected.iter().all(|(_, outcome)| *outcome == Outcome::Inconclusive), "{expected:?}");
+    for n in 1.. {
+        let estate = laid.copy_to(&folder.path().join(format!("k{n}")));
+        let killed = estate.run(&["drill"], Some(n));
+        if killed.status.code().is_some() {
+            assert!(n > 30, "a drill writes more than {n} records: {}", said(&killed));
+            break;
+        }
+        let resumed = estate.run(&["drill", "--resume"], None);
+        assert_eq!(resumed.status.code(), Some(3), "{n}: {}", said(&resumed));
+        assert_eq!(points(&estate), expected, "killed after record {n}");
+        assert_eq!(baselines(&estate), 2, "each is registered once; killed after record {n}");
+        assert!(estate.verdict().holds(), "{n}: {:?}", estate.verdict().faults);
         std::fs::remove_dir_all(&estate.folder).unwrap();
     }
 }

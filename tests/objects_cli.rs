@@ -156,6 +156,18 @@ fn each_damage_has_its_class_and_nothing_else_is_accused() {
 }
 
 #[test]
+fn people_are_shown_a_hundred_findings_and_machines_every_one() {
+    let bench = Bench::new();
+    let (tree, manifest) = (format!("dir:{}", bench.tree().display()), bench.manifest().display().to_string());
+    assert_eq!(code(&run(&["manifest", "create", &tree, "--out", &manifest])), 0);
+    (0..150).for_each(|n| bench.put(format!("surplus/{n}"), b"x"));
+    let told = stderr(&run(&["verify", &tree, "--manifest", &manifest]));
+    assert_eq!(told.lines().filter(|line| line.trim_start().starts_with("extra ")).count(), 100);
+    assert!(told.contains("100 of 150 findings are shown; --json prints every one of them"), "{told}");
+    assert_eq!(findings(&run(&["verify", &tree, "--manifest", &manifest, "--json"])).len(), 150);
+}
+
+#[test]
 fn what_may_not_be_read_is_unreadable() {
     use std::os::unix::fs::PermissionsExt;
     if rustix::process::geteuid().is_root() {
@@ -170,7 +182,7 @@ fn what_may_not_be_read_is_unreadable() {
     let verified = bench.verify(&[]);
     std::fs::set_permissions(bench.tree().join("b"), PermissionsExt::from_mode(0o755)).unwrap();
     assert_eq!(findings(&verified), ["unreadable a.txt", "unreadable b/", "unreadable b/one", "unreadable b/two"]);
-    assert_eq!(code(&verified), 1);
+    assert_eq!(code(&verified), 4);
 }
 
 #[test]

@@ -343,7 +343,10 @@ async fn archived_objects_are_not_readable_until_a_copy_was_asked_for() {
     let source = bench.source("vault", None).await;
     let result = compare(&source, &manifest, &ReadOptions::default(), &monitor).await.unwrap();
     let finding = &monitor.findings()[0];
-    assert_eq!((finding.class, result.archived, result.outcome(0).0), (Class::Unreadable, 1, Outcome::Inconclusive));
+    assert_eq!(
+        (finding.class, result.unread[&attestore::model::failure::FailureKind::Archived], result.outcome(0).0),
+        (Class::Unreadable, 1, Outcome::Inconclusive)
+    );
     assert!(finding.actual.as_deref().unwrap().contains("in GLACIER, not readable without a restore"), "{finding:?}");
 
     for (speed, said) in [("Bulk", "asked for now"), ("Bulk", "under way")] {
@@ -357,7 +360,7 @@ async fn archived_objects_are_not_readable_until_a_copy_was_asked_for() {
     let latest = ReadOptions { view: Some(View::Latest), ..ReadOptions::default() };
     let source = bench.source("vault", Some(View::Latest)).await.with_thaw(thaw("Expedited"));
     let (result, _) = compared(&source, &manifest, &latest).await;
-    assert_eq!(result.archived, 1);
+    assert_eq!(result.unread[&attestore::model::failure::FailureKind::Archived], 1);
     let (result, found) = compared(&source, &manifest, &latest).await;
     assert_eq!((result.outcome(0).0, found.len()), (Outcome::Pass, 0), "the run after it reads the copy");
 }

@@ -122,6 +122,14 @@ fn erased_evidence_is_withheld_and_no_fault() {
     std::fs::remove_file(world.log().evidence_path(&erased)).unwrap();
     let verdict = world.verdict(&VerifyOptions::default());
     assert_eq!((verdict.faults.as_slice(), verdict.withheld.as_slice()), ([].as_slice(), [erased].as_slice()));
+
+    // All of it, its directories too, as copies that keep no empty directories leave a log; and it can be written to again.
+    std::fs::remove_dir_all(world.path.join("evidence")).unwrap();
+    let verdict = world.verdict(&VerifyOptions::default());
+    assert_eq!((verdict.faults.as_slice(), verdict.withheld.len()), ([].as_slice(), digests.len()));
+    drop(LogWriter::open(&world.path, world.key.clone()).unwrap());
+    let kept = world.log().put_evidence(b"raw answer".as_slice()).unwrap();
+    assert_eq!(world.log().evidence(&kept).unwrap().as_deref(), Some(b"raw answer".as_slice()));
 }
 
 #[test]

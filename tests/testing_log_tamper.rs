@@ -735,6 +735,21 @@ fn results() -> Vec<(&'static str, Rule, How)> {
                 });
             }),
         ),
+        (
+            "register a manifest when the draw is known",
+            Rule::ManifestRegisteredLate,
+            Told(|story| {
+                after(story, "population.committed", |writer| {
+                    append_later(writer, Body::ManifestRegistered(manifest("vault", CaptureMode::VersionExact)));
+                });
+                let mut late = 0;
+                story.edit = Box::new(move |body: &mut Body, _: usize| match body {
+                    Body::DrillStarted(started) => late = started.planned_leaf - 1,
+                    Body::PointResult(result) if result.resource.0 == "vault" => facts(result).manifest_leaf = late,
+                    _ => {}
+                });
+            }),
+        ),
         ("swap a manifest", Rule::ManifestDiffers, Lie(|body, _| passing(body, |r| facts(r).manifest = Sha256Digest::of(b"kinder")))),
         (
             "call a manifest exact",

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -14,19 +14,23 @@ use crate::model::failure::Failure;
 use crate::model::finding::Finding;
 use crate::monitor::{Event, Monitor};
 
+/// Findings that people are shown one by one; a table that differs in every row would bury all else that was said.
+const FINDINGS_SHOWN: u64 = 100;
+
 /// Prints for people on stderr and, with `--json`, one object a line on stdout.
 pub struct Console {
     json: bool,
     bars: Option<MultiProgress>,
     running: Mutex<HashMap<String, ProgressBar>>,
     stop: AtomicBool,
+    findings: AtomicU64,
 }
 
 impl Console {
     /// Progress bars are drawn only where stderr is a terminal.
     pub fn new(json: bool) -> Self {
         let bars = std::io::stderr().is_terminal().then(MultiProgress::new);
-        Self { json, bars, running: Mutex::default(), stop: AtomicBool::new(false) }
+        Self { json, bars, running: Mutex::default(), stop: AtomicBool::new(false), findings: AtomicU64::new(0) }
     }
 
     /// Whether `--json` was given.
@@ -70,6 +74,10 @@ impl Console {
         line.insert("exit_code".into(), json!(exit.code()));
         line.extend(more);
         self.object(&Value::Object(line));
+        let findings = self.findings.load(Ordering::SeqCst);
+        if findings > FINDINGS_SHOWN {
+            self.say(format!("{FINDINGS_SHOWN} of {findings} findings are shown; --json prints every one of them"));
+        }
     }
 
     /// A failure for people: the message, a blank line, the hint.
@@ -123,7 +131,8 @@ impl Monitor for Console {
                 }
             }
             Event::Finding(finding) if self.json => self.object(&finding.to_json()),
-            Event::Finding(finding) => self.say(finding_line(finding)),
+            Event::Finding(finding) if self.findings.fetch_add(1, Ordering::SeqCst) < FINDINGS_SHOWN => self.say(finding_line(finding)),
+            Event::Finding(_) => {}
             Event::Problem(failure) => {
                 self.say(format!("problem: {failure}"));
                 if let Some(hint) = &failure.hint {

@@ -25,7 +25,7 @@ use crate::testing_log::body::Trigger;
                         attestore drill --resume\n\nA drill that was stopped or killed goes on with --resume: nothing is restored or read twice.")]
 pub struct DrillArgs {
     /// The configuration
-    #[arg(long, value_name = "FILE", default_value = "attestore.toml")]
+    #[arg(long, value_name = "FILE", default_value = "attestore.toml", env = "ATTESTORE_CONFIG")]
     pub config: PathBuf,
     /// Go on with the unfinished drill, or with the one of this id
     #[arg(long, value_name = "ID", num_args = 0..=1, default_missing_value = "")]

@@ -22,7 +22,7 @@ use crate::monitor::Monitor;
 )]
 pub struct PlanArgs {
     /// The configuration
-    #[arg(long, value_name = "FILE", default_value = "attestore.toml")]
+    #[arg(long, value_name = "FILE", default_value = "attestore.toml", env = "ATTESTORE_CONFIG")]
     pub config: PathBuf,
 }
 

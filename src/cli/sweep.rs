@@ -26,7 +26,7 @@ use crate::testing_log::writer::LogWriter;
 )]
 pub struct SweepArgs {
     /// The configuration
-    #[arg(long, value_name = "FILE", default_value = "attestore.toml")]
+    #[arg(long, value_name = "FILE", default_value = "attestore.toml", env = "ATTESTORE_CONFIG")]
     pub config: PathBuf,
     /// Delete what the teardown rule allows
     #[arg(long)]

@@ -192,6 +192,7 @@ fn conclude(
         console.failure(failure);
         exit = exit.and(failure.kind.exit_code());
     }
+    exit = result.unread.keys().fold(exit, |exit, kind| exit.and(kind.exit_code()));
     console.answer(scoreboard(url, manifest, signature, result, outcome, &reasons));
     let mut more = Map::new();
     more.insert("source".into(), json!(url.to_string()));

@@ -1,7 +1,10 @@
 //! What `verify` says of evidence beside the bytes, whatever was compared with what.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, json};
 
+use crate::model::failure::FailureKind;
 use crate::model::verification::Verification;
 
 /// What the summary says of evidence beside the bytes.
@@ -19,8 +22,12 @@ pub fn evidence_summary(result: &Verification, more: &mut Map<String, serde_json
     if !result.fields.is_empty() {
         more.insert("fields".into(), json!(result.fields));
     }
-    if result.archived > 0 {
-        more.insert("archived".into(), json!(result.archived));
+    if let Some(n) = result.unread.get(&FailureKind::Archived) {
+        more.insert("archived".into(), json!(n));
+    }
+    if !result.unread.is_empty() {
+        let unread: BTreeMap<&str, u64> = result.unread.iter().map(|(kind, n)| (kind.as_str(), *n)).collect();
+        more.insert("unread".into(), json!(unread));
     }
 }
 

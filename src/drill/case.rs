@@ -229,7 +229,7 @@ impl Case<'_> {
 
     /// What the point is judged by; nothing where it is not to be restored.
     fn basis(&self) -> Result<Option<Basis>, Failure> {
-        let entries = &self.context.entries;
+        let entries = manifests::before_commitment(&self.context.entries, &self.drill.drill);
         let chosen = manifests::choose(entries, self.resource, &self.point.id, self.point.created_at, &self.context.verifying_key)?;
         Ok(match (chosen, self.class.when_no_manifest) {
             (Some(chosen), _) => Some(Basis::Manifest(Box::new(chosen))),

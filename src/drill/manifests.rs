@@ -10,7 +10,7 @@ use crate::model::capture::CaptureMode;
 use crate::model::clock::Timestamp;
 use crate::model::digest::Sha256Digest;
 use crate::model::failure::{Failure, FailureKind};
-use crate::model::ids::PointId;
+use crate::model::ids::{DrillId, PointId};
 use crate::model::resource::ResourceKind;
 use crate::model::verification::SignatureState;
 use crate::signing::keys::VerifyingKey;
@@ -38,6 +38,15 @@ pub fn registered(entries: &[Entry], resource: &Resource) -> Vec<(u64, ManifestR
         _ => None,
     };
     entries.iter().filter_map(of).collect()
+}
+
+/// The entries that a drill's choice rests on: those before its population was committed, all of them where it is not committed yet.
+///
+/// What is registered later was made when the draw was known; the baseline that a killed drill's own first restore left is of that kind, and
+/// would make the same restore pass against itself.
+pub fn before_commitment<'a>(entries: &'a [Entry], drill: &DrillId) -> &'a [Entry] {
+    let committed = entries.iter().position(|entry| matches!(&entry.body, Body::PopulationCommitted(body) if body.drill_id == *drill));
+    &entries[..committed.unwrap_or(entries.len())]
 }
 
 /// Which registration fits the point, and whether it does so only with its mode downgraded.

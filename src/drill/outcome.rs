@@ -47,11 +47,13 @@ fn data_failures(result: &PointResult, policy: &ClassPolicy) -> Vec<String> {
     let Some(facts) = &result.verify else { return Vec::new() };
     let mut failed = Vec::new();
     for (name, counts) in counts(facts) {
+        // What was not read for a reason outside the data says nothing against it: that is no failure, and never a pass either.
+        let unread = if name == "objects" { facts.unread.values().sum() } else { 0 };
         let bad = [
             ("mismatch", counts.mismatch),
             ("missing", counts.missing),
             ("extra", counts.extra),
-            ("unreadable", counts.unreadable),
+            ("unreadable", counts.unreadable.saturating_sub(unread)),
             ("future", counts.future),
         ];
         failed.extend(bad.into_iter().filter(|(_, n)| *n > 0).map(|(class, n)| format!("{name}: {n} {class}")));
@@ -74,6 +76,8 @@ fn passed_or_not(result: &mut PointResult, policy: &ClassPolicy) {
     let grave = words(objections(result, Some(policy), Outcome::PassWithException));
     (result.outcome, result.outcome_reasons) =
         if grave.is_empty() { (Outcome::PassWithException, against) } else { (Outcome::Inconclusive, grave) };
+    let unread = result.verify.iter().flat_map(|facts| &facts.unread);
+    result.outcome_reasons.extend(unread.map(|(why, n)| format!("objects: {n} not read: {why}")));
 }
 
 fn spelled(outcome: CheckOutcome) -> &'static str {

@@ -8,7 +8,9 @@ use std::fs::{self, File, Permissions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::engines::copies::{Copies, Running};
 use crate::model::failure::{Failure, FailureKind};
 
 /// How the folders among the temporary files are named, and the file in each that names the sandbox folder it belongs to.
@@ -61,6 +63,7 @@ pub struct Area {
     root: PathBuf,
     /// Who the servers run as; `None` is ourselves.
     owner: Option<Owner>,
+    copies: Arc<Copies>,
 }
 
 impl Area {
@@ -78,7 +81,7 @@ impl Area {
                 root
             }
         };
-        Ok(Self { root, owner })
+        Ok(Self { root, owner, copies: Arc::default() })
     }
 
     /// The folder itself.
@@ -141,11 +144,12 @@ impl Area {
     ///
     /// Left out: what belongs to the running server and not to the data (pid files, sockets).
     pub fn copy(&self, from: &str, to: &str) -> Result<u64, Failure> {
+        let running = self.copies.begin()?;
         // Whole or not at all: copied under another name first.
         let unfinished = format!("{to}.part");
         let home = self.make_home(&unfinished)?;
         let mut buffer = vec![0; 1 << 20];
-        let bytes = self.copy_folder(&self.home(from).join("data"), &home.join("data"), &mut buffer)?;
+        let bytes = self.copy_folder(&self.home(from).join("data"), &home.join("data"), &mut buffer, &running)?;
         self.remove(to)?;
         fs::rename(&home, self.home(to)).map_err(|error| Failure::io(format!("cannot name the copy {to}"), error))?;
         Ok(bytes)
@@ -153,10 +157,11 @@ impl Area {
 
     /// Copies a folder from elsewhere into a home, under `to`, for the servers' user alone. Returns the bytes copied.
     pub fn import(&self, from: &Path, name: &str, to: &str) -> Result<u64, Failure> {
-        self.copy_folder(from, &self.home(name).join(to), &mut vec![0; 1 << 20])
+        let running = self.copies.begin()?;
+        self.copy_folder(from, &self.home(name).join(to), &mut vec![0; 1 << 20], &running)
     }
 
-    fn copy_folder(&self, from: &Path, to: &Path, buffer: &mut [u8]) -> Result<u64, Failure> {
+    fn copy_folder(&self, from: &Path, to: &Path, buffer: &mut [u8], running: &Running<'_>) -> Result<u64, Failure> {
         let failed = |error| Failure::io(format!("cannot copy {}", from.display()), error);
         fs::create_dir(to).map_err(failed)?;
         self.hand_over(to, 0o700)?;
@@ -167,19 +172,20 @@ impl Area {
             let name = entry.file_name();
             let of_the_process = ["postmaster.pid", "postmaster.opts"].iter().any(|skip| name == *skip);
             if kind.is_dir() {
-                total += self.copy_folder(&entry.path(), &target, buffer)?;
+                total += self.copy_folder(&entry.path(), &target, buffer, running)?;
             } else if kind.is_file() && !of_the_process {
-                total += self.copy_file(&entry.path(), &target, buffer)?;
+                total += self.copy_file(&entry.path(), &target, buffer, running)?;
             }
         }
         Ok(total)
     }
 
-    fn copy_file(&self, from: &Path, to: &Path, buffer: &mut [u8]) -> Result<u64, Failure> {
+    fn copy_file(&self, from: &Path, to: &Path, buffer: &mut [u8], running: &Running<'_>) -> Result<u64, Failure> {
         let failed = |error| Failure::io(format!("cannot copy {}", from.display()), error);
         let (mut source, mut target) = (File::open(from).map_err(failed)?, File::create_new(to).map_err(failed)?);
         let mut total = 0;
         loop {
+            running.go_on()?;
             let read = source.read(buffer).map_err(failed)?;
             if read == 0 {
                 break;
@@ -189,6 +195,11 @@ impl Area {
         }
         self.hand_over(to, 0o600)?;
         Ok(total)
+    }
+
+    /// Asks the copies under way to end, for good, and blocks until they have.
+    pub fn end_copies(&self) {
+        self.copies.end();
     }
 
     /// Gives a path its mode, and under root its unprivileged owner.

@@ -4,6 +4,7 @@
 //! them, and when they are wanted.
 
 pub mod area;
+pub mod copies;
 pub mod dumps;
 pub mod installed;
 pub mod loading;

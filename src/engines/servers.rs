@@ -249,8 +249,14 @@ impl Servers {
         futures_util::future::join_all(ends).await.into_iter().all(|gone| gone)
     }
 
-    /// Ends every server of the sandbox.
+    /// Ends every copy under way and every server of the sandbox; nothing is copied any more.
     pub async fn end_all(&self) -> Result<(), Failure> {
+        let area = self.area.clone();
+        blocking(move || {
+            area.end_copies();
+            Ok(())
+        })
+        .await?;
         if self.end_all_in(self.area.root()).await {
             return Ok(());
         }

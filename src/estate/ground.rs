@@ -6,6 +6,8 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use toml::de::DeTable;
 
 use crate::estate::config::is_pack_path;
@@ -82,11 +84,8 @@ fn resource_files(resource: &DeTable<'_>, path: &str, base: &Path, mistakes: &mu
             _ => {}
         }
     }
-    if let Some(bundle) = text(resource, path, "tls_ca")
-        && let Err(found) = kind_of(&base.join(bundle.value), false)
-    {
-        let mistake = mistakes.add(&bundle.path, Some(bundle.span), "the CA bundle cannot be read").found(found);
-        mistake.allowed("a file of PEM certificates");
+    if let Some(bundle) = text(resource, path, "tls_ca") {
+        ca_bundle(&bundle, base, mistakes);
     }
     if let Some(manifests) = text(resource, path, "manifests")
         && let Err(found) = kind_of(&base.join(manifests.value), true)
@@ -102,6 +101,26 @@ fn resource_files(resource: &DeTable<'_>, path: &str, base: &Path, mistakes: &mu
             }
         }
     }
+}
+
+/// A bundle without a certificate would be found out at the first connection only, after a restore was paid for.
+fn ca_bundle(bundle: &Text<'_>, base: &Path, mistakes: &mut Mistakes<'_>) {
+    let file = base.join(bundle.value);
+    let (message, found) = match kind_of(&file, false) {
+        Err(found) => ("the CA bundle cannot be read", found),
+        Ok(()) => match certificates_in(&file) {
+            Ok(0) => ("the CA bundle holds no certificate", "a file without a PEM section of that kind".to_owned()),
+            Ok(_) => return,
+            Err(found) => ("the CA bundle cannot be read", found),
+        },
+    };
+    let mistake = mistakes.add(&bundle.path, Some(bundle.span.clone()), message).found(found);
+    mistake.allowed("a file of PEM certificates");
+}
+
+fn certificates_in(file: &Path) -> Result<usize, String> {
+    let sections = CertificateDer::pem_file_iter(file).map_err(|error| error.to_string())?;
+    sections.enumerate().try_fold(0, |_, (at, section)| section.map(|_| at + 1).map_err(|error| format!("certificate {}: {error}", at + 1)))
 }
 
 /// The packs of every class: names among `built_in`, or paths that are there.

@@ -9,7 +9,7 @@ use std::fmt;
 use crate::model::exit::ExitCode;
 
 /// The classes of failures; each has its exit code in one place.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
     /// Usage, configuration, source URL, key, unreadable manifest.
@@ -45,6 +45,23 @@ impl FailureKind {
             Self::Denied | Self::Absent | Self::Refused => ExitCode::Denied,
             Self::Throttled | Self::Network | Self::Disk => ExitCode::Environment,
             Self::Interrupted | Self::Archived | Self::Remote => ExitCode::Incomplete,
+        }
+    }
+
+    /// True where what could not be read may be as good as new: nothing was seen of it, and nothing is said against it.
+    pub fn is_outside_the_data(self) -> bool {
+        matches!(self, Self::Denied | Self::Throttled | Self::Network | Self::Disk | Self::Archived)
+    }
+
+    /// Why something was not read, for people.
+    pub fn why_unread(self) -> &'static str {
+        match self {
+            Self::Denied => "access denied",
+            Self::Throttled => "throttled",
+            Self::Network => "the network or the server broke off",
+            Self::Disk => "the disk did not answer",
+            Self::Archived => "archived, not readable without a restore",
+            other => other.as_str(),
         }
     }
 

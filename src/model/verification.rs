@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::model::capture::CaptureMode;
 use crate::model::clock::Timestamp;
 use crate::model::counts::Counts;
-use crate::model::failure::Failure;
+use crate::model::failure::{Failure, FailureKind};
 use crate::model::outcome::Outcome;
 
 /// What is known of the manifest's signature.
@@ -73,10 +73,10 @@ pub struct Verification {
     pub protection: Option<Counts>,
     /// Evidence beside the bytes, by field: how many objects it was compared for, and with what result.
     pub fields: BTreeMap<&'static str, FieldCounts>,
-    /// Of the unreadable objects, those in archived storage classes, which nobody can read before a restore of their own.
-    pub archived: u64,
     /// Of the items deleted in between, those that were gone when their own time to live had ended: DynamoDB deletes such items by itself.
     pub expired: u64,
+    /// Of the unreadable objects, those that were not read for a reason outside the data, by reason.
+    pub unread: BTreeMap<FailureKind, u64>,
     /// The tier of evidence, where it is less than every byte read, and what it does not prove.
     pub lesser_tier: Option<LesserTier>,
     /// Bytes of content that were read and hashed.
@@ -124,8 +124,8 @@ impl Verification {
             items: None,
             protection: None,
             fields: BTreeMap::new(),
-            archived: 0,
             expired: 0,
+            unread: BTreeMap::new(),
             lesser_tier: None,
             bytes_checked: 0,
             duration: Duration::ZERO,
@@ -153,7 +153,7 @@ impl Verification {
             for (class, mut n) in counts.by_class() {
                 use crate::model::finding::Class;
                 if name == "objects" && class == Class::Unreadable {
-                    n = n.saturating_sub(self.archived);
+                    n = n.saturating_sub(self.unread.values().sum());
                 }
                 if n > 0 && matches!(class, Class::Mismatch | Class::Missing | Class::Extra | Class::Unreadable | Class::Future) {
                     fail(format!("{name}: {n} {class}"));
@@ -171,8 +171,8 @@ impl Verification {
                 outcome = Outcome::Inconclusive;
             }
         }
-        if self.archived > 0 {
-            reasons.push(format!("objects: {} archived, not readable without a restore", self.archived));
+        for (kind, n) in &self.unread {
+            reasons.push(format!("objects: {n} not read: {}", kind.why_unread()));
             if outcome == Outcome::Pass {
                 outcome = Outcome::Inconclusive;
             }
@@ -246,9 +246,11 @@ mod tests {
         assert_eq!(result.outcome(0), (Outcome::PassWithException, vec!["tier inventory: bytes".to_owned()]));
         result.lesser_tier = None;
         counts.add(Class::Unreadable);
-        (result.objects, result.archived) = (Some(counts), 1);
-        assert_eq!(result.outcome(0).0, Outcome::Inconclusive);
-        result.archived = 0;
+        for kind in [FailureKind::Archived, FailureKind::Throttled] {
+            (result.objects, result.unread) = (Some(counts), BTreeMap::from([(kind, 1)]));
+            assert_eq!(result.outcome(0).0, Outcome::Inconclusive);
+        }
+        result.unread.clear();
         assert_eq!(result.outcome(0).0, Outcome::Fail);
         let mut protection = Counts::default();
         protection.add(Class::Mismatch);

@@ -469,6 +469,9 @@ pub struct VerifyFacts {
     /// Of the items deleted in between, those that were gone after the end of their own time to live, as the manifest states it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expired: Option<u64>,
+    /// Of the unreadable objects, those that were not read for a reason outside the data, by reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unread: BTreeMap<String, u64>,
     /// Content read and hashed.
     pub bytes_checked: u64,
     /// Wall time.

@@ -34,6 +34,7 @@ impl LogDir {
     pub fn put_evidence(&self, mut clear: impl Read) -> Result<Sha256Digest, Failure> {
         let root = self.path().join("evidence/sha256");
         let failed = |error| Failure::io(format!("cannot write evidence below {}", root.display()), error);
+        fs::create_dir_all(&root).map_err(failed)?;
         let mut file = store::temporary(&root).map_err(failed)?;
         let mut encoder = zstd::Encoder::new(file.as_file_mut(), 3).map_err(failed)?;
         let mut hasher = <sha2::Sha256 as sha2::Digest>::new();
@@ -93,6 +94,10 @@ impl LogDir {
     /// The digests of all evidence that is there, by name; and names that are no digests.
     pub fn evidence_names(&self) -> Result<(BTreeSet<Sha256Digest>, Vec<String>), Failure> {
         let (mut digests, mut strange) = (BTreeSet::new(), Vec::new());
+        // All of it may have been erased, and copies by git or object stores lose empty directories.
+        if !self.path().join("evidence/sha256").exists() {
+            return Ok((digests, strange));
+        }
         for shelf in self.names("evidence/sha256")? {
             let below = format!("evidence/sha256/{shelf}");
             if !self.path().join(&below).is_dir() {

@@ -248,7 +248,12 @@ impl LogDir {
         for part in ["", "entries", "checkpoints", "keys", "evidence/sha256"] {
             let part = self.path.join(part);
             let failed = |error| Failure::io(format!("cannot tidy {}", part.display()), error);
-            for found in fs::read_dir(&part).map_err(failed)? {
+            let listing = match fs::read_dir(&part) {
+                // Evidence may be erased, its directory with it; what else is not there is told when the log is read.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                listing => listing.map_err(failed)?,
+            };
+            for found in listing {
                 let found = found.map_err(failed)?;
                 if found.file_name().to_string_lossy().starts_with(TEMPORARY) {
                     fs::remove_file(found.path()).map_err(failed)?;

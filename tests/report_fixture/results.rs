@@ -260,6 +260,7 @@ fn compared(log: &LogWriter, result: &mut PointResult, res: &Res, plot: Plot, ba
         rows,
         items,
         expired: None,
+        unread: std::collections::BTreeMap::new(),
         bytes_checked: counts.matched * 5_211,
         duration_ms: 1_800_000,
         findings: finding_set(log, &findings, plot),

@@ -121,6 +121,36 @@ async fn killed_while_an_instance_is_made_and_while_one_is_deleted() {
 }
 
 #[tokio::test]
+async fn what_is_being_made_can_be_purged_at_any_moment() {
+    if !engine(EngineKind::Postgres) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(dir.path());
+    let clients = served.clients().await;
+    clients.instance("crm", "postgres").await;
+    clients.rds.create_db_snapshot().db_instance_identifier("crm").db_snapshot_identifier("full").send().await.unwrap();
+    crate::support::until("the snapshot is there", async || {
+        let found = clients.rds.describe_db_snapshots().db_snapshot_identifier("full").send().await.unwrap();
+        (found.db_snapshots.unwrap().remove(0).status.as_deref() == Some("available")).then_some(())
+    })
+    .await;
+    for name in ["one", "two", "three"] {
+        let restore = clients.rds.restore_db_instance_from_db_snapshot().db_instance_identifier(name).db_snapshot_identifier("full");
+        restore.send().await.unwrap();
+    }
+    served.kill();
+
+    // All three are copied on from where the kill left them; their copies are on threads that no task can abort.
+    let (running, _) = start(dir.path()).await;
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    running.control().purge().await.unwrap();
+    let area = running.control().rds().servers().area().root().to_owned();
+    running.stop().await.unwrap();
+    assert!(!area.exists() && servers_under(&area).is_empty());
+}
+
+#[tokio::test]
 async fn what_a_sandbox_without_its_folder_left_is_swept_by_the_next() {
     if !engine(EngineKind::Postgres) {
         return;

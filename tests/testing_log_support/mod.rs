@@ -303,6 +303,7 @@ fn result(pen: &mut Pen, case: &PlannedCase, fails: bool, requested_at: Timestam
             rows: (!files).then_some(counts),
             items: None,
             expired: None,
+            unread: std::collections::BTreeMap::new(),
             bytes_checked: 1 << 20,
             duration_ms: 900,
             findings: FindingSet { total: u64::from(fails), inline: vec![], full: findings },

@@ -168,7 +168,7 @@ rules! {
     OutcomeWithoutReason = "outcome_without_reason",
     /// A comparison names a registered manifest.
     ManifestNotRegistered = "manifest_not_registered",
-    /// The registration precedes the use.
+    /// The registration precedes the population of the drill that uses it.
     ManifestRegisteredLate = "manifest_registered_after_use",
     /// The manifest used is the one registered.
     ManifestDiffers = "manifest_differs",

@@ -36,7 +36,8 @@ pub fn check(reading: &Reading, drill: &Drill<'_>, faults: &mut Faults) {
         check_isolation_and_teardown(result, faults);
         if let Some(facts) = &result.body.verify {
             check_counts(result.leaf, facts, faults);
-            check_manifest(reading, result, facts, faults);
+            check_unread(result.leaf, facts, faults);
+            check_manifest(reading, drill, result, facts, faults);
         }
         check_outcome(result, policy, faults);
     }
@@ -156,18 +157,27 @@ fn check_counts(leaf: u64, facts: &VerifyFacts, faults: &mut Faults) {
     });
 }
 
-fn check_manifest(reading: &Reading, result: &Placed<'_, PointResult>, facts: &VerifyFacts, faults: &mut Faults) {
+fn check_unread(leaf: u64, facts: &VerifyFacts, faults: &mut Faults) {
+    let unread = facts.unread.values().fold(0u64, |sum, n| sum.saturating_add(*n));
+    let unreadable = facts.objects.map_or(0, |counts| counts.unreadable);
+    faults.demand(unread <= unreadable, Rule::CountsDoNotAddUp, leaf, || {
+        format!("objects: {unread} are said to be unread, of {unreadable} unreadable ones")
+    });
+}
+
+fn check_manifest(reading: &Reading, drill: &Drill<'_>, result: &Placed<'_, PointResult>, facts: &VerifyFacts, faults: &mut Faults) {
     let leaf = result.leaf;
     let registration = reading.entry(facts.manifest_leaf);
     let Some((entry, Body::ManifestRegistered(registered))) = registration.map(|entry| (entry, &entry.body)) else {
         faults.at(Rule::ManifestNotRegistered, leaf, format!("entry {} does not register a manifest", facts.manifest_leaf));
         return;
     };
-    // A first restore makes its own baseline: its registration cannot precede the restore, only the result.
-    let in_time = facts.manifest_leaf < leaf
-        && (facts.mode == CaptureMode::FirstRestore || result.body.restore.as_ref().is_none_or(|restore| entry.at <= restore.requested_at));
+    // Before the population, not only before the restore: a manifest made when the draw was known could be made to fit it, and the baseline of a
+    // first restore equals that restore.
+    let committed = drill.populations.first().map_or(leaf, |population| population.leaf);
+    let in_time = facts.manifest_leaf < committed && result.body.restore.as_ref().is_none_or(|restore| entry.at <= restore.requested_at);
     faults.demand(in_time, Rule::ManifestRegisteredLate, leaf, || {
-        format!("the manifest was registered at entry {} on {}, not before its use", facts.manifest_leaf, entry.at)
+        format!("the manifest was registered at entry {} on {}, not before the population of its drill", facts.manifest_leaf, entry.at)
     });
     let same = registered.manifest == facts.manifest
         && registered.resource == result.body.resource

@@ -89,7 +89,7 @@ pub async fn compare(
     result.objects = Some(state.total.counts);
     result.protection = fields.fields().any(Field::is_protection).then_some(state.total.protection);
     result.fields = std::mem::take(&mut state.total.fields);
-    result.archived = state.total.archived;
+    result.unread = std::mem::take(&mut state.total.unread);
     result.lesser_tier = (tier != Tier::Content).then(|| LesserTier { name: tier.as_str(), does_not_prove: tier.does_not_prove() });
     result.bytes_checked = state.total.bytes;
     result.duration = reading.elapsed();

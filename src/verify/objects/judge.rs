@@ -66,8 +66,8 @@ pub struct Judged {
     pub protection: Counts,
     /// How each field of evidence compared.
     pub fields: BTreeMap<&'static str, FieldCounts>,
-    /// Of the unreadable ones, those in archived storage classes.
-    pub archived: u64,
+    /// Of the unreadable ones, those that were not read for a reason outside the data, by reason.
+    pub unread: BTreeMap<FailureKind, u64>,
     /// Bytes that were read and digested.
     pub bytes: u64,
     /// The source did not answer: the key would be `unreadable` if others can be read.
@@ -241,7 +241,7 @@ impl Judged {
             counts.unseen += more.unseen;
             counts.not_in_manifest += more.not_in_manifest;
         }
-        self.archived += other.archived;
+        other.unread.iter().for_each(|(kind, n)| *self.unread.entry(*kind).or_default() += n);
         self.bytes += other.bytes;
     }
 
@@ -299,9 +299,8 @@ impl Judged {
                 };
                 if let Some(Err(failure)) = read
                     && class == Class::Unreadable
-                    && failure.kind == FailureKind::Archived
                 {
-                    self.archived += 1;
+                    self.count_unread(failure.kind);
                 }
                 let mut values = (expected_text(row, wanted), undecided.map_or_else(|| read_text(entry, read, wanted), cut));
                 let class = match (class, read) {
@@ -318,6 +317,7 @@ impl Judged {
             Step::Missing(row) => {
                 let row = &group.rows[row];
                 let (class, actual) = if group.below_closed {
+                    self.count_unread(FailureKind::Denied);
                     (Class::Unreadable, Some("in a directory that cannot be listed".to_owned()))
                 } else if let Some(reason) = &group.undecided {
                     (Class::Indeterminate, Some(cut(reason)))
@@ -332,7 +332,10 @@ impl Judged {
             Step::Extra(entry) => {
                 let entry = &group.entries[entry];
                 let (class, actual) = match &entry.problem {
-                    Some(problem) if entry.is_closed_directory() => (Class::Unreadable, cut(problem)),
+                    Some(problem) if entry.is_closed_directory() => {
+                        self.count_unread(FailureKind::Denied);
+                        (Class::Unreadable, cut(problem))
+                    }
                     Some(problem) => (Class::Extra, cut(problem)),
                     None if entry.undecided.is_some() => (Class::Indeterminate, cut(entry.undecided.as_deref().unwrap_or_default())),
                     None if entry.kind == EntryKind::Object => (Class::Extra, format!("{} bytes", entry.size)),
@@ -340,6 +343,13 @@ impl Judged {
                 };
                 self.add(class, entry.key.clone(), entry.version_id.clone(), None, Some(actual));
             }
+        }
+    }
+
+    /// Counts an unreadable one, where it is not the data that is to blame.
+    pub fn count_unread(&mut self, kind: FailureKind) {
+        if kind.is_outside_the_data() {
+            *self.unread.entry(kind).or_default() += 1;
         }
     }
 

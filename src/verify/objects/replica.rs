@@ -122,7 +122,7 @@ pub async fn compare(
     result.objects = Some(total.counts);
     result.protection = fields.fields().any(Field::is_protection).then_some(total.protection);
     result.fields = total.fields;
-    result.archived = total.archived;
+    result.unread = total.unread;
     let tier = options.tier;
     result.lesser_tier = (tier != Tier::Content).then(|| LesserTier { name: tier.as_str(), does_not_prove: tier.does_not_prove() });
     result.bytes_checked = total.bytes;
@@ -240,7 +240,7 @@ impl Pair<'_> {
                     Unread::Source(failure) if failure.kind == FailureKind::Denied => failure,
                     Unread::Source(failure) | Unread::Stopped(failure) => return Err(failure),
                 };
-                judged.archived += u64::from(failure.kind == FailureKind::Archived);
+                judged.count_unread(failure.kind);
                 let said = failure.message.chars().take(200).collect();
                 judged.add(Class::Unreadable, row.key.clone(), row.version_id.clone(), Some(describe(row, None)), Some(said));
                 return Ok(());
