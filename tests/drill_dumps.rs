@@ -3,6 +3,7 @@
 
 mod drill_estate;
 
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -178,6 +179,16 @@ fn cut(from: &Path, to: &Path, keep: usize) {
     std::fs::write(to, &bytes[..bytes.len() * keep / 100]).unwrap();
 }
 
+fn pack_gzip(from: &Path, to: &Path) {
+    let mut packer = flate2::write::GzEncoder::new(std::fs::File::create(to).unwrap(), flate2::Compression::default());
+    packer.write_all(&std::fs::read(from).unwrap()).unwrap();
+    packer.finish().unwrap();
+}
+
+fn pack_zstd(from: &Path, to: &Path) {
+    std::fs::write(to, zstd::encode_all(std::fs::File::open(from).unwrap(), 3).unwrap()).unwrap();
+}
+
 /// No target, no server, and no folder of one among the temporary files.
 fn no_leftovers(estate: &Estate) {
     assert_eq!(estate.leftovers(), Vec::<String>::new());
@@ -216,6 +227,13 @@ async fn postgres_dumps_and_copies_come_back_and_damaged_ones_are_unreadable() {
     edit(&plain, &vault.join("evil.sql"), |text| text.replace("SET row_security = off;", "\\! touch evil-was-here"));
     cut(&plain, &vault.join("cut.sql"), 60);
     cut(&vault.join("custom.dump"), &vault.join("cut.dump"), 70);
+    // As `pg_dump -Z` and `| zstd` write them; an archive in gzip once more; one that was cut, one that was cut before it was packed.
+    pack_gzip(&plain, &vault.join("plain.sql.gz"));
+    pack_zstd(&plain, &vault.join("plain.sql.zst"));
+    pack_gzip(&vault.join("custom.dump"), &vault.join("custom.dump.gz"));
+    pack_zstd(&vault.join("changed.sql"), &vault.join("changed.sql.zst"));
+    pack_gzip(&vault.join("cut.sql"), &vault.join("cut-first.sql.gz"));
+    cut(&vault.join("plain.sql.gz"), &vault.join("cut.sql.gz"), 80);
     std::fs::write(vault.join("mysql.sql"), "-- MySQL dump 10.13\n-- Dump completed\n").unwrap();
     let points = [
         "plain.sql",
@@ -229,6 +247,12 @@ async fn postgres_dumps_and_copies_come_back_and_damaged_ones_are_unreadable() {
         "cut.sql",
         "cut.dump",
         "mysql.sql",
+        "plain.sql.gz",
+        "plain.sql.zst",
+        "custom.dump.gz",
+        "changed.sql.zst",
+        "cut-first.sql.gz",
+        "cut.sql.gz",
         "data",
         "old-data",
     ];
@@ -241,10 +265,13 @@ async fn postgres_dumps_and_copies_come_back_and_damaged_ones_are_unreadable() {
     let old = result(&estate, "old-data");
     assert_eq!((old.outcome, old.verify.is_none()), (Outcome::Error, true), "{:?}", old.outcome_reasons);
     assert!(old.errors[0].message.contains("PostgreSQL 9.6"), "{:?}", old.errors);
-    for good in ["plain.sql", "custom.dump", "folder", "tar.dump", "data"] {
+    for good in ["plain.sql", "custom.dump", "folder", "tar.dump", "data", "plain.sql.gz", "plain.sql.zst", "custom.dump.gz"] {
         expect_pass(&estate, good);
     }
     changed(&estate, "changed.sql");
+    changed(&estate, "changed.sql.zst");
+    expect_unreadable(&estate, "cut-first.sql.gz", "ends without its line");
+    expect_unreadable(&estate, "cut.sql.gz", "does not unpack");
     expect_unreadable(&estate, "unmarked.sql", "ends without its line");
     expect_unreadable(&estate, "broken.sql", "syntax error");
     expect_unreadable(&estate, "cut.sql", "ends without its line");
@@ -272,13 +299,17 @@ async fn mariadb_dumps_and_copies_come_back_and_damaged_ones_are_unreadable() {
     edit(&plain, &vault.join("unmarked.sql"), |text| text.replace("-- Dump completed", "--"));
     edit(&plain, &vault.join("broken.sql"), |text| text.replace("CREATE TABLE `customer`", "CREATE TABEL `customer`"));
     cut(&plain, &vault.join("cut.sql"), 60);
-    let points = ["plain.sql", "changed.sql", "unmarked.sql", "broken.sql", "cut.sql", "data"];
+    pack_gzip(&plain, &vault.join("plain.sql.gz"));
+    pack_zstd(&vault.join("changed.sql"), &vault.join("changed.sql.zst"));
+    let points = ["plain.sql", "changed.sql", "unmarked.sql", "broken.sql", "cut.sql", "plain.sql.gz", "changed.sql.zst", "data"];
     let estate = lay(folder.path(), &source, &points).await;
     source.copy_data(&vault.join("data")).await;
     drill(&estate, 1);
     expect_pass(&estate, "plain.sql");
+    expect_pass(&estate, "plain.sql.gz");
     expect_pass(&estate, "data");
     changed(&estate, "changed.sql");
+    changed(&estate, "changed.sql.zst");
     expect_unreadable(&estate, "unmarked.sql", "ends without its line");
     expect_unreadable(&estate, "broken.sql", "syntax");
     expect_unreadable(&estate, "cut.sql", "ends without its line");

@@ -285,6 +285,30 @@ async fn a_sweep_takes_down_what_a_killed_drill_left_and_touches_nothing_else() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_drill_whose_journal_is_lost_is_named_and_can_be_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let estate = Estate::lay(folder.path()).await;
+    assert_eq!(estate.run(&["drill"], Some(20)).status.code(), None);
+    for name in ["attestore.journal", "attestore.journal-wal", "attestore.journal-shm"] {
+        let _ = std::fs::remove_file(estate.path(name));
+    }
+    let lost = estate.verdict().drills[0].drill_id.clone();
+    let refused = estate.run(&["drill"], None);
+    assert_eq!(refused.status.code(), Some(3), "{}", said(&refused));
+    assert!(said(&refused).contains(&format!("attestore drill --abandon {lost}")), "{}", said(&refused));
+    let given_up = estate.run(&["drill", "--abandon", &lost.0], None);
+    assert_eq!(given_up.status.code(), Some(3), "{}", said(&given_up));
+    assert!(said(&given_up).contains("its journal is lost"), "{}", said(&given_up));
+    assert_eq!(estate.run(&["drill", "--abandon", &lost.0], None).status.code(), Some(2), "once");
+    assert_eq!(estate.run(&["drill"], None).status.code(), Some(1), "the next one is free to begin");
+    let verdict = estate.verdict();
+    assert!(verdict.holds(), "{:?}", verdict.faults);
+    assert_eq!(verdict.drills[0].end, attestore::testing_log::verify::verdict::DrillEnd::Aborted);
+    // Closed in order: all of the journal is in its one file.
+    assert!(estate.path("attestore.journal").is_file() && !estate.path("attestore.journal-wal").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unfinished_drill_can_be_given_up_and_counts_as_failed() {
     let folder = tempfile::tempdir().unwrap();
     let laid = Estate::lay(&folder.path().join("laid")).await;

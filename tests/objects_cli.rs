@@ -168,6 +168,21 @@ fn people_are_shown_a_hundred_findings_and_machines_every_one() {
 }
 
 #[test]
+fn an_answer_that_stdout_does_not_take_is_no_success() {
+    let bench = Bench::new();
+    let (tree, manifest) = (format!("dir:{}", bench.tree().display()), bench.manifest().display().to_string());
+    assert_eq!(code(&run(&["manifest", "create", &tree, "--out", &manifest])), 0);
+    for args in
+        [["verify", &tree, "--manifest", &manifest, "--json"].as_slice(), &["manifest", "show", &manifest], &["completions", "bash"]]
+    {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_attestore")).args(args).stdout(full).output().unwrap();
+        assert_eq!(code(&output), 5, "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains("cannot write to stdout"), "{args:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
 fn what_may_not_be_read_is_unreadable() {
     use std::os::unix::fs::PermissionsExt;
     if rustix::process::geteuid().is_root() {

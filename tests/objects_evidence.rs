@@ -512,6 +512,9 @@ mod key_lists {
     use std::sync::Arc;
 
     use attestore::model::failure::FailureKind;
+    use attestore::verify::manifest::exchange::batch::export_batch;
+    use attestore::verify::manifest::exchange::import::ImportRequest;
+    use attestore::verify::manifest::exchange::inventory_import::import_inventory;
     use attestore::verify::objects::keys::listed::ListedSource;
 
     use super::*;
@@ -597,5 +600,55 @@ mod key_lists {
         let failure = capture(&listed, &request, None, &Collected::default()).await.unwrap_err();
         assert_eq!(failure.kind, FailureKind::BadEvidence);
         assert!(ListedSource::open(source, "other", "", &path, None).err().unwrap().message.contains("of bucket vault"));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_inventory_becomes_a_manifest_that_the_bucket_is_compared_with() {
+        let bench = Bench::new().await;
+        bench.plain_bucket("vault").await;
+        for (key, content) in [("a b+", "one"), ("a b+", "two"), ("in/é", "three"), ("z", "four")] {
+            bench.put("vault", key, content).send().await.unwrap();
+        }
+        bench.client.delete_object().bucket("vault").key("z").send().await.unwrap();
+        for (nth, entry) in bench.source("vault", Some(View::Versions)).await.list().enumerate().collect::<Vec<_>>().await {
+            let sql = "UPDATE version SET modified = ?1 WHERE version_id = ?2";
+            bench.running.s3().connection().execute(sql, (nth as i64, entry.unwrap().version_id)).unwrap();
+        }
+        let path = inventory(&bench, &bench.dir.path().join("inventory")).await;
+        let request = |source: &str, out: &str| ImportRequest {
+            file: path.clone(),
+            out: bench.dir.path().join(out),
+            source: source.to_owned(),
+            mode: CaptureMode::Sealed,
+            captured: Some("2026-01-31T00:00:00Z".parse().unwrap()),
+            strip_prefix: Vec::new(),
+            recovery_point_id: None,
+        };
+        let imported = import_inventory(&request("s3://vault", "m"), None, &Collected::default()).unwrap();
+        assert_eq!((imported.tier.as_deref(), imported.view.as_deref(), imported.digests.len()), (Some("inventory"), Some("versions"), 0));
+        assert_eq!(imported.imported.as_ref().map(|imported| imported.format.as_str()), Some("s3-inventory"));
+        let counts: Vec<_> = imported.counts.iter().map(|(name, n)| (name.as_str(), *n)).collect();
+        assert_eq!(counts, [("bytes", 15), ("delete_markers", 1), ("objects", 4)]);
+        let manifest = Manifest::open(&bench.dir.path().join("m")).unwrap();
+        let source = bench.source("vault", Some(View::Versions)).await;
+        let (options, monitor) = (ReadOptions::default(), Collected::default());
+        let verified = compare(&source, &manifest, &options, &monitor).await.unwrap();
+        assert!(verified.lesser_tier.is_some(), "a listing held to a listing proves no content");
+        assert!(monitor.findings().is_empty() && verified.cut_short.is_none());
+        // What a batch job would work through.
+        let mut list = Vec::new();
+        let exported = export_batch(&manifest, &mut list).unwrap();
+        let list = String::from_utf8(list).unwrap();
+        assert_eq!((exported.lines, exported.delete_markers, list.lines().count()), (4, 1, 4));
+        assert!(list.starts_with("vault,a%20b%2B,") && list.contains("\nvault,in/%C3%A9,"), "{list}");
+        // Below a prefix; of another bucket; a version that is gone.
+        let below = import_inventory(&request("s3://vault/in/", "below"), None, &Collected::default()).unwrap();
+        assert_eq!(below.counts.get("objects"), Some(&1));
+        let other = import_inventory(&request("s3://other", "other"), None, &Collected::default()).unwrap_err();
+        assert!(other.message.contains("of bucket vault"), "{other}");
+        let first = source.list().next().await.unwrap().unwrap();
+        bench.client.delete_object().bucket("vault").key(&first.key).set_version_id(first.version_id).send().await.unwrap();
+        compare(&source, &manifest, &options, &monitor).await.unwrap();
+        assert_eq!(monitor.findings()[0].class, Class::Missing);
     }
 }

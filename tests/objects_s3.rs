@@ -1,10 +1,12 @@
-//! The S3 object source over the wire, against the stand-in S3: listings in pages, hostile keys, versions, faults in bodies.
+//! The S3 object source over the wire, against the stand-in S3: listings in pages, hostile keys, versions, faults in bodies; copies of
+//! an earlier moment by parts; captures that go on from an earlier one, by the command line.
 
 #![cfg(feature = "sandbox")]
 
 use std::path::Path;
 
 use attestore::aws::s3::S3Source;
+use attestore::aws::s3_copies::copy_as_of;
 use attestore::aws::session::Session;
 use attestore::model::capture::CaptureMode;
 use attestore::model::failure::FailureKind;
@@ -196,4 +198,99 @@ async fn buckets_without_versions_are_read_as_they_stand_and_absent_ones_are_abs
         assert_eq!(failure.kind, FailureKind::Absent, "{failure}");
     }
     bucket.running.stop().await.unwrap();
+}
+
+/// As objects beyond 5 GiB are copied, with the limit lowered: the parts, and what a copy of parts leaves behind by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_beyond_the_limit_is_copied_by_parts_with_all_that_belongs_to_it() {
+    const LIMIT: u64 = 5 << 20;
+    let bucket = Bucket::new(true).await;
+    bucket.make("ours", true).await;
+    let large: Vec<u8> = (0..(2 * LIMIT + 12_345) as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
+    let put = bucket.client.put_object().bucket("vault").key("d/large é+").body(ByteStream::from(large.clone()));
+    let put = put.metadata("owner", "archive").content_type("video/mp4").cache_control("no-store").tagging("case=a%26b&year=2026");
+    put.send().await.unwrap();
+    bucket.put("vault", "d/small", b"small").await;
+    bucket.put("vault", "d/exact", &vec![1; LIMIT as usize]).await;
+    let before = bucket.capture(&bucket.source("vault", "", Some(View::Latest)).await, "before").await;
+    // The moment is over, and then everything is written over.
+    bucket.running.s3().connection().execute("UPDATE version SET modified = modified - 10", []).unwrap();
+    let at = attestore::model::clock::Timestamp::from_secs(attestore::model::clock::Timestamp::now().as_secs() - 5);
+    bucket.put("vault", "d/large é+", b"written over").await;
+    bucket.delete("vault", "d/small").await;
+    assert_eq!(copy_as_of(&bucket.session, ("vault", ""), at, "ours", LIMIT).await.unwrap(), 3);
+    let ours = bucket.source("ours", "", Some(View::Latest)).await;
+    assert_eq!(compared(&ours, &before).await, [], "content, metadata and tags");
+    let head = bucket.client.head_object().bucket("ours").key("d/large é+").send().await.unwrap();
+    assert!(head.e_tag().unwrap().ends_with("-3\""), "three parts: {:?}", head.e_tag());
+    // Again, after a crash: what is there is not copied again.
+    assert_eq!(copy_as_of(&bucket.session, ("vault", ""), at, "ours", LIMIT).await.unwrap(), 3);
+    let versions = bucket.client.list_object_versions().bucket("ours").send().await.unwrap();
+    assert_eq!(versions.versions().len(), 3);
+}
+
+mod command_line {
+    use std::process::{Command, Output};
+
+    use attestore::signing::keys::SigningKey;
+    use serde_json::Value;
+
+    use super::*;
+
+    async fn create(bucket: &Bucket, out: &str, more: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_attestore"));
+        let options = bucket.running.session_options();
+        let (id, secret) = options.static_credentials.unwrap();
+        command.env("AWS_REGION", options.region.unwrap()).env("AWS_ENDPOINT_URL", options.endpoint.unwrap());
+        command.env("AWS_ACCESS_KEY_ID", id).env("AWS_SECRET_ACCESS_KEY", secret).current_dir(bucket.dir.path());
+        command.args(["manifest", "create", "s3://vault", "--out", out, "--json"]).args(more);
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    }
+
+    fn summary(output: &Output) -> Value {
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        serde_json::from_str(text.lines().last().unwrap_or_else(|| panic!("{}", said(output)))).unwrap()
+    }
+
+    fn said(output: &Output) -> String {
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn since_reads_what_is_new_and_the_share_that_was_asked_for() {
+        let bucket = Bucket::new(true).await;
+        for n in 0..40 {
+            bucket.put("vault", &format!("k{n:02}"), format!("content {n}").as_bytes()).await;
+        }
+        SigningKey::generate(&bucket.dir.path().join("key.pem")).unwrap();
+        let signed = ["--sign-key", "key.pem"];
+        let first = create(&bucket, "first", &signed).await;
+        assert_eq!(first.status.code(), Some(0), "{}", said(&first));
+        bucket.put("vault", "k00", b"a second version").await;
+        bucket.put("vault", "new", b"new").await;
+        bucket.delete("vault", "k01").await;
+        let none = create(&bucket, "none", &[&signed[..], &["--since", "first", "--reread", "0%"]].concat()).await;
+        assert_eq!(none.status.code(), Some(0), "{}", said(&none));
+        let counts = &summary(&none)["counts"];
+        assert_eq!((&counts["objects"], &counts["carried_over"], &counts["delete_markers"]), (&42.into(), &40.into(), &1.into()));
+        let all = create(&bucket, "all", &[&signed[..], &["--since", "none", "--reread", "100%"]].concat()).await;
+        assert_eq!((all.status.code(), &summary(&all)["counts"]["read_again"]), (Some(0), &42.into()), "{}", said(&all));
+        // What stands in the bucket is what the incremental captures say.
+        let source = bucket.source("vault", "", None).await;
+        for name in ["none", "all"] {
+            assert_eq!(compared(&source, &Manifest::open(&bucket.dir.path().join(name)).unwrap()).await, [], "{name}");
+        }
+        // Mistakes of use.
+        for (more, code, expected) in [
+            (vec!["--since", "absent"], 2, "absent"),
+            (vec!["--since", "first", "--reread", "101%"], 2, "reread"),
+            (vec!["--reread", "5%"], 2, "--since"),
+            (vec!["--since", "first", "--tier", "attributes"], 2, "leave --since out"),
+        ] {
+            let refused = create(&bucket, "never", &more).await;
+            assert_eq!(refused.status.code(), Some(code), "{more:?}: {}", said(&refused));
+            assert!(said(&refused).contains(expected), "{more:?}: {}", said(&refused));
+        }
+        assert!(!bucket.dir.path().join("never").exists());
+    }
 }

@@ -17,6 +17,7 @@ use attestore::testing_log::entry::Body;
 use attestore::testing_log::store::LogDir;
 use attestore::testing_log::verify::run::verify;
 use attestore::testing_log::verify::verdict::VerifyOptions;
+use attestore::verify::objects::tier::Tier;
 
 use report_fixture::{DRILL, Fixture, drill_id, time};
 
@@ -208,6 +209,26 @@ fn what_is_left_behind_and_what_is_missing_is_said() {
     let page = render(&model).unwrap();
     assert!(page.contains("2 created resources are not known to be gone") && !page.contains("created is gone"));
     assert!(page.contains("missing from the sequence:</span> 2, 3."));
+}
+
+#[test]
+fn a_lesser_tier_says_what_it_does_not_prove_and_protection_has_a_verdict_of_its_own() {
+    let (mut model, page) = page(&Fixture::full());
+    assert!(!page.contains("What equal does not prove"), "every byte was read everywhere");
+    let drill = model.drill.as_mut().unwrap();
+    let mut cases: Vec<_> = drill.exceptions.iter_mut().chain(&mut drill.passes).collect();
+    assert!(cases.iter().all(|case| case.tier.as_deref().is_none_or(|tier| tier == "content") && case.does_not_prove.is_empty()));
+    let case = cases.iter_mut().find(|case| case.protection.is_some()).unwrap();
+    assert_eq!(case.protection.as_ref().unwrap().outcome, Outcome::Pass);
+    assert!(page.contains("Protection of objects, a verdict apart from their content"));
+    case.tier = Some("inventory".into());
+    case.does_not_prove = Tier::Inventory.does_not_prove().to_vec();
+    let protection = case.protection.as_mut().unwrap();
+    (protection.outcome, protection.counts.mismatch) = (Outcome::Fail, 7);
+    let page = render(&model).unwrap();
+    assert!(page.contains("What equal does not prove") && page.contains("No byte of content was read"));
+    assert!(page.contains(">inventory</td>") && page.contains("7 different"));
+    well_formed(&page);
 }
 
 #[test]

@@ -336,7 +336,7 @@ async fn stamps_excuse_late_changes_in_bounded_modes_only() {
         // Changed and stamped so; changed without a stamp; added; added with a stamp of the far future.
         db.run("UPDATE t SET v = 9, at = '2099-01-01 00:00:00' WHERE id = 1; UPDATE t SET v = 9 WHERE id = 2; INSERT INTO t VALUES (4, 4, '2099-01-01 00:00:00'), (5, 5, '2199-01-01 00:00:00'), (6, 6, '2026-01-01 00:00:00')").await;
         let at = Some("2100-01-01T00:00:00Z".parse().unwrap());
-        let (result, findings) = compared(&db.url(), &manifest, Restored { at, mode: None }).await;
+        let (result, findings) = compared(&db.url(), &manifest, Restored { at, to_the_second: true, ..Restored::default() }).await;
         let expected = [
             (Class::Mismatch, "t id=2".to_owned()),
             (Class::Extra, "t id=6".to_owned()),
@@ -349,12 +349,13 @@ async fn stamps_excuse_late_changes_in_bounded_modes_only() {
         assert_eq!((rows.matched, rows.mismatch, rows.indeterminate, rows.extra, rows.future), (1, 1, 2, 1, 1));
         assert!(rows.adds_up());
         // The same manifest, counted in an exact mode: nothing is excused.
-        let (result, _) = compared(&db.url(), &manifest, Restored { at, mode: Some(CaptureMode::SnapshotExact) }).await;
+        let (result, _) =
+            compared(&db.url(), &manifest, Restored { at, mode: Some(CaptureMode::SnapshotExact), ..Restored::default() }).await;
         let rows = result.rows.unwrap();
         assert_eq!((rows.mismatch, rows.extra, rows.indeterminate), (2, 3, 0));
         // Only what a stamp excuses: within the budget of the policy it passes, beyond it it fails.
         db.run("UPDATE t SET v = 2 WHERE id = 2; DELETE FROM t WHERE id > 3").await;
-        let (result, _) = compared(&db.url(), &manifest, Restored { at, mode: None }).await;
+        let (result, _) = compared(&db.url(), &manifest, Restored { at, to_the_second: true, ..Restored::default() }).await;
         assert_eq!((result.outcome(0).0, result.outcome(1).0), (Outcome::Fail, Outcome::Pass));
     }
 }

@@ -6,7 +6,9 @@ mod testing_log_support;
 use attestore::model::capture::CaptureMode;
 use attestore::model::check::{CheckOutcome, Severity};
 use attestore::model::clock::Timestamp;
+use attestore::model::counts::Counts;
 use attestore::model::digest::{Digest32, Sha256Digest};
+use attestore::model::finding::Class;
 use attestore::model::outcome::Outcome;
 use attestore::signing::checkpoint::Checkpoint;
 use attestore::signing::keys::SigningKey;
@@ -848,6 +850,22 @@ fn passes() -> Vec<(&'static str, Rule, How)> {
             }),
         ),
         ("pass without isolation", Rule::PassNotIsolated, Lie(|body, _| passing(body, |r| r.isolation = None))),
+        (
+            "pass as if every byte had been read",
+            Rule::PassWithReasons,
+            Lie(|body, _| passing(body, |r| r.verify.iter_mut().for_each(|facts| facts.tier = Some("inventory".into())))),
+        ),
+        (
+            "pass with protection lost",
+            Rule::PassWithDifferences,
+            Lie(|body, _| {
+                passing(body, |r| {
+                    let mut lost = Counts::default();
+                    lost.add(Class::Mismatch);
+                    r.verify.iter_mut().for_each(|facts| (facts.protection, facts.findings.total) = (Some(lost), 1));
+                })
+            }),
+        ),
         ("pass with reasons against it", Rule::PassWithReasons, Lie(|body, _| passing(body, |r| r.outcome_reasons.push("hm".into())))),
     ]
 }

@@ -27,6 +27,7 @@ use tokio::task::JoinSet;
 use crate::aws::errors::classify;
 use crate::aws::s3_archive::{self, Thaw};
 use crate::aws::s3_customer_keys::{self, CustomerKey, CustomerKeys};
+use crate::aws::s3_direct::{Ask, Direct, Seen, Sent};
 use crate::aws::s3_evidence::{self, Place, Sight};
 use crate::aws::session::Session;
 use crate::aws::times::timestamp;
@@ -51,6 +52,8 @@ pub struct S3Source {
     client: Client,
     /// For contents, which the reader repeats.
     reader: Client,
+    /// The same without the SDK's orchestration, once it is known how the bucket is reached.
+    direct: Direct,
     bucket: String,
     prefix: String,
     view: View,
@@ -89,6 +92,7 @@ impl S3Source {
         Ok(Self {
             client,
             reader,
+            direct: Direct::new(session, CONNECT_TIMEOUT),
             bucket: bucket.to_owned(),
             prefix: prefix.to_owned(),
             view,
@@ -237,25 +241,16 @@ impl S3Source {
     /// GetObject, of a range or of everything; `to_end` where the range reaches the object's end.
     async fn get(&self, entry: &Entry, range: Option<Range<u64>>, to_end: bool) -> Result<Body, Failure> {
         let what = self.what(entry);
-        let mut request = self
-            .reader
-            .get_object()
-            .bucket(&self.bucket)
-            .key(&entry.key)
-            .set_version_id(entry.version_id.clone())
+        let last = |range: &Range<u64>| if to_end { String::new() } else { (range.end - 1).to_string() };
+        let ask = Ask {
+            key: entry.key.clone(),
+            version_id: entry.version_id.clone(),
             // The listed state or nothing: a version id is that already, the latest version is held by its tag.
-            .set_if_match(entry.etag.clone());
-        if let Some(range) = &range {
-            let last = if to_end { String::new() } else { (range.end - 1).to_string() };
-            request = request.range(format!("bytes={}-{last}", range.start));
-        }
+            if_match: entry.etag.clone(),
+            range: range.as_ref().map(|range| format!("bytes={}-{}", range.start, last(range))),
+        };
         let whole = range.is_none();
-        let key = self.customer_keys.of(&entry.key);
-        let mut answer = send(with_key(request.clone(), key), whole, &what).await?;
-        if key.is_some() && answer.as_ref().is_err_and(|error| s3_customer_keys::is_not_applicable(error.code(), error.message())) {
-            answer = send(request, whole, &what).await?;
-        }
-        let answer = match answer {
+        let answer = match self.ask(ask, &what).await? {
             Ok(answer) => answer,
             Err(error) => return Err(self.refused(entry, error, &what).await),
         };
@@ -272,6 +267,30 @@ impl S3Source {
             false => Told::default(),
         };
         Ok(Body { stream: pieces(answer.body, what), declared_length, told })
+    }
+
+    /// Sends what is asked, directly where that can be done.
+    async fn ask(&self, ask: Ask, what: &str) -> Result<Sent, Failure> {
+        let key = self.customer_keys.of(&ask.key);
+        if key.is_none() && self.direct.is_ready() {
+            return Ok(self.direct.get(&ask).await);
+        }
+        let whole = ask.range.is_none();
+        let request = self.reader.get_object().bucket(&self.bucket).key(&ask.key).set_version_id(ask.version_id);
+        let request = request.set_if_match(ask.if_match).set_range(ask.range);
+        if let Some(key) = key {
+            let answer = send(with_key(request.clone(), key), whole, None, what).await?;
+            if answer.as_ref().is_err_and(|error| s3_customer_keys::is_not_applicable(error.code(), error.message())) {
+                return send(request, whole, None, what).await;
+            }
+            return Ok(answer);
+        }
+        let seen = self.direct.is_curious().then(Seen::default);
+        let answer = send(request, whole, seen.clone(), what).await?;
+        if let (Some(seen), Ok(_)) = (seen, &answer) {
+            self.direct.learn(&seen, &ask.key);
+        }
+        Ok(answer)
     }
 
     /// Why S3 did not give the content.
@@ -308,16 +327,17 @@ impl S3Source {
     }
 }
 
-type Sent = Result<GetObjectOutput, SdkError<GetObjectError, HttpResponse>>;
-
 /// Sends a request on a task of its own, so that many of them use more than one processor; it ends with this future.
-async fn send(request: GetObjectFluentBuilder, whole: bool, what: &str) -> Result<Sent, Failure> {
+async fn send(request: GetObjectFluentBuilder, whole: bool, seen: Option<Seen>, what: &str) -> Result<Sent, Failure> {
     // Answers carry the checksum where it is asked for. Asked for by the SDK's own option, the SDK would hold the body to it.
-    let request = request.customize().mutate_request(move |request| {
+    let mut request = request.customize().mutate_request(move |request| {
         if whole {
             request.headers_mut().insert("x-amz-checksum-mode", "ENABLED");
         }
     });
+    if let Some(seen) = seen {
+        request = request.interceptor(seen);
+    }
     let mut task = JoinSet::new();
     task.spawn(async move { request.send().await });
     match task.join_next().await {
@@ -326,11 +346,8 @@ async fn send(request: GetObjectFluentBuilder, whole: bool, what: &str) -> Resul
     }
 }
 
-fn with_key(request: GetObjectFluentBuilder, key: Option<&CustomerKey>) -> GetObjectFluentBuilder {
-    match key {
-        Some(key) => request.sse_customer_algorithm("AES256").sse_customer_key(&key.key).sse_customer_key_md5(&key.md5),
-        None => request,
-    }
+fn with_key(request: GetObjectFluentBuilder, key: &CustomerKey) -> GetObjectFluentBuilder {
+    request.sse_customer_algorithm("AES256").sse_customer_key(&key.key).sse_customer_key_md5(&key.md5)
 }
 
 /// Why a content was not sent. A 5xx that is not throttling is the service's passing trouble, which the SDK would ask again for.

@@ -97,8 +97,10 @@ where
         ended: bool,
         kept: Option<M>,
         pages: u64,
+        /// The last key of the pages before.
+        last: Option<String>,
     }
-    let state = State { ask, what, ready: VecDeque::new(), marker: None, ended: false, kept: None, pages: 0 };
+    let state = State { ask, what, ready: VecDeque::new(), marker: None, ended: false, kept: None, pages: 0, last: None };
     futures_util::stream::unfold(Some(state), |state| async move {
         let mut state = state?;
         loop {
@@ -119,13 +121,11 @@ where
                         state.kept = page.next.clone();
                     }
                     // Before any entry of the page is taken for what is there: a key that comes late would have been called missing.
-                    if let Some(pair) = page.entries.windows(2).find(|pair| pair[0].key > pair[1].key) {
-                        let (late, after) = (pair[1].key.escape_debug(), pair[0].key.escape_debug());
-                        let said =
-                            format!("{}: `{late}` is listed after `{after}`; expected the keys in the order of their bytes", state.what);
-                        let failure = Failure::new(FailureKind::Remote, said);
-                        return Some((Err(failure.hint("directory buckets list in no order and cannot be compared in this way")), None));
+                    let keys = state.last.iter().chain(page.entries.iter().map(|entry| &entry.key));
+                    if let Err(failure) = in_order(keys, &state.what) {
+                        return Some((Err(failure), None));
                     }
+                    state.last = page.entries.last().map(|entry| entry.key.clone()).or(state.last);
                     state.ended = page.next.is_none();
                     state.marker = page.next;
                     state.ready = page.entries.into();
@@ -135,6 +135,21 @@ where
         }
     })
     .boxed()
+}
+
+/// Keys must ascend, within a page and from each page to the next.
+fn in_order<'a>(keys: impl Iterator<Item = &'a String>, what: &str) -> Result<(), Failure> {
+    let mut before: Option<&String> = None;
+    for key in keys {
+        if let Some(before) = before.filter(|before| *before > key) {
+            let (late, after) = (key.escape_debug(), before.escape_debug());
+            let said = format!("{what}: `{late}` is listed after `{after}`; expected the keys in the order of their bytes");
+            let failure = Failure::new(FailureKind::Remote, said);
+            return Err(failure.hint("directory buckets list in no order and cannot be compared in this way"));
+        }
+        before = Some(key);
+    }
+    Ok(())
 }
 
 /// Turns each key's versions round and numbers them, 0 the oldest. Versions of one key are in memory together.
@@ -315,6 +330,26 @@ mod tests {
             oldest_first(futures_util::stream::iter(listed).boxed()).map(|entry| entry.map(|e| (e.key, e.seq)).unwrap()).collect().await;
         let expected = [("a", 0), ("a", 1), ("a", 2), ("b", 0), ("c", 0), ("c", 1)].map(|(key, seq)| (key.to_owned(), seq));
         assert_eq!(numbered, expected);
+    }
+
+    #[tokio::test]
+    async fn keys_out_of_order_are_told_within_a_page_and_across_pages() {
+        let listing = |pages_of: &'static [&'static [&'static str]]| {
+            let ask = move |at: Option<usize>| async move {
+                let at = at.unwrap_or(0);
+                let entries = pages_of[at].iter().map(|key| entry(key)).collect();
+                Ok(Page { entries, next: (at + 1 < pages_of.len()).then_some(at + 1) })
+            };
+            pages("s3:List b".into(), ask).collect::<Vec<_>>()
+        };
+        assert!(listing(&[&["a", "b"], &[], &["b", "c"]]).await.iter().all(Result::is_ok), "versions of one key span pages");
+        const LATE: [(&[&[&str]], usize); 3] = [(&[&["a", "c"], &["b"]], 2), (&[&["a"], &["c", "b"]], 1), (&[&["c"], &[], &["b"]], 1)];
+        for (pages_of, taken) in LATE {
+            let listed = listing(pages_of).await;
+            let failure = listed.last().unwrap().as_ref().unwrap_err();
+            assert!(failure.message.contains("`b` is listed after `c`"), "{failure}");
+            assert_eq!(listed.len(), taken + 1, "no entry of the late page is taken for what is there");
+        }
     }
 
     #[tokio::test]

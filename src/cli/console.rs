@@ -24,13 +24,22 @@ pub struct Console {
     running: Mutex<HashMap<String, ProgressBar>>,
     stop: AtomicBool,
     findings: AtomicU64,
+    /// Why stdout did not take what was written, other than that nobody reads it any more.
+    stdout_failure: Mutex<Option<std::io::Error>>,
 }
 
 impl Console {
     /// Progress bars are drawn only where stderr is a terminal.
     pub fn new(json: bool) -> Self {
         let bars = std::io::stderr().is_terminal().then(MultiProgress::new);
-        Self { json, bars, running: Mutex::default(), stop: AtomicBool::new(false), findings: AtomicU64::new(0) }
+        Self {
+            json,
+            bars,
+            running: Mutex::default(),
+            stop: AtomicBool::new(false),
+            findings: AtomicU64::new(0),
+            stdout_failure: Mutex::default(),
+        }
     }
 
     /// Whether `--json` was given.
@@ -88,11 +97,21 @@ impl Console {
         }
     }
 
+    /// What became of stdout: an answer that was not written whole is told, whatever it said.
+    pub fn stdout_failure(&self) -> Option<Failure> {
+        let error = self.stdout_failure.lock().expect("no panic while held").take()?;
+        Some(Failure::io("cannot write to stdout", error).hint("make room where stdout goes, and run the same command again"))
+    }
+
     fn stdout(&self, text: &str) {
         let print = || {
             let mut out = std::io::stdout().lock();
-            // A reader that went away (`| head`) has read what it wanted.
-            let _ = writeln!(out, "{text}");
+            if let Err(error) = writeln!(out, "{text}").and_then(|()| out.flush())
+                // A reader that went away (`| head`) has read what it wanted.
+                && error.kind() != std::io::ErrorKind::BrokenPipe
+            {
+                self.stdout_failure.lock().expect("no panic while held").get_or_insert(error);
+            }
         };
         match &self.bars {
             Some(bars) => bars.suspend(print),

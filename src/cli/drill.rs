@@ -143,6 +143,10 @@ async fn give_up(loaded: &Loaded, wanted: Option<DrillId>, console: &Arc<Console
     for resource in &abandoned.standing {
         console.say(format!("left behind: {}: {}", resource.arn, resource.confirmed_by));
     }
+    if !abandoned.was_known {
+        console
+            .say("its journal is lost: look for what it created by the name prefix and the tag `attestore:drill` in the isolated account");
+    }
     console.say(format!("drill {} is given up: the log says so, and it counts as failed", abandoned.drill));
     let code = if abandoned.standing.is_empty() { ExitCode::Incomplete } else { ExitCode::LeftBehind };
     let mut more = Map::new();

@@ -26,7 +26,8 @@ pub struct EffortArgs {
     /// Begin no read after so many bytes, such as 200GiB
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub max_bytes: Option<u64>,
-    /// Keep in this directory what was read, and go on from there: interrupted and bounded runs are repeated until all is covered
+    /// Keep in this directory what was read, and go on from there: interrupted and bounded runs are repeated until all is covered. Of a
+    /// database, ranges of tables are kept as long as it stands still
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
     /// What was read within this time need not be read again [default: since the current pass began]

@@ -198,6 +198,7 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     }
     means.limits.lanes = args.lanes.map_or(means.limits.lanes, usize::from);
     let mut request = CaptureRequest::new(&out, CaptureMode::Sealed);
+    request.sidecar_max_rows = args.tables.sidecar_rows;
     request.tables = args.tables.request();
     request.digests = args.digest;
     request.tier = args.objects.tier.unwrap_or_default();

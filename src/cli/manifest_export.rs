@@ -13,9 +13,9 @@ use crate::cli::source::{bytes_text, shown};
 use crate::model::exit::ExitCode;
 use crate::model::failure::Failure;
 use crate::monitor::Monitor;
-use crate::verify::manifest::exchange::bag_write;
 use crate::verify::manifest::exchange::export::{self, Exported};
 use crate::verify::manifest::exchange::lines::ListFormat;
+use crate::verify::manifest::exchange::{bag_write, batch};
 use crate::verify::manifest::header::ManifestKind;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::manifest::request::DigestSet;
@@ -31,6 +31,8 @@ pub enum ExportFormat {
     Rclone,
     /// A BagIt 1.0 bag with the files of --payload
     Bagit,
+    /// Bucket, key and version of every object, as S3 Batch Operations takes them
+    S3Batch,
 }
 
 /// Arguments of `manifest export`.
@@ -38,8 +40,9 @@ pub enum ExportFormat {
 #[command(after_help = "Examples:
   attestore manifest export manifests/vault --format b3sum | (cd /mnt/restored && b3sum --check)
   attestore manifest export manifests/vault --format bagit --payload /mnt/restored --out bags/vault
+  attestore manifest export manifests/vault --format s3-batch --out compute-checksum.csv
 
-A list has a line for the newest version of each object and for nothing else; what it leaves out is counted, and the exit code is 3
+A list of digests has a line for the newest version of each object and for nothing else; what it leaves out is counted, and the exit code is 3
 unless --partial says that this is meant.")]
 pub struct ExportArgs {
     /// The manifest's directory
@@ -77,6 +80,7 @@ pub fn run(args: &ExportArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode
         ExportFormat::B3sum => ListFormat::B3sum,
         ExportFormat::Rclone => ListFormat::Rclone,
         ExportFormat::Bagit => return bag(args, &manifest, console),
+        ExportFormat::S3Batch => return batch(args, &manifest, console),
     };
     if args.payload.is_some() {
         return Err(Failure::invalid("--payload is for --format bagit: a list holds no files").into());
@@ -84,23 +88,36 @@ pub fn run(args: &ExportArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode
     let digest = digest_of(format, args.digest, &manifest)?;
     let monitor: &dyn Monitor = console.as_ref();
     let prefix = args.prefix.clone().into_vec();
-    let exported = match &args.out {
+    let exported = written(args, console, |out| export::export_list(&manifest, format, digest, &prefix, out, monitor))?;
+    Ok(conclude(args, &manifest, &exported, exported.is_whole(), console))
+}
+
+/// What `write` writes, to the file that was named or to stdout.
+fn written(
+    args: &ExportArgs,
+    console: &Console,
+    write: impl FnOnce(&mut dyn Write) -> Result<Exported, Failure>,
+) -> Result<Exported, Failure> {
+    match &args.out {
         Some(path) => {
             let file = std::fs::File::create_new(path).map_err(|error| Failure::io(format!("cannot create {}", shown(path)), error))?;
-            let mut out = std::io::BufWriter::new(file);
-            export::export_list(&manifest, format, digest, &prefix, &mut out, monitor)?
+            write(&mut std::io::BufWriter::new(file))
         }
-        None if console.is_json() => {
-            return Err(Failure::invalid("with --json the list needs a file of its own").hint("name it with --out").into());
-        }
-        None => {
-            let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-            let exported = export::export_list(&manifest, format, digest, &prefix, &mut out, monitor)?;
-            out.flush()?;
-            exported
-        }
-    };
-    Ok(conclude(args, &manifest, &exported, console))
+        None if console.is_json() => Err(Failure::invalid("with --json the list needs a file of its own").hint("name it with --out")),
+        None => write(&mut std::io::BufWriter::new(std::io::stdout().lock())),
+    }
+}
+
+/// The list for a batch job. Delete markers have nothing that could be read, so it is whole without them.
+fn batch(args: &ExportArgs, manifest: &Manifest, console: &Console) -> anyhow::Result<ExitCode> {
+    if args.digest.is_some() || !args.prefix.is_empty() || args.payload.is_some() {
+        return Err(Failure::invalid(
+            "--digest, --prefix and --payload are for other formats: a batch list holds buckets, keys and versions",
+        )
+        .into());
+    }
+    let exported = written(args, console, |out| batch::export_batch(manifest, out))?;
+    Ok(conclude(args, manifest, &exported, exported.symlinks == 0, console))
 }
 
 /// The one digest of the list, which the manifest must have.
@@ -121,8 +138,8 @@ fn digest_of(format: ListFormat, asked: Option<DigestSet>, manifest: &Manifest) 
     Err(Failure::invalid(said).hint("export in the format of a digest that it has, or capture it again with the other one"))
 }
 
-fn conclude(args: &ExportArgs, manifest: &Manifest, exported: &Exported, console: &Console) -> ExitCode {
-    let whole = exported.is_whole() || args.partial;
+fn conclude(args: &ExportArgs, manifest: &Manifest, exported: &Exported, is_whole: bool, console: &Console) -> ExitCode {
+    let whole = is_whole || args.partial;
     let exit = if exported.lines > 0 && whole { ExitCode::Proven } else { ExitCode::Incomplete };
     console.say(format!("{} lines of {}", exported.lines, shown(manifest.dir())));
     for (name, n) in exported.left_out() {

@@ -22,10 +22,12 @@ use crate::signing::keys::SigningKey;
 use crate::signing::note;
 use crate::verify::manifest::exchange::bag_read;
 use crate::verify::manifest::exchange::import::{self, ImportRequest};
+use crate::verify::manifest::exchange::inventory_import;
 use crate::verify::manifest::exchange::lines::ListFormat;
 use crate::verify::manifest::header::Header;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::manifest::request::DigestSet;
+use crate::verify::objects::keys::inventory::Inventory;
 
 /// Whose format it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -38,6 +40,8 @@ pub enum ImportFormat {
     Rclone,
     /// A BagIt bag (RFC 8493), by its directory
     Bagit,
+    /// An S3 Inventory (CSV or Parquet), by its manifest.json; no digests, so the tier is inventory
+    S3Inventory,
 }
 
 /// Arguments of `manifest import`.
@@ -46,6 +50,7 @@ pub enum ImportFormat {
   attestore manifest import sha256sum SHA256SUMS --source dir:/srv/vault --out manifests/vault
   attestore manifest import bagit bags/2026-01 --out manifests/2026-01 --sign-key attestore.key
   attestore manifest import rclone list.txt --digest blake3 --out manifests/remote
+  attestore manifest import s3-inventory lists/vault/daily/2026-01-31T00-00Z/manifest.json --out manifests/listed
 
 Nothing but the list is read (of a bag also its tag files and the sizes of its payload): the manifest holds the digests that it states.")]
 pub struct ImportArgs {
@@ -108,6 +113,7 @@ pub async fn run(args: ImportArgs, console: &Arc<Console>) -> anyhow::Result<Exi
     let source = match (&args.source, args.format) {
         (Some(source), _) => source.to_string(),
         (None, ImportFormat::Bagit) => format!("dir:{}", args.file.join("data").display()),
+        (None, ImportFormat::S3Inventory) => inventory_import::source_of(&Inventory::open(&args.file)?).to_string(),
         (None, _) => "unstated".to_owned(),
     };
     let request = ImportRequest {
@@ -122,6 +128,7 @@ pub async fn run(args: ImportArgs, console: &Arc<Console>) -> anyhow::Result<Exi
     let monitor: &dyn Monitor = console.as_ref();
     let header = match list {
         Some((format, digest)) => import::import_list(&request, format, digest, signer, monitor)?,
+        None if args.format == ImportFormat::S3Inventory => inventory_import::import_inventory(&request, signer, monitor)?,
         None => bag_read::import_bag(&request, signer, monitor).await?,
     };
     let manifest = Manifest::open(&args.out)?;
@@ -131,16 +138,18 @@ pub async fn run(args: ImportArgs, console: &Arc<Console>) -> anyhow::Result<Exi
     Ok(conclude(&manifest, &header, signer.map(|(name, _)| name), entry, console))
 }
 
-/// The format of a list and its digest; nothing for a bag.
+/// The format of a list and its digest; nothing for a bag and an inventory.
 fn list_of(args: &ImportArgs) -> Result<Option<(ListFormat, DigestSet)>, Failure> {
     let format = match args.format {
         ImportFormat::Sha256sum => ListFormat::Sha256sum,
         ImportFormat::B3sum => ListFormat::B3sum,
         ImportFormat::Rclone => ListFormat::Rclone,
-        ImportFormat::Bagit if args.digest.is_some() || !args.strip_prefix.is_empty() => {
-            return Err(Failure::invalid("--digest and --strip-prefix are for lists: a bag says by itself what it holds"));
+        ImportFormat::Bagit | ImportFormat::S3Inventory if args.digest.is_some() || !args.strip_prefix.is_empty() => {
+            return Err(Failure::invalid(
+                "--digest and --strip-prefix are for lists: a bag and an inventory say by themselves what they hold",
+            ));
         }
-        ImportFormat::Bagit => return Ok(None),
+        ImportFormat::Bagit | ImportFormat::S3Inventory => return Ok(None),
     };
     match (format.digest(), args.digest) {
         (Some(own), asked) if asked.is_none_or(|asked| asked == own) => Ok(Some((format, own))),
@@ -190,5 +199,6 @@ fn conclude(manifest: &Manifest, header: &Header, signer: Option<&str>, entry: O
 pub fn imported_line(header: &Header) -> Option<String> {
     let imported = header.imported.as_ref()?;
     let (format, file, sha256) = (&imported.format, imported.file.escape_debug(), imported.sha256);
-    Some(format!("imported   {format} list {file}, sha256:{sha256}: its digests are as listed, and no content was read"))
+    let rests_on = if header.digests.is_empty() { "it holds no digests" } else { "its digests are as listed" };
+    Some(format!("imported   {format} list {file}, sha256:{sha256}: {rests_on}, and no content was read"))
 }

@@ -19,9 +19,16 @@ pub async fn run(args: Args) -> ExitCode {
     if let Err(failure) = watch_for_signals(name, console.clone()) {
         return tell(name, &failure.into(), &console);
     }
-    match dispatch(args.command, &console).await {
+    let code = match dispatch(args.command, &console).await {
         Ok(code) => code,
         Err(error) => tell(name, &error, &console),
+    };
+    match console.stdout_failure() {
+        None => code,
+        Some(failure) => {
+            console.failure(&failure);
+            code.and(failure.kind.exit_code())
+        }
     }
 }
 

@@ -209,7 +209,7 @@ pub async fn capture(
         return items::capture::capture_before(source, &request, (&options, witness), &hash_key, signer, monitor).await;
     }
     means.scan.refuse(url)?;
-    let access = means.access();
+    let access = Access { state: request.effort.state.clone().map(|state| state.path), ..means.access() };
     if !means.packs.is_empty() {
         request.baselines = recording::baselines(url, &access, &means.packs, &means.names, &hash_key, monitor).await?;
     }
@@ -239,7 +239,8 @@ pub async fn compare(
         return items::compare::compare_with(source, manifest, &hash_key, &means.scan.options()?, beside, monitor).await;
     }
     means.scan.refuse(url)?;
-    sql::compare::compare(url, &means.access(), manifest, &hash_key, monitor).await
+    let access = Access { state: options.effort.state.map(|state| state.path), ..means.access() };
+    sql::compare::compare(url, &access, manifest, &hash_key, monitor).await
 }
 
 /// The mode of a capture that does not say: the strongest that the way of reading earns by itself.

@@ -13,7 +13,7 @@ use crate::model::source_url::SourceUrl;
 use crate::model::verification::Verification;
 use crate::monitor::Monitor;
 use crate::signing::hash_key::HashKey;
-use crate::verify::manifest::request::TableRequest;
+use crate::verify::manifest::request::{DEFAULT_SIDECAR_MAX_ROWS, TableRequest};
 use crate::verify::sql::dual::{self, Declared, Side};
 use crate::verify::sql::grants;
 
@@ -35,6 +35,10 @@ pub struct TableArgs {
     /// Tables: how long a transaction may take until its stamps are seen, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     pub longest_transaction: u64,
+    /// Tables: above so many rows a table has sums for leaves and no row sidecar: memory and manifest stay small, and a difference names
+    /// its bucket only
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_SIDECAR_MAX_ROWS)]
+    pub sidecar_rows: u64,
 }
 
 impl TableArgs {

@@ -150,9 +150,10 @@ impl Case<'_> {
         if let (Some(why), Basis::FirstRestore | Basis::Invariants) = (&opened.unreadable, basis) {
             return Err(("restore", Failure::new(FailureKind::Remote, format!("the backup cannot be read: {why}"))));
         }
-        let downgraded = matches!(basis, Basis::Manifest(chosen) if chosen.downgraded);
+        // A database's comparison has its own evidence of what may have changed: the change stamps.
+        let undecided = matches!(basis, Basis::Manifest(chosen) if chosen.downgraded) && !reading::is_database(opened);
         let (case, resource) = (&self.planned.case, &self.resource.id);
-        let sink = Sink::new(context.monitor.clone(), case, resource, downgraded, &context.hash_key).map_err(|f| ("verify", f))?;
+        let sink = Sink::new(context.monitor.clone(), case, resource, undecided, &context.hash_key).map_err(|f| ("verify", f))?;
         let sink = called_as_in_manifest(sink, basis, opened);
         let mut baselines = std::collections::BTreeMap::new();
         let packs = context.packs.get(&self.resource.class).map(Vec::as_slice).unwrap_or_default();
@@ -160,13 +161,12 @@ impl Case<'_> {
         let mut items_table = items_table.map_err(|failure| ("checks", failure))?;
         match basis {
             Basis::Manifest(chosen) => {
-                let manifest = &chosen.manifest;
-                baselines.clone_from(&manifest.header().baselines);
+                baselines.clone_from(&chosen.manifest.header().baselines);
                 let compared = reading::compare(
                     opened,
                     self.resource,
                     &context.clouds,
-                    (manifest, &context.hash_key),
+                    (chosen, &context.hash_key),
                     self.point,
                     items_table.as_mut(),
                     &sink,
@@ -180,7 +180,7 @@ impl Case<'_> {
                     let n = verification.expired;
                     context.note(&format!("{case}: {n} items were gone after the end of their time to live, which is no loss"));
                 }
-                self.keep_comparison(result, chosen, &verification, sink, begun).map_err(|failure| ("verify", failure))?;
+                self.keep_comparison(result, (chosen, undecided), &verification, sink, begun).map_err(|failure| ("verify", failure))?;
                 if let Some(failure) = verification.cut_short.take() {
                     return Err(("verify", failure));
                 }
@@ -209,7 +209,7 @@ impl Case<'_> {
     fn keep_comparison(
         &self,
         result: &mut PointResult,
-        chosen: &Chosen,
+        (chosen, undecided): (&Chosen, bool),
         verification: &crate::model::verification::Verification,
         sink: Sink,
         begun: Timestamp,
@@ -223,7 +223,7 @@ impl Case<'_> {
         }
         let mut found = sink.finish()?;
         let full = found.lines.take().map(|lines| self.context.ledger.evidence_file(lines)).transpose()?;
-        result.verify = Some(record::verify_facts(chosen, verification, &found, full));
+        result.verify = Some(record::verify_facts((chosen, undecided), verification, &found, full));
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use crate::model::check::{CheckOutcome, Severity};
 use crate::model::outcome::Outcome;
 use crate::testing_log::body::{ClassPolicy, PointResult};
-use crate::testing_log::verify::pass::{counts, objections};
+use crate::testing_log::verify::pass::{counts_and_protection, objections};
 
 /// Sets outcome and reasons from everything else that the result says. `untested` is why it was not tried, where it was not.
 pub fn decide(result: &mut PointResult, policy: &ClassPolicy, untested: Option<String>) {
@@ -46,7 +46,7 @@ pub fn decide(result: &mut PointResult, policy: &ClassPolicy, untested: Option<S
 fn data_failures(result: &PointResult, policy: &ClassPolicy) -> Vec<String> {
     let Some(facts) = &result.verify else { return Vec::new() };
     let mut failed = Vec::new();
-    for (name, counts) in counts(facts) {
+    for (name, counts) in counts_and_protection(facts) {
         // What was not read for a reason outside the data says nothing against it: that is no failure, and never a pass either.
         let unread = if name == "objects" { facts.unread.values().sum() } else { 0 };
         let bad = [
@@ -58,7 +58,7 @@ fn data_failures(result: &PointResult, policy: &ClassPolicy) -> Vec<String> {
         ];
         failed.extend(bad.into_iter().filter(|(_, n)| *n > 0).map(|(class, n)| format!("{name}: {n} {class}")));
     }
-    let undecided: u64 = counts(facts).map(|(_, counts)| counts.indeterminate).sum();
+    let undecided: u64 = counts_and_protection(facts).map(|(_, counts)| counts.indeterminate).sum();
     if undecided > policy.indeterminate_budget {
         failed.push(format!("{undecided} indeterminate, {} allowed", policy.indeterminate_budget));
     }

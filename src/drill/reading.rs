@@ -2,6 +2,7 @@
 
 use crate::aws::s3::S3Source;
 use crate::drill::items;
+use crate::drill::manifests::Chosen;
 use crate::estate::config::Resource;
 use crate::model::check::CheckResult;
 use crate::model::failure::{Failure, FailureKind};
@@ -24,6 +25,7 @@ use crate::verify::sql;
 use crate::verify::sql::access::Access;
 use crate::verify::sql::checks::demands::CheckDemands;
 use crate::verify::sql::checks::pack::Pack;
+use crate::verify::sql::compare::Restored;
 use crate::verify::sql::items::{ItemsTable, MOST_BYTES, wants_items};
 
 /// A password that was just set may take this long to be in force everywhere.
@@ -44,16 +46,22 @@ pub fn as_of(mut opened: Opened, kind: ManifestKind) -> Opened {
     opened
 }
 
+/// Whether it is read as a SQL database. Its comparison weighs change stamps itself.
+pub fn is_database(opened: &Opened) -> bool {
+    matches!(opened.url, SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } | SourceUrl::Sqlite { .. })
+}
+
 /// Compares what was restored with the manifest; differences go to the monitor. `point.created_at` is the moment that the point is of.
 pub async fn compare(
     opened: &Opened,
     resource: &Resource,
     clouds: &Clouds,
-    (manifest, hash_key): (&Manifest, &HashKey),
+    (chosen, hash_key): (&Chosen, &HashKey),
     point: &RecoveryPoint,
     items_table: Option<&mut ItemsTable>,
     monitor: &dyn Monitor,
 ) -> Result<Verification, Failure> {
+    let manifest = &chosen.manifest;
     if let Some(why) = &opened.unreadable {
         return sql::compare::unreadable(manifest, hash_key, why, monitor);
     }
@@ -84,9 +92,15 @@ pub async fn compare(
         SourceUrl::DynamodbExport { .. } => Err(Failure::invalid(format!("{}: no driver restores into an export", opened.url))),
         SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } | SourceUrl::Sqlite { .. } => {
             let access = access(opened, resource)?;
+            let restored = Restored {
+                at: Some(point.created_at),
+                to_the_second: point.is_in_time(),
+                mode: Some(chosen.mode),
+                of_another_moment: chosen.downgraded,
+            };
             let mut pace = Pace::new(format!("the drill's password on {}", opened.url), PASSWORD_PATIENCE_S);
             loop {
-                match sql::compare::compare(&opened.url, &access, manifest, hash_key, monitor).await {
+                match sql::compare::compare_restored(&opened.url, &access, manifest, hash_key, restored, monitor).await {
                     Err(failure) if failure.kind == FailureKind::Denied && opened.login.is_some() => {
                         pace.pause(monitor).await.map_err(|late| if late.kind == FailureKind::Interrupted { late } else { failure })?;
                     }
@@ -131,8 +145,7 @@ pub async fn check(
     if let Some(table) = items_table {
         return table.check(packs, &CheckDemands { names: resource.names.clone(), ..demands }, monitor).await;
     }
-    let is_database = matches!(opened.url, SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } | SourceUrl::Sqlite { .. });
-    if !is_database || packs.is_empty() || opened.unreadable.is_some() {
+    if !is_database(opened) || packs.is_empty() || opened.unreadable.is_some() {
         return Ok(Vec::new());
     }
     let demands = CheckDemands { names: resource.names.clone(), ..demands };

@@ -85,9 +85,14 @@ pub fn checklist(raw: Option<&Value>) -> Vec<ChecklistLine> {
     lines.map(|line| ChecklistLine { setting: text(line, "setting"), state: text(line, "state") }).collect()
 }
 
-/// The comparison with a manifest.
-pub fn verify_facts(chosen: &Chosen, verification: &Verification, found: &Found, full: Option<Sha256Digest>) -> VerifyFacts {
-    let counts = |counts: &Option<Counts>| counts.map(|counts| if chosen.downgraded { undecided(&counts) } else { counts });
+/// The comparison with a manifest; `is_undecided` says that differences may be changes and nothing has told them apart.
+pub fn verify_facts(
+    (chosen, is_undecided): (&Chosen, bool),
+    verification: &Verification,
+    found: &Found,
+    full: Option<Sha256Digest>,
+) -> VerifyFacts {
+    let counts = |counts: &Option<Counts>| counts.map(|counts| if is_undecided { undecided(&counts) } else { counts });
     VerifyFacts {
         manifest_leaf: chosen.leaf,
         manifest: chosen.manifest.digest(),
@@ -99,8 +104,10 @@ pub fn verify_facts(chosen: &Chosen, verification: &Verification, found: &Found,
         tables: counts(&verification.tables),
         rows: counts(&verification.rows),
         items: counts(&verification.items),
-        expired: (verification.expired > 0).then_some(verification.expired),
         unread: verification.unread.iter().map(|(kind, n)| (kind.as_str().to_owned(), *n)).collect(),
+        expired: (verification.expired > 0).then_some(verification.expired),
+        protection: counts(&verification.protection),
+        tier: verification.lesser_tier.as_ref().map(|tier| tier.name.to_owned()),
         bytes_checked: verification.bytes_checked,
         duration_ms: u64::try_from(verification.duration.as_millis()).unwrap_or(u64::MAX >> 11),
         findings: FindingSet { total: found.total, inline: found.inline.clone(), full },

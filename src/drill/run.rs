@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use futures_util::StreamExt;
 
+use crate::drill::abandon;
 use crate::drill::case::Case;
 use crate::drill::context::{Context, Setup};
 use crate::drill::draw::{self, Drawn};
@@ -116,6 +117,13 @@ pub async fn run(setup: Setup, request: &Request) -> Result<Report, Failure> {
 fn begin(context: &Context, request: &Request) -> Result<(DrillOpened, bool), Failure> {
     let state = context.journal.state();
     let unfinished = state.unfinished();
+    if let (true, Begin::New | Begin::Either, Some((id, _))) = (unfinished.is_empty(), &request.begin, abandon::strangers(context)?.first())
+    {
+        let what = format!("drill {id} of the testing log is not finished, and {} knows nothing of it", context.journal.path().display());
+        return Err(Failure::new(FailureKind::Interrupted, what).hint(format!(
+            "put the journal that it was held with back and go on with --resume; where that is lost, end it: `attestore drill --abandon {id}`"
+        )));
+    }
     match &request.begin {
         Begin::Either if unfinished.is_empty() => Ok((open(context, request)?, false)),
         Begin::New => match unfinished.first() {

@@ -120,8 +120,12 @@ pub fn format_of(head: &[u8]) -> Option<Dump> {
 fn unknown(head: &[u8]) -> String {
     let found = match head {
         [] => "an empty file".to_owned(),
-        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] | [b'B', b'Z', b'h', ..] | [0xfd, b'7', b'z', b'X', b'Z', ..] => {
-            "a compressed file: keep it unpacked, or in pg_dump's own compressed format (-Fc)".to_owned()
+        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => "a file compressed twice: unpack it once".to_owned(),
+        // bzip2, xz, LZ4
+        [b'B', b'Z', b'h', ..] | [0xfd, b'7', b'z', b'X', b'Z', ..] | [0x04, 0x22, 0x4d, 0x18, ..] => {
+            "a file compressed in a way that is not read here: keep it unpacked, with gzip or Zstandard, or in pg_dump's own compressed \
+             format (-Fc)"
+                .to_owned()
         }
         _ if contains(head, b"-- PostgreSQL database cluster dump") => {
             "a dump of a whole cluster: keep one dump a database (pg_dump)".to_owned()
@@ -163,7 +167,7 @@ mod tests {
         let damaged: [(&str, &[u8], &str); 5] = [
             ("e", &plain.as_bytes()[..50], "ends without its line"),
             ("f", b"", "empty file"),
-            ("g", b"\x1f\x8b\x08", "compressed"),
+            ("g", b"BZh91AY", "compressed"),
             ("h", b"hello", "`hello"),
             ("i", b"-- PostgreSQL database cluster dump\n", "whole cluster"),
         ];

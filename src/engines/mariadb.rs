@@ -41,6 +41,8 @@ pub async fn init(programs: &Programs, area: &Area, home: &Path) -> Result<(), F
     let mut command = area::command(area, &programs.init);
     command.arg("--no-defaults").arg(format!("--datadir={}", home.join("data").display()));
     command.args(["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve", "--innodb-log-file-size=8M"]);
+    // A server that starts elsewhere removes temporary tables from a directory that both take for theirs.
+    command.arg(format!("--tmpdir={}", home.display()));
     area::run(command, "cannot make a MariaDB data directory", "").await?;
     write_secret(area, home)
 }

@@ -10,6 +10,7 @@ pub mod installed;
 pub mod loading;
 pub mod mariadb;
 pub mod master;
+pub mod packed;
 pub mod physical;
 pub mod point_in_time;
 pub mod postgres;

@@ -73,10 +73,10 @@ pub struct Verification {
     pub protection: Option<Counts>,
     /// Evidence beside the bytes, by field: how many objects it was compared for, and with what result.
     pub fields: BTreeMap<&'static str, FieldCounts>,
-    /// Of the items deleted in between, those that were gone when their own time to live had ended: DynamoDB deletes such items by itself.
-    pub expired: u64,
     /// Of the unreadable objects, those that were not read for a reason outside the data, by reason.
     pub unread: BTreeMap<FailureKind, u64>,
+    /// Of the items deleted in between, those that were gone when their own time to live had ended: DynamoDB deletes such items by itself.
+    pub expired: u64,
     /// The tier of evidence, where it is less than every byte read, and what it does not prove.
     pub lesser_tier: Option<LesserTier>,
     /// Bytes of content that were read and hashed.
@@ -124,8 +124,8 @@ impl Verification {
             items: None,
             protection: None,
             fields: BTreeMap::new(),
-            expired: 0,
             unread: BTreeMap::new(),
+            expired: 0,
             lesser_tier: None,
             bytes_checked: 0,
             duration: Duration::ZERO,

@@ -3,11 +3,13 @@
 use serde_json::Value;
 
 use crate::model::clock::Timestamp;
+use crate::model::counts::Counts;
 use crate::model::digest::Sha256Digest;
 use crate::model::outcome::Outcome;
 use crate::report::gather::{DrillStory, Said};
-use crate::report::model_case::{Case, EvidenceState, FindingRow, FindingsReport, Phase, Total};
+use crate::report::model_case::{Case, EvidenceState, FindingRow, FindingsReport, Phase, Protection, Total};
 use crate::testing_log::body::{FindingSet, PlannedCase, PointResult, RestoreFacts};
+use crate::verify::objects::tier::Tier;
 
 /// Looks evidence up by its digest; nothing where it was erased or is kept elsewhere.
 pub type EvidenceOf<'a> = &'a dyn Fn(&Sha256Digest) -> Option<Vec<u8>>;
@@ -89,8 +91,25 @@ fn case(plan: &PlannedCase, chosen: String, said: Option<Said<'_, PointResult>>,
         findings: verify.filter(|verify| verify.findings.total > 0).map(|verify| findings(&verify.findings, evidence)),
         totals,
         proves: verify.map(|verify| verify.mode.proves()),
+        tier: verify.map(|verify| verify.tier.clone().unwrap_or_else(|| Tier::Content.to_string())),
+        // A tier of a later version of this program: nothing is known of what it leaves open, and the entry's reasons stand anyway.
+        does_not_prove: verify
+            .and_then(|verify| verify.tier.as_deref()?.parse::<Tier>().ok())
+            .map_or_else(Vec::new, |tier| tier.does_not_prove().to_vec()),
+        protection: verify.and_then(|verify| verify.protection).map(protection),
         result: result.cloned(),
     }
+}
+
+/// The verdict on protection alone.
+fn protection(counts: Counts) -> Protection {
+    let outcome = match counts {
+        Counts { expected: 0, .. } => Outcome::Untested,
+        Counts { mismatch: 1.., .. } => Outcome::Fail,
+        Counts { indeterminate: 1.., .. } => Outcome::Inconclusive,
+        _ => Outcome::Pass,
+    };
+    Protection { outcome, counts }
 }
 
 /// The phases between the instants that were reached; a phase ends at the next instant that is known.

@@ -39,6 +39,12 @@ pub struct Case {
     pub totals: Vec<Total>,
     /// What a match proves in the mode that was used.
     pub proves: Option<&'static str>,
+    /// The tier of evidence: `content` where every byte was read; absent where nothing was compared.
+    pub tier: Option<String>,
+    /// What even a full match at that tier does not prove.
+    pub does_not_prove: Vec<&'static str>,
+    /// The verdict on protection, apart from the content; absent where none was compared.
+    pub protection: Option<Protection>,
     /// The entry's own words.
     pub result: Option<body::PointResult>,
 }
@@ -59,6 +65,15 @@ pub struct Phase {
 pub struct Total {
     /// `objects`, `tables`, `rows`, `items`
     pub name: &'static str,
+    /// The counts.
+    pub counts: crate::model::counts::Counts,
+}
+
+/// What became of retention, legal holds, encryption and replication.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Protection {
+    /// `pass`, `fail`, `inconclusive` or `untested`.
+    pub outcome: Outcome,
     /// The counts.
     pub counts: crate::model::counts::Counts,
 }

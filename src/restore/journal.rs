@@ -38,13 +38,15 @@ pub struct Journal {
     path: PathBuf,
     // Locked for the whole of a record, so that records land in the order in which they were judged.
     inner: Mutex<Inner>,
+    writer: Option<std::thread::JoinHandle<()>>,
 }
 
 struct Inner {
     state: State,
     /// Set when a write failed: memory is then ahead of the file, and nothing more may follow.
     broken: bool,
-    to_writer: mpsc::Sender<Request>,
+    /// Nothing once the journal is being dropped.
+    to_writer: Option<mpsc::Sender<Request>>,
 }
 
 struct Request {
@@ -67,7 +69,7 @@ impl Journal {
         let (to_writer, requests) = mpsc::channel();
         let (opened, answer) = mpsc::channel();
         let file = path.to_owned();
-        std::thread::Builder::new()
+        let writer = std::thread::Builder::new()
             .name("journal".into())
             .spawn(move || serve(&file, &opened, &requests))
             .map_err(|error| Failure::io(format!("journal {}", path.display()), error))?;
@@ -81,7 +83,8 @@ impl Journal {
             let record: Record = serde_json::from_str(&body).map_err(|error| bad(&error))?;
             state.apply(&DrillId(drill), Timestamp(at), &record).map_err(|error| bad(&error))?;
         }
-        Ok(Self { path: path.to_owned(), inner: Mutex::new(Inner { state, broken: false, to_writer }) })
+        let inner = Mutex::new(Inner { state, broken: false, to_writer: Some(to_writer) });
+        Ok(Self { path: path.to_owned(), inner, writer: Some(writer) })
     }
 
     /// Writes one record; it is on disk when this returns.
@@ -107,7 +110,7 @@ impl Journal {
         let (answer, answered) = mpsc::channel();
         let case = record.case().map(|case| case.0.clone());
         let request = Request { at, drill: drill.0.clone(), case, name: record.name(), body, answer };
-        inner.to_writer.send(request).map_err(|_| gone(&self.path))?;
+        inner.to_writer.as_ref().ok_or_else(|| gone(&self.path))?.send(request).map_err(|_| gone(&self.path))?;
         answered.recv().map_err(|_| gone(&self.path))?.map_err(|error| broken(&self.path, error))?;
         inner.broken = false;
         Ok(())
@@ -140,6 +143,19 @@ impl Journal {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().expect("no panic while held")
+    }
+}
+
+impl Drop for Journal {
+    /// Waits until the file is closed in order: whoever copies the journal then copies all of it.
+    fn drop(&mut self) {
+        if let Ok(inner) = self.inner.get_mut() {
+            inner.to_writer = None;
+        }
+        if let Some(writer) = self.writer.take() {
+            // A panic of the writer was told as a failed record.
+            let _ = writer.join();
+        }
     }
 }
 

@@ -466,12 +466,18 @@ pub struct VerifyFacts {
     /// Items.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub items: Option<Counts>,
-    /// Of the items deleted in between, those that were gone after the end of their own time to live, as the manifest states it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expired: Option<u64>,
     /// Of the unreadable objects, those that were not read for a reason outside the data, by reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unread: BTreeMap<String, u64>,
+    /// Of the items deleted in between, those that were gone after the end of their own time to live, as the manifest states it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expired: Option<u64>,
+    /// What protects objects (retention, legal hold, encryption, replication): a verdict apart from the content, where any was compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protection: Option<Counts>,
+    /// The tier of evidence where it is less than every byte read: `inventory` or `attributes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier: Option<String>,
     /// Content read and hashed.
     pub bytes_checked: u64,
     /// Wall time.

@@ -1,4 +1,4 @@
-//! The fingerprint of one table or one set of items: `SortedDigests` leaves and the sidecar, in flat memory.
+//! The fingerprint of one table or one set of items: `SortedDigests` leaves and the sidecar, in flat memory; or `AddHash` leaves (`sums`).
 //!
 //! A row is a pair (key hash, row digest). Its bucket is the top `bits` bits of the key hash, so that neither order nor lanes nor
 //! collations matter; `bits` is a function of the exact number of rows. A leaf is a digest over the bucket's sorted full row digests,
@@ -13,6 +13,7 @@ use crate::model::counts::Counts;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::finding::Class;
 use crate::verify::sorter::{Sorted, Sorter, Walk};
+use crate::verify::sums::Sums;
 
 /// Rows that a bucket is meant to hold.
 pub const BUCKET_ROWS: u64 = 16_384;
@@ -50,16 +51,43 @@ pub struct Leaf {
 /// The first 8 bytes of the key hash and of the row digest.
 pub type SidecarPair = ([u8; 8], [u8; 8]);
 
+/// What a leaf is made of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// `SortedDigests`
+    Sorted,
+    /// `SortedDigests` up to so many rows, `AddHash` beyond.
+    SortedUpTo(u64),
+    /// `AddHash`
+    Sums,
+}
+
 /// Accumulates the pairs of one table.
 pub struct Accumulator {
-    sorter: Sorter<64>,
+    held: Held<Sorter<64>>,
+    sorted_up_to: u64,
     budget: usize,
 }
 
+enum Held<S, A = Sums> {
+    Sorted(S),
+    Sums(A),
+}
+
 impl Accumulator {
-    /// `budget` bytes of pairs stay in memory (at least one page); the rest goes into an unnamed temporary file.
+    /// Sorted digests. `budget` bytes of pairs stay in memory (at least one page); the rest goes into an unnamed temporary file.
     pub fn new(budget: usize) -> Self {
-        Self { sorter: Sorter::new(budget), budget }
+        Self::of(Form::Sorted, budget)
+    }
+
+    /// The same for leaves of any form.
+    pub fn of(form: Form, budget: usize) -> Self {
+        let (held, sorted_up_to) = match form {
+            Form::Sorted => (Held::Sorted(Sorter::new(budget)), u64::MAX),
+            Form::SortedUpTo(rows) => (Held::Sorted(Sorter::new(budget)), rows),
+            Form::Sums => (Held::Sums(Sums::default()), 0),
+        };
+        Self { held, sorted_up_to, budget }
     }
 
     /// Adds a row. The order of calls does not matter.
@@ -67,29 +95,48 @@ impl Accumulator {
         let mut record = [0; 64];
         record[..32].copy_from_slice(&key_hash);
         record[32..].copy_from_slice(&row_digest);
-        self.sorter.push(record)
+        self.push_all(&[record])
     }
 
     /// Adds rows, each a key hash and a row digest.
     pub fn push_all(&mut self, records: &[[u8; 64]]) -> Result<(), Failure> {
-        records.iter().try_for_each(|record| self.sorter.push(*record))
+        match &mut self.held {
+            Held::Sorted(sorter) => records.iter().try_for_each(|record| sorter.push(*record))?,
+            Held::Sums(sums) => records.iter().for_each(|record| sums.push(record)),
+        }
+        if matches!(&self.held, Held::Sorted(sorter) if sorter.count() > self.sorted_up_to)
+            && let Held::Sorted(sorter) = std::mem::replace(&mut self.held, Held::Sums(Sums::default()))
+        {
+            // More than is sorted: what there is goes into the sums, and its room is given back.
+            let (sorted, mut sums) = (sorter.finish()?, Sums::default());
+            sorted.walk().try_for_each(|record| record.map(|record| sums.push(&record)))?;
+            self.held = Held::Sums(sums);
+        }
+        Ok(())
     }
 
     /// Rows so far.
     pub fn rows(&self) -> u64 {
-        self.sorter.count()
+        match &self.held {
+            Held::Sorted(sorter) => sorter.count(),
+            Held::Sums(sums) => sums.rows(),
+        }
     }
 
     /// Sorts what was pushed.
     pub fn finish(self) -> Result<Fingerprint, Failure> {
-        let sorted = self.sorter.finish()?;
-        Ok(Fingerprint { bits: bits_for(sorted.count()), sorted, budget: self.budget })
+        let bits = bits_for(self.rows());
+        let held = match self.held {
+            Held::Sorted(sorter) => Held::Sorted(sorter.finish()?),
+            Held::Sums(sums) => Held::Sums(sums),
+        };
+        Ok(Fingerprint { bits, held, budget: self.budget })
     }
 }
 
-/// The sorted pairs of one table; can be walked any number of times.
+/// The sorted pairs of one table, which can be walked any number of times; or the sums of its buckets.
 pub struct Fingerprint {
-    sorted: Sorted<64>,
+    held: Held<Sorted<64>>,
     bits: u8,
     budget: usize,
 }
@@ -97,7 +144,22 @@ pub struct Fingerprint {
 impl Fingerprint {
     /// The exact number of rows.
     pub fn rows(&self) -> u64 {
-        self.sorted.count()
+        match &self.held {
+            Held::Sorted(sorted) => sorted.count(),
+            Held::Sums(sums) => sums.rows(),
+        }
+    }
+
+    /// What its leaves are made of: [`Form::Sorted`] or [`Form::Sums`].
+    pub fn form(&self) -> Form {
+        if self.sorted().is_some() { Form::Sorted } else { Form::Sums }
+    }
+
+    fn sorted(&self) -> Option<&Sorted<64>> {
+        match &self.held {
+            Held::Sorted(sorted) => Some(sorted),
+            Held::Sums(_) => None,
+        }
     }
 
     /// [`bits_for`] the number of rows.
@@ -113,19 +175,22 @@ impl Fingerprint {
     /// The leaves that a manifest with `bits` bits has: what folds one side onto the other where the numbers of rows differ.
     pub fn leaves_at(&self, bits: u8) -> Leaves<'_> {
         let bits = bits.min(MAX_BITS);
-        Leaves { records: self.sorted.walk(), waiting: None, next: 0, bits, budget: self.budget }
+        let held = match &self.held {
+            Held::Sorted(sorted) => Held::Sorted((sorted.walk(), None)),
+            Held::Sums(sums) => Held::Sums(sums),
+        };
+        Leaves { held, next: 0, bits, budget: self.budget }
     }
 
-    /// The sidecar: sorted by key hash, one pair a row, duplicates kept.
+    /// The sidecar: sorted by key hash, one pair a row, duplicates kept. Sums have none.
     pub fn sidecar(&self) -> impl Iterator<Item = Result<SidecarPair, Failure>> + '_ {
-        self.sorted.walk().map(|record| record.map(|record| (head(&record[..32]), head(&record[32..]))))
+        self.sorted().map(Sorted::walk).into_iter().flatten().map(|record| record.map(|record| (head(&record[..32]), head(&record[32..]))))
     }
 }
 
 /// Iterator of [`Fingerprint::leaves`].
 pub struct Leaves<'a> {
-    records: Walk<'a, 64>,
-    waiting: Option<[u8; 64]>,
+    held: Held<(Walk<'a, 64>, Option<[u8; 64]>), &'a Sums>,
     next: u32,
     bits: u8,
     budget: usize,
@@ -134,18 +199,25 @@ pub struct Leaves<'a> {
 impl Leaves<'_> {
     fn bucket(&mut self) -> Result<Leaf, Failure> {
         let (index, bits) = (self.next, self.bits);
+        let (records, waiting) = match &mut self.held {
+            Held::Sorted((records, waiting)) => (records, waiting),
+            Held::Sums(sums) => {
+                self.next += 1;
+                return Ok(sums.leaf(index, bits));
+            }
+        };
         // A bucket may be far larger than it is meant to be: a table without a key may hold one row a hundred million times.
         let mut digests = Sorter::<32>::new(self.budget);
         loop {
-            let record = match self.waiting.take() {
+            let record = match waiting.take() {
                 Some(record) => record,
-                None => match self.records.next().transpose()? {
+                None => match records.next().transpose()? {
                     Some(record) => record,
                     None => break,
                 },
             };
             if bucket_of(&record[..32], bits) != index {
-                self.waiting = Some(record);
+                *waiting = Some(record);
                 break;
             }
             digests.push(record[32..].try_into().expect("32 bytes"))?;
@@ -385,7 +457,7 @@ mod tests {
         let n = 40_000;
         let straight = of((0..n).map(pair), DEFAULT_BUDGET);
         let spilled = of((0..n).rev().map(pair), 1 << 18);
-        assert!(spilled.sorted.has_spilled());
+        assert!(spilled.sorted().is_some_and(Sorted::has_spilled));
         assert_eq!(straight.bits(), 2);
         assert_eq!(leaves(&straight), leaves(&spilled));
         assert_eq!(leaves(&straight).iter().map(|leaf| leaf.rows).sum::<u64>(), u64::from(n));
@@ -461,6 +533,27 @@ mod tests {
         other[31] ^= 1;
         let actual = of([pair(0), pair(1), (pair(2).0, other)], DEFAULT_BUDGET);
         assert!(matches!(compared(&baseline, &actual, true).1[..], [Difference::Bucket { .. }]));
+    }
+
+    #[test]
+    fn beyond_the_limit_leaves_are_sums_and_name_their_bucket() {
+        let all = |form: Form, rows: std::ops::Range<u32>| {
+            let mut accumulator = Accumulator::of(form, 1 << 16);
+            rows.map(pair).for_each(|(key, row)| accumulator.push(key, row).unwrap());
+            accumulator.finish().unwrap()
+        };
+        let within = all(Form::SortedUpTo(40_000), 0..40_000);
+        assert_eq!((within.form(), leaves(&within)), (Form::Sorted, leaves(&all(Form::Sorted, 0..40_000))));
+        let beyond = all(Form::SortedUpTo(39_999), 0..40_000);
+        assert_eq!((beyond.form(), beyond.sidecar().count()), (Form::Sums, 0));
+        assert_eq!(leaves(&beyond), leaves(&all(Form::Sums, 0..40_000)), "wherever it went over to sums");
+        let (counts, found) = compared(&beyond, &all(Form::Sums, 0..40_000), true);
+        assert_eq!((counts.matched, found.len()), (40_000, 0));
+        // One row fewer, and another number of bits on one side.
+        let (counts, found) = compared(&beyond, &all(Form::Sums, 1..40_000), true);
+        assert!(matches!(found[..], [Difference::Bucket { .. }]) && counts.missing == 1, "{found:?}");
+        let (counts, found) = compared(&beyond, &all(Form::Sums, 0..70_000), true);
+        assert_eq!((found.len(), counts.extra, counts.expected), (4, 30_000, 40_000));
     }
 
     #[test]

@@ -13,3 +13,4 @@ pub mod ranges;
 pub mod sha256;
 pub mod sorter;
 pub mod sql;
+pub mod sums;

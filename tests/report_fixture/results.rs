@@ -259,8 +259,15 @@ fn compared(log: &LogWriter, result: &mut PointResult, res: &Res, plot: Plot, ba
         tables: None,
         rows,
         items,
-        expired: None,
         unread: std::collections::BTreeMap::new(),
+        expired: None,
+        // Retention and encryption of the restored objects are as they were captured, whatever became of their contents.
+        protection: (res.kind == "s3" && counts.matched > 0).then(|| {
+            let mut kept = Counts::default();
+            kept.add_many(Class::Match, counts.matched);
+            kept
+        }),
+        tier: None,
         bytes_checked: counts.matched * 5_211,
         duration_ms: 1_800_000,
         findings: finding_set(log, &findings, plot),

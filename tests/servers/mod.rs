@@ -169,6 +169,8 @@ impl Server {
             Kind::Mariadb => {
                 command.args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]);
                 command.arg(format!("--datadir={}", self.data().display()));
+                // A server that starts elsewhere removes temporary tables from a directory that both take for theirs.
+                command.arg(format!("--tmpdir={}", self.home.path().join("sockets").display()));
                 if is_root() {
                     command.arg("--user=root");
                 }
@@ -204,6 +206,7 @@ impl Server {
                 command.arg(format!("--socket={}", sockets.join("m.sock").display()));
                 command.arg(format!("--pid-file={}", sockets.join("m.pid").display()));
                 command.arg(format!("--init-file={}", init.display()));
+                command.arg(format!("--tmpdir={}", sockets.display()));
                 if is_root() {
                     command.arg("--user=root");
                 }

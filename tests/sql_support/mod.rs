@@ -21,7 +21,7 @@ use attestore::verify::sql::access::Access;
 use attestore::verify::sql::capture::capture;
 use attestore::verify::sql::compare::compare;
 use attestore::verify::sql::reading::Limits;
-use sqlx::{AssertSqlSafe, Connection, MySqlConnection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, MySqlConnection, PgConnection, Row as _};
 
 use crate::servers::{Kind, PASSWORD, Server};
 
@@ -118,6 +118,24 @@ pub async fn run(server: &Server, kind: Kind, database: &str, sql: &str) {
             connection.close().await.unwrap();
         }
     }
+}
+
+/// Waits until MariaDB has written out what it had still to write: its log then stands still.
+pub async fn until_quiet(server: &Server) {
+    let mut connection = MySqlConnection::connect(&server.full_url("mysql")).await.unwrap();
+    sqlx::raw_sql("SET GLOBAL innodb_max_dirty_pages_pct = 0").execute(&mut connection).await.unwrap();
+    let (mut last, mut same) = (String::new(), 0);
+    for _ in 0..600 {
+        let row = sqlx::raw_sql("SHOW GLOBAL STATUS LIKE 'Innodb_lsn_current'").fetch_one(&mut connection).await.unwrap();
+        let now: String = row.try_get_unchecked(1).unwrap();
+        same = if now == last { same + 1 } else { 0 };
+        if same == 15 {
+            break;
+        }
+        last = now;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    connection.close().await.unwrap();
 }
 
 /// Class and place of each finding, sorted.

@@ -1,21 +1,23 @@
 //! S3 through AWS Backup, into a bucket of our own: tagged, versioned, closed and empty before the job starts.
 //!
-//! `RestoreLatestVersionsUpTo = all` asks for every version: without it the service restores the latest one only
-//! (AWS Backup Developer Guide, "Restore S3 data").
+//! The metadata keys are those of the AWS Backup Developer Guide, "Restore S3 data using AWS Backup", section "Restore Amazon S3 recovery
+//! points through AWS CLI" (docs.aws.amazon.com/aws-backup/latest/devguide/restoring-s3.html): `DestinationBucketName` is mandatory;
+//! `RestoreLatestVersionsUpTo` is `1`, a number or `all`, and without it only the latest version is restored; `RestoreACLs` is false where
+//! the backup holds none, and where it is true the job fails on a bucket whose ACLs are disabled, as ours are; `EncryptionType` is
+//! `original` (the default), `SSE-S3` or `SSE-KMS`, the last with `KMSKey`. The same page: the destination must be versioned; objects
+//! with public ACLs are left out where public access is blocked; a job can be COMPLETED although objects failed to be restored.
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
-use crate::model::failure::{Failure, FailureKind};
-use crate::model::source_url::SourceUrl;
+use crate::model::failure::Failure;
 use crate::restore::driver::{Accepted, Driver, Opened, Progress};
 use crate::restore::drivers::backup_jobs::{self, Looked};
-use crate::restore::guard;
+use crate::restore::drivers::own_bucket;
 use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
 use crate::restore::records::TargetKind;
-use crate::restore::targets;
 
 /// The driver.
 pub struct BackupS3;
@@ -35,36 +37,14 @@ impl Driver for BackupS3 {
     }
 
     async fn make_container(&self, order: &Order, clouds: &Clouds, permit: Permit) -> Result<(), Failure> {
-        let target = permit.target();
-        let buckets = clouds.buckets(target.region.as_deref())?;
-        buckets.create(&target.name).await?;
-        buckets.furnish(&target.name, &order.tags()).await
+        own_bucket::make(order, clouds, &permit).await
     }
 
     async fn request(&self, order: &Order, clouds: &Clouds, permit: Permit) -> Result<Accepted, Failure> {
         let target = permit.target();
-        let Some(found) = targets::find(clouds, &order.work, target).await? else {
-            return Err(Failure::new(FailureKind::Refused, format!("bucket {} is not there to be restored into", target.name)));
-        };
-        // After a crash the job may be under way already, and the bucket then not empty: the token makes the second call harmless.
-        if let Some(probe) = guard::bucket_ready(order, &found, false).into_iter().find(|probe| !probe.held) {
-            let message = format!("bucket {}: {}: expected {}, found {}", target.name, probe.name, probe.expected, probe.found);
-            return Err(Failure::new(FailureKind::Refused, message));
-        }
-        let mut metadata = BTreeMap::from(
-            [
-                ("DestinationBucketName", target.name.as_str()),
-                ("NewBucket", "false"),
-                ("RestoreLatestVersionsUpTo", "all"),
-                ("CreationToken", permit.token()),
-            ]
-            .map(|(key, value)| (key.to_owned(), value.to_owned())),
-        );
-        if let Some(key) = order.isolation.as_ref().and_then(|demands| demands.kms_key_arn.clone()) {
-            metadata.insert("Encrypted".into(), "true".into());
-            metadata.insert("EncryptionType".into(), "SSE-KMS".into());
-            metadata.insert("KMSKey".into(), key);
-        }
+        // A second call after a crash is made harmless by the token.
+        own_bucket::ready(order, clouds, target).await?;
+        let metadata = restore_metadata(&target.name, order.isolation.as_ref().and_then(|demands| demands.kms_key_arn.as_deref()));
         backup_jobs::start(order, clouds, &permit, "S3", metadata).await
     }
 
@@ -76,8 +56,32 @@ impl Driver for BackupS3 {
     }
 
     async fn open(&self, order: &Order, _clouds: &Clouds) -> Result<Option<Opened>, Failure> {
-        let target = order.target(TargetKind::Bucket);
-        let url = SourceUrl::S3 { bucket: target.name, prefix: String::new() };
-        Ok(Some(Opened { url, region: target.region, login: None, unreadable: None }))
+        Ok(Some(own_bucket::opened(order)))
+    }
+}
+
+/// What the job is asked with: every version, no ACLs, encrypted with the key that isolation demands.
+fn restore_metadata(bucket: &str, kms_key_arn: Option<&str>) -> BTreeMap<String, String> {
+    let mut metadata = vec![("DestinationBucketName", bucket), ("RestoreLatestVersionsUpTo", "all"), ("RestoreACLs", "false")];
+    if let Some(key) = kms_key_arn {
+        metadata.extend([("EncryptionType", "SSE-KMS"), ("KMSKey", key)]);
+    }
+    metadata.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_metadata_has_the_documented_keys_and_no_others() {
+        let plain = restore_metadata("ours", None);
+        assert_eq!(
+            plain.keys().map(String::as_str).collect::<Vec<_>>(),
+            ["DestinationBucketName", "RestoreACLs", "RestoreLatestVersionsUpTo"]
+        );
+        assert_eq!((plain["RestoreLatestVersionsUpTo"].as_str(), plain["RestoreACLs"].as_str()), ("all", "false"));
+        let keyed = restore_metadata("ours", Some("arn:aws:kms:eu-west-2:1:key/k"));
+        assert_eq!((keyed["EncryptionType"].as_str(), keyed["KMSKey"].as_str()), ("SSE-KMS", "arn:aws:kms:eu-west-2:1:key/k"));
     }
 }

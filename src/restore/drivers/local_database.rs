@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::engines::dumps::{self, Dump, Unloaded};
 use crate::engines::installed::EngineKind;
 use crate::engines::master::Master;
+use crate::engines::packed;
 use crate::engines::servers::Servers;
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
@@ -28,6 +29,8 @@ use crate::restore::targets::{self, Marker, local_path};
 const USER: &str = "attestore_drill";
 /// The server's home in the target's area.
 const HOME: &str = "db";
+/// A compressed backup lies here while it is loaded.
+const UNPACKED: &str = "unpacked";
 /// Appears in the target once the backup was loaded, or found not to be loadable.
 const STATE: &str = "server.json";
 
@@ -114,9 +117,10 @@ impl Driver for LocalDatabase {
 }
 
 async fn load(order: &Order, source: &Path, to: &Path) -> Result<Loaded, Unloaded> {
-    let looked = source.to_owned();
-    let dump = tokio::task::spawn_blocking(move || dumps::recognise(&looked)).await;
-    let dump = dump.map_err(|error| Failure::new(FailureKind::Disk, format!("look at {}: {error}", source.display())))??;
+    let (looked, room) = (source.to_owned(), to.to_owned());
+    let looked = tokio::task::spawn_blocking(move || look(&looked, &room)).await;
+    let (dump, unpacked) = looked.map_err(|error| Failure::new(FailureKind::Disk, format!("look at {}: {error}", source.display())))??;
+    let path = unpacked.as_deref().unwrap_or(source);
     let engine = dump.engine();
     if engine != wanted(order) {
         let message = format!("{}: {}, and the resource is of kind {}", source.display(), dump.title(), order.point.kind);
@@ -126,17 +130,30 @@ async fn load(order: &Order, source: &Path, to: &Path) -> Result<Loaded, Unloade
     let servers = Servers::open(to)?;
     servers.sweep_orphans().await;
     let booted = if matches!(dump, Dump::PostgresData | Dump::MariadbData) {
-        let booted = servers.adopt_copy(dump, source, HOME).await?;
+        let booted = servers.adopt_copy(dump, path, HOME).await?;
         servers.create_reader(engine, HOME, booted.port, USER, &order.password).await?;
         booted
     } else {
         servers.make_empty(engine, HOME).await?;
         let booted = servers.boot(engine, HOME, None).await?;
         servers.create_master(engine, HOME, booted.port, &master).await?;
-        servers.load(dump, source, HOME, booted, &master).await?;
+        servers.load(dump, path, HOME, booted, &master).await?;
         booted
     };
-    Ok(Loaded { engine, port: booted.port, what: dump.title().to_owned(), unreadable: None })
+    if let Some(unpacked) = &unpacked {
+        std::fs::remove_file(unpacked).map_err(|error| Failure::io(format!("remove {}", unpacked.display()), error))?;
+    }
+    let what = if unpacked.is_some() { format!("{}, compressed", dump.title()) } else { dump.title().to_owned() };
+    Ok(Loaded { engine, port: booted.port, what, unreadable: None })
+}
+
+/// What the backup is, and where it lies unpacked where it was compressed. The name stays: messages name it.
+fn look(source: &Path, to: &Path) -> Result<(Dump, Option<PathBuf>), Unloaded> {
+    let room = to.join(UNPACKED);
+    std::fs::create_dir_all(&room).map_err(|error| Failure::io(format!("make {}", room.display()), error))?;
+    let unpacked = room.join(source.file_name().unwrap_or_default());
+    let unpacked = packed::unpack(source, &unpacked)?.then_some(unpacked);
+    Ok((dumps::recognise(unpacked.as_deref().unwrap_or(source))?, unpacked))
 }
 
 fn wanted(order: &Order) -> EngineKind {

@@ -10,6 +10,7 @@ pub mod dynamodb_pitr;
 pub mod instances;
 pub mod local;
 pub mod local_database;
+pub mod own_bucket;
 pub mod rds_pitr;
 pub mod rds_snapshot;
 pub mod s3_versions;

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use serde_json::json;
 
 use crate::aws::s3_copies::{COPY_LIMIT_BYTES, copy_as_of};
-use crate::model::failure::{Failure, FailureKind};
+use crate::model::failure::Failure;
 use crate::model::source_url::SourceUrl;
 use crate::restore::driver::{Accepted, Driver, Opened, Progress};
-use crate::restore::guard;
+use crate::restore::drivers::own_bucket;
 use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
 use crate::restore::records::TargetKind;
@@ -34,22 +34,12 @@ impl Driver for S3Versions {
     }
 
     async fn make_container(&self, order: &Order, clouds: &Clouds, permit: Permit) -> Result<(), Failure> {
-        let target = permit.target();
-        let buckets = clouds.buckets(target.region.as_deref())?;
-        buckets.create(&target.name).await?;
-        buckets.furnish(&target.name, &order.tags()).await
+        own_bucket::make(order, clouds, &permit).await
     }
 
     async fn request(&self, order: &Order, clouds: &Clouds, permit: Permit) -> Result<Accepted, Failure> {
         let target = permit.target();
-        let Some(found) = targets::find(clouds, &order.work, target).await? else {
-            return Err(Failure::new(FailureKind::Refused, format!("bucket {} is not there to be restored into", target.name)));
-        };
-        // After a crash some keys may have been copied already, and the bucket is then not empty.
-        if let Some(probe) = guard::bucket_ready(order, &found, false).into_iter().find(|probe| !probe.held) {
-            let message = format!("bucket {}: {}: expected {}, found {}", target.name, probe.name, probe.expected, probe.found);
-            return Err(Failure::new(FailureKind::Refused, message));
-        }
+        let found = own_bucket::ready(order, clouds, target).await?;
         let (bucket, prefix) = place(order);
         let session = clouds.session(target.region.as_deref())?;
         copy_as_of(&session, (&bucket, &prefix), order.point.created_at, &target.name, COPY_LIMIT_BYTES).await?;
@@ -70,9 +60,7 @@ impl Driver for S3Versions {
     }
 
     async fn open(&self, order: &Order, _clouds: &Clouds) -> Result<Option<Opened>, Failure> {
-        let target = order.target(TargetKind::Bucket);
-        let url = SourceUrl::S3 { bucket: target.name, prefix: String::new() };
-        Ok(Some(Opened { url, region: target.region, login: None, unreadable: None }))
+        Ok(Some(own_bucket::opened(order)))
     }
 }
 

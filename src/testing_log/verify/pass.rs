@@ -16,16 +16,24 @@ pub fn counts(facts: &VerifyFacts) -> impl Iterator<Item = (&'static str, &Count
         .filter_map(|(name, counts)| counts.as_ref().map(|counts| (name, counts)))
 }
 
+/// The same, and those of protection: a verdict apart from the content, but no less of one.
+pub fn counts_and_protection(facts: &VerifyFacts) -> impl Iterator<Item = (&'static str, &Counts)> {
+    counts(facts).chain(facts.protection.as_ref().map(|counts| ("protection", counts)))
+}
+
 /// Every reason why `result` cannot be the kind of pass that `as_if` names, with the rule that it would break; empty when it can be.
 /// `policy` is that of its class; without one nothing undecided is tolerated.
 ///
 /// Both kinds of pass need everything that is expected to be compared and equal, the critical checks, the objectives and isolation. A
-/// plain pass also has no vacuous check of any severity, and no reasons against it.
+/// plain pass also has every byte read, no vacuous check of any severity, and no reasons against it.
 pub fn objections(result: &PointResult, policy: Option<&ClassPolicy>, as_if: Outcome) -> Vec<(Rule, String)> {
     let mut found = Vec::new();
     match &result.verify {
         Some(facts) => compared(facts, policy.map_or(0, |policy| policy.indeterminate_budget), &mut found),
         None => found.push((Rule::PassNothingExpected, "nothing was compared with a manifest".to_owned())),
+    }
+    if let Some(tier) = result.verify.as_ref().and_then(|facts| facts.tier.as_ref()).filter(|_| as_if == Outcome::Pass) {
+        found.push((Rule::PassWithReasons, format!("compared at the tier {tier}: less than every byte was read")));
     }
     for check in &result.sql_checks {
         if check.result == CheckOutcome::Vacuous && (check.severity == Severity::Critical || as_if == Outcome::Pass) {
@@ -67,7 +75,7 @@ fn compared(facts: &VerifyFacts, budget: u64, found: &mut Vec<(Rule, String)>) {
     if facts.coverage_ppm != WHOLE_PPM {
         found.push((Rule::PassNotCovered, format!("{} of {WHOLE_PPM} millionths of the scope were covered", facts.coverage_ppm)));
     }
-    for (name, counts) in counts(facts) {
+    for (name, counts) in counts_and_protection(facts) {
         let bad = [
             ("mismatch", counts.mismatch),
             ("missing", counts.missing),
@@ -80,7 +88,7 @@ fn compared(facts: &VerifyFacts, budget: u64, found: &mut Vec<(Rule, String)>) {
         }
     }
     // The budget is for one recovery point, not for one kind of thing in it.
-    let undecided: u64 = counts(facts).map(|(_, counts)| counts.indeterminate).sum();
+    let undecided: u64 = counts_and_protection(facts).map(|(_, counts)| counts.indeterminate).sum();
     if undecided > budget {
         found.push((Rule::PassOverBudget, format!("{undecided} indeterminate, {budget} allowed")));
     }

@@ -137,7 +137,7 @@ fn check_isolation_and_teardown(result: &Placed<'_, PointResult>, faults: &mut F
 
 fn check_counts(leaf: u64, facts: &VerifyFacts, faults: &mut Faults) {
     let (mut differing, mut noted) = (0u64, 0u64);
-    for (name, counts) in pass::counts(facts) {
+    for (name, counts) in pass::counts_and_protection(facts) {
         // Foreign numbers: their sums must not overflow into agreement.
         let classes = counts.by_class();
         let bounded = classes.iter().all(|(_, n)| *n < 1 << 53) && counts.expected < 1 << 53 && counts.checked < 1 << 53;

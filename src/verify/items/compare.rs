@@ -258,6 +258,7 @@ impl Expected {
             }
             match row.kind {
                 LeafKind::Bucket => leaves.push(Leaf { index: row.seq, bits: row.bits, rows: row.rows, digest: row.digest }),
+                LeafKind::Sum => return Err(bad("leaves of sorted digests expected, found sums".to_owned())),
                 LeafKind::Schema => schema = Some(row.digest),
             }
         }

@@ -97,7 +97,7 @@ fn merge<R: Row>(
 
 fn leaf_place(class: Class, row: &LeafRow) -> Finding {
     match row.kind {
-        LeafKind::Bucket => {
+        LeafKind::Bucket | LeafKind::Sum => {
             Finding::new(class, Kind::Bucket, Place::Bucket(format!("{} {}/{}", row.key, row.seq, 1u64 << row.bits.min(63))))
         }
         LeafKind::Schema => {

@@ -72,7 +72,7 @@ impl Part {
 /// Where the rows of an imported manifest come from.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Imported {
-    /// `sha256sum`, `b3sum`, `rclone` or `bagit`.
+    /// `sha256sum`, `b3sum`, `rclone`, `bagit` or `s3-inventory`.
     pub format: String,
     /// The name of the file that was imported, without its directory.
     pub file: String,

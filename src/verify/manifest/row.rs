@@ -255,6 +255,8 @@ impl Row for ObjectRow {
 pub enum LeafKind {
     /// A bucket of row digests.
     Bucket,
+    /// A bucket as the sum of its row digests.
+    Sum,
     /// The table's definition.
     Schema,
 }
@@ -264,6 +266,7 @@ impl LeafKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Bucket => "bucket",
+            Self::Sum => "sum",
             Self::Schema => "schema",
         }
     }
@@ -319,6 +322,7 @@ impl Row for LeafRow {
         let key = cells.text()?.ok_or("no key")?;
         let kind = match cells.text_ref()? {
             Some("bucket") => LeafKind::Bucket,
+            Some("sum") => LeafKind::Sum,
             Some("schema") => LeafKind::Schema,
             other => return Err(format!("unknown kind `{}`", other.unwrap_or_default().escape_default())),
         };

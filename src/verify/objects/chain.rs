@@ -47,11 +47,17 @@ impl Sink for Turn {
     }
 }
 
+/// Memory for one range that is read ahead, with its share of the budget. It is filled again and again: fresh memory costs a page fault
+/// every 4 KiB, which together is as much as receiving the bytes.
+struct Room {
+    bytes: Vec<u8>,
+    share: Share,
+}
+
 /// A range that was read before its turn.
 struct Early {
     index: u64,
-    bytes: Vec<u8>,
-    share: Share,
+    room: Room,
 }
 
 /// Reads the ranges of `entry` that no earlier run has read, in order.
@@ -76,6 +82,7 @@ pub async fn read(
     }
     let mut running = FuturesUnordered::new();
     let mut early: BTreeMap<u64, Early> = BTreeMap::new();
+    let mut spare: Vec<Room> = Vec::new();
     let mut begun = ranges.len() as u64;
     let (mut depth, mut stopped) = (0, None);
     let first = begun;
@@ -83,8 +90,13 @@ pub async fn read(
         let is_early = index < begun;
         let mut own_share = None;
         if !is_early {
-            // Before anything is read ahead: what waits for room must hold none, or two objects could wait for each other.
-            own_share = Some(reading.budget.acquire(length(&cut.range(index)).min(STREAM_SHARE_BYTES)).await);
+            let wanted = length(&cut.range(index)).min(STREAM_SHARE_BYTES);
+            own_share = reading.budget.try_acquire(wanted);
+            if own_share.is_none() {
+                // Nothing is read ahead at this place: what waits for room must hold none, or two objects could wait for each other.
+                spare.clear();
+                own_share = Some(reading.budget.acquire(wanted).await);
+            }
             let allowed = stopped.take().map_or_else(|| reading.quota.begin(length(&cut.range(index))), Err);
             if let Err(failure) = allowed {
                 return Err(Unread::Stopped(failure));
@@ -93,12 +105,16 @@ pub async fn read(
         }
         while stopped.is_none() && begun < cut.count() && begun <= index + depth {
             let range = cut.range(begun);
-            let Some(share) = reading.budget.try_acquire(length(&range)) else { break };
+            let room = spare.pop().or_else(|| {
+                let share = reading.budget.try_acquire(length(&range))?;
+                Some(Room { bytes: Vec::with_capacity(length(&range) as usize), share })
+            });
+            let Some(room) = room else { break };
             if let Err(failure) = reading.quota.begin(length(&range)) {
                 stopped = Some(failure);
                 break;
             }
-            running.push(read_early(source, entry, begun, range, share, reading).boxed());
+            running.push(read_early(source, entry, begun, range, room, reading).boxed());
             begun += 1;
         }
         let (after, range) = if is_early {
@@ -111,8 +127,10 @@ pub async fn read(
             let read = early.remove(&index).expect("waited for");
             let state = sha256.midstate().expect("every range but the last is whole blocks");
             let from = cut.range(index).start;
-            let (bytes, after, range) = hashing::digest_range(read.bytes, from, reading.wanted.blake3, state, algorithm).await;
-            drop((bytes, read.share));
+            let Room { bytes, share } = read.room;
+            let (bytes, after, range) = hashing::digest_range(bytes, from, reading.wanted.blake3, state, algorithm).await;
+            spare.push(Room { bytes, share });
+            spare.truncate(depth as usize);
             (after, range)
         } else {
             let turn = direct(source, entry, cut.range(index), sha256, algorithm, reading);
@@ -128,6 +146,7 @@ pub async fn read(
             };
             // Much longer than the digests alone would have taken: the network is what is waited for.
             depth = if elapsed > SLOWER * turn.busy { AHEAD.min(depth + 2) } else { depth.saturating_sub(1) };
+            spare.truncate(depth as usize);
             drop(own_share);
             (turn.sha256, turn.range.finish_range())
         };
@@ -167,10 +186,10 @@ async fn read_early(
     entry: &Entry,
     index: u64,
     range: Range<u64>,
-    share: Share,
+    Room { mut bytes, share }: Room,
     reading: &Reading,
 ) -> Result<Early, Unread> {
-    let room = length(&range) as usize;
-    let (bytes, _) = stretch::read(source, entry, range, &reading.requests, |_| Vec::with_capacity(room)).await?;
-    Ok(Early { index, bytes, share })
+    bytes.clear();
+    let (bytes, _) = stretch::read(source, entry, range, &reading.requests, |_| bytes).await?;
+    Ok(Early { index, room: Room { bytes, share } })
 }

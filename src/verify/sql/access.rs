@@ -23,6 +23,8 @@ pub struct Access {
     pub tls_ca: Option<PathBuf>,
     /// How long is waited for what.
     pub limits: Limits,
+    /// Where it is kept what a run has read, so that the next one goes on from there.
+    pub state: Option<PathBuf>,
 }
 
 impl fmt::Debug for Access {

@@ -13,6 +13,7 @@ use crate::model::source_url::SourceUrl;
 use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
 use crate::signing::keys::SigningKey;
+use crate::verify::fingerprint::Form;
 use crate::verify::manifest::header::{Header, ManifestKind};
 use crate::verify::manifest::request::CaptureRequest;
 use crate::verify::manifest::row::{LeafKind, LeafRow, SidecarRow};
@@ -21,6 +22,7 @@ use crate::verify::sql::access::Access;
 use crate::verify::sql::canon::{ENCODING, LOGICAL_ENCODING, RowKeys};
 use crate::verify::sql::database::Database;
 use crate::verify::sql::digester::Meaning;
+use crate::verify::sql::kept::{self, Kept};
 use crate::verify::sql::reading::Cause;
 use crate::verify::sql::scan;
 use crate::verify::sql::scope::{self, Scope};
@@ -66,9 +68,21 @@ pub async fn capture(
     // Before the first connection: an output that cannot be written must not cost a reading.
     let mut writer = ManifestWriter::create(&request.out, draft)?;
     let mut db = Database::open(url, access).await?;
-    let result = read_all(&mut db, request, hash_key, &mut writer, monitor).await;
+    let kept = match &access.state {
+        None => Ok(None),
+        Some(dir) => {
+            let encoding = if request.tables.logical { LOGICAL_ENCODING } else { ENCODING };
+            let of = json!({"mode": request.mode.as_str(), "tables": format!("{:?}", request.tables)});
+            let purpose = kept::purpose(&url.to_string(), encoding, hash_key, of);
+            Kept::open(dir, purpose, db.standing().await, hash_key, monitor)
+        }
+    };
+    let result = match kept {
+        Ok(mut kept) => read_all(&mut db, request, (hash_key, kept.as_mut()), &mut writer, monitor).await.map(|read| (read, kept)),
+        Err(failure) => Err(failure),
+    };
     db.close().await;
-    let (finish, moved, unprotected) = result?;
+    let ((finish, moved, unprotected), kept) = result?;
     let proof = finish.position.as_ref().is_some_and(|position| !position["before"].as_object().is_none_or(serde_json::Map::is_empty));
     if request.mode == CaptureMode::SnapshotExact && !unprotected.is_empty() && (moved || !proof) {
         let why = if moved { "the source moved while it was read" } else { "the server shows no position that would prove it stood still" };
@@ -83,7 +97,9 @@ pub async fn capture(
         )
         .hint("stop what writes to it, or name another mode with --mode"));
     }
-    writer.finish(finish, signer)
+    let header = writer.finish(finish, signer)?;
+    kept.map_or(Ok(()), Kept::finish)?;
+    Ok(header)
 }
 
 fn plural(tables: usize) -> String {
@@ -110,7 +126,7 @@ fn check_mode(mode: CaptureMode) -> Result<(), Failure> {
 async fn read_all(
     db: &mut Database,
     request: &CaptureRequest,
-    hash_key: &HashKey,
+    (hash_key, mut kept): (&HashKey, Option<&mut Kept>),
     writer: &mut ManifestWriter,
     monitor: &dyn Monitor,
 ) -> Result<(Finish, bool, Vec<String>), Failure> {
@@ -136,7 +152,8 @@ async fn read_all(
     for table in &mut tables {
         let meaning = scope.meaning(table, None);
         let table = &*table;
-        let rows = capture_table(db, (table, &meaning), &keys, request.sidecar_max_rows, writer, monitor).await?;
+        let kept = kept.as_deref_mut();
+        let rows = capture_table(db, (table, &meaning), (&keys, kept), request.sidecar_max_rows, writer, monitor).await?;
         *totals.entry("rows".to_owned()).or_default() += rows;
         baselines.insert(rows_baseline(&table.name), rows.to_string());
         described.insert(table.name.clone(), table.describe());
@@ -171,22 +188,25 @@ async fn read_all(
 async fn capture_table(
     db: &mut Database,
     (table, meaning): (&Table, &Meaning),
-    keys: &RowKeys,
+    (keys, kept): (&RowKeys, Option<&mut Kept>),
     sidecar_max_rows: u64,
     writer: &mut ManifestWriter,
     monitor: &dyn Monitor,
 ) -> Result<u64, Failure> {
-    let read = scan::scan(db, table, keys, meaning, monitor).await.map_err(|error| match error.cause {
-        Cause::Stopped(failure) => failure,
-        Cause::Unreadable(said) => {
-            Failure::new(FailureKind::Remote, format!("table {} cannot be read after {} rows: {said}", table.name, error.rows))
-                .hint("a manifest needs every table; repair or drop the table, or capture from a copy that can be read")
+    let read = scan::scan(db, (table, meaning), (keys, Form::SortedUpTo(sidecar_max_rows)), kept, monitor).await.map_err(|error| {
+        match error.cause {
+            Cause::Stopped(failure) => failure,
+            Cause::Unreadable(said) => {
+                Failure::new(FailureKind::Remote, format!("table {} cannot be read after {} rows: {said}", table.name, error.rows))
+                    .hint("a manifest needs every table; repair or drop the table, or capture from a copy that can be read")
+            }
         }
     })?;
     let fingerprint = read.fingerprint;
+    let kind = if fingerprint.form() == Form::Sums { LeafKind::Sum } else { LeafKind::Bucket };
     for leaf in fingerprint.leaves() {
         let leaf = leaf?;
-        let (key, kind) = (table.name.clone(), LeafKind::Bucket);
+        let key = table.name.clone();
         writer.push_leaf(&LeafRow { key, kind, seq: leaf.index, rows: leaf.rows, digest: leaf.digest, bits: leaf.bits })?;
     }
     let (key, kind) = (table.name.clone(), LeafKind::Schema);

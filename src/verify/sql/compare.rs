@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::iter::Peekable;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::model::capture::CaptureMode;
 use crate::model::clock::Timestamp;
@@ -17,7 +17,7 @@ use crate::model::source_url::SourceUrl;
 use crate::model::verification::Verification;
 use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
-use crate::verify::fingerprint::{self, Difference, Leaf, SidecarPair};
+use crate::verify::fingerprint::{self, Difference, Form, Leaf, SidecarPair};
 use crate::verify::manifest::header::ManifestKind;
 use crate::verify::manifest::reader::{Manifest, Rows};
 use crate::verify::manifest::row::{LeafKind, SidecarRow};
@@ -25,6 +25,7 @@ use crate::verify::sql::access::Access;
 use crate::verify::sql::canon::{ENCODING, LOGICAL_ENCODING, RowKeys};
 use crate::verify::sql::database::Database;
 use crate::verify::sql::digester::Meaning;
+use crate::verify::sql::kept::{self, Kept};
 use crate::verify::sql::naming::{self, Bounds, NAMED_ROWS, SeenRows};
 use crate::verify::sql::objects;
 use crate::verify::sql::reading::{Cause, ReadError};
@@ -37,8 +38,13 @@ use crate::verify::sql::table::{Table, schema_difference};
 pub struct Restored {
     /// The position in time that it was restored to; absent: now.
     pub at: Option<Timestamp>,
+    /// Whether it holds nothing younger than `at`, as a restore to a second does. A snapshot may be a little younger than its time.
+    pub to_the_second: bool,
     /// The mode that the comparison counts in; absent: the manifest's. Change stamps are consulted only in a bounded one.
     pub mode: Option<CaptureMode>,
+    /// Whether the manifest is of another moment: what no change stamp shows to be older than both may have changed in between. The
+    /// prefix of an append-only table may not.
+    pub of_another_moment: bool,
 }
 
 /// Reads every table of `url` and compares it with the manifest; findings go to the monitor. Another hash key is
@@ -69,9 +75,12 @@ pub async fn compare_restored(
     let header = manifest.header();
     let scope = Scope::of(header.position.as_ref());
     let mode = restored.mode.unwrap_or(header.mode);
-    let bounds = (mode.is_bounded() && scope.stamp.is_some()).then(|| {
-        let now = restored.at.unwrap_or_else(Timestamp::now);
-        Bounds::new(header.captured_start.0, now.0, scope.longest_transaction)
+    let may_have_changed = restored.of_another_moment && header.mode != CaptureMode::AppendPrefix;
+    let bounds = (mode.is_bounded() && (scope.stamp.is_some() || may_have_changed)).then(|| {
+        let (at, now) = (restored.at.unwrap_or_else(Timestamp::now), Timestamp::now());
+        let bounds = Bounds::new(header.captured_start.0, at.0, scope.longest_transaction);
+        let youngest = if restored.at.is_some() && restored.to_the_second { at } else { now.max(at) };
+        Bounds { restored: youngest.0, may_have_changed, ..bounds }
     });
     let mut run = Run {
         scope,
@@ -83,6 +92,7 @@ pub async fn compare_restored(
         result: Verification::empty(mode),
         tables: Counts::default(),
         rows: Counts::default(),
+        kept: None,
     };
     let opened = match Database::open(url, access).await {
         Ok(mut db) => match db.tables().await {
@@ -94,6 +104,11 @@ pub async fn compare_restored(
     match opened {
         Ok((mut db, tables)) => {
             run.result.first_read_after = Some(started.elapsed());
+            if let Some(dir) = &access.state {
+                let of = json!({"manifest": manifest.digest()});
+                let purpose = kept::purpose(&url.to_string(), &header.encoding, hash_key, of);
+                run.kept = Kept::open(dir, purpose, db.standing().await, hash_key, monitor)?;
+            }
             let tables = run.scope.apply(db.engine().name, tables);
             run.all(&mut db, expected, tables).await?;
             run.definitions(&mut db, header.position.as_ref()).await;
@@ -106,6 +121,9 @@ pub async fn compare_restored(
             }
         }
         Err(failure) => return Err(failure),
+    }
+    if let Some(kept) = run.kept.take().filter(|_| run.result.cut_short.is_none()) {
+        kept.finish()?;
     }
     Ok(run.finish(started.elapsed()))
 }
@@ -126,6 +144,7 @@ pub fn unreadable(manifest: &Manifest, hash_key: &HashKey, why: &str, monitor: &
         result: Verification::empty(manifest.header().mode),
         tables: Counts::default(),
         rows: Counts::default(),
+        kept: None,
     };
     for (name, table) in &expected {
         run.unreadable(name, table.rows(), 0, why);
@@ -153,9 +172,10 @@ fn check_header(manifest: &Manifest, hash_key: &HashKey) -> Result<(), Failure> 
 }
 
 /// What the manifest says of one table.
-#[derive(Default)]
 struct Expected {
     leaves: Vec<Leaf>,
+    /// What the leaves are made of.
+    form: Form,
     schema: Option<[u8; 32]>,
 }
 
@@ -170,9 +190,18 @@ fn expected_tables(manifest: &Manifest) -> Result<BTreeMap<String, Expected>, Fa
     let mut tables: BTreeMap<String, Expected> = BTreeMap::new();
     for row in manifest.leaves() {
         let row = row?;
-        let table = tables.entry(row.key).or_default();
+        let blank = || Expected { leaves: Vec::new(), form: Form::Sorted, schema: None };
+        let table = tables.entry(row.key).or_insert_with(blank);
+        let form = if row.kind == LeafKind::Sum { Form::Sums } else { Form::Sorted };
         match row.kind {
-            LeafKind::Bucket => table.leaves.push(Leaf { index: row.seq, bits: row.bits, rows: row.rows, digest: row.digest }),
+            LeafKind::Bucket | LeafKind::Sum if table.leaves.is_empty() || table.form == form => {
+                table.form = form;
+                table.leaves.push(Leaf { index: row.seq, bits: row.bits, rows: row.rows, digest: row.digest });
+            }
+            LeafKind::Bucket | LeafKind::Sum => {
+                let said = format!("manifest {}: a table has leaves of two kinds", manifest.dir().display());
+                return Err(Failure::new(FailureKind::BadEvidence, said).hint("it was written by another version: capture it again"));
+            }
             LeafKind::Schema => table.schema = Some(row.digest),
         }
     }
@@ -189,6 +218,7 @@ struct Run<'a> {
     result: Verification,
     tables: Counts,
     rows: Counts,
+    kept: Option<Kept>,
 }
 
 impl Run<'_> {
@@ -218,24 +248,31 @@ impl Run<'_> {
     }
 
     fn missing(&mut self, name: &str, rows: u64) {
-        self.tables.add(Class::Missing);
-        self.rows.add_many(Class::Missing, rows);
-        self.find(Class::Missing, Kind::Table, Place::Key(name.to_owned()), Some(format!("{rows} rows")), None);
+        let class = self.class(Class::Missing);
+        self.tables.add(class);
+        self.rows.add_many(class, rows);
+        self.find(class, Kind::Table, Place::Key(name.to_owned()), Some(format!("{rows} rows")), None);
     }
 
     async fn extra(&mut self, db: &mut Database, table: &Table) {
-        self.tables.add(Class::Extra);
+        let class = self.class(Class::Extra);
+        self.tables.add(class);
         let (rows, whole) = scan::count(db, table, &self.keys).await;
         let found = if whole { format!("{rows} rows") } else { format!("at least {rows} rows") };
-        self.rows.add_many(Class::Extra, rows);
-        self.find(Class::Extra, Kind::Table, Place::Key(table.name.clone()), None, Some(found));
+        self.rows.add_many(class, rows);
+        self.find(class, Kind::Table, Place::Key(table.name.clone()), None, Some(found));
+    }
+
+    /// What a table counts as that only one side has, or that is defined otherwise: it has no stamp.
+    fn class(&self, class: Class) -> Class {
+        self.bounds.map_or(class, |bounds| bounds.class(class, None))
     }
 
     async fn table(&mut self, db: &mut Database, name: &str, before: &Expected, table: &Table) -> Result<(), Failure> {
         let mut table = table.clone();
         let described = self.described.get(name).cloned();
         let meaning = self.scope.meaning(&mut table, described.as_ref());
-        let read = match scan::scan(db, &table, &self.keys, &meaning, self.monitor).await {
+        let read = match scan::scan(db, (&table, &meaning), (&self.keys, before.form), self.kept.as_mut(), self.monitor).await {
             Ok(read) => read,
             Err(ReadError { cause: Cause::Stopped(failure), .. }) => {
                 self.result.cut_short = Some(failure);
@@ -259,12 +296,16 @@ impl Run<'_> {
         }
         let clean = differences.is_empty();
         // Other columns make every row another one: the table has been named, and a million rows would add nothing.
-        let counts = if same_schema || counts.matched > 0 { self.tell(db, &table, &meaning, &differences, &counts).await } else { counts };
+        let counts = if same_schema || counts.matched > 0 {
+            self.tell(db, &table, &meaning, &differences, &counts).await
+        } else {
+            naming::settled(&counts, &Counts::default(), &[], self.bounds)
+        };
         self.rows.merge(&counts);
         let excused = same_schema && !clean && counts.mismatch + counts.missing + counts.extra + counts.future == 0;
         self.tables.add(match (same_schema, clean) {
             (true, true) => Class::Match,
-            (false, _) => Class::SchemaChanged,
+            (false, _) => self.class(Class::SchemaChanged),
             (true, false) if excused => Class::Indeterminate,
             (true, false) => Class::Mismatch,
         });
@@ -312,7 +353,7 @@ impl Run<'_> {
         match db.objects().await {
             Ok(now) => {
                 for (what, expected, actual) in objects::differences(before, &now) {
-                    self.tables.add(Class::SchemaChanged);
+                    self.tables.add(self.class(Class::SchemaChanged));
                     self.find(Class::SchemaChanged, Kind::Table, Place::Key(what), Some(expected), Some(actual));
                 }
             }

@@ -9,10 +9,11 @@ use crate::model::source_url::SourceUrl;
 use crate::verify::sql::access::{Access, not_sql};
 use crate::verify::sql::canon::Row;
 use crate::verify::sql::digester::Digester;
+use crate::verify::sql::kept::KeptTable;
 use crate::verify::sql::mysql::MysqlSession;
 use crate::verify::sql::objects::Objects;
 use crate::verify::sql::postgres::PostgresSession;
-use crate::verify::sql::reading::{Delivery, Engine, Harvest, HarvestSink, ReadError, Sink};
+use crate::verify::sql::reading::{BREATH, Cause, Delivery, Engine, Harvest, HarvestSink, ReadError, Sink};
 use crate::verify::sql::sqlite::SqliteSession;
 use crate::verify::sql::table::Table;
 
@@ -102,17 +103,64 @@ impl Database {
     }
 
     /// The digests of all rows of `table`, as `digester` makes them, in any order. Gives the number of rows.
-    pub async fn digest(&mut self, table: &Table, digester: &mut Digester, sink: HarvestSink<'_>) -> Result<u64, ReadError> {
-        if let Self::Postgres(session) = self {
-            return session.digest(table, digester, sink).await;
+    /// What `kept` has of an earlier run is not read again.
+    pub async fn digest(
+        &mut self,
+        table: &Table,
+        digester: &mut Digester,
+        kept: Option<&mut KeptTable<'_>>,
+        sink: HarvestSink<'_>,
+    ) -> Result<u64, ReadError> {
+        match self {
+            Self::Postgres(session) => session.digest(table, digester, kept, sink).await,
+            Self::Mysql(session) => session.digest(table, digester, kept, sink).await,
+            Self::Sqlite(_) => self.digest_whole(table, digester, kept, sink).await,
+        }
+    }
+
+    /// One session, one range.
+    async fn digest_whole(
+        &mut self,
+        table: &Table,
+        digester: &mut Digester,
+        mut kept: Option<&mut KeptTable<'_>>,
+        sink: HarvestSink<'_>,
+    ) -> Result<u64, ReadError> {
+        let stopped = |cause| ReadError { rows: 0, cause: Cause::Stopped(cause) };
+        if let Some(kept) = &mut kept {
+            kept.plan(vec![Vec::new()]).map_err(stopped)?;
+            if kept.is_done(0) {
+                return kept.replay(0, sink).map_err(stopped);
+            }
         }
         let columns: Vec<usize> = (0..table.columns.len()).collect();
-        let row = digester.row();
+        let (row, mut held) = (digester.row(), Vec::new());
         let each = &mut |row: &Row| {
-            let go_on = sink(Harvest::Records(&[digester.record(row)]))?;
+            let record = digester.record(row);
+            if let Some(kept) = &mut kept {
+                held.push(record);
+                if held.len() >= BREATH {
+                    kept.append((0, 1), &std::mem::take(&mut held), false)?;
+                }
+            }
+            let go_on = sink(Harvest::Records(&[record]))?;
             Ok(go_on && sink(Harvest::Read { rows: 1, bytes: row.bytes().len() as u64 })?)
         };
-        self.read(table, &columns, row, each).await
+        let rows = self.read(table, &columns, row, each).await?;
+        if let Some(kept) = &mut kept {
+            kept.append((0, 1), &held, true).map_err(stopped)?;
+        }
+        Ok(rows)
+    }
+
+    /// What must be the same where another session, of another run, is to show the same rows; nothing where the source shows nothing
+    /// that proves it.
+    pub async fn standing(&mut self) -> Option<Value> {
+        match self {
+            Self::Postgres(session) => session.standing().await,
+            Self::Mysql(session) => session.standing(),
+            Self::Sqlite(session) => session.standing(),
+        }
     }
 
     /// Ends the session politely.

@@ -14,7 +14,7 @@ use crate::model::source_url::SourceUrl;
 use crate::model::verification::Verification;
 use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
-use crate::verify::fingerprint::{self, Difference, Leaf};
+use crate::verify::fingerprint::{self, Difference, Form, Leaf};
 use crate::verify::sql::access::Access;
 use crate::verify::sql::canon::RowKeys;
 use crate::verify::sql::database::Database;
@@ -189,7 +189,7 @@ impl Run<'_> {
     /// The fingerprint of one side; nothing where the table cannot be read, which has been told. `expected` is the number of rows of
     /// the baseline, where this is the other side.
     async fn scan(&mut self, db: &mut Database, table: &Table, meaning: &Meaning, expected: Option<u64>) -> Option<Scan> {
-        match scan::scan(db, table, &self.keys, meaning, self.monitor).await {
+        match scan::scan(db, (table, meaning), (&self.keys, Form::Sorted), None, self.monitor).await {
             Ok(read) => Some(read),
             Err(ReadError { cause: Cause::Stopped(failure), .. }) => {
                 self.result.cut_short = Some(failure);

@@ -2,6 +2,8 @@
 //!
 //! Not here: what a caller makes of it. An error while rows stream is `unreadable`; the same error while connecting ends the run.
 
+use std::time::Duration;
+
 use sqlx::Error;
 
 use crate::model::failure::{Failure, FailureKind};
@@ -56,6 +58,32 @@ pub fn lost_connection(error: &Error) -> bool {
             database.code().is_some_and(|code| matches!(&*code, "57P01" | "57P02" | "57P03") || code.starts_with("08"))
         }
         _ => false,
+    }
+}
+
+/// Why a stream of rows broke.
+#[derive(Debug)]
+pub struct Broken {
+    /// In one line.
+    pub said: String,
+    /// True where the session is gone and another one may do better.
+    pub lost: bool,
+}
+
+impl Broken {
+    /// What `error` says.
+    pub fn of(error: &Error) -> Self {
+        Self { said: message(error), lost: lost_connection(error) }
+    }
+
+    /// What arrived is at fault: another session would bring the same.
+    pub fn data(said: impl Into<String>) -> Self {
+        Self { said: said.into(), lost: false }
+    }
+
+    /// Nothing arrived for so long.
+    pub fn silent(silence: Duration) -> Self {
+        Self { said: format!("no data for {} seconds", silence.as_secs()), lost: true }
     }
 }
 

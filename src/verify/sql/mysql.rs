@@ -1,37 +1,33 @@
-//! MySQL and MariaDB: one consistent snapshot in one session, and prepared statements whose rows stream in the binary protocol.
+//! MySQL and MariaDB: one consistent snapshot in one session, more sessions where they prove to show the same, and prepared statements
+//! whose rows stream in the binary protocol.
 
-use futures_util::{FutureExt, StreamExt};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row as _};
+use sqlx::{AssertSqlSafe, Connection};
 
 use crate::model::failure::{Failure, FailureKind};
-use crate::verify::sql::errors;
+use crate::verify::sql::canon::Row;
+use crate::verify::sql::digester::Digester;
+use crate::verify::sql::errors::{self, Broken};
+use crate::verify::sql::kept::KeptTable;
+use crate::verify::sql::lanes;
 use crate::verify::sql::mysql_catalog;
-use crate::verify::sql::mysql_decode;
-use crate::verify::sql::mysql_row::{raw, text};
+use crate::verify::sql::mysql_lanes::{KeyRanges, ranges};
+use crate::verify::sql::mysql_row::text;
+use crate::verify::sql::mysql_session::{Mark, Opener, RowStream};
 use crate::verify::sql::objects::{self, Objects};
-use crate::verify::sql::reading::{Cause, Delivery, Engine, Limits, ReadError};
-use crate::verify::sql::table::{Table, Wire, backticked};
-
-/// Raw bytes in the character set that they are stored in, no limits but our own; a snapshot at repeatable read.
-const PIN: &[&str] = &[
-    "SET SESSION sql_mode = ''",
-    "SET SESSION time_zone = '+00:00'",
-    "SET SESSION net_write_timeout = 600",
-    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
-    "SET SESSION TRANSACTION READ ONLY",
-    "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
-    "SET SESSION character_set_results = NULL",
-];
+use crate::verify::sql::reading::{BREATH, Cause, Delivery, Engine, Flow, HarvestSink, Limits, ReadError};
+use crate::verify::sql::table::{Table, backticked};
 
 /// A database and the session that holds its snapshot.
 pub struct MysqlSession {
-    shown: String,
+    opener: Opener,
     database: String,
-    options: MySqlConnectOptions,
-    limits: Limits,
     connection: Option<MySqlConnection>,
+    /// Sessions that show the same, between two tables.
+    spare: Vec<MySqlConnection>,
+    /// Where the source stood when the snapshot was taken; nothing where it moved then, or shows nothing.
+    standing: Option<Mark>,
     engine: Engine,
 }
 
@@ -39,15 +35,19 @@ impl MysqlSession {
     /// Opens the session; `shown` is the URL without secrets.
     pub async fn open(shown: &str, options: MySqlConnectOptions, limits: Limits) -> Result<Self, Failure> {
         let failed = |error| errors::failure(shown, error);
-        let mut connection = connect(shown, &options, &limits).await?;
+        let database = options.get_database().unwrap_or_default().to_owned();
+        let mut opener = Opener { shown: shown.to_owned(), options, limits, mariadb: false };
+        let mut connection = opener.connect().await?;
         let ask = async { sqlx::query("SELECT version()").fetch_one(&mut connection).await.map_err(failed) };
         let version = text(&limits.asking(shown, ask).await?, 0).map_err(failed)?.unwrap_or_default();
         check_version(shown, &version)?;
         let name = if version.contains("MariaDB") { "mariadb" } else { "mysql" };
-        let database = options.get_database().unwrap_or_default().to_owned();
-        limits.asking(shown, async { pin(&mut connection, name, &limits).await.map_err(failed) }).await?;
+        opener.mariadb = name == "mariadb";
+        let before = opener.mark(&mut connection).await;
+        opener.pin(&mut connection).await?;
+        let standing = Some(opener.mark(&mut connection).await).filter(|after| after.is_same(&before));
         let engine = Engine { name, version };
-        Ok(Self { shown: shown.to_owned(), database, options, limits, connection: Some(connection), engine })
+        Ok(Self { opener, database, connection: Some(connection), spare: Vec::new(), standing, engine })
     }
 
     /// The engine.
@@ -57,7 +57,7 @@ impl MysqlSession {
 
     /// Its tables.
     pub async fn tables(&mut self) -> Result<Vec<Table>, Failure> {
-        let (shown, database, limits) = (self.shown.clone(), self.database.clone(), self.limits);
+        let (shown, database, limits) = (self.opener.shown.clone(), self.database.clone(), self.opener.limits);
         let connection = self.session().await?;
         let tables = async { mysql_catalog::tables(connection, &database).await.map_err(|error| errors::failure(&shown, error)) };
         limits.asking(&shown, tables).await
@@ -65,7 +65,7 @@ impl MysqlSession {
 
     /// What it defines beside tables.
     pub async fn objects(&mut self) -> Result<Objects, Failure> {
-        let (shown, database, limits) = (self.shown.clone(), self.database.clone(), self.limits);
+        let (shown, database, limits) = (self.opener.shown.clone(), self.database.clone(), self.opener.limits);
         let connection = self.session().await?;
         let asked = async { objects::mysql(connection, &database).await.map_err(|error| errors::failure(&shown, error)) };
         limits.asking(&shown, asked).await
@@ -73,7 +73,7 @@ impl MysqlSession {
 
     /// The greatest value of a column.
     pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<String>, Failure> {
-        let (shown, limits) = (self.shown.clone(), self.limits);
+        let (shown, limits) = (self.opener.shown.clone(), self.opener.limits);
         let question = format!("SELECT CAST(MAX({}) AS CHAR) FROM {}", backticked(column), table.sql_name);
         let connection = self.session().await?;
         let asked = async {
@@ -85,21 +85,57 @@ impl MysqlSession {
 
     /// GTID sets and binary log position, as far as the reader may see them.
     pub async fn position(&mut self) -> Value {
-        let (mariadb, silence) = (self.engine.name == "mariadb", self.limits.silence);
+        let opener = self.opener.clone();
         let Ok(connection) = self.session().await else { return json!({}) };
-        tokio::time::timeout(silence, position(connection, mariadb)).await.unwrap_or_else(|_| json!({}))
+        opener.mark(connection).await.position()
+    }
+
+    /// Where the source stood when the snapshot was taken, where it proves that.
+    pub fn standing(&self) -> Option<Value> {
+        self.standing.as_ref().map(Mark::standing)
+    }
+
+    /// The digests of all rows of a table, in lanes where the source stands still.
+    pub async fn digest(
+        &mut self,
+        table: &Table,
+        digester: &Digester,
+        kept: Option<&mut KeptTable<'_>>,
+        sink: HarvestSink<'_>,
+    ) -> Result<u64, ReadError> {
+        let limits = self.opener.limits;
+        self.session().await.map_err(lanes::not_opened)?;
+        let Some(mut first) = self.connection.take() else {
+            return Err(ReadError { rows: 0, cause: Cause::Unreadable("no session".into()) });
+        };
+        // A session that is new shows something else where the source has moved: then there is no other like it.
+        let standing = self.standing.clone().filter(|_| table.unprotected.is_none());
+        let cut = match &standing {
+            Some(_) => tokio::time::timeout(limits.silence, ranges(&mut first, table)).await,
+            None => Ok(Ok(vec![Vec::new()])),
+        };
+        let ranges = match cut.unwrap_or_else(|_| Err(Broken::silent(limits.silence))) {
+            Ok(ranges) => ranges,
+            Err(broken) => {
+                if !broken.lost {
+                    self.connection = Some(first);
+                }
+                return Err(ReadError { rows: 0, cause: Cause::Unreadable(broken.said) });
+            }
+        };
+        let (kept, lanes) = if standing.is_some() { (kept, limits.lanes) } else { (None, 1) };
+        let source = KeyRanges { opener: self.opener.clone(), standing, table: table.clone() };
+        let read = lanes::digest(source, (first, &mut self.spare), (ranges, lanes), digester, kept, sink).await;
+        self.connection = self.spare.pop();
+        read
     }
 
     /// Streams a table.
     pub async fn read(&mut self, table: &Table, columns: &[usize], mut delivery: Delivery<'_>) -> Result<u64, ReadError> {
-        let limits = self.limits;
+        let limits = self.opener.limits;
         let outcome = match self.session().await {
-            Ok(connection) => select(connection, table, columns, &limits, &mut delivery).await,
-            // A server that is full says nothing of the table.
-            Err(failure) if failure.kind == FailureKind::Throttled => {
-                return Err(ReadError { rows: 0, cause: Cause::Stopped(failure) });
-            }
-            Err(failure) => Err((failure.message, true)),
+            Ok(connection) => select(connection, table, columns, limits, &mut delivery).await,
+            Err(failure) => return Err(lanes::not_opened(failure)),
         };
         match outcome {
             Ok(true) => delivery.end(Ok(())),
@@ -108,11 +144,11 @@ impl MysqlSession {
                 self.connection = None;
                 delivery.end(Ok(()))
             }
-            Err((said, lost)) => {
-                if lost {
+            Err(broken) => {
+                if broken.lost {
                     self.connection = None;
                 }
-                delivery.end(Err(said))
+                delivery.end(Err(broken.said))
             }
         }
     }
@@ -121,89 +157,43 @@ impl MysqlSession {
     /// restored one does, it shows the same rows; the position after the reading tells where it did not stand still.
     async fn session(&mut self) -> Result<&mut MySqlConnection, Failure> {
         if self.connection.is_none() {
-            let mut connection = connect(&self.shown, &self.options, &self.limits).await?;
-            let pinned =
-                async { pin(&mut connection, self.engine.name, &self.limits).await.map_err(|error| errors::failure(&self.shown, error)) };
-            self.limits.asking(&self.shown, pinned).await?;
+            let mut connection = match self.spare.pop() {
+                Some(connection) => connection,
+                None => self.opener.open().await?,
+            };
+            let now = self.opener.mark(&mut connection).await;
+            if self.standing.as_ref().is_some_and(|standing| !standing.is_same(&now)) {
+                self.standing = None;
+            }
             self.connection = Some(connection);
         }
-        self.connection.as_mut().ok_or_else(|| Failure::new(FailureKind::Network, format!("{}: no session", self.shown)))
+        self.connection.as_mut().ok_or_else(|| Failure::new(FailureKind::Network, format!("{}: no session", self.opener.shown)))
     }
 
-    /// Ends the session.
+    /// Ends the sessions.
     pub async fn close(self) {
-        if let Some(connection) = self.connection {
-            let _ = tokio::time::timeout(self.limits.connect, connection.close()).await;
+        for session in self.connection.into_iter().chain(self.spare) {
+            let _ = tokio::time::timeout(self.opener.limits.connect, session.close()).await;
         }
     }
 }
 
-/// True when every row was read, false when the receiver had enough; an error says whether the session is lost.
+/// True when every row was read, false when the receiver had enough.
 async fn select(
     connection: &mut MySqlConnection,
     table: &Table,
     columns: &[usize],
-    limits: &Limits,
+    limits: Limits,
     delivery: &mut Delivery<'_>,
-) -> Result<bool, (String, bool)> {
-    let names = table.select_list(columns, backticked);
-    let names = if names.is_empty() { "1".to_owned() } else { names };
-    let statement = format!("SELECT {names} FROM {}{}", table.sql_name, table.conditions(&[]));
-    // `query` is a prepared statement even without parameters: the text protocol rounds floats.
-    let mut rows = sqlx::query(AssertSqlSafe(statement)).persistent(false).fetch(connection);
+) -> Result<bool, Broken> {
+    let mut stream = RowStream::open(connection, table, columns, &[], limits)?;
+    let mut row = std::mem::replace(&mut delivery.row, Row::empty());
     loop {
-        // A timer for each row would cost more than the row: one is set only where nothing has arrived yet.
-        let next = match rows.next().now_or_never() {
-            Some(next) => next,
-            None => match tokio::time::timeout(limits.silence, rows.next()).await {
-                Err(_) => return Err((format!("no data for {} seconds", limits.silence.as_secs()), true)),
-                Ok(next) => next,
-            },
-        };
-        let Some(next) = next else { return Ok(true) };
-        let next = next.map_err(|error| (errors::message(&error), errors::lost_connection(&error)))?;
-        delivery.row.begin(columns.len());
-        for (at, index) in columns.iter().enumerate() {
-            let column = &table.columns[*index];
-            let said = |said: String| (format!("column {}: {said}", column.name), true);
-            let Wire::Mysql(kind) = &column.wire else { return Err(said("is of another engine".into())) };
-            let bytes = raw(&next, at).map_err(|error| said(errors::message(&error)))?;
-            mysql_decode::field(kind, bytes, &mut delivery.row).map_err(said)?;
-        }
-        if !delivery.deliver() {
-            return Ok(false);
+        match stream.some(BREATH, &mut row, &mut |row| delivery.deliver_row(row)).await? {
+            Flow::On => {}
+            flow => return Ok(flow == Flow::Ended),
         }
     }
-}
-
-/// Opens a session without pinning it.
-pub async fn connect(shown: &str, options: &MySqlConnectOptions, limits: &Limits) -> Result<MySqlConnection, Failure> {
-    limits.connecting(shown, async { options.connect().await.map_err(|error| errors::failure(shown, error)) }).await
-}
-
-async fn pin(connection: &mut MySqlConnection, engine: &str, limits: &Limits) -> Result<(), sqlx::Error> {
-    let unlimited = if engine == "mariadb" { "SET SESSION max_statement_time = 0" } else { "SET SESSION max_execution_time = 0" };
-    let seconds = limits.lock.as_secs().max(1);
-    let waits = [format!("SET SESSION innodb_lock_wait_timeout = {seconds}"), format!("SET SESSION lock_wait_timeout = {seconds}")];
-    for statement in waits.iter().map(String::as_str).chain([unlimited]).chain(PIN.iter().copied()) {
-        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await?;
-    }
-    Ok(())
-}
-
-async fn position(connection: &mut MySqlConnection, mariadb: bool) -> Value {
-    let mut position = Map::new();
-    let gtid = if mariadb { "SELECT @@GLOBAL.gtid_current_pos" } else { "SELECT @@GLOBAL.gtid_executed" };
-    if let Ok(row) = sqlx::query(gtid).fetch_one(&mut *connection).await {
-        let answer = text(&row, 0).ok().flatten().filter(|answer| !answer.is_empty());
-        position.extend(answer.map(|answer| ("gtid".to_owned(), json!(answer))));
-    }
-    if let Ok(Some(row)) = sqlx::query("SHOW MASTER STATUS").fetch_optional(&mut *connection).await {
-        let file = text(&row, 0).ok().flatten().unwrap_or_default();
-        let at = row.try_get_unchecked::<u64, _>(1).unwrap_or(0);
-        position.insert("binlog".into(), json!(format!("{file}:{at}")));
-    }
-    Value::Object(position)
 }
 
 /// MySQL 5.7 and MariaDB 10.3 are the oldest that are read; `8.0.36`, `5.5.5-10.11.6-MariaDB`.

@@ -34,20 +34,23 @@ pub type SeenRows = HashMap<[u8; 8], Seen>;
 pub struct Bounds {
     /// The earlier of the capture's and the restore's position, less the longest transaction.
     pub settled: i64,
-    /// The restore's position.
+    /// The youngest that the restore can hold.
     pub restored: i64,
+    /// Whether what has no stamp may have changed between the capture and the restore.
+    pub may_have_changed: bool,
 }
 
 impl Bounds {
     /// From the positions of the capture and of the restore and the longest transaction.
     pub fn new(captured: i64, restored: i64, longest_transaction: i64) -> Self {
-        Self { settled: captured.min(restored).saturating_sub(longest_transaction), restored }
+        Self { settled: captured.min(restored).saturating_sub(longest_transaction), restored, may_have_changed: false }
     }
 
-    /// The class of a row that differs. A row that is absent has no stamp here, and stays missing; a stamp beyond the restore is no
-    /// excuse for a row that had to be equal.
-    fn class(&self, class: Class, stamp: Option<i64>) -> Class {
+    /// The class of what differs. A row that is absent has no stamp, and stays missing unless it may have been deleted in between; a
+    /// stamp beyond the restore is no excuse for a row that had to be equal.
+    pub fn class(&self, class: Class, stamp: Option<i64>) -> Class {
         match (class, stamp) {
+            (Class::Mismatch | Class::Missing | Class::Extra | Class::SchemaChanged, None) if self.may_have_changed => Class::Indeterminate,
             (Class::Extra, Some(stamp)) if stamp > self.restored => Class::Future,
             (Class::Mismatch | Class::Extra, Some(stamp)) if stamp > self.settled && stamp <= self.restored => Class::Indeterminate,
             _ => class,
@@ -87,11 +90,13 @@ pub fn tell(
     counts: &Counts,
 ) -> Counts {
     let mut moved = Vec::new();
+    let mut named = Counts::default();
     for difference in differences {
         match *difference {
             Difference::Row { class: first, key_hash, expected, actual } => {
                 let seen = now.get(&key_hash).filter(|_| actual.is_some());
                 let class = bounds.map_or(first, |bounds| bounds.class(first, seen.and_then(|seen| seen.stamp)));
+                named.add(first);
                 if class != first {
                     moved.push((first, class));
                 }
@@ -109,7 +114,8 @@ pub fn tell(
             }
             Difference::Bucket { index, bits, expected, actual } => {
                 let place = Place::Bucket(format!("{table} {index}/{}", 1u32 << bits));
-                find(monitor, Class::Mismatch, Kind::Bucket, place, Some(format!("{expected} rows")), Some(format!("{actual} rows")));
+                let class = bounds.map_or(Class::Mismatch, |bounds| bounds.class(Class::Mismatch, None));
+                find(monitor, class, Kind::Bucket, place, Some(format!("{expected} rows")), Some(format!("{actual} rows")));
             }
         }
     }
@@ -117,11 +123,19 @@ pub fn tell(
     if differences.len() == NAMED_ROWS && total > NAMED_ROWS as u64 {
         monitor.event(Event::Note(&format!("table {table}: {total} rows differ, the first {NAMED_ROWS} are named")));
     }
+    settled(counts, &named, &moved, bounds)
+}
+
+/// The counts by their final classes, where `named` were looked at one by one and `moved` of them changed their class. The others have
+/// no stamp.
+pub fn settled(counts: &Counts, named: &Counts, moved: &[(Class, Class)], bounds: Option<Bounds>) -> Counts {
     let mut settled = Counts::default();
-    for (class, n) in counts.by_class() {
+    for ((class, n), (_, named)) in counts.by_class().into_iter().zip(named.by_class()) {
+        let named = named.min(n);
         let gone = moved.iter().filter(|(first, _)| *first == class).count() as u64;
         let come = moved.iter().filter(|(_, last)| *last == class).count() as u64;
-        settled.add_many(class, n - gone.min(n) + come);
+        settled.add_many(bounds.map_or(class, |bounds| bounds.class(class, None)), n - named);
+        settled.add_many(class, named - gone.min(named) + come);
     }
     settled
 }
@@ -139,7 +153,7 @@ mod tests {
     #[test]
     fn stamps_excuse_what_the_contract_says_and_no_more() {
         let bounds = Bounds::new(100, 200, 10);
-        assert_eq!(bounds, Bounds { settled: 90, restored: 200 });
+        assert_eq!(bounds, Bounds { settled: 90, restored: 200, may_have_changed: false });
         for (class, stamp, expected) in [
             (Class::Mismatch, Some(90), Class::Mismatch),
             (Class::Mismatch, Some(91), Class::Indeterminate),
@@ -152,6 +166,19 @@ mod tests {
             (Class::Extra, Some(201), Class::Future),
         ] {
             assert_eq!(bounds.class(class, stamp), expected, "{class} {stamp:?}");
+        }
+        // Of another moment: what no stamp shows to be older may have changed; what one does has not.
+        let moved = Bounds { may_have_changed: true, ..bounds };
+        for (class, stamp, expected) in [
+            (Class::Mismatch, None, Class::Indeterminate),
+            (Class::Missing, None, Class::Indeterminate),
+            (Class::Extra, None, Class::Indeterminate),
+            (Class::Mismatch, Some(90), Class::Mismatch),
+            (Class::Extra, Some(90), Class::Extra),
+            (Class::Extra, Some(201), Class::Future),
+            (Class::Unreadable, None, Class::Unreadable),
+        ] {
+            assert_eq!(moved.class(class, stamp), expected, "{class} {stamp:?}");
         }
         // A restore to before the capture settles earlier.
         assert_eq!(Bounds::new(200, 100, 10).settled, 90);

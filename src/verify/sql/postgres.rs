@@ -10,12 +10,14 @@ use sqlx::{AssertSqlSafe, Connection, Row as _};
 use crate::model::failure::Failure;
 use crate::verify::sql::canon::Row;
 use crate::verify::sql::digester::Digester;
-use crate::verify::sql::errors;
+use crate::verify::sql::errors::{self, Broken};
+use crate::verify::sql::kept::KeptTable;
+use crate::verify::sql::lanes;
 use crate::verify::sql::objects::{self, Objects};
 use crate::verify::sql::postgres_catalog;
 use crate::verify::sql::postgres_lanes;
-use crate::verify::sql::postgres_session::{Broken, CopyStream, Flow, Opener, execute, hold};
-use crate::verify::sql::reading::{Delivery, Engine, HarvestSink, Limits, ReadError};
+use crate::verify::sql::postgres_session::{CopyStream, Opener, execute, hold};
+use crate::verify::sql::reading::{Delivery, Engine, Flow, HarvestSink, Limits, ReadError};
 use crate::verify::sql::table::{Table, double_quoted};
 
 /// Rows between two looks at the receiver.
@@ -81,15 +83,33 @@ impl PostgresSession {
     }
 
     /// The digests of all rows of a table, in lanes.
-    pub async fn digest(&mut self, table: &Table, digester: &mut Digester, sink: HarvestSink<'_>) -> Result<u64, ReadError> {
-        postgres_lanes::digest(&self.opener, self.server, &mut self.workers, table, digester, sink).await
+    pub async fn digest(
+        &mut self,
+        table: &Table,
+        digester: &Digester,
+        kept: Option<&mut KeptTable<'_>>,
+        sink: HarvestSink<'_>,
+    ) -> Result<u64, ReadError> {
+        postgres_lanes::digest(&self.opener, self.server, &mut self.workers, table, (digester, kept), sink).await
+    }
+
+    /// What must be the same where another session is to show the same rows: the server since it was started, the database, and the
+    /// transactions that are visible; nothing where some were under way. Whatever is written takes a transaction of its own.
+    pub async fn standing(&mut self) -> Option<Value> {
+        let question = "SELECT pg_catalog.pg_current_snapshot()::text, pg_catalog.pg_postmaster_start_time()::text, \
+                        (SELECT oid::int8 FROM pg_catalog.pg_database WHERE datname = current_database())";
+        let asked = tokio::time::timeout(self.opener.limits.silence, sqlx::query(question).fetch_one(&mut self.control)).await;
+        let row = asked.ok()?.ok()?;
+        let (snapshot, started, database): (String, String, i64) = (row.try_get(0).ok()?, row.try_get(1).ok()?, row.try_get(2).ok()?);
+        let under_way = snapshot.rsplit_once(':').is_none_or(|(_, list)| !list.is_empty());
+        (!under_way).then(|| json!({"snapshot": snapshot, "started": started, "database": database}))
     }
 
     /// Streams some columns of a table in one session.
     pub async fn read(&mut self, table: &Table, columns: &[usize], mut delivery: Delivery<'_>) -> Result<u64, ReadError> {
         let mut worker = match self.workers.pop() {
             Some(worker) => worker,
-            None => self.opener.open().await.map_err(postgres_lanes::not_opened)?,
+            None => self.opener.open().await.map_err(lanes::not_opened)?,
         };
         let outcome = stream(&mut worker, table, columns, self.opener.limits, &mut delivery).await;
         if matches!(outcome, Ok(true)) {

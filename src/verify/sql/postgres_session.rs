@@ -10,10 +10,10 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Row as _};
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::sql::canon::Row;
-use crate::verify::sql::errors;
+use crate::verify::sql::errors::{self, Broken};
 use crate::verify::sql::postgres_copy::CopyDecoder;
 use crate::verify::sql::postgres_decode::{self, PgType};
-use crate::verify::sql::reading::Limits;
+use crate::verify::sql::reading::{Flow, Limits};
 use crate::verify::sql::table::{Column, Table, Wire, double_quoted};
 
 /// The oldest version that is read.
@@ -23,6 +23,9 @@ const OLDEST: u32 = 120_000;
 const PIN: &str = "SET row_security = off; SET TimeZone = 'UTC'; SET statement_timeout = 0; \
                    SET idle_in_transaction_session_timeout = 0; SET search_path = pg_catalog; \
                    SET default_transaction_read_only = on; SET synchronize_seqscans = off";
+
+/// What sessions set that read tables: an index may be damaged, and must neither hide rows nor lend its copies of them.
+const WITHOUT_INDEXES: &str = "SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off";
 
 /// Opens sessions.
 #[derive(Clone)]
@@ -59,7 +62,8 @@ impl Opener {
         let encoding = if self.without_encoding { "SET client_encoding = 'SQL_ASCII'" } else { "SET client_encoding = 'UTF8'" };
         let snapshot = self.snapshot.as_ref().map(|name| format!("SET TRANSACTION SNAPSHOT '{}'", name.replace('\'', "''")));
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        for statement in [PIN, &lock, encoding, begin].into_iter().chain(snapshot.as_deref()) {
+        let reads_tables = self.snapshot.is_some().then_some(WITHOUT_INDEXES);
+        for statement in [PIN, &lock, encoding].into_iter().chain(reads_tables).chain([begin]).chain(snapshot.as_deref()) {
             execute(session, statement).await.map_err(failed)?;
         }
         Ok(())
@@ -80,26 +84,6 @@ pub async fn execute(session: &mut PgConnection, statement: &str) -> Result<(), 
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(session).await.map(|_| ())
 }
 
-/// Why a stream broke.
-#[derive(Debug)]
-pub struct Broken {
-    /// In one line.
-    pub said: String,
-    /// True where the session is gone and another one may do better.
-    pub lost: bool,
-}
-
-impl Broken {
-    /// What `error` says.
-    pub fn of(error: &sqlx::Error) -> Self {
-        Self { said: errors::message(error), lost: errors::lost_connection(error) }
-    }
-
-    fn data(said: String) -> Self {
-        Self { said, lost: false }
-    }
-}
-
 /// Holds the table as it was in the snapshot and gives its size in blocks. A table that was rewritten or emptied after the snapshot
 /// was taken would read as empty (PostgreSQL documentation, "Caveats" of MVCC): that is told apart here.
 pub async fn hold(session: &mut PgConnection, table: &Table) -> Result<u64, Broken> {
@@ -111,7 +95,7 @@ pub async fn hold(session: &mut PgConnection, table: &Table) -> Result<u64, Brok
     let (then, now, blocks): (i64, i64, i64) =
         (row.try_get(0).map_err(broken)?, row.try_get(1).map_err(broken)?, row.try_get(2).map_err(broken)?);
     if then != now {
-        return Err(Broken::data("the table was rewritten or truncated after the snapshot was taken".into()));
+        return Err(Broken::data("the table was rewritten or truncated after the snapshot was taken"));
     }
     Ok(u64::try_from(blocks).unwrap_or(0))
 }
@@ -122,17 +106,6 @@ pub struct CopyStream<'a> {
     decoder: CopyDecoder,
     kinds: Vec<(&'a PgType, &'a str)>,
     limits: Limits,
-}
-
-/// How far a stream is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Flow {
-    /// There may be more.
-    On,
-    /// It was read to its end.
-    Ended,
-    /// The receiver had enough.
-    Enough,
 }
 
 impl<'a> CopyStream<'a> {
@@ -151,7 +124,8 @@ impl<'a> CopyStream<'a> {
             Column { name, .. } => Err(Broken::data(format!("column {name} is of another engine"))),
         };
         let kinds = columns.iter().map(kind).collect::<Result<_, _>>()?;
-        let started = tokio::time::timeout(limits.silence, session.copy_out_raw(&statement)).await.map_err(|_| silent(&limits))?;
+        let started =
+            tokio::time::timeout(limits.silence, session.copy_out_raw(&statement)).await.map_err(|_| Broken::silent(limits.silence))?;
         Ok(Self { stream: started.map_err(|error| Broken::of(&error))?, decoder: CopyDecoder::default(), kinds, limits })
     }
 
@@ -162,7 +136,9 @@ impl<'a> CopyStream<'a> {
             // A timer for each row would cost more than the row: one is set only where nothing has arrived yet.
             let next = match self.stream.next().now_or_never() {
                 Some(next) => next,
-                None => tokio::time::timeout(self.limits.silence, self.stream.next()).await.map_err(|_| silent(&self.limits))?,
+                None => {
+                    tokio::time::timeout(self.limits.silence, self.stream.next()).await.map_err(|_| Broken::silent(self.limits.silence))?
+                }
             };
             let Some(chunk) = next else {
                 return std::mem::take(&mut self.decoder).finish().map(|()| Flow::Ended).map_err(Broken::data);
@@ -186,10 +162,6 @@ impl<'a> CopyStream<'a> {
         }
         Ok(Flow::On)
     }
-}
-
-fn silent(limits: &Limits) -> Broken {
-    Broken { said: format!("no data for {} seconds", limits.silence.as_secs()), lost: true }
 }
 
 #[cfg(test)]

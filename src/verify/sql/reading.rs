@@ -74,6 +74,25 @@ pub struct ReadError {
     pub cause: Cause,
 }
 
+/// Conditions that cut a table into ranges: each row fulfils those of exactly one range.
+pub type Ranges = Vec<Vec<String>>;
+
+/// Records that one range holds back at most: 16 MiB; beyond it they are handed on and the range can no longer be read again.
+pub const HELD_BACK: usize = 1 << 18;
+/// Rows between two messages about progress.
+pub const BREATH: usize = 4_096;
+
+/// How far a stream of rows is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Flow {
+    /// There may be more.
+    On,
+    /// It was read to its end.
+    Ended,
+    /// The receiver had enough.
+    Enough,
+}
+
 /// Gets each row; false ends the reading early.
 pub type Sink<'a> = &'a mut (dyn FnMut(&Row) -> Result<bool, Failure> + Send);
 

@@ -4,11 +4,12 @@ use std::collections::HashSet;
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::monitor::{Event, Monitor};
-use crate::verify::fingerprint::{Accumulator, DEFAULT_BUDGET, Fingerprint};
+use crate::verify::fingerprint::{Accumulator, DEFAULT_BUDGET, Fingerprint, Form};
 use crate::verify::sql::canon::{Row, RowKeys};
 use crate::verify::sql::database::Database;
 use crate::verify::sql::digester::{Digester, Meaning};
 use crate::verify::sql::display;
+use crate::verify::sql::kept::Kept;
 use crate::verify::sql::naming::{self, Seen, SeenRows};
 use crate::verify::sql::reading::{Cause, Harvest, ReadError};
 use crate::verify::sql::table::Table;
@@ -24,15 +25,25 @@ pub struct Scan {
     pub bytes: u64,
 }
 
-/// Reads all of `table`.
-pub async fn scan(db: &mut Database, table: &Table, keys: &RowKeys, meaning: &Meaning, monitor: &dyn Monitor) -> Result<Scan, ReadError> {
+/// Reads all of `table`; what `kept` has of it is not read again.
+pub async fn scan(
+    db: &mut Database,
+    (table, meaning): (&Table, &Meaning),
+    (keys, form): (&RowKeys, Form),
+    kept: Option<&mut Kept>,
+    monitor: &dyn Monitor,
+) -> Result<Scan, ReadError> {
     let task = format!("reading {}", table.name);
     let mut progress = Progress::start(&task, monitor);
-    let mut accumulator = Accumulator::new(DEFAULT_BUDGET);
+    let mut accumulator = Accumulator::of(form, DEFAULT_BUDGET);
     let columns: Vec<usize> = (0..table.columns.len()).collect();
     let mut digester = Digester::new(keys, table, &columns, meaning);
+    let mut kept = kept.map(|kept| kept.table(table, meaning));
+    if let Some((done, ranges)) = kept.as_ref().and_then(|kept| kept.done()) {
+        monitor.event(Event::Note(&format!("table {}: {done} of {ranges} ranges were read by an earlier run", table.name)));
+    }
     let read = db
-        .digest(table, &mut digester, &mut |harvest| match harvest {
+        .digest(table, &mut digester, kept.as_mut(), &mut |harvest| match harvest {
             Harvest::Read { rows, bytes } => progress.read(rows, bytes),
             Harvest::Records(records) => accumulator.push_all(records).map(|()| true),
         })
@@ -122,7 +133,9 @@ impl<'a> Progress<'a> {
             self.tell();
             if self.monitor.stop_requested() {
                 let message = format!("{}: stopped after {} rows, as asked", self.task, self.rows);
-                return Err(Failure::new(FailureKind::Interrupted, message).hint("run it again: a table is read from its beginning"));
+                return Err(
+                    Failure::new(FailureKind::Interrupted, message).hint("run it again: with --state DIR it goes on where it stopped")
+                );
             }
         }
         Ok(true)

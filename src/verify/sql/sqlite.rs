@@ -7,6 +7,7 @@
 //! | WAL and shared memory | `mode=ro`: someone has it open |
 //! | WAL without shared memory, or a rollback journal | a temporary copy, recovered there (sqlite.org/wal.html, /lockingv3.html) |
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use futures_util::StreamExt;
@@ -136,6 +137,16 @@ impl SqliteSession {
         let length = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
         let wal = length(&beside(&self.path, "-wal"));
         json!({"change_counter": read.map_or(0, |()| u32::from_be_bytes(counter)), "bytes": length(&self.path), "wal_bytes": wal})
+    }
+
+    /// Which file it is and when it, and what lies beside it, was last written.
+    pub fn standing(&self) -> Option<Value> {
+        let of = |path: &Path| {
+            let meta = std::fs::metadata(path).ok()?;
+            Some(json!([meta.dev(), meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec()]))
+        };
+        let beside: Vec<Option<Value>> = ["-wal", "-journal"].into_iter().map(|suffix| of(&beside(&self.path, suffix))).collect();
+        Some(json!({"file": of(&self.path)?, "beside": beside}))
     }
 
     /// Streams a table.

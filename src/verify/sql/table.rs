@@ -46,6 +46,8 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// The primary key: indexes into `columns`, ascending; empty where there is none.
     pub key: Vec<usize>,
+    /// The column that the primary key begins with, by which the engine has its rows in order; absent where there is no key.
+    pub leading: Option<usize>,
     /// Keys, unique indexes, references and checks, one line each, sorted.
     pub constraints: Vec<String>,
     /// Columns that are not read, with the reason: virtual generated ones.
@@ -66,7 +68,19 @@ impl Table {
         if indexes.len() != key.len() {
             indexes.clear();
         }
-        Self { name, sql_name, columns, key: indexes, constraints: Vec::new(), left_out: Vec::new(), filter: None, unprotected: None }
+        let leading = key.first().filter(|_| !indexes.is_empty());
+        let leading = leading.and_then(|name| columns.iter().position(|column| column.name == *name));
+        Self {
+            name,
+            sql_name,
+            columns,
+            key: indexes,
+            leading,
+            constraints: Vec::new(),
+            left_out: Vec::new(),
+            filter: None,
+            unprotected: None,
+        }
     }
 
     /// The select list of the columns at `columns`; a table without columns has rows all the same.

@@ -12,7 +12,7 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::monitor::Monitor;
 use crate::signing::keys::SigningKey;
 use crate::verify::manifest::exchange::bag_files::{self, Version};
-use crate::verify::manifest::exchange::import::{self, EVIDENCE, ImportRequest, ListFile, Writing};
+use crate::verify::manifest::exchange::import::{self, EVIDENCE, Held, ImportRequest, ListFile, Writing};
 use crate::verify::manifest::exchange::paths;
 use crate::verify::manifest::exchange::sorted::{RUN_BYTES, RowSorter};
 use crate::verify::manifest::header::{Header, Imported};
@@ -40,7 +40,7 @@ pub async fn import_bag(request: &ImportRequest, signer: Option<(&str, &SigningK
     let (sorter, changed, sha256) = payload_list(request, version, monitor)?;
     let imported =
         Imported { format: "bagit".to_owned(), file: bag_files::PAYLOAD_MANIFEST.to_owned(), sha256, evidence: EVIDENCE.to_owned() };
-    let mut writing = Writing::begin(request, imported, changed, DigestSet::SHA256)?;
+    let mut writing = Writing::begin(request, imported, changed, Held::Digests(DigestSet::SHA256))?;
     let rows = import::unrepeated(sorter.finish()?, &bag.join(bag_files::PAYLOAD_MANIFEST));
     let entries = DirSource::open(&bag.join("data"))?.list();
     let mut merged = groups(futures_util::stream::iter(rows).boxed(), entries);

@@ -13,6 +13,7 @@ use crate::model::digest::Digest32;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::finding::{Class, Finding, Kind, Place};
 use crate::model::ids::PointId;
+use crate::model::source_url::View;
 use crate::monitor::{Event, Monitor};
 use crate::signing::keys::SigningKey;
 use crate::verify::manifest::exchange::lines::{self, Line, ListFormat};
@@ -21,7 +22,9 @@ use crate::verify::manifest::exchange::sorted::{RUN_BYTES, RowSorter, SortedRows
 use crate::verify::manifest::header::{Header, Imported, ManifestKind};
 use crate::verify::manifest::request::DigestSet;
 use crate::verify::manifest::row::{ObjectRow, Row, UNKNOWN_SIZE};
-use crate::verify::manifest::writer::{Draft, Finish, ManifestWriter, refuse_existing};
+use crate::verify::manifest::writer::{Choices, Draft, Finish, ManifestWriter, refuse_existing};
+use crate::verify::objects::source::EntryKind;
+use crate::verify::objects::tier::Tier;
 
 /// The encoding of object rows, as captures have it.
 pub const ENCODING: &str = "attestore/objects/v1-draft";
@@ -81,16 +84,26 @@ pub fn import_list(
         sha256: list.finish(),
         evidence: EVIDENCE.to_owned(),
     };
-    let mut writing = Writing::begin(request, imported, changed, digest)?;
+    let mut writing = Writing::begin(request, imported, changed, Held::Digests(digest))?;
     for row in unrepeated(sorter.finish()?, &request.file) {
         writing.push(&row?)?;
     }
     writing.finish(signer)
 }
 
+/// What imported rows hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Held {
+    /// Digests of contents.
+    Digests(DigestSet),
+    /// What a listing says, in this view: the tier `inventory`.
+    Listing(View),
+}
+
 /// A manifest of imported rows on its way to disk.
 pub struct Writing {
     writer: ManifestWriter,
+    held: Held,
     counts: BTreeMap<String, u64>,
     captured: Timestamp,
     file: PathBuf,
@@ -98,8 +111,13 @@ pub struct Writing {
 
 impl Writing {
     /// Begins the manifest that `request` asks for; the list was last `changed` then.
-    pub fn begin(request: &ImportRequest, imported: Imported, changed: Timestamp, digest: DigestSet) -> Result<Self, Failure> {
+    pub fn begin(request: &ImportRequest, imported: Imported, changed: Timestamp, held: Held) -> Result<Self, Failure> {
         let captured = request.captured.unwrap_or(changed);
+        let (digest, view) = match held {
+            Held::Digests(digest) => (digest, None),
+            Held::Listing(view) => (DigestSet::NONE, Some(view)),
+        };
+        let tier = view.map(|_| Tier::Inventory.to_string());
         let draft = Draft {
             kind: ManifestKind::Objects,
             source: request.source.clone(),
@@ -109,20 +127,26 @@ impl Writing {
             encoding: ENCODING.to_owned(),
             hash_key_id: None,
             digests: digest.names(),
-            view: None,
-            choices: Default::default(),
+            view: view.map(|view| view.to_string()),
+            choices: Choices { tier, ..Choices::default() },
         };
         let mut writer = ManifestWriter::create(&request.out, draft)?;
         writer.set_imported(imported);
-        Ok(Self { writer, counts: BTreeMap::new(), captured, file: request.file.clone() })
+        Ok(Self { writer, held, counts: BTreeMap::new(), captured, file: request.file.clone() })
     }
 
     /// Adds the next row in order.
     pub fn push(&mut self, row: &ObjectRow) -> Result<(), Failure> {
         let mut count = |name: &str, by: u64| *self.counts.entry(name.to_owned()).or_default() += by;
-        count(if row.is_undigested() { "unreadable" } else { "objects" }, 1);
-        match row.known_size() {
+        let kind = match (row.kind, self.held) {
+            (EntryKind::DeleteMarker, _) => "delete_markers",
+            (_, Held::Digests(_)) if row.is_undigested() => "unreadable",
+            _ => "objects",
+        };
+        count(kind, 1);
+        match row.known_size().filter(|_| kind != "delete_markers") {
             Some(size) => count("bytes", size),
+            None if kind == "delete_markers" => {}
             None => count("size_unknown", 1),
         }
         self.writer.push_object(row)

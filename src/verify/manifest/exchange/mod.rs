@@ -5,8 +5,10 @@
 pub mod bag_files;
 pub mod bag_read;
 pub mod bag_write;
+pub mod batch;
 pub mod export;
 pub mod import;
+pub mod inventory_import;
 pub mod lines;
 pub mod paths;
 pub mod sorted;

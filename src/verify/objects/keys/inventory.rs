@@ -38,6 +38,8 @@ pub struct Inventory {
     pub format: Format,
     /// The columns of CSV files, in their order.
     pub columns: Vec<String>,
+    /// Whether it lists every version, and says which is the latest.
+    pub has_versions: bool,
     /// The files.
     pub files: Vec<InventoryFile>,
 }
@@ -101,6 +103,7 @@ impl Inventory {
             "Parquet" => Format::Parquet,
             other => return Err(format!("expected files in CSV or Parquet, found {}", other.escape_default())),
         };
+        let schema = stated.file_schema.to_lowercase().replace('_', "");
         let columns = match format {
             Format::Csv => stated.file_schema.split(',').map(|name| name.trim().to_owned()).collect(),
             // The files have their schema with them.
@@ -113,6 +116,7 @@ impl Inventory {
             created_at: millis.and_then(|millis| millis.checked_mul(1000)).map(Timestamp),
             format,
             columns,
+            has_versions: schema.contains("versionid") && schema.contains("islatest"),
             files: files.collect(),
         })
     }
@@ -192,7 +196,7 @@ mod tests {
         let path = written(dir.path(), MANIFEST, &format!("{md5}\n"));
         let inventory = Inventory::open(&path).unwrap();
         assert_eq!((inventory.bucket.as_str(), inventory.format, inventory.columns.len()), ("vault", Format::Csv, 3));
-        assert_eq!(inventory.created_at, Some(Timestamp::from_secs(1_514_944_800)));
+        assert_eq!((inventory.created_at, inventory.has_versions), (Some(Timestamp::from_secs(1_514_944_800)), false));
         let file = &inventory.files[0];
         assert_eq!(file.find(&path).unwrap_err().kind, FailureKind::Absent);
         let data = dir.path().join("p/vault/id/data/x.csv.gz");

@@ -162,7 +162,7 @@ mod tests {
 
     fn inventory(format: Format, columns: &str) -> Inventory {
         let columns = columns.split(", ").map(str::to_owned).collect();
-        Inventory { bucket: "vault".into(), created_at: None, format, columns, files: Vec::new() }
+        Inventory { bucket: "vault".into(), created_at: None, format, columns, has_versions: true, files: Vec::new() }
     }
 
     fn all(inventory: &Inventory, path: &Path) -> Result<Vec<Listed>, Failure> {

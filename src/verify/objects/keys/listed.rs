@@ -197,8 +197,24 @@ fn by_age(a: &ObjectRow, b: &ObjectRow) -> Ordering {
     a.key.as_bytes().cmp(b.key.as_bytes()).then(a.modified.cmp(&b.modified)).then(a.seq.cmp(&b.seq))
 }
 
-/// The versions of an inventory, or the latest of them, in order.
+/// The versions of an inventory, or the latest of them, as entries.
 fn of_inventory(manifest: &Path, inventory: &Inventory, prefix: &str, versions: bool, put: Put<'_>) -> Result<(), Failure> {
+    for row in rows_of_inventory(manifest, inventory, prefix, versions)? {
+        if !put(Ok(entry_of(&row?, versions))) {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// The rows of the inventory whose `manifest.json` lies at `manifest`, below `prefix`, in the order of manifests: every version, or the
+/// latest ones that are objects. Sorted in flat memory; a version that is named twice is a failure.
+pub fn rows_of_inventory(
+    manifest: &Path,
+    inventory: &Inventory,
+    prefix: &str,
+    versions: bool,
+) -> Result<impl Iterator<Item = Result<ObjectRow, Failure>>, Failure> {
     let mut sorter = RowSorter::new(by_age, RUN_BYTES);
     for file in &inventory.files {
         let path = file.find(manifest)?;
@@ -207,23 +223,21 @@ fn of_inventory(manifest: &Path, inventory: &Inventory, prefix: &str, versions: 
             if wanted { sorter.push(ObjectRow { seq: u32::from(is_latest), ..row }) } else { Ok(()) }
         })?;
     }
-    let mut before: Option<ObjectRow> = None;
-    for row in sorter.finish()? {
+    let mut before: Option<(String, Option<String>, u32)> = None;
+    let shown = manifest.display().to_string();
+    Ok(sorter.finish()?.map(move |row| {
         let mut row = row?;
-        let same = before.as_ref().filter(|before| before.key == row.key);
-        if let Some(before) = same
-            && (!versions || before.version_id == row.version_id)
+        let same = before.as_ref().filter(|(key, ..)| *key == row.key);
+        if let Some((_, version_id, _)) = same
+            && (!versions || *version_id == row.version_id)
         {
-            let said = format!("the inventory {} names `{}` twice", manifest.display(), row.key.escape_debug());
+            let said = format!("the inventory {shown} names `{}` twice", row.key.escape_debug());
             return Err(Failure::new(FailureKind::BadEvidence, said));
         }
-        row.seq = same.map_or(0, |before| before.seq + 1);
-        if !put(Ok(entry_of(&row, versions))) {
-            return Ok(());
-        }
-        before = Some(row);
-    }
-    Ok(())
+        row.seq = same.map_or(0, |(_, _, seq)| seq + 1);
+        before = Some((row.key.clone(), row.version_id.clone(), row.seq));
+        Ok(row)
+    }))
 }
 
 fn entry_of(row: &ObjectRow, versions: bool) -> Entry {

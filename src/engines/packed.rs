@@ -1,0 +1,117 @@
+//! Dumps kept compressed as a whole, with gzip (RFC 1952; `pg_dump -Z`, `| gzip`) or Zstandard (RFC 8878): unpacked beside the server that
+//! they are loaded into.
+//!
+//! Not here: pg_dump's own compressed archives, which pg_restore unpacks, and what a dump is (`dumps`).
+
+use std::fs::File;
+use std::io::{BufReader, ErrorKind, Read, Write};
+use std::path::Path;
+
+use crate::engines::dumps::Unloaded;
+use crate::model::failure::Failure;
+
+/// How a file is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packing {
+    /// One or more members of gzip.
+    Gzip,
+    /// One or more frames of Zstandard.
+    Zstd,
+}
+
+impl Packing {
+    /// By a file's first bytes; nothing for one that is not compressed in either way.
+    pub fn of(head: &[u8]) -> Option<Self> {
+        match head {
+            [0x1f, 0x8b, ..] => Some(Self::Gzip),
+            // A frame, or a skippable frame before it (RFC 8878, 3.1.2).
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Self::Zstd),
+            _ => None,
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Zstd => "Zstandard",
+        }
+    }
+}
+
+/// Unpacks the file at `path` into `to`; false where it is not compressed and nothing was written. What does not unpack to its last
+/// checksum is damage of the backup.
+pub fn unpack(path: &Path, to: &Path) -> Result<bool, Unloaded> {
+    let about = |error| Failure::io(format!("cannot read {}", path.display()), error);
+    if !path.is_file() {
+        return Ok(false);
+    }
+    let mut head = Vec::new();
+    File::open(path).map_err(about)?.take(4).read_to_end(&mut head).map_err(about)?;
+    let Some(packing) = Packing::of(&head) else { return Ok(false) };
+    let file = BufReader::with_capacity(1 << 18, File::open(path).map_err(about)?);
+    let mut from: Box<dyn Read> = match packing {
+        Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
+        Packing::Zstd => Box::new(zstd::Decoder::with_buffer(file).map_err(about)?),
+    };
+    let cannot = |error| Failure::io(format!("cannot unpack {} into {}", path.display(), to.display()), error);
+    let mut out = File::create(to).map_err(cannot)?;
+    let mut room = vec![0; 1 << 18];
+    loop {
+        match from.read(&mut room) {
+            Ok(0) => return Ok(true),
+            Ok(read) => out.write_all(&room[..read]).map_err(cannot)?,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // The disk's own errors have a number of the system; the decoder's have none.
+            Err(error) if error.raw_os_error().is_some() => return Err(about(error).into()),
+            Err(error) => {
+                let said = format!("{}: compressed with {}, and does not unpack: {error}", path.display(), packing.title());
+                return Err(Unloaded::Damaged(said));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packer.write_all(text).unwrap();
+        packer.finish().unwrap()
+    }
+
+    fn unpacked(bytes: &[u8]) -> Result<Option<Vec<u8>>, Unloaded> {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        std::fs::write(&from, bytes).unwrap();
+        Ok(unpack(&from, &to)?.then(|| std::fs::read(&to).unwrap()))
+    }
+
+    #[test]
+    fn what_was_packed_comes_back_and_what_was_cut_is_damage() {
+        let text = b"a line of SQL\n".repeat(40_000);
+        let zstd = zstd::encode_all(&text[..], 3).unwrap();
+        for packed in [gzip(&text), zstd.clone(), [gzip(&text[..7]), gzip(&text[7..])].concat()] {
+            assert_eq!(unpacked(&packed).unwrap().as_deref(), Some(&text[..]));
+            for keep in [packed.len() - 1, packed.len() / 2, 12] {
+                assert!(matches!(unpacked(&packed[..keep]), Err(Unloaded::Damaged(_))), "cut at {keep}");
+            }
+            assert!(matches!(unpacked(&[&packed[..], b"more"].concat()), Err(Unloaded::Damaged(_))), "bytes after the end");
+        }
+        let mut flipped = gzip(&text);
+        let last = flipped.len() - 6;
+        flipped[last] ^= 1;
+        assert!(matches!(unpacked(&flipped), Err(Unloaded::Damaged(_))), "the checksum at the end counts");
+        assert_eq!(unpacked(b"-- PostgreSQL database dump\n").unwrap(), None);
+        assert_eq!(unpacked(b"").unwrap(), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_unpack_or_are_damage(which in 0usize..3, bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            let head: &[u8] = [&b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x00"[..], b"\x28\xb5\x2f\xfd", b""][which];
+            proptest::prop_assert!(!matches!(unpacked(&[head, &bytes].concat()), Err(Unloaded::Failed(_))));
+        }
+    }
+}

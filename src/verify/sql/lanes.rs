@@ -1,0 +1,223 @@
+//! Lanes: several sessions that show the same rows read one table, each a range of it at a time.
+//!
+//! A range counts only when it was read to its end, so that a lane that loses its session reads the range again and nothing is counted
+//! twice. Ranges that an earlier run has read to their end are taken from where it kept them.
+//!
+//! Not here: how a table is cut into ranges and how a range is read (`postgres_lanes`, `mysql_lanes`).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+use crate::model::failure::{Failure, FailureKind};
+use crate::verify::sql::canon::Row;
+use crate::verify::sql::digester::Digester;
+use crate::verify::sql::errors::Broken;
+use crate::verify::sql::kept::KeptTable;
+use crate::verify::sql::reading::{Cause, HELD_BACK, Harvest, HarvestSink, Ranges, ReadError, Record};
+
+/// A table that is read in ranges.
+#[async_trait]
+pub trait Ranged: Send + Sync + 'static {
+    /// What reads it.
+    type Session: Send + 'static;
+
+    /// Another session that shows the same rows.
+    async fn open(&self) -> Result<Self::Session, Failure>;
+
+    /// Reads one range to its end; false where nobody receives any more.
+    async fn read(&self, session: &mut Self::Session, range: &[String], outlet: &mut Outlet) -> Result<bool, Broken>;
+
+    /// Ends a session in the middle of something.
+    async fn discard(session: Self::Session);
+}
+
+enum Message {
+    Read { rows: u64, bytes: u64 },
+    Records { of: (usize, u32), records: Vec<Record>, last: bool },
+}
+
+/// Where the rows of one range go.
+pub struct Outlet {
+    sender: mpsc::Sender<Message>,
+    digester: Digester,
+    of: (usize, u32),
+    records: Vec<Record>,
+    handed_on: bool,
+    rows: u64,
+    bytes: u64,
+}
+
+impl Outlet {
+    /// An empty row to fill.
+    pub fn blank(&self) -> Row {
+        self.digester.row()
+    }
+
+    /// Takes a row in.
+    pub fn row(&mut self, row: &Row) {
+        self.records.push(self.digester.record(row));
+        self.rows += 1;
+        self.bytes += row.bytes().len() as u64;
+    }
+
+    /// To be called every [`crate::verify::sql::reading::BREATH`] rows; false where nobody receives any more.
+    pub async fn breathe(&mut self) -> bool {
+        let (rows, bytes) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.bytes));
+        if rows > 0 && self.sender.send(Message::Read { rows, bytes }).await.is_err() {
+            return false;
+        }
+        if self.records.len() < HELD_BACK {
+            return true;
+        }
+        self.handed_on = true;
+        self.hand_on(false).await
+    }
+
+    async fn hand_on(&mut self, last: bool) -> bool {
+        let records = std::mem::take(&mut self.records);
+        self.sender.send(Message::Records { of: self.of, records, last }).await.is_ok()
+    }
+}
+
+struct Plan<S> {
+    source: S,
+    digester: Digester,
+    ranges: Ranges,
+    todo: Vec<usize>,
+    next: AtomicUsize,
+}
+
+/// Reads `ranges` of a table with at most `lanes` sessions: `first`, then those of `spare`, then new ones. Healthy ones are put back into
+/// `spare`. Gives the number of rows.
+pub async fn digest<S: Ranged>(
+    source: S,
+    (first, spare): (S::Session, &mut Vec<S::Session>),
+    (ranges, lanes): (Ranges, usize),
+    digester: &Digester,
+    mut kept: Option<&mut KeptTable<'_>>,
+    sink: HarvestSink<'_>,
+) -> Result<u64, ReadError> {
+    let stopped = |rows| move |failure| ReadError { rows, cause: Cause::Stopped(failure) };
+    let ranges = match &mut kept {
+        Some(kept) => kept.plan(ranges).map_err(stopped(0))?,
+        None => ranges,
+    };
+    let done = |at: &usize| kept.as_ref().is_some_and(|kept| kept.is_done(*at));
+    let (known, todo): (Vec<usize>, Vec<usize>) = (0..ranges.len()).partition(done);
+    let mut certain = 0;
+    if let Some(kept) = &mut kept {
+        for at in known {
+            certain += kept.replay(at, sink).map_err(stopped(certain))?;
+        }
+    }
+    let mut sessions = vec![first];
+    while sessions.len() < lanes.clamp(1, todo.len().max(1)) {
+        match spare.pop() {
+            Some(session) => sessions.push(session),
+            None => match source.open().await {
+                Ok(session) => sessions.push(session),
+                // A server that gives no more sessions is read with those that there are.
+                Err(_) => break,
+            },
+        }
+    }
+    let plan = Arc::new(Plan { source, digester: digester.clone(), ranges, todo, next: AtomicUsize::new(0) });
+    let (sender, receiver) = mpsc::channel(8);
+    let lanes: Vec<_> = sessions.into_iter().map(|session| tokio::spawn(lane(plan.clone(), session, sender.clone()))).collect();
+    drop(sender);
+    let (rows, fresh, failed) = gather(receiver, kept, sink).await;
+    let mut broken = None;
+    for lane in lanes {
+        match lane.await {
+            Ok((session, None)) => spare.extend(session),
+            Ok((_, Some(said))) => broken = broken.or(Some(said)),
+            Err(error) => broken = broken.or(Some(format!("a lane ended: {error}"))),
+        }
+    }
+    match (failed, broken) {
+        (Some(failure), _) => Err(ReadError { rows: certain + rows, cause: Cause::Stopped(failure) }),
+        (None, Some(said)) => Err(ReadError { rows: certain + rows, cause: Cause::Unreadable(said) }),
+        (None, None) => Ok(certain + fresh),
+    }
+}
+
+/// What a session that did not open means: a server that is full says nothing of the table.
+pub fn not_opened(failure: Failure) -> ReadError {
+    let cause = if failure.kind == FailureKind::Throttled { Cause::Stopped(failure) } else { Cause::Unreadable(failure.message) };
+    ReadError { rows: 0, cause }
+}
+
+/// Rows that were read, rows that are certain, and what stopped the receiver. A range that is read again is read twice and counts once.
+async fn gather(
+    mut receiver: mpsc::Receiver<Message>,
+    mut kept: Option<&mut KeptTable<'_>>,
+    sink: HarvestSink<'_>,
+) -> (u64, u64, Option<Failure>) {
+    let (mut read, mut certain) = (0, 0);
+    while let Some(message) = receiver.recv().await {
+        let taken = match message {
+            Message::Read { rows, bytes } => {
+                read += rows;
+                sink(Harvest::Read { rows, bytes })
+            }
+            Message::Records { of, records, last } => {
+                certain += records.len() as u64;
+                let keep = kept.as_mut().map_or(Ok(()), |kept| kept.append(of, &records, last));
+                keep.and_then(|()| sink(Harvest::Records(&records)))
+            }
+        };
+        match taken {
+            Ok(true) => {}
+            Ok(false) => return (read, certain, None),
+            Err(failure) => return (read, certain, Some(failure)),
+        }
+    }
+    (read, certain, None)
+}
+
+/// Takes range after range; gives its session back where it is still good, and what broke it.
+async fn lane<S: Ranged>(plan: Arc<Plan<S>>, session: S::Session, sender: mpsc::Sender<Message>) -> (Option<S::Session>, Option<String>) {
+    let mut session = Some(session);
+    let mut again = None;
+    let mut attempt = 0;
+    loop {
+        let next = again.take().or_else(|| plan.todo.get(plan.next.fetch_add(1, Ordering::Relaxed)).copied());
+        let Some((at, range)) = next.and_then(|at| Some((at, plan.ranges.get(at)?))) else { return (session, None) };
+        let (mut open, is_new) = match session.take() {
+            Some(open) => (open, false),
+            None => match plan.source.open().await {
+                Ok(open) => (open, true),
+                Err(failure) => return (None, Some(failure.message)),
+            },
+        };
+        attempt += 1;
+        let mut outlet = Outlet {
+            sender: sender.clone(),
+            digester: plan.digester.clone(),
+            of: (at, attempt),
+            records: Vec::new(),
+            handed_on: false,
+            rows: 0,
+            bytes: 0,
+        };
+        match plan.source.read(&mut open, range, &mut outlet).await {
+            Ok(true) if outlet.breathe().await && outlet.hand_on(true).await => session = Some(open),
+            Ok(_) => {
+                tokio::spawn(S::discard(open));
+                return (None, None);
+            }
+            Err(broken) => {
+                tokio::spawn(S::discard(open));
+                if !broken.lost || outlet.handed_on || is_new {
+                    // The others need not begin what cannot be concluded.
+                    plan.next.store(plan.todo.len(), Ordering::Relaxed);
+                    return (None, Some(broken.said));
+                }
+                again = Some(at);
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Copies of SQLite databases through a drill: the online backup, a plain copy with its write-ahead log, one whose log was lost or cut; and
+//! a database compared with a manifest of an earlier moment, where change stamps tell what may have changed from what may not.
+
+mod drill_estate;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use attestore::model::capture::CaptureMode;
+use attestore::model::finding::Class;
+use attestore::model::ids::PointId;
+use attestore::model::outcome::Outcome;
+use attestore::model::source_url::SourceUrl;
+use attestore::monitor::Silent;
+use attestore::signing::hash_key::HashKey;
+use attestore::signing::keys::SigningKey;
+use attestore::testing_log::body::PointResult;
+use attestore::testing_log::writer::LogWriter;
+use attestore::verify::manifest::request::{CaptureRequest, TableRequest};
+use attestore::verify::sql::access::Access;
+use drill_estate::{Estate, ORIGIN};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+
+/// An estate of one resource, `db`, whose points are the files in `vault/db`.
+fn lay(folder: &Path) -> (Estate, LogWriter, SigningKey, HashKey) {
+    let estate = Estate { folder: folder.to_owned() };
+    let key = SigningKey::generate(&estate.path("attestore.key")).unwrap();
+    let hash_key = HashKey::create(&estate.path("attestore.hashkey")).unwrap();
+    let log = LogWriter::create(&estate.path("log"), ORIGIN, &key, attestore::drill::context::tool()).unwrap();
+    for dir in ["vault/db", "manifests/db"] {
+        std::fs::create_dir_all(estate.path(dir)).unwrap();
+    }
+    let text = format!(
+        "version = 1\n[log]\npath = \"log\"\norigin = \"{ORIGIN}\"\n[keys]\nsigning = \"attestore.key\"\nhash = \"attestore.hashkey\"\n\
+         [class.c]\nrto = \"1h\"\nrpo = \"7d\"\ntest_period = \"90d\"\n[[resource]]\nid = \"db\"\napplication = \"a\"\nkind = \"files\"\n\
+         class = \"c\"\nsource = \"sqlite:db\"\nmanifests = \"manifests/db\"\n[[resource.points]]\nfrom = \"local\"\npath = \"vault/db\"\n"
+    );
+    std::fs::write(estate.path("attestore.toml"), text).unwrap();
+    (estate, log, key, hash_key)
+}
+
+async fn capture(estate: &Estate, from: &Path, key: &SigningKey, hash_key: &HashKey, request: &CaptureRequest, log: &mut LogWriter) {
+    let url = SourceUrl::Sqlite { path: from.to_owned() };
+    let signer = Some((ORIGIN, key));
+    attestore::verify::sql::capture::capture(&url, &Access::default(), request, hash_key, signer, &Silent).await.unwrap();
+    estate.register(log, "db", &request.out);
+}
+
+async fn run(connection: &mut SqliteConnection, sql: &str) {
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await.unwrap();
+}
+
+fn result(estate: &Estate, point: &str) -> PointResult {
+    let id = PointId::local(&"db".into(), point);
+    estate.results().into_iter().find(|result| result.rp.id == id).unwrap_or_else(|| panic!("no result of {point}"))
+}
+
+/// The online backup API of SQLite, as Python's `sqlite3` offers it; false where there is no Python.
+fn online_backup(from: &Path, to: &Path) -> bool {
+    let script = "import sqlite3,sys\nsqlite3.connect(sys.argv[1]).backup(sqlite3.connect(sys.argv[2]), pages=3)";
+    let status = Command::new("python3").args(["-c", script]).arg(from).arg(to).stdin(Stdio::null()).status();
+    let done = status.is_ok_and(|status| status.success());
+    let required = std::env::var("ATTESTORE_REQUIRE").unwrap_or_default();
+    assert!(done || !required.split(',').any(|name| name.trim() == "boto3"), "python3 is required and took no backup");
+    if !done {
+        eprintln!("SKIPPED: no python3 that takes an online backup");
+    }
+    done
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn online_backups_and_plain_copies_with_their_log_come_back_and_a_lost_log_is_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let (estate, mut log, key, hash_key) = lay(folder.path());
+    let live = folder.path().join("live.db");
+    let options = SqliteConnectOptions::new().filename(&live).create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
+    let mut connection = options.connect().await.unwrap();
+    run(&mut connection, "PRAGMA wal_autocheckpoint = 0; CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)").await;
+    run(
+        &mut connection,
+        "WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < 200) INSERT INTO t SELECT i, 'row ' || i FROM s",
+    )
+    .await;
+    run(&mut connection, "PRAGMA wal_checkpoint(TRUNCATE)").await;
+    // From here on only the write-ahead log knows: 30 rows more, one changed.
+    run(
+        &mut connection,
+        "WITH RECURSIVE s(i) AS (SELECT 201 UNION ALL SELECT i + 1 FROM s WHERE i < 230) INSERT INTO t SELECT i, 'row ' || i FROM s",
+    )
+    .await;
+    run(&mut connection, "UPDATE t SET v = 'changed' WHERE id = 7").await;
+    let vault = |name: &str| estate.path("vault/db").join(name);
+    let wal = folder.path().join("live.db-wal");
+    let has_backup = online_backup(&live, &vault("online.db"));
+    for name in ["plain.db", "lost.db", "cut.db"] {
+        std::fs::copy(&live, vault(name)).unwrap();
+    }
+    std::fs::copy(&wal, vault("plain.db-wal")).unwrap();
+    let bytes = std::fs::read(&wal).unwrap();
+    // The last commit's frames are gone: the change of row 7.
+    std::fs::write(vault("cut.db-wal"), &bytes[..bytes.len() - 100]).unwrap();
+    let points: Vec<&str> =
+        ["online.db", "plain.db", "lost.db", "cut.db"].into_iter().filter(|name| has_backup || *name != "online.db").collect();
+    for point in &points {
+        let mut request = CaptureRequest::new(estate.path("manifests/db").join(point), CaptureMode::Sealed);
+        request.recovery_point_id = Some(PointId::local(&"db".into(), point));
+        capture(&estate, &live, &key, &hash_key, &request, &mut log).await;
+    }
+    log.checkpoint().unwrap();
+    drop(log);
+    connection.close().await.unwrap();
+
+    let output = estate.run(&["drill"], None);
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    for point in points.iter().filter(|name| !["lost.db", "cut.db"].contains(name)) {
+        let good = result(&estate, point);
+        let rows = good.verify.as_ref().unwrap().rows.unwrap();
+        assert_eq!((good.outcome, rows.matched), (Outcome::Pass, 230), "{point}: {:?}", good.outcome_reasons);
+    }
+    let lost = result(&estate, "lost.db");
+    let rows = lost.verify.unwrap().rows.unwrap();
+    assert_eq!((lost.outcome, rows.matched, rows.mismatch, rows.missing), (Outcome::Fail, 199, 1, 30));
+    let cut = result(&estate, "cut.db");
+    let rows = cut.verify.unwrap().rows.unwrap();
+    assert_eq!((cut.outcome, rows.matched, rows.mismatch, rows.missing), (Outcome::Fail, 229, 1, 0));
+    assert_eq!(estate.results().len(), points.len(), "a log beside a database is no point of its own");
+    assert_eq!(estate.leftovers(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_an_earlier_manifest_stamps_tell_what_may_have_changed_from_what_may_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let (estate, mut log, key, hash_key) = lay(folder.path());
+    let path = estate.path("vault/db/later.db");
+    let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+    let mut connection = options.connect().await.unwrap();
+    run(&mut connection, "CREATE TABLE t (id INTEGER PRIMARY KEY, v INT, at TEXT); CREATE TABLE plain (id INTEGER PRIMARY KEY, v INT)")
+        .await;
+    run(&mut connection, "WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < 9) INSERT INTO t SELECT i, i, '2026-01-01 00:00:00' FROM s").await;
+    run(&mut connection, "INSERT INTO plain VALUES (1, 1), (2, 2)").await;
+    connection.close().await.unwrap();
+    let mut request = CaptureRequest::new(estate.path("manifests/db/m"), CaptureMode::Sealed);
+    request.tables = TableRequest { stamp: Some("at".into()), longest_transaction_s: 0, ..TableRequest::default() };
+    capture(&estate, &path, &key, &hash_key, &request, &mut log).await;
+    log.checkpoint().unwrap();
+    drop(log);
+    let mut connection = options.connect().await.unwrap();
+    let now = "strftime('%Y-%m-%d %H:%M:%f', 'now', '+0.001 seconds')";
+    // Changed and added with today's stamp; changed and added under an old one; deleted; changed where there is no stamp.
+    run(&mut connection, &format!("UPDATE t SET v = 90, at = {now} WHERE id = 1; INSERT INTO t VALUES (20, 20, {now})")).await;
+    run(
+        &mut connection,
+        "UPDATE t SET v = 90 WHERE id = 2; INSERT INTO t VALUES (21, 21, '2026-01-01 00:00:00'); DELETE FROM t WHERE id = 3",
+    )
+    .await;
+    run(&mut connection, "UPDATE plain SET v = 9 WHERE id = 1").await;
+    connection.close().await.unwrap();
+
+    let output = estate.run(&["drill", "--json"], None);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let bad = result(&estate, "later.db");
+    let facts = bad.verify.unwrap();
+    assert_eq!(facts.mode, CaptureMode::PositionBounded);
+    let rows = facts.rows.unwrap();
+    assert_eq!((rows.matched, rows.mismatch, rows.extra, rows.indeterminate, rows.missing), (7, 1, 1, 4, 0), "{said}");
+    assert!(rows.adds_up());
+    let tables = facts.tables.unwrap();
+    assert_eq!((tables.mismatch, tables.indeterminate), (1, 1));
+    let of = |class: Class| -> Vec<String> {
+        let lines: Vec<serde_json::Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let found = lines.iter().filter(|line| line["event"] == "finding" && line["class"] == class.as_str());
+        let mut rows: Vec<String> = found.map(|line| line["row"].as_str().unwrap_or_default().to_owned()).collect();
+        rows.sort();
+        rows
+    };
+    assert_eq!(of(Class::Mismatch), ["t id=2"]);
+    assert_eq!(of(Class::Extra), ["t id=21"]);
+    let undecided = of(Class::Indeterminate);
+    assert_eq!(undecided.len(), 4, "{undecided:?}");
+    assert!(["plain id=1", "t id=1", "t id=20"].iter().all(|row| undecided.iter().any(|known| known == row)), "{undecided:?}");
+}
