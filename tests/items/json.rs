@@ -69,12 +69,14 @@ proptest! {
     fn any_bytes_are_an_item_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200), flips in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4), item in item()) {
         let _ = Record::Line(&bytes).item();
         let _ = attestore::verify::items::changes::Change::parse(&bytes);
+        let _ = attestore::verify::items::ion::to_json(&String::from_utf8_lossy(&bytes));
         let mut line = to_json(&item).to_string().into_bytes();
         for (at, byte) in flips {
             let at = at.index(line.len());
             line[at] = byte;
         }
         if let Ok(text) = std::str::from_utf8(&line) {
+            let _ = attestore::verify::items::ion::to_json(text);
             // Both readers agree on what is an item at all.
             let mut reader = Reader::new(text);
             let values = json::item(&mut reader).and_then(|item| reader.end().map(|()| item));

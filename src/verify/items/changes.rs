@@ -141,6 +141,10 @@ fn stamp(metadata: &str) -> Result<Option<Timestamp>, BadLine> {
     Reader::new(metadata).members(|name, reader| {
         let text = reader.skip()?;
         if name == "WriteTimestampMicros" {
+            // Only whole microseconds spelled out: what an exponent would do to them is not guessed.
+            if text.contains(['e', 'E']) {
+                return Err(BadItem::NotANumber(text.chars().take(60).collect()).into());
+            }
             let digits: String = text.chars().filter(char::is_ascii_digit).collect();
             stamp = Some(Timestamp(digits.parse().map_err(|_| BadItem::NotANumber(text.chars().take(60).collect()))?));
         }

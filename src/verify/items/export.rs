@@ -6,7 +6,7 @@
 //! | `manifest-summary.json` | table, moment or window, format, item count, where the list is |
 //! | `manifest-files.json` | one JSON object a line: item count, MD5 and key of a data file |
 //! | `manifest-*.checksum` (or `.md5`) | MD5 of each, in hex or base64 |
-//! | `data/*.json.gz` | items, one a line; of an incremental export in a folder that several exports share |
+//! | `data/*.json.gz`, `*.ion.gz` | items, one a line; of an incremental export in a folder that several exports share |
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -40,6 +40,15 @@ pub enum Extent {
     },
 }
 
+/// What the lines of data files are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// `DYNAMODB_JSON`
+    DynamodbJson,
+    /// `ION`: Amazon Ion text.
+    Ion,
+}
+
 /// `manifest-summary.json`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Summary {
@@ -51,6 +60,8 @@ pub struct Summary {
     pub table_id: Option<String>,
     /// What it shows.
     pub extent: Extent,
+    /// What its data files are written in.
+    pub format: Format,
     /// Items, or keys of an incremental export.
     pub items: u64,
     /// Where the list of files is.
@@ -96,14 +107,18 @@ impl Summary {
         let said: Said =
             serde_json::from_slice(bytes).map_err(|error| bad(what, format!("expected the summary of a DynamoDB export: {error}")))?;
         let missing = |name: &str| bad(what, format!("expected `{name}`, found none"));
-        match said.output_format.as_deref() {
-            Some("DYNAMODB_JSON") => {}
+        let format = match said.output_format.as_deref() {
+            Some("DYNAMODB_JSON") => Format::DynamodbJson,
+            Some("ION") => Format::Ion,
             Some(other) => {
-                return Err(Failure::invalid(format!("{what}: expected an export in DYNAMODB_JSON, found {}", other.escape_debug()))
-                    .hint("export the table again with `--export-format DYNAMODB_JSON`"));
+                return Err(Failure::invalid(format!(
+                    "{what}: expected an export in DYNAMODB_JSON or ION, found {}",
+                    other.escape_debug()
+                ))
+                .hint("export the table again with `--export-format DYNAMODB_JSON`"));
             }
             None => return Err(missing("outputFormat")),
-        }
+        };
         if said.filter_specification.as_ref().is_some_and(|filter| !filter.is_null()) {
             return Err(Failure::invalid(format!("{what}: the export has a filter, and so is not the whole of anything"))
                 .hint("export the table again without a FilterSpecification"));
@@ -130,6 +145,7 @@ impl Summary {
             table_arn: said.table_arn.ok_or_else(|| missing("tableArn"))?,
             table_id: said.table_id,
             extent,
+            format,
             items: said.item_count.ok_or_else(|| missing("itemCount"))?,
             files_key: said.manifest_files_s3_key.ok_or_else(|| missing("manifestFilesS3Key"))?,
         })
@@ -212,7 +228,7 @@ mod tests {
     #[test]
     fn summaries_that_prove_nothing_are_refused() {
         for (from, to, kind) in [
-            ("DYNAMODB_JSON", "ION", FailureKind::Invalid),
+            ("DYNAMODB_JSON", "PARQUET", FailureKind::Invalid),
             ("\"itemCount\":3,", "", FailureKind::BadEvidence),
             ("\"itemCount\":3,", "\"itemCount\":3,\"filterSpecification\":{\"x\":1},", FailureKind::Invalid),
             ("\"exportTime\"", "\"exportTimes\"", FailureKind::BadEvidence),

@@ -14,10 +14,11 @@ use serde_json::json;
 use crate::model::capture::CaptureMode;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::PointId;
-use crate::verify::items::export::{self, DataFile, Extent, Summary};
+use crate::verify::items::export::{self, DataFile, Extent, Format, Summary};
 use crate::verify::items::gunzip::Gunzip;
+use crate::verify::items::ion;
 use crate::verify::items::item::KeySchema;
-use crate::verify::items::page::{Lines, Next, Page, Records};
+use crate::verify::items::page::{Lines, Next, Page, Records, text_of};
 use crate::verify::items::source::{ItemSource, Moment, Part};
 
 /// Manifests are smaller than this.
@@ -78,8 +79,9 @@ impl Export {
             let failure = Failure::new(FailureKind::BadEvidence, format!("{what} lies outside of the export"));
             return stream::once(async { Err(failure) }).boxed();
         };
+        let format = self.summary.format;
         let begin = Reading::Closed { files: self.files.clone(), key, file, what };
-        stream::unfold(begin, |state| async move {
+        stream::unfold(begin, move |state| async move {
             let mut open = match state {
                 Reading::End => return None,
                 Reading::Closed { files, key, file, what } => match files.get(&key).await {
@@ -89,13 +91,29 @@ impl Export {
                 Reading::Open(open) => open,
             };
             match open.page().await {
-                Ok(Some(page)) => Some((Ok(page), Reading::Open(open))),
+                Ok(Some(page)) => Some((Ok(in_json(page, format)), Reading::Open(open))),
                 Ok(None) => None,
                 Err(failure) => Some((Err(failure), Reading::End)),
             }
         })
         .boxed()
     }
+}
+
+/// The lines in DynamoDB JSON. One that has no place in it stays a line, which no reader takes for an item: it is unreadable, not gone.
+fn in_json(lines: Lines, format: Format) -> Lines {
+    if format == Format::DynamodbJson {
+        return lines;
+    }
+    let mut text = Vec::new();
+    for line in lines.iter() {
+        match text_of(line).and_then(ion::to_json) {
+            Ok(json) => text.extend_from_slice(json.as_bytes()),
+            Err(bad) => text.extend_from_slice(format!("no item in Ion: {bad}").replace('\n', " ").as_bytes()),
+        }
+        text.push(b'\n');
+    }
+    Lines::of(text)
 }
 
 /// A manifest that its checksum file confirms.

@@ -9,6 +9,7 @@ pub mod expiry;
 pub mod export;
 pub mod export_files;
 pub mod gunzip;
+pub mod ion;
 pub mod item;
 pub mod json;
 pub mod pace;
