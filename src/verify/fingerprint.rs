@@ -10,57 +10,17 @@ use std::collections::BTreeMap;
 use std::iter::Peekable;
 
 use crate::model::counts::Counts;
-use crate::model::failure::{Failure, FailureKind};
+use crate::model::failure::Failure;
 use crate::model::finding::Class;
+use crate::verify::leaf::{Form, Leaf, MAX_BITS, baseline_bits, bits_for, bucket_of, leaf_digest};
 use crate::verify::sorter::{Sorted, Sorter, Walk};
 use crate::verify::sums::Sums;
 
-/// Rows that a bucket is meant to hold.
-pub const BUCKET_ROWS: u64 = 16_384;
-/// The most bits that a bucket's index may have: 65,536 buckets.
-pub const MAX_BITS: u8 = 16;
 /// Records kept in memory by default before they spill: 32 MiB.
 pub const DEFAULT_BUDGET: usize = 32 << 20;
 
-/// The number of bits of a bucket's index for exactly `rows` rows.
-pub fn bits_for(rows: u64) -> u8 {
-    let buckets = rows.div_ceil(BUCKET_ROWS).max(1).next_power_of_two();
-    u8::try_from(buckets.trailing_zeros()).unwrap_or(MAX_BITS).min(MAX_BITS)
-}
-
-/// The bucket of a key hash: its top `bits` bits.
-pub fn bucket_of(key_hash: &[u8], bits: u8) -> u32 {
-    debug_assert!(bits <= MAX_BITS && key_hash.len() >= 2);
-    let top = u16::from_be_bytes([key_hash[0], key_hash[1]]);
-    if bits == 0 { 0 } else { u32::from(top >> (16 - bits.min(MAX_BITS))) }
-}
-
-/// One bucket's leaf.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Leaf {
-    /// The bucket's index, from 0 to 2^bits − 1.
-    pub index: u32,
-    /// The bits of the index.
-    pub bits: u8,
-    /// Rows in the bucket.
-    pub rows: u64,
-    /// BLAKE3 in key derivation mode over (bits, index, rows, sorted row digests).
-    pub digest: [u8; 32],
-}
-
 /// The first 8 bytes of the key hash and of the row digest.
 pub type SidecarPair = ([u8; 8], [u8; 8]);
-
-/// What a leaf is made of.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Form {
-    /// `SortedDigests`
-    Sorted,
-    /// `SortedDigests` up to so many rows, `AddHash` beyond.
-    SortedUpTo(u64),
-    /// `AddHash`
-    Sums,
-}
 
 /// Accumulates the pairs of one table.
 pub struct Accumulator {
@@ -243,17 +203,6 @@ impl Iterator for Leaves<'_> {
     }
 }
 
-fn leaf_digest(bits: u8, index: u32, digests: &Sorted<32>) -> Result<[u8; 32], Failure> {
-    let mut hasher = blake3::Hasher::new_derive_key("attestore leaf v1");
-    hasher.update(&[bits]);
-    hasher.update(&index.to_be_bytes());
-    hasher.update(&digests.count().to_be_bytes());
-    for digest in digests.walk() {
-        hasher.update(&digest?);
-    }
-    Ok(*hasher.finalize().as_bytes())
-}
-
 fn head(hash: &[u8]) -> [u8; 8] {
     hash[..8].try_into().expect("a hash has 32 bytes")
 }
@@ -340,21 +289,6 @@ pub fn compare(
     Ok(counts)
 }
 
-fn baseline_bits(baseline: &[Leaf]) -> Result<u8, Failure> {
-    let bits = baseline.first().map_or(0, |leaf| leaf.bits);
-    let whole = bits <= MAX_BITS
-        && baseline.len() == 1 << bits
-        && baseline.iter().enumerate().all(|(at, leaf)| leaf.bits == bits && leaf.index as usize == at);
-    if whole {
-        return Ok(bits);
-    }
-    Err(Failure::new(
-        FailureKind::BadEvidence,
-        format!("the manifest's leaves of a table are not whole: {} leaves with {bits} bits each", baseline.len()),
-    )
-    .hint("the manifest was damaged or written by another version; capture it again"))
-}
-
 type Rows = BTreeMap<[u8; 8], u64>;
 
 fn skip_to<I: Iterator<Item = Result<SidecarPair, Failure>>>(pairs: &mut Peekable<I>, index: u32, bits: u8) -> Result<(), Failure> {
@@ -425,6 +359,7 @@ fn differences(key_hash: [u8; 8], before: Rows, mut now: Rows, counts: &mut Coun
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::failure::FailureKind;
 
     fn pair(n: u32) -> ([u8; 32], [u8; 32]) {
         (*blake3::hash(&n.to_be_bytes()).as_bytes(), *blake3::hash(&(n ^ 0x5555).to_le_bytes()).as_bytes())
@@ -440,16 +375,6 @@ mod tests {
 
     fn leaves(fingerprint: &Fingerprint) -> Vec<Leaf> {
         fingerprint.leaves().map(Result::unwrap).collect()
-    }
-
-    #[test]
-    fn bits_follow_the_exact_count() {
-        for (rows, bits) in [(0, 0), (1, 0), (16_384, 0), (16_385, 1), (32_769, 2), (1 << 30, 16), (u64::MAX, 16)] {
-            assert_eq!(bits_for(rows), bits, "{rows}");
-        }
-        assert_eq!(bucket_of(&[0x80, 0], 1), 1);
-        assert_eq!(bucket_of(&[0xff, 0xff], 16), 65_535);
-        assert_eq!(bucket_of(&[0xff, 0xff], 0), 0);
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod checksum;
 pub mod fingerprint;
 pub mod hashing;
 pub mod items;
+pub mod leaf;
 pub mod manifest;
 pub mod objects;
 pub mod ranges;

@@ -5,7 +5,7 @@
 //! the same for any number of rows; in exchange a difference names its bucket only. An exclusive or in place of the sum would cancel
 //! pairs of equal rows.
 
-use crate::verify::fingerprint::{Leaf, MAX_BITS, bucket_of};
+use crate::verify::leaf::{Leaf, MAX_BITS, bucket_of};
 
 /// A digest as a number, least significant word first.
 type Number = [u64; 4];

@@ -13,7 +13,7 @@ use crate::model::source_url::SourceUrl;
 use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
 use crate::signing::keys::SigningKey;
-use crate::verify::fingerprint::Form;
+use crate::verify::leaf::Form;
 use crate::verify::manifest::header::{Header, ManifestKind};
 use crate::verify::manifest::request::CaptureRequest;
 use crate::verify::manifest::row::{LeafKind, LeafRow, SidecarRow};

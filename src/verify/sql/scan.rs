@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::monitor::{Event, Monitor};
-use crate::verify::fingerprint::{Accumulator, DEFAULT_BUDGET, Fingerprint, Form};
+use crate::verify::fingerprint::{Accumulator, DEFAULT_BUDGET, Fingerprint};
+use crate::verify::leaf::Form;
 use crate::verify::sql::canon::{Row, RowKeys};
 use crate::verify::sql::database::Database;
 use crate::verify::sql::digester::{Digester, Meaning};
