@@ -7,9 +7,9 @@
 use std::collections::VecDeque;
 
 use crate::model::clock::Timestamp;
-use crate::verify::fingerprint::bucket_of;
 use crate::verify::items::canonical;
 use crate::verify::items::item::Attribute;
+use crate::verify::leaf::bucket_of;
 
 /// Items whose end lies further back are not deleted (DynamoDB developer guide, "Using time to live": more than five years in the past).
 const OLDEST_S: i64 = 5 * 365 * 86_400;
