@@ -634,11 +634,14 @@ async fn on_a_full_disk_everything_ends_in_order_and_goes_on_when_there_is_room(
 #[test]
 fn mistakes_on_the_command_line_end_with_a_summary_too() {
     let folder = tempfile::tempdir().unwrap();
-    let cases: [(&[&str], &str); 6] = [
+    let long = "x".repeat(201);
+    let cases: [(&[&str], &str); 8] = [
         (&["--json"], ""),
+        (&["log", "verify", "--json"], "log verify"),
+        (&["drill", "--json", "--title", &long], "drill"),
         (&["drill", "--frobnicate", "--json"], "drill"),
         (&["--json", "verify", "ftp://x", "--manifest", "m"], "verify"),
-        (&["manifest", "create", "s3://NOT_A_BUCKET", "--out", "m", "--json"], "manifest"),
+        (&["manifest", "create", "s3://NOT_A_BUCKET", "--out", "m", "--json"], "manifest create"),
         (&["verify", "s3://vault", "--json"], "verify"),
         (&["drill", "--at-once", "0", "--json"], "drill"),
     ];
@@ -648,6 +651,8 @@ fn mistakes_on_the_command_line_end_with_a_summary_too() {
         let last = summary(&format!("{args:?}"), &output);
         assert_eq!((&last["outcome"], &last["command"]), (&"error".into(), &command.into()), "{last}");
         assert!(!stderr(&output).is_empty() && !last["error"]["message"].as_str().unwrap().is_empty());
+        let message = last["error"]["message"].as_str().unwrap();
+        assert!(command != "log verify" || message.contains("--key <PEM>"), "what is missing is named: {message}");
     }
     let help = run(folder.path(), &["drill", "--help", "--json"], &[]);
     assert_eq!((help.status.code(), String::from_utf8_lossy(&help.stdout).contains("Example")), (Some(0), true));

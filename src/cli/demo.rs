@@ -26,6 +26,11 @@ pub struct DemoArgs {
 /// Runs the command.
 pub async fn run(args: DemoArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode> {
     let dir = std::path::absolute(&args.dir)?;
+    if dir.is_file() {
+        return Err(Failure::invalid(format!("{} is a file", dir.display()))
+            .hint("name a folder that is empty or not there with --dir")
+            .into());
+    }
     let found = Progress::read(&dir)?;
     let mut progress = match found {
         Some(progress) if progress.laid.is_some() => progress,

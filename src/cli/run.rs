@@ -85,13 +85,26 @@ pub fn misused(error: &clap::Error) -> ExitCode {
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let is_json = words.iter().take_while(|word| *word != "--").any(|word| word == "--json");
     let command = Args::command();
-    let named = words.iter().find(|word| command.find_subcommand(word).is_some()).cloned().unwrap_or_default();
     let said = error.render().to_string();
-    let message = said.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    // The first paragraph: what is missing is named on lines of its own.
+    let told: Vec<&str> = said.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    let message = told.join(" ").trim_start_matches("error: ").to_owned();
     let mut more = Map::new();
     more.insert("error".into(), json!({"kind": FailureKind::Invalid.as_str(), "message": message}));
-    Console::new(is_json).summary(&named, "error", ExitCode::Usage, more);
+    Console::new(is_json).summary(&named(&command, &words), "error", ExitCode::Usage, more);
     ExitCode::Usage
+}
+
+/// The command that the words name, such as `manifest create`.
+fn named(command: &clap::Command, words: &[String]) -> String {
+    let (mut here, mut names) = (command, Vec::new());
+    for word in words {
+        if let Some(found) = here.find_subcommand(word) {
+            names.push(found.get_name());
+            here = found;
+        }
+    }
+    names.join(" ")
 }
 
 /// The failure for people, and a summary for machines, so that a script never waits for a last line that does not come.

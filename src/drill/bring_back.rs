@@ -134,11 +134,14 @@ impl BringBack<'_> {
             match self.driver.poll(self.order, &self.context.clouds, accepted).await {
                 Ok(Progress::Ready { status, created_arn, raw }) => {
                     (seen.status, seen.raw) = (status, Some(raw));
-                    let known = self.facts().steps.get(&Step::Restore).and_then(|step| step.created_arn.clone());
-                    if known.is_none() {
-                        self.done(Step::Restore, accepted.job_id.clone(), Some(created_arn))?;
-                    }
+                    self.name_created(accepted, created_arn)?;
                     return self.phase(Phase::Available, Timestamp::now());
+                }
+                Ok(Progress::Elsewhere { status, message, created_arn, raw }) => {
+                    (seen.status, seen.raw) = (status, Some(raw));
+                    // In the journal, so that teardown tells of it: whatever that is, somebody has to look at it.
+                    self.name_created(accepted, created_arn)?;
+                    return Err(Failure::new(FailureKind::Remote, message));
                 }
                 Ok(Progress::Failed { status, message, raw }) => {
                     (seen.status, seen.raw) = (status, Some(raw));
@@ -152,6 +155,12 @@ impl BringBack<'_> {
             monitor.event(Event::Advanced { task, by: 1, bytes: 0 });
             pace.pause(monitor).await.map_err(|failure| failure.context(format!("last state {}", seen.status)))?;
         }
+    }
+
+    /// What the job created, once; a resumed case may know it already.
+    fn name_created(&self, accepted: &Accepted, created_arn: String) -> Result<(), Failure> {
+        let known = self.facts().steps.get(&Step::Restore).and_then(|step| step.created_arn.clone());
+        if known.is_some() { Ok(()) } else { self.done(Step::Restore, accepted.job_id.clone(), Some(created_arn)) }
     }
 
     async fn password(&self, cleared: &Cleared) -> InPhase<()> {

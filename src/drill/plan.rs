@@ -152,10 +152,26 @@ fn permissions(candidates: &[Candidate], aws: bool) -> BTreeSet<&'static str> {
                 "backup:ListRestoreJobs",
                 "iam:PassRole",
             ]),
+            PointSource::RdsPitr => calls.extend(["rds:DescribeDBInstanceAutomatedBackups", "rds:RestoreDBInstanceToPointInTime"]),
+            PointSource::S3Versions => {
+                calls.extend(["s3:GetObjectVersionTagging", "s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"])
+            }
             PointSource::RdsSnapshot => calls.extend(["rds:DescribeDBSnapshots", "rds:RestoreDBInstanceFromDBSnapshot"]),
             PointSource::DynamodbBackup => calls.extend(["dynamodb:ListBackups", "dynamodb:RestoreTableFromBackup"]),
             PointSource::DynamodbPitr => calls.extend(["dynamodb:RestoreTableToPointInTime"]),
-            _ => {}
+            PointSource::Local => {}
+        }
+        if matches!(one.point.from, PointSource::DynamodbBackup | PointSource::DynamodbPitr) {
+            // "DynamoDB read and write permissions on the target table are necessary for restore functionality": developer guide, Using IAM
+            // with DynamoDB backup and restore.
+            calls.extend([
+                "dynamodb:BatchWriteItem",
+                "dynamodb:DeleteItem",
+                "dynamodb:GetItem",
+                "dynamodb:PutItem",
+                "dynamodb:Query",
+                "dynamodb:UpdateItem",
+            ]);
         }
         let Some(driver) = driver_for(one.point.kind, one.point.from) else { continue };
         match driver.target_kind() {
@@ -172,6 +188,12 @@ fn permissions(candidates: &[Candidate], aws: bool) -> BTreeSet<&'static str> {
                 "s3:GetBucketTagging",
                 "s3:GetObject",
                 "s3:GetObjectVersion",
+                "s3:GetObjectTagging",
+                "s3:GetObjectVersionTagging",
+                "s3:GetObjectAttributes",
+                "s3:GetObjectVersionAttributes",
+                "s3:GetObjectRetention",
+                "s3:GetObjectLegalHold",
                 "s3:DeleteObjectVersion",
                 "s3:DeleteBucket",
             ]),

@@ -37,6 +37,17 @@ pub enum Progress {
         /// The raw description, as evidence.
         raw: serde_json::Value,
     },
+    /// Complete, and the service names something else as created: it stands somewhere, and is not of the target's name.
+    Elsewhere {
+        /// In the service's words.
+        status: String,
+        /// What was expected and what was found.
+        message: String,
+        /// What the service says that it created.
+        created_arn: String,
+        /// The raw description, as evidence.
+        raw: serde_json::Value,
+    },
     /// The service gave up, or answered what cannot be believed.
     Failed {
         /// In the service's words.

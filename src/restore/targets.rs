@@ -178,3 +178,32 @@ fn find_path(work: &Path, name: &str) -> Result<Option<Found>, Failure> {
         detail: Detail::Path(LocalPath { mode: facts.permissions().mode(), path }),
     }))
 }
+
+/// Whether an ARN is of that kind and that name.
+pub fn names(arn: &str, kind: TargetKind, name: &str) -> bool {
+    let mut parts = arn.splitn(6, ':');
+    let service = parts.nth(2).unwrap_or_default();
+    let resource = parts.nth(2).unwrap_or_default();
+    match kind {
+        TargetKind::Bucket => service == "s3" && resource == name,
+        TargetKind::Table => service == "dynamodb" && resource.strip_prefix("table/") == Some(name),
+        TargetKind::DbInstance => service == "rds" && resource.strip_prefix("db:") == Some(name),
+        TargetKind::Path => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_created_arn_must_be_of_the_right_type_and_name() {
+        assert!(names("arn:aws:s3:::a-b", TargetKind::Bucket, "a-b"));
+        assert!(names("arn:aws:dynamodb:eu-west-2:1:table/a-b", TargetKind::Table, "a-b"));
+        assert!(names("arn:aws:rds:eu-west-2:1:db:a-b", TargetKind::DbInstance, "a-b"));
+        assert!(!names("arn:aws:s3:::a-b-c", TargetKind::Bucket, "a-b"));
+        assert!(!names("arn:aws:dynamodb:eu-west-2:1:table/a-b", TargetKind::Bucket, "a-b"));
+        assert!(!names("arn:aws:rds:eu-west-2:1:snapshot:a-b", TargetKind::DbInstance, "a-b"));
+        assert!(!names("", TargetKind::Bucket, ""));
+    }
+}

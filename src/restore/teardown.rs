@@ -239,8 +239,16 @@ pub fn outcome(facts: &CaseFacts) -> Teardown {
     let mut resources = Vec::new();
     for step in facts.steps.values() {
         let Some(target) = &step.target else { continue };
-        // What was never there is not listed: a refused call, or a crash before it.
-        let existed = step.found.is_some() || step.state == StepState::Done;
+        // What was never there is not listed: a refused call, a crash before it, or a job that ended without naming what it created.
+        let is_empty_job = step.job_id.is_some() && step.created_arn.is_none();
+        let existed = step.found.is_some() || (step.state == StepState::Done && !is_empty_job);
+        if let Some(arn) = step.created_arn.as_ref().filter(|arn| step.job_id.is_some() && !targets::names(arn, target.kind, &target.name))
+        {
+            // Another's name is no licence to delete: it is told, counts as left behind, and stands.
+            let confirmed_by = "named by the restore job, and not the target that was asked for: look at it by hand".to_owned();
+            let (created_at, state) = (step.intended_at, Presence::Unknown);
+            resources.push(CreatedResource { arn: arn.clone(), created_at, deleted_at: None, state, confirmed_by });
+        }
         let (deleted_at, state, confirmed_by) = match &step.undo {
             UndoState::Done { .. } if !existed => continue,
             UndoState::Done { confirmed_by, at } => (Some(*at), Presence::Gone, confirmed_by.clone()),
@@ -250,7 +258,10 @@ pub fn outcome(facts: &CaseFacts) -> Teardown {
         };
         let (arn, created_at) = match &step.found {
             Some((arn, created_at)) => (arn.clone(), *created_at),
-            None => (step.created_arn.clone().unwrap_or_else(|| target.name.clone()), step.intended_at),
+            None => {
+                let ours = step.created_arn.clone().filter(|arn| step.job_id.is_none() || targets::names(arn, target.kind, &target.name));
+                (ours.unwrap_or_else(|| target.name.clone()), step.intended_at)
+            }
         };
         resources.push(CreatedResource { arn, created_at, deleted_at, state, confirmed_by });
     }
@@ -336,6 +347,23 @@ mod tests {
         for (step, found) in refused {
             assert!(may_delete(&drill(), step.as_ref(), &found).is_err(), "{found:?}");
         }
+    }
+
+    #[test]
+    fn a_job_that_named_nothing_lists_nothing_and_one_that_named_another_leaves_it_behind() {
+        let gone = UndoState::Done { confirmed_by: "x".into(), at: BEGAN };
+        let job = |created_arn: Option<&str>| {
+            let mut facts = CaseFacts::default();
+            let step = StepFacts { job_id: Some("job".into()), state: StepState::Done, undo: gone.clone(), ..step(created_arn) };
+            facts.steps.insert(Step::Restore, step);
+            outcome(&facts)
+        };
+        assert_eq!(job(None), Teardown { resources: Vec::new(), leftover_count: 0 });
+        let ours = job(Some("arn:aws:dynamodb:eu-west-2:1:table/p-d1-c01-0a1b"));
+        assert_eq!((ours.resources.len(), ours.leftover_count), (1, 0));
+        let other = job(Some("arn:aws:dynamodb:eu-west-2:1:table/production"));
+        assert_eq!((other.leftover_count, other.resources[0].state), (1, Presence::Unknown));
+        assert_eq!(other.resources[0].arn, "arn:aws:dynamodb:eu-west-2:1:table/production");
     }
 
     #[test]
