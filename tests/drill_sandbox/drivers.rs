@@ -123,7 +123,7 @@ impl<'a> Contract<'a> {
             match driver.poll(&self.order, self.clouds, &again).await.unwrap() {
                 Progress::Ready { created_arn, .. } => break created_arn,
                 Progress::Waiting { .. } => tokio::time::sleep(Duration::from_millis(20)).await,
-                Progress::Failed { message, .. } => panic!("{message}"),
+                Progress::Failed { message, .. } | Progress::Elsewhere { message, .. } => panic!("{message}"),
             }
         };
         let found = find().await.expect("what is ready is there");

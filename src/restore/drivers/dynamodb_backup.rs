@@ -12,7 +12,6 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::model::resource::PointSource;
 use crate::model::source_url::SourceUrl;
 use crate::restore::driver::{Accepted, Driver, Opened, Progress};
-use crate::restore::drivers::backup_jobs::names;
 use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
 use crate::restore::records::TargetKind;
@@ -99,7 +98,7 @@ pub async fn ready(
     }
     match table.status.as_str() {
         "ACTIVE" if table.restore_in_progress => Ok(Progress::Waiting { status: "ACTIVE, restore in progress".into() }),
-        "ACTIVE" if !names(&found.arn, TargetKind::Table, &table.name) => {
+        "ACTIVE" if !targets::names(&found.arn, TargetKind::Table, &table.name) => {
             Ok(Progress::Failed { status, message: format!("{} is not the table {}", found.arn, table.name), raw })
         }
         "ACTIVE" if !table.indexes_waiting.is_empty() => {

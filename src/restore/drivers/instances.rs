@@ -7,7 +7,6 @@ use crate::aws::rds::{Instance, Rds, RestoreFrom, RestoreRequest};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
 use crate::restore::driver::{Accepted, Opened, Progress};
-use crate::restore::drivers::backup_jobs::names;
 use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
 use crate::restore::records::TargetKind;
@@ -123,7 +122,7 @@ fn version(text: &str) -> Vec<u32> {
 pub fn ready(found: &Found, status: Option<String>, raw: Value) -> Result<Progress, Failure> {
     let instance = instance_of(found)?;
     Ok(match instance.status.as_str() {
-        "available" if !names(&found.arn, TargetKind::DbInstance, &instance.id) => {
+        "available" if !targets::names(&found.arn, TargetKind::DbInstance, &instance.id) => {
             Progress::Failed { status: instance.status.clone(), message: format!("{} is not the instance {}", found.arn, instance.id), raw }
         }
         "available" if instance.endpoint.is_some() => {
