@@ -257,6 +257,28 @@ fn signatures_decide_before_anything_is_read() {
     assert_eq!(state(&bench.verify(&[])), (0, "unverified".into()));
     assert_eq!(state(&bench.verify(&["--key", &path("other.pem")])), (1, "bad".into()));
     let signature = bench.manifest().join("manifest.sig");
+    // A signature that is not for its own manifest.json: neither side of a comparison can be trusted, without any key.
+    let (header, changed) = (bench.manifest().join("manifest.json"), path("changed"));
+    let copied = Command::new("cp").args(["-r", bench.manifest().to_str().unwrap(), &changed]).status().unwrap();
+    assert!(copied.success());
+    let text = std::fs::read_to_string(&header).unwrap().replace("\"sealed\"", "\"snapshot-exact\"");
+    std::fs::write(Path::new(&changed).join("manifest.json"), text).unwrap();
+    let manifest = bench.manifest().display().to_string();
+    assert_eq!(code(&run(&["manifest", "diff", &manifest, &manifest])), 0);
+    for pair in [[&manifest, &changed], [&changed, &manifest]] {
+        let output = run(&["manifest", "diff", pair[0], pair[1]]);
+        assert_eq!(
+            (code(&output), stderr(&output).contains("its signature is not for this manifest.json")),
+            (1, true),
+            "{}",
+            stderr(&output)
+        );
+    }
+    // One that is there and cannot be read is not taken for one that does not hold.
+    std::fs::remove_file(&signature).unwrap();
+    symlink("manifest.sig", &signature).unwrap();
+    let output = bench.verify(&["--key", &path("k.pem")]);
+    assert_eq!((code(&output), stderr(&output).contains("manifest.sig cannot be read")), (2, true), "{}", stderr(&output));
     std::fs::remove_file(&signature).unwrap();
     assert_eq!(state(&bench.verify(&[])), (0, "absent".into()));
     assert_eq!(state(&bench.verify(&["--key", &path("k.pem")])), (3, "absent".into()), "a stripped signature is no pass");
