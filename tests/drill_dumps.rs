@@ -2,12 +2,13 @@
 //! which is a verdict. Skipped visibly where no server is installed, unless `ATTESTORE_REQUIRE` names `postgres` or `mariadb`.
 
 mod drill_estate;
+mod engines;
 
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use attestore::engines::installed::{EngineKind, Installed};
+use attestore::engines::installed::EngineKind;
 use attestore::engines::master::Master;
 use attestore::engines::process::servers_under;
 use attestore::engines::servers::{Booted, Servers};
@@ -23,6 +24,7 @@ use attestore::testing_log::writer::LogWriter;
 use attestore::verify::manifest::request::CaptureRequest;
 use attestore::verify::sql::access::Access;
 use drill_estate::{Estate, ORIGIN};
+use engines::engine;
 
 const USER: &str = "keeper";
 const PASSWORD: &str = "first-secret";
@@ -31,17 +33,6 @@ const TABLES: &str = "CREATE TABLE customer (id INT PRIMARY KEY, name VARCHAR(40
     CREATE TABLE account (id INT PRIMARY KEY, customer_id INT NOT NULL, amount DECIMAL(12, 2), FOREIGN KEY (customer_id) REFERENCES customer (id));
     INSERT INTO customer VALUES (1, 'Ada', 'a line\nand another'), (2, 'Zoë', NULL), (3, 'back\\\\slash and ''quote''', ''), (4, 'the-changed-one', 'x');
     INSERT INTO account VALUES (10, 1, 12.50), (11, 2, -3.00), (12, 3, NULL);";
-
-fn engine(kind: EngineKind) -> bool {
-    if Installed::find().programs(kind).is_some() {
-        return true;
-    }
-    let name = if kind == EngineKind::Postgres { "postgres" } else { "mariadb" };
-    let required = std::env::var("ATTESTORE_REQUIRE").unwrap_or_default();
-    assert!(!required.split(',').any(|wanted| wanted.trim() == name), "{name} is required and not installed");
-    eprintln!("SKIPPED: no {name} server is installed");
-    false
-}
 
 /// The source: a server with data, from which manifests are captured and dumps are taken.
 struct Source {

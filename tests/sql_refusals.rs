@@ -4,9 +4,11 @@
 
 #![cfg(feature = "sandbox")]
 
+mod engines;
+
 use std::path::{Path, PathBuf};
 
-use attestore::engines::installed::{EngineKind, Installed};
+use attestore::engines::installed::EngineKind;
 use attestore::engines::master::Master;
 use attestore::engines::servers::{Booted, Servers};
 use attestore::model::failure::{Failure, FailureKind};
@@ -17,20 +19,10 @@ use attestore::verify::sql::access::Access;
 use attestore::verify::sql::checks::pack::Pack;
 use attestore::verify::sql::checks::runner;
 use attestore::verify::sql::database::Database;
+use engines::engine;
 
 const USER: &str = "keeper";
 const PASSWORD: &str = "first-secret";
-
-fn engine(kind: EngineKind) -> bool {
-    if Installed::find().programs(kind).is_some() {
-        return true;
-    }
-    let name = if kind == EngineKind::Postgres { "postgres" } else { "mariadb" };
-    let required = std::env::var("ATTESTORE_REQUIRE").unwrap_or_default();
-    assert!(!required.split(',').any(|wanted| wanted.trim() == name), "{name} is required and not installed");
-    eprintln!("SKIPPED: no {name} server is installed");
-    false
-}
 
 struct Server {
     servers: Servers,

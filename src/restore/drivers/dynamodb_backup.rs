@@ -48,11 +48,7 @@ impl Driver for DynamodbBackup {
     async fn poll(&self, order: &Order, clouds: &Clouds, accepted: &Accepted) -> Result<Progress, Failure> {
         let target = order.target(TargetKind::Table);
         let Some(found) = targets::find(clouds, &order.work, &target).await? else {
-            return Ok(Progress::Failed {
-                status: "ABSENT".into(),
-                message: format!("table {} was accepted and does not exist", target.name),
-                raw: json!({"accepted": accepted.created_arn}),
-            });
+            return Ok(absent(&target.name, accepted));
         };
         let raw = found.raw();
         ready(order, clouds, &found, status_of(&found), found.arn.clone(), raw).await
@@ -61,6 +57,12 @@ impl Driver for DynamodbBackup {
     async fn open(&self, order: &Order, _clouds: &Clouds) -> Result<Option<Opened>, Failure> {
         Ok(Some(opened(order)))
     }
+}
+
+/// A restore that was accepted, and whose table is not there.
+pub fn absent(table: &str, accepted: &Accepted) -> Progress {
+    let message = format!("table {table} was accepted and does not exist");
+    Progress::Failed { status: "ABSENT".into(), message, raw: json!({"accepted": accepted.created_arn}) }
 }
 
 /// Asks again while the service has as many restores under way as it allows (50 at a time), for half an hour.

@@ -4,12 +4,11 @@
 //! comparison to say.
 
 use async_trait::async_trait;
-use serde_json::json;
 
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
 use crate::restore::driver::{Accepted, Driver, Opened, Progress};
-use crate::restore::drivers::dynamodb_backup::{opened, patiently, ready};
+use crate::restore::drivers::dynamodb_backup::{absent, opened, patiently, ready};
 use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
 use crate::restore::records::TargetKind;
@@ -52,11 +51,7 @@ impl Driver for DynamodbPitr {
         let target = order.target(TargetKind::Table);
         let (arn, at) = taken_apart(&order.point.handle)?;
         let Some(found) = targets::find(clouds, &order.work, &target).await? else {
-            return Ok(Progress::Failed {
-                status: "ABSENT".into(),
-                message: format!("table {} was accepted and does not exist", target.name),
-                raw: json!({"accepted": accepted.created_arn}),
-            });
+            return Ok(absent(&target.name, accepted));
         };
         let Detail::Table(table) = &found.detail else {
             return Err(Failure::new(FailureKind::Remote, format!("{} is not a table", found.arn)));
