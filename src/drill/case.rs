@@ -18,7 +18,7 @@ use crate::monitor::{Event, Monitor};
 use crate::restore::driver::{Driver, Opened};
 use crate::restore::drivers::choose::driver_for;
 use crate::restore::order::Order;
-use crate::restore::records::{DrillOpened, Phase, Record};
+use crate::restore::records::{DrillOpened, Phase, Record, TargetKind};
 use crate::restore::teardown::Undoing;
 use crate::testing_log::body::{ChecklistLine, ClassPolicy, PlannedCase, PointResult, Teardown};
 use crate::testing_log::entry::Body;
@@ -142,7 +142,7 @@ impl Case<'_> {
         let Some(driver) = driver_for(self.point.kind, self.point.from) else {
             return Ok(Some(format!("untested: driver_absent: no driver restores {} from {}", self.point.kind, self.point.from)));
         };
-        let order = self.order();
+        let order = self.order(driver.target_kind());
         let mut seen = Seen::default();
         let bringing = BringBack { context: self.context, order: &order, driver, patience_s: self.patience_s };
         let opened = bringing.run(&mut seen).await;
@@ -273,13 +273,13 @@ impl Case<'_> {
         result.outcome_reasons.insert(0, words.to_owned());
     }
 
-    fn order(&self) -> Order {
+    fn order(&self, kind: TargetKind) -> Order {
         let config = self.context.config();
         // Derived and not drawn, so that a resumed case knows it; known only to who holds the hash key.
         let secret = self.context.hash_key.derive(&format!("attestore drill password v1 {} {}", self.drill.nonce, self.planned.case));
         Order {
             drill: self.drill.drill.clone(),
-            began_at: self.drill.began_at,
+            began_at: self.drill.began_for(kind),
             nonce: self.drill.nonce.clone(),
             case: self.planned.case.clone(),
             point: self.point.clone(),

@@ -28,6 +28,9 @@ use crate::testing_log::verify::rpo;
 /// A drill counts as failed when it is not closed within two days.
 const DEADLINE_S: i64 = 2 * 86_400;
 
+/// A clock that is further off than this is told: it shows in the times of the log and in every age.
+const CLOCK_WORTH_TELLING_MS: i64 = 60_000;
+
 /// How long one restore may take, where nothing else is asked for.
 pub const CASE_PATIENCE_S: u64 = 12 * 3600;
 
@@ -170,6 +173,7 @@ fn open(context: &Context, request: &Request) -> Result<DrillOpened, Failure> {
     let opened = DrillOpened {
         seq: populations + 1,
         began_at,
+        service_ahead_ms: context.service_ahead_ms,
         deadline_at: began_at.plus_secs(DEADLINE_S),
         title: request.title.clone().unwrap_or_else(|| format!("Restore drill {}", populations + 1)),
         trigger: request.trigger,
@@ -177,6 +181,10 @@ fn open(context: &Context, request: &Request) -> Result<DrillOpened, Failure> {
         nonce,
         drill: drill.clone(),
     };
+    if let Some(ahead_ms) = context.service_ahead_ms.filter(|ahead_ms| ahead_ms.abs() > CLOCK_WORTH_TELLING_MS) {
+        let (seconds, word) = (ahead_ms.abs() / 1000, if ahead_ms < 0 { "ahead of" } else { "behind" });
+        context.note(&format!("the clock of this machine is {seconds} s {word} AWS's: times and ages in the log are by this machine's"));
+    }
     context.journal.record(&drill, Record::DrillOpened { drill: opened.clone() })?;
     Ok(opened)
 }
