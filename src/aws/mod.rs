@@ -2,6 +2,7 @@
 //! (the sandbox may name the wire types that it must).
 
 pub mod backup;
+pub mod backup_access;
 pub mod buckets;
 pub mod dynamodb;
 pub mod dynamodb_backup;

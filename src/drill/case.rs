@@ -15,7 +15,7 @@ use crate::model::recovery_point::RecoveryPoint;
 use crate::model::source_url::SourceUrl;
 use crate::monitor::{Event, Monitor};
 use crate::restore::driver::{Driver, Opened};
-use crate::restore::drivers::choose::driver_for;
+use crate::restore::drivers::choose::driver_by;
 use crate::restore::order::Order;
 use crate::restore::records::{DrillOpened, Phase, Record};
 use crate::restore::teardown::Undoing;
@@ -95,7 +95,10 @@ impl Case<'_> {
         let untested = self.examine(&mut result).await?;
         let facts = self.context.journal.case(&self.drill.drill, &self.planned.case);
         let at = |phase: Phase| facts.phases.get(&phase).copied();
-        result.rto = objectives::rto(self.policy.rto_s, at(Phase::Requested), at(Phase::Verified));
+        result.rto = match self.driver().is_none_or(Driver::restores) {
+            true => objectives::rto(self.policy.rto_s, at(Phase::Requested), at(Phase::Verified)),
+            false => objectives::no_rto(self.policy.rto_s),
+        };
         outcome::decide(&mut result, self.policy, untested);
         if result.outcome == Outcome::Inconclusive && result.verify.is_none() {
             self.explain_basis(&mut result);
@@ -116,12 +119,13 @@ impl Case<'_> {
                 return Ok(None);
             }
         };
-        let Some(driver) = driver_for(self.point.kind, self.point.from) else {
+        let Some(driver) = self.driver() else {
             return Ok(Some(format!("untested: driver_absent: no driver restores {} from {}", self.point.kind, self.point.from)));
         };
         let order = self.order();
         let mut seen = Seen::default();
-        let bringing = BringBack { context: self.context, order: &order, driver, patience_s: self.patience_s };
+        let patience_s = driver.longest_s().map_or(self.patience_s, |longest| longest.min(self.patience_s));
+        let bringing = BringBack { context: self.context, order: &order, driver, patience_s };
         let opened = bringing.run(&mut seen).await;
         result.isolation = seen.isolation.take();
         match opened {
@@ -249,6 +253,11 @@ impl Case<'_> {
             WhenNoManifest::Untested => return,
         };
         result.outcome_reasons.insert(0, words.to_owned());
+    }
+
+    /// What brings the point back, by the policy of its class.
+    fn driver(&self) -> Option<&'static dyn Driver> {
+        driver_by(self.class.access, self.point.kind, self.point.from)
     }
 
     fn order(&self) -> Order {

@@ -12,6 +12,11 @@ pub fn rto(target_s: Option<u64>, requested: Option<Timestamp>, verified: Option
     objective(target_s, achieved_ms, None, "requested to verified")
 }
 
+/// No recovery time: the recovery point was read where it lies.
+pub fn no_rto(target_s: Option<u64>) -> Objective {
+    objective(target_s, None, None, "not measured: nothing was restored, the recovery point was read through a backup access point")
+}
+
 /// The recovery point: the age of the newest listed point of the resource at the reference time.
 pub fn rpo(target_s: Option<u64>, reference_at: Timestamp, newest: Option<Timestamp>) -> Objective {
     let achieved_ms = newest.map(|newest| u64::try_from(reference_at.millis_since(newest)).unwrap_or(0));

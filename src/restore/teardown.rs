@@ -13,7 +13,7 @@ use crate::monitor::Monitor;
 use crate::restore::journal::Journal;
 use crate::restore::order::{Clouds, DRILL_TAG};
 use crate::restore::pace::Pace;
-use crate::restore::records::{DrillOpened, Record, Step};
+use crate::restore::records::{DrillOpened, Record, Step, TargetKind};
 use crate::restore::steps::{CaseFacts, StepFacts, StepState, UndoState};
 use crate::restore::targets::{self, Found};
 use crate::testing_log::body::{CreatedResource, Presence, Teardown};
@@ -141,7 +141,7 @@ impl<'a> Undoing<'a> {
                 }
             }
             // The call may have gone out, and its answer was lost.
-            (StepState::Intended, _) if target.kind != crate::restore::records::TargetKind::Path => {
+            (StepState::Intended, _) if !matches!(target.kind, TargetKind::Path | TargetKind::AccessPoint) => {
                 let points: BTreeSet<String> = self
                     .journal
                     .drill(&self.drill.drill)
@@ -275,7 +275,7 @@ mod tests {
 
     use super::*;
     use crate::model::digest::Sha256Digest;
-    use crate::restore::records::{Target, TargetKind};
+    use crate::restore::records::Target;
     use crate::restore::targets::{Detail, LocalPath};
     use crate::testing_log::body::Trigger;
 
