@@ -323,10 +323,15 @@ impl Listing<'_> {
             if text.starts_with('.') || beside {
                 continue;
             }
-            let facts = path.metadata().map_err(|error| Failure::io(format!("look at {}", path.display()), error))?;
-            let id = PointId::local(&resource.id, text);
+            let (facts, id) = (
+                path.metadata().map_err(|error| Failure::io(format!("look at {}", path.display()), error))?,
+                PointId::local(&resource.id, text),
+            );
             let modified = facts.modified().map_err(|error| Failure::io(format!("look at {}", path.display()), error))?;
             let modified = Timestamp(chrono::DateTime::<chrono::Utc>::from(modified).timestamp_millis() * 1000);
+            // A file is as old as its last change, however late its manifest was captured; a directory's date says nothing of what is in it.
+            let named = self.sources.named.get(&id);
+            let created_at = named.map_or(modified, |named| if facts.is_file() { modified.min(*named) } else { *named });
             found.push(RecoveryPoint {
                 resource: resource.id.clone(),
                 kind: resource.kind,
@@ -334,7 +339,7 @@ impl Listing<'_> {
                 handle: path.display().to_string(),
                 source_arn: None,
                 vault: Some(directory.display().to_string()),
-                created_at: self.sources.named.get(&id).copied().unwrap_or(modified),
+                created_at,
                 size_bytes: Some(size_of(&path).map_err(|error| Failure::io(format!("look at {}", path.display()), error))?),
                 state: "AVAILABLE".into(),
                 encrypted: None,

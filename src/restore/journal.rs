@@ -261,6 +261,7 @@ mod tests {
                 drill: drill.clone(),
                 seq: 1,
                 began_at: Timestamp::now(),
+                service_ahead_ms: None,
                 deadline_at: Timestamp::now(),
                 title: "t".into(),
                 trigger: Trigger::Manual,

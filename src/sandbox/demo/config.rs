@@ -73,9 +73,10 @@ test_period = "90d"
 sample = {{ confidence_ppm = 900000, tolerable_ppm = 334000 }}
 checks = ["directory-app", "structure-sqlite"]
 
+# One weekly copy may be lost: the one before it is two weeks old.
 [class.directory-offsite]
 rto = "8h"
-rpo = "8d"
+rpo = "15d"
 test_period = "365d"
 checks = ["directory-app", "structure-sqlite"]
 
