@@ -140,6 +140,10 @@ async fn plan_changes_nothing_and_a_second_drill_has_nothing_due() {
     assert_eq!(lines.iter().filter(|line| line["event"] == "point").count(), 4);
     assert_eq!(lines.iter().filter(|line| line["event"] == "targeted").count(), 2, "never tested");
     assert_eq!((estate.verdict().size, estate.leftovers().len()), (before, 0));
+    let effort = &lines.last().unwrap()["effort_at_most"];
+    assert!(effort["restored_bytes"].as_u64() > Some(20_000) && effort["read_bytes"].as_u64() > Some(20_000), "{effort}");
+    assert_eq!((&effort["s3_requests"], &effort["unknown_sizes"]), (&0.into(), &0.into()), "nothing of it is in AWS");
+    assert!(String::from_utf8_lossy(&estate.run(&["plan"], None).stdout).contains("takes at most: "));
 
     // One of the points is drawn; both resources are due as well, and then no more.
     let text = std::fs::read_to_string(estate.path("attestore.toml")).unwrap();

@@ -6,7 +6,6 @@
 //! manifest names the point: then of the time at which that capture ended.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use serde::Serialize;
 use serde_json::json;
@@ -340,7 +339,9 @@ impl Listing<'_> {
                 source_arn: None,
                 vault: Some(directory.display().to_string()),
                 created_at,
-                size_bytes: Some(size_of(&path).map_err(|error| Failure::io(format!("look at {}", path.display()), error))?),
+                size_bytes: Some(
+                    crate::estate::size::of_tree(&path).map_err(|error| Failure::io(format!("look at {}", path.display()), error))?,
+                ),
                 state: "AVAILABLE".into(),
                 encrypted: None,
                 kms_key_arn: None,
@@ -408,22 +409,6 @@ fn is_of(resource: &Resource, arn: &str) -> bool {
         ResourceKind::Ebs => service == "ec2" && named.strip_prefix("volume/") == Some(name.as_str()),
         ResourceKind::EcsConfig | ResourceKind::Files => false,
     }
-}
-
-fn size_of(path: &Path) -> std::io::Result<u64> {
-    let mut waiting = vec![path.to_owned()];
-    let mut size = 0;
-    while let Some(path) = waiting.pop() {
-        let facts = path.symlink_metadata()?;
-        if facts.is_dir() {
-            for entry in std::fs::read_dir(&path)? {
-                waiting.push(entry?.path());
-            }
-        } else {
-            size += facts.len();
-        }
-    }
-    Ok(size)
 }
 
 /// The gravest of the failures for an exit code, where there are any.
