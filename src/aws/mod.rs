@@ -12,6 +12,7 @@ pub mod dynamodb_settings;
 pub mod errors;
 pub mod rds;
 pub mod s3;
+pub mod s3_answer;
 pub mod s3_archive;
 pub mod s3_copies;
 pub mod s3_customer_keys;
