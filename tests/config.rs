@@ -108,6 +108,8 @@ const WRONG: &[(&str, &str, &str, &[&str])] = &[
     ("name_prefix = \"attestore-drill\"", "name_prefix = \"a-prefix-of-21-letters\"", "isolation.name_prefix", &["20 characters"]),
     ("name_prefix = \"attestore-drill\"", "", "isolation.name_prefix", &["no key `name_prefix`"]),
     ("rto = \"4h\"", "rto = \"4 hours\"", "class.gold.rto", &["not a length of time"]),
+    ("rto = \"4h\"", "rto = \"4h\"\naccess = \"access-point\"", "class.gold.access", &["none of its words", "backup-access-point"]),
+    ("rto = \"4h\"", "rto = \"4h\"\naccess = \"backup-access-point\"", "class.gold.rto", &["restores nothing", "not_required"]),
     ("rto = \"4h\"", "rtto = \"4h\"", "class.gold.rtto", &["did you mean `rto`"]),
     ("test_period = \"90d\"", "test_period = \"not_required\"", "class.gold.test_period", &["leave it out"]),
     ("tolerable_ppm = 50000", "count = 3", "class.gold.sample", &["two ways"]),

@@ -16,7 +16,7 @@ use crate::model::recovery_point::RecoveryPoint;
 use crate::model::source_url::SourceUrl;
 use crate::monitor::{Event, Monitor};
 use crate::restore::driver::{Driver, Opened};
-use crate::restore::drivers::choose::driver_for;
+use crate::restore::drivers::choose::driver_by;
 use crate::restore::order::Order;
 use crate::restore::records::{DrillOpened, Phase, Record, TargetKind};
 use crate::restore::teardown::Undoing;
@@ -122,7 +122,10 @@ impl Case<'_> {
         }
         let facts = self.context.journal.case(&self.drill.drill, &self.planned.case);
         let at = |phase: Phase| facts.phases.get(&phase).copied();
-        result.rto = objectives::rto(self.policy.rto_s, at(Phase::Requested), at(Phase::Verified));
+        result.rto = match self.driver().is_none_or(Driver::restores) {
+            true => objectives::rto(self.policy.rto_s, at(Phase::Requested), at(Phase::Verified)),
+            false => objectives::no_rto(self.policy.rto_s),
+        };
         let value = serde_json::to_value(&result)
             .map_err(|error| Failure::invalid(format!("result of {}: {error}", self.planned.case)).caused_by(error))?;
         self.record(Record::Concluded { case: self.planned.case.clone(), result: value })?;
@@ -139,12 +142,13 @@ impl Case<'_> {
                 return Ok(None);
             }
         };
-        let Some(driver) = driver_for(self.point.kind, self.point.from) else {
+        let Some(driver) = self.driver() else {
             return Ok(Some(format!("untested: driver_absent: no driver restores {} from {}", self.point.kind, self.point.from)));
         };
         let order = self.order(driver.target_kind());
         let mut seen = Seen::default();
-        let bringing = BringBack { context: self.context, order: &order, driver, patience_s: self.patience_s };
+        let patience_s = driver.longest_s().map_or(self.patience_s, |longest| longest.min(self.patience_s));
+        let bringing = BringBack { context: self.context, order: &order, driver, patience_s };
         let opened = bringing.run(&mut seen).await;
         result.isolation = seen.isolation.take();
         match opened {
@@ -271,6 +275,11 @@ impl Case<'_> {
             WhenNoManifest::Untested => return,
         };
         result.outcome_reasons.insert(0, words.to_owned());
+    }
+
+    /// What brings the point back, by the policy of its class.
+    fn driver(&self) -> Option<&'static dyn Driver> {
+        driver_by(self.class.access, self.point.kind, self.point.from)
     }
 
     fn order(&self, kind: TargetKind) -> Order {

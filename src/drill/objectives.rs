@@ -12,6 +12,11 @@ pub fn rto(target_s: Option<u64>, requested: Option<Timestamp>, verified: Option
     Objective::judged(target_s, achieved_ms, None, "requested to verified")
 }
 
+/// No recovery time: the recovery point was read where it lies.
+pub fn no_rto(target_s: Option<u64>) -> Objective {
+    Objective::judged(target_s, None, None, "not measured: nothing was restored, the recovery point was read through a backup access point")
+}
+
 /// Says beside the achieved RPO what the data itself shows: the newest stamp that a freshness check read in what was restored.
 ///
 /// It corroborates and does not judge: a quiet night is not data loss.

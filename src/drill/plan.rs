@@ -7,7 +7,7 @@ use crate::drill::context::{Setup, load_packs, needs_aws, verified_entries};
 use crate::drill::draw::{ListContext, list};
 use crate::drill::effort::Effort;
 use crate::drill::manifests;
-use crate::estate::config::{Config, WhenNoManifest};
+use crate::estate::config::{Access, Config, WhenNoManifest};
 use crate::estate::policy;
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
@@ -15,11 +15,11 @@ use crate::model::ids::{PointId, ResourceId};
 use crate::model::recovery_point::RecoveryPoint;
 use crate::model::resource::PointSource;
 use crate::restore::driver::Driver;
-use crate::restore::drivers::choose::driver_for;
+use crate::restore::drivers::choose::driver_by;
 use crate::restore::records::TargetKind;
 use crate::signing::hash_key::HashKey;
 use crate::signing::keys::SigningKey;
-use crate::testing_log::body::{Excluded, PopulationItem, Stratum, Targeted};
+use crate::testing_log::body::{ACCESS_POINT_MECHANISM, Excluded, PopulationItem, Stratum, Targeted};
 use crate::testing_log::entry::Entry;
 
 /// What a point would be compared with.
@@ -46,6 +46,8 @@ pub struct Candidate {
     pub basis: Basis,
     /// How it would be restored.
     pub mechanism: &'static str,
+    /// Whether it would be restored, or read where it lies.
+    pub access: Access,
 }
 
 /// What a drill would do.
@@ -95,8 +97,9 @@ pub async fn plan(setup: &Setup) -> Result<Plan, Failure> {
             (None, WhenNoManifest::Invariants) => Basis::Invariants,
             (None, WhenNoManifest::Untested) => Basis::Untested,
         };
-        let mechanism = driver_for(point.kind, point.from).map_or("none", Driver::mechanism);
-        candidates.push(Candidate { point, basis, mechanism });
+        let access = config.class.get(&resource.class).map(|class| class.access).unwrap_or_default();
+        let mechanism = driver_by(access, point.kind, point.from).map_or("none", Driver::mechanism);
+        candidates.push(Candidate { point, basis, mechanism, access });
     }
     let (least, most) = cases(&population, &strata, &targeted);
     Ok(Plan {
@@ -161,16 +164,7 @@ fn permissions(candidates: &[Candidate], aws: bool) -> BTreeSet<&'static str> {
     calls.extend(["sts:GetCallerIdentity", "backup:ListBackupPlans", "backup:ListBackupSelections", "backup:GetBackupSelection"]);
     for one in candidates {
         match one.point.from {
-            PointSource::AwsBackup => calls.extend([
-                "backup:ListRecoveryPointsByBackupVault",
-                "backup:DescribeBackupVault",
-                "backup:DescribeRecoveryPoint",
-                "backup:GetRecoveryPointRestoreMetadata",
-                "backup:StartRestoreJob",
-                "backup:DescribeRestoreJob",
-                "backup:ListRestoreJobs",
-                "iam:PassRole",
-            ]),
+            PointSource::AwsBackup => calls.extend(of_aws_backup(one.mechanism == ACCESS_POINT_MECHANISM)),
             PointSource::RdsPitr => calls.extend(["rds:DescribeDBInstanceAutomatedBackups", "rds:RestoreDBInstanceToPointInTime"]),
             PointSource::S3Versions => {
                 calls.extend(["s3:GetObjectVersionTagging", "s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"])
@@ -192,7 +186,7 @@ fn permissions(candidates: &[Candidate], aws: bool) -> BTreeSet<&'static str> {
                 "dynamodb:UpdateItem",
             ]);
         }
-        let Some(driver) = driver_for(one.point.kind, one.point.from) else { continue };
+        let Some(driver) = driver_by(one.access, one.point.kind, one.point.from) else { continue };
         match driver.target_kind() {
             TargetKind::Bucket => calls.extend([
                 "s3:ListAllMyBuckets",
@@ -228,8 +222,45 @@ fn permissions(candidates: &[Candidate], aws: bool) -> BTreeSet<&'static str> {
             TargetKind::DbInstance => {
                 calls.extend(["rds:DescribeDBInstances", "rds:AddTagsToResource", "rds:ModifyDBInstance", "rds:DeleteDBInstance"])
             }
+            TargetKind::AccessPoint => calls.extend([
+                "s3:ListBucket",
+                "s3:ListBucketVersions",
+                "s3:GetObject",
+                "s3:GetObjectVersion",
+                "s3:GetObjectTagging",
+                "s3:GetObjectVersionTagging",
+                "s3:GetObjectAttributes",
+                "s3:GetObjectVersionAttributes",
+            ]),
             TargetKind::Path => {}
         }
+    }
+    calls
+}
+
+/// What listing a vault and bringing a point of it back needs; those of access points after the developer guide, "Access points", Prerequisites.
+fn of_aws_backup(is_access_point: bool) -> Vec<&'static str> {
+    let mut calls = vec!["backup:ListRecoveryPointsByBackupVault", "backup:DescribeBackupVault", "backup:DescribeRecoveryPoint"];
+    if is_access_point {
+        calls.extend([
+            "backup:CreateBackupAccessPoint",
+            "backup:DescribeBackupAccessPoint",
+            "backup:DeleteBackupAccessPoint",
+            "backup:ListBackupAccessPoints",
+            "backup:ListTags",
+            "backup:TagResource",
+            "s3:GetAccessPoint",
+            "s3:CreateAccessPoint",
+            "s3:DeleteAccessPoint",
+        ]);
+    } else {
+        calls.extend([
+            "backup:GetRecoveryPointRestoreMetadata",
+            "backup:StartRestoreJob",
+            "backup:DescribeRestoreJob",
+            "backup:ListRestoreJobs",
+            "iam:PassRole",
+        ]);
     }
     calls
 }

@@ -68,12 +68,17 @@ pub async fn compare(
     }
     match &opened.url {
         SourceUrl::S3 { bucket, prefix } => {
-            // Of a bucket's own versions those of the point's second were copied: the manifest is held to the same second.
-            let as_of = (point.from == PointSource::S3Versions).then_some(View::At(point.created_at));
+            // Of a bucket's own versions those of the point's second were copied: the manifest is held to the same second. So is one that was captured
+            // after the second of a continuous backup: it may know of later versions.
+            let later = manifest.header().captured_end.as_secs() > point.created_at.as_secs();
+            let is_cut = point.from == PointSource::S3Versions || (point.is_in_time() && later);
+            let as_of = is_cut.then_some(View::At(point.created_at));
             // A restored bucket has the dates of its restore: whatever moment is meant, what it holds now is read.
             let view = match view_of(manifest) {
                 Some(View::At(_)) => Some(View::Latest),
                 _ if as_of.is_some() => Some(View::Latest),
+                // What an access point stands for does not tell whether it has versions.
+                None if is_access_point(bucket) => Some(View::Latest),
                 view => view,
             };
             let session = clouds.session(opened.region.as_deref())?;
@@ -104,6 +109,11 @@ pub async fn compare(
             }
         }
     }
+}
+
+/// Whether a bucket's name is the alias of a backup access point, as AWS Backup makes them.
+fn is_access_point(bucket: &str) -> bool {
+    bucket.ends_with("-ext-s3alias")
 }
 
 /// A database as the manifest allows: with the claim that its position earns.

@@ -146,10 +146,14 @@ impl Listing<'_> {
             self.keep("backup:DescribeBackupVault", &vault, points, &about);
             self.vaults.insert(key.clone(), (listed, about.locked));
         }
-        let (listed, locked) = self.vaults[&key].clone();
-        let mut in_time = Vec::new();
+        let ((listed, locked), mut in_time) = (self.vaults[&key].clone(), Vec::new());
         for point in listed.iter().filter(|point| is_continuous(resource, point)) {
-            in_time.extend(self.seconds_of(resource, points, point, locked).await?);
+            in_time.extend(match resource.kind {
+                ResourceKind::S3 => {
+                    seconds::of_bucket_point(resource, points, (point, locked), self.sources.named, &mut self.out.excluded)?
+                }
+                _ => self.seconds_of(resource, points, (point, locked)).await?,
+            });
         }
         let listed = listed.iter().filter(|point| !is_continuous(resource, point));
         let ours = listed.filter(|point| is_of(resource, &point.resource_arn)).map(|point| RecoveryPoint {
@@ -200,8 +204,7 @@ impl Listing<'_> {
         &mut self,
         resource: &Resource,
         points: &Points,
-        point: &VaultPoint,
-        locked: Option<bool>,
+        (point, locked): (&VaultPoint, Option<bool>),
     ) -> Result<Vec<RecoveryPoint>, Failure> {
         let name = service_name(resource);
         let window = Rds::new(&self.session(points)?).restore_window(&name).await?;
@@ -358,10 +361,9 @@ impl Listing<'_> {
     }
 }
 
-/// A continuous recovery point of a database is not one point but a window of seconds.
+/// A continuous recovery point of a database or a bucket is not one point but a window of seconds.
 fn is_continuous(resource: &Resource, point: &VaultPoint) -> bool {
-    let is_rds = matches!(resource.kind, ResourceKind::RdsMysql | ResourceKind::RdsPostgres);
-    is_rds && point.arn.contains(":recovery-point:continuous:") && is_of(resource, &point.resource_arn)
+    resource.kind != ResourceKind::Dynamodb && point.arn.contains(":recovery-point:continuous:") && is_of(resource, &point.resource_arn)
 }
 
 /// What AWS Backup made is listed by RDS and DynamoDB as well; where a vault of the resource is configured, it is the vault's, and

@@ -20,6 +20,8 @@ pub enum TargetKind {
     Table,
     /// An RDS database instance.
     DbInstance,
+    /// A backup access point on an S3 recovery point of AWS Backup.
+    AccessPoint,
     /// A directory below the drill's working directory.
     Path,
 }

@@ -147,7 +147,7 @@ impl<'a> Undoing<'a> {
                 }
             }
             // The call may have gone out, and its answer was lost.
-            (StepState::Intended, _) if target.kind != TargetKind::Path => {
+            (StepState::Intended, _) if !matches!(target.kind, TargetKind::Path | TargetKind::AccessPoint) => {
                 let points: BTreeSet<String> = self
                     .journal
                     .drill(&self.drill.drill)

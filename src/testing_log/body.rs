@@ -64,7 +64,15 @@ pub struct ClassPolicy {
     pub test_period_s: Option<u64>,
     /// How many undecided rows, objects or items one recovery point may have.
     pub indeterminate_budget: u64,
+    /// `backup-access-point` where the class allows S3 recovery points to be read where they lie instead of restored; absent means restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<String>,
 }
+
+/// The mechanism of a recovery point that was read where it lies, without a restore.
+pub const ACCESS_POINT_MECHANISM: &str = "aws-backup:CreateBackupAccessPoint";
+/// The word of [`ClassPolicy::access`] that allows it.
+pub const ACCESS_POINT_ALLOWED: &str = "backup-access-point";
 
 /// `manifest.registered`: must come before the manifest's use.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

@@ -157,6 +157,7 @@ impl Fixture {
             rpo_s: Some(rpo_h * 3600),
             test_period_s: Some(days * 86_400),
             indeterminate_budget: 0,
+            access: None,
         };
         let classes = [("gold", class(4, 24, 92)), ("silver", class(8, 48, 183)), ("bronze", class(24, 96, 366))]
             .map(|(name, c)| (name.to_owned(), c));

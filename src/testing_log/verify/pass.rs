@@ -3,7 +3,7 @@
 use crate::model::check::{CheckOutcome, Severity};
 use crate::model::counts::Counts;
 use crate::model::outcome::Outcome;
-use crate::testing_log::body::{ClassPolicy, Objective, PointResult, VerifyFacts};
+use crate::testing_log::body::{ACCESS_POINT_ALLOWED, ACCESS_POINT_MECHANISM, ClassPolicy, Objective, PointResult, VerifyFacts};
 use crate::testing_log::verify::fault::Rule;
 
 /// All of the declared scope.
@@ -34,6 +34,17 @@ pub fn objections(result: &PointResult, policy: Option<&ClassPolicy>, as_if: Out
     }
     if let Some(tier) = result.verify.as_ref().and_then(|facts| facts.tier.as_ref()).filter(|_| as_if == Outcome::Pass) {
         found.push((Rule::PassWithReasons, format!("compared at the tier {tier}: less than every byte was read")));
+    }
+    if result.restore.as_ref().is_some_and(|restore| restore.mechanism == ACCESS_POINT_MECHANISM) {
+        if policy.and_then(|policy| policy.access.as_deref()) != Some(ACCESS_POINT_ALLOWED) {
+            found.push((
+                Rule::PassWithReasons,
+                "read through a backup access point, which the policy of its class does not allow".to_owned(),
+            ));
+        } else if as_if == Outcome::Pass {
+            let why = "read where it lies, through a backup access point: not a restore, and no recovery time was measured";
+            found.push((Rule::PassWithReasons, why.to_owned()));
+        }
     }
     for check in &result.sql_checks {
         if check.result == CheckOutcome::Vacuous && (check.severity == Severity::Critical || as_if == Outcome::Pass) {
