@@ -89,7 +89,9 @@ impl Progress {
             parts.push(format!("{units_a_second:.1}/s"));
         }
         if let Some(left) = self.left(elapsed) {
-            parts.push(format!("{} left", span(u64::try_from(left.as_millis()).unwrap_or(u64::MAX) / 1000 * 1000)));
+            // To the second, and never nothing before it is over.
+            let seconds = left.as_secs_f64().round().max(1.0) as u64;
+            parts.push(if seconds < 60 { format!("{seconds}s left") } else { format!("{} left", span(seconds * 1000)) });
         }
         self.looks.push_back((elapsed, self.done, self.bytes));
         // One look older than the window is kept to measure from.

@@ -16,53 +16,44 @@ const HEAD: [&str; 8] = ["CASE", "RESOURCE", "POINT", "RESULT", "RESTORED", "VER
 /// The columns whose cells may be shortened, the one that gives way first, with the least that is left of each.
 const YIELDING: [(usize, usize); 2] = [(2, 12), (1, 10)];
 
+/// The columns of a table that has what was read on the same line, and of one that has it on the next with the times of the phases.
+const WIDE: &[usize] = &[0, 1, 2, 3, 4, 5, 6, 7];
+const NARROW: &[usize] = &[0, 1, 2, 3, 6, 7];
+
 /// The table in lines of at most `width` characters, its head first; under each case that is not a plain pass, the reasons.
 ///
 /// Names are shortened in the middle as far as they can still be told apart; where that is not enough, what was read and found goes to a
 /// line of its own.
 pub fn lines(results: &[PointResult], width: usize) -> Vec<String> {
     let names = point_names(results);
-    let mut rows: Vec<[String; 8]> = results.iter().zip(names).map(|(result, name)| row(result, name)).collect();
+    let mut rows: Vec<[String; 8]> = results.iter().zip(&names).map(|(result, name)| row(result, name.clone())).collect();
     let ends: Vec<(String, String)> = results.iter().map(|result| (read(result), findings(result))).collect();
     let read_width = ends.iter().map(|(read, _)| length(read)).chain([4]).max().unwrap_or(0);
-    let found_width = ends.iter().map(|(_, found)| length(found)).chain([8]).max().unwrap_or(0);
-    let table = |rows: &[[String; 8]]| widths(rows).iter().map(|width| width + 2).sum::<usize>();
-    for (column, least) in YIELDING {
-        let over = (table(&rows) + read_width + 2 + found_width).saturating_sub(width);
-        shorten(&mut rows, column, least, over);
-    }
-    let on_one_line = table(&rows) + read_width + 2 + found_width <= width;
+    let end_width = read_width + 2 + ends.iter().map(|(_, found)| length(found)).chain([8]).max().unwrap_or(0);
+    fit(&mut rows, WIDE, width.saturating_sub(end_width));
+    let on_one_line = table_width(&rows, WIDE) + end_width <= width;
+    let shown = if on_one_line { WIDE } else { NARROW };
     if !on_one_line {
-        // On two lines the names may have their room back, as far as there is some.
-        for (row, name) in rows.iter_mut().zip(point_names(results)) {
-            row[2] = name;
-        }
-        for (row, result) in rows.iter_mut().zip(results) {
-            row[1] = plain(&result.resource.0);
-        }
-        for (column, least) in YIELDING {
-            let over = (table(&rows) - 2).saturating_sub(width);
-            shorten(&mut rows, column, least, over);
-        }
+        // On two lines the names have their room back, as far as there is some.
+        rows = results.iter().zip(&names).map(|(result, name)| row(result, name.clone())).collect();
+        fit(&mut rows, NARROW, width + 2);
     }
     let widths = widths(&rows);
-    let pad = |cells: [&str; 8]| {
+    let line = |cells: [&str; 8], read: &str, found: &str| {
         let mut line = String::new();
-        for (cell, width) in cells.iter().zip(&widths) {
-            line += cell;
-            line.extend(std::iter::repeat_n(' ', width.saturating_sub(length(cell)) + 2));
+        for at in shown {
+            line += cells[*at];
+            line.extend(std::iter::repeat_n(' ', widths[*at].saturating_sub(length(cells[*at])) + 2));
         }
-        line
-    };
-    let ended = |line: String, read: &str, found: &str| {
         let gap = " ".repeat(read_width.saturating_sub(length(read)) + 2);
         if on_one_line { format!("{line}{read}{gap}{found}") } else { line.trim_end().to_owned() }
     };
-    let mut lines = vec![ended(pad(HEAD), "READ", "FINDINGS")];
+    let mut lines = vec![line(HEAD, "READ", "FINDINGS")];
     for ((result, row), (read, found)) in results.iter().zip(&rows).zip(&ends) {
-        lines.push(ended(pad(std::array::from_fn(|at| row[at].as_str())), read, found));
+        lines.push(line(std::array::from_fn(|at| row[at].as_str()), read, found));
         if !on_one_line {
-            lines.extend(wrapped(&format!("read {read}; findings: {found}"), 6, width));
+            let told = format!("restored {}, verified {}; read {read}; findings: {found}", row[4], row[5]);
+            lines.extend(wrapped(&told, 6, width));
         }
         lines.extend(result.outcome_reasons.iter().flat_map(|reason| wrapped(&plain(reason), 4, width)));
         if result.teardown.leftover_count > 0 {
@@ -70,6 +61,19 @@ pub fn lines(results: &[PointResult], width: usize) -> Vec<String> {
         }
     }
     lines
+}
+
+fn table_width(rows: &[[String; 8]], shown: &[usize]) -> usize {
+    let widths = widths(rows);
+    shown.iter().map(|at| widths[*at] + 2).sum()
+}
+
+/// Shortens names until the table is at most so wide, as far as they give way.
+fn fit(rows: &mut [[String; 8]], shown: &[usize], width: usize) {
+    for (column, least) in YIELDING {
+        let over = table_width(rows, shown).saturating_sub(width);
+        shorten(rows, column, least, over);
+    }
 }
 
 fn length(text: &str) -> usize {
@@ -290,7 +294,7 @@ mod tests {
         }
         let wide = lines(&results, 240);
         assert!(wide[0].ends_with("FINDINGS") && wide.iter().any(|line| line.contains("crm@2026-01-31T02:00:00Z")), "{wide:#?}");
-        assert!(lines(&results, 80).iter().any(|line| line.starts_with("      read nothing; findings: –")));
+        assert!(lines(&results, 80).iter().any(|line| line.starts_with("      restored –, verified –; read nothing; findings: –")));
         // The same end in two vaults of one resource is no name.
         let twice = [result("a", "arn:aws:backup:eu-west-2:1:x/same"), result("a", "arn:aws:backup:eu-central-1:1:x/same")];
         assert!(lines(&twice, 200).iter().any(|line| line.contains("eu-central-1:1:x/same")));

@@ -46,7 +46,7 @@ impl Effort {
         self.restored_bytes = self.restored_bytes.saturating_add(bytes);
         self.read_bytes = self.read_bytes.saturating_add(count("bytes").unwrap_or(bytes));
         match driver_for(point.kind, point.from).map(Driver::target_kind) {
-            Some(TargetKind::Bucket) => match count("objects") {
+            Some(TargetKind::Bucket | TargetKind::AccessPoint) => match count("objects") {
                 Some(objects) => {
                     let ranges = count("bytes").unwrap_or(bytes) / BYTES_A_REQUEST;
                     self.s3_requests += objects.div_ceil(KEYS_A_PAGE) + 2 * objects + ranges;
