@@ -357,7 +357,7 @@ fn the_command_writes_a_verified_log_and_refuses_another() {
     std::fs::write(&entry, text.replacen("\"attempts\":1", "\"attempts\":2", 1)).unwrap();
     let (code, stdout, stderr) = run(&[&base[..], &[out_text]].concat());
     assert_eq!(code, 1, "{stderr}");
-    assert!(stderr.contains("fault: root_differs") && stdout.contains("\"rule\":\"root_differs\""), "{stderr}");
+    assert!(stderr.contains("fault: root_differs") && stdout.contains("\"name\":\"root_differs\""), "{stderr}");
     assert_eq!(std::fs::read(&out).unwrap(), bytes, "what is there stays");
     let fresh = fixture.path("fresh.html");
     assert_eq!(run(&[&base[..], &[fresh.to_str().unwrap()]].concat()).0, 1);

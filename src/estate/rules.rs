@@ -120,12 +120,10 @@ fn aws_rules(aws: &DeTable<'_>, mistakes: &mut Mistakes<'_>) {
     let roles = table(aws, "assume_role").map(|(roles, _)| roles);
     if let Some(place) = roles.and_then(|roles| roles.get("evidence")).map(Spanned::span) {
         // Accepted and unused, it would make somebody believe that another identity than the drill's own writes the evidence.
-        let message =
+        let said =
             "no role writes evidence in this version: log and evidence go to the directory `log.path`, with this machine's own rights";
-        mistakes
-            .add("aws.assume_role.evidence", Some(place), message)
-            .allowed("vault, isolated")
-            .hint("leave `evidence` out, and give the directory of the log to another account by its own means, such as a mount");
+        let mistake = mistakes.add("aws.assume_role.evidence", Some(place), said).allowed("vault, isolated");
+        mistake.hint("leave `evidence` out, and give the log's directory to another account by other means, such as a mount");
     }
     let assumed = ["vault", "isolated"].into_iter().filter_map(|name| text(roles?, "aws.assume_role", name));
     for role in assumed.chain(text(aws, "aws", "backup_role_arn")) {
