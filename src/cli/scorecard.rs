@@ -1,11 +1,14 @@
 //! The scorecard of a drill: a line a case for people, an object a case for machines. Pure; printing is the caller's.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Value, json};
 
 use crate::cli::words::{plain, told_apart, wrapped};
 use crate::drill::record::kind_of;
 use crate::model::exit::ExitCode;
 use crate::model::failure::FailureKind;
+use crate::model::ids::{PointId, ResourceId};
 use crate::testing_log::body::{Objective, PointResult};
 use crate::testing_log::verify::pass::counts;
 
@@ -89,13 +92,17 @@ fn shorten(rows: &mut [[String; 8]], column: usize, least: usize, over: usize) {
     }
 }
 
-/// What each point is called beside its resource: the end of its identity, as long as no two are called the same.
+/// What each point is called beside its resource: the end of its identity, as long as no two of a resource are called the same.
 fn point_names(results: &[PointResult]) -> Vec<String> {
     let short: Vec<String> = results.iter().map(|result| point_name(&result.rp.id.0)).collect();
-    let is_shared =
-        |at: usize| (0..short.len()).any(|other| other != at && short[other] == short[at] && results[other].rp.id != results[at].rp.id);
-    let name = |at: usize| if is_shared(at) { results[at].rp.id.0.as_str() } else { short[at].as_str() };
-    (0..short.len()).map(|at| plain(name(at))).collect()
+    let mut called: BTreeMap<(&ResourceId, &str), BTreeSet<&PointId>> = BTreeMap::new();
+    for (name, result) in short.iter().zip(results) {
+        called.entry((&result.resource, name)).or_default().insert(&result.rp.id);
+    }
+    let name = |(name, result): (&String, &PointResult)| {
+        plain(if called[&(&result.resource, name.as_str())].len() > 1 { &result.rp.id.0 } else { name })
+    };
+    short.iter().zip(results).map(name).collect()
 }
 
 /// `ARN@TIME` is a name at a time, `file:RESOURCE/RELATIVE` what follows the resource, and of an ARN the last part.
@@ -203,7 +210,7 @@ fn findings(result: &PointResult) -> String {
     if facts.findings.total == 0 {
         return "none".to_owned();
     }
-    let mut classes: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
+    let mut classes: BTreeMap<&str, u64> = BTreeMap::new();
     // A table differs because rows of it do: they are counted once.
     for (_, counts) in counts(facts).filter(|(name, _)| *name != "tables" || facts.rows.is_none()) {
         for (class, n) in counts.by_class().into_iter().filter(|(class, n)| *n > 0 && *class != crate::model::finding::Class::Match) {
@@ -278,15 +285,17 @@ mod tests {
                 assert!(line.chars().count() <= width, "{width}: {} in {line}", line.chars().count());
             }
             let of_points: Vec<&String> = lines.iter().filter(|line| line.starts_with("c01")).collect();
-            let distinct: std::collections::BTreeSet<&String> = of_points.iter().copied().collect();
+            let distinct: BTreeSet<&String> = of_points.iter().copied().collect();
             assert_eq!((of_points.len(), distinct.len()), (points.len(), points.len()), "{width}: {lines:#?}");
         }
         let wide = lines(&results, 240);
         assert!(wide[0].ends_with("FINDINGS") && wide.iter().any(|line| line.contains("crm@2026-01-31T02:00:00Z")), "{wide:#?}");
         assert!(lines(&results, 80).iter().any(|line| line.starts_with("      read nothing; findings: –")));
-        // The same end in two vaults is no name.
-        let twice = [result("a", "file:a/x.db"), result("b", "file:b/x.db")];
-        assert!(lines(&twice, 200).iter().any(|line| line.contains("file:b/x.db")));
+        // The same end in two vaults of one resource is no name.
+        let twice = [result("a", "arn:aws:backup:eu-west-2:1:x/same"), result("a", "arn:aws:backup:eu-central-1:1:x/same")];
+        assert!(lines(&twice, 200).iter().any(|line| line.contains("eu-central-1:1:x/same")));
+        let apart = [result("a", "file:a/x.db"), result("b", "file:b/x.db")];
+        assert!(lines(&apart, 200).iter().all(|line| !line.contains("file:")));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Names that others chose, made fit for a line of a terminal: nothing that draws, nothing that cannot be seen, nothing wider than asked.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::report::words::unseen;
 
 /// Text on one line: control characters and invisible ones are escaped.
@@ -27,19 +29,49 @@ pub fn middle(text: &str, width: usize) -> String {
     text.chars().take(head).chain(['…']).chain(text.chars().skip(length - tail)).collect()
 }
 
-/// Each of `texts` in as few characters as tell them apart, and at least `width` of them; texts that are the same stay the same.
+/// Each of `texts` in as few characters as tell them apart, and at least `width` of them where it is longer; texts that are the same stay the
+/// same. Where beginning and end do not tell, what is around the first difference is shown.
 pub fn told_apart(texts: &[String], width: usize) -> Vec<String> {
-    let distinct = |texts: &[String]| texts.iter().collect::<std::collections::BTreeSet<_>>().len();
+    let distinct = |texts: &[String]| texts.iter().collect::<BTreeSet<_>>().len();
     let longest = texts.iter().map(|text| text.chars().count()).max().unwrap_or(0);
-    let wanted = distinct(texts);
-    let mut width = width;
-    loop {
-        let short: Vec<String> = texts.iter().map(|text| middle(text, width)).collect();
-        if width >= longest || distinct(&short) == wanted {
-            return short;
+    let (wanted, differs_at) = (distinct(texts), differences(texts));
+    for width in width.max(4)..longest {
+        let ends: Vec<String> = texts.iter().map(|text| middle(text, width)).collect();
+        if distinct(&ends) == wanted {
+            return ends;
         }
-        width += 1;
+        let around: Vec<String> = texts.iter().map(|text| around(text, differs_at[text], width)).collect();
+        if distinct(&around) == wanted {
+            return around;
+        }
     }
+    texts.to_vec()
+}
+
+/// Where each text first differs from the one that is most like it, in characters.
+fn differences(texts: &[String]) -> BTreeMap<&String, usize> {
+    let sorted: Vec<&String> = texts.iter().collect::<BTreeSet<_>>().into_iter().collect();
+    let common = |a: &String, b: &String| a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count();
+    let mut found: BTreeMap<&String, usize> = sorted.iter().map(|text| (*text, 0)).collect();
+    for pair in sorted.windows(2) {
+        let at = common(pair[0], pair[1]);
+        for text in pair {
+            found.entry(text).and_modify(|known| *known = at.max(*known));
+        }
+    }
+    found
+}
+
+/// At most `width` characters of `text` that hold the one at `at`, with what was left out before and after it marked.
+fn around(text: &str, at: usize, width: usize) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    if chars.len() <= width {
+        return text.to_owned();
+    }
+    let kept = width.saturating_sub(2).max(1);
+    let start = (at.min(chars.len() - 1) + 1).saturating_sub(kept - kept / 3).min(chars.len() - kept);
+    let (before, after) = (if start > 0 { "…" } else { "" }, if start + kept < chars.len() { "…" } else { "" });
+    format!("{before}{}{after}", chars[start..start + kept].iter().collect::<String>())
 }
 
 /// `text` in lines of at most `width` characters, each after `indent` blanks, broken at blanks; a word that is longer stands alone.
@@ -92,7 +124,9 @@ mod tests {
             (0..3).map(|n| format!("arn:aws:backup:recovery-point:{n}-and-a-long-end-that-all-of-them-have")).collect();
         let short = told_apart(&names, 10);
         assert!(short[0] != short[1] && short[1] != short[2] && short[0].chars().count() < names[0].len(), "{short:?}");
-        assert_eq!(told_apart(&["same".into(), "same".into()], 2), ["…e", "…e"]);
+        assert_eq!(told_apart(&["the same".into(), "the same".into()], 5), ["t…ame", "t…ame"]);
+        let dated: Vec<String> = (1..4).map(|day| format!("copies/daily/2026-01-0{day}/of-the-directory-with-a-long-name.db")).collect();
+        assert_eq!(told_apart(&dated, 16), ["…2026-01-01/of-…", "…2026-01-02/of-…", "…2026-01-03/of-…"]);
     }
 
     proptest! {
