@@ -16,7 +16,10 @@ async fn available(clients: &Clients, arn: &str) -> String {
 }
 
 async fn create(clients: &Clients, name: &str, point: &str) -> Result<String, String> {
-    let made = clients.backup.create_backup_access_point().name(name).recovery_point_arn(point).tags("a", "b").send().await;
+    let made = clients.backup.create_backup_access_point().name(name).recovery_point_arn(point).tags("a", "b");
+    // The SDK takes a limit for throttling and asks again for half a minute.
+    let once = aws_sdk_backup::config::Builder::default().retry_config(aws_sdk_backup::config::retry::RetryConfig::disabled());
+    let made = made.customize().config_override(once).send().await;
     made.map(|made| made.access_point_arn).map_err(|error| error.code().unwrap_or_default().to_owned())
 }
 
