@@ -6,6 +6,7 @@ pub mod backup_access;
 pub mod buckets;
 pub mod dynamodb;
 pub mod dynamodb_backup;
+pub mod dynamodb_direct;
 pub mod dynamodb_export;
 pub mod dynamodb_settings;
 pub mod errors;

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::drill::context::{Setup, load_packs, needs_aws, verified_entries};
 use crate::drill::draw::{ListContext, list};
+use crate::drill::effort::Effort;
 use crate::drill::manifests;
-use crate::estate::config::{Access, WhenNoManifest};
+use crate::estate::config::{Access, Config, WhenNoManifest};
 use crate::estate::policy;
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
@@ -19,6 +20,7 @@ use crate::restore::records::TargetKind;
 use crate::signing::hash_key::HashKey;
 use crate::signing::keys::SigningKey;
 use crate::testing_log::body::{ACCESS_POINT_MECHANISM, Excluded, PopulationItem, Stratum, Targeted};
+use crate::testing_log::entry::Entry;
 
 /// What a point would be compared with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,8 +65,8 @@ pub struct Plan {
     pub targeted: Vec<Targeted>,
     /// Cases at least and at most: the targeted ones may be among the drawn.
     pub cases: (u64, u64),
-    /// Bytes restored at most: the largest points of each stratum, and the targeted ones.
-    pub bytes_at_most: u64,
+    /// What it would take at most: the largest points of each stratum, and the targeted ones.
+    pub effort: Effort,
     /// Calls that the identities must be allowed.
     pub permissions: BTreeSet<&'static str>,
 }
@@ -101,7 +103,7 @@ pub async fn plan(setup: &Setup) -> Result<Plan, Failure> {
     }
     let (least, most) = cases(&population, &strata, &targeted);
     Ok(Plan {
-        bytes_at_most: bytes_at_most(&candidates, &population, &strata, &targeted),
+        effort: effort(&candidates, &largest(&candidates, &population, &strata, &targeted), config, &entries),
         permissions: permissions(&candidates, needs_aws(config)),
         cases: (least, most),
         candidates,
@@ -123,7 +125,13 @@ fn cases(population: &[PopulationItem], strata: &[Stratum], targeted: &[Targeted
     (drawn.max(due), most.min(drawn + due - surely))
 }
 
-fn bytes_at_most(candidates: &[Candidate], population: &[PopulationItem], strata: &[Stratum], targeted: &[Targeted]) -> u64 {
+/// The points that would take most: as many of each stratum as would be drawn, the largest ones, and the targeted ones.
+fn largest<'a>(
+    candidates: &[Candidate],
+    population: &'a [PopulationItem],
+    strata: &[Stratum],
+    targeted: &'a [Targeted],
+) -> BTreeSet<&'a PointId> {
     let size: BTreeMap<&PointId, u64> = candidates.iter().map(|one| (&one.point.id, one.point.size_bytes.unwrap_or(0))).collect();
     let of = |id: &PointId| size.get(id).copied().unwrap_or(0);
     let mut counted: BTreeSet<&PointId> = BTreeSet::new();
@@ -133,7 +141,18 @@ fn bytes_at_most(candidates: &[Candidate], population: &[PopulationItem], strata
         counted.extend(members.into_iter().take(usize::try_from(stratum.sample).unwrap_or(usize::MAX)));
     }
     counted.extend(targeted.iter().map(|one| &one.id));
-    counted.into_iter().map(of).sum()
+    counted
+}
+
+fn effort(candidates: &[Candidate], counted: &BTreeSet<&PointId>, config: &Config, entries: &[Entry]) -> Effort {
+    let mut effort = Effort::default();
+    for one in candidates.iter().filter(|one| counted.contains(&one.point.id) && one.basis != Basis::Untested) {
+        let resource = config.resource.iter().find(|resource| resource.id == one.point.resource);
+        // A manifest that is not at hand leaves its figures unknown; the drill will say what is wrong with it.
+        let header = resource.and_then(|resource| manifests::header_for(entries, resource, &one.point.id, one.point.created_at));
+        effort.add(&one.point, header.as_ref());
+    }
+    effort
 }
 
 /// The calls of listing, guard, restore, reading and teardown, for the kinds that are in the population.

@@ -6,7 +6,6 @@
 //! manifest names the point: then of the time at which that capture ended.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use serde::Serialize;
 use serde_json::json;
@@ -323,10 +322,15 @@ impl Listing<'_> {
             if text.starts_with('.') || beside {
                 continue;
             }
-            let facts = path.metadata().map_err(|error| Failure::io(format!("look at {}", path.display()), error))?;
-            let id = PointId::local(&resource.id, text);
+            let (facts, id) = (
+                path.metadata().map_err(|error| Failure::io(format!("look at {}", path.display()), error))?,
+                PointId::local(&resource.id, text),
+            );
             let modified = facts.modified().map_err(|error| Failure::io(format!("look at {}", path.display()), error))?;
             let modified = Timestamp(chrono::DateTime::<chrono::Utc>::from(modified).timestamp_millis() * 1000);
+            // A file is as old as its last change, however late its manifest was captured; a directory's date says nothing of what is in it.
+            let named = self.sources.named.get(&id);
+            let created_at = named.map_or(modified, |named| if facts.is_file() { modified.min(*named) } else { *named });
             found.push(RecoveryPoint {
                 resource: resource.id.clone(),
                 kind: resource.kind,
@@ -334,8 +338,10 @@ impl Listing<'_> {
                 handle: path.display().to_string(),
                 source_arn: None,
                 vault: Some(directory.display().to_string()),
-                created_at: self.sources.named.get(&id).copied().unwrap_or(modified),
-                size_bytes: Some(size_of(&path).map_err(|error| Failure::io(format!("look at {}", path.display()), error))?),
+                created_at,
+                size_bytes: Some(
+                    crate::estate::size::of_tree(&path).map_err(|error| Failure::io(format!("look at {}", path.display()), error))?,
+                ),
                 state: "AVAILABLE".into(),
                 encrypted: None,
                 kms_key_arn: None,
@@ -403,22 +409,6 @@ fn is_of(resource: &Resource, arn: &str) -> bool {
         ResourceKind::Ebs => service == "ec2" && named.strip_prefix("volume/") == Some(name.as_str()),
         ResourceKind::EcsConfig | ResourceKind::Files => false,
     }
-}
-
-fn size_of(path: &Path) -> std::io::Result<u64> {
-    let mut waiting = vec![path.to_owned()];
-    let mut size = 0;
-    while let Some(path) = waiting.pop() {
-        let facts = path.symlink_metadata()?;
-        if facts.is_dir() {
-            for entry in std::fs::read_dir(&path)? {
-                waiting.push(entry?.path());
-            }
-        } else {
-            size += facts.len();
-        }
-    }
-    Ok(size)
 }
 
 /// The gravest of the failures for an exit code, where there are any.

@@ -76,7 +76,7 @@ pub struct AssumeRoles {
     pub vault: Option<String>,
     /// To read and delete what was restored.
     pub isolated: Option<String>,
-    /// To write evidence.
+    /// To write evidence; refused as long as logs are directories, which no role writes.
     pub evidence: Option<String>,
 }
 

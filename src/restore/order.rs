@@ -30,7 +30,7 @@ pub const DEFAULT_PREFIX: &str = "attestore-drill-";
 pub struct Order {
     /// The drill.
     pub drill: DrillId,
-    /// When the drill began.
+    /// When the drill began, by the clock of what creates the target.
     pub began_at: Timestamp,
     /// The drill's random nonce.
     pub nonce: String,

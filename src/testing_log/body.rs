@@ -441,10 +441,22 @@ pub struct Objective {
     /// For RPO, the instant that the age is measured from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference_at: Option<Timestamp>,
+    /// For RPO, the recovery point whose age it is; absent in entries of versions that took the newest listed one whatever became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub point: Option<PointId>,
     /// What was measured, such as `requested to verified`, or `not_required`.
     pub basis: String,
     /// Null when not measured or not required.
     pub met: Option<bool>,
+}
+
+impl Objective {
+    /// What was achieved against the target: nothing measured is neither met nor missed.
+    pub fn judged(target_s: Option<u64>, achieved_ms: Option<u64>, reference_at: Option<Timestamp>, basis: &str) -> Self {
+        let met = target_s.zip(achieved_ms).map(|(target, achieved)| u128::from(achieved) <= u128::from(target) * 1000);
+        let basis = if target_s.is_some() { basis.to_owned() } else { format!("not_required; {basis}") };
+        Self { target_s, achieved_ms, reference_at, point: None, basis, met }
+    }
 }
 
 /// The comparison with the manifest.

@@ -12,8 +12,9 @@ use std::iter::Peekable;
 use crate::model::counts::Counts;
 use crate::model::failure::Failure;
 use crate::model::finding::Class;
-use crate::verify::leaf::{Form, Leaf, MAX_BITS, baseline_bits, bits_for, bucket_of, leaf_digest};
-use crate::verify::sorter::{Sorted, Sorter, Walk};
+use crate::verify::buckets::{self, Record, record};
+use crate::verify::leaf::{Form, Leaf, MAX_BITS, baseline_bits, bits_for, bucket_of};
+use crate::verify::sorter::{Blocks, Sorted, Sorter};
 use crate::verify::sums::Sums;
 
 /// Records kept in memory by default before they spill: 32 MiB.
@@ -22,9 +23,9 @@ pub const DEFAULT_BUDGET: usize = 32 << 20;
 /// The first 8 bytes of the key hash and of the row digest.
 pub type SidecarPair = ([u8; 8], [u8; 8]);
 
-/// Accumulates the pairs of one table.
+/// Accumulates the records of one table.
 pub struct Accumulator {
-    held: Held<Sorter<64>>,
+    held: Held<Sorter<40>>,
     sorted_up_to: u64,
     budget: usize,
 }
@@ -52,16 +53,13 @@ impl Accumulator {
 
     /// Adds a row. The order of calls does not matter.
     pub fn push(&mut self, key_hash: [u8; 32], row_digest: [u8; 32]) -> Result<(), Failure> {
-        let mut record = [0; 64];
-        record[..32].copy_from_slice(&key_hash);
-        record[32..].copy_from_slice(&row_digest);
-        self.push_all(&[record])
+        self.push_all(&[record(&key_hash, &row_digest)])
     }
 
-    /// Adds rows, each a key hash and a row digest.
-    pub fn push_all(&mut self, records: &[[u8; 64]]) -> Result<(), Failure> {
+    /// Adds rows.
+    pub fn push_all(&mut self, records: &[Record]) -> Result<(), Failure> {
         match &mut self.held {
-            Held::Sorted(sorter) => records.iter().try_for_each(|record| sorter.push(*record))?,
+            Held::Sorted(sorter) => sorter.push_all(records)?,
             Held::Sums(sums) => records.iter().for_each(|record| sums.push(record)),
         }
         if matches!(&self.held, Held::Sorted(sorter) if sorter.count() > self.sorted_up_to)
@@ -96,7 +94,7 @@ impl Accumulator {
 
 /// The sorted pairs of one table, which can be walked any number of times; or the sums of its buckets.
 pub struct Fingerprint {
-    held: Held<Sorted<64>>,
+    held: Held<Sorted<40>>,
     bits: u8,
     budget: usize,
 }
@@ -115,7 +113,7 @@ impl Fingerprint {
         if self.sorted().is_some() { Form::Sorted } else { Form::Sums }
     }
 
-    fn sorted(&self) -> Option<&Sorted<64>> {
+    fn sorted(&self) -> Option<&Sorted<40>> {
         match &self.held {
             Held::Sorted(sorted) => Some(sorted),
             Held::Sums(_) => None,
@@ -136,55 +134,41 @@ impl Fingerprint {
     pub fn leaves_at(&self, bits: u8) -> Leaves<'_> {
         let bits = bits.min(MAX_BITS);
         let held = match &self.held {
-            Held::Sorted(sorted) => Held::Sorted((sorted.walk(), None)),
+            Held::Sorted(sorted) => Held::Sorted(sorted.blocks()),
             Held::Sums(sums) => Held::Sums(sums),
         };
-        Leaves { held, next: 0, bits, budget: self.budget }
+        Leaves { held, next: 0, bits, budget: self.budget, digests: Vec::new() }
     }
 
     /// The sidecar: sorted by key hash, one pair a row, duplicates kept. Sums have none.
     pub fn sidecar(&self) -> impl Iterator<Item = Result<SidecarPair, Failure>> + '_ {
-        self.sorted().map(Sorted::walk).into_iter().flatten().map(|record| record.map(|record| (head(&record[..32]), head(&record[32..]))))
+        self.sorted().map(Sorted::walk).into_iter().flatten().map(|record| record.map(|record| pair(&record)))
     }
 }
 
 /// Iterator of [`Fingerprint::leaves`].
 pub struct Leaves<'a> {
-    held: Held<(Walk<'a, 64>, Option<[u8; 64]>), &'a Sums>,
+    held: Held<Blocks<'a, 40>, &'a Sums>,
     next: u32,
     bits: u8,
     budget: usize,
+    /// The row digests of the bucket at hand; kept for its room.
+    digests: Vec<[u8; 32]>,
 }
 
 impl Leaves<'_> {
-    fn bucket(&mut self) -> Result<Leaf, Failure> {
-        let (index, bits) = (self.next, self.bits);
-        let (records, waiting) = match &mut self.held {
-            Held::Sorted((records, waiting)) => (records, waiting),
-            Held::Sums(sums) => {
-                self.next += 1;
-                return Ok(sums.leaf(index, bits));
-            }
-        };
-        // A bucket may be far larger than it is meant to be: a table without a key may hold one row a hundred million times.
-        let mut digests = Sorter::<32>::new(self.budget);
-        loop {
-            let record = match waiting.take() {
-                Some(record) => record,
-                None => match records.next().transpose()? {
-                    Some(record) => record,
-                    None => break,
-                },
-            };
-            if bucket_of(&record[..32], bits) != index {
-                *waiting = Some(record);
-                break;
-            }
-            digests.push(record[32..].try_into().expect("32 bytes"))?;
+    /// The next leaf; before it is given, `each` gets the bucket's records in the order of the sidecar, some at a time. Sums have none.
+    pub fn next_with(&mut self, each: &mut dyn FnMut(&[Record]) -> Result<(), Failure>) -> Result<Option<Leaf>, Failure> {
+        if self.next >= 1 << self.bits {
+            return Ok(None);
         }
-        self.next += 1;
-        let sorted = digests.finish()?;
-        Ok(Leaf { index, bits, rows: sorted.count(), digest: leaf_digest(bits, index, &sorted)? })
+        let of = (self.bits, self.next);
+        let leaf = match &mut self.held {
+            Held::Sorted(blocks) => buckets::leaf(blocks, of, (&mut self.digests, self.budget), each),
+            Held::Sums(sums) => Ok(sums.leaf(self.next, self.bits)),
+        };
+        self.next = if leaf.is_ok() { self.next + 1 } else { 1 << self.bits };
+        leaf.map(Some)
     }
 }
 
@@ -192,15 +176,13 @@ impl Iterator for Leaves<'_> {
     type Item = Result<Leaf, Failure>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.next >= 1 << self.bits {
-            return None;
-        }
-        let leaf = self.bucket();
-        if leaf.is_err() {
-            self.next = 1 << self.bits;
-        }
-        Some(leaf)
+        self.next_with(&mut |_| Ok(())).transpose()
     }
+}
+
+/// What the sidecar has of a record.
+pub fn pair(record: &Record) -> SidecarPair {
+    (head(record), head(&record[8..]))
 }
 
 fn head(hash: &[u8]) -> [u8; 8] {
@@ -361,7 +343,7 @@ mod tests {
     use super::*;
     use crate::model::failure::FailureKind;
 
-    fn pair(n: u32) -> ([u8; 32], [u8; 32]) {
+    fn row(n: u32) -> ([u8; 32], [u8; 32]) {
         (*blake3::hash(&n.to_be_bytes()).as_bytes(), *blake3::hash(&(n ^ 0x5555).to_le_bytes()).as_bytes())
     }
 
@@ -380,8 +362,8 @@ mod tests {
     #[test]
     fn neither_order_nor_spilling_shows() {
         let n = 40_000;
-        let straight = of((0..n).map(pair), DEFAULT_BUDGET);
-        let spilled = of((0..n).rev().map(pair), 1 << 18);
+        let straight = of((0..n).map(row), DEFAULT_BUDGET);
+        let spilled = of((0..n).rev().map(row), 1 << 18);
         assert!(spilled.sorted().is_some_and(Sorted::has_spilled));
         assert_eq!(straight.bits(), 2);
         assert_eq!(leaves(&straight), leaves(&spilled));
@@ -393,7 +375,7 @@ mod tests {
 
     #[test]
     fn duplicates_do_not_cancel() {
-        let [a, b, c] = [pair(1), pair(2), pair(3)];
+        let [a, b, c] = [row(1), row(2), row(3)];
         assert_ne!(leaves(&of([a, a, b], 4096)), leaves(&of([b, c, c], 4096)));
         assert_ne!(leaves(&of([a, a], 4096)), leaves(&of([b, b], 4096)));
         assert_ne!(leaves(&of([], 4096)), leaves(&of([a, a], 4096)));
@@ -401,7 +383,7 @@ mod tests {
 
     #[test]
     fn one_row_many_times_stays_in_its_budget_and_is_counted() {
-        let fingerprint = of(std::iter::repeat_n(pair(7), 20_000), 1 << 16);
+        let fingerprint = of(std::iter::repeat_n(row(7), 20_000), 1 << 16);
         let all = leaves(&fingerprint);
         assert_eq!(all.len(), 2);
         assert_eq!(all.iter().map(|leaf| leaf.rows).max(), Some(20_000));
@@ -423,29 +405,29 @@ mod tests {
     #[test]
     fn changed_lost_and_surplus_rows_are_told_apart() {
         let n = 20_000u32;
-        let baseline = of((0..n).map(pair), DEFAULT_BUDGET);
-        let (counts, found) = compared(&baseline, &of((0..n).map(pair), 1 << 16), true);
+        let baseline = of((0..n).map(row), DEFAULT_BUDGET);
+        let (counts, found) = compared(&baseline, &of((0..n).map(row), 1 << 16), true);
         assert_eq!((counts.matched, found.len()), (u64::from(n), 0));
         // 5 changed, 6 lost, 30,000 more: the number of bits differs on the two sides.
-        let changed = (pair(5).0, pair(6).1);
-        let actual = of((0..n).filter(|i| *i != 5 && *i != 6).map(pair).chain([changed]).chain((50_000..80_000).map(pair)), DEFAULT_BUDGET);
+        let changed = (row(5).0, row(6).1);
+        let actual = of((0..n).filter(|i| *i != 5 && *i != 6).map(row).chain([changed]).chain((50_000..80_000).map(row)), DEFAULT_BUDGET);
         assert_ne!(actual.bits(), baseline.bits());
         let (counts, found) = compared(&baseline, &actual, true);
         assert_eq!((counts.matched, counts.mismatch, counts.missing, counts.extra), (u64::from(n) - 2, 1, 1, 30_000));
         assert!(counts.adds_up());
         let mismatch = Difference::Row {
             class: Class::Mismatch,
-            key_hash: head(&pair(5).0),
-            expected: Some(head(&pair(5).1)),
-            actual: Some(head(&pair(6).1)),
+            key_hash: head(&row(5).0),
+            expected: Some(head(&row(5).1)),
+            actual: Some(head(&row(6).1)),
         };
         assert!(found.contains(&mismatch));
     }
 
     #[test]
     fn without_a_sidecar_the_bucket_is_named_and_nothing_in_it_is_called_equal() {
-        let baseline = of((0..100).map(pair), DEFAULT_BUDGET);
-        let actual = of((1..100).map(pair), DEFAULT_BUDGET);
+        let baseline = of((0..100).map(row), DEFAULT_BUDGET);
+        let actual = of((1..100).map(row), DEFAULT_BUDGET);
         let (counts, found) = compared(&baseline, &actual, false);
         assert_eq!((counts.matched, counts.mismatch, counts.missing), (0, 99, 1));
         assert_eq!(found, [Difference::Bucket { index: 0, bits: 0, expected: 100, actual: 99 }]);
@@ -453,10 +435,10 @@ mod tests {
 
     #[test]
     fn a_sidecar_that_says_equal_does_not_overrule_the_leaf() {
-        let baseline = of((0..3).map(pair), DEFAULT_BUDGET);
-        let mut other = pair(2).1;
+        let baseline = of((0..3).map(row), DEFAULT_BUDGET);
+        let mut other = row(2).1;
         other[31] ^= 1;
-        let actual = of([pair(0), pair(1), (pair(2).0, other)], DEFAULT_BUDGET);
+        let actual = of([row(0), row(1), (row(2).0, other)], DEFAULT_BUDGET);
         assert!(matches!(compared(&baseline, &actual, true).1[..], [Difference::Bucket { .. }]));
     }
 
@@ -464,7 +446,7 @@ mod tests {
     fn beyond_the_limit_leaves_are_sums_and_name_their_bucket() {
         let all = |form: Form, rows: std::ops::Range<u32>| {
             let mut accumulator = Accumulator::of(form, 1 << 16);
-            rows.map(pair).for_each(|(key, row)| accumulator.push(key, row).unwrap());
+            rows.map(row).for_each(|(key, row)| accumulator.push(key, row).unwrap());
             accumulator.finish().unwrap()
         };
         let within = all(Form::SortedUpTo(40_000), 0..40_000);
@@ -483,7 +465,7 @@ mod tests {
 
     #[test]
     fn leaves_that_are_not_whole_are_bad_evidence() {
-        let actual = of([pair(1)], DEFAULT_BUDGET);
+        let actual = of([row(1)], DEFAULT_BUDGET);
         let error = compare(&[], Vec::new(), &actual, &mut |_| {}).unwrap_err();
         assert_eq!(error.kind, FailureKind::BadEvidence);
     }

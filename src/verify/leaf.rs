@@ -3,7 +3,6 @@
 //! Not here: how rows are gathered and compared (`fingerprint`), and sums (`sums`).
 
 use crate::model::failure::{Failure, FailureKind};
-use crate::verify::sorter::Sorted;
 
 /// Rows that a bucket is meant to hold.
 pub const BUCKET_ROWS: u64 = 16_384;
@@ -45,18 +44,6 @@ pub enum Form {
     SortedUpTo(u64),
     /// `AddHash`
     Sums,
-}
-
-/// BLAKE3 in key derivation mode over (bits, index, rows, sorted row digests).
-pub fn leaf_digest(bits: u8, index: u32, digests: &Sorted<32>) -> Result<[u8; 32], Failure> {
-    let mut hasher = blake3::Hasher::new_derive_key("attestore leaf v1");
-    hasher.update(&[bits]);
-    hasher.update(&index.to_be_bytes());
-    hasher.update(&digests.count().to_be_bytes());
-    for digest in digests.walk() {
-        hasher.update(&digest?);
-    }
-    Ok(*hasher.finalize().as_bytes())
 }
 
 /// The bits that all leaves of a manifest's table have; an error where they are not whole.

@@ -1,29 +1,36 @@
-//! Sorts fixed-size records in flat memory: sorted runs in one unnamed temporary file, merged while they are walked.
+//! Sorts fixed-size records in flat memory, divided by their first byte: for digests a part is a 256th of all. What is beyond the budget
+//! goes into one unnamed temporary file, part by part and not sorted yet; such a part is sorted when a walk comes to it.
 //!
-//! Not here: what the records mean.
+//! Not here: what the records mean; parts that are themselves beyond the budget (`merge`).
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::FileExt;
 
 use crate::model::failure::Failure;
+use crate::verify::merge::Merge;
+use crate::verify::records::{PARTS, read, sort};
 
-/// Sorts fixed-size records; beyond the budget, sorted runs go into one unnamed temporary file.
+/// Sorts fixed-size records; beyond the budget they go into one unnamed temporary file.
 pub struct Sorter<const N: usize> {
-    memory: Vec<[u8; N]>,
+    /// What is in memory, by the records' first byte.
+    parts: Parts<N>,
+    held: usize,
     limit: usize,
     file: Option<File>,
-    /// (offset in records, records) of each run.
-    runs: Vec<(u64, u64)>,
+    runs: Vec<Run>,
     count: u64,
 }
+
+type Parts<const N: usize> = Box<[Vec<[u8; N]>; PARTS]>;
+
+/// Where each part of what was written at once begins in the file, in records, and where the last one ends.
+type Run = Box<[u64; PARTS + 1]>;
 
 impl<const N: usize> Sorter<N> {
     /// `budget` in bytes; at least 64 records stay in memory.
     pub fn new(budget: usize) -> Self {
-        Self { memory: Vec::new(), limit: (budget / N).max(64), file: None, runs: Vec::new(), count: 0 }
+        let parts = Box::new([const { Vec::new() }; PARTS]);
+        Self { parts, held: 0, limit: (budget / N).max(64), file: None, runs: Vec::new(), count: 0 }
     }
 
     /// Records so far.
@@ -33,52 +40,64 @@ impl<const N: usize> Sorter<N> {
 
     /// Adds a record.
     pub fn push(&mut self, record: [u8; N]) -> Result<(), Failure> {
-        if self.memory.len() >= self.limit {
-            self.spill()?;
+        self.push_all(&[record])
+    }
+
+    /// Adds records.
+    pub fn push_all(&mut self, mut records: &[[u8; N]]) -> Result<(), Failure> {
+        self.count += records.len() as u64;
+        while !records.is_empty() {
+            if self.held >= self.limit {
+                self.spill()?;
+            }
+            let (some, rest) = records.split_at((self.limit - self.held).min(records.len()));
+            some.iter().for_each(|record| self.parts[usize::from(record[0])].push(*record));
+            self.held += some.len();
+            records = rest;
         }
-        self.memory.push(record);
-        self.count += 1;
         Ok(())
     }
 
     fn spill(&mut self) -> Result<(), Failure> {
         let failed = |error| Failure::io("cannot write row digests into a temporary file", error);
-        sort(&mut self.memory);
         let mut file = match self.file.take() {
             Some(file) => file,
             None => tempfile::tempfile().map_err(failed)?,
         };
-        file.write_all(self.memory.as_flattened()).map_err(failed)?;
+        let mut at = self.runs.last().map_or(0, |run| run[PARTS]);
+        let mut run = Box::new([at; PARTS + 1]);
+        for (part, records) in self.parts.iter_mut().enumerate() {
+            file.write_all(records.as_flattened()).map_err(failed)?;
+            at += records.len() as u64;
+            run[part + 1] = at;
+            records.clear();
+        }
         self.file = Some(file);
-        let start = self.runs.last().map_or(0, |(start, records)| start + records);
-        self.runs.push((start, self.memory.len() as u64));
-        self.memory.clear();
+        self.runs.push(run);
+        self.held = 0;
         Ok(())
     }
 
     /// Ends the input.
     pub fn finish(mut self) -> Result<Sorted<N>, Failure> {
-        sort(&mut self.memory);
-        if self.file.is_some() {
-            // A walk holds a window of every run: the records in memory become the last run, and their room is given back.
+        if self.file.is_none() {
+            self.parts.iter_mut().for_each(|part| sort(part, 1));
+        } else {
+            // A walk holds one part: the records in memory become the last run, and their room is given back.
             self.spill()?;
-            self.memory = Vec::new();
+            self.parts = Box::new([const { Vec::new() }; PARTS]);
         }
-        Ok(Sorted { memory: self.memory, file: self.file, runs: self.runs, count: self.count })
+        let spilled = self.file.map(|file| (file, self.runs));
+        Ok(Sorted { parts: self.parts, spilled, limit: self.limit, count: self.count })
     }
-}
-
-/// By the first eight bytes as one number where they decide, which for hashes they do: several times fewer steps than byte by byte.
-fn sort<const N: usize>(records: &mut [[u8; N]]) {
-    let head = |record: &[u8; N]| record.first_chunk::<8>().map_or(0, |head| u64::from_be_bytes(*head));
-    records.sort_unstable_by(|a, b| head(a).cmp(&head(b)).then_with(|| a.cmp(b)));
 }
 
 /// Sorted records; can be walked any number of times.
 pub struct Sorted<const N: usize> {
-    memory: Vec<[u8; N]>,
-    file: Option<File>,
-    runs: Vec<(u64, u64)>,
+    /// Each of them sorted; empty where there was more than the budget.
+    parts: Parts<N>,
+    spilled: Option<(File, Vec<Run>)>,
+    limit: usize,
     count: u64,
 }
 
@@ -90,92 +109,143 @@ impl<const N: usize> Sorted<N> {
 
     /// True when there was more than the budget.
     pub fn has_spilled(&self) -> bool {
-        self.file.is_some()
+        self.spilled.is_some()
     }
 
-    /// The records in ascending order, duplicates kept.
+    /// The records in ascending order, duplicates kept, block by block.
+    pub fn blocks(&self) -> Blocks<'_, N> {
+        Blocks { sorted: self, part: 0, room: Vec::new(), at: 0, merge: None }
+    }
+
+    /// The same one by one.
     pub fn walk(&self) -> Walk<'_, N> {
-        let window = (WALK_BYTES / N / self.runs.len().max(1)).clamp(64, 4096);
-        let mut walk = Walk { sorted: self, at: 0, runs: Vec::new(), heap: BinaryHeap::new(), window, failed: None };
-        if let Some(file) = &self.file {
-            for (start, records) in &self.runs {
-                walk.runs.push(Run { file, next: *start, end: start + records, window: Vec::new(), at: 0 });
-            }
-            for run in 0..walk.runs.len() {
-                walk.refill(run);
-            }
-        }
-        walk
+        Walk { blocks: self.blocks(), failed: false }
     }
 }
 
-/// Bytes that the windows of all runs hold together.
-const WALK_BYTES: usize = 8 << 20;
-
-struct Run<'a, const N: usize> {
-    file: &'a File,
-    next: u64,
-    end: u64,
-    window: Vec<[u8; N]>,
+/// Records in ascending order: [`Blocks::ahead`] shows the next ones, [`Blocks::pass`] goes on.
+pub struct Blocks<'a, const N: usize> {
+    sorted: &'a Sorted<N>,
+    /// The next part.
+    part: usize,
+    /// What was read from the file.
+    room: Vec<[u8; N]>,
+    /// How far we are in the block at hand.
     at: usize,
+    merge: Option<Merge<N>>,
 }
 
-impl<const N: usize> Run<'_, N> {
-    fn next(&mut self, window: usize) -> Result<Option<[u8; N]>, Failure> {
-        if self.at == self.window.len() {
-            let records = usize::try_from(self.end - self.next).unwrap_or(usize::MAX).min(window);
-            self.window.resize(records, [0; N]);
+impl<const N: usize> Blocks<'_, N> {
+    /// Some of the records that come next, at least one; none at the end. After a failure there is nothing more to be had.
+    pub fn ahead(&mut self) -> Result<&[[u8; N]], Failure> {
+        let Some((file, runs)) = &self.sorted.spilled else {
+            let parts = &self.sorted.parts;
+            while self.part < PARTS && self.at == parts[self.part].len() {
+                (self.part, self.at) = (self.part + 1, 0);
+            }
+            return Ok(parts.get(self.part).map_or(&[], |part| &part[self.at..]));
+        };
+        if self.at == self.room.len() {
+            self.room.clear();
             self.at = 0;
-            self.file
-                .read_exact_at(self.window.as_flattened_mut(), self.next * N as u64)
-                .map_err(|error| Failure::io("cannot read row digests back from a temporary file", error))?;
-            self.next += records as u64;
+            if let Err(failure) = self.load(file, runs) {
+                self.room.clear();
+                (self.part, self.merge) = (PARTS, None);
+                return Err(failure);
+            }
         }
-        let record = self.window.get(self.at).copied();
-        self.at += 1;
-        if record.is_none() {
-            self.at = self.window.len();
+        Ok(&self.room[self.at..])
+    }
+
+    /// Goes past `records` of those that are ahead.
+    pub fn pass(&mut self, records: usize) {
+        self.at += records;
+    }
+
+    fn load(&mut self, file: &File, runs: &[Run]) -> Result<(), Failure> {
+        while self.room.is_empty() {
+            if let Some(merge) = &mut self.merge {
+                merge.next(&mut self.room)?;
+                if !self.room.is_empty() {
+                    return Ok(());
+                }
+                self.merge = None;
+            }
+            let part = self.part;
+            if part == PARTS {
+                return Ok(());
+            }
+            self.part += 1;
+            let pieces = runs.iter().map(|run| (run[part], run[part + 1] - run[part])).filter(|(_, records)| *records > 0);
+            if pieces.clone().map(|(_, records)| records).sum::<u64>() > self.sorted.limit as u64 {
+                // One row may be there a hundred million times.
+                self.merge = Some(Merge::of(file, pieces, self.sorted.limit)?);
+                continue;
+            }
+            for (start, records) in pieces {
+                read(file, start, records, &mut self.room)?;
+            }
+            sort(&mut self.room, 1);
         }
-        Ok(record)
+        Ok(())
     }
 }
 
 /// Records in ascending order.
 pub struct Walk<'a, const N: usize> {
-    sorted: &'a Sorted<N>,
-    at: usize,
-    runs: Vec<Run<'a, N>>,
-    heap: BinaryHeap<Reverse<([u8; N], usize)>>,
-    window: usize,
-    failed: Option<Failure>,
-}
-
-impl<const N: usize> Walk<'_, N> {
-    fn refill(&mut self, run: usize) {
-        match self.runs[run].next(self.window) {
-            Ok(Some(record)) => self.heap.push(Reverse((record, run))),
-            Ok(None) => {}
-            Err(failure) => self.failed = Some(failure),
-        }
-    }
+    blocks: Blocks<'a, N>,
+    failed: bool,
 }
 
 impl<const N: usize> Iterator for Walk<'_, N> {
     type Item = Result<[u8; N], Failure>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.runs.is_empty() {
-            let record = self.sorted.memory.get(self.at).copied();
-            self.at += 1;
-            return record.map(Ok);
+        if self.failed {
+            return None;
         }
-        if let Some(failure) = self.failed.take() {
-            self.heap.clear();
-            self.runs.iter_mut().for_each(|run| (run.next, run.at) = (run.end, run.window.len()));
-            return Some(Err(failure));
+        let record = self.blocks.ahead().map(|records| records.first().copied());
+        self.blocks.pass(1);
+        self.failed = !matches!(record, Ok(Some(_)));
+        record.transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sorted(records: &[[u8; 9]], budget: usize) -> Sorted<9> {
+        let mut sorter = Sorter::new(budget);
+        for some in records.chunks(37) {
+            sorter.push_all(some).unwrap();
         }
-        let Reverse((record, run)) = self.heap.pop()?;
-        self.refill(run);
-        Some(Ok(record))
+        sorter.finish().unwrap()
+    }
+
+    proptest! {
+        /// Few values of the first byte make parts that are beyond the budget, equal records among them.
+        #[test]
+        fn records_come_sorted_wherever_they_were(
+            seeds in prop::collection::vec(any::<u16>(), 0..2_000), firsts in 1u8..=255, others in 1u16..=u16::MAX, budget in 0usize..20_000
+        ) {
+            let record = |seed: &u16| {
+                let mut record = [0; 9];
+                record[0] = (seed % u16::from(firsts)) as u8;
+                record[1..3].copy_from_slice(&(seed % others).to_be_bytes());
+                record[8] = *seed as u8;
+                record
+            };
+            let mut records: Vec<[u8; 9]> = seeds.iter().map(record).collect();
+            let sorted = sorted(&records, budget);
+            records.sort_unstable();
+            prop_assert_eq!(sorted.count(), records.len() as u64);
+            prop_assert_eq!(sorted.has_spilled(), records.len() > (budget / 9).max(64));
+            for _ in 0..2 {
+                let walked: Vec<[u8; 9]> = sorted.walk().map(Result::unwrap).collect();
+                prop_assert_eq!(&walked, &records);
+            }
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! the same for any number of rows; in exchange a difference names its bucket only. An exclusive or in place of the sum would cancel
 //! pairs of equal rows.
 
+use crate::verify::buckets::Record;
 use crate::verify::leaf::{Leaf, MAX_BITS, bucket_of};
 
 /// A digest as a number, least significant word first.
@@ -23,10 +24,10 @@ impl Default for Sums {
 }
 
 impl Sums {
-    /// Adds a row: its key hash and its digest.
-    pub fn push(&mut self, record: &[u8; 64]) {
-        let (sum, rows) = &mut self.buckets[bucket_of(&record[..32], MAX_BITS) as usize];
-        add(sum, &number(&record[32..]));
+    /// Adds a row.
+    pub fn push(&mut self, record: &Record) {
+        let (sum, rows) = &mut self.buckets[bucket_of(record, MAX_BITS) as usize];
+        add(sum, &number(&record[8..]));
         *rows += 1;
         self.rows += 1;
     }
@@ -75,10 +76,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn record(key: u16, digest: [u8; 32]) -> [u8; 64] {
-        let mut record = [0; 64];
+    fn record(key: u16, digest: [u8; 32]) -> Record {
+        let mut record = [0; 40];
         record[..2].copy_from_slice(&key.to_be_bytes());
-        record[32..].copy_from_slice(&digest);
+        record[8..].copy_from_slice(&digest);
         record
     }
 

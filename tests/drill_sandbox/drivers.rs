@@ -44,6 +44,7 @@ impl<'a> Contract<'a> {
             drill: DrillId(format!("d20260101-000000-{}", &Sha256Digest::of(format!("{kind}{from}").as_bytes()).0.hex()[..4])),
             seq: 1,
             began_at: Timestamp::now(),
+            service_ahead_ms: None,
             deadline_at: Timestamp::now().plus_secs(600),
             title: String::new(),
             trigger: Trigger::Manual,

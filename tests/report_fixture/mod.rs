@@ -308,7 +308,9 @@ impl Fixture {
             plot => plot,
         };
         let base = self.manifests.get(&case.point.0).unwrap_or(&self.manifests[res.id]);
-        let result = results::result(&self.writer, case, res, plot, at, base);
+        let mut result = results::result(&self.writer, case, res, plot, at, base);
+        // Two hours after the newest point of the resource, as versions wrote it that named no point.
+        result.rpo.reference_at = result.rpo.achieved_ms.map(|_| self.dates[&self.newest[res.id]].plus_secs(7200));
         PointResult { rp: RpFacts { created_at: self.dates[&case.point], ..result.rp.clone() }, ..result }
     }
 

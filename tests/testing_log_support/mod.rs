@@ -156,7 +156,7 @@ fn policy(config: Sha256Digest) -> PolicySet {
     PolicySet { config, classes, check_set: Sha256Digest::of(b"{}") }
 }
 
-fn captured_end() -> Timestamp {
+pub fn captured_end() -> Timestamp {
     "2026-01-01T00:00:00Z".parse().unwrap()
 }
 
@@ -281,13 +281,16 @@ fn result(pen: &mut Pen, case: &PlannedCase, fails: bool, requested_at: Timestam
             target_s: Some(if files { 14_400 } else { 3600 }),
             achieved_ms: Some(1500),
             reference_at: None,
+            point: None,
             basis: "requested to verified".into(),
             met: Some(true),
         },
         rpo: Objective {
             target_s: files.then_some(86_400),
             achieved_ms: files.then_some(3_600_000),
+            // As versions wrote it that stated neither: whether the newest point is tried is left to chance here.
             reference_at: None,
+            point: None,
             basis: if files { "newest restorable point" } else { "not_required" }.into(),
             met: files.then_some(true),
         },

@@ -71,6 +71,29 @@ pub fn objections(result: &PointResult, policy: Option<&ClassPolicy>, as_if: Out
     found
 }
 
+/// Differences in the data, as a policy that tolerates `budget` undecided ones weighs them; empty where none speaks against it.
+pub fn data_failures(result: &PointResult, budget: u64) -> Vec<String> {
+    let Some(facts) = &result.verify else { return Vec::new() };
+    let mut failed = Vec::new();
+    for (name, counts) in counts_and_protection(facts) {
+        // What was not read for a reason outside the data says nothing against it: that is no failure, and never a pass either.
+        let unread = if name == "objects" { facts.unread.values().fold(0u64, |sum, n| sum.saturating_add(*n)) } else { 0 };
+        let bad = [
+            ("mismatch", counts.mismatch),
+            ("missing", counts.missing),
+            ("extra", counts.extra),
+            ("unreadable", counts.unreadable.saturating_sub(unread)),
+            ("future", counts.future),
+        ];
+        failed.extend(bad.into_iter().filter(|(_, n)| *n > 0).map(|(class, n)| format!("{name}: {n} {class}")));
+    }
+    let undecided = counts_and_protection(facts).fold(0u64, |sum, (_, counts)| sum.saturating_add(counts.indeterminate));
+    if undecided > budget {
+        failed.push(format!("{undecided} indeterminate, {budget} allowed"));
+    }
+    failed
+}
+
 /// An objective counts as reached when it was met, or when its policy does not demand it.
 fn met_or_not_required(objective: &Objective) -> bool {
     match objective.target_s {

@@ -124,6 +124,8 @@ pub struct Buffer {
 enum Values {
     /// Texts one after another, and where each ends: no allocation for each of them.
     Text(Vec<u8>, Vec<usize>),
+    /// Texts that come so many times in a row.
+    Runs(Vec<(Bytes, usize)>),
     Int(Vec<i64>),
     Bool(Vec<bool>),
     /// So many bytes each.
@@ -145,6 +147,45 @@ impl Buffer {
         Self { values, levels: Vec::new(), optional }
     }
 
+    /// A buffer for texts that come many times in a row.
+    pub fn of_runs() -> Self {
+        Self { values: Values::Runs(Vec::new()), levels: Vec::new(), optional: false }
+    }
+
+    /// Adds `text` so many times; only where texts are kept as runs.
+    fn push_run(runs: &mut Vec<(Bytes, usize)>, text: &str, times: usize) {
+        match runs.last_mut() {
+            Some((last, already)) if *last == text.as_bytes() => *already += times,
+            _ => runs.push((Bytes::copy_from_slice(text.as_bytes()), times)),
+        }
+    }
+
+    /// Adds the same cell so many times; gives the bytes that it holds on to.
+    pub fn push_times(&mut self, cell: Cell<'_>, times: usize) -> usize {
+        match (&mut self.values, cell) {
+            (Values::Runs(runs), Cell::Text(text)) => {
+                Self::push_run(runs, text, times);
+                0
+            }
+            (_, Cell::Null) if self.optional => {
+                self.levels.resize(self.levels.len() + times, 0);
+                0
+            }
+            _ => (0..times).map(|_| self.push(cell)).sum(),
+        }
+    }
+
+    /// Adds digests that stand one after another; gives the bytes that it holds on to.
+    pub fn push_digests(&mut self, digests: &[u8]) -> usize {
+        match &mut self.values {
+            Values::Fixed(bytes, length) if !self.optional && digests.len().is_multiple_of(*length) => {
+                bytes.extend_from_slice(digests);
+                digests.len()
+            }
+            values => unreachable!("a row puts {} bytes of digests into a column of {values:?}", digests.len()),
+        }
+    }
+
     /// Adds `cell`; gives the bytes that it holds on to.
     pub fn push(&mut self, cell: Cell<'_>) -> usize {
         if self.optional {
@@ -155,6 +196,10 @@ impl Buffer {
                 bytes.extend_from_slice(text.as_bytes());
                 ends.push(bytes.len());
                 text.len() + size_of::<usize>()
+            }
+            (Values::Runs(runs), Cell::Text(text)) => {
+                Self::push_run(runs, text, 1);
+                0
             }
             (Values::Int(values), Cell::Int(value)) => {
                 values.push(value);
@@ -182,6 +227,17 @@ impl Buffer {
                 let mut start = 0;
                 let mut slices = ends.drain(..).map(|end| ByteArray::from(values.slice(std::mem::replace(&mut start, end)..end)));
                 in_pieces(levels, &mut slices, |values, levels| writer.write_batch(values, levels, None))?;
+            }
+            (Values::Runs(runs), ColumnWriter::ByteArrayColumnWriter(writer)) => {
+                for (text, times) in runs.drain(..) {
+                    let piece = vec![ByteArray::from(text); times.min(WRITTEN_AT_ONCE)];
+                    let mut left = times;
+                    while left > 0 {
+                        let some = left.min(piece.len());
+                        writer.write_batch(&piece[..some], None, None)?;
+                        left -= some;
+                    }
+                }
             }
             (Values::Int(values), ColumnWriter::Int64ColumnWriter(writer)) => {
                 writer.write_batch(values, levels, None)?;

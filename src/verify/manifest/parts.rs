@@ -16,10 +16,10 @@ use sha2::Digest as _;
 
 use crate::model::digest::Digest32;
 use crate::model::failure::{Failure, FailureKind};
-use crate::verify::manifest::columns::{self, Buffer, ColumnSpec};
+use crate::verify::manifest::columns::{self, Buffer, Cell, ColumnSpec};
 use crate::verify::manifest::header::Part;
 use crate::verify::manifest::part_file::PartFile;
-use crate::verify::manifest::row::Row;
+use crate::verify::manifest::row::{Row, SidecarRow, SidecarRun};
 
 /// Rows of a row group at most.
 const GROUP_ROWS: u64 = 128 * 1024;
@@ -85,7 +85,10 @@ impl<R: Row> PartWriter<R> {
             SerializedFileWriter::new(sink, columns::schema(R::COLUMNS)?, properties)
         };
         let writer = make().map_err(|error| cannot_write(&name, error))?;
-        let buffers = R::COLUMNS.iter().map(|spec| Buffer::new(spec.kind, spec.optional)).collect();
+        let mut buffers: Vec<Buffer> = R::COLUMNS.iter().map(|spec| Buffer::new(spec.kind, spec.optional)).collect();
+        if let (true, Some(key)) = (R::KEYS_REPEAT, buffers.first_mut()) {
+            *key = Buffer::of_runs();
+        }
         Ok(Self { name, writer, buffers, buffered_rows: 0, buffered_bytes: 0, rows: 0, first: String::new(), row: PhantomData })
     }
 
@@ -104,6 +107,11 @@ impl<R: Row> PartWriter<R> {
             self.flush_group()?;
         }
         Ok(())
+    }
+
+    /// Rows that the next row group and the next part have room for.
+    fn room(&self, limits: &PartLimits) -> u64 {
+        (GROUP_ROWS - self.buffered_rows).min(limits.rows.saturating_sub(self.rows))
     }
 
     /// True when the next row belongs into the next part.
@@ -142,6 +150,29 @@ impl<R: Row> PartWriter<R> {
         file.sync_all().map_err(|error| Failure::io(what(), error))?;
         let sha256 = Digest32(sink.digest.finalize().into());
         Ok(Part { name, sha256, rows: self.rows, first: self.first, last: last.to_owned() })
+    }
+}
+
+impl PartWriter<SidecarRow> {
+    /// Adds as many rows of `run` as there is room for, at least one, which the caller has found to be next in order; gives the others.
+    pub fn push_run<'a>(&mut self, run: SidecarRun<'a>, limits: &PartLimits) -> Result<SidecarRun<'a>, Failure> {
+        let rows = usize::try_from(self.room(limits)).unwrap_or(usize::MAX).clamp(1, run.key_hashes.len().max(1));
+        let (now, later) = run.split_at(rows);
+        if self.rows == 0 {
+            self.first = run.key.to_owned();
+        }
+        if let [key, key_hash, row_hash, expires] = &mut self.buffers[..] {
+            self.buffered_bytes += key.push_times(Cell::Text(now.key), rows)
+                + key_hash.push_digests(now.key_hashes.as_flattened())
+                + row_hash.push_digests(now.row_hashes.as_flattened())
+                + expires.push_times(Cell::Null, rows);
+        }
+        self.buffered_rows += rows as u64;
+        self.rows += rows as u64;
+        if self.buffered_rows >= GROUP_ROWS || self.buffered_bytes >= GROUP_BYTES {
+            self.flush_group()?;
+        }
+        Ok(later)
     }
 }
 

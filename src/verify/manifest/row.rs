@@ -16,6 +16,8 @@ pub trait Row: Sized + Send + 'static {
     const PREFIX: &'static str;
     /// True where two rows may be equal in the order.
     const DUPLICATES: bool;
+    /// True where many rows in a row have the same key.
+    const KEYS_REPEAT: bool = false;
     /// Its columns, in file order; the first is the key.
     const COLUMNS: &'static [ColumnSpec];
 
@@ -292,6 +294,7 @@ pub struct LeafRow {
 impl Row for LeafRow {
     const PREFIX: &'static str = "part";
     const DUPLICATES: bool = false;
+    const KEYS_REPEAT: bool = true;
     const COLUMNS: &'static [ColumnSpec] = &[
         column("key", ColumnKind::Key, false),
         column("kind", ColumnKind::Text, false),
@@ -377,9 +380,35 @@ impl Clone for SidecarRow {
     }
 }
 
+/// Rows of a sidecar in their order: of one table, without a time to live.
+#[derive(Clone, Copy, Debug)]
+pub struct SidecarRun<'a> {
+    /// The table's name.
+    pub key: &'a str,
+    /// For each row the first 8 bytes of the keyed hash of the primary key.
+    pub key_hashes: &'a [[u8; 8]],
+    /// For each row the first 8 bytes of the keyed row digest.
+    pub row_hashes: &'a [[u8; 8]],
+}
+
+impl SidecarRun<'_> {
+    /// The first `rows` rows, and the others.
+    pub fn split_at(self, rows: usize) -> (Self, Self) {
+        let ((key_hashes, more_keys), (row_hashes, more_rows)) = (self.key_hashes.split_at(rows), self.row_hashes.split_at(rows));
+        (Self { key_hashes, row_hashes, ..self }, Self { key_hashes: more_keys, row_hashes: more_rows, ..self })
+    }
+
+    /// The last row.
+    pub fn last(self) -> Option<SidecarRow> {
+        let (key_hash, row_hash) = self.key_hashes.last().zip(self.row_hashes.last())?;
+        Some(SidecarRow { key: self.key.to_owned(), key_hash: *key_hash, row_hash: *row_hash, expires_s: None })
+    }
+}
+
 impl Row for SidecarRow {
     const PREFIX: &'static str = "sidecar";
     const DUPLICATES: bool = true;
+    const KEYS_REPEAT: bool = true;
     const COLUMNS: &'static [ColumnSpec] = &[
         column("key", ColumnKind::Key, false),
         column("key_hash", ColumnKind::Fixed(8), false),

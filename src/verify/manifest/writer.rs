@@ -16,7 +16,7 @@ use crate::signing::merkle::Tree;
 use crate::signing::note;
 use crate::verify::manifest::header::{HEADER_FILE, Header, Imported, ManifestKind, Part, Rotation, SCHEMA, SIGNATURE_FILE, signed_text};
 use crate::verify::manifest::parts::{PartLimits, PartWriter, in_order};
-use crate::verify::manifest::row::{LeafRow, ObjectRow, Row, SidecarRow};
+use crate::verify::manifest::row::{LeafRow, ObjectRow, Row, SidecarRow, SidecarRun};
 
 /// What is known of a manifest before its first row.
 #[derive(Clone, Debug)]
@@ -84,24 +84,25 @@ impl<R: Row + Clone> Rows<R> {
     fn push(&mut self, dir: &Path, limits: &PartLimits, row: &R) -> Result<(), Failure> {
         row.check()?;
         if let Some(before) = &self.before {
-            in_order(before, row).map_err(|said| {
-                Failure::new(FailureKind::Remote, format!("the source gave `{}` which {said}", row.key().escape_default()))
-                    .hint("a source that lists an entry twice or out of order cannot be captured: is it changing while it is read?")
-            })?;
+            in_order(before, row).map_err(|said| disorder(row.key(), said))?;
         }
-        if self.open.as_ref().is_some_and(|part| part.is_full(limits)) {
-            self.close()?;
-        }
-        let part = match &mut self.open {
-            Some(part) => part,
-            None => self.open.insert(PartWriter::create(dir, self.parts.len())?),
-        };
-        part.push(row)?;
+        self.part(dir, limits)?.push(row)?;
         match &mut self.before {
             Some(before) => before.clone_from(row),
             none => *none = Some(row.clone()),
         }
         Ok(())
+    }
+
+    /// The part that the next row belongs into.
+    fn part(&mut self, dir: &Path, limits: &PartLimits) -> Result<&mut PartWriter<R>, Failure> {
+        if self.open.as_ref().is_some_and(|part| part.is_full(limits)) {
+            self.close()?;
+        }
+        match &mut self.open {
+            Some(part) => Ok(part),
+            none => Ok(none.insert(PartWriter::create(dir, self.parts.len())?)),
+        }
     }
 
     fn close(&mut self) -> Result<(), Failure> {
@@ -110,6 +111,32 @@ impl<R: Row + Clone> Rows<R> {
         }
         Ok(())
     }
+}
+
+impl Rows<SidecarRow> {
+    /// The same as pushing each row of `run`.
+    fn push_run(&mut self, dir: &Path, limits: &PartLimits, mut run: SidecarRun<'_>) -> Result<(), Failure> {
+        if !run.key_hashes.is_sorted() || run.key_hashes.len() != run.row_hashes.len() {
+            return Err(disorder(run.key, "is out of order"));
+        }
+        let Some((first, last)) = run.split_at(run.key_hashes.len().min(1)).0.last().zip(run.last()) else { return Ok(()) };
+        if let Some(before) = &self.before {
+            in_order(before, &first).map_err(|said| disorder(run.key, said))?;
+        }
+        // A part is closed with the key of the last row in it.
+        self.part(dir, limits)?;
+        self.before = Some(first);
+        while !run.key_hashes.is_empty() {
+            run = self.part(dir, limits)?.push_run(run, limits)?;
+        }
+        self.before = Some(last);
+        Ok(())
+    }
+}
+
+fn disorder(key: &str, said: &str) -> Failure {
+    Failure::new(FailureKind::Remote, format!("the source gave `{}` which {said}", key.escape_default()))
+        .hint("a source that lists an entry twice or out of order cannot be captured: is it changing while it is read?")
 }
 
 /// Writes one manifest.
@@ -193,6 +220,12 @@ impl ManifestWriter {
     pub fn push_sidecar(&mut self, row: &SidecarRow) -> Result<(), Failure> {
         self.of_kind(self.draft.kind != ManifestKind::Objects, "a sidecar row")?;
         self.sidecar.push(self.work.path(), &self.limits, row)
+    }
+
+    /// Adds rows of the sidecar, as [`ManifestWriter::push_sidecar`] would one by one.
+    pub fn push_sidecar_run(&mut self, run: SidecarRun<'_>) -> Result<(), Failure> {
+        self.of_kind(self.draft.kind != ManifestKind::Objects, "a sidecar row")?;
+        self.sidecar.push_run(self.work.path(), &self.limits, run)
     }
 
     fn of_kind(&self, fits: bool, what: &str) -> Result<(), Failure> {

@@ -40,6 +40,7 @@
 //! the row digest.
 
 use crate::signing::hash_key::HashKey;
+use crate::verify::wide_blake3;
 
 /// The encoding's name in manifests. Drafts are readable by the version that wrote them only.
 pub const ENCODING: &str = "attestore/rows/v1-draft";
@@ -112,9 +113,18 @@ impl RowKeys {
     /// The hash of the fields at `key` (indexes into the row, ascending), as a row of their own, which is built in `scratch`.
     pub fn key_hash_in(&self, row: &Row, key: &[usize], scratch: &mut Vec<u8>) -> [u8; 32] {
         scratch.clear();
-        scratch.extend_from_slice(&(key.len() as u32).to_be_bytes());
-        key.iter().for_each(|index| scratch.extend_from_slice(row.field(*index)));
+        row.put_key(key, scratch);
         *blake3::keyed_hash(&self.key, scratch).as_bytes()
+    }
+
+    /// The digests of whole rows that stand one after another in `rows`, each ending where `ends` says.
+    pub fn digest_rows(&self, rows: &[u8], ends: &[usize], digests: &mut Vec<[u8; 32]>) {
+        wide_blake3::keyed(&self.row, rows, ends, digests);
+    }
+
+    /// The same of keys, each as [`Row::put_key`] writes it.
+    pub fn hash_keys(&self, keys: &[u8], ends: &[usize], hashes: &mut Vec<[u8; 32]>) {
+        wide_blake3::keyed(&self.key, keys, ends, hashes);
     }
 
     /// [`RowKeys::key_hash_in`] with room of its own.
@@ -173,6 +183,12 @@ impl Row {
         self.bytes.get(start..end).unwrap_or_default()
     }
 
+    /// Appends the row that is made of the fields at `key` (indexes, ascending) alone.
+    pub fn put_key(&self, key: &[usize], to: &mut Vec<u8>) {
+        to.extend_from_slice(&(key.len() as u32).to_be_bytes());
+        key.iter().for_each(|index| to.extend_from_slice(self.field(*index)));
+    }
+
     /// Fields until the matching [`Row::leave`] are parts of one field: an array's, a composite's, a range's.
     pub fn enter(&mut self) {
         self.depth += 1;
@@ -190,15 +206,28 @@ impl Row {
         }
     }
 
+    #[inline]
     fn fixed(&mut self, tag: u8, payload: &[&[u8]]) {
         self.bytes.push(tag);
         payload.iter().for_each(|part| self.bytes.extend_from_slice(part));
         self.end();
     }
 
+    /// A tag and eight bytes.
+    #[inline]
+    fn eight(&mut self, tag: u8, payload: [u8; 8]) {
+        let mut field = [tag; 9];
+        field[1..].copy_from_slice(&payload);
+        self.bytes.extend_from_slice(&field);
+        self.end();
+    }
+
+    #[inline]
     fn sized(&mut self, tag: u8, bytes: &[u8]) {
-        self.bytes.push(tag);
-        self.length_and(bytes);
+        let mut head = [tag; 9];
+        head[1..].copy_from_slice(&(bytes.len() as u64).to_be_bytes());
+        self.bytes.extend_from_slice(&head);
+        self.bytes.extend_from_slice(bytes);
         self.end();
     }
 
@@ -222,17 +251,21 @@ impl Row {
 
     /// A signed integer.
     pub fn signed(&mut self, value: i64) {
-        self.fixed(tag::INTEGER, &[&[u8::from(value < 0)], &value.unsigned_abs().to_be_bytes()]);
+        self.integer(value < 0, value.unsigned_abs());
     }
 
     /// An unsigned integer.
     pub fn unsigned(&mut self, value: u64) {
-        self.fixed(tag::INTEGER, &[&[0], &value.to_be_bytes()]);
+        self.integer(false, value);
     }
 
     /// An integer by sign and magnitude; zero has no sign.
     pub fn integer(&mut self, negative: bool, magnitude: u64) {
-        self.fixed(tag::INTEGER, &[&[u8::from(negative && magnitude > 0)], &magnitude.to_be_bytes()]);
+        let mut field = [tag::INTEGER; 10];
+        field[1] = u8::from(negative && magnitude > 0);
+        field[2..].copy_from_slice(&magnitude.to_be_bytes());
+        self.bytes.extend_from_slice(&field);
+        self.end();
     }
 
     /// A whole field as it stands in another row.
@@ -244,10 +277,12 @@ impl Row {
     /// A decimal: `digits` are ASCII digits of |value| × 10^scale; leading zeros are dropped, and zero has no sign.
     pub fn decimal(&mut self, negative: bool, scale: i32, digits: &[u8]) {
         let digits = &digits[digits.iter().position(|digit| *digit != b'0').unwrap_or(digits.len())..];
-        self.bytes.push(tag::DECIMAL);
-        self.bytes.push(u8::from(negative && !digits.is_empty()));
-        self.bytes.extend_from_slice(&scale.to_be_bytes());
-        self.length_and(digits);
+        let mut head = [tag::DECIMAL; 14];
+        head[1] = u8::from(negative && !digits.is_empty());
+        head[2..6].copy_from_slice(&scale.to_be_bytes());
+        head[6..].copy_from_slice(&(digits.len() as u64).to_be_bytes());
+        self.bytes.extend_from_slice(&head);
+        self.bytes.extend_from_slice(digits);
         self.end();
     }
 
@@ -265,7 +300,7 @@ impl Row {
     /// A 64-bit float.
     pub fn f64(&mut self, value: f64) {
         let bits = if value.is_nan() { 0x7ff8_0000_0000_0000 } else { value.to_bits() };
-        self.fixed(tag::F64, &[&bits.to_be_bytes()]);
+        self.eight(tag::F64, bits.to_be_bytes());
     }
 
     /// Text as stored; bytes that are not UTF-8 get a tag of their own.
@@ -291,12 +326,12 @@ impl Row {
 
     /// Days since 1970-01-01.
     pub fn date(&mut self, days: i64) {
-        self.fixed(tag::DATE, &[&days.to_be_bytes()]);
+        self.eight(tag::DATE, days.to_be_bytes());
     }
 
     /// Microseconds under `DATETIME`, `INSTANT` or `TIME`.
     pub fn micros(&mut self, tag: u8, micros: i64) {
-        self.fixed(tag, &[&micros.to_be_bytes()]);
+        self.eight(tag, micros.to_be_bytes());
     }
 
     /// ±infinity of a date, datetime or instant.

@@ -13,10 +13,11 @@ use crate::model::source_url::SourceUrl;
 use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
 use crate::signing::keys::SigningKey;
+use crate::verify::fingerprint;
 use crate::verify::leaf::Form;
 use crate::verify::manifest::header::{Header, ManifestKind};
 use crate::verify::manifest::request::CaptureRequest;
-use crate::verify::manifest::row::{LeafKind, LeafRow, SidecarRow};
+use crate::verify::manifest::row::{LeafKind, LeafRow, SidecarRun};
 use crate::verify::manifest::writer::{Draft, Finish, ManifestWriter};
 use crate::verify::sql::access::Access;
 use crate::verify::sql::canon::{ENCODING, LOGICAL_ENCODING, RowKeys};
@@ -193,30 +194,37 @@ async fn capture_table(
     writer: &mut ManifestWriter,
     monitor: &dyn Monitor,
 ) -> Result<u64, Failure> {
-    let read = scan::scan(db, (table, meaning), (keys, Form::SortedUpTo(sidecar_max_rows)), kept, monitor).await.map_err(|error| {
-        match error.cause {
-            Cause::Stopped(failure) => failure,
-            Cause::Unreadable(said) => {
-                Failure::new(FailureKind::Remote, format!("table {} cannot be read after {} rows: {said}", table.name, error.rows))
-                    .hint("a manifest needs every table; repair or drop the table, or capture from a copy that can be read")
-            }
+    let how = (keys, Form::SortedUpTo(sidecar_max_rows), scan::BUDGET);
+    let read = scan::scan(db, (table, meaning), how, kept, monitor).await.map_err(|error| match error.cause {
+        Cause::Stopped(failure) => failure,
+        Cause::Unreadable(said) => {
+            Failure::new(FailureKind::Remote, format!("table {} cannot be read after {} rows: {said}", table.name, error.rows))
+                .hint("a manifest needs every table; repair or drop the table, or capture from a copy that can be read")
         }
     })?;
     let fingerprint = read.fingerprint;
     let kind = if fingerprint.form() == Form::Sums { LeafKind::Sum } else { LeafKind::Bucket };
-    for leaf in fingerprint.leaves() {
-        let leaf = leaf?;
+    let has_sidecar = fingerprint.rows() <= sidecar_max_rows;
+    let (mut key_hashes, mut row_hashes) = (Vec::new(), Vec::new());
+    let mut leaves = fingerprint.leaves();
+    loop {
+        let leaf = leaves.next_with(&mut |records| {
+            if !has_sidecar {
+                return Ok(());
+            }
+            key_hashes.clear();
+            row_hashes.clear();
+            for (key_hash, row_hash) in records.iter().map(fingerprint::pair) {
+                key_hashes.push(key_hash);
+                row_hashes.push(row_hash);
+            }
+            writer.push_sidecar_run(SidecarRun { key: &table.name, key_hashes: &key_hashes, row_hashes: &row_hashes })
+        })?;
+        let Some(leaf) = leaf else { break };
         let key = table.name.clone();
         writer.push_leaf(&LeafRow { key, kind, seq: leaf.index, rows: leaf.rows, digest: leaf.digest, bits: leaf.bits })?;
     }
     let (key, kind) = (table.name.clone(), LeafKind::Schema);
     writer.push_leaf(&LeafRow { key, kind, seq: 0, rows: 0, digest: table.schema_digest()?, bits: 0 })?;
-    if fingerprint.rows() <= sidecar_max_rows {
-        let mut row = SidecarRow { key: table.name.clone(), key_hash: [0; 8], row_hash: [0; 8], expires_s: None };
-        for pair in fingerprint.sidecar() {
-            (row.key_hash, row.row_hash) = pair?;
-            writer.push_sidecar(&row)?;
-        }
-    }
     Ok(fingerprint.rows())
 }

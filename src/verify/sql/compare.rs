@@ -273,7 +273,8 @@ impl Run<'_> {
         let mut table = table.clone();
         let described = self.described.get(name).cloned();
         let meaning = self.scope.meaning(&mut table, described.as_ref());
-        let read = match scan::scan(db, (&table, &meaning), (&self.keys, before.form), self.kept.as_mut(), self.monitor).await {
+        let read = match scan::scan(db, (&table, &meaning), (&self.keys, before.form, scan::BUDGET), self.kept.as_mut(), self.monitor).await
+        {
             Ok(read) => read,
             Err(ReadError { cause: Cause::Stopped(failure), .. }) => {
                 self.result.cut_short = Some(failure);

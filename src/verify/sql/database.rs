@@ -134,23 +134,29 @@ impl Database {
             }
         }
         let columns: Vec<usize> = (0..table.columns.len()).collect();
-        let (row, mut held) = (digester.row(), Vec::new());
+        let (row, mut records) = (digester.row(), Vec::new());
+        let (mut rows, mut bytes) = (0, 0);
         let each = &mut |row: &Row| {
-            let record = digester.record(row);
-            if let Some(kept) = &mut kept {
-                held.push(record);
-                if held.len() >= BREATH {
-                    kept.append((0, 1), &std::mem::take(&mut held), false)?;
-                }
+            digester.gather(row, &mut records);
+            (rows, bytes) = (rows + 1, bytes + row.bytes().len() as u64);
+            if rows < BREATH as u64 {
+                return Ok(true);
             }
-            let go_on = sink(Harvest::Records(&[record]))?;
-            Ok(go_on && sink(Harvest::Read { rows: 1, bytes: row.bytes().len() as u64 })?)
+            if let Some(kept) = &mut kept {
+                kept.append((0, 1), &records, false)?;
+            }
+            let go_on = sink(Harvest::Records(&std::mem::take(&mut records)))?;
+            Ok(go_on && sink(Harvest::Read { rows: std::mem::take(&mut rows), bytes: std::mem::take(&mut bytes) })?)
         };
-        let rows = self.read(table, &columns, row, each).await?;
+        let read = self.read(table, &columns, row, each).await;
+        sink(Harvest::Read { rows, bytes }).map_err(stopped)?;
+        let read = read?;
+        digester.flush(&mut records);
         if let Some(kept) = &mut kept {
-            kept.append((0, 1), &held, true).map_err(stopped)?;
+            kept.append((0, 1), &records, true).map_err(stopped)?;
         }
-        Ok(rows)
+        sink(Harvest::Records(&records)).map_err(stopped)?;
+        Ok(read)
     }
 
     /// What must be the same where another session, of another run, is to show the same rows; nothing where the source shows nothing

@@ -2,9 +2,9 @@
 //!
 //! Not here: how rows are read, and what fingerprints do with records.
 
+use crate::verify::buckets::{self, Record};
 use crate::verify::sql::canon::{Row, RowKeys};
 use crate::verify::sql::logical::{self, LogicalColumn};
-use crate::verify::sql::reading::Record;
 use crate::verify::sql::table::Table;
 
 /// What is digested of each column.
@@ -16,6 +16,11 @@ pub enum Meaning {
     Logical(Vec<LogicalColumn>),
 }
 
+/// Rows that are digested together at most.
+const TOGETHER: usize = 512;
+/// Bytes of rows that are held back at most before they are digested.
+const TOGETHER_BYTES: usize = 256 << 10;
+
 /// Digests rows of one table that hold some of its columns.
 #[derive(Clone)]
 pub struct Digester {
@@ -24,6 +29,18 @@ pub struct Digester {
     logical: Option<Vec<LogicalColumn>>,
     brought: Row,
     scratch: Vec<u8>,
+    waiting: Waiting,
+}
+
+/// Rows that wait to be digested, one after another, and where each ends; the same of their keys.
+#[derive(Clone, Default)]
+struct Waiting {
+    rows: Vec<u8>,
+    row_ends: Vec<usize>,
+    keys: Vec<u8>,
+    key_ends: Vec<usize>,
+    row_digests: Vec<[u8; 32]>,
+    key_hashes: Vec<[u8; 32]>,
 }
 
 impl Digester {
@@ -34,7 +51,7 @@ impl Digester {
             Meaning::Exact => None,
             Meaning::Logical(all) => Some(columns.iter().filter_map(|index| all.get(*index).copied()).collect()),
         };
-        Self { keys: keys.clone(), key, logical, brought: Row::new(keys), scratch: Vec::new() }
+        Self { keys: keys.clone(), key, logical, brought: Row::new(keys), scratch: Vec::new(), waiting: Waiting::default() }
     }
 
     /// An empty row to fill.
@@ -58,15 +75,43 @@ impl Digester {
         let row = if self.logical.is_some() { &self.brought } else { row };
         let digest = self.keys.row_digest(row);
         let key = if self.key.is_empty() { digest } else { self.keys.key_hash_in(row, &self.key, &mut self.scratch) };
-        let mut record = [0; 64];
-        record[..32].copy_from_slice(&key);
-        record[32..].copy_from_slice(&digest);
-        record
+        buckets::record(&key, &digest)
+    }
+
+    /// Takes a row in; its record is appended to `records` with those of others, some time or when [`Digester::flush`] is called.
+    pub fn gather(&mut self, row: &Row, records: &mut Vec<Record>) {
+        self.meant(row);
+        let row = if self.logical.is_some() { &self.brought } else { row };
+        let waiting = &mut self.waiting;
+        waiting.rows.extend_from_slice(row.bytes());
+        waiting.row_ends.push(waiting.rows.len());
+        if !self.key.is_empty() {
+            row.put_key(&self.key, &mut waiting.keys);
+            waiting.key_ends.push(waiting.keys.len());
+        }
+        if waiting.row_ends.len() >= TOGETHER || waiting.rows.len() >= TOGETHER_BYTES {
+            self.flush(records);
+        }
+    }
+
+    /// Appends the records of all rows that were gathered, in their order.
+    pub fn flush(&mut self, records: &mut Vec<Record>) {
+        let waiting = &mut self.waiting;
+        self.keys.digest_rows(&waiting.rows, &waiting.row_ends, &mut waiting.row_digests);
+        self.keys.hash_keys(&waiting.keys, &waiting.key_ends, &mut waiting.key_hashes);
+        let keys = if self.key.is_empty() { &waiting.row_digests } else { &waiting.key_hashes };
+        records.extend(keys.iter().zip(&waiting.row_digests).map(|(key, digest)| buckets::record(key, digest)));
+        waiting.rows.clear();
+        waiting.row_ends.clear();
+        waiting.keys.clear();
+        waiting.key_ends.clear();
+        waiting.row_digests.clear();
+        waiting.key_hashes.clear();
     }
 
     /// The first bytes of the row's key hash.
     pub fn key_head(&mut self, row: &Row) -> [u8; 8] {
-        self.record(row)[..8].try_into().expect("a record has 64 bytes")
+        self.record(row)[..8].try_into().expect("a record has 40 bytes")
     }
 
     /// A digest of each field, for telling columns apart.
@@ -74,5 +119,39 @@ impl Digester {
         let meant = self.meant(row);
         let digest = |at| blake3::hash(meant.field(at)).as_bytes()[..8].try_into().expect("a hash has 32 bytes");
         (0..meant.len()).map(digest).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signing::hash_key::HashKey;
+    use crate::verify::sql::table::{Column, Wire};
+
+    fn table(key: &[String]) -> Table {
+        let column = |name: &str| Column { name: name.into(), type_text: "t".into(), nullable: true, generated: false, wire: Wire::Sqlite };
+        Table::new("t".into(), "t".into(), vec![column("a"), column("b")], key)
+    }
+
+    #[test]
+    fn rows_that_are_gathered_have_the_records_that_they_have_alone() {
+        let keys = RowKeys::new(&HashKey::from_bytes([7; 32]));
+        for key in [vec![], vec!["b".to_owned()], vec!["a".to_owned(), "b".to_owned()]] {
+            let mut digester = Digester::new(&keys, &table(&key), &[0, 1], &Meaning::Exact);
+            let (mut row, mut gathered, mut alone) = (digester.row(), Vec::new(), Vec::new());
+            for n in 0..3 * TOGETHER as u64 + 5 {
+                row.begin(2);
+                row.unsigned(n);
+                // Some are longer than what is digested side by side, and one than what is held back.
+                row.blob(&vec![n as u8; if n == 700 { TOGETHER_BYTES } else { n as usize % 1_300 }]);
+                digester.gather(&row, &mut gathered);
+                alone.push(digester.record(&row));
+            }
+            assert!(gathered.len() < alone.len());
+            digester.flush(&mut gathered);
+            assert_eq!(gathered, alone);
+            digester.flush(&mut gathered);
+            assert_eq!(gathered.len(), alone.len());
+        }
     }
 }

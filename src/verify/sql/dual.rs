@@ -190,7 +190,7 @@ impl Run<'_> {
     /// The fingerprint of one side; nothing where the table cannot be read, which has been told. `expected` is the number of rows of
     /// the baseline, where this is the other side.
     async fn scan(&mut self, db: &mut Database, table: &Table, meaning: &Meaning, expected: Option<u64>) -> Option<Scan> {
-        match scan::scan(db, (table, meaning), (&self.keys, Form::Sorted), None, self.monitor).await {
+        match scan::scan(db, (table, meaning), (&self.keys, Form::Sorted, scan::BUDGET / 2), None, self.monitor).await {
             Ok(read) => Some(read),
             Err(ReadError { cause: Cause::Stopped(failure), .. }) => {
                 self.result.cut_short = Some(failure);

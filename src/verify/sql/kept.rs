@@ -9,7 +9,7 @@
 //! |---|---|
 //! | 1 a run begins | JSON: purpose and standing |
 //! | 2 a table is cut into ranges | JSON: its name, a digest of what is read of it, the ranges |
-//! | 3 records of a range | u32 table, u32 range, u32 run, u32 attempt, 1 for the last ones of the range, records of 64 bytes |
+//! | 3 records of a range | u32 table, u32 range, u32 run, u32 attempt, 1 for the last ones of the range, records of 40 bytes |
 //!
 //! Frame: kind (u8), length of the payload (u32), payload, keyed BLAKE3 over all of these; integers big-endian.
 
@@ -25,8 +25,9 @@ use serde_json::{Value, json};
 use crate::model::failure::{Failure, FailureKind};
 use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
+use crate::verify::buckets::Record;
 use crate::verify::sql::digester::Meaning;
-use crate::verify::sql::reading::{HELD_BACK, Harvest, HarvestSink, Ranges, Record};
+use crate::verify::sql::reading::{HELD_BACK, Harvest, HarvestSink, Ranges};
 use crate::verify::sql::table::Table;
 
 /// The file in the directory.
@@ -40,7 +41,7 @@ const TAIL: usize = 32;
 /// Before the records of a frame.
 const PLACE: usize = 17;
 /// The longest payload that is believed: records that a range holds back and hands on, and room for a table of many ranges.
-const LONGEST: usize = HELD_BACK * 64 + (64 << 20);
+const LONGEST: usize = HELD_BACK * size_of::<Record>() + (64 << 20);
 
 /// What a run was for and where its source stood.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -102,7 +103,7 @@ impl Kept {
             Failure::new(FailureKind::Refused, format!("reading state {}: another run is using it", path.display()))
                 .hint("wait until it has ended, or name another directory with --state")
         })?;
-        let key = hash_key.derive("attestore reading state v1");
+        let key = hash_key.derive("attestore reading state v2");
         let mut kept = Self { file, path, key, end: 0, run: 0, tables: BTreeMap::new(), open: BTreeMap::new() };
         let mut before = None;
         kept.load(&mut |begin| before = Some(begin))?;
@@ -212,7 +213,7 @@ impl Kept {
     fn place(&mut self, payload: &[u8]) -> bool {
         let Some((place, records)) = payload.split_at_checked(PLACE) else { return false };
         let number = |at: usize| u32::from_be_bytes([place[at], place[at + 1], place[at + 2], place[at + 3]]);
-        if !records.len().is_multiple_of(64) {
+        if !records.len().is_multiple_of(size_of::<Record>()) {
             return false;
         }
         let of = (number(0), number(4), number(8), number(12));
@@ -298,12 +299,12 @@ impl KeptTable<'_> {
     pub fn replay(&self, range: usize, sink: HarvestSink<'_>) -> Result<u64, Failure> {
         let pieces = self.pieces(range);
         let mut rows = 0;
-        let mut room: Vec<Record> = vec![[0; 64]; 4_096];
+        let mut room: Vec<Record> = vec![[0; size_of::<Record>()]; 4_096];
         for (offset, length) in pieces.into_iter().flatten() {
             let mut at = 0;
             while at < *length {
-                let some = (length - at).min(room.len() * 64);
-                let records = &mut room[..some / 64];
+                let some = (length - at).min(size_of_val(&room[..]));
+                let records = &mut room[..some / size_of::<Record>()];
                 self.kept.file.read_exact_at(records.as_flattened_mut(), offset + at as u64).map_err(|error| self.kept.failed(error))?;
                 sink(Harvest::Read { rows: records.len() as u64, bytes: 0 })?;
                 sink(Harvest::Records(records))?;
@@ -362,7 +363,7 @@ mod tests {
     }
 
     fn record(n: u8) -> Record {
-        [n; 64]
+        [n; 40]
     }
 
     fn replayed(kept: &mut Kept) -> Vec<u8> {

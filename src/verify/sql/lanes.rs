@@ -12,11 +12,12 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use crate::model::failure::{Failure, FailureKind};
+use crate::verify::buckets::Record;
 use crate::verify::sql::canon::Row;
 use crate::verify::sql::digester::Digester;
 use crate::verify::sql::errors::Broken;
 use crate::verify::sql::kept::KeptTable;
-use crate::verify::sql::reading::{Cause, HELD_BACK, Harvest, HarvestSink, Ranges, ReadError, Record};
+use crate::verify::sql::reading::{Cause, HELD_BACK, Harvest, HarvestSink, Ranges, ReadError};
 
 /// A table that is read in ranges.
 #[async_trait]
@@ -58,7 +59,7 @@ impl Outlet {
 
     /// Takes a row in.
     pub fn row(&mut self, row: &Row) {
-        self.records.push(self.digester.record(row));
+        self.digester.gather(row, &mut self.records);
         self.rows += 1;
         self.bytes += row.bytes().len() as u64;
     }
@@ -77,6 +78,7 @@ impl Outlet {
     }
 
     async fn hand_on(&mut self, last: bool) -> bool {
+        self.digester.flush(&mut self.records);
         let records = std::mem::take(&mut self.records);
         self.sender.send(Message::Records { of: self.of, records, last }).await.is_ok()
     }

@@ -117,14 +117,23 @@ pub fn decimal(text: &[u8], row: &mut Row) -> Result<(), String> {
         rest => (false, rest),
     };
     let point = unsigned.iter().position(|byte| *byte == b'.').unwrap_or(unsigned.len());
-    let mut digits = unsigned[..point].to_vec();
-    let fraction = unsigned.get(point + 1..).unwrap_or_default();
-    digits.extend_from_slice(fraction);
+    let (whole, fraction) = (&unsigned[..point], unsigned.get(point + 1..).unwrap_or_default());
+    // No column has more than 65 digits.
+    let (mut small, mut large) = ([0; 72], Vec::new());
+    let digits = match small.get_mut(..whole.len() + fraction.len()) {
+        Some(digits) => digits,
+        None => {
+            large.resize(whole.len() + fraction.len(), 0);
+            &mut large[..]
+        }
+    };
+    digits[..whole.len()].copy_from_slice(whole);
+    digits[whole.len()..].copy_from_slice(fraction);
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(format!("`{}` is not a decimal", String::from_utf8_lossy(&text[..text.len().min(40)]).escape_default()));
     }
     let scale = i32::try_from(fraction.len()).map_err(|_| "decimal with too many digits")?;
-    row.decimal(negative, scale, &digits);
+    row.decimal(negative, scale, digits);
     Ok(())
 }
 

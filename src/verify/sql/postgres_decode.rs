@@ -168,25 +168,37 @@ fn numeric(bytes: &[u8], row: &mut Row) -> Result<(), String> {
         return Ok(());
     }
     let negative = sign == 0x4000;
-    let groups: Vec<u16> = (0..count).map(|_| input.u16()).collect::<Result<_, _>>()?;
-    if !input.0.is_empty() || groups.iter().any(|group| *group > 9_999) {
-        return Err("numeric with surplus bytes or a digit above 9999".into());
+    let (groups, surplus) = input.0.as_chunks::<2>();
+    if groups.len() != usize::from(count) || !surplus.is_empty() || groups.iter().any(|group| u16::from_be_bytes(*group) > 9_999) {
+        return Err("numeric with too few or surplus bytes or a digit above 9999".into());
     }
-    let group = |index: i32| usize::try_from(index).ok().and_then(|index| groups.get(index)).copied().unwrap_or(0);
-    let mut digits = Vec::with_capacity(usize::from(count) * 4 + usize::from(scale) + 8);
-    let push = |digits: &mut Vec<u8>, group: u16| {
-        digits.extend([group / 1000, group / 100 % 10, group / 10 % 10, group % 10].map(|digit| b'0' + digit as u8));
+    let group = |index: i32| {
+        let group = usize::try_from(index).ok().and_then(|index| groups.get(index));
+        group.map_or(0, |group| u16::from_be_bytes(*group))
     };
-    (0..=weight).for_each(|index| push(&mut digits, group(index)));
-    let whole = digits.len();
     let fraction_groups = i32::from(scale.div_ceil(4));
-    (0..fraction_groups).for_each(|index| push(&mut digits, group(weight + 1 + index)));
-    let beyond = digits.split_off((whole + usize::from(scale)).min(digits.len()));
+    let whole = usize::try_from(weight + 1).unwrap_or(0) * 4;
+    let (shown, room) = (whole + usize::from(scale), whole + usize::from(scale.div_ceil(4)) * 4);
+    // Few numbers have more digits than this.
+    let (mut small, mut large) = ([0; 96], Vec::new());
+    let digits = match small.get_mut(..room) {
+        Some(digits) => digits,
+        None => {
+            large.resize(room, 0);
+            &mut large[..]
+        }
+    };
+    // Groups before the first are zeros of a small fraction, those after the last of a round number.
+    for (digits, index) in digits.chunks_exact_mut(4).zip((weight + 1).min(0)..) {
+        let group = group(index);
+        digits.copy_from_slice(&[group / 1000, group / 100 % 10, group / 10 % 10, group % 10].map(|digit| b'0' + digit as u8));
+    }
+    let (digits, beyond) = digits.split_at(shown);
     let unseen = usize::try_from(weight + 1 + fraction_groups).unwrap_or(0);
-    if beyond.iter().any(|digit| *digit != b'0') || groups.iter().skip(unseen).any(|group| *group != 0) {
+    if beyond.iter().any(|digit| *digit != b'0') || groups.iter().skip(unseen).any(|group| *group != [0, 0]) {
         return Err("numeric with digits beyond its scale".into());
     }
-    row.decimal(negative, i32::from(scale), &digits);
+    row.decimal(negative, i32::from(scale), digits);
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use crate::model::failure::{Failure, FailureKind};
+use crate::verify::buckets::Record;
 use crate::verify::sql::canon::Row;
 
 /// Longest wait for a session to open.
@@ -77,7 +78,7 @@ pub struct ReadError {
 /// Conditions that cut a table into ranges: each row fulfils those of exactly one range.
 pub type Ranges = Vec<Vec<String>>;
 
-/// Records that one range holds back at most: 16 MiB; beyond it they are handed on and the range can no longer be read again.
+/// Records that one range holds back at most: 10 MiB; beyond it they are handed on and the range can no longer be read again.
 pub const HELD_BACK: usize = 1 << 18;
 /// Rows between two messages about progress.
 pub const BREATH: usize = 4_096;
@@ -95,9 +96,6 @@ pub enum Flow {
 
 /// Gets each row; false ends the reading early.
 pub type Sink<'a> = &'a mut (dyn FnMut(&Row) -> Result<bool, Failure> + Send);
-
-/// The key hash and the row digest of one row.
-pub type Record = [u8; 64];
 
 /// What a pass for digests gives, in any order.
 #[derive(Debug)]

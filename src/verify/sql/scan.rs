@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::monitor::{Event, Monitor};
-use crate::verify::fingerprint::{Accumulator, DEFAULT_BUDGET, Fingerprint};
+use crate::verify::fingerprint::{Accumulator, Fingerprint};
 use crate::verify::leaf::Form;
 use crate::verify::sql::canon::{Row, RowKeys};
 use crate::verify::sql::database::Database;
@@ -14,6 +14,9 @@ use crate::verify::sql::kept::Kept;
 use crate::verify::sql::naming::{self, Seen, SeenRows};
 use crate::verify::sql::reading::{Cause, Harvest, ReadError};
 use crate::verify::sql::table::Table;
+
+/// Bytes of records that stay in memory, three million rows; beyond it they go into a temporary file.
+pub const BUDGET: usize = 120 << 20;
 
 /// Rows between two looks at the monitor.
 const BREATH: u64 = 4_096;
@@ -26,17 +29,17 @@ pub struct Scan {
     pub bytes: u64,
 }
 
-/// Reads all of `table`; what `kept` has of it is not read again.
+/// Reads all of `table`; what `kept` has of it is not read again. `budget` bytes of records stay in memory.
 pub async fn scan(
     db: &mut Database,
     (table, meaning): (&Table, &Meaning),
-    (keys, form): (&RowKeys, Form),
+    (keys, form, budget): (&RowKeys, Form, usize),
     kept: Option<&mut Kept>,
     monitor: &dyn Monitor,
 ) -> Result<Scan, ReadError> {
     let task = format!("reading {}", table.name);
     let mut progress = Progress::start(&task, monitor);
-    let mut accumulator = Accumulator::of(form, DEFAULT_BUDGET);
+    let mut accumulator = Accumulator::of(form, budget);
     let columns: Vec<usize> = (0..table.columns.len()).collect();
     let mut digester = Digester::new(keys, table, &columns, meaning);
     let mut kept = kept.map(|kept| kept.table(table, meaning));

@@ -1,0 +1,95 @@
+//! The records of rows, and a bucket of them, in order, as its `SortedDigests` leaf.
+//!
+//! Not here: how records are gathered and sorted (`fingerprint`, `sorter`).
+
+use crate::model::failure::Failure;
+use crate::verify::leaf::{Leaf, bucket_of};
+use crate::verify::records;
+use crate::verify::sorter::{Blocks, Sorter};
+
+/// What is kept of a row: the first 8 bytes of its key hash, which place it, and its digest.
+pub type Record = [u8; 40];
+
+/// The record of a row.
+pub fn record(key_hash: &[u8; 32], row_digest: &[u8; 32]) -> Record {
+    let mut record = [0; 40];
+    record[..8].copy_from_slice(&key_hash[..8]);
+    record[8..].copy_from_slice(row_digest);
+    record
+}
+
+/// The leaf of bucket `index` of those with `bits` bits, the first that is ahead in `blocks`; `each` gets its records in order, some at a
+/// time. `digests` is room for the bucket's row digests, of which `budget` bytes stay in memory.
+pub fn leaf(
+    blocks: &mut Blocks<'_, 40>,
+    (bits, index): (u8, u32),
+    (digests, budget): (&mut Vec<[u8; 32]>, usize),
+    each: &mut dyn FnMut(&[Record]) -> Result<(), Failure>,
+) -> Result<Leaf, Failure> {
+    // A bucket may be far larger than it is meant to be: a table without a key may hold one row a hundred million times.
+    let mut more = None;
+    digests.clear();
+    loop {
+        let ahead = blocks.ahead()?;
+        let records = &ahead[..ahead.partition_point(|record| bucket_of(record, bits) <= index)];
+        if records.is_empty() {
+            break;
+        }
+        each(records)?;
+        digests.extend(records.iter().map(|record| *record.last_chunk::<32>().expect("a record ends with a digest")));
+        let (passed, ends_here) = (records.len(), records.len() < ahead.len());
+        blocks.pass(passed);
+        if ends_here {
+            break;
+        }
+        if digests.len() * 32 > budget {
+            more.get_or_insert_with(|| Sorter::<32>::new(budget)).push_all(digests)?;
+            digests.clear();
+        }
+    }
+    let Some(mut sorter) = more else {
+        records::sort(digests, 0);
+        let rows = digests.len() as u64;
+        let mut hasher = LeafHasher::new(bits, index, rows);
+        hasher.update(digests);
+        return Ok(Leaf { index, bits, rows, digest: hasher.finish() });
+    };
+    sorter.push_all(digests)?;
+    let sorted = sorter.finish()?;
+    let mut hasher = LeafHasher::new(bits, index, sorted.count());
+    let mut blocks = sorted.blocks();
+    loop {
+        let passed = blocks.ahead()?.len();
+        if passed == 0 {
+            break;
+        }
+        hasher.update(blocks.ahead()?);
+        blocks.pass(passed);
+    }
+    Ok(Leaf { index, bits, rows: sorted.count(), digest: hasher.finish() })
+}
+
+/// The digest of a leaf while the bucket's row digests come, in order: BLAKE3 in key derivation mode over (bits, index, rows, sorted row
+/// digests).
+struct LeafHasher(blake3::Hasher);
+
+impl LeafHasher {
+    /// For bucket `index` of those with `bits` bits, which has `rows` rows.
+    fn new(bits: u8, index: u32, rows: u64) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("attestore leaf v1");
+        hasher.update(&[bits]);
+        hasher.update(&index.to_be_bytes());
+        hasher.update(&rows.to_be_bytes());
+        Self(hasher)
+    }
+
+    /// The next row digests.
+    fn update(&mut self, digests: &[[u8; 32]]) {
+        self.0.update(digests.as_flattened());
+    }
+
+    /// The digest.
+    fn finish(self) -> [u8; 32] {
+        *self.0.finalize().as_bytes()
+    }
+}
