@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_backup::Client;
+use aws_sdk_backup::error::ProvideErrorMetadata;
 use aws_sdk_backup::operation::describe_backup_access_point::DescribeBackupAccessPointOutput;
 use serde::Serialize;
 
@@ -70,7 +71,7 @@ impl AccessPoints {
     /// set: who may read it is then said by the callers' own permissions.
     ///
     /// # Errors
-    /// [`FailureKind::Invalid`] where the name is taken or the point has five already.
+    /// [`FailureKind::Invalid`] where the name is taken, [`FailureKind::Refused`] where the point has five already.
     pub async fn create(
         &self,
         name: &str,
@@ -88,7 +89,17 @@ impl AccessPoints {
             .set_tags(Some(tags.into_iter().collect()))
             .send()
             .await
-            .map_err(|error| classify(&format!("backup:CreateBackupAccessPoint {name}"), error))?;
+            .map_err(|error| {
+                let is_full = error.code() == Some("LimitExceededException");
+                let failure = classify(&format!("backup:CreateBackupAccessPoint {name}"), error);
+                match is_full {
+                    // The SDK takes the code for throttling, and has asked in vain for a while.
+                    true => Failure { kind: FailureKind::Refused, ..failure }.hint(
+                        "a recovery point has five access points at most, failed and expired ones counted: delete those that nobody needs",
+                    ),
+                    false => failure,
+                }
+            })?;
         Ok(answer.access_point_arn)
     }
 

@@ -224,7 +224,13 @@ impl Segment {
         }
         let answer = request.send().await.map_err(|error| classify(what, error))?;
         let consumed_rcu = answer.consumed_capacity().and_then(|capacity| capacity.capacity_units());
-        let mut items = Vec::with_capacity(answer.items().len());
+        // Zero where it is not said.
+        let (count, found) = (usize::try_from(answer.count()).unwrap_or_default(), answer.items().len());
+        if count != 0 && count != found {
+            let message = format!("{what}: expected a page of {count} items, as its Count says, found {found}");
+            return Err(Failure::new(FailureKind::Network, message));
+        }
+        let mut items = Vec::with_capacity(found);
         for attributes in answer.items.unwrap_or_default() {
             items.push(item(attributes, what)?);
         }

@@ -314,6 +314,50 @@ mod tests {
         assert_eq!(Place::of("ftp://a/", &signed("eu-west-2/dynamodb/aws4_request")), None);
     }
 
+    /// Gives credentials that end after so long, and counts.
+    #[derive(Debug)]
+    struct Counting(Duration, AtomicU32);
+
+    impl ProvideCredentials for Counting {
+        fn provide_credentials<'a>(&'a self) -> aws_credential_types::provider::future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            let n = self.1.fetch_add(1, Ordering::Relaxed);
+            let until = SystemTime::now() + self.0;
+            let credentials = aws_credential_types::Credentials::new(format!("ID{n}"), "secret", Some("token".into()), Some(until), "test");
+            aws_credential_types::provider::future::ProvideCredentials::ready(Ok(credentials))
+        }
+    }
+
+    #[tokio::test]
+    async fn credentials_are_asked_for_again_before_they_end_and_once_they_were_refused() {
+        let place = Place::of("http://127.0.0.1:9/", &signed("eu-west-2/dynamodb/aws4_request")).unwrap();
+        for (lasts_s, expected) in [(3600, ["ID0", "ID0", "ID1", "ID2"]), (30, ["ID0", "ID1", "ID2", "ID3"])] {
+            let provider = SharedCredentialsProvider::new(Counting(Duration::from_secs(lasts_s), AtomicU32::new(0)));
+            let shared = Shared {
+                connector: Connector::builder().build_http(),
+                known: Some((place.clone(), provider.clone())),
+                signing: Mutex::new(None),
+                refusals: AtomicU32::new(0),
+            };
+            let direct = Direct { shared: Arc::new(shared) };
+            let mut found = Vec::new();
+            for (at, day) in ["20261121", "20261121", "20261121", "20261122"].iter().enumerate() {
+                if at == 2 {
+                    direct.refused();
+                }
+                let signing = direct.signing(&place, &provider, SystemTime::now(), day).await.unwrap();
+                let request = request(&place, &signing, b"{}", &format!("{day}T000000Z")).unwrap();
+                let authorization = request.headers().get("authorization").unwrap();
+                assert_eq!(request.headers().get("x-amz-security-token"), Some("token"));
+                assert!(authorization.contains("SignedHeaders=content-type;host;x-amz-date;x-amz-security-token;x-amz-target,"));
+                found.push(authorization.split(['=', '/']).nth(1).unwrap().to_owned());
+            }
+            assert_eq!(found, expected, "credentials for {lasts_s} s");
+        }
+    }
+
     #[test]
     fn throttling_is_told_by_its_code() {
         assert!(is_throttled(br#"{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}"#));

@@ -6,7 +6,6 @@
 
 use crate::model::recovery_point::RecoveryPoint;
 use crate::restore::driver::Driver;
-use crate::restore::drivers::choose::driver_for;
 use crate::restore::records::TargetKind;
 use crate::verify::manifest::header::Header;
 
@@ -37,15 +36,18 @@ pub struct Effort {
 }
 
 impl Effort {
-    /// Adds what restoring and reading one point takes; `manifest` is the header of what it would be compared with, where that is known.
-    pub fn add(&mut self, point: &RecoveryPoint, manifest: Option<&Header>) {
+    /// Adds what `driver` takes to bring one point back, and the reading of it; `manifest` is the header of what it would be compared
+    /// with, where that is known.
+    pub fn add(&mut self, driver: Option<&dyn Driver>, point: &RecoveryPoint, manifest: Option<&Header>) {
         let count = |name: &str| manifest.and_then(|header| header.counts.get(name)).copied();
         let bytes = point.size_bytes.or_else(|| count("bytes"));
         self.unknown_sizes += u64::from(bytes.is_none());
         let bytes = bytes.unwrap_or(0);
-        self.restored_bytes = self.restored_bytes.saturating_add(bytes);
+        if driver.is_some_and(Driver::restores) {
+            self.restored_bytes = self.restored_bytes.saturating_add(bytes);
+        }
         self.read_bytes = self.read_bytes.saturating_add(count("bytes").unwrap_or(bytes));
-        match driver_for(point.kind, point.from).map(Driver::target_kind) {
+        match driver.map(Driver::target_kind) {
             Some(TargetKind::Bucket | TargetKind::AccessPoint) => match count("objects") {
                 Some(objects) => {
                     let ranges = count("bytes").unwrap_or(bytes) / BYTES_A_REQUEST;
@@ -63,9 +65,11 @@ impl Effort {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::estate::config::Access;
     use crate::model::clock::Timestamp;
     use crate::model::ids::PointId;
     use crate::model::resource::{PointSource, ResourceKind};
+    use crate::restore::drivers::choose::driver_by;
 
     fn point(kind: ResourceKind, from: PointSource, size_bytes: Option<u64>) -> RecoveryPoint {
         RecoveryPoint {
@@ -100,13 +104,20 @@ mod tests {
     fn figures_are_those_that_somebody_states() {
         let mut effort = Effort::default();
         let header = header(&[("objects", 2500), ("bytes", 40 << 20)]);
-        effort.add(&point(ResourceKind::S3, PointSource::AwsBackup, Some(50 << 20)), Some(&header));
-        assert_eq!((effort.restored_bytes, effort.read_bytes, effort.s3_requests), (50 << 20, 40 << 20, 3 + 5000 + 2));
-        effort.add(&point(ResourceKind::S3, PointSource::AwsBackup, Some(1)), None);
-        assert_eq!((effort.unknown_objects, effort.s3_requests), (1, 5005));
-        effort.add(&point(ResourceKind::Dynamodb, PointSource::DynamodbBackup, Some(10_000)), None);
-        effort.add(&point(ResourceKind::RdsMysql, PointSource::RdsSnapshot, None), None);
-        effort.add(&point(ResourceKind::Files, PointSource::Local, Some(7)), None);
-        assert_eq!((effort.read_capacity_units, effort.instances, effort.unknown_sizes), (3, 1, 1));
+        let s3 = point(ResourceKind::S3, PointSource::AwsBackup, Some(50 << 20));
+        let mut add = |access: Access, point: &RecoveryPoint, manifest: Option<&Header>| {
+            effort.add(driver_by(access, point.kind, point.from), point, manifest);
+            effort
+        };
+        let one = add(Access::Restore, &s3, Some(&header));
+        assert_eq!((one.restored_bytes, one.read_bytes, one.s3_requests), (50 << 20, 40 << 20, 3 + 5000 + 2));
+        let read_in_place = add(Access::BackupAccessPoint, &s3, Some(&header));
+        assert_eq!((read_in_place.restored_bytes, read_in_place.read_bytes, read_in_place.s3_requests), (50 << 20, 80 << 20, 2 * 5005));
+        let without = add(Access::Restore, &point(ResourceKind::S3, PointSource::AwsBackup, Some(1)), None);
+        assert_eq!((without.unknown_objects, without.s3_requests), (1, 2 * 5005));
+        add(Access::Restore, &point(ResourceKind::Dynamodb, PointSource::DynamodbBackup, Some(10_000)), None);
+        add(Access::Restore, &point(ResourceKind::RdsMysql, PointSource::RdsSnapshot, None), None);
+        let all = add(Access::Restore, &point(ResourceKind::Files, PointSource::Local, Some(7)), None);
+        assert_eq!((all.read_capacity_units, all.instances, all.unknown_sizes), (3, 1, 1));
     }
 }

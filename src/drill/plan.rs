@@ -150,7 +150,7 @@ fn effort(candidates: &[Candidate], counted: &BTreeSet<&PointId>, config: &Confi
         let resource = config.resource.iter().find(|resource| resource.id == one.point.resource);
         // A manifest that is not at hand leaves its figures unknown; the drill will say what is wrong with it.
         let header = resource.and_then(|resource| manifests::header_for(entries, resource, &one.point.id, one.point.created_at));
-        effort.add(&one.point, header.as_ref());
+        effort.add(driver_by(one.access, one.point.kind, one.point.from), &one.point, header.as_ref());
     }
     effort
 }

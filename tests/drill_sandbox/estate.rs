@@ -19,6 +19,7 @@ use attestore::signing::keys::SigningKey;
 use attestore::testing_log::writer::LogWriter;
 use attestore::verify::items::export_files::ExportSource;
 use attestore::verify::manifest::request::CaptureRequest;
+use attestore::verify::objects::tier::Tier;
 use attestore::verify::sql::access::Access;
 use aws_sdk_s3::primitives::ByteStream;
 use sqlx::Connection;
@@ -140,6 +141,19 @@ impl Laying {
         point
     }
 
+    /// A bucket whose manifest was captured at a lesser tier, without reading a byte, backed up once; the point's ARN.
+    pub async fn bucket_at(&mut self, tier: Tier) -> String {
+        self.clients.bucket("file-vault").await;
+        for key in ["a.txt", "b.txt"] {
+            let body = ByteStream::from(key.repeat(500).into_bytes());
+            self.clients.s3.put_object().bucket("file-vault").key(key).body(body).send().await.unwrap();
+        }
+        let point = self.clients.back_up(VAULT, "arn:aws:s3:::file-vault").await;
+        self.bucket_manifest(&point, tier).await;
+        self.resource("file-vault", "s3", "s3://file-vault", "", &format!("from = \"aws-backup\"\nvault = \"{VAULT}\""));
+        point
+    }
+
     /// A bucket with a continuous recovery point and versions written after the second that is drilled; the point's id. `late` captures
     /// its manifest after the later writes, which it then knows of.
     pub async fn continuous_bucket(&mut self, late: bool) -> String {
@@ -158,13 +172,13 @@ impl Laying {
         let second = chrono::Utc::now().timestamp() + 1;
         let point = PointId::at(&arn, attestore::model::clock::Timestamp::from_secs(second));
         if !late {
-            self.bucket_manifest(&point.0).await;
+            self.bucket_manifest(&point.0, Tier::Content).await;
         }
         over(second).await;
         put(&self.clients, "a.txt", "encrypted for ransom").await;
         put(&self.clients, "readme-now.txt", "pay").await;
         if late {
-            self.bucket_manifest(&point.0).await;
+            self.bucket_manifest(&point.0, Tier::Content).await;
         }
         over(chrono::Utc::now().timestamp()).await;
         self.resource("file-vault", "s3", "s3://file-vault", "", &format!("from = \"aws-backup\"\nvault = \"{VAULT}\""));
@@ -172,9 +186,10 @@ impl Laying {
     }
 
     /// A manifest of the bucket as it is now, registered for `point`.
-    async fn bucket_manifest(&mut self, point: &str) {
+    async fn bucket_manifest(&mut self, point: &str, tier: Tier) {
         let source = S3Source::open(&self.session, "file-vault", "", None).await.unwrap();
-        let request = self.request("file-vault", 0, CaptureMode::VersionExact, point);
+        let mut request = self.request("file-vault", 0, CaptureMode::VersionExact, point);
+        request.tier = tier;
         attestore::verify::objects::capture::capture(&source, &request, Some((ORIGIN, &self.key)), &Silent).await.unwrap();
         self.estate.register(&mut self.log, "file-vault", &request.out);
     }

@@ -49,6 +49,21 @@ impl Chunk {
     }
 }
 
+/// How a member of the item before began, from its name up to what its value holds: `"pk":{"S":`. Items of a table resemble each other, and the
+/// same bytes in the same place mean the same, so one comparison stands for reading them.
+#[derive(Default)]
+struct Beginning {
+    text: Vec<u8>,
+    kind: Kind,
+    /// The length of the name and the name, as they are encoded.
+    name: Vec<u8>,
+}
+
+/// Members whose beginnings are kept: an item may have many thousands.
+const MOST_BEGINNINGS: usize = 256;
+/// Longer ones are read each time.
+const LONGEST_BEGINNING: usize = 128;
+
 /// Encodes items from JSON; its buffers are reused.
 #[derive(Default)]
 pub struct Encoder {
@@ -59,6 +74,10 @@ pub struct Encoder {
     scratch: Vec<u8>,
     /// Where the elements of the set that is read lie; sets do not hold sets.
     elements: Vec<(usize, usize)>,
+    /// Of the item before, in the order of its text, whatever map they are of.
+    beginnings: Vec<Beginning>,
+    /// Members of this item so far.
+    member: usize,
 }
 
 impl Encoder {
@@ -66,6 +85,7 @@ impl Encoder {
     pub fn item(&mut self, reader: &mut Reader<'_>, keep: Option<&[String]>) -> Result<(), BadLine> {
         self.out.clear();
         self.chunks.clear();
+        self.member = 0;
         self.members(reader, 0)?;
         if let Some(keep) = keep {
             let out = &self.out;
@@ -108,12 +128,10 @@ impl Encoder {
         }
         let mut sorted = true;
         loop {
-            let name = reader.string()?;
-            reader.expect(b':', "`:`")?;
             let start = self.out.len();
-            canonical::put_bytes(name.as_bytes(), &mut self.out);
+            let kind = self.beginning(reader)?;
             let name_end = self.out.len();
-            self.value(reader, depth)?;
+            self.held(kind, reader, depth)?;
             let chunk = Chunk::of(&self.out, start, name_end);
             sorted &= self.chunks[first..].last().is_none_or(|before| before.cmp(&chunk, &self.out) == Ordering::Less);
             self.chunks.push(chunk);
@@ -133,6 +151,40 @@ impl Encoder {
         }
     }
 
+    /// Reads a member up to what its value holds, and appends its name.
+    #[inline]
+    fn beginning(&mut self, reader: &mut Reader<'_>) -> Result<Kind, BadLine> {
+        let at = self.member;
+        self.member += 1;
+        if let Some(known) = self.beginnings.get(at)
+            && reader.eat_all(&known.text)
+        {
+            self.out.extend_from_slice(&known.name);
+            return Ok(known.kind);
+        }
+        self.new_beginning(at, reader)
+    }
+
+    fn new_beginning(&mut self, at: usize, reader: &mut Reader<'_>) -> Result<Kind, BadLine> {
+        let (text, start) = (reader.rest(), self.out.len());
+        let name = reader.string()?;
+        reader.expect(b':', "`:`")?;
+        canonical::put_bytes(name.as_bytes(), &mut self.out);
+        let kind = reader.kind()?;
+        let length = text.len() - reader.rest().len();
+        if at < MOST_BEGINNINGS && length <= LONGEST_BEGINNING {
+            // A member that was not kept leaves its place empty: what is empty is not known.
+            self.beginnings.resize_with(self.beginnings.len().max(at + 1), Beginning::default);
+            let known = &mut self.beginnings[at];
+            known.text.clear();
+            known.text.extend_from_slice(&text[..length]);
+            known.kind = kind;
+            known.name.clear();
+            known.name.extend_from_slice(&self.out[start..]);
+        }
+        Ok(kind)
+    }
+
     /// Appends a map within an item, without its tag.
     fn map(&mut self, reader: &mut Reader<'_>, depth: usize) -> Result<(), BadLine> {
         let (base, first) = (self.out.len(), self.chunks.len());
@@ -150,10 +202,16 @@ impl Encoder {
     }
 
     fn value(&mut self, reader: &mut Reader<'_>, depth: usize) -> Result<(), BadLine> {
+        let kind = reader.kind()?;
+        self.held(kind, reader, depth)
+    }
+
+    /// Appends the value of which `reader` has read as much as tells its kind.
+    fn held(&mut self, kind: Kind, reader: &mut Reader<'_>, depth: usize) -> Result<(), BadLine> {
         if depth > DEEPEST {
             return Err(BadItem::TooDeep.into());
         }
-        match reader.kind()? {
+        match kind {
             Kind::S => canonical::put_tagged(0x11, reader.string()?.as_bytes(), &mut self.out)?,
             Kind::N => {
                 self.out.push(0x10);

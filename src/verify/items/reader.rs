@@ -48,9 +48,10 @@ fn plain(bytes: &[u8]) -> usize {
 }
 
 /// DynamoDB's types of values (DynamoDB API Reference, AttributeValue).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Kind {
     /// String
+    #[default]
     S,
     /// Number
     N,
@@ -107,6 +108,20 @@ impl<'a> Reader<'a> {
         let there = self.peek() == Some(byte);
         self.at += usize::from(there);
         there
+    }
+
+    /// Takes these bytes where they follow, which end where a token does; nothing is never taken.
+    #[inline]
+    pub fn eat_all(&mut self, bytes: &[u8]) -> bool {
+        let there = !bytes.is_empty() && self.rest().starts_with(bytes);
+        self.at += if there { bytes.len() } else { 0 };
+        there
+    }
+
+    /// What has not been read.
+    #[inline]
+    pub fn rest(&self) -> &'a [u8] {
+        &self.text.as_bytes()[self.at..]
     }
 
     /// Takes `byte`, or says what was expected.
