@@ -1,17 +1,22 @@
-//! DynamoDB items: reading exports, memory at ten million items, and the client's CPU beside a boto3 scan of the same server.
+//! DynamoDB items: reading exports, memory at ten million items, a scan beside what its server can give at most, and the client's CPU beside a boto3
+//! scan of the same server. Every item has nine attributes, one a map of three more and one a set: 383 bytes of DynamoDB JSON.
 //!
 //! `cargo bench --bench items` prints a Markdown table. CPU is user and system time of the process (`/proc/self/stat`, 10 ms ticks), so that what else
 //! the machine does does not count; pairs run in turns. `ATTESTORE_PYTHON` is a Python with boto3; without one its row says so.
 //! `ATTESTORE_BENCH_ITEMS` is the number of items of the memory row (default 10,000,000).
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
+use attestore::aws::dynamodb::TableSource;
+use attestore::aws::session::{Session, SessionOptions};
+use attestore::aws::signature::SigningKey;
 use attestore::model::failure::Failure;
 use attestore::monitor::Silent;
 use attestore::signing::hash_key::HashKey;
@@ -20,15 +25,17 @@ use attestore::verify::items::item::KeySchema;
 use attestore::verify::items::page::{Lines, Next, Page, Records};
 use attestore::verify::items::scan::{ScanOptions, scan};
 use attestore::verify::items::source::{ItemSource, Part};
+use aws_credential_types::Credentials;
 use base64::Engine;
 use bytes::Bytes;
+use chrono::Utc;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use md5::{Digest, Md5};
 use serde_json::json;
 
 const PREFIX: &str = "AWSDynamoDB/01769824800000-ab12cd34";
 const EXPORT_ITEMS: u64 = 600_000;
-const SERVED_ITEMS: u64 = 20_000;
+const SERVED_ITEMS: u64 = 40_000;
 const RUNS: usize = 3;
 
 fn main() {
@@ -41,7 +48,7 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(export());
     runtime.block_on(memory());
-    beside_boto3();
+    served();
 }
 
 /// User and system seconds of this process, and of the children that were waited for.
@@ -127,7 +134,7 @@ async fn export() {
     }
     rates.sort_by(f64::total_cmp);
     println!(
-        "| read an export of {EXPORT_ITEMS} items, {} MB of JSON | {:.0} MB/s a core | 300 MB/s | {:.2} |",
+        "| read an export of {EXPORT_ITEMS} items of 12 attributes, {} MB of JSON | {:.0} MB/s a core | 300 MB/s | {:.2} |",
         unpacked / 1_000_000,
         rates[RUNS / 2],
         rates[RUNS / 2] / 300.0
@@ -189,23 +196,139 @@ with ThreadPoolExecutor(4) as pool:
     print(sum(pool.map(segment, range(4))))
 "#;
 
-const LAY: &str = r#"
-import sys, boto3
-table = boto3.resource("dynamodb").create_table(TableName="bench", KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-    AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}], BillingMode="PAY_PER_REQUEST")
-with table.batch_writer() as batch:
-    for n in range(int(sys.argv[1])):
-        batch.put_item(Item={"pk": "user#%09d" % n, "sk": n, "action": "object.read", "tags": {"a", "b", "t%d" % n}, "text": "x" * 120, "more": {"ip": "10.0.0.1", "none": None}})
-"#;
+/// Calls DynamoDB over a connection of its own with next to nothing of a client: what a server can give at most.
+struct Caller {
+    stream: BufReader<TcpStream>,
+    host: String,
+    key: SigningKey,
+    day: String,
+    body: Vec<u8>,
+}
 
-/// The whole processes, start included: `attestore manifest create` against a boto3 scan in four threads, on one `sandbox serve`.
-fn beside_boto3() {
-    let python = std::env::var("ATTESTORE_PYTHON").unwrap_or_else(|_| "python3".into());
-    let has = Command::new(&python).args(["-c", "import boto3"]).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
-    if !has {
-        println!("| client CPU beside boto3 | not measured: {python} has no boto3 | | |");
-        return;
+impl Caller {
+    fn new(environment: &[(String, String)]) -> Self {
+        let of = |name: &str| environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()).expect(name);
+        let host = of("AWS_ENDPOINT_URL").trim_start_matches("http://").trim_end_matches('/').to_owned();
+        let credentials = Credentials::new(of("AWS_ACCESS_KEY_ID"), of("AWS_SECRET_ACCESS_KEY"), None, None, "bench");
+        let day = Utc::now().format("%Y%m%d").to_string();
+        let key = SigningKey::new(&credentials, &day, &of("AWS_REGION"), "dynamodb");
+        let stream = TcpStream::connect(&host).expect("the server listens");
+        stream.set_nodelay(true).expect("a connection");
+        Self { stream: BufReader::with_capacity(256 << 10, stream), host, key, day, body: Vec::new() }
     }
+
+    /// The body of the answer, which must be 200.
+    fn call(&mut self, operation: &str, request: &serde_json::Value) -> &[u8] {
+        let (request, target) = (request.to_string(), format!("DynamoDB_20120810.{operation}"));
+        let time = format!("{}{}", self.day, Utc::now().format("T%H%M%SZ"));
+        let headers =
+            [("content-type", "application/x-amz-json-1.0"), ("host", &self.host), ("x-amz-date", &time), ("x-amz-target", &target)];
+        let authorization = self.key.authorize_post(&time, &headers, request.as_bytes());
+        let mut head = "POST / HTTP/1.1\r\n".to_owned();
+        headers.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
+        head.push_str(&format!("authorization: {authorization}\r\ncontent-length: {}\r\n\r\n{request}", request.len()));
+        self.stream.get_mut().write_all(head.as_bytes()).expect("it takes requests");
+        let (mut length, mut line) = (0, String::new());
+        let mut status = String::new();
+        loop {
+            line.clear();
+            self.stream.read_line(&mut line).expect("it answers");
+            match line.trim().to_ascii_lowercase().split_once(':') {
+                Some(("content-length", value)) => length = value.trim().parse().expect("a length"),
+                Some(_) => {}
+                None if line.trim().is_empty() => break,
+                None => status = line.trim().to_owned(),
+            }
+        }
+        self.body.resize(length, 0);
+        self.stream.read_exact(&mut self.body).expect("the whole answer");
+        assert!(status.contains("200"), "{status}: {}", String::from_utf8_lossy(&self.body));
+        &self.body
+    }
+
+    /// Pages through one of four segments and throws the bodies away; gives the items that were counted in them.
+    fn scan(mut self, segment: usize) -> u64 {
+        let mut request = json!({"TableName": "bench", "ConsistentRead": true, "ReturnConsumedCapacity": "TOTAL", "Segment": segment, "TotalSegments": 4});
+        let mut items = 0;
+        loop {
+            let body = self.call("Scan", &request);
+            // No item has these names, so the last place is the answer's own.
+            let after = |name: &str| memchr::memmem::rfind(body, name.as_bytes()).map(|at| &body[at + name.len()..]);
+            let digits: String =
+                after("\"Count\":").expect("a count").iter().take_while(|byte| byte.is_ascii_digit()).map(|byte| *byte as char).collect();
+            items += digits.parse::<u64>().expect("a count");
+            match after("\"LastEvaluatedKey\":") {
+                None => return items,
+                Some(key) => {
+                    let key = serde_json::Deserializer::from_slice(key).into_iter::<serde_json::Value>().next();
+                    request["ExclusiveStartKey"] = key.expect("a key").expect("a key");
+                }
+            }
+        }
+    }
+}
+
+/// Lays the table that is read.
+fn lay(environment: &[(String, String)]) {
+    let table = json!({"TableName": "bench", "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}, {"AttributeName": "sk", "AttributeType": "N"}]});
+    let mut caller = Caller::new(environment);
+    caller.call("CreateTable", &table);
+    for first in (0..SERVED_ITEMS).step_by(25) {
+        let puts: Vec<serde_json::Value> = (first..SERVED_ITEMS.min(first + 25))
+            .map(|n| json!({"PutRequest": serde_json::from_str::<serde_json::Value>(&line(n)).expect("JSON")}))
+            .collect();
+        caller.call("BatchWriteItem", &json!({"RequestItems": {"bench": puts}}));
+    }
+}
+
+/// Four segments of the served table, read by this program's library and by the load generator in turns.
+fn beside_the_ceiling(environment: &[(String, String)]) {
+    let of = |name: &str| environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+    let options = SessionOptions {
+        region: of("AWS_REGION"),
+        endpoint: of("AWS_ENDPOINT_URL"),
+        static_credentials: of("AWS_ACCESS_KEY_ID").zip(of("AWS_SECRET_ACCESS_KEY")),
+        ..SessionOptions::default()
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let own = || {
+        runtime.block_on(async {
+            let session = Session::open(&options).await.expect("a session");
+            let began = Instant::now();
+            let source: Arc<dyn ItemSource> = Arc::new(TableSource::open(&session, "bench").await.expect("a table"));
+            let scanned = scan(&source, &ScanOptions::default(), &key(), None, &Silent).await.expect("it reads");
+            assert!(scanned.cut_short.is_none() && scanned.fingerprint.rows() == SERVED_ITEMS);
+            began.elapsed().as_secs_f64()
+        })
+    };
+    let ceiling = || {
+        let began = Instant::now();
+        let segments = (0..4).map(|segment| {
+            let caller = Caller::new(environment);
+            std::thread::spawn(move || caller.scan(segment))
+        });
+        let items: u64 = segments.collect::<Vec<_>>().into_iter().map(|segment| segment.join().expect("it reads")).sum();
+        assert_eq!(items, SERVED_ITEMS);
+        began.elapsed().as_secs_f64()
+    };
+    let (mut ratios, mut rates, mut ceilings) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..2 * RUNS + 1 {
+        let (most, time) = (ceiling(), own());
+        ratios.push(most / time);
+        rates.push(SERVED_ITEMS as f64 / time);
+        ceilings.push(SERVED_ITEMS as f64 / most);
+    }
+    [&mut ratios, &mut rates, &mut ceilings].into_iter().for_each(|list| list.sort_by(f64::total_cmp));
+    println!(
+        "| scan of {SERVED_ITEMS} items, 4 segments | {:.0} items/s | {:.0} items/s: a load generator that throws bodies away | {:.2} |",
+        rates[RUNS], ceilings[RUNS], ratios[RUNS]
+    );
+}
+
+/// One `sandbox serve` in a process of its own, and what is measured beside it.
+fn served() {
     let dir = tempfile::tempdir().expect("a directory");
     let binary = env!("CARGO_BIN_EXE_attestore");
     let mut server = Command::new(binary)
@@ -219,22 +342,35 @@ fn beside_boto3() {
     let environment: Vec<(String, String)> = lines
         .filter_map(|line| line.strip_prefix("export ").and_then(|pair| pair.split_once('=')).map(|(a, b)| (a.to_owned(), b.to_owned())))
         .collect();
-    std::fs::write(dir.path().join("hashkey"), "").expect("room");
-    std::fs::remove_file(dir.path().join("hashkey")).expect("ours");
-    HashKey::create(&dir.path().join("hashkey")).expect("a key");
+    lay(&environment);
+    beside_the_ceiling(&environment);
+    beside_boto3(&environment, dir.path());
+    let _ = server.kill();
+    let _ = server.wait();
+}
+
+/// The whole processes, start included: `attestore manifest create` against a boto3 scan in four threads.
+fn beside_boto3(environment: &[(String, String)], dir: &Path) {
+    let python = std::env::var("ATTESTORE_PYTHON").unwrap_or_else(|_| "python3".into());
+    let has = Command::new(&python).args(["-c", "import boto3"]).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+    if !has {
+        println!("| client CPU beside boto3 | not measured: {python} has no boto3 | | |");
+        return;
+    }
+    let binary = env!("CARGO_BIN_EXE_attestore");
+    HashKey::create(&dir.join("hashkey")).expect("a key");
     let run = |command: &mut Command| {
         let (cpu_before, began) = (cpu().1, Instant::now());
-        let output = command.envs(environment.clone()).output().expect("it runs");
+        let output = command.envs(environment.iter().cloned()).output().expect("it runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         (cpu().1 - cpu_before, began.elapsed().as_secs_f64())
     };
-    run(Command::new(&python).args(["-c", LAY, &SERVED_ITEMS.to_string()]));
     let (mut ratios, mut own_cpu, mut own_wall, mut peer_wall) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for at in 0..RUNS {
-        let out = dir.path().join(format!("m{at}"));
+        let out = dir.join(format!("m{at}"));
         let own = run(Command::new(binary)
             .args(["manifest", "create", "dynamodb:bench", "--mode", "sealed", "--hash-key"])
-            .arg(dir.path().join("hashkey"))
+            .arg(dir.join("hashkey"))
             .arg("--out")
             .arg(&out));
         let peer = run(Command::new(&python).args(["-c", PEER]));
@@ -259,6 +395,4 @@ fn beside_boto3() {
         peer_wall[middle],
         own_wall[middle] / peer_wall[middle]
     );
-    let _ = server.kill();
-    let _ = server.wait();
 }

@@ -19,6 +19,13 @@ pub enum Event<'a> {
         /// How many there will be, where that is known.
         total: Option<u64>,
     },
+    /// The task will read about so many bytes: what remains is then told by them.
+    Expects {
+        /// As in `Started`.
+        task: &'a str,
+        /// In all.
+        bytes: u64,
+    },
     /// So much more of the task is done.
     Advanced {
         /// As in `Started`.
@@ -35,6 +42,8 @@ pub enum Event<'a> {
     },
     /// A difference was found.
     Finding(&'a Finding),
+    /// Something could not be read while a manifest was captured, for this reason; its finding comes beside.
+    Unread(&'a Failure),
     /// Something failed and the work goes on with the next thing.
     Problem(&'a Failure),
     /// A sentence for a person who watches.

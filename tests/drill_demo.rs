@@ -83,7 +83,16 @@ fn without_a_database_server_the_demo_says_so_and_drills_the_rest_through_a_stop
     let report = std::fs::read_to_string(dir.join("report.html")).unwrap();
     assert!(report.contains("crm-transactions") && report.contains("no database server"));
 
+    // Whoever holds another drill in its folder finds the same again, and does not change what the demo found.
+    let mut other = Command::new(env!("CARGO_BIN_EXE_attestore"));
+    let other = other.args(["drill", "--config", "demo/attestore.toml", "--title", "Another"]).current_dir(folder.path());
+    let other = other.env("ATTESTORE_TEST_ENGINES", "").output().unwrap();
+    assert_eq!(other.status.code(), Some(1), "{}", said(&other));
+    let verdict = verify(&dir.join("log"), &key, &VerifyOptions::default()).unwrap();
+    assert!(verdict.holds() && verdict.drills.len() == 2, "{:?}", verdict.faults);
+
     // A finished demo is shown again.
     let again = demo(folder.path(), None).wait_with_output().unwrap();
-    assert_eq!((again.status.code(), summary(&again)["found"].clone()), (Some(0), last["found"].clone()), "{}", said(&again));
+    let score = |summary: &Value| ["planted", "found", "unexpected", "cases"].map(|name| summary[name].clone());
+    assert_eq!((again.status.code(), score(&summary(&again))), (Some(0), score(&last)), "{}", said(&again));
 }

@@ -66,6 +66,69 @@ async fn planted_damage_is_found_and_nothing_else_is_accused() {
     assert!(said(&output).contains("RESOURCE"), "a scorecard for people: {}", said(&output));
 }
 
+/// Gives a copy the age that it would have.
+fn age(estate: &Estate, copy: &str, hours: u64) {
+    let file = std::fs::File::options().write(true).open(estate.path(copy)).unwrap();
+    file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(hours * 3600)).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_point_that_this_drill_proves_bad_is_no_achieved_rpo() {
+    let folder = tempfile::tempdir().unwrap();
+    let laid = Estate::lay(&folder.path().join("laid")).await;
+    age(&laid, "vault/app/bad.db", 1);
+    age(&laid, "vault/app/good.db", 48);
+    let app = |estate: &Estate| {
+        let results = estate.results();
+        let [bad, good, ..] = &results[..] else { panic!("{results:?}") };
+        (bad.clone(), good.clone())
+    };
+    let hours = |result: &attestore::testing_log::body::PointResult| result.rpo.achieved_ms.unwrap() / 3_600_000;
+
+    // The newest copy is damaged: what could be gone back to is the one before it, for whoever asks.
+    let within = laid.copy_to(&folder.path().join("within"));
+    age(&within, "vault/app/bad.db", 1);
+    age(&within, "vault/app/good.db", 48);
+    assert_eq!(within.run(&["drill"], None).status.code(), Some(1));
+    let (bad, good) = app(&within);
+    assert_eq!((bad.outcome, good.outcome), (Outcome::Fail, Outcome::Pass));
+    for result in [&bad, &good] {
+        assert_eq!((hours(result), result.rpo.met), (48, Some(true)), "{:?}", result.rpo);
+        assert_eq!(result.rpo.point.as_ref().unwrap().0, "file:app/good.db");
+        assert!(result.rpo.basis.contains("a newer one was tried and did not pass"), "{}", result.rpo.basis);
+    }
+    assert!(within.verdict().holds(), "{:?}", within.verdict().faults);
+
+    // And where that is older than the target allows, the objective is missed, though every listed point is young enough.
+    let missed = laid.copy_to(&folder.path().join("missed"));
+    let text = std::fs::read_to_string(missed.path("attestore.toml")).unwrap();
+    std::fs::write(missed.path("attestore.toml"), text.replace("rpo = \"7d\"", "rpo = \"24h\"")).unwrap();
+    age(&missed, "vault/app/bad.db", 1);
+    age(&missed, "vault/app/good.db", 48);
+    assert_eq!(missed.run(&["drill"], None).status.code(), Some(1));
+    let (_, good) = app(&missed);
+    assert_eq!((good.outcome, good.rpo.met, hours(&good)), (Outcome::Fail, Some(false), 48));
+    assert!(good.outcome_reasons[0].starts_with("RPO missed"), "{:?}", good.outcome_reasons);
+    assert!(missed.verdict().holds(), "{:?}", missed.verdict().faults);
+
+    // A point that was not tried may be the newest one; then the words say so.
+    let drawn = laid.copy_to(&folder.path().join("drawn"));
+    std::fs::write(
+        drawn.path("attestore.toml"),
+        text.replace("[[resource]]\nid = \"app\"", "sample = { count = 1 }\n[[resource]]\nid = \"app\""),
+    )
+    .unwrap();
+    age(&drawn, "vault/app/bad.db", 48);
+    age(&drawn, "vault/app/good.db", 1);
+    drawn.run(&["drill"], None);
+    for result in drawn.results().iter().filter(|result| result.resource.0 == "app") {
+        let tried_newest = drawn.results().iter().any(|one| one.rp.id.0 == "file:app/good.db");
+        assert_eq!(result.rpo.basis.contains("listed; it was not tried"), !tried_newest, "{}", result.rpo.basis);
+        assert_eq!(hours(result), 1);
+    }
+    assert!(drawn.verdict().holds(), "{:?}", drawn.verdict().faults);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn plan_changes_nothing_and_a_second_drill_has_nothing_due() {
     let folder = tempfile::tempdir().unwrap();
@@ -77,6 +140,10 @@ async fn plan_changes_nothing_and_a_second_drill_has_nothing_due() {
     assert_eq!(lines.iter().filter(|line| line["event"] == "point").count(), 4);
     assert_eq!(lines.iter().filter(|line| line["event"] == "targeted").count(), 2, "never tested");
     assert_eq!((estate.verdict().size, estate.leftovers().len()), (before, 0));
+    let effort = &lines.last().unwrap()["effort_at_most"];
+    assert!(effort["restored_bytes"].as_u64() > Some(20_000) && effort["read_bytes"].as_u64() > Some(20_000), "{effort}");
+    assert_eq!((&effort["s3_requests"], &effort["unknown_sizes"]), (&0.into(), &0.into()), "nothing of it is in AWS");
+    assert!(String::from_utf8_lossy(&estate.run(&["plan"], None).stdout).contains("takes at most: "));
 
     // One of the points is drawn; both resources are due as well, and then no more.
     let text = std::fs::read_to_string(estate.path("attestore.toml")).unwrap();
@@ -101,6 +168,8 @@ async fn what_cannot_be_trusted_is_refused_before_anything_is_restored() {
     let estate = Estate::lay(&folder.path().join("a")).await;
     // A manifest whose part was changed: that case is an error, the others are drilled.
     let damaged = estate.copy_to(&folder.path().join("b"));
+    // It was whole when the drill was planned.
+    assert_eq!(damaged.run(&["plan"], None).status.code(), Some(0));
     let part = damaged.path("manifests/files/good/part-00000.parquet");
     let mut bytes = std::fs::read(&part).unwrap();
     let middle = bytes.len() / 2;

@@ -167,7 +167,7 @@ fn parts_of_other_writers_are_read_whatever_their_encodings() {
         let dir = tempfile::tempdir().unwrap();
         let manifest = manifest(&dir.path().join("m"), &columns(&keys), &keys, properties);
         assert_eq!(manifest.objects().collect::<Result<Vec<_>, _>>().unwrap(), rows(&keys), "{name}");
-        assert_eq!(diff(&manifest, &manifest, &Silent).unwrap().matched, 5000, "{name}");
+        assert_eq!(diff(&manifest, &manifest, &Silent).unwrap().counts.matched, 5000, "{name}");
     }
 }
 

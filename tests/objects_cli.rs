@@ -198,6 +198,23 @@ fn what_may_not_be_read_is_unreadable() {
     std::fs::set_permissions(bench.tree().join("b"), PermissionsExt::from_mode(0o755)).unwrap();
     assert_eq!(findings(&verified), ["unreadable a.txt", "unreadable b/", "unreadable b/one", "unreadable b/two"]);
     assert_eq!(code(&verified), 4);
+    // The directory was never expected: what the manifest has below it is.
+    let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(bench.manifest().join("manifest.json")).unwrap()).unwrap();
+    assert_eq!(summary(&verified)["objects"]["expected"], manifest["counts"]["objects"]);
+
+    // A capture that was denied something is no finding against anything.
+    std::fs::remove_dir_all(bench.manifest()).unwrap();
+    let denied = bench.create(&[]);
+    assert_eq!((code(&denied), &summary(&denied)["outcome"]), (4, &"inconclusive".into()), "{}", stderr(&denied));
+    let part = bench.manifest().join("part-00000.parquet");
+    std::fs::set_permissions(&part, PermissionsExt::from_mode(0o000)).unwrap();
+    let unreadable = bench.verify(&[]);
+    assert_eq!(code(&unreadable), 2, "{}", stderr(&unreadable));
+    assert!(
+        stderr(&unreadable).contains("part-00000.parquet") && stderr(&unreadable).contains("make it readable"),
+        "{}",
+        stderr(&unreadable)
+    );
 }
 
 #[test]

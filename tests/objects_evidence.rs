@@ -101,6 +101,27 @@ async fn compared(source: &dyn ObjectSource, manifest: &Manifest, options: &Read
     (result, found.iter().map(|finding| (finding.class, finding.kind, finding.place.parts().1.to_owned())).collect())
 }
 
+/// The first object is asked for by the SDK, those after it without: what is said of them is the same, dates that are none included.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metadata_is_the_same_whichever_way_an_object_was_asked_for() {
+    let bench = Bench::new().await;
+    bench.plain_bucket("files").await;
+    for key in ["a", "b", "c"] {
+        let put = bench.put("files", key, key).cache_control("no-cache, max-age=0").metadata("owner", "crm");
+        put.expires(DateTime::from_secs(1_900_000_000)).send().await.unwrap();
+    }
+    let source = bench.source("files", None).await;
+    let (manifest, _) = bench.captured(&source, "kept", |request| request.effort.concurrency = Some(1)).await;
+    let digest = |row: ObjectRow| row.evidence.and_then(|evidence| evidence.metadata).expect("seen");
+    let digests: Vec<_> = rows(&manifest).into_iter().map(digest).collect();
+    assert_eq!(digests, [digests[0]; 3]);
+    // Read once more from the second on, which the SDK then asks for.
+    let source = S3Source::open(&bench.session, "files", "b", None).await.unwrap();
+    let (alone, _) = bench.captured(&source, "alone", |_| ()).await;
+    assert_eq!(digest(rows(&alone).remove(0)), digests[0]);
+    bench.running.stop().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn evidence_is_captured_with_the_bytes_and_protection_is_a_verdict_apart() {
     let bench = Bench::new().await;

@@ -116,3 +116,39 @@ async fn the_demos_bank_passes_on_mariadb() {
     let (_, lines) = check(&[&server.url("crm_transactions"), "--pack", "structure-mysql", "--pack", "bank", "--json"]);
     passes_but_baselines(&lines);
 }
+
+/// What `verify` claims: the rows are the same, and the server has moved on since they were captured.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_has_moved_is_compared_in_a_bounded_mode() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let mut connection = PgConnection::connect(&server.full_url("postgres")).await.unwrap();
+    connection.execute("CREATE DATABASE moved").await.unwrap();
+    connection.close().await.unwrap();
+    let mut connection = PgConnection::connect(&server.full_url("moved")).await.unwrap();
+    connection.execute("CREATE TABLE t (id int PRIMARY KEY, word text)").await.unwrap();
+    connection.execute("INSERT INTO t SELECT n, 'word ' || n FROM generate_series(1, 50) AS n").await.unwrap();
+    connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC").await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let key = dir.path().join("hashkey");
+    attestore::signing::hash_key::HashKey::create(&key).unwrap();
+    let (key, out) = (key.display().to_string(), dir.path().join("manifest").display().to_string());
+    let url = server.url("moved");
+    let run = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_attestore"));
+        let output = command.args(args).args(["--hash-key", &key, "--json"]).env("PGPASSWORD", PASSWORD).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let summary: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        (output.status.code(), summary, String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, summary, said) = run(&["manifest", "create", &url, "--out", &out]);
+    assert_eq!((code, &summary["mode"]), (Some(0), &"snapshot-exact".into()), "{said}");
+    // Nothing of the table's, and a transaction all the same.
+    connection.execute("CREATE TABLE other (id int); DROP TABLE other").await.unwrap();
+    let (code, summary, said) = run(&["verify", &url, "--manifest", &out]);
+    assert_eq!((code, &summary["outcome"], &summary["mode"]), (Some(0), &"pass".into(), &"position-bounded".into()), "{said}");
+    assert!(said.contains("does not show the position") && said.contains("snapshot "), "{said}");
+    connection.execute("UPDATE t SET word = 'other' WHERE id = 7").await.unwrap();
+    let (code, summary, _) = run(&["verify", &url, "--manifest", &out]);
+    assert_eq!((code, &summary["rows"]["mismatch"]), (Some(1), &1.into()), "without a stamp a difference stays a mismatch");
+    connection.close().await.unwrap();
+}

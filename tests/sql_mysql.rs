@@ -1,89 +1,21 @@
 //! MariaDB for real: fingerprints, comparison, faults, checks.
 
 mod servers;
+mod sql_support;
 
-use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
-use attestore::model::capture::CaptureMode;
-use attestore::model::check::{CheckOutcome, CheckResult};
-use attestore::model::failure::{Failure, FailureKind};
-use attestore::model::finding::{Class, Finding};
+use attestore::model::check::CheckOutcome;
+use attestore::model::failure::FailureKind;
+use attestore::model::finding::Class;
 use attestore::model::source_url::SourceUrl;
-use attestore::model::verification::Verification;
-use attestore::monitor::{Collected, Silent};
-use attestore::signing::hash_key::HashKey;
-use attestore::verify::manifest::header::Header;
+use attestore::monitor::Silent;
 use attestore::verify::manifest::reader::Manifest;
-use attestore::verify::manifest::request::CaptureRequest;
 use attestore::verify::sql::access::Access;
-use attestore::verify::sql::capture::capture;
 use attestore::verify::sql::checks::pack::Pack;
-use attestore::verify::sql::checks::runner;
 use attestore::verify::sql::compare::compare;
-use servers::{Kind, PASSWORD, Server};
-use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
-
-fn key() -> HashKey {
-    HashKey::from_bytes([7; 32])
-}
-
-fn access() -> Access {
-    Access { password: Some(PASSWORD.into()), ..Access::default() }
-}
-
-struct Db {
-    server: Arc<Server>,
-    name: String,
-}
-
-impl Db {
-    async fn new(server: &Arc<Server>, name: &str, sql: &str) -> Self {
-        run(server, "mysql", &format!("CREATE DATABASE {name} CHARACTER SET utf8mb4")).await;
-        let db = Self { server: server.clone(), name: name.into() };
-        db.run(sql).await;
-        db
-    }
-
-    async fn run(&self, sql: &str) {
-        run(&self.server, &self.name, sql).await;
-    }
-
-    fn url(&self) -> SourceUrl {
-        self.server.url(&self.name).parse().unwrap()
-    }
-
-    async fn capture(&self, out: &Path) -> Result<Header, Failure> {
-        let request = CaptureRequest::new(out, CaptureMode::SnapshotExact);
-        capture(&self.url(), &access(), &request, &key(), None, &Silent).await
-    }
-
-    async fn check(&self, packs: &[Pack], baselines: &[(&str, &str)]) -> BTreeMap<String, CheckResult> {
-        let baselines = baselines.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let results = runner::run(&self.url(), &access(), packs, &baselines, &Silent).await.unwrap();
-        results.into_iter().map(|result| (result.id.clone(), result)).collect()
-    }
-
-    async fn compare(&self, manifest: &Path) -> (Verification, Vec<Finding>) {
-        let monitor = Collected::default();
-        let manifest = Manifest::open(manifest).unwrap();
-        let result = compare(&self.url(), &access(), &manifest, &key(), &monitor).await.unwrap();
-        (result, monitor.findings())
-    }
-}
-
-async fn run(server: &Server, database: &str, sql: &str) {
-    let mut connection = MySqlConnection::connect(&server.full_url(database)).await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
-    connection.close().await.unwrap();
-}
-
-fn places(findings: &[Finding]) -> Vec<(Class, String)> {
-    let mut all: Vec<_> = findings.iter().map(|finding| (finding.class, finding.place.parts().1.to_owned())).collect();
-    all.sort();
-    all
-}
+use servers::Kind;
+use sql_support::{Db, KillAfter, access, key, places};
 
 /// Every type that has a rule, with its extremes, zero and partial dates among them.
 const ALL_TYPES: &str = r#"
@@ -107,13 +39,14 @@ INSERT INTO all_types (id, t1, u1, b1, s2, m3, i8, u8, f, d, n, n0, c, v, l1, tx
 async fn the_same_data_gives_the_same_fingerprint_and_every_type_is_read() {
     let Some(server) = servers::shared(Kind::Mariadb) else { return };
     let dir = tempfile::tempdir().unwrap();
-    let one = Db::new(&server, "types_one", ALL_TYPES).await;
+    let one = Db::new(&server, Kind::Mariadb, "types_one", ALL_TYPES).await;
     let first = one.capture(&dir.path().join("a")).await.unwrap();
     let again = one.capture(&dir.path().join("b")).await.unwrap();
     assert_eq!(first.root, again.root);
     assert_eq!((first.counts["tables"], first.counts["rows"]), (1, 4));
     let other = Db::new(
         &server,
+        Kind::Mariadb,
         "types_other",
         &ALL_TYPES.replace("+05:00", "+00:00").replace("05:00:00.000001", "00:00:00.000001").replace("08:14:07", "03:14:07"),
     )
@@ -154,6 +87,7 @@ async fn changed_lost_and_surplus_rows_are_named() {
     let dir = tempfile::tempdir().unwrap();
     let db = Db::new(
         &server,
+        Kind::Mariadb,
         "named",
         "CREATE TABLE t (a INT, b VARCHAR(20), v TEXT, PRIMARY KEY (b, a)); INSERT INTO t SELECT seq, CONCAT('k ', seq), 'v' FROM seq_1_to_20000; \
          CREATE TABLE nokey (x INT); INSERT INTO nokey VALUES (1), (1), (2); CREATE TABLE empty (id INT PRIMARY KEY); \
@@ -190,7 +124,7 @@ async fn changed_lost_and_surplus_rows_are_named() {
 async fn what_cannot_be_reached_is_denied_or_absent() {
     let Some(server) = servers::shared(Kind::Mariadb) else { return };
     let dir = tempfile::tempdir().unwrap();
-    let db = Db::new(&server, "reach", "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)").await;
+    let db = Db::new(&server, Kind::Mariadb, "reach", "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)").await;
     let manifest = dir.path().join("m");
     db.capture(&manifest).await.unwrap();
     let opened = Manifest::open(&manifest).unwrap();
@@ -217,11 +151,11 @@ const BANK: &str = "CREATE TABLE customers (id BIGINT PRIMARY KEY, name VARCHAR(
 async fn each_shipped_check_passes_and_fails() {
     let Some(server) = servers::shared(Kind::Mariadb) else { return };
     let packs = [Pack::load("structure-mysql").unwrap(), Pack::load("bank").unwrap()];
-    let good = Db::new(&server, "bank_good", BANK).await;
+    let good = Db::new(&server, Kind::Mariadb, "bank_good", BANK).await;
     let results = good.check(&packs, &[("rows.customers", "1"), ("rows.accounts", "1"), ("rows.transactions", "2")]).await;
     assert_eq!(results.len(), 13);
     assert!(results.values().all(|result| result.result == CheckOutcome::Pass), "{results:?}");
-    let bad = Db::new(&server, "bank_bad", BANK).await;
+    let bad = Db::new(&server, Kind::Mariadb, "bank_bad", BANK).await;
     bad.run(
         "SET foreign_key_checks = 0; UPDATE accounts SET customer_id = 2; UPDATE transactions SET booked_at = '2020-01-01'; UPDATE transactions SET account_id = 11, kind = 'odd' WHERE id = 2; \
          ALTER TABLE accounts DROP INDEX customer_id; CREATE TABLE passing (id INT); CREATE VIEW lost AS SELECT id FROM passing; DROP TABLE passing; \
@@ -234,7 +168,7 @@ async fn each_shipped_check_passes_and_fails() {
     std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
     let results = bad.check(&packs, &[("rows.customers", "2"), ("rows.accounts", "2"), ("rows.transactions", "3")]).await;
     assert!(results.values().all(|result| result.result == CheckOutcome::Fail), "{results:?}");
-    let none = Db::new(&server, "bank_none", "SELECT 1").await.check(&packs, &[]).await;
+    let none = Db::new(&server, Kind::Mariadb, "bank_none", "SELECT 1").await.check(&packs, &[]).await;
     assert_eq!(none["structure.mysql-check-table"].result, CheckOutcome::Vacuous);
     assert_eq!(none["bank.ledger-balances"].result, CheckOutcome::Error);
 }
@@ -242,7 +176,7 @@ async fn each_shipped_check_passes_and_fails() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_check_can_neither_write_nor_run_for_ever() {
     let Some(server) = servers::shared(Kind::Mariadb) else { return };
-    let db = Db::new(&server, "fences", "CREATE TABLE t (id INT PRIMARY KEY)").await;
+    let db = Db::new(&server, Kind::Mariadb, "fences", "CREATE TABLE t (id INT PRIMARY KEY)").await;
     let mut pack = Pack::load("structure-mysql").unwrap();
     pack.checks.retain(|check| check.each.is_none());
     pack.checks.truncate(1);
@@ -265,15 +199,15 @@ async fn a_copied_data_directory_is_the_same_and_a_killed_server_is_unreadable()
     let Some(server) = servers::own(Kind::Mariadb).map(Arc::new) else { return };
     let dir = tempfile::tempdir().unwrap();
     let sql = "CREATE TABLE big (id INT PRIMARY KEY, v TEXT); INSERT INTO big SELECT seq, REPEAT(seq, 40) FROM seq_1_to_120000; CREATE TABLE other (id INT PRIMARY KEY); INSERT INTO other VALUES (1)";
-    let db = Db::new(&server, "crm", sql).await;
+    let db = Db::new(&server, Kind::Mariadb, "crm", sql).await;
     let manifest = dir.path().join("m");
     db.capture(&manifest).await.unwrap();
     server.stop();
     let copy = Arc::new(server.copy());
-    let db = Db { server: copy.clone(), name: "crm".into() };
+    let db = Db { server: copy.clone(), kind: Kind::Mariadb, name: "crm".into() };
     let (result, findings) = db.compare(&manifest).await;
     assert_eq!((findings, result.rows.unwrap().matched), (vec![], 120_001));
-    let monitor = KillAfter { server: copy, findings: Collected::default() };
+    let monitor = KillAfter::new(copy);
     let opened = Manifest::open(&manifest).unwrap();
     let result = compare(&db.url(), &access(), &opened, &key(), &monitor).await.unwrap();
     let findings = monitor.findings.findings();
@@ -281,19 +215,4 @@ async fn a_copied_data_directory_is_the_same_and_a_killed_server_is_unreadable()
     assert!(findings.iter().all(|finding| finding.class == Class::Unreadable) && findings.len() == 3, "{findings:?}");
     let rows = result.rows.unwrap();
     assert_eq!((rows.unreadable, rows.mismatch, rows.missing), (120_001, 0, 0));
-}
-
-/// Kills the server when the first rows have been read.
-struct KillAfter {
-    server: Arc<Server>,
-    findings: Collected,
-}
-
-impl attestore::monitor::Monitor for KillAfter {
-    fn event(&self, event: attestore::monitor::Event<'_>) {
-        if let attestore::monitor::Event::Advanced { by: 1.., .. } = event {
-            self.server.kill();
-        }
-        self.findings.event(event);
-    }
 }

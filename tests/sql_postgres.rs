@@ -1,89 +1,23 @@
 //! PostgreSQL for real: fingerprints, comparison, faults.
 
 mod servers;
+mod sql_support;
 
-use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
-use attestore::model::capture::CaptureMode;
-use attestore::model::check::{CheckOutcome, CheckResult};
-use attestore::model::failure::{Failure, FailureKind};
-use attestore::model::finding::{Class, Finding};
+use attestore::model::check::CheckOutcome;
+use attestore::model::failure::FailureKind;
+use attestore::model::finding::Class;
 use attestore::model::source_url::SourceUrl;
-use attestore::model::verification::Verification;
 use attestore::monitor::{Collected, Silent};
 use attestore::signing::hash_key::HashKey;
-use attestore::verify::manifest::header::Header;
 use attestore::verify::manifest::reader::Manifest;
-use attestore::verify::manifest::request::CaptureRequest;
 use attestore::verify::sql::access::Access;
-use attestore::verify::sql::capture::capture;
 use attestore::verify::sql::checks::pack::Pack;
-use attestore::verify::sql::checks::runner;
 use attestore::verify::sql::compare::compare;
-use servers::{Kind, PASSWORD, Server};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
-
-fn key() -> HashKey {
-    HashKey::from_bytes([7; 32])
-}
-
-fn access() -> Access {
-    Access { password: Some(PASSWORD.into()), ..Access::default() }
-}
-
-struct Db {
-    server: Arc<Server>,
-    name: String,
-}
-
-impl Db {
-    async fn new(server: &Arc<Server>, name: &str, sql: &str) -> Self {
-        run(server, "postgres", &format!("CREATE DATABASE {name} TEMPLATE template0")).await;
-        let db = Self { server: server.clone(), name: name.into() };
-        db.run(sql).await;
-        db
-    }
-
-    async fn run(&self, sql: &str) {
-        run(&self.server, &self.name, sql).await;
-    }
-
-    fn url(&self) -> SourceUrl {
-        self.server.url(&self.name).parse().unwrap()
-    }
-
-    async fn capture(&self, out: &Path) -> Result<Header, Failure> {
-        let request = CaptureRequest::new(out, CaptureMode::SnapshotExact);
-        capture(&self.url(), &access(), &request, &key(), None, &Silent).await
-    }
-
-    async fn check(&self, packs: &[Pack], baselines: &[(&str, &str)]) -> BTreeMap<String, CheckResult> {
-        let baselines = baselines.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let results = runner::run(&self.url(), &access(), packs, &baselines, &Silent).await.unwrap();
-        results.into_iter().map(|result| (result.id.clone(), result)).collect()
-    }
-
-    async fn compare(&self, manifest: &Path) -> (Verification, Vec<Finding>) {
-        let monitor = Collected::default();
-        let manifest = Manifest::open(manifest).unwrap();
-        let result = compare(&self.url(), &access(), &manifest, &key(), &monitor).await.unwrap();
-        (result, monitor.findings())
-    }
-}
-
-async fn run(server: &Server, database: &str, sql: &str) {
-    let mut connection = PgConnection::connect(&server.full_url(database)).await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
-    connection.close().await.unwrap();
-}
-
-fn places(findings: &[Finding]) -> Vec<(Class, String)> {
-    let mut all: Vec<_> = findings.iter().map(|finding| (finding.class, finding.place.parts().1.to_owned())).collect();
-    all.sort();
-    all
-}
+use servers::Kind;
+use sql_support::{Db, KillAfter, access, key, places};
+use sqlx::{Connection, PgConnection};
 
 /// Every type that has a rule, with its extremes.
 const ALL_TYPES: &str = r#"
@@ -109,14 +43,14 @@ INSERT INTO all_types (id, b, i2, i8, f4, f8, n, n2, t, v, c, by, d, ti, tz, ts,
 async fn the_same_data_gives_the_same_fingerprint_and_every_type_is_read() {
     let Some(server) = servers::shared(Kind::Postgres) else { return };
     let dir = tempfile::tempdir().unwrap();
-    let one = Db::new(&server, "types_one", ALL_TYPES).await;
+    let one = Db::new(&server, Kind::Postgres, "types_one", ALL_TYPES).await;
     let first = one.capture(&dir.path().join("a")).await.unwrap();
     let again = one.capture(&dir.path().join("b")).await.unwrap();
     assert_eq!(first.root, again.root);
     assert_eq!((first.counts["tables"], first.counts["rows"]), (1, 4));
     assert_eq!(first.baselines["rows.all_types"], "4");
     // Rows in another physical order, after updates that leave holes.
-    let other = Db::new(&server, "types_other", ALL_TYPES).await;
+    let other = Db::new(&server, Kind::Postgres, "types_other", ALL_TYPES).await;
     other.run("UPDATE all_types SET t = t WHERE id < 3; DELETE FROM all_types WHERE id = 1; INSERT INTO all_types (id) VALUES (1)").await;
     other.run("VACUUM FULL all_types").await;
     let moved = other.capture(&dir.path().join("c")).await.unwrap();
@@ -136,6 +70,7 @@ async fn changed_lost_and_surplus_rows_are_named() {
     let dir = tempfile::tempdir().unwrap();
     let db = Db::new(
         &server,
+        Kind::Postgres,
         "named",
         "CREATE TABLE t (a int, b text, v text, PRIMARY KEY (b, a)); INSERT INTO t SELECT i, 'k ' || i, 'v' FROM generate_series(1, 20000) i; \
          CREATE TABLE nokey (x int); INSERT INTO nokey VALUES (1), (1), (2); CREATE TABLE empty (id int PRIMARY KEY); \
@@ -176,9 +111,13 @@ async fn changed_lost_and_surplus_rows_are_named() {
 async fn the_wrong_answers_of_other_tools() {
     let Some(server) = servers::shared(Kind::Postgres) else { return };
     let dir = tempfile::tempdir().unwrap();
-    let db =
-        Db::new(&server, "wrong", "CREATE TABLE t (id int PRIMARY KEY, a text, b text, f float8, at timestamptz, by bytea, n numeric)")
-            .await;
+    let db = Db::new(
+        &server,
+        Kind::Postgres,
+        "wrong",
+        "CREATE TABLE t (id int PRIMARY KEY, a text, b text, f float8, at timestamptz, by bytea, n numeric)",
+    )
+    .await;
     // Each pair: equal to tools that concatenate, fold, round, cut or add up.
     let pairs = [
         ("separators", "(1,'x0','y')", "(1,'x','0y')"),
@@ -218,7 +157,7 @@ async fn the_wrong_answers_of_other_tools() {
 async fn what_cannot_be_reached_is_denied_or_absent() {
     let Some(server) = servers::shared(Kind::Postgres) else { return };
     let dir = tempfile::tempdir().unwrap();
-    let db = Db::new(&server, "reach", "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)").await;
+    let db = Db::new(&server, Kind::Postgres, "reach", "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)").await;
     let manifest = dir.path().join("m");
     db.capture(&manifest).await.unwrap();
     let opened = Manifest::open(&manifest).unwrap();
@@ -246,7 +185,7 @@ async fn what_cannot_be_reached_is_denied_or_absent() {
 async fn a_database_without_tables_proves_nothing_and_an_empty_table_is_fine() {
     let Some(server) = servers::shared(Kind::Postgres) else { return };
     let dir = tempfile::tempdir().unwrap();
-    let db = Db::new(&server, "nothing", "SELECT 1").await;
+    let db = Db::new(&server, Kind::Postgres, "nothing", "SELECT 1").await;
     db.capture(&dir.path().join("none")).await.unwrap();
     let (result, _) = db.compare(&dir.path().join("none")).await;
     assert_eq!(result.outcome(0).0, attestore::model::outcome::Outcome::Inconclusive);
@@ -264,16 +203,16 @@ async fn a_copied_data_directory_is_the_same_and_a_killed_server_is_unreadable()
     let dir = tempfile::tempdir().unwrap();
     let sql = "CREATE TABLE big (id int PRIMARY KEY, v text); INSERT INTO big SELECT i, repeat(i::text, 40) FROM generate_series(1, 120000) i; \
                CREATE TABLE other (id int PRIMARY KEY); INSERT INTO other VALUES (1)";
-    let db = Db::new(&server, "crm", sql).await;
+    let db = Db::new(&server, Kind::Postgres, "crm", sql).await;
     let manifest = dir.path().join("m");
     db.capture(&manifest).await.unwrap();
     server.stop();
     let copy = Arc::new(server.copy());
-    let db = Db { server: copy.clone(), name: "crm".into() };
+    let db = Db { server: copy.clone(), kind: Kind::Postgres, name: "crm".into() };
     let (result, findings) = db.compare(&manifest).await;
     assert_eq!((findings, result.rows.unwrap().matched), (vec![], 120_001));
     // Killed in the middle of the big table: both tables are unreadable, nothing is a mismatch or missing.
-    let monitor = KillAfter { server: copy, findings: Collected::default() };
+    let monitor = KillAfter::new(copy);
     let opened = Manifest::open(&manifest).unwrap();
     let result = compare(&db.url(), &access(), &opened, &key(), &monitor).await.unwrap();
     let findings = monitor.findings.findings();
@@ -296,11 +235,11 @@ const BANK: &str = "CREATE TABLE customers (id BIGINT PRIMARY KEY, name VARCHAR(
 async fn each_shipped_check_passes_and_fails() {
     let Some(server) = servers::shared(Kind::Postgres) else { return };
     let packs = [Pack::load("structure-postgres").unwrap(), Pack::load("bank").unwrap()];
-    let good = Db::new(&server, "bank_good", BANK).await;
+    let good = Db::new(&server, Kind::Postgres, "bank_good", BANK).await;
     let results = good.check(&packs, &[("rows.customers", "1"), ("rows.accounts", "1"), ("rows.transactions", "2")]).await;
     assert_eq!(results.len(), 14);
     assert!(results.values().all(|result| result.result == CheckOutcome::Pass), "{results:?}");
-    let bad = Db::new(&server, "bank_bad", BANK).await;
+    let bad = Db::new(&server, Kind::Postgres, "bank_bad", BANK).await;
     bad.run("SET session_replication_role = replica; UPDATE accounts SET customer_id = 2; UPDATE transactions SET booked_at = '2020-01-01'; UPDATE transactions SET account_id = 11, kind = 'odd' WHERE id = 2").await;
     bad.run("SELECT nextval('s'), nextval('s'); ALTER TABLE customers ADD CONSTRAINT named CHECK (name <> 'A') NOT VALID; CREATE TABLE twice (x int); INSERT INTO twice VALUES (1), (1)").await;
     let mut connection = PgConnection::connect(&server.full_url("bank_bad")).await.unwrap();
@@ -320,6 +259,7 @@ async fn a_check_can_neither_write_nor_run_for_ever() {
     let Some(server) = servers::shared(Kind::Postgres) else { return };
     let db = Db::new(
         &server,
+        Kind::Postgres,
         "fences",
         "CREATE TABLE t (id int PRIMARY KEY); CREATE FUNCTION sneak() RETURNS int LANGUAGE sql AS 'INSERT INTO t VALUES (1) RETURNING id'",
     )
@@ -372,7 +312,7 @@ async fn a_flipped_byte_passes_the_engine_and_not_the_fingerprint() {
     let dir = tempfile::tempdir().unwrap();
     let sql = "CREATE EXTENSION amcheck; CREATE TABLE t (id int PRIMARY KEY, a text, b text); CREATE INDEX ON t (a); INSERT INTO t SELECT i, 'indexed-' || i, 'plain-' || i || '-end' FROM generate_series(1, 50) i; \
                CREATE TABLE h (id int PRIMARY KEY); INSERT INTO h VALUES (1)";
-    let db = Db::new(&server, "golden", sql).await;
+    let db = Db::new(&server, Kind::Postgres, "golden", sql).await;
     let manifest = dir.path().join("m");
     db.capture(&manifest).await.unwrap();
     let pack = [Pack::load("structure-postgres").unwrap()];
@@ -397,19 +337,4 @@ async fn a_flipped_byte_passes_the_engine_and_not_the_fingerprint() {
     damage(&db, "h", |bytes| bytes[24] |= 3).await;
     let results = db.check(&pack, &[]).await;
     assert_eq!(results["structure.postgres-heap"].result, CheckOutcome::Fail, "{results:?}");
-}
-
-/// Kills the server when the first rows have been read.
-struct KillAfter {
-    server: Arc<Server>,
-    findings: Collected,
-}
-
-impl attestore::monitor::Monitor for KillAfter {
-    fn event(&self, event: attestore::monitor::Event<'_>) {
-        if let attestore::monitor::Event::Advanced { by: 1.., .. } = event {
-            self.server.kill();
-        }
-        self.findings.event(event);
-    }
 }

@@ -90,4 +90,7 @@ fn show_prints_one_line_an_entry_or_one_entry_whole() {
     let output = attestore(&["log", "show", "--leaf", "0", "--json"], &[&world.path]);
     let found = lines(&output);
     assert_eq!((&found[0]["entry"]["kind"], &found[1]["log"]), (&"log.genesis".into(), &"unverified".into()));
+    // What was printed was held to no signature: that is no pass.
+    assert_eq!((&found[1]["outcome"], &found[1]["exit_code"], output.status.code()), (&"untested".into(), &3.into(), Some(3)));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("NOT VERIFIED"));
 }

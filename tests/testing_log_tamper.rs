@@ -9,6 +9,7 @@ use attestore::model::clock::Timestamp;
 use attestore::model::counts::Counts;
 use attestore::model::digest::{Digest32, Sha256Digest};
 use attestore::model::finding::Class;
+use attestore::model::ids::PointId;
 use attestore::model::outcome::Outcome;
 use attestore::signing::checkpoint::Checkpoint;
 use attestore::signing::keys::SigningKey;
@@ -613,10 +614,20 @@ fn runs() -> Vec<(&'static str, Rule, How)> {
     ]
 }
 
+/// Claims an RPO of the vault as it was an hour after the newest of its points.
+fn rpo(result: &mut PointResult, achieved_ms: u64, point: Option<&str>) {
+    if result.class == "files" {
+        result.rpo.achieved_ms = Some(achieved_ms);
+        result.rpo.reference_at = Some(captured_end().plus_secs(6 * 3600));
+        result.rpo.point = point.map(|name| PointId(format!("arn:aws:backup:eu-west-2:111122223333:recovery-point:{name}")));
+    }
+}
+
 /// A result of the plan's second case that was never tried.
 fn untested(plan: &DrillPlanned) -> PointResult {
     let case = &plan.cases[1];
-    let objective = |target_s| Objective { target_s, achieved_ms: None, reference_at: None, basis: "not tried".into(), met: None };
+    let objective =
+        |target_s| Objective { target_s, achieved_ms: None, reference_at: None, point: None, basis: "not tried".into(), met: None };
     let bank = case.class == "bank";
     PointResult {
         drill_id: DRILL.into(),
@@ -673,6 +684,42 @@ fn results() -> Vec<(&'static str, Rule, How)> {
         ),
         ("meet what was not measured", Rule::MetWithoutAchieved, Lie(|body, _| passing(body, |r| r.rto.achieved_ms = None))),
         ("meet what was missed", Rule::MetDiffers, Lie(|body, _| passing(body, |r| r.rto.achieved_ms = Some(1 << 40)))),
+        ("be younger than the newest point", Rule::RpoDiffers, Lie(|body, _| passing(body, |r| rpo(r, 60_000, Some("vault-4"))))),
+        ("be younger as versions were that named no point", Rule::RpoDiffers, Lie(|body, _| passing(body, |r| rpo(r, 60_000, None)))),
+        ("take another point's age", Rule::RpoDiffers, Lie(|body, _| passing(body, |r| rpo(r, 3_600_000, Some("vault-3"))))),
+        (
+            "give no instant for the age",
+            Rule::RpoDiffers,
+            Lie(|body, _| {
+                passing(body, |r| {
+                    rpo(r, 3_600_000, Some("vault-4"));
+                    r.rpo.reference_at = None;
+                })
+            }),
+        ),
+        (
+            "count a point whose restore failed",
+            Rule::RpoDiffers,
+            Lie(|body, _| {
+                passing(body, |r| {
+                    if r.class != "files" {
+                        return;
+                    }
+                    let error = CaseError {
+                        at: Timestamp::from_secs(0),
+                        phase: "wait".into(),
+                        code: "remote".into(),
+                        message: "the restore job FAILED".into(),
+                        retryable: false,
+                    };
+                    r.errors.push(error);
+                    (r.outcome, r.outcome_reasons) = (Outcome::Error, vec!["wait: the restore job FAILED".into()]);
+                    let own = r.rp.id.0.rsplit(':').next().unwrap().to_owned();
+                    // Its own age: the point was listed, and this very drill has shown that it does not come back.
+                    rpo(r, 3_600_000 * (5 - own[6..].parse::<u64>().unwrap()), Some(&own));
+                })
+            }),
+        ),
         ("lower a target", Rule::TargetDiffers, Lie(|body, _| passing(body, |r| r.rto.target_s = Some(1_000_000)))),
         ("invent a class", Rule::TargetDiffers, BigLie(|body, _| passing(body, |r| r.class = "easy".into()))),
         (

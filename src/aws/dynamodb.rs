@@ -1,8 +1,11 @@
 //! DynamoDB: a table as an item source, by DescribeTable and segmented, strongly consistent Scan.
 //!
+//! Pages come without the SDK where they can (`dynamodb_direct`), and by the SDK where anything stands against it.
+//!
 //! Not here: backups and restores of tables, and what is made of the items.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
@@ -11,12 +14,15 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeyType, ReturnConsumedCapacity, T
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::stream::{self, BoxStream, StreamExt};
+use serde_json::json;
 
+use crate::aws::dynamodb_direct::{Declined, Direct, Seen};
 use crate::aws::errors::classify;
 use crate::aws::session::Session;
 use crate::model::failure::{Failure, FailureKind};
+use crate::verify::items::answer;
 use crate::verify::items::item::{Attribute, Item, KeySchema};
-use crate::verify::items::json;
+use crate::verify::items::json as items_json;
 use crate::verify::items::page::{Next, Page, Records};
 use crate::verify::items::reader::Reader;
 use crate::verify::items::source::{ItemSource, Part};
@@ -28,6 +34,7 @@ pub struct TableSource {
     table: String,
     schema: KeySchema,
     identity: String,
+    direct: Direct,
 }
 
 impl TableSource {
@@ -38,7 +45,9 @@ impl TableSource {
     pub async fn open(session: &Session, table: &str) -> Result<Self, Failure> {
         let client = Client::new(session.config());
         let what = format!("dynamodb:DescribeTable {table}");
-        let answer = client.describe_table().table_name(table).send().await.map_err(|error| {
+        let seen = Seen::default();
+        let request = client.describe_table().table_name(table).customize().interceptor(seen.clone());
+        let answer = request.send().await.map_err(|error| {
             let failure = classify(&what, error);
             if failure.kind == FailureKind::Absent { failure.hint("check the table's name, the Region and the account") } else { failure }
         })?;
@@ -58,7 +67,8 @@ impl TableSource {
         }
         let arn = description.table_arn.unwrap_or_default();
         let identity = format!("{arn} {}", description.table_id.unwrap_or_default());
-        Ok(Self { client, table: table.to_owned(), schema: KeySchema(keys.into_iter().map(|(_, name)| name).collect()), identity })
+        let schema = KeySchema(keys.into_iter().map(|(_, name)| name).collect());
+        Ok(Self { client, table: table.to_owned(), schema, identity, direct: Direct::new(session, &seen) })
     }
 }
 
@@ -92,10 +102,10 @@ impl ItemSource for TableSource {
 
     fn scan(&self, part: &Part) -> BoxStream<'static, Result<Page, Failure>> {
         let what = format!("dynamodb:Scan {} segment {} of {}", self.table, part.segment, part.total);
-        let from = match part.after.as_deref().map(|position| start_key(position, &what)).transpose() {
-            Ok(from) => from,
-            Err(failure) => return stream::once(async { Err(failure) }).boxed(),
-        };
+        if let Some(Err(failure)) = part.after.as_deref().map(|position| start_key(position, &what)) {
+            return stream::once(async { Err(failure) }).boxed();
+        }
+        let from = part.after.clone();
         let start = Some(Box::new(Segment { source: self.clone(), part: part.clone(), what, from }));
         stream::unfold(start, |segment| async move {
             let mut segment = segment?;
@@ -113,14 +123,91 @@ struct Segment {
     source: TableSource,
     part: Part,
     what: String,
-    from: Option<HashMap<String, AttributeValue>>,
+    /// A position, as pages say it.
+    from: Option<String>,
 }
+
+/// So often a page is asked for whose bytes do not have their checksum.
+const DAMAGED_ATTEMPTS: u32 = 3;
+/// The longest pause before a service that was busy is asked again, as the SDK's first one has it.
+const BUSY_PAUSE_MS: u64 = 1000;
 
 impl Segment {
     /// The next page; `from` is where the one after it begins.
     async fn page(&mut self) -> Result<Page, Failure> {
+        let page = match self.direct_page().await? {
+            Some(page) => page,
+            None => self.sdk_page().await?,
+        };
+        self.from = match &page.next {
+            Next::After(position) => Some(position.clone()),
+            Next::Onward | Next::End => None,
+        };
+        Ok(page)
+    }
+
+    /// The page without the SDK; nothing where that has to be asked.
+    async fn direct_page(&self) -> Result<Option<Page>, Failure> {
+        let direct = &self.source.direct;
+        let mut damaged = 0;
+        while direct.is_ready() {
+            match direct.scan(&self.request()?).await {
+                Ok(body) => match answer::page(body) {
+                    Ok(page) => return Ok(Some(page)),
+                    Err(_) => direct.refused(),
+                },
+                Err(Declined::Refused) => {}
+                Err(Declined::Busy) => pause(BUSY_PAUSE_MS).await,
+                Err(Declined::Damaged(found)) => {
+                    damaged += 1;
+                    if damaged == DAMAGED_ATTEMPTS {
+                        let message = format!("{}: expected an answer that has its checksum, found {found}, {damaged} times", self.what);
+                        return Err(Failure::new(FailureKind::Network, message).hint("check the network, a proxy, or AWS_ENDPOINT_URL"));
+                    }
+                    pause(BUSY_PAUSE_MS / 10).await;
+                    continue;
+                }
+            }
+            return Ok(None);
+        }
+        Ok(None)
+    }
+
+    /// The request as JSON.
+    fn request(&self) -> Result<Vec<u8>, Failure> {
+        let mut request = json!({"TableName": self.source.table, "ConsistentRead": true, "ReturnConsumedCapacity": "TOTAL",
+            "Segment": self.number(self.part.segment)?, "TotalSegments": self.number(self.part.total)?});
+        if let Some(limit) = self.limit() {
+            request["Limit"] = json!(limit);
+        }
+        if let Some(from) = &self.from {
+            request["ExclusiveStartKey"] = serde_json::from_str(from).map_err(|_| not_a_position(from, &self.what))?;
+        }
+        if let Some((expression, names)) = self.projection() {
+            request["ProjectionExpression"] = json!(expression);
+            request["ExpressionAttributeNames"] = json!(names);
+        }
+        Ok(request.to_string().into_bytes())
+    }
+
+    fn number(&self, n: u32) -> Result<i32, Failure> {
+        i32::try_from(n).map_err(|_| Failure::invalid(format!("{}: at most 1,000,000 segments", self.what)))
+    }
+
+    fn limit(&self) -> Option<i32> {
+        self.part.pacer.limit().and_then(|limit| i32::try_from(limit).ok())
+    }
+
+    /// By placeholders: a name may be a reserved word or hold a dot.
+    fn projection(&self) -> Option<(String, HashMap<String, String>)> {
+        let names = self.part.projection.as_ref()?;
+        let places: Vec<String> = (0..names.len()).map(|at| format!("#a{at}")).collect();
+        Some((places.join(", "), places.into_iter().zip(names.iter().cloned()).collect()))
+    }
+
+    /// The page by the SDK.
+    async fn sdk_page(&self) -> Result<Page, Failure> {
         let what = &self.what;
-        let number = |n: u32| i32::try_from(n).map_err(|_| Failure::invalid(format!("{what}: at most 1,000,000 segments")));
         let mut request = self
             .source
             .client
@@ -128,39 +215,52 @@ impl Segment {
             .table_name(&self.source.table)
             .consistent_read(true)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .segment(number(self.part.segment)?)
-            .total_segments(number(self.part.total)?)
-            .set_limit(self.part.pacer.limit().and_then(|limit| i32::try_from(limit).ok()))
-            .set_exclusive_start_key(self.from.take());
-        if let Some(names) = &self.part.projection {
-            // By placeholders: a name may be a reserved word or hold a dot.
-            let places: Vec<String> = (0..names.len()).map(|at| format!("#a{at}")).collect();
-            request = request.projection_expression(places.join(", "));
-            request = request.set_expression_attribute_names(Some(places.into_iter().zip(names.iter().cloned()).collect()));
+            .segment(self.number(self.part.segment)?)
+            .total_segments(self.number(self.part.total)?)
+            .set_limit(self.limit())
+            .set_exclusive_start_key(self.from.as_deref().map(|from| start_key(from, what)).transpose()?);
+        if let Some((expression, names)) = self.projection() {
+            request = request.projection_expression(expression).set_expression_attribute_names(Some(names));
         }
         let answer = request.send().await.map_err(|error| classify(what, error))?;
         let consumed_rcu = answer.consumed_capacity().and_then(|capacity| capacity.capacity_units());
-        let mut items = Vec::with_capacity(answer.items().len());
+        // Zero where it is not said.
+        let (count, found) = (usize::try_from(answer.count()).unwrap_or_default(), answer.items().len());
+        if count != 0 && count != found {
+            let message = format!("{what}: expected a page of {count} items, as its Count says, found {found}");
+            return Err(Failure::new(FailureKind::Network, message));
+        }
+        let mut items = Vec::with_capacity(found);
         for attributes in answer.items.unwrap_or_default() {
             items.push(item(attributes, what)?);
         }
         // An empty LastEvaluatedKey is no key: going on from it would begin again.
-        self.from = answer.last_evaluated_key.filter(|key| !key.is_empty());
-        let next = match &self.from {
-            Some(key) => Next::After(position(key, what)?),
+        let next = match answer.last_evaluated_key.filter(|key| !key.is_empty()) {
+            Some(key) => Next::After(position(&key, what)?),
             None => Next::End,
         };
         Ok(Page { records: Records::Items(items), next, consumed_rcu })
     }
 }
 
+/// Sleeps for up to `most_ms`, each time otherwise: segments must not come back together.
+async fn pause(most_ms: u64) {
+    let mut random = [0; 8];
+    let _ = getrandom::fill(&mut random);
+    tokio::time::sleep(Duration::from_millis(most_ms / 10 + u64::from_le_bytes(random) % most_ms)).await;
+}
+
+fn not_a_position(position: &str, what: &str) -> Failure {
+    Failure::new(FailureKind::BadEvidence, format!("{what}: `{position}` is no position of a scan"))
+}
+
 /// A key as text that can be kept: an object of DynamoDB JSON.
 fn position(key: &HashMap<String, AttributeValue>, what: &str) -> Result<String, Failure> {
     let each = |(name, value): (&String, &AttributeValue)| {
         let value = match value {
-            AttributeValue::S(text) => serde_json::json!({"S": text}),
-            AttributeValue::N(text) => serde_json::json!({"N": text}),
-            AttributeValue::B(bytes) => serde_json::json!({"B": STANDARD.encode(bytes)}),
+            AttributeValue::S(text) => json!({"S": text}),
+            AttributeValue::N(text) => json!({"N": text}),
+            AttributeValue::B(bytes) => json!({"B": STANDARD.encode(bytes)}),
             _ => return Err(Failure::new(FailureKind::Remote, format!("{what}: LastEvaluatedKey has a value that no key can have"))),
         };
         Ok((name.clone(), value))
@@ -170,8 +270,8 @@ fn position(key: &HashMap<String, AttributeValue>, what: &str) -> Result<String,
 }
 
 fn start_key(position: &str, what: &str) -> Result<HashMap<String, AttributeValue>, Failure> {
-    let wrong = || Failure::new(FailureKind::BadEvidence, format!("{what}: `{position}` is no position of a scan"));
-    let item = json::item(&mut Reader::new(position)).map_err(|_| wrong())?;
+    let wrong = || not_a_position(position, what);
+    let item = items_json::item(&mut Reader::new(position)).map_err(|_| wrong())?;
     item.into_iter()
         .map(|(name, value)| match value {
             Attribute::String(text) => Ok((name, AttributeValue::S(text))),

@@ -2,14 +2,17 @@
 //! (the sandbox may name the wire types that it must).
 
 pub mod backup;
+pub mod backup_access;
 pub mod buckets;
 pub mod dynamodb;
 pub mod dynamodb_backup;
+pub mod dynamodb_direct;
 pub mod dynamodb_export;
 pub mod dynamodb_settings;
 pub mod errors;
 pub mod rds;
 pub mod s3;
+pub mod s3_answer;
 pub mod s3_archive;
 pub mod s3_copies;
 pub mod s3_customer_keys;

@@ -14,8 +14,8 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{ResponseChecksumValidation, StalledStreamProtectionConfig};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
-use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumMode;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -25,6 +25,7 @@ use futures_util::stream::BoxStream;
 use tokio::task::JoinSet;
 
 use crate::aws::errors::classify;
+use crate::aws::s3_answer::Answer;
 use crate::aws::s3_archive::{self, Thaw};
 use crate::aws::s3_customer_keys::{self, CustomerKey, CustomerKeys};
 use crate::aws::s3_direct::{Ask, Direct, Seen, Sent};
@@ -263,15 +264,12 @@ impl S3Source {
             Err(error) => return Err(self.refused(entry, error, &what).await),
         };
         self.check(entry, range.as_ref(), &answer, &what)?;
-        let declared_length = answer.content_length().and_then(|length| u64::try_from(length).ok());
+        let declared_length = answer.content_length.and_then(|length| u64::try_from(length).ok());
         let Some(declared_length) = declared_length else {
             return Err(Failure::new(FailureKind::Remote, format!("{what}: the answer has no length")));
         };
         let told = match whole {
-            true => Told {
-                checksum: s3_evidence::checksum(&answer),
-                evidence: Some(Box::new(self.sight.complete(self.place(entry), s3_evidence::of_get(&answer)).await)),
-            },
+            true => Told { checksum: answer.checksum, evidence: Some(Box::new(self.sight.complete(self.place(entry), answer.told).await)) },
             false => Told::default(),
         };
         Ok(Body { stream: pieces(answer.body, what), declared_length, told })
@@ -316,14 +314,14 @@ impl S3Source {
     }
 
     /// Holds the answer's own words to what was asked for.
-    fn check(&self, entry: &Entry, asked: Option<&Range<u64>>, answer: &GetObjectOutput, what: &str) -> Result<(), Failure> {
+    fn check(&self, entry: &Entry, asked: Option<&Range<u64>>, answer: &Answer, what: &str) -> Result<(), Failure> {
         let wrong = |said: String| Err(Failure::new(FailureKind::Remote, format!("{what}: {said}")));
-        if let (Some(wanted), Some(found)) = (entry.version_id.as_deref(), answer.version_id())
+        if let (Some(wanted), Some(found)) = (entry.version_id.as_deref(), answer.version_id.as_deref())
             && wanted != found
         {
             return wrong(format!("expected that version, the answer is version {found}"));
         }
-        match (asked, answer.content_range()) {
+        match (asked, answer.content_range.as_deref()) {
             (None, None) => Ok(()),
             (Some(asked), Some(told)) if told == format!("bytes {}-{}/{}", asked.start, asked.end - 1, entry.size) => Ok(()),
             (None, Some(told)) => wrong(format!("expected everything, the answer has the range {told}")),
@@ -349,7 +347,7 @@ async fn send(request: GetObjectFluentBuilder, whole: bool, seen: Option<Seen>, 
     let mut task = JoinSet::new();
     task.spawn(async move { request.send().await });
     match task.join_next().await {
-        Some(Ok(answer)) => Ok(answer),
+        Some(Ok(answer)) => Ok(answer.map(Answer::of_output)),
         _ => Err(Failure::new(FailureKind::Network, format!("{what}: the request ended abnormally"))),
     }
 }

@@ -26,11 +26,12 @@ use aws_smithy_runtime_api::client::ser_de::{DeserializeResponse, SharedResponse
 use aws_smithy_types::config_bag::{ConfigBag, FrozenLayer};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::aws::s3_answer::Answer;
 use crate::aws::session::Session;
 use crate::aws::signature::{EMPTY_PAYLOAD, SigningKey};
 
 /// What GetObject gives, as the SDK's own `send` does.
-pub type Sent = Result<GetObjectOutput, SdkError<GetObjectError, HttpResponse>>;
+pub type Sent = Result<Answer, SdkError<GetObjectError, HttpResponse>>;
 
 /// What a key keeps of itself in a path (Signature Version 4, `UriEncode`).
 const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
@@ -195,8 +196,15 @@ impl Direct {
         Ok(signing)
     }
 
-    /// The answer, read as the SDK reads it.
+    /// The answer, read as the SDK reads it; where it is a plain one, without it.
     async fn read(&self, mut answer: HttpResponse) -> Sent {
+        if let Some(read) = Answer::of_response(&mut answer) {
+            return Ok(read);
+        }
+        // What the SDK's own interceptor does before its deserializer, which refuses dates that are none.
+        if let Some(expires) = answer.headers_mut().remove("expires") {
+            answer.headers_mut().try_insert("ExpiresString", expires).map_err(SdkError::construction_failure)?;
+        }
         let Some(deserializer) = self.shared.operation.as_ref().and_then(|layer| layer.load::<SharedResponseDeserializer>()) else {
             return Err(SdkError::response_error("no deserializer", answer));
         };
@@ -213,7 +221,7 @@ impl Direct {
         };
         match parsed {
             Ok(output) => match output.downcast::<GetObjectOutput>() {
-                Ok(output) => Ok(output),
+                Ok(output) => Ok(Answer::of_output(output)),
                 Err(_) => Err(SdkError::response_error("an answer of another kind", answer)),
             },
             Err(error) => Err(self.refused(error, answer)),

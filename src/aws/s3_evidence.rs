@@ -4,6 +4,7 @@
 //! S3 leaves lock headers and the count of tags out for an identity without the permission (API reference, GetObject). One call a run
 //! and kind of evidence tells which it is, at the first object that has none.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use aws_sdk_s3::Client;
@@ -83,6 +84,37 @@ macro_rules! told {
     }};
 }
 
+impl Told {
+    /// What was read out of the headers of an answer to GetObject, with the count of its tags.
+    pub fn of_headers(evidence: Evidence, tag_count: Option<i32>) -> Self {
+        Self { evidence, tag_count, asked_apart: false }
+    }
+}
+
+/// The metadata of an object that was looked at last, and its digest: most objects of a bucket have the same.
+type LastMetadata = (Vec<(&'static str, String)>, Vec<(String, String)>, Digest32);
+
+thread_local! {
+    static LAST_METADATA: RefCell<Option<LastMetadata>> = const { RefCell::new(None) };
+}
+
+/// [`metadata_digest`] of borrowed values.
+pub fn metadata_of(system: &BTreeMap<&'static str, &str>, user: &BTreeMap<&str, &str>) -> Digest32 {
+    LAST_METADATA.with_borrow_mut(|last| {
+        if let Some((known_system, known_user, digest)) = last
+            && known_system.iter().map(|(name, value)| (*name, value.as_str())).eq(system.iter().map(|(name, value)| (*name, *value)))
+            && known_user.iter().map(|(name, value)| (name.as_str(), value.as_str())).eq(user.iter().map(|(name, value)| (*name, *value)))
+        {
+            return *digest;
+        }
+        let system: BTreeMap<&'static str, String> = system.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let user: BTreeMap<String, String> = user.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let digest = metadata_digest(&system, &user);
+        *last = Some((system.into_iter().collect(), user.into_iter().collect(), digest));
+        digest
+    })
+}
+
 /// What the headers of GetObject say.
 pub fn of_get(answer: &GetObjectOutput) -> Told {
     told!(answer)
@@ -107,12 +139,15 @@ macro_rules! strongest {
         ];
         let found = kinds.into_iter().find_map(|(name, value)| Some((name, value?)));
         found.map(|(algorithm, value)| {
-            // Answers before `x-amz-checksum-type` existed tell a composite one by its number of parts.
-            let guess = if value.contains('-') { "COMPOSITE" } else { "FULL_OBJECT" };
-            let kind = answer.checksum_type().map_or(guess, |kind| kind.as_str()).to_owned();
+            let kind = answer.checksum_type().map_or(kind_of(value), |kind| kind.as_str()).to_owned();
             S3Checksum { algorithm: algorithm.to_owned(), kind, value: value.to_owned() }
         })
     }};
+}
+
+/// Answers before `x-amz-checksum-type` existed tell a composite checksum by its number of parts.
+pub fn kind_of(value: &str) -> &'static str {
+    if value.contains('-') { "COMPOSITE" } else { "FULL_OBJECT" }
 }
 
 /// The checksum of an answer to GetObject; of several, the strongest.

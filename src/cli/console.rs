@@ -1,16 +1,18 @@
 //! The terminal and the machine-readable stream: the one place that prints.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{IsTerminal, Write};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use serde_json::{Map, Value, json};
 
+use crate::cli::progress::Progress;
+use crate::cli::words;
 use crate::model::exit::ExitCode;
-use crate::model::failure::Failure;
+use crate::model::failure::{Failure, FailureKind};
 use crate::model::finding::Finding;
 use crate::monitor::{Event, Monitor};
 
@@ -18,15 +20,17 @@ use crate::monitor::{Event, Monitor};
 const FINDINGS_SHOWN: u64 = 100;
 
 /// Characters of a task's name beside its bar.
-const TASK_SHOWN: usize = 48;
+const TASK_SHOWN: usize = 36;
 
 /// Prints for people on stderr and, with `--json`, one object a line on stdout.
 pub struct Console {
     json: bool,
     bars: Option<MultiProgress>,
-    running: Mutex<HashMap<String, ProgressBar>>,
+    running: Mutex<HashMap<String, (ProgressBar, Arc<Mutex<Progress>>)>>,
     stop: AtomicBool,
     findings: AtomicU64,
+    /// What could not be read while a manifest was captured, by reason.
+    unread: Mutex<BTreeMap<FailureKind, u64>>,
     /// Why stdout did not take what was written, other than that nobody reads it any more.
     stdout_failure: Mutex<Option<std::io::Error>>,
 }
@@ -41,6 +45,7 @@ impl Console {
             running: Mutex::default(),
             stop: AtomicBool::new(false),
             findings: AtomicU64::new(0),
+            unread: Mutex::default(),
             stdout_failure: Mutex::default(),
         }
     }
@@ -48,6 +53,11 @@ impl Console {
     /// Whether `--json` was given.
     pub fn is_json(&self) -> bool {
         self.json
+    }
+
+    /// What could not be read while a manifest was captured, by reason.
+    pub fn unread(&self) -> BTreeMap<FailureKind, u64> {
+        self.unread.lock().expect("no panic while held").clone()
     }
 
     /// Asks all work to end at the next safe place.
@@ -122,23 +132,48 @@ impl Console {
         }
     }
 
-    fn start_bar(&self, task: &str, unit: &str, total: Option<u64>) {
+    fn start_bar(&self, task: &str, unit: &'static str, total: Option<u64>) {
         let Some(bars) = &self.bars else { return };
-        let template = match total {
-            Some(_) => format!("{{msg}} [{{bar:24}}] {{pos}}/{{len}} {unit}, {{rate}}, {{eta}} left"),
-            None => format!("{{spinner}} {{msg}} {{pos}} {unit}, {{rate}}"),
-        };
-        let bar = bars.add(total.map_or_else(ProgressBar::new_spinner, ProgressBar::new));
-        if let Ok(style) = ProgressStyle::with_template(&template) {
-            let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
-                // A terminal that takes no more is no reason to stop.
-                let _ = write!(out, "{:.0}/s", state.per_sec());
-            };
-            bar.set_style(style.with_key("rate", rate).progress_chars("━╸─"));
-        }
+        let bar = bars.add(ProgressBar::new_spinner());
+        let progress = Arc::new(Mutex::new(Progress::new(unit, total)));
         bar.set_message(short(task));
+        draw(&bar, &progress);
         bar.enable_steady_tick(Duration::from_millis(200));
-        self.running.lock().expect("no panic while held").insert(task.to_owned(), bar);
+        self.running.lock().expect("no panic while held").insert(task.to_owned(), (bar, progress));
+    }
+
+    /// Changes what is known of a task that is drawn.
+    fn with_bar(&self, task: &str, change: impl FnOnce(&mut Progress)) {
+        let running = self.running.lock().expect("no panic while held");
+        let Some((bar, progress)) = running.get(task) else { return };
+        let mut known = progress.lock().expect("no panic while held");
+        let was = known.bar().map(|(_, length)| length);
+        change(&mut known);
+        let now = known.bar();
+        drop(known);
+        if let Some((position, length)) = now {
+            if was != Some(length) {
+                draw(bar, progress);
+            }
+            bar.set_position(position);
+        }
+    }
+}
+
+/// Draws a task as a bar where its end is known, else as a spinner.
+fn draw(bar: &ProgressBar, progress: &Arc<Mutex<Progress>>) {
+    let length = progress.lock().expect("no panic while held").bar().map(|(_, length)| length);
+    let template = if length.is_some() { "{msg} [{bar:20}] {figures}" } else { "{spinner} {msg} {figures}" };
+    if let Some(length) = length {
+        bar.set_length(length);
+    }
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        let progress = progress.clone();
+        let figures = move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            // A terminal that takes no more is no reason to stop.
+            let _ = out.write_str(&progress.lock().expect("no panic while held").line(state.elapsed()));
+        };
+        bar.set_style(style.with_key("figures", figures).progress_chars("━╸─"));
     }
 }
 
@@ -146,19 +181,17 @@ impl Monitor for Console {
     fn event(&self, event: Event<'_>) {
         match event {
             Event::Started { task, unit, total } => self.start_bar(task, unit, total),
-            Event::Advanced { task, by, .. } => {
-                if let Some(bar) = self.running.lock().expect("no panic while held").get(task) {
-                    bar.inc(by);
-                }
-            }
+            Event::Expects { task, bytes } => self.with_bar(task, |progress| progress.expect_bytes(bytes)),
+            Event::Advanced { task, by, bytes } => self.with_bar(task, |progress| progress.advance(by, bytes)),
             Event::Finished { task } => {
-                if let Some(bar) = self.running.lock().expect("no panic while held").remove(task) {
+                if let Some((bar, _)) = self.running.lock().expect("no panic while held").remove(task) {
                     bar.finish_and_clear();
                 }
             }
             Event::Finding(finding) if self.json => self.object(&finding.to_json()),
             Event::Finding(finding) if self.findings.fetch_add(1, Ordering::SeqCst) < FINDINGS_SHOWN => self.say(finding_line(finding)),
             Event::Finding(_) => {}
+            Event::Unread(failure) => *self.unread.lock().expect("no panic while held").entry(failure.kind).or_default() += 1,
             Event::Problem(failure) => {
                 self.say(format!("problem: {failure}"));
                 if let Some(hint) = &failure.hint {
@@ -180,10 +213,10 @@ fn short(task: &str) -> String {
     if length <= TASK_SHOWN { task.to_owned() } else { format!("…{}", task.chars().skip(length - TASK_SHOWN + 1).collect::<String>()) }
 }
 
-/// One finding in one line; control characters of keys are escaped, so that a key cannot draw on the terminal.
+/// One finding in one line; a key can neither draw on the terminal nor hide on it.
 pub fn finding_line(finding: &Finding) -> String {
     let (_, place) = finding.place.parts();
-    let place: String = place.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect();
+    let place = words::place(place);
     let mut line = format!("  {:<14} {place}", finding.class.as_str());
     if let Some(version) = &finding.version_id {
         line += &format!("  version {version}");

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, json};
 
 use crate::cli::console::Console;
-use crate::cli::{scorecard, session};
+use crate::cli::{scorecard, session, words};
 use crate::drill::abandon;
 use crate::drill::context::Setup;
 use crate::drill::run::{AT_ONCE, Begin, Report, Request};
@@ -174,7 +174,7 @@ pub fn exit_code(report: &Report) -> ExitCode {
 /// The scorecard for people, an object a case for machines.
 pub fn tell(report: &Report, loaded: &Loaded, console: &Console) {
     console.say("");
-    for line in scorecard::lines(&report.results) {
+    for line in scorecard::lines(&report.results, words::width()) {
         console.say(line);
     }
     for excluded in &report.excluded {

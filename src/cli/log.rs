@@ -7,12 +7,15 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use crate::cli::console::Console;
+use crate::cli::words::plain;
 use crate::model::clock::Timestamp;
 use crate::model::exit::ExitCode;
 use crate::model::failure::Failure;
+use crate::model::outcome::Outcome;
 use crate::signing::keys::VerifyingKey;
 use crate::testing_log::entry::{Body, Entry};
 use crate::testing_log::store::LogDir;
+use crate::testing_log::verify::fault::Fault;
 use crate::testing_log::verify::run::verify;
 use crate::testing_log::verify::verdict::{Anchor, DrillEnd, DrillState, Verdict, VerifyOptions};
 
@@ -54,7 +57,7 @@ struct VerifyLogArgs {
 /// Arguments of `log show`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  attestore log show ./log --key log.pub.pem\n  attestore log show ./log --kind rp.result\n  attestore log show ./log --leaf 7\n\nWithout --key nothing is verified, and the summary says so."
+    after_help = "Examples:\n  attestore log show ./log --key log.pub.pem\n  attestore log show ./log --kind rp.result\n  attestore log show ./log --leaf 7\n\nWithout --key nothing is verified: the outcome is `untested` and the exit code 3, whatever was printed."
 )]
 struct ShowArgs {
     /// The log's directory
@@ -93,7 +96,7 @@ fn run_verify(args: &VerifyLogArgs, console: &Console) -> anyhow::Result<ExitCod
     let checkpoint = args.checkpoint.as_deref().map(read_checkpoint).transpose()?;
     let verdict = verify(&args.log, &key, &VerifyOptions { checkpoint, as_of: args.as_of })?;
     for fault in &verdict.faults {
-        console.object(&json!({"event": "fault", "name": fault.rule.as_str(), "leaf": fault.leaf, "message": fault.message}));
+        console.object(&fault_json(fault));
         console.answer(plain(&format!("FAULT {fault}")));
     }
     for drill in &verdict.drills {
@@ -108,6 +111,11 @@ fn run_verify(args: &VerifyLogArgs, console: &Console) -> anyhow::Result<ExitCod
     let exit = if verdict.holds() { ExitCode::Proven } else { ExitCode::Findings };
     console.summary("log verify", if verdict.holds() { "pass" } else { "fail" }, exit, summary_of(&verdict));
     Ok(exit)
+}
+
+/// A fault as one object, the same for every command that names faults.
+pub fn fault_json(fault: &Fault) -> Value {
+    json!({"event": "fault", "name": fault.rule.as_str(), "leaf": fault.leaf, "message": fault.message})
 }
 
 fn run_show(args: &ShowArgs, console: &Console) -> anyhow::Result<ExitCode> {
@@ -136,20 +144,23 @@ fn run_show(args: &ShowArgs, console: &Console) -> anyhow::Result<ExitCode> {
     {
         return Err(Failure::invalid(format!("the log {} has no entry {leaf} of the kind asked for", args.log.display())).into());
     }
-    let (word, exit) = match &verdict {
-        Some(verdict) if verdict.holds() => (verdict.word(), ExitCode::Proven),
-        Some(verdict) => (verdict.word(), ExitCode::Findings),
-        None => ("unverified".to_owned(), ExitCode::Proven),
+    let (word, outcome, exit) = match &verdict {
+        Some(verdict) if verdict.holds() => (verdict.word(), Outcome::Pass, ExitCode::Proven),
+        Some(verdict) => (verdict.word(), Outcome::Fail, ExitCode::Findings),
+        // Entries that nobody has held to a signature prove nothing, however well they read.
+        None => ("unverified".to_owned(), Outcome::Untested, ExitCode::Incomplete),
     };
     match &verdict {
         Some(verdict) if !verdict.holds() => {
             console.say(format!("this log does not verify: {} faults; `attestore log verify` names them", verdict.faults.len()));
         }
         Some(_) => console.say(format!("{shown} entries; the log is {word}")),
-        None => console.say(format!("{shown} entries; not verified: give --key with your own copy of the log's public key")),
+        None => console.say(format!(
+            "{shown} entries; NOT VERIFIED, anybody may have written them: give --key with your own copy of the log's public key"
+        )),
     }
     let more = Map::from_iter([("entries".to_owned(), json!(shown)), ("log".to_owned(), json!(word))]);
-    console.summary("log show", if exit == ExitCode::Proven { "pass" } else { "fail" }, exit, more);
+    console.summary("log show", outcome.as_str(), exit, more);
     Ok(exit)
 }
 
@@ -256,9 +267,4 @@ fn state_word(drill: &DrillState) -> String {
         DrillEnd::Aborted => "aborted".to_owned(),
         DrillEnd::Closed(outcome) => format!("closed, {outcome}"),
     }
-}
-
-/// Foreign text on one line of a terminal: control characters are escaped.
-fn plain(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
 }

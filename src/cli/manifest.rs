@@ -1,5 +1,6 @@
 //! `attestore manifest create`, and where the other `manifest` commands begin
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -20,8 +21,9 @@ use crate::cli::source::{self, Means, bytes_text, shown};
 use crate::cli::tables;
 use crate::model::capture::CaptureMode;
 use crate::model::exit::ExitCode;
-use crate::model::failure::Failure;
+use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::{PointId, ResourceId};
+use crate::model::outcome::Outcome;
 use crate::model::source_url::SourceUrl;
 use crate::model::verification::SignatureState;
 use crate::monitor::Monitor;
@@ -217,14 +219,11 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
         failure.context(format!("the manifest {} is written and signed, and not registered in the testing log", shown(&out)))
     })?;
 
-    let unreadable = ["unreadable", "indeterminate", "changed_version"].iter().filter_map(|name| header.counts.get(*name)).sum::<u64>();
+    let of = |name: &str| header.counts.get(name).copied().unwrap_or(0);
+    let unreadable = of("unreadable") + of("indeterminate") + of("changed_version");
     // Tables without rows hold no data.
     let held: u64 = header.counts.iter().filter(|(name, _)| !matches!(name.as_str(), "bytes" | "tables")).map(|(_, n)| n).sum();
-    let (outcome, exit) = match (unreadable, held) {
-        (0, 0) => ("inconclusive", ExitCode::Incomplete),
-        (0, _) => ("pass", ExitCode::Proven),
-        _ => ("fail", ExitCode::Findings),
-    };
+    let (outcome, exit) = judged(of("unreadable"), of("changed_version"), unreadable, held, &console.unread());
     let signature = if signer.is_some() { SignatureState::Verified } else { SignatureState::Absent };
     console.answer(scoreboard(&manifest, &header, signer.map(|(name, _)| name), entry));
     if unreadable > 0 {
@@ -243,8 +242,20 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     more.insert("counts".into(), json!(header.counts));
     more.insert("manifest_signature".into(), json!(signature));
     more.insert("log_entry".into(), entry.map_or(Value::Null, |entry| json!(entry)));
-    console.summary("manifest create", outcome, exit, more);
+    console.summary("manifest create", outcome.as_str(), exit, more);
     Ok(exit)
+}
+
+/// What a capture is worth. Bytes that contradict their own checksum, or another capture, speak against the source; what was not read for a
+/// reason outside the data speaks for nothing, and the reason says whether the same command may succeed later.
+fn judged(unreadable: u64, changed: u64, undone: u64, held: u64, unread: &BTreeMap<FailureKind, u64>) -> (Outcome, ExitCode) {
+    let outside: u64 = unread.iter().filter(|(kind, _)| kind.is_outside_the_data()).map(|(_, n)| n).sum();
+    match undone {
+        0 if held == 0 => (Outcome::Inconclusive, ExitCode::Incomplete),
+        0 => (Outcome::Pass, ExitCode::Proven),
+        _ if changed > 0 || unreadable > outside => (Outcome::Fail, ExitCode::Findings),
+        _ => (Outcome::Inconclusive, unread.keys().fold(ExitCode::Incomplete, |exit, kind| exit.and(kind.exit_code()))),
+    }
 }
 
 fn scoreboard(manifest: &Manifest, header: &Header, signer: Option<&str>, entry: Option<u64>) -> String {
@@ -267,4 +278,33 @@ fn scoreboard(manifest: &Manifest, header: &Header, signer: Option<&str>, entry:
         lines.push(format!("registered entry {entry} of the testing log"));
     }
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_read_is_told_by_its_reason() {
+        let of = |kinds: &[FailureKind], changed: u64| {
+            let mut unread = BTreeMap::new();
+            for kind in kinds {
+                *unread.entry(*kind).or_default() += 1;
+            }
+            let n = kinds.len() as u64;
+            let (outcome, exit) = judged(n, changed, n + changed, 9, &unread);
+            (outcome, exit.code())
+        };
+        assert_eq!(of(&[], 0), (Outcome::Pass, 0));
+        assert_eq!(of(&[FailureKind::Denied], 0), (Outcome::Inconclusive, 4));
+        assert_eq!(of(&[FailureKind::Archived], 0), (Outcome::Inconclusive, 3));
+        assert_eq!(of(&[FailureKind::Network, FailureKind::Archived], 0), (Outcome::Inconclusive, 5));
+        assert_eq!(of(&[FailureKind::Network, FailureKind::Denied], 0), (Outcome::Inconclusive, 4));
+        // Bytes that S3's own checksum contradicts are the data's, and a version that is not what it was.
+        assert_eq!(of(&[FailureKind::Denied, FailureKind::Remote], 0), (Outcome::Fail, 1));
+        assert_eq!(of(&[], 1), (Outcome::Fail, 1));
+        // Undecided versions alone: nothing says which bytes were there.
+        assert_eq!(judged(0, 0, 2, 9, &BTreeMap::new()), (Outcome::Inconclusive, ExitCode::Incomplete));
+        assert_eq!(judged(0, 0, 0, 0, &BTreeMap::new()), (Outcome::Inconclusive, ExitCode::Incomplete));
+    }
 }

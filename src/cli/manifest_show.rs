@@ -118,24 +118,27 @@ pub fn diff(args: &DiffArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode>
     for manifest in [&expected, &actual] {
         if manifest.header().kind == ManifestKind::Objects { manifest.check_names()? } else { manifest.check_parts()? }
     }
-    let counts = diff::diff(&expected, &actual, console.as_ref())?;
+    let diff::Differences { counts, tables } = diff::diff(&expected, &actual, console.as_ref())?;
     let differences = counts.mismatch + counts.missing + counts.extra;
     let exit = if differences == 0 { ExitCode::Proven } else { ExitCode::Findings };
-    console.answer(format!(
-        "{} equal, {} differ, {} only in {}, {} only in {}",
-        counts.matched,
-        counts.mismatch,
-        counts.missing,
-        shown(&args.expected),
-        counts.extra,
-        shown(&args.actual)
-    ));
-    let what = match expected.header().kind {
-        ManifestKind::Objects => "objects",
-        ManifestKind::TableSet | ManifestKind::Items => "leaves",
-    };
+    // The leaves of a table's fingerprint are parts of a proof; what people have are tables.
+    for (name, counts) in [("tables", tables), (if tables.is_some() { "parts of them" } else { "objects" }, Some(counts))] {
+        let Some(counts) = counts else { continue };
+        console.answer(format!(
+            "{name}: {} equal, {} differ, {} only in {}, {} only in {}",
+            counts.matched,
+            counts.mismatch,
+            counts.missing,
+            shown(&args.expected),
+            counts.extra,
+            shown(&args.actual)
+        ));
+    }
     let mut more = Map::new();
-    more.insert(what.into(), json!(counts));
+    if let Some(tables) = tables {
+        more.insert("tables".into(), json!(tables));
+    }
+    more.insert(if tables.is_some() { "leaves" } else { "objects" }.into(), json!(counts));
     console.summary("manifest diff", if differences == 0 { "pass" } else { "fail" }, exit, more);
     Ok(exit)
 }

@@ -28,6 +28,7 @@ pub mod manifest_register;
 pub mod manifest_show;
 pub mod object_args;
 pub mod plan;
+pub mod progress;
 pub mod report;
 pub mod run;
 #[cfg(feature = "sandbox")]
@@ -41,3 +42,4 @@ pub mod tables;
 pub mod verify;
 pub mod verify_replica;
 pub mod verify_words;
+pub mod words;

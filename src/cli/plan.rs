@@ -9,6 +9,7 @@ use serde_json::{Map, json};
 use crate::cli::console::Console;
 use crate::cli::{scorecard, session};
 use crate::drill::context::Setup;
+use crate::drill::effort::Effort;
 use crate::drill::plan::{Basis, Plan};
 use crate::estate::load;
 use crate::model::exit::ExitCode;
@@ -44,7 +45,8 @@ pub async fn run(args: PlanArgs, console: &Arc<Console>) -> anyhow::Result<ExitC
     more.insert("excluded".into(), json!(plan.excluded.len()));
     more.insert("cases_at_least".into(), json!(plan.cases.0));
     more.insert("cases_at_most".into(), json!(plan.cases.1));
-    more.insert("bytes_at_most".into(), json!(plan.bytes_at_most));
+    more.insert("bytes_at_most".into(), json!(plan.effort.restored_bytes));
+    more.insert("effort_at_most".into(), json!(plan.effort));
     console.summary("plan", if code == ExitCode::Proven { "pass" } else { "inconclusive" }, code, more);
     Ok(code)
 }
@@ -85,10 +87,11 @@ fn tell(plan: &Plan, console: &Console) {
         console.answer(format!("by rule: {}: {}", targeted.id, targeted.reason));
     }
     let cases = if plan.cases.0 == plan.cases.1 { plan.cases.0.to_string() } else { format!("{} to {}", plan.cases.0, plan.cases.1) };
-    console.answer(format!("cases: {cases}; at most {} restored", scorecard::bytes(plan.bytes_at_most)));
+    console.answer(format!("cases: {cases}; at most {} restored", scorecard::bytes(plan.effort.restored_bytes)));
+    console.answer(takes(&plan.effort));
     let in_aws = plan.candidates.iter().any(|one| one.point.from != crate::model::resource::PointSource::Local);
     console.answer(if in_aws {
-        "cost: AWS charges restores by the GB, restored instances by the hour and requests by the thousand; prices are not in this version"
+        "cost: that, at your prices: AWS charges restores by the GB, restored instances by the hour, requests by the thousand; prices are not included"
     } else {
         "cost: none beside this machine's disk and time"
     });
@@ -96,6 +99,22 @@ fn tell(plan: &Plan, console: &Console) {
         let list: Vec<&str> = plan.permissions.iter().copied().collect();
         console.answer(format!("permissions: {}", list.join(" ")));
     }
+}
+
+/// What the drill would take, without prices; what is not known is said to be unknown.
+fn takes(effort: &Effort) -> String {
+    let mut parts = vec![format!("{} read back", scorecard::bytes(effort.read_bytes))];
+    let mut add = |n: u64, words: &str| {
+        if n > 0 {
+            parts.push(format!("{n} {words}"));
+        }
+    };
+    add(effort.s3_requests, "requests to S3 or more");
+    add(effort.read_capacity_units, "read capacity units of table scans");
+    add(effort.instances, "database instances, each for the time of its case");
+    add(effort.unknown_sizes, "points of unknown size");
+    add(effort.unknown_objects, "points in S3 with an unknown number of objects");
+    format!("takes at most: {}", parts.join(", "))
 }
 
 fn objects(plan: &Plan, console: &Console) {

@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::{Map, json};
 
 use crate::cli::console::Console;
+use crate::cli::log::fault_json;
 use crate::model::clock::Timestamp;
 use crate::model::exit::ExitCode;
 use crate::model::failure::Failure;
@@ -81,7 +82,7 @@ fn written(report: &Report, out: &std::path::Path, console: &Console) -> ExitCod
 fn refused(faults: &[Fault], console: &Console) -> ExitCode {
     for fault in faults {
         console.say(format!("fault: {fault}"));
-        console.object(&json!({"event": "fault", "rule": fault.rule.as_str(), "leaf": fault.leaf, "message": fault.message}));
+        console.object(&fault_json(fault));
     }
     console.say("error: the log does not verify, so no report was written\n\nhint: `attestore log verify` explains each fault by its name");
     let mut more = Map::new();

@@ -1,37 +1,117 @@
 //! The scorecard of a drill: a line a case for people, an object a case for machines. Pure; printing is the caller's.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Value, json};
 
+use crate::cli::words::{plain, told_apart, wrapped};
 use crate::drill::record::kind_of;
 use crate::model::exit::ExitCode;
 use crate::model::failure::FailureKind;
+use crate::model::ids::{PointId, ResourceId};
 use crate::testing_log::body::{Objective, PointResult};
 use crate::testing_log::verify::pass::counts;
 
-const HEAD: [&str; 9] = ["CASE", "RESOURCE", "POINT", "RESULT", "RESTORED", "VERIFIED", "RTO", "RPO", "READ"];
+const HEAD: [&str; 8] = ["CASE", "RESOURCE", "POINT", "RESULT", "RESTORED", "VERIFIED", "RTO", "RPO"];
+/// The columns whose cells may be shortened, the one that gives way first, with the least that is left of each.
+const YIELDING: [(usize, usize); 2] = [(2, 12), (1, 10)];
 
-/// The table, its head first; under each case that is not a plain pass, the reasons.
-pub fn lines(results: &[PointResult]) -> Vec<String> {
-    let rows: Vec<[String; 9]> = results.iter().map(row).collect();
-    let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).chain([HEAD[at].len()]).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
-    let pad = |cells: [&str; 9], last: &str| {
+/// The table in lines of at most `width` characters, its head first; under each case that is not a plain pass, the reasons.
+///
+/// Names are shortened in the middle as far as they can still be told apart; where that is not enough, what was read and found goes to a
+/// line of its own.
+pub fn lines(results: &[PointResult], width: usize) -> Vec<String> {
+    let names = point_names(results);
+    let mut rows: Vec<[String; 8]> = results.iter().zip(names).map(|(result, name)| row(result, name)).collect();
+    let ends: Vec<(String, String)> = results.iter().map(|result| (read(result), findings(result))).collect();
+    let read_width = ends.iter().map(|(read, _)| length(read)).chain([4]).max().unwrap_or(0);
+    let found_width = ends.iter().map(|(_, found)| length(found)).chain([8]).max().unwrap_or(0);
+    let table = |rows: &[[String; 8]]| widths(rows).iter().map(|width| width + 2).sum::<usize>();
+    for (column, least) in YIELDING {
+        let over = (table(&rows) + read_width + 2 + found_width).saturating_sub(width);
+        shorten(&mut rows, column, least, over);
+    }
+    let on_one_line = table(&rows) + read_width + 2 + found_width <= width;
+    if !on_one_line {
+        // On two lines the names may have their room back, as far as there is some.
+        for (row, name) in rows.iter_mut().zip(point_names(results)) {
+            row[2] = name;
+        }
+        for (row, result) in rows.iter_mut().zip(results) {
+            row[1] = plain(&result.resource.0);
+        }
+        for (column, least) in YIELDING {
+            let over = (table(&rows) - 2).saturating_sub(width);
+            shorten(&mut rows, column, least, over);
+        }
+    }
+    let widths = widths(&rows);
+    let pad = |cells: [&str; 8]| {
         let mut line = String::new();
         for (cell, width) in cells.iter().zip(&widths) {
             line += cell;
-            line.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.chars().count()) + 2));
+            line.extend(std::iter::repeat_n(' ', width.saturating_sub(length(cell)) + 2));
         }
-        (line + last).trim_end().to_owned()
+        line
     };
-    let mut lines = vec![pad(HEAD, "FINDINGS")];
-    for (result, row) in results.iter().zip(&rows) {
-        lines.push(pad(std::array::from_fn(|at| row[at].as_str()), &findings(result)));
-        lines.extend(result.outcome_reasons.iter().map(|reason| format!("    {}", plain(reason))));
+    let ended = |line: String, read: &str, found: &str| {
+        let gap = " ".repeat(read_width.saturating_sub(length(read)) + 2);
+        if on_one_line { format!("{line}{read}{gap}{found}") } else { line.trim_end().to_owned() }
+    };
+    let mut lines = vec![ended(pad(HEAD), "READ", "FINDINGS")];
+    for ((result, row), (read, found)) in results.iter().zip(&rows).zip(&ends) {
+        lines.push(ended(pad(std::array::from_fn(|at| row[at].as_str())), read, found));
+        if !on_one_line {
+            lines.extend(wrapped(&format!("read {read}; findings: {found}"), 6, width));
+        }
+        lines.extend(result.outcome_reasons.iter().flat_map(|reason| wrapped(&plain(reason), 4, width)));
         if result.teardown.leftover_count > 0 {
             lines.push(format!("    left behind: {}", result.teardown.leftover_count));
         }
     }
     lines
+}
+
+fn length(text: &str) -> usize {
+    text.chars().count()
+}
+
+fn widths(rows: &[[String; 8]]) -> Vec<usize> {
+    (0..HEAD.len()).map(|at| rows.iter().map(|row| length(&row[at])).chain([HEAD[at].len()]).max().unwrap_or(0)).collect()
+}
+
+/// Takes `over` characters out of a column, as far as its names can still be told apart.
+fn shorten(rows: &mut [[String; 8]], column: usize, least: usize, over: usize) {
+    if over == 0 {
+        return;
+    }
+    let names: Vec<String> = rows.iter().map(|row| row[column].clone()).collect();
+    let widest = names.iter().map(|name| length(name)).max().unwrap_or(0);
+    for (row, name) in rows.iter_mut().zip(told_apart(&names, widest.saturating_sub(over).max(least))) {
+        row[column] = name;
+    }
+}
+
+/// What each point is called beside its resource: the end of its identity, as long as no two of a resource are called the same.
+fn point_names(results: &[PointResult]) -> Vec<String> {
+    let short: Vec<String> = results.iter().map(|result| point_name(&result.rp.id.0)).collect();
+    let mut called: BTreeMap<(&ResourceId, &str), BTreeSet<&PointId>> = BTreeMap::new();
+    for (name, result) in short.iter().zip(results) {
+        called.entry((&result.resource, name)).or_default().insert(&result.rp.id);
+    }
+    let name = |(name, result): (&String, &PointResult)| {
+        plain(if called[&(&result.resource, name.as_str())].len() > 1 { &result.rp.id.0 } else { name })
+    };
+    short.iter().zip(results).map(name).collect()
+}
+
+/// `ARN@TIME` is a name at a time, `file:RESOURCE/RELATIVE` what follows the resource, and of an ARN the last part.
+fn point_name(id: &str) -> String {
+    if let Some((_, relative)) = id.strip_prefix("file:").and_then(|rest| rest.split_once('/')) {
+        return relative.to_owned();
+    }
+    let (of, at) = id.split_once('@').map_or((id, String::new()), |(of, at)| (of, format!("@{at}")));
+    format!("{}{at}", of.rsplit(['/', ':']).next().unwrap_or(of))
 }
 
 /// One object a case.
@@ -86,25 +166,22 @@ pub fn of_kind(kind: FailureKind) -> ExitCode {
     }
 }
 
-fn row(result: &PointResult) -> [String; 9] {
+fn row(result: &PointResult, name: String) -> [String; 8] {
     let restore = result.restore.as_ref();
     let since = |at: Option<crate::model::clock::Timestamp>| match restore.zip(at) {
         Some((restore, at)) => span(u64::try_from(at.millis_since(restore.requested_at)).unwrap_or(0)),
         None => "–".to_owned(),
     };
     let case = result.case.0.rsplit('-').next().unwrap_or_default().to_owned();
-    let point = result.rp.id.0.rsplit(['/', ':']).next().unwrap_or_default();
-    let short: String = point.chars().take(24).collect();
     [
         case,
-        result.resource.0.clone(),
-        plain(&short),
+        plain(&result.resource.0),
+        name,
         result.outcome.to_string(),
         since(restore.and_then(|restore| restore.available_at)),
         since(restore.and_then(|restore| restore.verified_at)),
         objective(&result.rto),
         objective(&result.rpo),
-        read(result),
     ]
 }
 
@@ -133,7 +210,7 @@ fn findings(result: &PointResult) -> String {
     if facts.findings.total == 0 {
         return "none".to_owned();
     }
-    let mut classes: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
+    let mut classes: BTreeMap<&str, u64> = BTreeMap::new();
     // A table differs because rows of it do: they are counted once.
     for (_, counts) in counts(facts).filter(|(name, _)| *name != "tables" || facts.rows.is_none()) {
         for (class, n) in counts.by_class().into_iter().filter(|(class, n)| *n > 0 && *class != crate::model::finding::Class::Match) {
@@ -168,11 +245,6 @@ pub fn bytes(n: u64) -> String {
     if unit == 0 { format!("{n} B") } else { format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit]) }
 }
 
-/// Without control characters: a name cannot draw on the terminal.
-fn plain(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,7 +253,49 @@ mod tests {
     fn figures_are_short_and_exact() {
         assert_eq!([span(0), span(9_950), span(61_000), span(3_660_000), span(90_000_000)], ["0.0s", "9.9s", "1m01s", "1h01m", "1d01h"]);
         assert_eq!([bytes(0), bytes(1023), bytes(1024), bytes(1 << 30)], ["0 B", "1023 B", "1.0 KiB", "1.0 GiB"]);
-        assert_eq!(plain("a\nb"), "a\\nb");
+    }
+
+    fn result(resource: &str, point: &str) -> PointResult {
+        let objective = |ms| Objective::judged(Some(86_400), Some(ms), None, "x");
+        serde_json::from_value(json!({
+            "drill_id": "d20260131-020000-7f3a", "case": "d20260131-020000-7f3a-c01", "resource": resource, "application": "a", "class": "c",
+            "rp": {"id": point, "kind": "s3", "from": "aws-backup", "created_at": "2026-01-31T02:00:00Z"},
+            "rto": objective(8_100), "rpo": objective(3_600_000),
+            "sql_checks": [], "teardown": {"resources": [], "leftover_count": 0}, "errors": [], "outcome": "fail",
+            "outcome_reasons": ["objects: 1 mismatch, which is said at some length so that it has to be broken somewhere on a narrow terminal"],
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_table_fits_and_every_point_is_told_from_the_others() {
+        let arn = |n: u32| format!("arn:aws:backup:eu-west-2:111122223333:recovery-point:{n:08x}-aaaa-bbbb-cccc-0123456789ab");
+        let points = [
+            arn(1),
+            arn(2),
+            "arn:aws:rds:eu-west-2:111122223333:db:crm@2026-01-31T02:00:00Z".to_owned(),
+            "arn:aws:rds:eu-west-2:111122223333:db:crm@2026-01-31T03:00:00Z".to_owned(),
+            "file:copies/daily/2026-01-30/of-the-directory-with-a-long-name.db".to_owned(),
+            "file:copies/daily/2026-01-31/of-the-directory-with-a-long-name.db".to_owned(),
+        ];
+        let results: Vec<PointResult> = points.iter().map(|point| result("a-resource-of-some-length", point)).collect();
+        for width in [80, 100, 120, 160, 240] {
+            let lines = lines(&results, width);
+            for line in &lines {
+                assert!(line.chars().count() <= width, "{width}: {} in {line}", line.chars().count());
+            }
+            let of_points: Vec<&String> = lines.iter().filter(|line| line.starts_with("c01")).collect();
+            let distinct: BTreeSet<&String> = of_points.iter().copied().collect();
+            assert_eq!((of_points.len(), distinct.len()), (points.len(), points.len()), "{width}: {lines:#?}");
+        }
+        let wide = lines(&results, 240);
+        assert!(wide[0].ends_with("FINDINGS") && wide.iter().any(|line| line.contains("crm@2026-01-31T02:00:00Z")), "{wide:#?}");
+        assert!(lines(&results, 80).iter().any(|line| line.starts_with("      read nothing; findings: –")));
+        // The same end in two vaults of one resource is no name.
+        let twice = [result("a", "arn:aws:backup:eu-west-2:1:x/same"), result("a", "arn:aws:backup:eu-central-1:1:x/same")];
+        assert!(lines(&twice, 200).iter().any(|line| line.contains("eu-central-1:1:x/same")));
+        let apart = [result("a", "file:a/x.db"), result("b", "file:b/x.db")];
+        assert!(lines(&apart, 200).iter().all(|line| !line.contains("file:")));
     }
 
     #[test]

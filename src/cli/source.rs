@@ -12,6 +12,7 @@ use crate::aws::s3_customer_keys::CustomerKeys;
 use crate::aws::session::{Session, SessionOptions};
 use crate::cli::keys;
 use crate::cli::scan_args::ScanArgs;
+use crate::drill::position;
 use crate::estate::config::Config;
 use crate::model::capture::CaptureMode;
 use crate::model::clock::Timestamp;
@@ -38,6 +39,7 @@ use crate::verify::sql;
 use crate::verify::sql::access::Access;
 use crate::verify::sql::checks::pack::Pack;
 use crate::verify::sql::checks::recording;
+use crate::verify::sql::compare::Restored;
 use crate::verify::sql::items::ItemBaselines;
 use crate::verify::sql::reading::Limits;
 
@@ -242,7 +244,9 @@ pub async fn compare(
     }
     means.scan.refuse(url)?;
     let access = Access { state: options.effort.state.map(|state| state.path), ..means.access() };
-    sql::compare::compare(url, &access, manifest, &hash_key, monitor).await
+    let mode = position::earned(url, &access, manifest, manifest.header().mode, monitor).await?;
+    let restored = Restored { mode: Some(mode), ..Restored::default() };
+    sql::compare::compare_restored(url, &access, manifest, &hash_key, restored, monitor).await
 }
 
 /// The mode of a capture that does not say: the strongest that the way of reading earns by itself.

@@ -1,4 +1,5 @@
-//! One case: manifest, restore, comparison, SQL checks, verdict, teardown, record. Its errors never stop the others.
+//! One case: manifest, restore, comparison, SQL checks, teardown; then, with the others of its resource, verdict and record. Its errors
+//! never stop the others.
 //!
 //! What is journalled as concluded is neither restored nor read again; what is in the log is not written again.
 
@@ -15,12 +16,13 @@ use crate::model::recovery_point::RecoveryPoint;
 use crate::model::source_url::SourceUrl;
 use crate::monitor::{Event, Monitor};
 use crate::restore::driver::{Driver, Opened};
-use crate::restore::drivers::choose::driver_for;
+use crate::restore::drivers::choose::driver_by;
 use crate::restore::order::Order;
-use crate::restore::records::{DrillOpened, Phase, Record};
+use crate::restore::records::{DrillOpened, Phase, Record, TargetKind};
 use crate::restore::teardown::Undoing;
 use crate::testing_log::body::{ChecklistLine, ClassPolicy, PlannedCase, PointResult, Teardown};
 use crate::testing_log::entry::Body;
+use crate::testing_log::verify::rpo;
 use crate::verify::sql::checks::demands::CheckDemands;
 
 /// One case of a drill.
@@ -41,8 +43,6 @@ pub struct Case<'a> {
     pub policy: &'a ClassPolicy,
     /// Its result, where it is in the log already.
     pub recorded: Option<&'a PointResult>,
-    /// The newest restorable point of the resource.
-    pub newest: Option<Timestamp>,
     /// How long the restore may take.
     pub patience_s: u64,
     /// How long each deletion may take.
@@ -56,12 +56,21 @@ enum Basis {
     Invariants,
 }
 
+/// A case that has been tried, and is not in the log before all cases of its resource have: its RPO rests on theirs.
+#[derive(Debug)]
+pub struct Tried {
+    /// As far as the case itself goes: without RPO, outcome and teardown, unless it is in the log already.
+    pub result: PointResult,
+    /// What became of what it created; nothing where the result is in the log already.
+    teardown: Option<Teardown>,
+}
+
 impl Case<'_> {
-    /// Runs the case, or goes on with it, and gives its result as it is in the log.
+    /// Tries the point, or goes on with it, and takes down what it created.
     ///
     /// # Errors
     /// [`FailureKind::Interrupted`] when a stop was asked for; else only where the journal or the log cannot be written.
-    pub async fn run(&self) -> Result<PointResult, Failure> {
+    pub async fn run(&self) -> Result<Tried, Failure> {
         let (drill, case) = (&self.drill.drill, &self.planned.case);
         let journal = &self.context.journal;
         if let Some(result) = self.recorded {
@@ -70,10 +79,10 @@ impl Case<'_> {
                 self.record(Record::CaseOpened { case: case.clone() })?;
                 self.record(Record::CaseClosed { case: case.clone() })?;
             }
-            return Ok(result.clone());
+            return Ok(Tried { result: result.clone(), teardown: None });
         }
         self.record(Record::CaseOpened { case: case.clone() })?;
-        let mut result = match journal.case(drill, case).result {
+        let result = match journal.case(drill, case).result {
             Some(concluded) => serde_json::from_value(concluded).map_err(|error| {
                 Failure::new(FailureKind::BadEvidence, format!("journal: the result of {case} cannot be read: {error}")).caused_by(error)
             })?,
@@ -82,24 +91,41 @@ impl Case<'_> {
         let context = self.context;
         let mut undoing = Undoing::new(journal, &context.clouds, &context.work, self.drill, context.monitor.as_ref());
         undoing.patience_s = self.teardown_patience_s;
-        result.teardown = undoing.undo(case).await?;
-        self.tell_leftovers(&mut result)?;
-        context.ledger.append(drill, Body::PointResult(Box::new(result.clone())))?;
-        self.record(Record::CaseClosed { case: case.clone() })?;
-        Ok(result)
+        let teardown = undoing.undo(case).await?;
+        if teardown.leftover_count == 0 {
+            self.phase(Phase::TornDown, Timestamp::now())?;
+        }
+        Ok(Tried { result, teardown: Some(teardown) })
     }
 
-    /// Restores, reads and judges; the verdict is in the journal when this returns.
-    async fn conclude(&self) -> Result<PointResult, Failure> {
-        let mut result = self.blank();
-        let untested = self.examine(&mut result).await?;
-        let facts = self.context.journal.case(&self.drill.drill, &self.planned.case);
-        let at = |phase: Phase| facts.phases.get(&phase).copied();
-        result.rto = objectives::rto(self.policy.rto_s, at(Phase::Requested), at(Phase::Verified));
-        outcome::decide(&mut result, self.policy, untested);
+    /// Gives a tried case its RPO and its verdict and writes them into the log; `points` are all listed points of its resource.
+    pub fn settle(&self, tried: Tried, points: &[rpo::Point]) -> Result<PointResult, Failure> {
+        let Tried { mut result, teardown: Some(teardown) } = tried else { return Ok(tried.result) };
+        result.rpo = rpo::achieved(self.policy.rpo_s, self.drill.began_at, points);
+        objectives::corroborate(&mut result.rpo, self.point.created_at, &result.sql_checks);
+        outcome::decide(&mut result, self.policy);
         if result.outcome == Outcome::Inconclusive && result.verify.is_none() {
             self.explain_basis(&mut result);
         }
+        result.teardown = teardown;
+        self.tell_leftovers(&mut result);
+        self.context.ledger.append(&self.drill.drill, Body::PointResult(Box::new(result.clone())))?;
+        self.record(Record::CaseClosed { case: self.planned.case.clone() })?;
+        Ok(result)
+    }
+
+    /// Restores and reads; what was seen is in the journal when this returns.
+    async fn conclude(&self) -> Result<PointResult, Failure> {
+        let mut result = self.blank();
+        if let Some(reason) = self.examine(&mut result).await? {
+            (result.outcome, result.outcome_reasons) = (Outcome::Untested, vec![reason]);
+        }
+        let facts = self.context.journal.case(&self.drill.drill, &self.planned.case);
+        let at = |phase: Phase| facts.phases.get(&phase).copied();
+        result.rto = match self.driver().is_none_or(Driver::restores) {
+            true => objectives::rto(self.policy.rto_s, at(Phase::Requested), at(Phase::Verified)),
+            false => objectives::no_rto(self.policy.rto_s),
+        };
         let value = serde_json::to_value(&result)
             .map_err(|error| Failure::invalid(format!("result of {}: {error}", self.planned.case)).caused_by(error))?;
         self.record(Record::Concluded { case: self.planned.case.clone(), result: value })?;
@@ -116,12 +142,13 @@ impl Case<'_> {
                 return Ok(None);
             }
         };
-        let Some(driver) = driver_for(self.point.kind, self.point.from) else {
+        let Some(driver) = self.driver() else {
             return Ok(Some(format!("untested: driver_absent: no driver restores {} from {}", self.point.kind, self.point.from)));
         };
-        let order = self.order();
+        let order = self.order(driver.target_kind());
         let mut seen = Seen::default();
-        let bringing = BringBack { context: self.context, order: &order, driver, patience_s: self.patience_s };
+        let patience_s = driver.longest_s().map_or(self.patience_s, |longest| longest.min(self.patience_s));
+        let bringing = BringBack { context: self.context, order: &order, driver, patience_s };
         let opened = bringing.run(&mut seen).await;
         result.isolation = seen.isolation.take();
         match opened {
@@ -202,7 +229,6 @@ impl Case<'_> {
         let demands = CheckDemands { baselines, written_until, hash_key: Some(context.hash_key.clone()), ..CheckDemands::default() };
         let checked = reading::check(opened, self.resource, packs, demands, items_table, monitor).await;
         result.sql_checks = checked.map_err(|failure| ("checks", failure))?;
-        objectives::corroborate(&mut result.rpo, self.point.created_at, &result.sql_checks);
         self.phase(Phase::Verified, Timestamp::now()).map_err(|failure| ("verify", failure))
     }
 
@@ -251,13 +277,18 @@ impl Case<'_> {
         result.outcome_reasons.insert(0, words.to_owned());
     }
 
-    fn order(&self) -> Order {
+    /// What brings the point back, by the policy of its class.
+    fn driver(&self) -> Option<&'static dyn Driver> {
+        driver_by(self.class.access, self.point.kind, self.point.from)
+    }
+
+    fn order(&self, kind: TargetKind) -> Order {
         let config = self.context.config();
         // Derived and not drawn, so that a resumed case knows it; known only to who holds the hash key.
         let secret = self.context.hash_key.derive(&format!("attestore drill password v1 {} {}", self.drill.nonce, self.planned.case));
         Order {
             drill: self.drill.drill.clone(),
-            began_at: self.drill.began_at,
+            began_at: self.drill.began_for(kind),
             nonce: self.drill.nonce.clone(),
             case: self.planned.case.clone(),
             point: self.point.clone(),
@@ -281,7 +312,7 @@ impl Case<'_> {
             isolation: None,
             restore: None,
             rto: objectives::rto(self.policy.rto_s, None, None),
-            rpo: objectives::rpo(self.policy.rpo_s, self.drill.began_at, self.newest),
+            rpo: rpo::achieved(self.policy.rpo_s, self.drill.began_at, &[]),
             verify: None,
             sql_checks: Vec::new(),
             teardown: Teardown { resources: Vec::new(), leftover_count: 0 },
@@ -324,17 +355,13 @@ impl Case<'_> {
         Ok(())
     }
 
-    fn tell_leftovers(&self, result: &mut PointResult) -> Result<(), Failure> {
-        if result.teardown.leftover_count == 0 {
-            return self.phase(Phase::TornDown, Timestamp::now());
-        }
+    fn tell_leftovers(&self, result: &mut PointResult) {
         for resource in &result.teardown.resources {
             if resource.state != crate::testing_log::body::Presence::Gone {
                 let failure = Failure::new(FailureKind::Remote, format!("{} is left behind: {}", resource.arn, resource.confirmed_by));
                 result.errors.push(record::case_error("teardown", &failure));
             }
         }
-        Ok(())
     }
 
     fn phase(&self, phase: Phase, at: Timestamp) -> Result<(), Failure> {

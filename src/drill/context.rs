@@ -66,6 +66,8 @@ pub struct Context {
     pub tool: Tool,
     /// Who runs it, where AWS is used.
     pub runner: Option<Runner>,
+    /// How far AWS's clock is ahead of this machine's, where AWS is used and says what time it is.
+    pub service_ahead_ms: Option<i64>,
     /// The entries of the log as it verified when the drill began.
     pub entries: Vec<Entry>,
 }
@@ -80,7 +82,8 @@ impl Context {
         let signing_key = SigningKey::load(&config.keys.signing)?;
         let hash_key = HashKey::load(&config.keys.hash)?;
         let packs = load_packs(config)?;
-        let runner = runner(&clouds).await?;
+        let (runner, service_ahead_ms) = runner(&clouds).await?.unzip();
+        let service_ahead_ms = service_ahead_ms.flatten();
         let verifying_key = signing_key.verifying_key();
         // The writer first: it holds the lock, so that what is verified, and what the journal says, is what is continued.
         let writer = LogWriter::open(&config.log.path, signing_key.clone())?;
@@ -95,7 +98,22 @@ impl Context {
         let principal = runner.as_ref().map_or(actor, |runner| runner.arn.clone());
         let ledger = Ledger::new(writer, journal.clone(), principal);
         let tool = tool();
-        Ok(Self { loaded, clouds, journal, ledger, signing_key, verifying_key, hash_key, work, packs, monitor, tool, runner, entries })
+        Ok(Self {
+            loaded,
+            clouds,
+            journal,
+            ledger,
+            signing_key,
+            verifying_key,
+            hash_key,
+            work,
+            packs,
+            monitor,
+            tool,
+            runner,
+            service_ahead_ms,
+            entries,
+        })
     }
 
     /// The configuration.
@@ -179,14 +197,14 @@ pub fn load_packs(config: &Config) -> Result<BTreeMap<String, Vec<Pack>>, Failur
     Ok(packs)
 }
 
-async fn runner(clouds: &Clouds) -> Result<Option<Runner>, Failure> {
+async fn runner(clouds: &Clouds) -> Result<Option<(Runner, Option<i64>)>, Failure> {
     if !clouds.has_aws() {
         return Ok(None);
     }
     let session = clouds.session(None)?;
     let caller = crate::aws::sts::caller(&session).await?;
     let region = session.region().unwrap_or_default();
-    Ok(Some(Runner { account_id: caller.account_id, region, arn: caller.arn }))
+    Ok(Some((Runner { account_id: caller.account_id, region, arn: caller.arn }, caller.clock_ahead_ms)))
 }
 
 /// The entries of a log that verifies. An overdue drill is no reason to stop: it is what the next run mends.

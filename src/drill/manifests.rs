@@ -16,6 +16,7 @@ use crate::model::verification::SignatureState;
 use crate::signing::keys::VerifyingKey;
 use crate::testing_log::body::ManifestRegistered;
 use crate::testing_log::entry::{Body, Entry};
+use crate::verify::manifest::header::Header;
 use crate::verify::manifest::reader::Manifest;
 
 /// A manifest that fits a point.
@@ -99,6 +100,14 @@ pub fn choose(
     manifest.check_parts()?;
     let mode = if is_downgraded { downgraded(body.mode, resource.kind) } else { body.mode };
     Ok(Some(Chosen { manifest, leaf: *leaf, mode, downgraded: is_downgraded }))
+}
+
+/// What the header of the manifest for a point says, where that manifest is at hand. Nothing is verified: it is for estimates only.
+pub fn header_for(entries: &[Entry], resource: &Resource, point: &PointId, created_at: Timestamp) -> Option<Header> {
+    let registered = registered(entries, resource);
+    let ((_, body), _) = fitting(&registered, point, created_at)?;
+    let opened = candidates(resource.manifests.as_deref()?).ok()?.into_iter().filter_map(|dir| Manifest::open(&dir).ok());
+    opened.filter(|manifest| manifest.digest() == body.manifest).map(|manifest| manifest.header().clone()).next()
 }
 
 fn find(resource: &Resource, digest: &Sha256Digest, key: &VerifyingKey) -> Result<Manifest, Failure> {

@@ -3,16 +3,14 @@
 use crate::model::check::{CheckOutcome, Severity};
 use crate::model::outcome::Outcome;
 use crate::testing_log::body::{ClassPolicy, PointResult};
-use crate::testing_log::verify::pass::{counts_and_protection, objections};
+use crate::testing_log::verify::pass::{data_failures, objections};
 
-/// Sets outcome and reasons from everything else that the result says. `untested` is why it was not tried, where it was not.
-pub fn decide(result: &mut PointResult, policy: &ClassPolicy, untested: Option<String>) {
-    if let Some(reason) = untested {
-        result.outcome = Outcome::Untested;
-        result.outcome_reasons = vec![reason];
+/// Sets outcome and reasons from everything else that the result says; what was not tried stays untested, for the reason that it has.
+pub fn decide(result: &mut PointResult, policy: &ClassPolicy) {
+    if result.outcome == Outcome::Untested {
         return;
     }
-    let (mut failed, mut in_doubt) = (data_failures(result, policy), Vec::new());
+    let (mut failed, mut in_doubt) = (data_failures(result, policy.indeterminate_budget), Vec::new());
     for check in &result.sql_checks {
         let why = check.reason.clone().unwrap_or_else(|| format!("{} {}", check.actual.as_deref().unwrap_or("?"), check.op));
         match (check.result, check.severity) {
@@ -40,29 +38,6 @@ pub fn decide(result: &mut PointResult, policy: &ClassPolicy, untested: Option<S
     } else {
         passed_or_not(result, policy);
     }
-}
-
-/// Differences in the data, as the policy weighs them.
-fn data_failures(result: &PointResult, policy: &ClassPolicy) -> Vec<String> {
-    let Some(facts) = &result.verify else { return Vec::new() };
-    let mut failed = Vec::new();
-    for (name, counts) in counts_and_protection(facts) {
-        // What was not read for a reason outside the data says nothing against it: that is no failure, and never a pass either.
-        let unread = if name == "objects" { facts.unread.values().sum() } else { 0 };
-        let bad = [
-            ("mismatch", counts.mismatch),
-            ("missing", counts.missing),
-            ("extra", counts.extra),
-            ("unreadable", counts.unreadable.saturating_sub(unread)),
-            ("future", counts.future),
-        ];
-        failed.extend(bad.into_iter().filter(|(_, n)| *n > 0).map(|(class, n)| format!("{name}: {n} {class}")));
-    }
-    let undecided: u64 = counts_and_protection(facts).map(|(_, counts)| counts.indeterminate).sum();
-    if undecided > policy.indeterminate_budget {
-        failed.push(format!("{undecided} indeterminate, {} allowed", policy.indeterminate_budget));
-    }
-    failed
 }
 
 fn passed_or_not(result: &mut PointResult, policy: &ClassPolicy) {

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::drill::context::{Setup, load_packs, needs_aws, verified_entries};
 use crate::drill::draw::{ListContext, list};
+use crate::drill::effort::Effort;
 use crate::drill::manifests;
-use crate::estate::config::WhenNoManifest;
+use crate::estate::config::{Access, Config, WhenNoManifest};
 use crate::estate::policy;
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
@@ -14,11 +15,12 @@ use crate::model::ids::{PointId, ResourceId};
 use crate::model::recovery_point::RecoveryPoint;
 use crate::model::resource::PointSource;
 use crate::restore::driver::Driver;
-use crate::restore::drivers::choose::driver_for;
+use crate::restore::drivers::choose::driver_by;
 use crate::restore::records::TargetKind;
 use crate::signing::hash_key::HashKey;
 use crate::signing::keys::SigningKey;
-use crate::testing_log::body::{Excluded, PopulationItem, Stratum, Targeted};
+use crate::testing_log::body::{ACCESS_POINT_MECHANISM, Excluded, PopulationItem, Stratum, Targeted};
+use crate::testing_log::entry::Entry;
 
 /// What a point would be compared with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,6 +46,8 @@ pub struct Candidate {
     pub basis: Basis,
     /// How it would be restored.
     pub mechanism: &'static str,
+    /// Whether it would be restored, or read where it lies.
+    pub access: Access,
 }
 
 /// What a drill would do.
@@ -61,8 +65,8 @@ pub struct Plan {
     pub targeted: Vec<Targeted>,
     /// Cases at least and at most: the targeted ones may be among the drawn.
     pub cases: (u64, u64),
-    /// Bytes restored at most: the largest points of each stratum, and the targeted ones.
-    pub bytes_at_most: u64,
+    /// What it would take at most: the largest points of each stratum, and the targeted ones.
+    pub effort: Effort,
     /// Calls that the identities must be allowed.
     pub permissions: BTreeSet<&'static str>,
 }
@@ -93,12 +97,13 @@ pub async fn plan(setup: &Setup) -> Result<Plan, Failure> {
             (None, WhenNoManifest::Invariants) => Basis::Invariants,
             (None, WhenNoManifest::Untested) => Basis::Untested,
         };
-        let mechanism = driver_for(point.kind, point.from).map_or("none", Driver::mechanism);
-        candidates.push(Candidate { point, basis, mechanism });
+        let access = config.class.get(&resource.class).map(|class| class.access).unwrap_or_default();
+        let mechanism = driver_by(access, point.kind, point.from).map_or("none", Driver::mechanism);
+        candidates.push(Candidate { point, basis, mechanism, access });
     }
     let (least, most) = cases(&population, &strata, &targeted);
     Ok(Plan {
-        bytes_at_most: bytes_at_most(&candidates, &population, &strata, &targeted),
+        effort: effort(&candidates, &largest(&candidates, &population, &strata, &targeted), config, &entries),
         permissions: permissions(&candidates, needs_aws(config)),
         cases: (least, most),
         candidates,
@@ -120,7 +125,13 @@ fn cases(population: &[PopulationItem], strata: &[Stratum], targeted: &[Targeted
     (drawn.max(due), most.min(drawn + due - surely))
 }
 
-fn bytes_at_most(candidates: &[Candidate], population: &[PopulationItem], strata: &[Stratum], targeted: &[Targeted]) -> u64 {
+/// The points that would take most: as many of each stratum as would be drawn, the largest ones, and the targeted ones.
+fn largest<'a>(
+    candidates: &[Candidate],
+    population: &'a [PopulationItem],
+    strata: &[Stratum],
+    targeted: &'a [Targeted],
+) -> BTreeSet<&'a PointId> {
     let size: BTreeMap<&PointId, u64> = candidates.iter().map(|one| (&one.point.id, one.point.size_bytes.unwrap_or(0))).collect();
     let of = |id: &PointId| size.get(id).copied().unwrap_or(0);
     let mut counted: BTreeSet<&PointId> = BTreeSet::new();
@@ -130,7 +141,18 @@ fn bytes_at_most(candidates: &[Candidate], population: &[PopulationItem], strata
         counted.extend(members.into_iter().take(usize::try_from(stratum.sample).unwrap_or(usize::MAX)));
     }
     counted.extend(targeted.iter().map(|one| &one.id));
-    counted.into_iter().map(of).sum()
+    counted
+}
+
+fn effort(candidates: &[Candidate], counted: &BTreeSet<&PointId>, config: &Config, entries: &[Entry]) -> Effort {
+    let mut effort = Effort::default();
+    for one in candidates.iter().filter(|one| counted.contains(&one.point.id) && one.basis != Basis::Untested) {
+        let resource = config.resource.iter().find(|resource| resource.id == one.point.resource);
+        // A manifest that is not at hand leaves its figures unknown; the drill will say what is wrong with it.
+        let header = resource.and_then(|resource| manifests::header_for(entries, resource, &one.point.id, one.point.created_at));
+        effort.add(driver_by(one.access, one.point.kind, one.point.from), &one.point, header.as_ref());
+    }
+    effort
 }
 
 /// The calls of listing, guard, restore, reading and teardown, for the kinds that are in the population.
@@ -142,16 +164,7 @@ fn permissions(candidates: &[Candidate], aws: bool) -> BTreeSet<&'static str> {
     calls.extend(["sts:GetCallerIdentity", "backup:ListBackupPlans", "backup:ListBackupSelections", "backup:GetBackupSelection"]);
     for one in candidates {
         match one.point.from {
-            PointSource::AwsBackup => calls.extend([
-                "backup:ListRecoveryPointsByBackupVault",
-                "backup:DescribeBackupVault",
-                "backup:DescribeRecoveryPoint",
-                "backup:GetRecoveryPointRestoreMetadata",
-                "backup:StartRestoreJob",
-                "backup:DescribeRestoreJob",
-                "backup:ListRestoreJobs",
-                "iam:PassRole",
-            ]),
+            PointSource::AwsBackup => calls.extend(of_aws_backup(one.mechanism == ACCESS_POINT_MECHANISM)),
             PointSource::RdsPitr => calls.extend(["rds:DescribeDBInstanceAutomatedBackups", "rds:RestoreDBInstanceToPointInTime"]),
             PointSource::S3Versions => {
                 calls.extend(["s3:GetObjectVersionTagging", "s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"])
@@ -173,7 +186,7 @@ fn permissions(candidates: &[Candidate], aws: bool) -> BTreeSet<&'static str> {
                 "dynamodb:UpdateItem",
             ]);
         }
-        let Some(driver) = driver_for(one.point.kind, one.point.from) else { continue };
+        let Some(driver) = driver_by(one.access, one.point.kind, one.point.from) else { continue };
         match driver.target_kind() {
             TargetKind::Bucket => calls.extend([
                 "s3:ListAllMyBuckets",
@@ -209,8 +222,45 @@ fn permissions(candidates: &[Candidate], aws: bool) -> BTreeSet<&'static str> {
             TargetKind::DbInstance => {
                 calls.extend(["rds:DescribeDBInstances", "rds:AddTagsToResource", "rds:ModifyDBInstance", "rds:DeleteDBInstance"])
             }
+            TargetKind::AccessPoint => calls.extend([
+                "s3:ListBucket",
+                "s3:ListBucketVersions",
+                "s3:GetObject",
+                "s3:GetObjectVersion",
+                "s3:GetObjectTagging",
+                "s3:GetObjectVersionTagging",
+                "s3:GetObjectAttributes",
+                "s3:GetObjectVersionAttributes",
+            ]),
             TargetKind::Path => {}
         }
+    }
+    calls
+}
+
+/// What listing a vault and bringing a point of it back needs; those of access points after the developer guide, "Access points", Prerequisites.
+fn of_aws_backup(is_access_point: bool) -> Vec<&'static str> {
+    let mut calls = vec!["backup:ListRecoveryPointsByBackupVault", "backup:DescribeBackupVault", "backup:DescribeRecoveryPoint"];
+    if is_access_point {
+        calls.extend([
+            "backup:CreateBackupAccessPoint",
+            "backup:DescribeBackupAccessPoint",
+            "backup:DeleteBackupAccessPoint",
+            "backup:ListBackupAccessPoints",
+            "backup:ListTags",
+            "backup:TagResource",
+            "s3:GetAccessPoint",
+            "s3:CreateAccessPoint",
+            "s3:DeleteAccessPoint",
+        ]);
+    } else {
+        calls.extend([
+            "backup:GetRecoveryPointRestoreMetadata",
+            "backup:StartRestoreJob",
+            "backup:DescribeRestoreJob",
+            "backup:ListRestoreJobs",
+            "iam:PassRole",
+        ]);
     }
     calls
 }

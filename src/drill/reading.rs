@@ -3,6 +3,7 @@
 use crate::aws::s3::S3Source;
 use crate::drill::items;
 use crate::drill::manifests::Chosen;
+use crate::drill::position;
 use crate::estate::config::Resource;
 use crate::model::check::CheckResult;
 use crate::model::failure::{Failure, FailureKind};
@@ -67,12 +68,17 @@ pub async fn compare(
     }
     match &opened.url {
         SourceUrl::S3 { bucket, prefix } => {
-            // Of a bucket's own versions those of the point's second were copied: the manifest is held to the same second.
-            let as_of = (point.from == PointSource::S3Versions).then_some(View::At(point.created_at));
+            // Of a bucket's own versions those of the point's second were copied: the manifest is held to the same second. So is one that was captured
+            // after the second of a continuous backup: it may know of later versions.
+            let later = manifest.header().captured_end.as_secs() > point.created_at.as_secs();
+            let is_cut = point.from == PointSource::S3Versions || (point.is_in_time() && later);
+            let as_of = is_cut.then_some(View::At(point.created_at));
             // A restored bucket has the dates of its restore: whatever moment is meant, what it holds now is read.
             let view = match view_of(manifest) {
                 Some(View::At(_)) => Some(View::Latest),
                 _ if as_of.is_some() => Some(View::Latest),
+                // What an access point stands for does not tell whether it has versions.
+                None if is_access_point(bucket) => Some(View::Latest),
                 view => view,
             };
             let session = clouds.session(opened.region.as_deref())?;
@@ -92,15 +98,9 @@ pub async fn compare(
         SourceUrl::DynamodbExport { .. } => Err(Failure::invalid(format!("{}: no driver restores into an export", opened.url))),
         SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } | SourceUrl::Sqlite { .. } => {
             let access = access(opened, resource)?;
-            let restored = Restored {
-                at: Some(point.created_at),
-                to_the_second: point.is_in_time(),
-                mode: Some(chosen.mode),
-                of_another_moment: chosen.downgraded,
-            };
             let mut pace = Pace::new(format!("the drill's password on {}", opened.url), PASSWORD_PATIENCE_S);
             loop {
-                match sql::compare::compare_restored(&opened.url, &access, manifest, hash_key, restored, monitor).await {
+                match compare_database((&opened.url, &access), (chosen, hash_key), point, monitor).await {
                     Err(failure) if failure.kind == FailureKind::Denied && opened.login.is_some() => {
                         pace.pause(monitor).await.map_err(|late| if late.kind == FailureKind::Interrupted { late } else { failure })?;
                     }
@@ -109,6 +109,25 @@ pub async fn compare(
             }
         }
     }
+}
+
+/// Whether a bucket's name is the alias of a backup access point, as AWS Backup makes them.
+fn is_access_point(bucket: &str) -> bool {
+    bucket.ends_with("-ext-s3alias")
+}
+
+/// A database as the manifest allows: with the claim that its position earns.
+async fn compare_database(
+    (url, access): (&SourceUrl, &Access),
+    (chosen, hash_key): (&Chosen, &HashKey),
+    point: &RecoveryPoint,
+    monitor: &dyn Monitor,
+) -> Result<Verification, Failure> {
+    let manifest = &chosen.manifest;
+    let mode = position::earned(url, access, manifest, chosen.mode, monitor).await?;
+    let restored =
+        Restored { at: Some(point.created_at), to_the_second: point.is_in_time(), mode: Some(mode), of_another_moment: chosen.downgraded };
+    sql::compare::compare_restored(url, access, manifest, hash_key, restored, monitor).await
 }
 
 /// A table in SQLite for the items of a DynamoDB table, where a check of its class wants one.

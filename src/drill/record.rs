@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::drill::manifests::Chosen;
 use crate::drill::sink::Found;
+use crate::model::capture::CaptureMode;
 use crate::model::clock::Timestamp;
 use crate::model::counts::Counts;
 use crate::model::digest::Sha256Digest;
@@ -98,7 +99,8 @@ pub fn verify_facts(
         manifest: chosen.manifest.digest(),
         manifest_captured_end: chosen.manifest.header().captured_end,
         capture_mode: chosen.manifest.header().mode,
-        mode: chosen.mode,
+        // A restore that does not show the manifest's position has earned less than the manifest claims.
+        mode: if chosen.mode == CaptureMode::SnapshotExact { verification.mode } else { chosen.mode },
         coverage_ppm: verification.coverage_ppm(),
         objects: counts(&verification.objects),
         tables: counts(&verification.tables),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::StreamExt;
 
 use crate::drill::abandon;
-use crate::drill::case::Case;
+use crate::drill::case::{Case, Tried};
 use crate::drill::context::{Context, Setup};
 use crate::drill::draw::{self, Drawn};
 use crate::estate::policy;
@@ -23,9 +23,13 @@ use crate::restore::teardown::PATIENCE_S;
 use crate::testing_log::body::{DrillClosed, Excluded, PlannedCase, PointResult, Trigger};
 use crate::testing_log::entry::Body;
 use crate::testing_log::sample;
+use crate::testing_log::verify::rpo;
 
 /// A drill counts as failed when it is not closed within two days.
 const DEADLINE_S: i64 = 2 * 86_400;
+
+/// A clock that is further off than this is told: it shows in the times of the log and in every age.
+const CLOCK_WORTH_TELLING_MS: i64 = 60_000;
 
 /// How long one restore may take, where nothing else is asked for.
 pub const CASE_PATIENCE_S: u64 = 12 * 3600;
@@ -169,6 +173,7 @@ fn open(context: &Context, request: &Request) -> Result<DrillOpened, Failure> {
     let opened = DrillOpened {
         seq: populations + 1,
         began_at,
+        service_ahead_ms: context.service_ahead_ms,
         deadline_at: began_at.plus_secs(DEADLINE_S),
         title: request.title.clone().unwrap_or_else(|| format!("Restore drill {}", populations + 1)),
         trigger: request.trigger,
@@ -176,6 +181,10 @@ fn open(context: &Context, request: &Request) -> Result<DrillOpened, Failure> {
         nonce,
         drill: drill.clone(),
     };
+    if let Some(ahead_ms) = context.service_ahead_ms.filter(|ahead_ms| ahead_ms.abs() > CLOCK_WORTH_TELLING_MS) {
+        let (seconds, word) = (ahead_ms.abs() / 1000, if ahead_ms < 0 { "ahead of" } else { "behind" });
+        context.note(&format!("the clock of this machine is {seconds} s {word} AWS's: times and ages in the log are by this machine's"));
+    }
     context.journal.record(&drill, Record::DrillOpened { drill: opened.clone() })?;
     Ok(opened)
 }
@@ -184,48 +193,75 @@ async fn run_cases(context: &Context, drill: &DrillOpened, drawn: &Drawn, reques
     let catalogue = context.journal.drill(&drill.drill).and_then(|facts| facts.catalogue).unwrap_or_default();
     let points: BTreeMap<&PointId, &RecoveryPoint> = catalogue.iter().map(|point| (&point.id, point)).collect();
     let policies = policy::class_policies(context.config());
-    let mut newest: BTreeMap<&ResourceId, Timestamp> = BTreeMap::new();
-    for item in &drawn.population.population {
-        let at = newest.entry(&item.resource).or_insert(item.created_at);
-        *at = item.created_at.max(*at);
-    }
     let recorded = context.ledger.results_of(&drill.drill)?;
     let task = format!("drill {}", drill.drill);
-    context.monitor.event(Event::Started { task: &task, unit: "cases", total: Some(drawn.plan.cases.len() as u64) });
-    let one = |planned: PlannedCase| {
-        let (points, policies, newest, recorded, task) = (&points, &policies, &newest, &recorded, &task);
+    let case_of = |planned| {
+        let planned: &PlannedCase = planned;
+        let (resource, class) = context.resource(&planned.resource)?;
+        let point = points.get(&planned.point).ok_or_else(|| {
+            Failure::new(FailureKind::BadEvidence, format!("the journal does not know the recovery point {}", planned.point))
+        })?;
+        let policy = policies.get(&planned.class).ok_or_else(|| Failure::invalid(format!("there is no [class.{}]", planned.class)))?;
+        let (patience_s, teardown_patience_s) = (request.case_patience_s, request.teardown_patience_s);
+        let recorded = recorded.get(&planned.case);
+        Ok(Case { context, drill, planned, point, resource, class, policy, recorded, patience_s, teardown_patience_s })
+    };
+    let cases: Vec<Case<'_>> = drawn.plan.cases.iter().map(case_of).collect::<Result<_, Failure>>()?;
+    context.monitor.event(Event::Started { task: &task, unit: "cases", total: Some(cases.len() as u64) });
+    let one = |(index, case)| {
+        let (case, task): (&Case<'_>, &str) = (case, &task);
         async move {
             if context.monitor.stop_requested() {
                 return Err(Failure::new(FailureKind::Interrupted, "stopped before the next case"));
             }
-            let (resource, class) = context.resource(&planned.resource)?;
-            let point = points.get(&planned.point).ok_or_else(|| {
-                Failure::new(FailureKind::BadEvidence, format!("the journal does not know the recovery point {}", planned.point))
-            })?;
-            let policy = policies.get(&planned.class).ok_or_else(|| Failure::invalid(format!("there is no [class.{}]", planned.class)))?;
-            let newest = newest.get(&planned.resource).copied();
-            let case = Case {
-                context,
-                drill,
-                planned: &planned,
-                point,
-                resource,
-                class,
-                policy,
-                recorded: recorded.get(&planned.case),
-                newest,
-                patience_s: request.case_patience_s,
-                teardown_patience_s: request.teardown_patience_s,
-            };
-            let result = case.run().await?;
+            let tried = case.run().await?;
             context.monitor.event(Event::Advanced { task, by: 1, bytes: 0 });
-            Ok(result)
+            Ok((index, tried))
         }
     };
-    let running = futures_util::stream::iter(drawn.plan.cases.clone()).map(one).buffered(request.at_once.max(1));
-    let ended: Vec<Result<PointResult, Failure>> = running.collect().await;
+    let mut running = futures_util::stream::iter(cases.iter().enumerate()).map(one).buffered(request.at_once.max(1));
+    let mut open: BTreeMap<&ResourceId, Vec<(usize, Tried)>> = BTreeMap::new();
+    let (mut results, mut stopped) = (BTreeMap::new(), None);
+    while let Some(ended) = running.next().await {
+        // The others go on to their own ends, and what they have shown is kept.
+        let (index, tried): (usize, Tried) = match ended {
+            Ok(tried) => tried,
+            Err(failure) => {
+                stopped = stopped.or(Some(failure));
+                continue;
+            }
+        };
+        let resource = &cases[index].planned.resource;
+        let tried_of = open.entry(resource).or_default();
+        tried_of.push((index, tried));
+        // The achieved RPO of a resource is known only when all its cases are.
+        if tried_of.len() == cases.iter().filter(|case| case.planned.resource == *resource).count() {
+            let group = open.remove(resource).unwrap_or_default();
+            settle(&cases, group, drawn, &mut results)?;
+        }
+    }
     context.monitor.event(Event::Finished { task: &task });
-    ended.into_iter().collect()
+    match stopped {
+        Some(failure) => Err(failure),
+        None => Ok(results.into_values().collect()),
+    }
+}
+
+/// Writes the results of all cases of one resource.
+fn settle(
+    cases: &[Case<'_>],
+    group: Vec<(usize, Tried)>,
+    drawn: &Drawn,
+    results: &mut BTreeMap<usize, PointResult>,
+) -> Result<(), Failure> {
+    let Some(resource) = group.first().map(|(index, _)| &cases[*index].planned.resource) else { return Ok(()) };
+    let shown = group.iter().map(|(index, tried)| (&cases[*index].planned.point, (&tried.result, Some(cases[*index].policy))));
+    let listed = drawn.population.population.iter().filter(|item| item.resource == *resource);
+    let points = rpo::points(listed, &shown.collect());
+    for (index, tried) in group {
+        results.insert(index, cases[index].settle(tried, &points)?);
+    }
+    Ok(())
 }
 
 fn close(context: &Context, drill: &DrillOpened, drawn: Drawn, results: Vec<PointResult>) -> Result<Report, Failure> {

@@ -6,7 +6,6 @@
 //! manifest names the point: then of the time at which that capture ended.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use serde::Serialize;
 use serde_json::json;
@@ -147,10 +146,14 @@ impl Listing<'_> {
             self.keep("backup:DescribeBackupVault", &vault, points, &about);
             self.vaults.insert(key.clone(), (listed, about.locked));
         }
-        let (listed, locked) = self.vaults[&key].clone();
-        let mut in_time = Vec::new();
+        let ((listed, locked), mut in_time) = (self.vaults[&key].clone(), Vec::new());
         for point in listed.iter().filter(|point| is_continuous(resource, point)) {
-            in_time.extend(self.seconds_of(resource, points, point, locked).await?);
+            in_time.extend(match resource.kind {
+                ResourceKind::S3 => {
+                    seconds::of_bucket_point(resource, points, (point, locked), self.sources.named, &mut self.out.excluded)?
+                }
+                _ => self.seconds_of(resource, points, (point, locked)).await?,
+            });
         }
         let listed = listed.iter().filter(|point| !is_continuous(resource, point));
         let ours = listed.filter(|point| is_of(resource, &point.resource_arn)).map(|point| RecoveryPoint {
@@ -201,8 +204,7 @@ impl Listing<'_> {
         &mut self,
         resource: &Resource,
         points: &Points,
-        point: &VaultPoint,
-        locked: Option<bool>,
+        (point, locked): (&VaultPoint, Option<bool>),
     ) -> Result<Vec<RecoveryPoint>, Failure> {
         let name = service_name(resource);
         let window = Rds::new(&self.session(points)?).restore_window(&name).await?;
@@ -320,10 +322,15 @@ impl Listing<'_> {
             if text.starts_with('.') || beside {
                 continue;
             }
-            let facts = path.metadata().map_err(|error| Failure::io(format!("look at {}", path.display()), error))?;
-            let id = PointId::local(&resource.id, text);
+            let (facts, id) = (
+                path.metadata().map_err(|error| Failure::io(format!("look at {}", path.display()), error))?,
+                PointId::local(&resource.id, text),
+            );
             let modified = facts.modified().map_err(|error| Failure::io(format!("look at {}", path.display()), error))?;
             let modified = Timestamp(chrono::DateTime::<chrono::Utc>::from(modified).timestamp_millis() * 1000);
+            // A file is as old as its last change, however late its manifest was captured; a directory's date says nothing of what is in it.
+            let named = self.sources.named.get(&id);
+            let created_at = named.map_or(modified, |named| if facts.is_file() { modified.min(*named) } else { *named });
             found.push(RecoveryPoint {
                 resource: resource.id.clone(),
                 kind: resource.kind,
@@ -331,8 +338,10 @@ impl Listing<'_> {
                 handle: path.display().to_string(),
                 source_arn: None,
                 vault: Some(directory.display().to_string()),
-                created_at: self.sources.named.get(&id).copied().unwrap_or(modified),
-                size_bytes: Some(size_of(&path).map_err(|error| Failure::io(format!("look at {}", path.display()), error))?),
+                created_at,
+                size_bytes: Some(
+                    crate::estate::size::of_tree(&path).map_err(|error| Failure::io(format!("look at {}", path.display()), error))?,
+                ),
                 state: "AVAILABLE".into(),
                 encrypted: None,
                 kms_key_arn: None,
@@ -352,10 +361,9 @@ impl Listing<'_> {
     }
 }
 
-/// A continuous recovery point of a database is not one point but a window of seconds.
+/// A continuous recovery point of a database or a bucket is not one point but a window of seconds.
 fn is_continuous(resource: &Resource, point: &VaultPoint) -> bool {
-    let is_rds = matches!(resource.kind, ResourceKind::RdsMysql | ResourceKind::RdsPostgres);
-    is_rds && point.arn.contains(":recovery-point:continuous:") && is_of(resource, &point.resource_arn)
+    resource.kind != ResourceKind::Dynamodb && point.arn.contains(":recovery-point:continuous:") && is_of(resource, &point.resource_arn)
 }
 
 /// What AWS Backup made is listed by RDS and DynamoDB as well; where a vault of the resource is configured, it is the vault's, and
@@ -401,22 +409,6 @@ fn is_of(resource: &Resource, arn: &str) -> bool {
         ResourceKind::Ebs => service == "ec2" && named.strip_prefix("volume/") == Some(name.as_str()),
         ResourceKind::EcsConfig | ResourceKind::Files => false,
     }
-}
-
-fn size_of(path: &Path) -> std::io::Result<u64> {
-    let mut waiting = vec![path.to_owned()];
-    let mut size = 0;
-    while let Some(path) = waiting.pop() {
-        let facts = path.symlink_metadata()?;
-        if facts.is_dir() {
-            for entry in std::fs::read_dir(&path)? {
-                waiting.push(entry?.path());
-            }
-        } else {
-            size += facts.len();
-        }
-    }
-    Ok(size)
 }
 
 /// The gravest of the failures for an exit code, where there are any.

@@ -76,7 +76,7 @@ pub struct AssumeRoles {
     pub vault: Option<String>,
     /// To read and delete what was restored.
     pub isolated: Option<String>,
-    /// To write evidence.
+    /// To write evidence; refused as long as logs are directories, which no role writes.
     pub evidence: Option<String>,
 }
 
@@ -114,6 +114,9 @@ pub struct Class {
     pub test_period: Option<Span>,
     /// How many points are drawn; absent: every one.
     pub sample: Option<SampleSize>,
+    /// How S3 recovery points of AWS Backup are read; default `restore`.
+    #[serde(default)]
+    pub access: Access,
     /// What to do with a point that no manifest fits; default `untested`.
     #[serde(default)]
     pub when_no_manifest: WhenNoManifest,
@@ -177,6 +180,27 @@ pub struct SampleSize {
     pub confidence_ppm: Option<u64>,
     /// The share of bad points that must be found with that confidence, in millionths.
     pub tolerable_ppm: Option<u64>,
+}
+
+/// `access`: how S3 recovery points of AWS Backup are read. Everything else is restored, whatever this says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// Restored into a bucket of our own.
+    #[default]
+    Restore,
+    /// Read where they lie, through a backup access point: no restore, no recovery time, never a plain pass.
+    BackupAccessPoint,
+}
+
+impl Access {
+    /// The spelling in `attestore.toml` and in the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Restore => "restore",
+            Self::BackupAccessPoint => "backup-access-point",
+        }
+    }
 }
 
 /// `when_no_manifest`

@@ -12,4 +12,5 @@ pub mod policy;
 pub mod rules;
 pub mod schema;
 pub mod seconds;
+pub mod size;
 pub mod template;

@@ -118,7 +118,16 @@ fn aws_rules(aws: &DeTable<'_>, mistakes: &mut Mistakes<'_>) {
         }
     }
     let roles = table(aws, "assume_role").map(|(roles, _)| roles);
-    let assumed = ["vault", "isolated", "evidence"].into_iter().filter_map(|name| text(roles?, "aws.assume_role", name));
+    if let Some(place) = roles.and_then(|roles| roles.get("evidence")).map(Spanned::span) {
+        // Accepted and unused, it would make somebody believe that another identity than the drill's own writes the evidence.
+        let message =
+            "no role writes evidence in this version: log and evidence go to the directory `log.path`, with this machine's own rights";
+        mistakes
+            .add("aws.assume_role.evidence", Some(place), message)
+            .allowed("vault, isolated")
+            .hint("leave `evidence` out, and give the directory of the log to another account by its own means, such as a mount");
+    }
+    let assumed = ["vault", "isolated"].into_iter().filter_map(|name| text(roles?, "aws.assume_role", name));
     for role in assumed.chain(text(aws, "aws", "backup_role_arn")) {
         let parts: Vec<&str> = role.value.splitn(6, ':').collect();
         let fits = matches!(parts[..], ["arn", _, "iam", "", account, name] if is_account(account) && name.strip_prefix("role/").is_some_and(|name| !name.is_empty()));
@@ -197,6 +206,15 @@ fn class_rules(class: &DeTable<'_>, path: &str, span: Range<usize>, mistakes: &m
             &period,
             format!("`{}` has to be a length of time", period.path),
             "such as 90d; leave it out where nothing is demanded",
+        );
+    }
+    let unrestored = text(class, path, "access").filter(|access| access.value == "backup-access-point");
+    if let Some(rto) = text(class, path, "rto").filter(|rto| unrestored.is_some() && rto.value != "not_required") {
+        complain(
+            mistakes,
+            &rto,
+            format!("`{}` cannot be met: a backup access point restores nothing, and measures no recovery time", rto.path),
+            "`not_required` in a class with access = \"backup-access-point\", and a class that restores for the time objective",
         );
     }
     let Some((sample, sample_span)) = table(class, "sample") else { return };

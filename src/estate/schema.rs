@@ -61,6 +61,9 @@ pub const SOURCES: &[&str] = &["aws-backup", "rds-snapshot", "rds-pitr", "dynamo
 /// Spellings of `when_no_manifest`.
 pub const WITHOUT_MANIFEST: &[&str] = &["untested", "invariants", "first-restore"];
 
+/// Spellings of `access`; those of `crate::estate::config::Access`.
+pub const ACCESS: &[&str] = &["restore", "backup-access-point"];
+
 /// The whole file.
 pub const ROOT: &[Field] = &[
     must("version", Shape::Whole, "the version of this schema: 1"),
@@ -92,7 +95,7 @@ pub const ROOT: &[Field] = &[
                 Shape::Table(&[
                     may("vault", Shape::Text, "the ARN of the role that lists and restores"),
                     may("isolated", Shape::Text, "the ARN of the role that reads and deletes what was restored"),
-                    may("evidence", Shape::Text, "the ARN of the role that writes evidence"),
+                    may("evidence", Shape::Text, "kept for a log in S3; refused while logs are directories"),
                 ]),
                 "roles to be assumed",
             ),
@@ -135,6 +138,7 @@ pub const ROOT: &[Field] = &[
                 ]),
                 "how many points are drawn",
             ),
+            may("access", Shape::Word(ACCESS), "how S3 recovery points of AWS Backup are read"),
             may("when_no_manifest", Shape::Word(WITHOUT_MANIFEST), "what happens to a point without a manifest"),
             may("indeterminate_budget", Shape::Whole, "how many undecided rows, objects or items one point may have"),
             may("checks", Shape::Texts, "SQL check packs by name or path"),

@@ -1,6 +1,6 @@
 //! What can be restored to any second of a window: the seconds that are drilled, each of them a recovery point.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::aws::backup::VaultPoint;
 use crate::aws::rds::Instance;
@@ -9,6 +9,7 @@ use crate::model::clock::Timestamp;
 use crate::model::failure::Failure;
 use crate::model::ids::PointId;
 use crate::model::recovery_point::RecoveryPoint;
+use crate::testing_log::body::Excluded;
 
 /// The earliest and the latest restorable time.
 pub type Window = (Timestamp, Timestamp);
@@ -59,6 +60,31 @@ pub fn of_continuous(
         retain_until: point.retain_until,
     };
     Ok(times(resource, points, window.1)?.into_iter().map(one).collect())
+}
+
+/// The seconds of a continuous recovery point of a bucket: those that are configured and those that registered manifests name. AWS states no latest
+/// restorable time for S3, so that none is taken by itself; what lies before the point's creation or after now is no second of it.
+pub fn of_bucket_point(
+    resource: &Resource,
+    points: &Points,
+    (point, vault_locked): (&VaultPoint, Option<bool>),
+    named: &BTreeMap<PointId, Timestamp>,
+    excluded: &mut Vec<Excluded>,
+) -> Result<Vec<RecoveryPoint>, Failure> {
+    let second = |id: &PointId| id.0.strip_prefix(&point.arn)?.strip_prefix('@')?.parse::<Timestamp>().ok();
+    let mut at: Vec<String> = named.keys().filter_map(second).map(|at| at.to_string()).collect();
+    at.extend(points.at.iter().filter(|at| *at != LATEST).cloned());
+    let mut without = |id: String, reason: &str| excluded.push(Excluded { id, reason: reason.to_owned() });
+    if points.at.iter().any(|at| at == LATEST) {
+        without(format!("{}@{LATEST}", point.arn), "AWS states no latest restorable time for S3: name the seconds in `at`");
+    }
+    if at.is_empty() {
+        without(point.arn.clone(), "continuous, and neither `at` nor a registered manifest names a second of it");
+        return Ok(Vec::new());
+    }
+    let window = (point.created_at.unwrap_or(Timestamp(0)), Timestamp::now());
+    let points = Points { at, ..points.clone() };
+    of_continuous(resource, &points, point, vault_locked, window)
 }
 
 /// The configured seconds of a bucket that keeps versions. The latest is two seconds ago: S3 states dates in whole seconds, and of one that is

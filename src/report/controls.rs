@@ -131,10 +131,18 @@ impl Fact {
                 ))
             }
             Self::Isolated => {
-                let proved = cases().filter(|(_, result)| result.isolation.as_ref().is_some_and(|isolation| isolation.proved)).count();
+                // What was looked at and never came back has no data that was kept apart.
+                let is_restored =
+                    |result: &crate::testing_log::body::PointResult| result.restore.as_ref().is_some_and(|r| r.available_at.is_some());
+                let is_proved =
+                    |result: &crate::testing_log::body::PointResult| result.isolation.as_ref().is_some_and(|isolation| isolation.proved);
+                let proved = cases().filter(|(_, result)| is_restored(result) && is_proved(result)).count();
                 let read_unproved =
                     cases().any(|(_, result)| result.verify.is_some() && !result.isolation.as_ref().is_some_and(|i| i.proved));
-                some(if read_unproved { 0 } else { proved }, format!("isolation proved for {} before any data was read", points(proved)))
+                some(
+                    if read_unproved { 0 } else { proved },
+                    format!("isolation proved for {} before any data of theirs was read", points(proved)),
+                )
             }
             Self::Timed => {
                 let n = cases().filter(|(_, result)| result.rto.achieved_ms.is_some() && result.rto.target_s.is_some()).count();

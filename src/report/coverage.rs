@@ -124,7 +124,7 @@ pub fn ledger(story: &Story<'_>, as_of: Timestamp) -> Vec<CoverageRow> {
                 last_result: last.get(*resource).cloned(),
                 last_pass_at,
                 age_ms,
-                state: coverage_state(age_ms, period_s),
+                state: coverage_state(age_ms, period_s, last.get(*resource).map(|last| last.outcome)),
             }
         })
         .collect();
@@ -143,11 +143,29 @@ fn badness(outcome: Outcome) -> u8 {
     }
 }
 
-fn coverage_state(age_ms: Option<u64>, period_s: Option<u64>) -> CoverageState {
+/// A pass of earlier, or of another point of the same drill, does not outweigh what was found last.
+fn coverage_state(age_ms: Option<u64>, period_s: Option<u64>, last: Option<Outcome>) -> CoverageState {
+    let was_bad = last.is_some_and(|last| !last.is_pass() && last != Outcome::Untested);
     match (age_ms, period_s) {
         (None, _) => CoverageState::Never,
-        (Some(_), None) => CoverageState::NoPeriod,
         (Some(age), Some(period)) if age > period.saturating_mul(1000) => CoverageState::Overdue,
+        _ if was_bad => CoverageState::NotPassedLast,
+        (Some(_), None) => CoverageState::NoPeriod,
         _ => CoverageState::Current,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_within_the_period_does_not_hide_a_failure_after_it() {
+        let state = |last| coverage_state(Some(1000), Some(10), Some(last));
+        assert_eq!([Outcome::Pass, Outcome::PassWithException, Outcome::Untested].map(state), [CoverageState::Current; 3]);
+        assert_eq!([Outcome::Fail, Outcome::Error, Outcome::Inconclusive].map(state), [CoverageState::NotPassedLast; 3]);
+        assert_eq!(coverage_state(Some(1000), None, Some(Outcome::Fail)), CoverageState::NotPassedLast);
+        assert_eq!(coverage_state(Some(11_000), Some(10), Some(Outcome::Fail)), CoverageState::Overdue);
+        assert_eq!(coverage_state(None, Some(10), Some(Outcome::Fail)), CoverageState::Never);
     }
 }

@@ -58,6 +58,7 @@ fn environment() -> Environment<'static> {
     environment.add_filter("instant", |value: Value| instant(&value, words::instant));
     environment.add_filter("day", |value: Value| instant(&value, words::day));
     environment.add_filter("minute", |value: Value| instant(&value, words::minute));
+    environment.add_filter("second", |value: Value| instant(&value, words::second));
     environment.add_filter("kind", |text: String| words::kind(&text).to_owned());
     environment.add_filter("probe", |text: String| words::probe(&text));
     environment.add_filter("runs", |cases: Vec<String>| pivot::runs(&cases));
@@ -73,7 +74,7 @@ fn mark(outcome: &str) -> &'static str {
     match outcome {
         "pass" | "current" | "gone" | "closed" => "✓",
         "pass_with_exception" | "warn" | "no_period" => "✓!",
-        "fail" | "never" | "overdue" | "present" => "✕",
+        "fail" | "never" | "overdue" | "not_passed_last" | "present" => "✕",
         "error" => "!",
         "inconclusive" | "vacuous" | "unknown" => "?",
         _ => "–",

@@ -291,6 +291,8 @@ pub enum CoverageState {
     Never,
     /// The last pass is older than the period.
     Overdue,
+    /// Passed within the period, or without one; and the last drill that tried it says otherwise.
+    NotPassedLast,
     /// Passed, and no period is demanded.
     NoPeriod,
     /// Passed within the period.
@@ -303,6 +305,7 @@ impl CoverageState {
         match self {
             Self::Never => "never passed",
             Self::Overdue => "overdue",
+            Self::NotPassedLast => "did not pass the last time",
             Self::NoPeriod => "passed, no period set",
             Self::Current => "within period",
         }

@@ -15,20 +15,19 @@ pub fn number(n: u64) -> String {
     out
 }
 
-/// A length of time in the two largest units that matter: `840 ms`, `4.2 s`, `12 min 3 s`, `3 h 20 min`, `4 d 2 h`.
+/// A length of time, to the second below a day: `840 ms`, `4.2 s`, `12 min 3 s`, `3 h 20 min 5 s`, `4 d 2 h 20 min`.
 pub fn duration(ms: u64) -> String {
     let seconds = ms / 1000;
-    let pair = |big: u64, big_unit: &str, small: u64, small_unit: &str| match small {
-        0 => format!("{big} {big_unit}"),
-        _ => format!("{big} {big_unit} {small} {small_unit}"),
+    let joined = |parts: &[(u64, &str)]| {
+        let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n} {unit}")).collect();
+        parts.join(" ")
     };
     match seconds {
         0 => format!("{ms} ms"),
         1..=59 if ms.is_multiple_of(1000) => format!("{seconds} s"),
         1..=59 => format!("{seconds}.{} s", ms % 1000 / 100),
-        60..=3599 => pair(seconds / 60, "min", seconds % 60, "s"),
-        3600..=86_399 => pair(seconds / 3600, "h", seconds % 3600 / 60, "min"),
-        _ => pair(seconds / 86_400, "d", seconds % 86_400 / 3600, "h"),
+        60..=86_399 => joined(&[(seconds / 3600, "h"), (seconds % 3600 / 60, "min"), (seconds % 60, "s")]),
+        _ => joined(&[(seconds / 86_400, "d"), (seconds % 86_400 / 3600, "h"), (seconds % 3600 / 60, "min")]),
     }
 }
 
@@ -40,6 +39,11 @@ pub fn when(at: Timestamp) -> String {
 /// `2026-01-31 02:00`, for a column whose head says that it is UTC
 pub fn minute(at: Timestamp) -> String {
     at.to_chrono().format("%Y-%m-%d %H:%M").to_string()
+}
+
+/// `2026-01-31 02:00:07`, for a column whose head says that it is UTC
+pub fn second(at: Timestamp) -> String {
+    at.to_chrono().format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// `2026-01-31 02:00:07.250 UTC`
@@ -126,17 +130,20 @@ pub fn sentence(text: &str) -> String {
 /// Text as the log has it, made safe to look at: control characters, characters that turn the direction of writing and invisible ones
 /// are spelled `\u{…}`, so that a key can neither hide nor rearrange what stands beside it.
 pub fn visible(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        let unseen = matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffc}' | '\u{e0000}'..='\u{e007f}');
-        if c.is_control() || unseen {
-            out.extend(c.escape_unicode());
-        } else {
-            out.push(c);
-        }
-    }
-    out
+    // Blanks at an end, or one after another, are lost on a page.
+    let inner = text.trim_matches(' ');
+    let spelled = |n: usize| "\\u{20}".repeat(n);
+    let leading = text.len() - text.trim_start_matches(' ').len();
+    let mut out = spelled(leading);
+    out.extend(inner.chars().map(|c| if c.is_control() { c.escape_unicode().collect() } else { unseen(c) }));
+    out + &spelled(text.len() - leading - inner.len())
+}
+
+/// A character that shows, or the spelling of one that hides or turns the direction of writing.
+pub fn unseen(c: char) -> String {
+    let is_unseen = matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{fff9}'..='\u{fffc}' | '\u{e0000}'..='\u{e007f}');
+    if is_unseen { c.escape_unicode().collect() } else { c.to_string() }
 }
 
 /// One word for a POSIX shell, in single quotes.
@@ -154,8 +161,8 @@ mod tests {
             ["0", "999", "1,000", "1,234,567"],
             [number(0), number(999), number(1000), number(1_234_567)].each_ref().map(|s| s.as_str())
         );
-        let told = [0, 840, 4250, 12_000, 723_000, 12_000_000, 354_000_000].map(duration);
-        assert_eq!(told, ["0 ms", "840 ms", "4.2 s", "12 s", "12 min 3 s", "3 h 20 min", "4 d 2 h"]);
+        let told = [0, 840, 4250, 12_000, 723_000, 12_005_000, 354_000_000].map(duration);
+        assert_eq!(told, ["0 ms", "840 ms", "4.2 s", "12 s", "12 min 3 s", "3 h 20 min 5 s", "4 d 2 h 20 min"]);
         assert_eq!([1_000_000, 999_999, 50_000, 123_456].map(percent), ["100 %", "99.99 %", "5 %", "12.34 %"]);
         assert_eq!([0, 1023, 1024, 1_503_238_553, u64::MAX].map(bytes), ["0 B", "1023 B", "1.0 KiB", "1.3 GiB", "15.9 EiB"]);
     }
@@ -163,6 +170,7 @@ mod tests {
     #[test]
     fn what_cannot_be_seen_is_spelled_out() {
         assert_eq!(visible("a\u{202e}b\n\u{200b}é"), "a\\u{202e}b\\u{a}\\u{200b}é");
+        assert_eq!([visible("  "), visible(" a b "), visible("")], ["\\u{20}\\u{20}", "\\u{20}a b\\u{20}", ""]);
         assert_eq!(shell_word("it's"), r"'it'\''s'");
     }
 }

@@ -86,6 +86,16 @@ pub trait Driver: Send + Sync {
         false
     }
 
+    /// Whether anything is restored: where the recovery point is read where it lies, no recovery time is measured.
+    fn restores(&self) -> bool {
+        true
+    }
+
+    /// It is not waited for longer than this, whatever the drill's own patience; in seconds.
+    fn longest_s(&self) -> Option<u64> {
+        None
+    }
+
     /// Whether a password of the drill's own is set before reading.
     fn sets_password(&self) -> bool {
         false

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::aws::backup::{Selection, TagCondition};
+use crate::aws::backup_access::AccessPoint;
 use crate::aws::rds::Instance;
 use crate::estate::config::IsolationDemands;
 use crate::model::failure::{Failure, FailureKind};
@@ -135,8 +136,13 @@ async fn look_before(order: &Order, target: &Target, clouds: &Clouds, ours_alrea
             let caller = crate::aws::sts::caller(&session).await?;
             probes.push(probe(name, &demands.account_id, &caller.account_id, caller.account_id == demands.account_id));
         }
-        let selections = clouds.backup(target.region.as_deref())?.selections().await?;
-        probes.push(no_selection(&selections, &arn_of(target, demands), &order.tags()));
+        if target.kind == TargetKind::AccessPoint {
+            // It holds nothing that a plan could back up.
+            probes.push(probe("no-backup-selection", "none matches", "an access point holds no data", true));
+        } else {
+            let selections = clouds.backup(target.region.as_deref())?.selections().await?;
+            probes.push(no_selection(&selections, &arn_of(target, demands), &order.tags()));
+        }
     } else {
         let outside = !order.work.starts_with(&order.point.handle) && !std::path::Path::new(&order.point.handle).starts_with(&order.work);
         probes.push(probe("account", LOCAL, LOCAL, true));
@@ -169,6 +175,7 @@ fn arn_of(target: &Target, demands: &IsolationDemands) -> String {
         TargetKind::Bucket => format!("arn:aws:s3:::{name}"),
         TargetKind::Table => format!("arn:aws:dynamodb:{region}:{account}:table/{name}"),
         TargetKind::DbInstance => format!("arn:aws:rds:{region}:{account}:db:{name}"),
+        TargetKind::AccessPoint => format!("arn:aws:backup:{region}:{account}:accesspoint/{name}"),
         TargetKind::Path => name.clone(),
     }
 }
@@ -231,11 +238,23 @@ fn of_created(order: &Order, found: &Found) -> Vec<Probe> {
             probes
         }
         Detail::Instance(instance) => of_instance(order, found, instance),
+        Detail::AccessPoint(point) => of_access_point(order, point),
         Detail::Path(path) => vec![
             probe("not-public", "readable by its owner only", format!("mode {:o}", path.mode & 0o777), path.mode & 0o077 == 0),
             tagged(order, found),
         ],
     }
+}
+
+/// Nothing is copied: the point that was asked for, read in the one account that is allowed.
+fn of_access_point(order: &Order, point: &AccessPoint) -> Vec<Probe> {
+    let account = point.arn.split(':').nth(4).unwrap_or_default();
+    let allowed = order.isolation.as_ref().map_or("none", |demands| demands.account_id.as_str());
+    let of = &point.recovery_point_arn;
+    vec![
+        probe("access-point-account", allowed, account, account == allowed),
+        probe("access-point-of", &order.point.handle, of, *of == order.point.handle),
+    ]
 }
 
 fn of_instance(order: &Order, found: &Found, instance: &Instance) -> Vec<Probe> {

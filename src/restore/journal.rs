@@ -64,7 +64,8 @@ impl Journal {
     /// Opens the journal at `path`, creating an empty one, and replays it.
     ///
     /// # Errors
-    /// [`FailureKind::Disk`] where it cannot be opened or written, [`FailureKind::BadEvidence`] where its records make no sense.
+    /// [`FailureKind::Invalid`] where the file is something else, [`FailureKind::Disk`] where it cannot be opened or written,
+    /// [`FailureKind::BadEvidence`] where its records make no sense.
     pub fn open(path: &Path) -> Result<Self, Failure> {
         let (to_writer, requests) = mpsc::channel();
         let (opened, answer) = mpsc::channel();
@@ -73,7 +74,7 @@ impl Journal {
             .name("journal".into())
             .spawn(move || serve(&file, &opened, &requests))
             .map_err(|error| Failure::io(format!("journal {}", path.display()), error))?;
-        let rows = answer.recv().map_err(|_| gone(path))?.map_err(|error| broken(path, error))?;
+        let rows = answer.recv().map_err(|_| gone(path))?.map_err(|error| strange(path, error))?;
         let mut state = State::default();
         for (seq, at, drill, body) in rows {
             let bad = |error: &dyn std::fmt::Display| {
@@ -169,6 +170,24 @@ fn broken(path: &Path, error: sqlx::Error) -> Failure {
         .caused_by(error)
 }
 
+/// A file that opens and is no journal is a mistake of whoever put it there; anything else is the disk's.
+fn strange(path: &Path, error: sqlx::Error) -> Failure {
+    let code = error.as_database_error().and_then(|error| error.code()).and_then(|code| code.parse::<i64>().ok());
+    // The primary result codes of SQLite: 26 no database, 11 malformed, 1 a table of other columns.
+    let found = match code.map(|code| code & 0xff) {
+        Some(26) => "no SQLite database",
+        Some(11) => "a SQLite database that is damaged",
+        Some(1) => "a SQLite database of something else",
+        _ => return broken(path, error),
+    };
+    Failure::invalid(format!("journal {}: expected the journal of the drills of this configuration, found {found}", path.display()))
+        .hint(
+            "put the journal back that lies beside the configuration; where it is lost, move this file away: a drill that it did not \
+             finish is then ended with `attestore drill --abandon ID`, and `attestore sweep` shows what stands",
+        )
+        .caused_by(error)
+}
+
 /// The writer's thread: opens, hands the rows over, then writes until the journal is dropped.
 fn serve(path: &Path, opened: &mpsc::Sender<Result<Rows, sqlx::Error>>, requests: &mpsc::Receiver<Request>) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -261,6 +280,7 @@ mod tests {
                 drill: drill.clone(),
                 seq: 1,
                 began_at: Timestamp::now(),
+                service_ahead_ms: None,
                 deadline_at: Timestamp::now(),
                 title: "t".into(),
                 trigger: Trigger::Manual,
@@ -281,6 +301,28 @@ mod tests {
         assert!(journal.knows_leaf(4, leaf) && !journal.knows_leaf(5, leaf));
         journal.record(&drill, Record::DrillClosed {}).unwrap();
         assert!(journal.state().unfinished().is_empty());
+    }
+
+    #[test]
+    fn a_file_that_is_no_journal_is_named_as_a_mistake() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE_NAME);
+        std::fs::write(&path, "# notes of somebody\n".repeat(100)).unwrap();
+        let before = std::fs::read(&path).unwrap();
+        let failure = Journal::open(&path).err().unwrap();
+        assert_eq!((failure.kind, failure.kind.exit_code().code()), (FailureKind::Invalid, 2), "{failure}");
+        assert!(failure.message.contains(FILE_NAME) && failure.message.contains("no SQLite database"), "{failure}");
+        assert_eq!(std::fs::read(&path).unwrap(), before, "not touched");
+        let other = folder.path().join("other.db");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut other = SqliteConnectOptions::new().filename(&other).create_if_missing(true).connect().await.unwrap();
+            sqlx::query("CREATE TABLE record (title TEXT)").execute(&mut other).await.unwrap();
+            other.close().await.unwrap();
+        });
+        let failure = Journal::open(&other).err().unwrap();
+        assert_eq!(failure.kind, FailureKind::Invalid, "{failure}");
+        assert!(failure.message.contains("something else"), "{failure}");
     }
 
     #[test]

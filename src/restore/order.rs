@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::aws::backup::Backup;
+use crate::aws::backup_access::{AccessPoints, LONGEST_NAME};
 use crate::aws::buckets::Buckets;
 use crate::aws::dynamodb_backup::Tables;
 use crate::aws::rds::Rds;
@@ -29,7 +30,7 @@ pub const DEFAULT_PREFIX: &str = "attestore-drill-";
 pub struct Order {
     /// The drill.
     pub drill: DrillId,
-    /// When the drill began.
+    /// When the drill began, by the clock of what creates the target.
     pub began_at: Timestamp,
     /// The drill's random nonce.
     pub nonce: String,
@@ -68,7 +69,8 @@ impl Order {
             }
             _ => crate::aws::times::region_of_arn(&self.point.handle),
         };
-        Target { kind, name: target_name(self.prefix(), &self.case, &self.nonce), region }
+        let longest = if kind == TargetKind::AccessPoint { LONGEST_NAME } else { usize::MAX };
+        Target { kind, name: target_name_within(longest, self.prefix(), &self.case, &self.nonce), region }
     }
 
     /// The tags of everything that this case creates.
@@ -94,6 +96,16 @@ impl Order {
 pub fn target_name(prefix: &str, case: &CaseId, nonce: &str) -> String {
     let suffix = &Digest32::sha256(format!("attestore/target/v1|{nonce}|{case}").as_bytes()).hex()[..8];
     format!("{prefix}{case}-{suffix}").to_ascii_lowercase()
+}
+
+/// [`target_name`], or where that is longer than `longest` bytes: the prefix and 16 of the digits.
+fn target_name_within(longest: usize, prefix: &str, case: &CaseId, nonce: &str) -> String {
+    let name = target_name(prefix, case, nonce);
+    if name.len() <= longest {
+        return name;
+    }
+    let digits = Digest32::sha256(format!("attestore/target/v1|{nonce}|{case}").as_bytes()).hex();
+    format!("{prefix}{}", &digits[..16]).to_ascii_lowercase()
 }
 
 /// 16 random hex digits for [`DrillOpened::nonce`].
@@ -146,6 +158,11 @@ impl Clouds {
         Ok(Backup::new(&self.vault_session(region)?))
     }
 
+    /// Backup access points in `region`, of the identity that restores.
+    pub fn access_points(&self, region: Option<&str>) -> Result<AccessPoints, Failure> {
+        Ok(AccessPoints::new(&self.vault_session(region)?))
+    }
+
     /// RDS in `region`.
     pub fn rds(&self, region: Option<&str>) -> Result<Rds, Failure> {
         Ok(Rds::new(&self.session(region)?))
@@ -187,5 +204,10 @@ mod tests {
         assert!(
             name.len() <= 63 && !name.contains("--") && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         );
+        // Access points: at most 50.
+        assert_eq!(target_name_within(name.len(), DEFAULT_PREFIX, &case, "aa"), name);
+        let long = target_name_within(LONGEST_NAME, "attestore-drill-long-", &case, "aa");
+        assert!(long.len() <= LONGEST_NAME && long.starts_with("attestore-drill-long-") && !long.ends_with('-'), "{long}");
+        assert_ne!(long, target_name_within(LONGEST_NAME, "attestore-drill-long-", &case, "ab"));
     }
 }

@@ -20,6 +20,8 @@ pub enum TargetKind {
     Table,
     /// An RDS database instance.
     DbInstance,
+    /// A backup access point on an S3 recovery point of AWS Backup.
+    AccessPoint,
     /// A directory below the drill's working directory.
     Path,
 }
@@ -74,8 +76,11 @@ pub struct DrillOpened {
     pub drill: DrillId,
     /// Its number in the log.
     pub seq: u64,
-    /// When it began: nothing created before this is ever deleted, and the reference time of the RPO.
+    /// When it began, by this machine's clock: the reference time of the RPO.
     pub began_at: Timestamp,
+    /// How far AWS's clock was ahead of this machine's when it began, in milliseconds; absent beside AWS and in older journals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_ahead_ms: Option<i64>,
     /// After this it counts as failed.
     pub deadline_at: Timestamp,
     /// For people.
@@ -86,6 +91,27 @@ pub struct DrillOpened {
     pub config: Sha256Digest,
     /// 16 random hex digits that go into the names of targets.
     pub nonce: String,
+}
+
+/// How far apart the clocks of two services may be: the beginning is told by STS, the creation of a target by the service that made it.
+pub const SERVICES_APART_S: i64 = 2;
+
+impl DrillOpened {
+    /// The beginning as the service that creates targets of `kind` would date it: nothing created before this is ever deleted.
+    ///
+    /// A service dates by its own clock. Held against this machine's, a target of the drill would look older than the drill where this
+    /// machine is ahead (and be left standing), and something older would look younger where it is behind.
+    pub fn began_for(&self, kind: TargetKind) -> Timestamp {
+        match (kind, self.service_ahead_ms) {
+            (TargetKind::Path, _) | (_, None) => self.began_at,
+            (_, Some(_)) => self.as_service(self.began_at).plus_secs(-SERVICES_APART_S),
+        }
+    }
+
+    /// An instant of this machine's clock as AWS's clock had it, as far as that is known.
+    pub fn as_service(&self, at: Timestamp) -> Timestamp {
+        Timestamp(at.0.saturating_add(self.service_ahead_ms.unwrap_or(0).saturating_mul(1000)))
+    }
 }
 
 /// One record of the journal.

@@ -304,6 +304,7 @@ mod tests {
                 drill: drill.into(),
                 seq: 1,
                 began_at: Timestamp(0),
+                service_ahead_ms: None,
                 deadline_at: Timestamp(1),
                 title: String::new(),
                 trigger: Trigger::Manual,

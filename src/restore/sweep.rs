@@ -133,6 +133,8 @@ async fn strangers(field: &Field<'_>, known: &BTreeSet<(TargetKind, String)>, sw
             }
             let names = async { field.clouds.tables(at)?.names(field.prefix).await };
             add(TargetKind::Table, region, names.await);
+            let names = async { field.clouds.access_points(at)?.names(field.prefix).await };
+            add(TargetKind::AccessPoint, region, names.await);
             let names = async {
                 let instances = field.clouds.rds(at)?.instances().await?;
                 let ours = |one: &crate::aws::rds::Instance| one.id.starts_with(field.prefix) || one.tags.contains_key(DRILL_TAG);

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::aws::backup_access::AccessPoint;
 use crate::aws::buckets::Bucket;
 use crate::aws::dynamodb_backup::Table;
 use crate::aws::rds::Instance;
@@ -51,6 +52,8 @@ pub enum Detail {
     Table(Table),
     /// An RDS instance.
     Instance(Instance),
+    /// A backup access point.
+    AccessPoint(AccessPoint),
     /// A directory.
     Path(LocalPath),
 }
@@ -75,6 +78,7 @@ impl Found {
             Detail::Bucket(bucket) => json!({"bucket": bucket}),
             Detail::Table(table) => json!({"table": table}),
             Detail::Instance(instance) => json!({"db_instance": instance}),
+            Detail::AccessPoint(point) => json!({"backup_access_point": point}),
             Detail::Path(path) => json!({"path": path.path.display().to_string(), "mode": path.mode}),
         }
     }
@@ -84,6 +88,7 @@ impl Found {
         match &self.detail {
             Detail::Table(table) => table.status == "DELETING",
             Detail::Instance(instance) => instance.status == "deleting",
+            Detail::AccessPoint(point) => point.status == "DELETING",
             Detail::Bucket(_) | Detail::Path(_) => false,
         }
     }
@@ -95,6 +100,7 @@ pub fn described_by(kind: TargetKind) -> &'static str {
         TargetKind::Bucket => "s3:HeadBucket",
         TargetKind::Table => "dynamodb:DescribeTable",
         TargetKind::DbInstance => "rds:DescribeDBInstances",
+        TargetKind::AccessPoint => "backup:DescribeBackupAccessPoint",
         TargetKind::Path => "stat",
     }
 }
@@ -121,6 +127,12 @@ pub async fn find(clouds: &Clouds, work: &Path, target: &Target) -> Result<Optio
             tags: instance.tags.clone(),
             detail: Detail::Instance(instance),
         }),
+        TargetKind::AccessPoint => clouds.access_points(region)?.access_point(&target.name).await?.map(|point| Found {
+            arn: point.arn.clone(),
+            created_at: Some(point.created_at),
+            tags: point.tags.clone(),
+            detail: Detail::AccessPoint(point),
+        }),
         TargetKind::Path => find_path(work, &target.name)?,
     })
 }
@@ -132,6 +144,7 @@ pub async fn delete(clouds: &Clouds, work: &Path, target: &Target) -> Result<(),
         TargetKind::Bucket => clouds.buckets(region)?.delete(&target.name).await,
         TargetKind::Table => clouds.tables(region)?.delete(&target.name).await,
         TargetKind::DbInstance => clouds.rds(region)?.delete(&target.name).await,
+        TargetKind::AccessPoint => clouds.access_points(region)?.delete(&target.name).await,
         TargetKind::Path => {
             let path = local_path(work, &target.name)?;
             // A database server that was started for it goes first, and what it keeps elsewhere.
@@ -188,6 +201,7 @@ pub fn names(arn: &str, kind: TargetKind, name: &str) -> bool {
         TargetKind::Bucket => service == "s3" && resource == name,
         TargetKind::Table => service == "dynamodb" && resource.strip_prefix("table/") == Some(name),
         TargetKind::DbInstance => service == "rds" && resource.strip_prefix("db:") == Some(name),
+        TargetKind::AccessPoint => service == "backup" && resource.strip_prefix("accesspoint/") == Some(name),
         TargetKind::Path => false,
     }
 }
@@ -201,6 +215,8 @@ mod tests {
         assert!(names("arn:aws:s3:::a-b", TargetKind::Bucket, "a-b"));
         assert!(names("arn:aws:dynamodb:eu-west-2:1:table/a-b", TargetKind::Table, "a-b"));
         assert!(names("arn:aws:rds:eu-west-2:1:db:a-b", TargetKind::DbInstance, "a-b"));
+        assert!(names("arn:aws:backup:eu-west-2:1:accesspoint/a-b", TargetKind::AccessPoint, "a-b"));
+        assert!(!names("arn:aws:s3:eu-west-2:1:accesspoint/a-b", TargetKind::AccessPoint, "a-b"));
         assert!(!names("arn:aws:s3:::a-b-c", TargetKind::Bucket, "a-b"));
         assert!(!names("arn:aws:dynamodb:eu-west-2:1:table/a-b", TargetKind::Bucket, "a-b"));
         assert!(!names("arn:aws:rds:eu-west-2:1:snapshot:a-b", TargetKind::DbInstance, "a-b"));

@@ -1,7 +1,8 @@
 //! Taking down what a case created: what may be deleted, deleting it, and describing it until it is gone.
 //!
 //! The rule (`contracts.md`): in the journal, created after the drill began, **and** carrying the drill's tag, or the created ARN of
-//! the journalled job, or the exact random name journalled before the call. Whatever does not satisfy it stands, and is reported.
+//! the journalled job, or the exact random name journalled before the call. Whatever does not satisfy it stands, and is reported. What a
+//! service dates is held against that service's clock at the drill's beginning, and not against this machine's.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,7 +14,7 @@ use crate::monitor::Monitor;
 use crate::restore::journal::Journal;
 use crate::restore::order::{Clouds, DRILL_TAG};
 use crate::restore::pace::Pace;
-use crate::restore::records::{DrillOpened, Record, Step};
+use crate::restore::records::{DrillOpened, Record, Step, TargetKind};
 use crate::restore::steps::{CaseFacts, StepFacts, StepState, UndoState};
 use crate::restore::targets::{self, Found};
 use crate::testing_log::body::{CreatedResource, Presence, Teardown};
@@ -64,11 +65,16 @@ pub enum Refusal {
 /// Whether `found` may be deleted as what `step` of `drill` created.
 pub fn may_delete(drill: &DrillOpened, step: Option<&StepFacts>, found: &Found) -> Result<Ground, Refusal> {
     let target = step.and_then(|step| step.target.as_ref()).ok_or_else(|| Refusal::NotJournalled(found.arn.clone()))?;
+    let mut began = drill.began_for(target.kind);
+    if target.kind == TargetKind::Path {
+        // The journal is in order whatever the clock says: an intent that is dated before the drill shows that this machine's clock was set
+        // back in between, and what was made after it was made after the drill began.
+        began = began.min(step.map_or(began, |step| step.intended_at));
+    }
     // Services state creation in whole seconds, cut and not rounded.
-    let since = found.created_at.is_some_and(|at| at.as_secs() >= drill.began_at.as_secs());
-    if !since {
+    if !found.created_at.is_some_and(|at| at.as_secs() >= began.as_secs()) {
         let created = found.created_at.map_or_else(|| "at an unknown time".to_owned(), |at| at.to_string());
-        return Err(Refusal::Older { arn: found.arn.clone(), created, began: drill.began_at });
+        return Err(Refusal::Older { arn: found.arn.clone(), created, began });
     }
     match found.tags.get(DRILL_TAG) {
         Some(tag) if *tag == drill.drill.0 => return Ok(Ground::Tag),
@@ -141,7 +147,7 @@ impl<'a> Undoing<'a> {
                 }
             }
             // The call may have gone out, and its answer was lost.
-            (StepState::Intended, _) if target.kind != crate::restore::records::TargetKind::Path => {
+            (StepState::Intended, _) if !matches!(target.kind, TargetKind::Path | TargetKind::AccessPoint) => {
                 let points: BTreeSet<String> = self
                     .journal
                     .drill(&self.drill.drill)
@@ -154,7 +160,7 @@ impl<'a> Undoing<'a> {
                 if points.is_empty() {
                     return Ok(());
                 }
-                let since = restore.intended_at.plus_secs(-60);
+                let since = self.drill.as_service(restore.intended_at).plus_secs(-60);
                 let backup = self.clouds.backup(region)?;
                 while !backup.unfinished_jobs(since, &|arn| points.contains(arn)).await?.is_empty() {
                     pace.pause(self.monitor).await?;
@@ -275,7 +281,7 @@ mod tests {
 
     use super::*;
     use crate::model::digest::Sha256Digest;
-    use crate::restore::records::{Target, TargetKind};
+    use crate::restore::records::Target;
     use crate::restore::targets::{Detail, LocalPath};
     use crate::testing_log::body::Trigger;
 
@@ -286,6 +292,7 @@ mod tests {
             drill: "d1".into(),
             seq: 1,
             began_at: BEGAN,
+            service_ahead_ms: None,
             deadline_at: BEGAN.plus_secs(10),
             title: String::new(),
             trigger: Trigger::Manual,
@@ -347,6 +354,39 @@ mod tests {
         for (step, found) in refused {
             assert!(may_delete(&drill(), step.as_ref(), &found).is_err(), "{found:?}");
         }
+    }
+
+    /// What a service creates `after_s` seconds after the drill began, both by the service's own clock, which is `ahead_s` ahead.
+    fn made(ahead_s: i64, after_s: i64) -> Found {
+        let ours = "arn:aws:dynamodb:eu-west-2:1:table/p-d1-c01-0a1b";
+        found(ours, Some(BEGAN.plus_secs(ahead_s + after_s)), Some("d1"))
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_neither_leaves_things_behind_nor_deletes_older_ones() {
+        for ahead_s in [-86_400, -600, -1, 0, 1, 600, 86_400] {
+            let drill = DrillOpened { service_ahead_ms: Some(ahead_s * 1000), ..drill() };
+            for (after_s, allowed) in [(-3600, false), (-5, false), (-3, false), (0, true), (5, true), (3600, true)] {
+                let verdict = may_delete(&drill, Some(&step(None)), &made(ahead_s, after_s));
+                assert_eq!(verdict.is_ok(), allowed, "{ahead_s} s ahead, created {after_s} s after: {verdict:?}");
+            }
+        }
+        // Without the service's clock: what this machine's says.
+        assert!(may_delete(&drill(), Some(&step(None)), &made(-600, 5)).is_err());
+        assert!(may_delete(&drill(), Some(&step(None)), &made(600, 5)).is_ok());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_during_a_drill_leaves_no_directory_behind() {
+        let target = Some(Target { kind: TargetKind::Path, name: "p-d1-c01-0a1b".into(), region: None });
+        let drill = DrillOpened { service_ahead_ms: Some(-600_000), ..drill() };
+        let local = |at: i64| found("/srv/p-d1-c01-0a1b", Some(BEGAN.plus_secs(at)), Some("d1"));
+        let in_order = StepFacts { target: target.clone(), ..step(None) };
+        assert!(may_delete(&drill, Some(&in_order), &local(1)).is_ok());
+        assert!(may_delete(&drill, Some(&in_order), &local(-5)).is_err(), "AWS's clock is none of a directory's");
+        let set_back = StepFacts { target, intended_at: BEGAN.plus_secs(-3600), ..step(None) };
+        assert!(may_delete(&drill, Some(&set_back), &local(-3599)).is_ok());
+        assert!(may_delete(&drill, Some(&set_back), &local(-3605)).is_err());
     }
 
     #[test]

@@ -64,7 +64,15 @@ pub struct ClassPolicy {
     pub test_period_s: Option<u64>,
     /// How many undecided rows, objects or items one recovery point may have.
     pub indeterminate_budget: u64,
+    /// `backup-access-point` where the class allows S3 recovery points to be read where they lie instead of restored; absent means restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<String>,
 }
+
+/// The mechanism of a recovery point that was read where it lies, without a restore.
+pub const ACCESS_POINT_MECHANISM: &str = "aws-backup:CreateBackupAccessPoint";
+/// The word of [`ClassPolicy::access`] that allows it.
+pub const ACCESS_POINT_ALLOWED: &str = "backup-access-point";
 
 /// `manifest.registered`: must come before the manifest's use.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -433,10 +441,22 @@ pub struct Objective {
     /// For RPO, the instant that the age is measured from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference_at: Option<Timestamp>,
+    /// For RPO, the recovery point whose age it is; absent in entries of versions that took the newest listed one whatever became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub point: Option<PointId>,
     /// What was measured, such as `requested to verified`, or `not_required`.
     pub basis: String,
     /// Null when not measured or not required.
     pub met: Option<bool>,
+}
+
+impl Objective {
+    /// What was achieved against the target: nothing measured is neither met nor missed.
+    pub fn judged(target_s: Option<u64>, achieved_ms: Option<u64>, reference_at: Option<Timestamp>, basis: &str) -> Self {
+        let met = target_s.zip(achieved_ms).map(|(target, achieved)| u128::from(achieved) <= u128::from(target) * 1000);
+        let basis = if target_s.is_some() { basis.to_owned() } else { format!("not_required; {basis}") };
+        Self { target_s, achieved_ms, reference_at, point: None, basis, met }
+    }
 }
 
 /// The comparison with the manifest.

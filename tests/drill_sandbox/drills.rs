@@ -7,6 +7,7 @@ use attestore::sandbox::control::dynamodb::backups::ItemDamage;
 use attestore::sandbox::control::faults::RestoreFault;
 use attestore::sandbox::s3::snapshot::Damage;
 use attestore::testing_log::body::PointResult;
+use attestore::verify::objects::tier::Tier;
 use serde_json::json;
 
 use crate::drill_estate::Estate;
@@ -74,6 +75,30 @@ async fn a_bucket_is_rolled_back_beside_itself_and_what_came_later_is_not_in_it(
     let objects = result.verify.unwrap().objects.unwrap();
     assert_eq!((objects.expected, objects.matched, objects.extra), (2, 2, 0), "what was deleted before is not expected");
     holds_and_leaves_nothing(&estate).await;
+}
+
+/// A manifest that no byte was read for proves no byte: what is damaged within an object passes its tier, and so that is never a plain pass.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_of_a_lesser_tier_is_never_a_plain_pass() {
+    for (tier, word) in [(Tier::Inventory, "inventory"), (Tier::Attributes, "attributes")] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut laying = Laying::begin(folder.path()).await;
+        let point = laying.bucket_at(tier).await;
+        let flip = PointDamage::Object(Damage::FlipByte { key: "a.txt".into(), seq: 0, offset: 7 });
+        laying.running.control().backup().damage(&point, &flip).await.unwrap();
+        let estate = laying.end().await;
+        let output = estate.run(&["drill"], None);
+        let result = of(&estate, &point);
+        assert_eq!(result.outcome, Outcome::PassWithException, "{:?} {:?} {}", result.outcome_reasons, result.errors, said(&output));
+        assert!(result.outcome_reasons.iter().any(|why| why.contains(&format!("tier {word}"))), "{:?}", result.outcome_reasons);
+        let facts = result.verify.clone().unwrap();
+        assert_eq!((facts.tier.as_deref(), facts.objects.unwrap().matched, facts.bytes_checked), (Some(word), 2, 0));
+        // Nor does a log hold that calls it one.
+        let told = PointResult { outcome: Outcome::Pass, outcome_reasons: Vec::new(), ..result };
+        let objections = attestore::testing_log::verify::pass::objections(&told, None, Outcome::Pass);
+        assert!(objections.iter().any(|(_, why)| why.contains("less than every byte")), "{objections:?}");
+        holds_and_leaves_nothing(&estate).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,15 +7,15 @@
 use std::time::Duration;
 
 use attestore::aws::session::Session;
-use attestore::estate::config::IsolationDemands;
+use attestore::estate::config::{Access, IsolationDemands};
 use attestore::model::clock::Timestamp;
 use attestore::model::digest::Sha256Digest;
 use attestore::model::ids::{CaseId, DrillId, PointId};
 use attestore::model::recovery_point::RecoveryPoint;
 use attestore::model::resource::{PointSource, ResourceKind};
 use attestore::monitor::Silent;
-use attestore::restore::driver::Progress;
-use attestore::restore::drivers::choose::driver_for;
+use attestore::restore::driver::{Driver, Progress};
+use attestore::restore::drivers::choose::driver_by;
 use attestore::restore::guard;
 use attestore::restore::journal::Journal;
 use attestore::restore::order::{Clouds, DRILL_TAG, Order};
@@ -33,6 +33,7 @@ struct Contract<'a> {
     clouds: &'a Clouds,
     journal: Journal,
     drill: DrillOpened,
+    access: Access,
 }
 
 impl<'a> Contract<'a> {
@@ -43,6 +44,7 @@ impl<'a> Contract<'a> {
             drill: DrillId(format!("d20260101-000000-{}", &Sha256Digest::of(format!("{kind}{from}").as_bytes()).0.hex()[..4])),
             seq: 1,
             began_at: Timestamp::now(),
+            service_ahead_ms: None,
             deadline_at: Timestamp::now().plus_secs(600),
             title: String::new(),
             trigger: Trigger::Manual,
@@ -83,11 +85,15 @@ impl<'a> Contract<'a> {
             work: folder.join("work"),
             password: "drill-only-secret".into(),
         };
-        Self { order, clouds, journal, drill }
+        Self { order, clouds, journal, drill, access: Access::Restore }
+    }
+
+    fn driver(&self) -> &'static dyn Driver {
+        driver_by(self.access, self.order.point.kind, self.order.point.from).unwrap()
     }
 
     async fn permit(&self, step: Step, creates: bool, ours: bool) -> Permit {
-        let driver = driver_for(self.order.point.kind, self.order.point.from).unwrap();
+        let driver = self.driver();
         let target = self.order.target(driver.target_kind());
         let (_, cleared) = guard::before(&self.order, &target, self.clouds, ours).await;
         let names = (&self.order.drill, &self.order.case);
@@ -100,7 +106,7 @@ impl<'a> Contract<'a> {
     }
 
     async fn hold(&self) {
-        let driver = driver_for(self.order.point.kind, self.order.point.from).unwrap();
+        let driver = self.driver();
         let target = self.order.target(driver.target_kind());
         let find = async || targets::find(self.clouds, &self.order.work, &target).await.unwrap();
         assert_eq!(find().await, None, "nothing is there before");
@@ -185,6 +191,9 @@ async fn drivers_of_buckets_tables_and_files_keep_the_contract() {
     for (kind, from, handle, source) in all {
         Contract::new(folder.path(), &clouds, kind, from, handle, source).hold().await;
     }
+    let folder = tempfile::tempdir().unwrap();
+    let read = Contract::new(folder.path(), &clouds, ResourceKind::S3, PointSource::AwsBackup, &bucket, "s3://file-vault");
+    Contract { access: Access::BackupAccessPoint, ..read }.hold().await;
     laying.running.stop().await.unwrap();
 }
 

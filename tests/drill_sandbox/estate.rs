@@ -19,6 +19,7 @@ use attestore::signing::keys::SigningKey;
 use attestore::testing_log::writer::LogWriter;
 use attestore::verify::items::export_files::ExportSource;
 use attestore::verify::manifest::request::CaptureRequest;
+use attestore::verify::objects::tier::Tier;
 use attestore::verify::sql::access::Access;
 use aws_sdk_s3::primitives::ByteStream;
 use sqlx::Connection;
@@ -52,6 +53,8 @@ pub struct Laying {
     pub checks: String,
     /// Further lines of `[isolation]`.
     pub isolation: String,
+    /// Whether the class reads S3 points through backup access points.
+    pub access_points: bool,
 }
 
 impl Laying {
@@ -76,6 +79,7 @@ impl Laying {
             resources: String::new(),
             checks: String::new(),
             isolation: String::new(),
+            access_points: false,
         }
     }
 
@@ -135,6 +139,59 @@ impl Laying {
         self.estate.register(&mut self.log, "file-vault", &request.out);
         self.resource("file-vault", "s3", "s3://file-vault", "", &format!("from = \"s3-versions\"\nat = [\"{at_text}\"]"));
         point
+    }
+
+    /// A bucket whose manifest was captured at a lesser tier, without reading a byte, backed up once; the point's ARN.
+    pub async fn bucket_at(&mut self, tier: Tier) -> String {
+        self.clients.bucket("file-vault").await;
+        for key in ["a.txt", "b.txt"] {
+            let body = ByteStream::from(key.repeat(500).into_bytes());
+            self.clients.s3.put_object().bucket("file-vault").key(key).body(body).send().await.unwrap();
+        }
+        let point = self.clients.back_up(VAULT, "arn:aws:s3:::file-vault").await;
+        self.bucket_manifest(&point, tier).await;
+        self.resource("file-vault", "s3", "s3://file-vault", "", &format!("from = \"aws-backup\"\nvault = \"{VAULT}\""));
+        point
+    }
+
+    /// A bucket with a continuous recovery point and versions written after the second that is drilled; the point's id. `late` captures
+    /// its manifest after the later writes, which it then knows of.
+    pub async fn continuous_bucket(&mut self, late: bool) -> String {
+        self.clients.bucket("file-vault").await;
+        let put = async |clients: &Clients, key: &str, text: &str| {
+            let body = ByteStream::from(text.repeat(500).into_bytes());
+            clients.s3.put_object().bucket("file-vault").key(key).body(body).send().await.unwrap();
+        };
+        let arn = self.running.control().backup().lay_continuous_bucket(VAULT, "file-vault").unwrap();
+        // The point begins within a second that is over before anything is written.
+        over(chrono::Utc::now().timestamp()).await;
+        for (key, text) in [("a.txt", "one"), ("a.txt", "two"), ("b/c d+.txt", "three"), ("gone.txt", "four")] {
+            put(&self.clients, key, text).await;
+        }
+        self.clients.s3.delete_object().bucket("file-vault").key("gone.txt").send().await.unwrap();
+        let second = chrono::Utc::now().timestamp() + 1;
+        let point = PointId::at(&arn, attestore::model::clock::Timestamp::from_secs(second));
+        if !late {
+            self.bucket_manifest(&point.0, Tier::Content).await;
+        }
+        over(second).await;
+        put(&self.clients, "a.txt", "encrypted for ransom").await;
+        put(&self.clients, "readme-now.txt", "pay").await;
+        if late {
+            self.bucket_manifest(&point.0, Tier::Content).await;
+        }
+        over(chrono::Utc::now().timestamp()).await;
+        self.resource("file-vault", "s3", "s3://file-vault", "", &format!("from = \"aws-backup\"\nvault = \"{VAULT}\""));
+        point.0
+    }
+
+    /// A manifest of the bucket as it is now, registered for `point`.
+    async fn bucket_manifest(&mut self, point: &str, tier: Tier) {
+        let source = S3Source::open(&self.session, "file-vault", "", None).await.unwrap();
+        let mut request = self.request("file-vault", 0, CaptureMode::VersionExact, point);
+        request.tier = tier;
+        attestore::verify::objects::capture::capture(&source, &request, Some((ORIGIN, &self.key)), &Silent).await.unwrap();
+        self.estate.register(&mut self.log, "file-vault", &request.out);
     }
 
     /// A table with 40 items, backed up once by AWS Backup and once by DynamoDB itself; both points' ARNs.
@@ -298,9 +355,10 @@ impl Laying {
         let text = format!(
             "version = 1\n[log]\npath = \"log\"\norigin = \"{ORIGIN}\"\n[keys]\nsigning = \"attestore.key\"\nhash = \"attestore.hashkey\"\n\
              [aws]\nregion = \"eu-west-2\"\nbackup_role_arn = \"{}\"\n[isolation]\naccount_id = \"{ACCOUNT}\"\nname_prefix = \"attestore-drill-\"\n{}\
-             [sandbox]\ndir = \"sandbox\"\n[class.c]\nrto = \"1h\"\nrpo = \"1d\"\ntest_period = \"90d\"\n{}{}",
+             [sandbox]\ndir = \"sandbox\"\n[class.c]\n{}rpo = \"1d\"\ntest_period = \"90d\"\n{}{}",
             crate::support::ROLE,
             self.isolation,
+            if self.access_points { "rto = \"not_required\"\naccess = \"backup-access-point\"\n" } else { "rto = \"1h\"\n" },
             self.checks,
             self.resources
         );
@@ -329,7 +387,13 @@ impl Laying {
     }
 }
 
-/// What exists in the stand-in with a drill's prefix: buckets, tables, instances.
+/// The names of the backup access points.
+pub async fn access_points(clients: &Clients) -> Vec<String> {
+    let found = clients.backup.list_backup_access_points().send().await.unwrap().backup_access_points;
+    found.into_iter().map(|one| one.name).collect()
+}
+
+/// What exists in the stand-in with a drill's prefix: buckets, tables, instances, access points.
 pub async fn leftovers(estate: &Estate) -> Vec<String> {
     let (running, clients) = start(&estate.path("sandbox")).await;
     let mut names = Vec::new();
@@ -338,6 +402,7 @@ pub async fn leftovers(estate: &Estate) -> Vec<String> {
     names.extend(clients.dynamodb.list_tables().send().await.unwrap().table_names.unwrap_or_default());
     let instances = clients.rds.describe_db_instances().send().await.unwrap().db_instances.unwrap_or_default();
     names.extend(instances.into_iter().filter_map(|instance| instance.db_instance_identifier));
+    names.extend(access_points(&clients).await);
     running.stop().await.unwrap();
     names.retain(|name| name.starts_with("attestore-drill-"));
     names

@@ -2,6 +2,7 @@
 //! at records of the journal; and the contract that every restore driver keeps. Databases are skipped visibly where no server is
 //! installed, unless `ATTESTORE_REQUIRE` names `postgres` or `mariadb`.
 
+mod access_points;
 #[path = "../drill_estate/mod.rs"]
 mod drill_estate;
 mod drills;

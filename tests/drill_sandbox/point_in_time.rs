@@ -4,7 +4,7 @@
 use attestore::engines::installed::EngineKind;
 use attestore::model::check::CheckOutcome;
 use attestore::model::outcome::Outcome;
-use attestore::sandbox::control::faults::RestoreFault;
+use attestore::sandbox::control::faults::{AccessPointFault, RestoreFault};
 use attestore::testing_log::body::PointResult;
 
 use crate::estate::{Laying, leftovers};
@@ -90,4 +90,72 @@ async fn postgres_to_a_second() {
 #[tokio::test(flavor = "multi_thread")]
 async fn mariadb_to_a_second() {
     to_a_second(EngineKind::MariaDb).await;
+}
+
+/// A bucket to a second: every version that there was, and nothing later; a service that ignores the time is found out; and the same through an
+/// access point, without a restore.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_continuous_backup_of_a_bucket_to_a_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut laying = Laying::begin(folder.path()).await;
+    let point = laying.continuous_bucket(false).await;
+    let estate = laying.end().await;
+    let output = estate.run(&["drill"], None);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let good = estate.results().remove(0);
+    assert_eq!((good.rp.id.0.as_str(), good.outcome), (point.as_str(), Outcome::Pass), "{:?}", good.outcome_reasons);
+    assert_eq!(good.rp.created_at, point.rsplit_once('@').unwrap().1.parse().unwrap());
+    let objects = good.verify.unwrap().objects.unwrap();
+    assert_eq!((objects.expected, objects.matched, objects.extra), (5, 5, 0), "all versions until the second, and none of after it");
+
+    let arn = point.rsplit_once('@').unwrap().0;
+    let (running, _) = start(&estate.path("sandbox")).await;
+    running.control().faults().on_restore(arn, RestoreFault::IgnoresTime).unwrap();
+    running.control().faults().on_access_point(arn, AccessPointFault::IgnoresTime).unwrap();
+    running.stop().await.unwrap();
+    let output = estate.run(&["drill"], None);
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let bad = estate.results().into_iter().find(|result| result.drill_id != good.drill_id).unwrap();
+    assert_eq!((bad.outcome, bad.verify.unwrap().objects.unwrap().extra), (Outcome::Fail, 2), "{:?}", bad.outcome_reasons);
+
+    let text = std::fs::read_to_string(estate.path("attestore.toml")).unwrap();
+    let access = text.replace("rto = \"1h\"", "rto = \"not_required\"\naccess = \"backup-access-point\"");
+    std::fs::write(estate.path("attestore.toml"), access).unwrap();
+    let before = estate.results().len();
+    let output = estate.run(&["drill"], None);
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let bad = estate.results().remove(before);
+    assert_eq!((bad.outcome, bad.verify.unwrap().objects.unwrap().extra), (Outcome::Fail, 2), "{:?}", bad.outcome_reasons);
+    let (running, _) = start(&estate.path("sandbox")).await;
+    running.control().faults().clear().unwrap();
+    running.stop().await.unwrap();
+    let output = estate.run(&["drill"], None);
+    let good = estate.results().remove(before + 1);
+    assert_eq!(good.outcome, Outcome::PassWithException, "{:?} {}", good.outcome_reasons, String::from_utf8_lossy(&output.stderr));
+    assert_eq!(good.verify.unwrap().objects.unwrap().matched, 5);
+    assert!(estate.verdict().holds(), "{:?}", estate.verdict().faults);
+    assert_eq!(leftovers(&estate).await, Vec::<String>::new());
+}
+
+/// A manifest that was captured later knows of later versions: the state of the second is compared, and those of before it are not held against it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_of_after_the_second_is_held_to_the_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut laying = Laying::begin(folder.path()).await;
+    let point = laying.continuous_bucket(true).await;
+    let estate = laying.end().await;
+    let output = estate.run(&["drill"], None);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let good = estate.results().remove(0);
+    assert_eq!((good.rp.id.0.as_str(), good.outcome), (point.as_str(), Outcome::Pass), "{:?}", good.outcome_reasons);
+    let objects = good.verify.unwrap().objects.unwrap();
+    assert_eq!((objects.expected, objects.matched, objects.extra), (2, 2, 0));
+
+    // Without a second that anybody names, it is left out with its reason and nothing is restored.
+    let text = std::fs::read_to_string(estate.path("attestore.toml")).unwrap();
+    let bare = text.replace("vault = \"vault\"", "vault = \"vault\"\nat = [\"latest\", \"2020-01-01T00:00:00Z\"]");
+    std::fs::write(estate.path("attestore.toml"), bare).unwrap();
+    let plan = estate.run(&["plan"], None);
+    let told = String::from_utf8_lossy(&plan.stdout).into_owned();
+    assert!(told.contains("no latest restorable time for S3") && told.contains("outside the window"), "{told}");
 }

@@ -157,6 +157,7 @@ impl Fixture {
             rpo_s: Some(rpo_h * 3600),
             test_period_s: Some(days * 86_400),
             indeterminate_budget: 0,
+            access: None,
         };
         let classes = [("gold", class(4, 24, 92)), ("silver", class(8, 48, 183)), ("bronze", class(24, 96, 366))]
             .map(|(name, c)| (name.to_owned(), c));
@@ -307,7 +308,9 @@ impl Fixture {
             plot => plot,
         };
         let base = self.manifests.get(&case.point.0).unwrap_or(&self.manifests[res.id]);
-        let result = results::result(&self.writer, case, res, plot, at, base);
+        let mut result = results::result(&self.writer, case, res, plot, at, base);
+        // Two hours after the newest point of the resource, as versions wrote it that named no point.
+        result.rpo.reference_at = result.rpo.achieved_ms.map(|_| self.dates[&self.newest[res.id]].plus_secs(7200));
         PointResult { rp: RpFacts { created_at: self.dates[&case.point], ..result.rp.clone() }, ..result }
     }
 

@@ -3,6 +3,7 @@
 //! boto3 goes through the operations one by one in `tests/foreign`. Databases are skipped visibly where no server is installed, unless
 //! `ATTESTORE_REQUIRE` names `postgres` or `mariadb`.
 
+mod access_points;
 mod databases;
 mod faults;
 mod point_in_time;

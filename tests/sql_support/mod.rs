@@ -2,12 +2,14 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part of this helper")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use attestore::model::capture::CaptureMode;
+use attestore::model::check::CheckResult;
 use attestore::model::failure::Failure;
 use attestore::model::finding::{Class, Finding};
 use attestore::model::source_url::SourceUrl;
@@ -19,6 +21,8 @@ use attestore::verify::manifest::reader::Manifest;
 use attestore::verify::manifest::request::CaptureRequest;
 use attestore::verify::sql::access::Access;
 use attestore::verify::sql::capture::capture;
+use attestore::verify::sql::checks::pack::Pack;
+use attestore::verify::sql::checks::runner;
 use attestore::verify::sql::compare::compare;
 use attestore::verify::sql::reading::Limits;
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, PgConnection, Row as _};
@@ -96,6 +100,13 @@ impl Db {
         let manifest = Manifest::open(manifest).unwrap();
         let result = compare(&self.url(), access, &manifest, &key(), &monitor).await?;
         Ok((result, monitor.findings()))
+    }
+
+    /// The results of check packs by the check's id.
+    pub async fn check(&self, packs: &[Pack], baselines: &[(&str, &str)]) -> BTreeMap<String, CheckResult> {
+        let baselines = baselines.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let results = runner::run(&self.url(), &access(), packs, &baselines, &Silent).await.unwrap();
+        results.into_iter().map(|result| (result.id.clone(), result)).collect()
     }
 
     /// The comparison while `monitor` listens.
@@ -186,6 +197,28 @@ impl<F: Fn() + Send + Sync> Monitor for Meanwhile<F> {
             self.done.call_once(|| (self.act)());
         }
         self.seen.event(event);
+    }
+}
+
+/// Kills the server when the first rows have been read.
+pub struct KillAfter {
+    server: Arc<Server>,
+    pub findings: Collected,
+}
+
+impl KillAfter {
+    /// `server` is going to be killed.
+    pub fn new(server: Arc<Server>) -> Self {
+        Self { server, findings: Collected::default() }
+    }
+}
+
+impl Monitor for KillAfter {
+    fn event(&self, event: Event<'_>) {
+        if let Event::Advanced { by: 1.., .. } = event {
+            self.server.kill();
+        }
+        self.findings.event(event);
     }
 }
 

@@ -20,15 +20,19 @@ pub async fn start(
     resource_type: &str,
     metadata: BTreeMap<String, String>,
 ) -> Result<Accepted, Failure> {
-    let backup = clouds.backup(permit.target().region.as_deref())?;
-    // It was listed a while ago: a point that has expired or is being deleted since then is not asked for.
-    if let Some(vault) = order.point.vault.as_deref() {
-        let state = backup.point_status(vault, &order.point.handle).await?;
-        eligibility(&RecoveryPoint { state, ..order.point.clone() })
-            .map_err(|reason| Failure::new(FailureKind::Absent, format!("{}: {reason}", order.point.id)))?;
-    }
+    let region = permit.target().region.as_deref();
+    still_eligible(order, clouds, region).await?;
+    let backup = clouds.backup(region)?;
     let job = backup.start_restore(&order.point.handle, order.backup_role()?, resource_type, metadata, permit.token()).await?;
     Ok(Accepted { job_id: Some(job), created_arn: None })
+}
+
+/// The point was listed a while ago: one that has expired or is being deleted since then is not asked for.
+pub async fn still_eligible(order: &Order, clouds: &Clouds, region: Option<&str>) -> Result<(), Failure> {
+    let Some(vault) = order.point.vault.as_deref() else { return Ok(()) };
+    let state = clouds.backup(region)?.point_status(vault, &order.point.handle).await?;
+    eligibility(&RecoveryPoint { state, ..order.point.clone() })
+        .map_err(|reason| Failure::new(FailureKind::Absent, format!("{}: {reason}", order.point.id)))
 }
 
 /// GetRecoveryPointRestoreMetadata: what the resource was backed up with.

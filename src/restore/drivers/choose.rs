@@ -1,9 +1,11 @@
 //! Which driver restores a point: by the resource's kind and where the point was found.
 
+use crate::estate::config::Access;
 use crate::model::resource::{PointSource, ResourceKind};
 use crate::restore::driver::Driver;
 use crate::restore::drivers::{
-    backup_dynamodb, backup_rds, backup_s3, dynamodb_backup, dynamodb_pitr, local, local_database, rds_pitr, rds_snapshot, s3_versions,
+    backup_access_point, backup_dynamodb, backup_rds, backup_s3, dynamodb_backup, dynamodb_pitr, local, local_database, rds_pitr,
+    rds_snapshot, s3_versions,
 };
 
 /// The driver, or nothing: the point is then excluded as `untested: driver_absent`.
@@ -21,4 +23,13 @@ pub fn driver_for(kind: ResourceKind, from: PointSource) -> Option<&'static dyn 
         (ResourceKind::Files, PointSource::Local) => &local::Local,
         _ => return None,
     })
+}
+
+/// The driver that a class's policy asks for: S3 recovery points of AWS Backup are read where they lie where the class opts in, everything else is
+/// restored.
+pub fn driver_by(access: Access, kind: ResourceKind, from: PointSource) -> Option<&'static dyn Driver> {
+    match (access, kind, from) {
+        (Access::BackupAccessPoint, ResourceKind::S3, PointSource::AwsBackup) => Some(&backup_access_point::BackupAccessPoint),
+        _ => driver_for(kind, from),
+    }
 }

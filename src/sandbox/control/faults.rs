@@ -39,10 +39,37 @@ pub enum RestoreFault {
     },
 }
 
+/// What goes wrong with every access point on one recovery point.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "fault", rename_all = "snake_case")]
+pub enum AccessPointFault {
+    /// CREATING for ever.
+    Hangs,
+    /// FAILED with this message.
+    Fails {
+        /// The access point's `StatusMessage`.
+        message: String,
+    },
+    /// AVAILABLE, and no alias is stated.
+    WithoutAlias,
+    /// AVAILABLE, and the description names this recovery point instead.
+    NamesAnother {
+        /// Its ARN.
+        arn: String,
+    },
+    /// It shows what there is now, whatever second was asked for.
+    IgnoresTime,
+    /// DELETING for ever.
+    Stays,
+}
+
 #[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
 struct Plan {
     /// By the ARN of the recovery point or snapshot.
     restores: BTreeMap<String, RestoreFault>,
+    /// By the ARN of the recovery point.
+    #[serde(default)]
+    access_points: BTreeMap<String, AccessPointFault>,
     /// By the ARN of a table: its on-demand backups mix states up to so many seconds apart.
     #[serde(default)]
     fuzzy: BTreeMap<String, i64>,
@@ -92,6 +119,16 @@ impl Faults {
     /// Forgets every fault to come.
     pub fn clear(&self) -> Result<(), Failure> {
         self.plan.change(|plan| *plan = Plan::default())
+    }
+
+    /// From now on, access points on the recovery point `arn` go wrong in this way.
+    pub fn on_access_point(&self, arn: &str, fault: AccessPointFault) -> Result<(), Failure> {
+        self.plan.change(|plan| plan.access_points.insert(arn.into(), fault)).map(drop)
+    }
+
+    /// What goes wrong with access points on the recovery point `arn`.
+    pub fn of_access_point(&self, arn: &str) -> Option<AccessPointFault> {
+        self.plan.read(|plan| plan.access_points.get(arn).cloned())
     }
 
     /// What goes wrong with restores of the recovery point `arn`.

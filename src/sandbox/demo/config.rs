@@ -17,6 +17,7 @@ pub fn credentials(laid: &Laid) -> String {
 
 /// The configuration of the estate.
 pub fn text(laid: &Laid) -> String {
+    let (banking, processing) = (packs(laid, "banking", &["bank"]), packs(laid, "processing", &[]));
     let mut text = format!(
         r#"# The demo's estate. `attestore plan --config` and `attestore drill --config` read it as they would read your own.
 version = 1
@@ -51,12 +52,13 @@ test_period = "90d"
 rto = "4h"
 rpo = "12h"
 test_period = "90d"
-checks = ["bank"]
+checks = {banking}
 
 [class.processing]
 rto = "4h"
 rpo = "24h"
 test_period = "90d"
+checks = {processing}
 
 [class.audit]
 rto = "2h"
@@ -71,9 +73,10 @@ test_period = "90d"
 sample = {{ confidence_ppm = 900000, tolerable_ppm = 334000 }}
 checks = ["directory-app", "structure-sqlite"]
 
+# One weekly copy may be lost: the one before it is two weeks old.
 [class.directory-offsite]
 rto = "8h"
-rpo = "8d"
+rpo = "15d"
 test_period = "365d"
 checks = ["directory-app", "structure-sqlite"]
 
@@ -107,7 +110,7 @@ from = "dynamodb-backup"
 "#
     );
     for database in &laid.databases {
-        let class = if database.database == "crm_transactions" { "banking" } else { "processing" };
+        let class = class_of(&database.database);
         let application = if class == "banking" { "banking-buddy" } else { "archive-intake" };
         resource(&mut text, &database.resource.0, application, &database.kind, class, &database.resource.0);
         let _ = write!(
@@ -135,10 +138,57 @@ from = "dynamodb-backup"
     text
 }
 
+/// The class of a database of the estate.
+fn class_of(database: &str) -> &'static str {
+    if database == "crm_transactions" { "banking" } else { "processing" }
+}
+
+/// The check packs of a class as a TOML array: its own, and those of the structure of the engines that its databases run on.
+fn packs(laid: &Laid, class: &str, own: &[&str]) -> String {
+    let engines = laid.databases.iter().filter(|database| class_of(&database.database) == class);
+    let structure = engines.map(|database| if database.kind == "rds-mysql" { "structure-mysql" } else { "structure-postgres" });
+    let quoted: Vec<String> = own.iter().copied().chain(structure).map(|name| format!("\"{name}\"")).collect();
+    format!("[{}]", quoted.join(", "))
+}
+
 fn resource(text: &mut String, id: &str, application: &str, kind: &str, class: &str, source: &str) {
     let _ = write!(
         text,
         "\n[[resource]]\nid = \"{id}\"\napplication = \"{application}\"\nkind = \"{kind}\"\nclass = \"{class}\"\nsource = \"{source}\"\n\
          manifests = \"manifests/{id}\"\n"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ids::ResourceId;
+    use crate::sandbox::demo::estate::LaidDatabase;
+
+    fn laid(databases: &[(&str, &str)]) -> Laid {
+        let database = |&(name, kind): &(&str, &str)| LaidDatabase {
+            resource: ResourceId(name.replace('_', "-")),
+            kind: kind.into(),
+            database: name.into(),
+            port: 1,
+        };
+        Laid { points: Vec::new(), password: "secret".into(), databases: databases.iter().map(database).collect() }
+    }
+
+    fn checks(laid: &Laid, class: &str) -> Vec<String> {
+        let table: toml::Table = text(laid).parse().expect("TOML");
+        let packs = table["class"][class]["checks"].as_array().expect("an array");
+        packs.iter().map(|pack| pack.as_str().expect("a name").to_owned()).collect()
+    }
+
+    #[test]
+    fn a_class_has_the_structural_checks_of_the_engines_that_were_found() {
+        let both = laid(&[("crm_transactions", "rds-mysql"), ("file_processing", "rds-postgres")]);
+        assert_eq!(checks(&both, "banking"), ["bank", "structure-mysql"]);
+        assert_eq!(checks(&both, "processing"), ["structure-postgres"]);
+        let one = laid(&[("crm_transactions", "rds-postgres")]);
+        assert_eq!(checks(&one, "banking"), ["bank", "structure-postgres"]);
+        assert!(checks(&one, "processing").is_empty());
+        assert_eq!(checks(&laid(&[]), "banking"), ["bank"]);
+    }
 }

@@ -6,6 +6,7 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3, S3Request, S3Response, S3Result};
 
 use crate::sandbox::identity;
+use crate::sandbox::s3::access_points;
 use crate::sandbox::s3::ops::{archive, bucket_config, buckets, copy, delete, list, locks, multipart, read, replication, tags, write};
 use crate::sandbox::s3::store::S3Store;
 
@@ -13,6 +14,7 @@ use crate::sandbox::s3::store::S3Store;
 pub fn service(store: S3Store) -> S3Service {
     let mut builder = S3ServiceBuilder::new(Api { store });
     builder.set_auth(Keys);
+    builder.set_access(access_points::Rules);
     builder.build()
 }
 

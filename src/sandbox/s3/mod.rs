@@ -2,6 +2,7 @@
 //!
 //! Not here: the HTTP listener, and anything a client does.
 
+pub mod access_points;
 pub mod api;
 pub mod blobs;
 pub mod buckets;

@@ -109,6 +109,11 @@ impl S3Store {
     ///
     /// Object Lock retention and legal holds stay behind: a restored copy must be removable.
     pub fn restore(&self, snapshot: &SnapshotId, target: &str, versions: Versions) -> Result<RestoreStats, Failure> {
+        self.restore_until(snapshot, target, versions, i64::MAX)
+    }
+
+    /// [`S3Store::restore`] of what had been written when the second `until` (of 1970) was over.
+    pub fn restore_until(&self, snapshot: &SnapshotId, target: &str, versions: Versions, until: i64) -> Result<RestoreStats, Failure> {
         let connection = self.connection();
         must_exist(&connection, snapshot)?;
         let bucket = bucket_of(&connection, target)?;
@@ -116,10 +121,10 @@ impl S3Store {
         let mut write = || -> rusqlite::Result<()> {
             let transaction = connection.unchecked_transaction()?;
             let now = Timestamp::now().as_secs();
-            let sql =
-                "SELECT id, key, delete_marker, size, etag, segments, meta FROM snapshot_version WHERE snapshot = ?1 ORDER BY key, id";
+            let sql = "SELECT id, key, delete_marker, size, etag, segments, meta FROM snapshot_version
+                       WHERE snapshot = ?1 AND modified <= ?2 ORDER BY key, id";
             let mut statement = transaction.prepare(sql)?;
-            let mut rows = statement.query([&snapshot.0])?;
+            let mut rows = statement.query((&snapshot.0, until))?;
             let mut of_key: Vec<Kept> = Vec::new();
             loop {
                 let next = rows.next()?.map(Kept::from_row).transpose()?;

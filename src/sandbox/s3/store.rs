@@ -33,7 +33,10 @@ impl S3Store {
         let open = || -> rusqlite::Result<Connection> {
             let connection = Connection::open(&path)?;
             // Without an fsync per commit a power cut may lose the last moments, a killed process nothing: right for a stand-in.
-            connection.execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA cache_size=-16384; PRAGMA mmap_size=0;")?;
+            // Small contents lie in the database: pages of their size are read by fewer calls.
+            connection.execute_batch(
+                "PRAGMA page_size=16384; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA cache_size=-16384; PRAGMA mmap_size=0;",
+            )?;
             connection.set_prepared_statement_cache_capacity(64);
             schema::create(&connection)?;
             garbage::collect(dir, &connection)?;

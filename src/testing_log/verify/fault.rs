@@ -156,6 +156,8 @@ rules! {
     MetWithoutAchieved = "met_without_achieved",
     /// `met` follows from target and achievement.
     MetDiffers = "met_differs",
+    /// The achieved RPO is the age of the newest point that its drill has not shown to be unusable.
+    RpoDiffers = "rpo_differs",
     /// The objectives are those of the policy.
     TargetDiffers = "target_differs_from_policy",
     /// The phases of a restore follow each other.

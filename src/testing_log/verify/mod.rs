@@ -10,6 +10,7 @@ pub mod fault;
 pub mod pass;
 pub mod reading;
 pub mod results;
+pub mod rpo;
 pub mod run;
 pub mod seals;
 pub mod verdict;

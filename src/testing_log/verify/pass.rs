@@ -3,7 +3,7 @@
 use crate::model::check::{CheckOutcome, Severity};
 use crate::model::counts::Counts;
 use crate::model::outcome::Outcome;
-use crate::testing_log::body::{ClassPolicy, Objective, PointResult, VerifyFacts};
+use crate::testing_log::body::{ACCESS_POINT_ALLOWED, ACCESS_POINT_MECHANISM, ClassPolicy, Objective, PointResult, VerifyFacts};
 use crate::testing_log::verify::fault::Rule;
 
 /// All of the declared scope.
@@ -35,6 +35,17 @@ pub fn objections(result: &PointResult, policy: Option<&ClassPolicy>, as_if: Out
     if let Some(tier) = result.verify.as_ref().and_then(|facts| facts.tier.as_ref()).filter(|_| as_if == Outcome::Pass) {
         found.push((Rule::PassWithReasons, format!("compared at the tier {tier}: less than every byte was read")));
     }
+    if result.restore.as_ref().is_some_and(|restore| restore.mechanism == ACCESS_POINT_MECHANISM) {
+        if policy.and_then(|policy| policy.access.as_deref()) != Some(ACCESS_POINT_ALLOWED) {
+            found.push((
+                Rule::PassWithReasons,
+                "read through a backup access point, which the policy of its class does not allow".to_owned(),
+            ));
+        } else if as_if == Outcome::Pass {
+            let why = "read where it lies, through a backup access point: not a restore, and no recovery time was measured";
+            found.push((Rule::PassWithReasons, why.to_owned()));
+        }
+    }
     for check in &result.sql_checks {
         if check.result == CheckOutcome::Vacuous && (check.severity == Severity::Critical || as_if == Outcome::Pass) {
             found.push((Rule::PassVacuousCheck, format!("check {} was vacuous", check.id)));
@@ -58,6 +69,29 @@ pub fn objections(result: &PointResult, policy: Option<&ClassPolicy>, as_if: Out
         found.push((Rule::PassWithReasons, format!("reasons against it: {}", result.outcome_reasons.join("; "))));
     }
     found
+}
+
+/// Differences in the data, as a policy that tolerates `budget` undecided ones weighs them; empty where none speaks against it.
+pub fn data_failures(result: &PointResult, budget: u64) -> Vec<String> {
+    let Some(facts) = &result.verify else { return Vec::new() };
+    let mut failed = Vec::new();
+    for (name, counts) in counts_and_protection(facts) {
+        // What was not read for a reason outside the data says nothing against it: that is no failure, and never a pass either.
+        let unread = if name == "objects" { facts.unread.values().fold(0u64, |sum, n| sum.saturating_add(*n)) } else { 0 };
+        let bad = [
+            ("mismatch", counts.mismatch),
+            ("missing", counts.missing),
+            ("extra", counts.extra),
+            ("unreadable", counts.unreadable.saturating_sub(unread)),
+            ("future", counts.future),
+        ];
+        failed.extend(bad.into_iter().filter(|(_, n)| *n > 0).map(|(class, n)| format!("{name}: {n} {class}")));
+    }
+    let undecided = counts_and_protection(facts).fold(0u64, |sum, (_, counts)| sum.saturating_add(counts.indeterminate));
+    if undecided > budget {
+        failed.push(format!("{undecided} indeterminate, {budget} allowed"));
+    }
+    failed
 }
 
 /// An objective counts as reached when it was met, or when its policy does not demand it.

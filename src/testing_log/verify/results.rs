@@ -13,6 +13,7 @@ use crate::testing_log::verify::drills::{Drill, Placed};
 use crate::testing_log::verify::fault::{Faults, Rule};
 use crate::testing_log::verify::pass;
 use crate::testing_log::verify::reading::Reading;
+use crate::testing_log::verify::rpo;
 
 /// An entry shows at most so many findings.
 const INLINE_FINDINGS: usize = 20;
@@ -41,6 +42,7 @@ pub fn check(reading: &Reading, drill: &Drill<'_>, faults: &mut Faults) {
         }
         check_outcome(result, policy, faults);
     }
+    rpo::check(drill, plan.and_then(|plan| policy_of(reading, plan.body)), faults);
 }
 
 fn check_planned(plan: &DrillPlanned, result: &Placed<'_, PointResult>, faults: &mut Faults) {

@@ -150,6 +150,7 @@ fn encode_set<T>(
 }
 
 /// Appends a tag, a length and bytes.
+#[inline]
 pub fn put_tagged(tag: u8, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), BadItem> {
     out.push(tag);
     put_bytes(bytes, out);
@@ -157,11 +158,13 @@ pub fn put_tagged(tag: u8, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), BadIte
 }
 
 /// Appends a count or a length.
+#[inline]
 pub fn put_u64(n: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(&(n as u64).to_be_bytes());
 }
 
 /// Appends a length and bytes.
+#[inline]
 pub fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     put_u64(bytes.len(), out);
     out.extend_from_slice(bytes);
@@ -173,7 +176,9 @@ pub fn encode_number(text: &str, out: &mut Vec<u8>) -> Result<(), BadItem> {
     let bytes = text.as_bytes();
     let mut at = usize::from(matches!(bytes.first(), Some(b'-' | b'+')));
     let negative = bytes.first() == Some(&b'-');
-    let mut digits = [0u8; MOST_DIGITS];
+    // Sign, exponent, count, digits: put together before they are appended.
+    let mut form = [0u8; 6 + MOST_DIGITS];
+    let (head, digits) = form.split_at_mut(6);
     // Significant digits so far; zeros whose worth is not known yet; zeros before the first digit that counts; digits before the point.
     let (mut count, mut zeros, mut leading, mut whole) = (0usize, 0usize, 0i64, 0i64);
     let (mut any, mut point) = (false, false);
@@ -220,10 +225,10 @@ pub fn encode_number(text: &str, out: &mut Vec<u8>) -> Result<(), BadItem> {
     if !(-130..=125).contains(&exponent) {
         return Err(BadItem::Exponent(exponent));
     }
-    out.push(if negative { 0x02 } else { 0x01 });
-    out.extend_from_slice(&(exponent as i32).to_be_bytes());
-    out.push(count as u8);
-    out.extend_from_slice(&digits[..count]);
+    head[0] = if negative { 0x02 } else { 0x01 };
+    head[1..5].copy_from_slice(&(exponent as i32).to_be_bytes());
+    head[5] = count as u8;
+    out.extend_from_slice(&form[..6 + count]);
     Ok(())
 }
 

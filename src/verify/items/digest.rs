@@ -9,7 +9,8 @@ use crate::verify::items::canonical;
 use crate::verify::items::expiry;
 use crate::verify::items::item::{Attribute, Item, KeySchema};
 use crate::verify::items::json::Encoder;
-use crate::verify::items::page::{Record, text_of};
+use crate::verify::items::keyed::{Keyed, Span};
+use crate::verify::items::page::{Record, Records, text_of};
 use crate::verify::items::reader::{BadLine, Reader};
 
 /// Contexts of BLAKE3's key derivation, over the hash key: digests of items and of keys never share a key.
@@ -20,15 +21,45 @@ pub const KEY_CONTEXT: &str = "attestore item key v1";
 /// Longest printed form of one key attribute, in characters; a longer one is cut and ends with `…`.
 const LONGEST_SHOWN: usize = 120;
 
-/// Digests items of one table; its buffer is reused.
+/// Items whose digests are computed together: enough that their lengths fill the processor's lanes.
+const BATCH: usize = 256;
+/// And no more bytes of them than stay in its cache.
+const BATCH_BYTES: usize = 256 << 10;
+
+/// Digests items of one table; its buffers are reused.
 pub struct ItemHasher {
-    item_key: [u8; 32],
-    key_key: [u8; 32],
+    item_key: Keyed,
+    key_key: Keyed,
     schema: KeySchema,
-    buffer: Vec<u8>,
     encoder: Encoder,
+    batch: Batch,
     projection: Option<Vec<String>>,
     time_to_live: Option<String>,
+}
+
+/// Items that are encoded and not yet digested.
+#[derive(Default)]
+struct Batch {
+    /// Keys and items, one after the other.
+    bytes: Vec<u8>,
+    keys: Vec<Span>,
+    items: Vec<Span>,
+    ends_s: Vec<Option<i64>>,
+    key_hashes: Vec<[u8; 32]>,
+    row_digests: Vec<[u8; 32]>,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        self.items.len() >= BATCH || self.bytes.len() >= BATCH_BYTES
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.keys.clear();
+        self.items.clear();
+        self.ends_s.clear();
+    }
 }
 
 /// An item that has no canonical form.
@@ -57,17 +88,17 @@ impl ItemHasher {
     /// `item_key` and `key_key` are derived from the hash key with [`ITEM_CONTEXT`] and [`KEY_CONTEXT`].
     pub fn new(item_key: [u8; 32], key_key: [u8; 32], schema: KeySchema) -> Self {
         Self {
-            item_key,
-            key_key,
+            item_key: Keyed::new(item_key),
+            key_key: Keyed::new(key_key),
             schema,
-            buffer: Vec::with_capacity(1024),
             encoder: Encoder::default(),
+            batch: Batch::default(),
             projection: None,
             time_to_live: None,
         }
     }
 
-    /// Lines are cut to these attributes; items as values come cut.
+    /// Text is cut to these attributes; items as values come cut.
     #[must_use]
     pub fn projecting(mut self, projection: Option<Vec<String>>) -> Self {
         self.projection = projection;
@@ -81,33 +112,71 @@ impl ItemHasher {
         self
     }
 
-    /// Both digests of a record, and the bytes that were hashed; `what` names the table in a failure.
-    pub fn record(&mut self, record: &Record<'_>, what: &str) -> Result<(ItemDigest, u64), Box<Unreadable>> {
-        match record {
-            Record::Item(item) => self.digest(item, what).map_err(|failure| {
-                let (key_hash, name) = (self.key_hash(item), name(item, &self.schema));
-                Box::new(Unreadable { key_hash, name, failure })
-            }),
-            Record::Line(line) => self.line(line).map_err(|bad| {
-                let item = record.item().ok();
-                let key_hash = item.as_ref().and_then(|item| self.key_hash(item));
-                let name = item.map_or_else(|| "a line".to_owned(), |item| name(&item, &self.schema));
-                Box::new(Unreadable { key_hash, failure: bad.failure(&format!("{what} {name}")), name })
-            }),
+    /// Digests every record, and tells each digest to `each`; gives the bytes that were hashed. Those without a canonical form go to `unreadable`;
+    /// `what` names the table in their failures.
+    ///
+    /// # Errors
+    /// The first that `each` gives; the rest is not digested then.
+    pub fn page(
+        &mut self,
+        records: &Records,
+        what: &str,
+        unreadable: &mut Vec<Unreadable>,
+        each: &mut dyn FnMut(ItemDigest) -> Result<(), Failure>,
+    ) -> Result<u64, Failure> {
+        let mut hashed = 0;
+        self.batch.clear();
+        for record in records.iter() {
+            let (keys, items, length) = (self.batch.keys.len(), self.batch.items.len(), self.batch.bytes.len());
+            if let Err(bad) = self.take(&record) {
+                self.batch.keys.truncate(keys);
+                self.batch.items.truncate(items);
+                self.batch.bytes.truncate(length);
+                unreadable.push(self.unreadable(&record, bad, what));
+            }
+            if self.batch.is_full() {
+                hashed += self.give(each)?;
+            }
         }
+        Ok(hashed + self.give(each)?)
     }
 
-    /// The primary key's hash and name of a record, where it has a whole key.
-    pub fn named(&mut self, record: &Record<'_>) -> Option<([u8; 32], String)> {
-        let item = match record {
-            Record::Item(item) => std::borrow::Cow::Borrowed(*item),
-            Record::Line(_) => std::borrow::Cow::Owned(record.item().ok()?),
+    /// Encodes a record into the batch; one that fails may leave something behind.
+    fn take(&mut self, record: &Record<'_>) -> Result<(), BadLine> {
+        let start = self.batch.bytes.len();
+        let (text, is_line) = match record {
+            Record::Item(item) => {
+                canonical::encode_key(item, &self.schema, &mut self.batch.bytes)?;
+                self.batch.keys.push(Span { start, end: self.batch.bytes.len() });
+                let start = self.batch.bytes.len();
+                canonical::encode_item(item, &mut self.batch.bytes)?;
+                self.batch.items.push(Span { start, end: self.batch.bytes.len() });
+                let value = self.time_to_live.as_ref().and_then(|name| item.get(name));
+                self.batch.ends_s.push(value.and_then(expiry::end_of));
+                return Ok(());
+            }
+            Record::Line(line) => (text_of(line)?, true),
+            Record::Object(text) => (*text, false),
         };
-        Some((self.key_hash(&item)?, name(&item, &self.schema)))
+        let mut reader = Reader::new(text);
+        if is_line {
+            self.line(&mut reader)?;
+        } else {
+            self.encoder.item(&mut reader, self.projection.as_deref())?;
+        }
+        reader.end()?;
+        self.encoder.key(&self.schema, &mut self.batch.bytes)?;
+        let middle = self.batch.bytes.len();
+        self.encoder.append(&mut self.batch.bytes);
+        self.batch.keys.push(Span { start, end: middle });
+        self.batch.items.push(Span { start: middle, end: self.batch.bytes.len() });
+        let value = self.time_to_live.as_deref().and_then(|name| self.encoder.attribute(name));
+        self.batch.ends_s.push(value.and_then(expiry::end_of_encoded));
+        Ok(())
     }
 
-    fn line(&mut self, line: &[u8]) -> Result<(ItemDigest, u64), BadLine> {
-        let mut reader = Reader::new(text_of(line)?);
+    /// Reads the member `Item` of a line; what else it has is passed over.
+    fn line(&mut self, reader: &mut Reader<'_>) -> Result<(), BadLine> {
         let (encoder, projection) = (&mut self.encoder, self.projection.as_deref());
         let mut found = false;
         reader.members(|name, reader| match name {
@@ -118,36 +187,43 @@ impl ItemHasher {
             "Item" => Err(BadLine::Twice(name.to_owned())),
             _ => reader.skip().map(drop),
         })?;
-        reader.end()?;
-        if !found {
-            return Err(reader.wrong("a member `Item`"));
+        if found { Ok(()) } else { Err(reader.wrong("a member `Item`")) }
+    }
+
+    /// Digests the batch and empties it.
+    fn give(&mut self, each: &mut dyn FnMut(ItemDigest) -> Result<(), Failure>) -> Result<u64, Failure> {
+        let batch = &mut self.batch;
+        self.key_key.all(&batch.bytes, &batch.keys, &mut batch.key_hashes);
+        self.item_key.all(&batch.bytes, &batch.items, &mut batch.row_digests);
+        for ((key_hash, row_digest), expires_s) in batch.key_hashes.iter().zip(&batch.row_digests).zip(&batch.ends_s) {
+            each(ItemDigest { key_hash: *key_hash, row_digest: *row_digest, expires_s: *expires_s })?;
         }
-        self.buffer.clear();
-        self.encoder.key(&self.schema, &mut self.buffer)?;
-        let key_hash = *blake3::keyed_hash(&self.key_key, &self.buffer).as_bytes();
-        let bytes = self.encoder.bytes();
-        let row_digest = *blake3::keyed_hash(&self.item_key, bytes).as_bytes();
-        let value = self.time_to_live.as_deref().and_then(|name| self.encoder.attribute(name));
-        Ok((ItemDigest { key_hash, row_digest, expires_s: value.and_then(expiry::end_of_encoded) }, bytes.len() as u64))
+        let hashed = batch.items.iter().map(|item| (item.end - item.start) as u64).sum();
+        batch.clear();
+        Ok(hashed)
+    }
+
+    fn unreadable(&self, record: &Record<'_>, bad: BadLine, what: &str) -> Unreadable {
+        let item = record.item().ok();
+        let key_hash = item.as_ref().and_then(|item| self.key_hash(item));
+        let name = item.map_or_else(|| "a line".to_owned(), |item| name(&item, &self.schema));
+        Unreadable { key_hash, failure: bad.failure(&format!("{what} {name}")), name }
+    }
+
+    /// The primary key's hash and name of a record, where it has a whole key.
+    pub fn named(&self, record: &Record<'_>) -> Option<([u8; 32], String)> {
+        let item = match record {
+            Record::Item(item) => std::borrow::Cow::Borrowed(*item),
+            Record::Line(_) | Record::Object(_) => std::borrow::Cow::Owned(record.item().ok()?),
+        };
+        Some((self.key_hash(&item)?, name(&item, &self.schema)))
     }
 
     /// The digest of the primary key alone; none where the item has no whole key.
-    pub fn key_hash(&mut self, item: &Item) -> Option<[u8; 32]> {
-        self.buffer.clear();
-        canonical::encode_key(item, &self.schema, &mut self.buffer).ok()?;
-        Some(*blake3::keyed_hash(&self.key_key, &self.buffer).as_bytes())
-    }
-
-    /// Both digests of `item`, and the bytes that were hashed; `what` names the table in a failure.
-    pub fn digest(&mut self, item: &Item, what: &str) -> Result<(ItemDigest, u64), Failure> {
-        self.buffer.clear();
-        canonical::encode_key(item, &self.schema, &mut self.buffer).map_err(|bad| bad.failure(what))?;
-        let key_hash = *blake3::keyed_hash(&self.key_key, &self.buffer).as_bytes();
-        self.buffer.clear();
-        canonical::encode_item(item, &mut self.buffer).map_err(|bad| bad.failure(&format!("{what} {}", name(item, &self.schema))))?;
-        let row_digest = *blake3::keyed_hash(&self.item_key, &self.buffer).as_bytes();
-        let value = self.time_to_live.as_ref().and_then(|name| item.get(name));
-        Ok((ItemDigest { key_hash, row_digest, expires_s: value.and_then(expiry::end_of) }, self.buffer.len() as u64))
+    pub fn key_hash(&self, item: &Item) -> Option<[u8; 32]> {
+        let mut bytes = Vec::with_capacity(128);
+        canonical::encode_key(item, &self.schema, &mut bytes).ok()?;
+        Some(self.key_key.one(&bytes))
     }
 }
 
@@ -187,6 +263,8 @@ pub fn name(item: &Item, schema: &KeySchema) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verify::items::item::to_json;
+    use crate::verify::items::page::{Lines, Objects};
     use std::collections::BTreeMap;
 
     #[test]
@@ -206,14 +284,68 @@ mod tests {
     #[test]
     fn key_and_item_digests_are_keyed_apart() {
         let item: Item = BTreeMap::from([("pk".into(), Attribute::String("x".into()))]);
-        let mut hasher = ItemHasher::new([1; 32], [2; 32], KeySchema(vec!["pk".into()]));
-        let (first, hashed) = hasher.digest(&item, "t").unwrap();
-        assert!(hashed > 0);
+        let digest = |key_key: [u8; 32]| {
+            let mut hasher = ItemHasher::new([1; 32], key_key, KeySchema(vec!["pk".into()]));
+            let (mut found, mut unreadable) = (Vec::new(), Vec::new());
+            let records = Records::Items(vec![item.clone()]);
+            let hashed = hasher.page(&records, "t", &mut unreadable, &mut |digest| {
+                found.push(digest);
+                Ok(())
+            });
+            assert!(hashed.unwrap() > 0 && unreadable.is_empty());
+            found[0]
+        };
+        let (first, second) = (digest([2; 32]), digest([3; 32]));
         // The encodings of this key and of this item are the same bytes.
         assert_ne!(first.key_hash, first.row_digest);
-        let mut other = ItemHasher::new([1; 32], [3; 32], KeySchema(vec!["pk".into()]));
-        let (second, _) = other.digest(&item, "t").unwrap();
         assert_eq!(first.row_digest, second.row_digest);
         assert_ne!(first.key_hash, second.key_hash);
+    }
+
+    #[test]
+    fn however_a_record_is_written_and_batched_its_digests_are_those_of_the_specification() {
+        let item = |n: usize| -> Item {
+            BTreeMap::from([
+                ("pk".into(), Attribute::Number(n.to_string())),
+                ("text".into(), Attribute::String("x".repeat(n * 7 % 1900))),
+                ("end".into(), Attribute::Number(format!("{}", 1_769_824_800 + n))),
+            ])
+        };
+        let items: Vec<Item> = (0..700).map(item).collect();
+        let bad = ["{\"pk\":{\"N\":\"1\"},\"text\":{\"N\":\"x\"}}", "{\"text\":{\"S\":\"no key\"}}"];
+        let mut texts: Vec<String> = items.iter().map(|item| to_json(item).to_string()).collect();
+        (texts[3], texts[500]) = (bad[0].to_owned(), bad[1].to_owned());
+        let lines: String = texts.iter().map(|text| format!("{{\"Item\":{text}}}\n")).collect();
+        let whole = texts.concat();
+        let mut spans: Vec<(usize, usize)> = Vec::new();
+        texts
+            .iter()
+            .for_each(|text| spans.push((spans.last().map_or(0, |last| last.1), spans.last().map_or(0, |last| last.1) + text.len())));
+        for records in [Records::Lines(Lines::of(lines.into_bytes())), Records::Objects(Objects::of(whole, spans))] {
+            let mut hasher = ItemHasher::new([1; 32], [2; 32], KeySchema(vec!["pk".into()])).expiring(Some("end".into()));
+            let (mut found, mut unreadable) = (Vec::new(), Vec::new());
+            let hashed = hasher.page(&records, "t", &mut unreadable, &mut |digest| {
+                found.push(digest);
+                Ok(())
+            });
+            let mut expected_bytes = 0;
+            let good = items.iter().enumerate().filter(|(n, _)| ![3, 500].contains(n));
+            let expected: Vec<ItemDigest> = good
+                .map(|(n, item)| {
+                    let (mut key, mut bytes) = (Vec::new(), Vec::new());
+                    canonical::encode_key(item, &KeySchema(vec!["pk".into()]), &mut key).unwrap();
+                    canonical::encode_item(item, &mut bytes).unwrap();
+                    expected_bytes += bytes.len() as u64;
+                    ItemDigest {
+                        key_hash: *blake3::keyed_hash(&[2; 32], &key).as_bytes(),
+                        row_digest: *blake3::keyed_hash(&[1; 32], &bytes).as_bytes(),
+                        expires_s: Some(1_769_824_800 + n as i64),
+                    }
+                })
+                .collect();
+            assert_eq!((found, hashed.unwrap()), (expected, expected_bytes));
+            let told: Vec<(bool, &str)> = unreadable.iter().map(|one| (one.key_hash.is_some(), one.name.as_str())).collect();
+            assert_eq!(told, [(true, "pk=1"), (false, "pk=absent")]);
+        }
     }
 }

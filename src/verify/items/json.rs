@@ -6,6 +6,7 @@
 //! Not here: JSON's own grammar (`reader`).
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use base64::Engine;
@@ -13,153 +14,230 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::verify::items::canonical::{self, BadItem, DEEPEST};
 use crate::verify::items::item::{Attribute, Item, KeySchema};
-use crate::verify::items::reader::{BadLine, Reader};
+use crate::verify::items::reader::{BadLine, Kind, Reader};
 
-/// Where a top-level attribute lies in the encoding: its name's bytes, and the whole of length, name and value.
+/// Where an attribute lies in the encoding: its name's bytes, and the whole of length, name and value.
 #[derive(Clone, Copy, Debug)]
 struct Chunk {
+    /// The first eight bytes of the name as one number, zeros after a shorter one: what decides the order at most times.
+    head: u64,
     start: usize,
     name_end: usize,
     end: usize,
 }
 
+impl Chunk {
+    fn of(out: &[u8], start: usize, name_end: usize) -> Self {
+        let name = &out[start + 8..];
+        let length = name_end - start - 8;
+        let head = match name.first_chunk::<8>() {
+            Some(head) if length >= 8 => u64::from_be_bytes(*head),
+            // What follows the name is cut off.
+            Some(head) if length > 0 => u64::from_be_bytes(*head) & (u64::MAX << (64 - 8 * length)),
+            _ => name[..length].iter().take(8).enumerate().fold(0, |head, (at, byte)| head | u64::from(*byte) << (56 - 8 * at)),
+        };
+        Self { head, start, name_end, end: out.len() }
+    }
+
+    fn name<'a>(&self, out: &'a [u8]) -> &'a [u8] {
+        &out[self.start + 8..self.name_end]
+    }
+
+    #[inline]
+    fn cmp(&self, other: &Self, out: &[u8]) -> Ordering {
+        self.head.cmp(&other.head).then_with(|| self.name(out).cmp(other.name(out)))
+    }
+}
+
+/// How a member of the item before began, from its name up to what its value holds: `"pk":{"S":`. Items of a table resemble each other, and the
+/// same bytes in the same place mean the same, so one comparison stands for reading them.
+#[derive(Default)]
+struct Beginning {
+    text: Vec<u8>,
+    kind: Kind,
+    /// The length of the name and the name, as they are encoded.
+    name: Vec<u8>,
+}
+
+/// Members whose beginnings are kept: an item may have many thousands.
+const MOST_BEGINNINGS: usize = 256;
+/// Longer ones are read each time.
+const LONGEST_BEGINNING: usize = 128;
+
 /// Encodes items from JSON; its buffers are reused.
 #[derive(Default)]
 pub struct Encoder {
+    /// The top-level attributes as they came; what they hold is encoded already.
     out: Vec<u8>,
+    /// The top-level attributes in the order of their names; those of maps that are being read behind them.
     chunks: Vec<Chunk>,
     scratch: Vec<u8>,
     /// Where the elements of the set that is read lie; sets do not hold sets.
     elements: Vec<(usize, usize)>,
+    /// Of the item before, in the order of its text, whatever map they are of.
+    beginnings: Vec<Beginning>,
+    /// Members of this item so far.
+    member: usize,
 }
 
 impl Encoder {
-    /// Encodes the object that `reader` stands before; only `keep` of its top-level attributes where that is given.
+    /// Reads the object that `reader` stands before; only `keep` of its top-level attributes where that is given.
     pub fn item(&mut self, reader: &mut Reader<'_>, keep: Option<&[String]>) -> Result<(), BadLine> {
         self.out.clear();
         self.chunks.clear();
-        self.map(reader, 0)?;
+        self.member = 0;
+        self.members(reader, 0)?;
         if let Some(keep) = keep {
             let out = &self.out;
-            self.chunks.retain(|chunk| keep.iter().any(|name| name.as_bytes() == &out[chunk.start + 8..chunk.name_end]));
-            self.scratch.clear();
-            canonical::put_u64(self.chunks.len(), &mut self.scratch);
-            for chunk in &mut self.chunks {
-                let moved = self.scratch.len();
-                self.scratch.extend_from_slice(&self.out[chunk.start..chunk.end]);
-                *chunk = Chunk { start: moved, name_end: moved + chunk.name_end - chunk.start, end: moved + chunk.end - chunk.start };
-            }
-            std::mem::swap(&mut self.out, &mut self.scratch);
+            self.chunks.retain(|chunk| keep.iter().any(|name| name.as_bytes() == chunk.name(out)));
         }
         Ok(())
     }
 
-    /// The canonical bytes of the item.
-    pub fn bytes(&self) -> &[u8] {
-        &self.out
+    /// Appends the canonical bytes of the item.
+    pub fn append(&self, to: &mut Vec<u8>) {
+        to.reserve(8 + self.out.len());
+        canonical::put_u64(self.chunks.len(), to);
+        self.chunks.iter().for_each(|chunk| to.extend_from_slice(&self.out[chunk.start..chunk.end]));
     }
 
     /// The canonical bytes of a top-level attribute's value, tag included.
     pub fn attribute(&self, name: &str) -> Option<&[u8]> {
-        let chunk = self.chunks.iter().find(|chunk| &self.out[chunk.start + 8..chunk.name_end] == name.as_bytes())?;
+        let chunk = self.chunks.iter().find(|chunk| chunk.name(&self.out) == name.as_bytes())?;
         Some(&self.out[chunk.name_end..chunk.end])
     }
 
     /// Appends the canonical primary key of the item.
-    pub fn key(&self, schema: &KeySchema, out: &mut Vec<u8>) -> Result<(), BadItem> {
-        canonical::put_u64(schema.0.len(), out);
+    pub fn key(&self, schema: &KeySchema, to: &mut Vec<u8>) -> Result<(), BadItem> {
+        canonical::put_u64(schema.0.len(), to);
         for name in &schema.0 {
-            let own = |chunk: &&Chunk| &self.out[chunk.start + 8..chunk.name_end] == name.as_bytes();
+            let own = |chunk: &&Chunk| chunk.name(&self.out) == name.as_bytes();
             let chunk = self.chunks.iter().find(own).ok_or_else(|| BadItem::NoKey(name.clone()))?;
-            out.extend_from_slice(&self.out[chunk.start..chunk.end]);
+            to.extend_from_slice(&self.out[chunk.start..chunk.end]);
         }
         Ok(())
     }
 
-    /// Appends a map and leaves its chunks at the end of `chunks`; the caller of a nested map drops them.
+    /// Appends the members of an object as they come; their chunks go to the end of `chunks`, in the order of their names. True where that is
+    /// the order that they came in.
+    fn members(&mut self, reader: &mut Reader<'_>, depth: usize) -> Result<bool, BadLine> {
+        let first = self.chunks.len();
+        reader.expect(b'{', "an object")?;
+        if reader.eat(b'}') {
+            return Ok(true);
+        }
+        let mut sorted = true;
+        loop {
+            let start = self.out.len();
+            let kind = self.beginning(reader)?;
+            let name_end = self.out.len();
+            self.held(kind, reader, depth)?;
+            let chunk = Chunk::of(&self.out, start, name_end);
+            sorted &= self.chunks[first..].last().is_none_or(|before| before.cmp(&chunk, &self.out) == Ordering::Less);
+            self.chunks.push(chunk);
+            if !reader.eat(b',') {
+                break;
+            }
+        }
+        reader.expect(b'}', "`,` or `}`")?;
+        if sorted {
+            return Ok(true);
+        }
+        let (out, chunks) = (&self.out, &mut self.chunks[first..]);
+        chunks.sort_unstable_by(|a, b| a.cmp(b, out));
+        match chunks.windows(2).find(|pair| pair[0].cmp(&pair[1], out) == Ordering::Equal) {
+            Some(twice) => Err(BadLine::Twice(String::from_utf8_lossy(twice[0].name(out)).into_owned())),
+            None => Ok(false),
+        }
+    }
+
+    /// Reads a member up to what its value holds, and appends its name.
+    #[inline]
+    fn beginning(&mut self, reader: &mut Reader<'_>) -> Result<Kind, BadLine> {
+        let at = self.member;
+        self.member += 1;
+        if let Some(known) = self.beginnings.get(at)
+            && reader.eat_all(&known.text)
+        {
+            self.out.extend_from_slice(&known.name);
+            return Ok(known.kind);
+        }
+        self.new_beginning(at, reader)
+    }
+
+    fn new_beginning(&mut self, at: usize, reader: &mut Reader<'_>) -> Result<Kind, BadLine> {
+        let (text, start) = (reader.rest(), self.out.len());
+        let name = reader.string()?;
+        reader.expect(b':', "`:`")?;
+        canonical::put_bytes(name.as_bytes(), &mut self.out);
+        let kind = reader.kind()?;
+        let length = text.len() - reader.rest().len();
+        if at < MOST_BEGINNINGS && length <= LONGEST_BEGINNING {
+            // A member that was not kept leaves its place empty: what is empty is not known.
+            self.beginnings.resize_with(self.beginnings.len().max(at + 1), Beginning::default);
+            let known = &mut self.beginnings[at];
+            known.text.clear();
+            known.text.extend_from_slice(&text[..length]);
+            known.kind = kind;
+            known.name.clear();
+            known.name.extend_from_slice(&self.out[start..]);
+        }
+        Ok(kind)
+    }
+
+    /// Appends a map within an item, without its tag.
     fn map(&mut self, reader: &mut Reader<'_>, depth: usize) -> Result<(), BadLine> {
         let (base, first) = (self.out.len(), self.chunks.len());
         canonical::put_u64(0, &mut self.out);
-        let mut sorted = true;
-        reader.expect(b'{', "an object")?;
-        if !reader.eat(b'}') {
-            loop {
-                let name = reader.string()?;
-                reader.expect(b':', "`:`")?;
-                let start = self.out.len();
-                canonical::put_bytes(name.as_bytes(), &mut self.out);
-                let name_end = self.out.len();
-                self.value(reader, depth)?;
-                sorted &= self
-                    .chunks
-                    .last()
-                    .filter(|_| self.chunks.len() > first)
-                    .is_none_or(|before| self.out[before.start + 8..before.name_end] < self.out[start + 8..name_end]);
-                self.chunks.push(Chunk { start, name_end, end: self.out.len() });
-                if !reader.eat(b',') {
-                    break;
-                }
-            }
-            reader.expect(b'}', "`,` or `}`")?;
-        }
+        let sorted = self.members(reader, depth)?;
         let count = (self.chunks.len() - first) as u64;
         self.out[base..base + 8].copy_from_slice(&count.to_be_bytes());
-        if sorted { Ok(()) } else { self.sort(base, first) }
-    }
-
-    /// Puts the chunks from `first` on, which lie behind the count at `base`, into the order of their names.
-    fn sort(&mut self, base: usize, first: usize) -> Result<(), BadLine> {
-        let out = &self.out;
-        let name = |chunk: &Chunk| &out[chunk.start + 8..chunk.name_end];
-        self.chunks[first..].sort_unstable_by(|a, b| name(a).cmp(name(b)));
-        if let Some(twice) = self.chunks[first..].windows(2).find(|pair| name(&pair[0]) == name(&pair[1])) {
-            return Err(BadLine::Twice(String::from_utf8_lossy(name(&twice[0])).into_owned()));
+        if !sorted {
+            self.scratch.clear();
+            self.chunks[first..].iter().for_each(|chunk| self.scratch.extend_from_slice(&self.out[chunk.start..chunk.end]));
+            self.out[base + 8..].copy_from_slice(&self.scratch);
         }
-        self.scratch.clear();
-        let start_of_all = base + 8;
-        for chunk in &mut self.chunks[first..] {
-            let moved = start_of_all + self.scratch.len();
-            self.scratch.extend_from_slice(&self.out[chunk.start..chunk.end]);
-            *chunk = Chunk { start: moved, name_end: moved + chunk.name_end - chunk.start, end: moved + chunk.end - chunk.start };
-        }
-        self.out[start_of_all..].copy_from_slice(&self.scratch);
+        self.chunks.truncate(first);
         Ok(())
     }
 
     fn value(&mut self, reader: &mut Reader<'_>, depth: usize) -> Result<(), BadLine> {
+        let kind = reader.kind()?;
+        self.held(kind, reader, depth)
+    }
+
+    /// Appends the value of which `reader` has read as much as tells its kind.
+    fn held(&mut self, kind: Kind, reader: &mut Reader<'_>, depth: usize) -> Result<(), BadLine> {
         if depth > DEEPEST {
             return Err(BadItem::TooDeep.into());
         }
-        reader.expect(b'{', "a typed value")?;
-        let kind = reader.string()?;
-        reader.expect(b':', "`:`")?;
-        match kind.as_ref() {
-            "S" => canonical::put_tagged(0x11, reader.string()?.as_bytes(), &mut self.out)?,
-            "N" => {
+        match kind {
+            Kind::S => canonical::put_tagged(0x11, reader.string()?.as_bytes(), &mut self.out)?,
+            Kind::N => {
                 self.out.push(0x10);
                 canonical::encode_number(&reader.string()?, &mut self.out)?;
             }
-            "B" => {
+            Kind::B => {
                 self.out.push(0x12);
                 binary(&mut self.out, reader)?;
             }
-            "BOOL" => self.out.push(if reader.boolean()? { 0x03 } else { 0x02 }),
-            "NULL" => {
+            Kind::Bool => self.out.push(if reader.boolean()? { 0x03 } else { 0x02 }),
+            Kind::Null => {
                 reader.boolean()?;
                 self.out.push(0x01);
             }
-            "SS" => {
+            Kind::Ss => {
                 self.set(reader, 0x20, |out, reader| canonical::put_tagged(0x11, reader.string()?.as_bytes(), out).map_err(BadLine::from))?
             }
-            "NS" => self.set(reader, 0x21, |out, reader| {
+            Kind::Ns => self.set(reader, 0x21, |out, reader| {
                 out.push(0x10);
                 Ok(canonical::encode_number(&reader.string()?, out)?)
             })?,
-            "BS" => self.set(reader, 0x22, |out, reader| {
+            Kind::Bs => self.set(reader, 0x22, |out, reader| {
                 out.push(0x12);
                 binary(out, reader)
             })?,
-            "L" => {
+            Kind::L => {
                 let base = self.out.len() + 1;
                 self.out.push(0x30);
                 canonical::put_u64(0, &mut self.out);
@@ -170,13 +248,10 @@ impl Encoder {
                 })?;
                 self.out[base..base + 8].copy_from_slice(&count.to_be_bytes());
             }
-            "M" => {
+            Kind::M => {
                 self.out.push(0x31);
-                let first = self.chunks.len();
                 self.map(reader, depth + 1)?;
-                self.chunks.truncate(first);
             }
-            _ => return Err(reader.wrong("a type of DynamoDB's: S, N, B, BOOL, NULL, SS, NS, BS, L or M")),
         }
         reader.expect(b'}', "the end of a typed value")
     }
@@ -245,29 +320,26 @@ fn value(reader: &mut Reader<'_>, depth: usize) -> Result<Attribute, BadLine> {
     if depth > DEEPEST {
         return Err(BadItem::TooDeep.into());
     }
-    reader.expect(b'{', "a typed value")?;
-    let kind = reader.string()?;
-    reader.expect(b':', "`:`")?;
     let owned = |texts: Vec<Cow<'_, str>>| texts.into_iter().map(Cow::into_owned).collect();
-    let value = match kind.as_ref() {
-        "S" => Attribute::String(reader.string()?.into_owned()),
-        "N" => Attribute::Number(reader.string()?.into_owned()),
-        "B" => {
+    let value = match reader.kind()? {
+        Kind::S => Attribute::String(reader.string()?.into_owned()),
+        Kind::N => Attribute::Number(reader.string()?.into_owned()),
+        Kind::B => {
             let text = reader.string()?;
             Attribute::Binary(decode(&text, reader)?)
         }
-        "BOOL" => Attribute::Bool(reader.boolean()?),
-        "NULL" => {
+        Kind::Bool => Attribute::Bool(reader.boolean()?),
+        Kind::Null => {
             reader.boolean()?;
             Attribute::Null
         }
-        "SS" => Attribute::StringSet(owned(reader.strings()?)),
-        "NS" => Attribute::NumberSet(owned(reader.strings()?)),
-        "BS" => {
+        Kind::Ss => Attribute::StringSet(owned(reader.strings()?)),
+        Kind::Ns => Attribute::NumberSet(owned(reader.strings()?)),
+        Kind::Bs => {
             let texts = reader.strings()?;
             Attribute::BinarySet(texts.iter().map(|text| decode(text, reader)).collect::<Result<_, _>>()?)
         }
-        "L" => {
+        Kind::L => {
             let mut list = Vec::new();
             reader.each(|reader| {
                 list.push(self::value(reader, depth + 1)?);
@@ -275,8 +347,7 @@ fn value(reader: &mut Reader<'_>, depth: usize) -> Result<Attribute, BadLine> {
             })?;
             Attribute::List(list)
         }
-        "M" => Attribute::Map(map(reader, depth + 1)?),
-        _ => return Err(reader.wrong("a type of DynamoDB's: S, N, B, BOOL, NULL, SS, NS, BS, L or M")),
+        Kind::M => Attribute::Map(map(reader, depth + 1)?),
     };
     reader.expect(b'}', "the end of a typed value")?;
     Ok(value)

@@ -1,5 +1,6 @@
 //! DynamoDB items: canonical encoding, fingerprints, segmented scan, exports, capture and comparison.
 
+pub mod answer;
 pub mod canonical;
 pub mod capture;
 pub mod changes;
@@ -12,6 +13,7 @@ pub mod gunzip;
 pub mod ion;
 pub mod item;
 pub mod json;
+pub mod keyed;
 pub mod pace;
 pub mod page;
 pub mod reader;

@@ -1,4 +1,4 @@
-//! A page of what is read: items as values, or lines of an export that nobody has taken apart yet.
+//! A page of what is read: items as values, or as text that nobody has taken apart yet: lines of an export, answers of Scan.
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::items::item::Item;
@@ -12,42 +12,61 @@ pub enum Records {
     Items(Vec<Item>),
     /// Lines of a full export, each `{"Item": {…}}`.
     Lines(Lines),
+    /// Items as an answer holds them, each `{…}`.
+    Objects(Objects),
 }
 
-/// Lines with a `\n` between them, counted once.
+/// Lines with a `\n` between them, found once.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Lines {
     text: Vec<u8>,
-    count: usize,
+    /// Where each one lies.
+    spans: Vec<(usize, usize)>,
 }
 
 impl Lines {
     /// The lines of `text`; empty ones are none.
     pub fn of(text: Vec<u8>) -> Self {
-        let count = lines(&text).count();
-        Self { text, count }
+        let mut start = 0;
+        let ends = memchr::memchr_iter(b'\n', &text).chain(std::iter::once(text.len()));
+        let spans = ends.map(|end| (std::mem::replace(&mut start, end + 1), end)).filter(|(start, end)| start < end).collect();
+        Self { text, spans }
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.count
+        self.spans.len()
     }
 
     /// One after the other.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> + Send {
-        lines(&self.text)
+        self.spans.iter().map(|(start, end)| &self.text[*start..*end])
     }
 }
 
-/// The lines of `text` that are not empty.
-fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> + Send {
-    let mut start = 0;
-    let ends = memchr::memchr_iter(b'\n', text).chain(std::iter::once(text.len()));
-    ends.filter_map(move |end| {
-        let line = &text[start..end];
-        start = end + 1;
-        (!line.is_empty()).then_some(line)
-    })
+/// Items in DynamoDB JSON within one text.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Objects {
+    text: String,
+    /// Where each one lies.
+    spans: Vec<(usize, usize)>,
+}
+
+impl Objects {
+    /// Those that lie in `text` at `spans`, which are bounds of characters within it.
+    pub fn of(text: String, spans: Vec<(usize, usize)>) -> Self {
+        Self { text, spans }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// One after the other.
+    pub fn iter(&self) -> impl Iterator<Item = &str> + Send {
+        self.spans.iter().map(|(start, end)| &self.text[*start..*end])
+    }
 }
 
 /// Where a segment goes on.
@@ -86,6 +105,8 @@ pub enum Record<'a> {
     Item(&'a Item),
     /// As a line.
     Line(&'a [u8]),
+    /// As an object of an answer.
+    Object(&'a str),
 }
 
 impl Records {
@@ -94,6 +115,7 @@ impl Records {
         match self {
             Self::Items(items) => items.len(),
             Self::Lines(lines) => lines.count(),
+            Self::Objects(objects) => objects.count(),
         }
     }
 
@@ -102,10 +124,11 @@ impl Records {
         match self {
             Self::Items(items) => Box::new(items.iter().map(Record::Item)),
             Self::Lines(lines) => Box::new(lines.iter().map(Record::Line)),
+            Self::Objects(objects) => Box::new(objects.iter().map(Record::Object)),
         }
     }
 
-    /// Only the attributes `keep` of items as values; lines are cut where they are encoded.
+    /// Only the attributes `keep` of items as values; text is cut where it is encoded.
     pub fn cut(&mut self, keep: &[String]) {
         if let Self::Items(items) = self {
             items.iter_mut().for_each(|item| item.retain(|name, _| keep.contains(name)));
@@ -123,6 +146,11 @@ impl Record<'_> {
     pub fn item(&self) -> Result<Item, BadLine> {
         match self {
             Self::Item(item) => Ok((*item).clone()),
+            Self::Object(text) => {
+                let mut reader = Reader::new(text);
+                let item = json::item(&mut reader)?;
+                reader.end().map(|()| item)
+            }
             Self::Line(line) => {
                 let text = text_of(line)?;
                 let mut reader = Reader::new(text);

@@ -27,6 +27,7 @@ pub enum BadLine {
 
 /// The bytes before the first `"`, `\` or control character: eight at a time, by the arithmetic that finds a zero byte in a word (what lies
 /// above the lowest byte that was found may be found by a borrow alone, so only the lowest counts).
+#[inline]
 fn plain(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
@@ -44,6 +45,32 @@ fn plain(bytes: &[u8]) -> usize {
     }
     let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
     bytes.len() - rest.len() + rest.iter().position(ends).unwrap_or(rest.len())
+}
+
+/// DynamoDB's types of values (DynamoDB API Reference, AttributeValue).
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Kind {
+    /// String
+    #[default]
+    S,
+    /// Number
+    N,
+    /// Binary
+    B,
+    /// Boolean
+    Bool,
+    /// Null
+    Null,
+    /// String set
+    Ss,
+    /// Number set
+    Ns,
+    /// Binary set
+    Bs,
+    /// List
+    L,
+    /// Map
+    M,
 }
 
 /// Reads JSON from a text, token by token.
@@ -83,6 +110,20 @@ impl<'a> Reader<'a> {
         there
     }
 
+    /// Takes these bytes where they follow, which end where a token does; nothing is never taken.
+    #[inline]
+    pub fn eat_all(&mut self, bytes: &[u8]) -> bool {
+        let there = !bytes.is_empty() && self.rest().starts_with(bytes);
+        self.at += if there { bytes.len() } else { 0 };
+        there
+    }
+
+    /// What has not been read.
+    #[inline]
+    pub fn rest(&self) -> &'a [u8] {
+        &self.text.as_bytes()[self.at..]
+    }
+
     /// Takes `byte`, or says what was expected.
     #[inline]
     pub fn expect(&mut self, byte: u8, expected: &'static str) -> Result<(), BadLine> {
@@ -94,7 +135,48 @@ impl<'a> Reader<'a> {
         if self.peek().is_none() { Ok(()) } else { Err(self.wrong("the end of the line")) }
     }
 
+    /// The beginning of a typed value up to what it holds: `{"S":`.
+    #[inline]
+    pub fn kind(&mut self) -> Result<Kind, BadLine> {
+        // As services write the commonest, without white space; whatever it is otherwise is read token by token.
+        if let Some([b'{', b'"', letter, b'"', b':']) = self.text.as_bytes()[self.at..].first_chunk::<5>() {
+            let kind = match letter {
+                b'S' => Some(Kind::S),
+                b'N' => Some(Kind::N),
+                b'B' => Some(Kind::B),
+                b'L' => Some(Kind::L),
+                b'M' => Some(Kind::M),
+                _ => None,
+            };
+            if let Some(kind) = kind {
+                self.at += 5;
+                return Ok(kind);
+            }
+        }
+        self.spelled_kind()
+    }
+
+    fn spelled_kind(&mut self) -> Result<Kind, BadLine> {
+        self.expect(b'{', "a typed value")?;
+        let kind = self.string()?;
+        self.expect(b':', "`:`")?;
+        Ok(match kind.as_ref() {
+            "S" => Kind::S,
+            "N" => Kind::N,
+            "B" => Kind::B,
+            "BOOL" => Kind::Bool,
+            "NULL" => Kind::Null,
+            "SS" => Kind::Ss,
+            "NS" => Kind::Ns,
+            "BS" => Kind::Bs,
+            "L" => Kind::L,
+            "M" => Kind::M,
+            _ => return Err(self.wrong("a type of DynamoDB's: S, N, B, BOOL, NULL, SS, NS, BS, L or M")),
+        })
+    }
+
     /// A string; borrowed unless it has escapes.
+    #[inline]
     pub fn string(&mut self) -> Result<Cow<'a, str>, BadLine> {
         self.expect(b'"', "a string")?;
         let start = self.at;
@@ -226,6 +308,57 @@ impl<'a> Reader<'a> {
         let start = self.at;
         self.skip_value(0)?;
         Ok(&self.text[start..self.at])
+    }
+
+    /// Takes `null` where it is the next token.
+    pub fn null(&mut self) -> bool {
+        self.peek();
+        let there = self.text[self.at..].starts_with("null");
+        self.at += if there { 4 } else { 0 };
+        there
+    }
+
+    /// Passes over an object by its brackets and strings alone, and gives where it lies: what is in it is read by whoever takes it apart.
+    pub fn skip_object(&mut self) -> Result<(usize, usize), BadLine> {
+        if self.peek() != Some(b'{') {
+            return Err(self.wrong("an object"));
+        }
+        let (start, bytes) = (self.at, self.text.as_bytes());
+        let mut open = 0u64;
+        while let Some(byte) = bytes.get(self.at) {
+            self.at += 1;
+            match byte {
+                b'"' => self.skip_string()?,
+                b'{' | b'[' => open += 1,
+                b'}' | b']' => {
+                    open -= 1;
+                    if open == 0 {
+                        return Ok((start, self.at));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Err(self.wrong("the end of an object"))
+    }
+
+    /// Passes over the rest of a string.
+    #[inline]
+    fn skip_string(&mut self) -> Result<(), BadLine> {
+        let bytes = self.text.as_bytes();
+        loop {
+            self.at += plain(&bytes[self.at..]);
+            match bytes.get(self.at) {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                // What is escaped is read later; here only that it does not end the string. Halves of a character are never cut: its bytes end nothing.
+                Some(b'\\') if self.at + 2 <= bytes.len() => self.at += 2,
+                Some(b'\\') | None => return Err(self.wrong("the end of a string")),
+                Some(_) => return Err(self.wrong("no control character in a string")),
+            }
+        }
     }
 
     fn skip_value(&mut self, depth: usize) -> Result<(), BadLine> {

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use crate::model::failure::{Failure, FailureKind};
 use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
-use crate::verify::fingerprint::{Accumulator, DEFAULT_BUDGET, Fingerprint, SidecarPair};
+use crate::verify::fingerprint::{Accumulator, Fingerprint, SidecarPair};
 use crate::verify::items::canonical::ENCODING;
 use crate::verify::items::digest::{ITEM_CONTEXT, ItemDigest, ItemHasher, KEY_CONTEXT, Unreadable};
 use crate::verify::items::item::{Item, KeySchema};
@@ -25,6 +25,9 @@ use crate::verify::items::source::ItemSource;
 
 /// How long a segment may be throttled or cut off before it is given up.
 pub const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Digests kept in memory before they spill: those of a million items. Twice what a table of SQL has, where many are read at once.
+const MEMORY_BYTES: usize = 64 << 20;
 
 /// How a table is scanned. Only the projection shows in the result.
 #[derive(Clone, Debug)]
@@ -51,7 +54,7 @@ impl Default for ScanOptions {
     fn default() -> Self {
         Self {
             segments: 4,
-            memory_bytes: DEFAULT_BUDGET,
+            memory_bytes: MEMORY_BYTES,
             max_rcu: None,
             patience: PATIENCE,
             state: None,
@@ -132,8 +135,8 @@ pub async fn scan(
         }
         None => (None, vec![From::Start; options.segments.max(1) as usize]),
     };
-    if gathered.accumulator.rows() > 0 {
-        monitor.event(Event::Note(&format!("{url}: going on after {} items that were read before", gathered.accumulator.rows())));
+    if gathered.sums.accumulator.rows() > 0 {
+        monitor.event(Event::Note(&format!("{url}: going on after {} items that were read before", gathered.sums.accumulator.rows())));
     }
     let (mut first_read_after, mut cut_short) = (None, None);
     monitor.event(Event::Started { task: &task, unit: "items", total: None });
@@ -171,9 +174,9 @@ pub async fn scan(
     if let Some(state) = state.filter(|_| cut_short.is_none()) {
         state.remove()?;
     }
-    let fingerprint = gathered.accumulator.finish()?;
+    let fingerprint = gathered.sums.accumulator.finish()?;
     refuse_duplicates(&fingerprint, &url)?;
-    let ends = gathered.ends.map(Accumulator::finish).transpose()?;
+    let ends = gathered.sums.ends.map(Accumulator::finish).transpose()?;
     let (unreadable, bytes, consumed_rcu) = (gathered.unreadable, gathered.bytes, pacer.total());
     Ok(Scanned { schema, projection, fingerprint, ends, unreadable, bytes, consumed_rcu, first_read_after, began_at, cut_short })
 }
@@ -191,11 +194,27 @@ pub fn whole_projection(named: Option<&[String]>, schema: &KeySchema) -> Option<
     Some(names)
 }
 
+/// The items that were read, and their ends where those are looked for.
+struct Sums {
+    accumulator: Accumulator,
+    ends: Option<Accumulator>,
+}
+
+impl Sums {
+    fn push(&mut self, digest: &ItemDigest) -> Result<(), Failure> {
+        if let (Some(ends), Some(end)) = (&mut self.ends, digest.expires_s) {
+            let mut record = [0; 32];
+            record[..8].copy_from_slice(&end.to_be_bytes());
+            ends.push(digest.key_hash, record)?;
+        }
+        self.accumulator.push(digest.key_hash, digest.row_digest)
+    }
+}
+
 /// What the pages add up to.
 struct Gathered {
     hasher: ItemHasher,
-    accumulator: Accumulator,
-    ends: Option<Accumulator>,
+    sums: Sums,
     unreadable: Vec<Unreadable>,
     bytes: u64,
     url: String,
@@ -207,22 +226,14 @@ impl Gathered {
         // Both lists within the one budget.
         let share = if options.time_to_live.is_some() { options.memory_bytes / 2 } else { options.memory_bytes };
         let ends = options.time_to_live.as_ref().map(|_| Accumulator::new(share));
-        Self { hasher, accumulator: Accumulator::new(share), ends, unreadable: Vec::new(), bytes: 0, url, digests: Vec::new() }
-    }
-
-    fn push(&mut self, digest: &ItemDigest) -> Result<(), Failure> {
-        if let (Some(ends), Some(end)) = (&mut self.ends, digest.expires_s) {
-            let mut record = [0; 32];
-            record[..8].copy_from_slice(&end.to_be_bytes());
-            ends.push(digest.key_hash, record)?;
-        }
-        self.accumulator.push(digest.key_hash, digest.row_digest)
+        let sums = Sums { accumulator: Accumulator::new(share), ends };
+        Self { hasher, sums, unreadable: Vec::new(), bytes: 0, url, digests: Vec::new() }
     }
 
     /// A page of an earlier scan.
     fn again(&mut self, kept: Kept) -> Result<(), Failure> {
         for digest in kept.digests {
-            self.push(&digest)?;
+            self.sums.push(&digest)?;
         }
         self.unreadable.extend(kept.unreadable);
         self.bytes += kept.bytes;
@@ -232,19 +243,15 @@ impl Gathered {
     /// Digests a page and keeps that; gives the bytes of its encodings.
     fn page(&mut self, segment: u32, page: &Page, state: Option<&mut ScanState>) -> Result<u64, Failure> {
         self.digests.clear();
-        let (mut bytes, known) = (0, self.unreadable.len());
-        for record in page.records.iter() {
-            match self.hasher.record(&record, &self.url) {
-                Ok((digest, length)) => {
-                    self.push(&digest)?;
-                    bytes += length;
-                    if state.is_some() {
-                        self.digests.push(digest);
-                    }
-                }
-                Err(unreadable) => self.unreadable.push(*unreadable),
+        let known = self.unreadable.len();
+        let keep = state.is_some();
+        let Self { hasher, sums, unreadable, digests, url, .. } = self;
+        let bytes = hasher.page(&page.records, url, unreadable, &mut |digest| {
+            if keep {
+                digests.push(digest);
             }
-        }
+            sums.push(&digest)
+        })?;
         if let Some(state) = state {
             state.keep(segment, &self.digests, bytes, &self.unreadable[known..], &page.next)?;
         }
@@ -286,7 +293,7 @@ pub async fn names(
     if missing.is_empty() {
         return found;
     }
-    let mut hasher = hasher(hash_key, schema);
+    let hasher = hasher(hash_key, schema);
     let keys = whole_projection(Some(&[]), schema);
     let pacer = Arc::new(Pacer::new(options.max_rcu, options.segments));
     let from = vec![From::Start; options.segments.max(1) as usize];

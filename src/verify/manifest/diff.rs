@@ -3,6 +3,7 @@
 //! Not here: reading any source. Neither manifest is "the truth": the first is called expected, the second actual.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use crate::model::counts::Counts;
 use crate::model::digest::Digest32;
@@ -17,7 +18,7 @@ use crate::verify::objects::source::EntryKind;
 
 /// Compares `expected` with `actual`; each difference goes to `monitor`. Manifests of different kinds, or made with different hash
 /// keys or encodings, cannot be compared.
-pub fn diff(expected: &Manifest, actual: &Manifest, monitor: &dyn Monitor) -> Result<Counts, Failure> {
+pub fn diff(expected: &Manifest, actual: &Manifest, monitor: &dyn Monitor) -> Result<Differences, Failure> {
     let (left, right) = (expected.header(), actual.header());
     for (what, a, b) in [
         ("kind", Some(left.kind.as_str()), Some(right.kind.as_str())),
@@ -30,7 +31,7 @@ pub fn diff(expected: &Manifest, actual: &Manifest, monitor: &dyn Monitor) -> Re
                 .hint("only manifests of one kind, encoding and hash key can be compared"));
         }
     }
-    let mut counts = Counts::default();
+    let (mut counts, mut tables) = (Counts::default(), Tables::default());
     if left.kind == ManifestKind::Objects {
         if !left.digests.iter().any(|digest| right.digests.contains(digest)) {
             return Err(Failure::invalid(format!(
@@ -48,26 +49,60 @@ pub fn diff(expected: &Manifest, actual: &Manifest, monitor: &dyn Monitor) -> Re
         });
         merge_objects(opened.0??, opened.1?, &mut counts, monitor)?;
     } else {
-        merge(expected.leaves(), actual.leaves(), leaf_place, same_leaf, &mut counts, monitor)?;
+        merge(expected.leaves(), actual.leaves(), (&mut counts, &mut tables), monitor)?;
     }
-    Ok(counts)
+    Ok(Differences { tables: (left.kind != ManifestKind::Objects).then(|| tables.counts()), counts })
 }
 
-/// Whether two rows are equal; else what each of them says.
-type Same<R> = fn(&R, &R) -> Result<(), (String, String)>;
+/// What two manifests differ in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Differences {
+    /// Objects; of databases and tables, the leaves of their fingerprints.
+    pub counts: Counts,
+    /// Tables, where the manifests have some: one is equal when every leaf of it is.
+    pub tables: Option<Counts>,
+}
 
-fn merge<R: Row>(
-    mut left: impl Iterator<Item = Result<R, Failure>>,
-    mut right: impl Iterator<Item = Result<R, Failure>>,
-    finding: fn(Class, &R) -> Finding,
-    same: Same<R>,
-    counts: &mut Counts,
+/// The leaves of each table by class, as they come.
+#[derive(Default)]
+struct Tables(BTreeMap<String, Counts>);
+
+impl Tables {
+    fn add(&mut self, class: Class, table: &str) {
+        match self.0.get_mut(table) {
+            Some(counts) => counts.add(class),
+            None => self.0.entry(table.to_owned()).or_default().add(class),
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        let mut tables = Counts::default();
+        for leaves in self.0.values() {
+            let is_alone = |n: u64| n > 0 && leaves.matched + leaves.mismatch == 0 && n == leaves.missing + leaves.extra;
+            tables.add(match leaves {
+                Counts { mismatch: 0, missing: 0, extra: 0, .. } => Class::Match,
+                _ if is_alone(leaves.missing) => Class::Missing,
+                _ if is_alone(leaves.extra) => Class::Extra,
+                _ => Class::Mismatch,
+            });
+        }
+        tables
+    }
+}
+
+fn merge(
+    mut left: impl Iterator<Item = Result<LeafRow, Failure>>,
+    mut right: impl Iterator<Item = Result<LeafRow, Failure>>,
+    (counts, tables): (&mut Counts, &mut Tables),
     monitor: &dyn Monitor,
 ) -> Result<(), Failure> {
-    let tell = |counts: &mut Counts, class: Class, row: &R, values: Option<(String, String)>| {
+    let mut tell = |class: Class, row: &LeafRow, values: Option<(String, String)>| {
         counts.add(class);
-        let (expected, actual) = values.unzip();
-        monitor.event(Event::Finding(&Finding { expected, actual, ..finding(class, row) }));
+        tables.add(class, &row.key);
+        if class != Class::Match {
+            let (expected, actual) = values.unzip();
+            monitor.event(Event::Finding(&Finding { expected, actual, ..leaf_place(class, row) }));
+        }
     };
     let (mut a, mut b) = (left.next().transpose()?, right.next().transpose()?);
     loop {
@@ -78,12 +113,12 @@ fn merge<R: Row>(
             (Some(a), Some(b)) => a.order(b),
         };
         match (&a, &b) {
-            (Some(a), Some(b)) if order == Ordering::Equal => match same(a, b) {
-                Ok(()) => counts.add(Class::Match),
-                Err(values) => tell(counts, Class::Mismatch, a, Some(values)),
+            (Some(a), Some(b)) if order == Ordering::Equal => match same_leaf(a, b) {
+                Ok(()) => tell(Class::Match, a, None),
+                Err(values) => tell(Class::Mismatch, a, Some(values)),
             },
-            (Some(a), _) if order == Ordering::Less => tell(counts, Class::Missing, a, None),
-            (_, Some(b)) => tell(counts, Class::Extra, b, None),
+            (Some(a), _) if order == Ordering::Less => tell(Class::Missing, a, None),
+            (_, Some(b)) => tell(Class::Extra, b, None),
             _ => {}
         }
         if order != Ordering::Greater {
@@ -169,4 +204,26 @@ fn same_leaf(a: &LeafRow, b: &LeafRow) -> Result<(), (String, String)> {
         return Ok(());
     }
     Err((format!("{} rows, {}", a.rows, hex::encode(a.digest)), format!("{} rows, {}", b.rows, hex::encode(b.digest))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_what_its_leaves_are() {
+        let mut tables = Tables::default();
+        for (table, classes) in [
+            ("same", &[Class::Match, Class::Match][..]),
+            ("gone", &[Class::Missing, Class::Missing]),
+            ("new", &[Class::Extra]),
+            ("changed", &[Class::Match, Class::Mismatch]),
+            ("grown", &[Class::Match, Class::Extra]),
+            ("folded", &[Class::Missing, Class::Extra]),
+        ] {
+            classes.iter().for_each(|class| tables.add(*class, table));
+        }
+        let counts = tables.counts();
+        assert_eq!((counts.matched, counts.missing, counts.extra, counts.mismatch), (1, 1, 1, 3));
+    }
 }

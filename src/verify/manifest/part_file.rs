@@ -22,13 +22,27 @@ pub fn bad(path: &Path, said: impl std::fmt::Display) -> Failure {
         .hint("the manifest was damaged or changed after it was written: fetch it again from where it is kept, or capture it again")
 }
 
+/// A part that this user cannot read, or that is no file: the manifest is unreadable, which says nothing of any source. A disk that does not
+/// answer is the environment's.
+fn unreadable(path: &Path, error: std::io::Error) -> Failure {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::IsADirectory => {
+            Failure::invalid(format!("manifest part {}: expected a file that can be read, found: {error}", path.display()))
+                .hint("make it readable for this user, or fetch the manifest again from where it is kept")
+                .caused_by(error)
+        }
+        _ => Failure::io(format!("cannot read manifest part {}", path.display()), error),
+    }
+}
+
 /// Opens a part and holds its bytes to the digest that the header names.
 pub fn open_checked(dir: &Path, part: &Part) -> Result<(PathBuf, File), Failure> {
     let path = dir.join(&part.name);
     let mut file = match File::open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(bad(&path, "is missing")),
-        Err(error) => return Err(Failure::io(format!("cannot read manifest part {}", path.display()), error)),
+        Err(error) => return Err(unreadable(&path, error)),
     };
     let mut digest = sha2::Sha256::new();
     let mut block = vec![0; 1 << 18];
@@ -37,7 +51,7 @@ pub fn open_checked(dir: &Path, part: &Part) -> Result<(PathBuf, File), Failure>
             Ok(0) => break,
             Ok(n) => digest.update(&block[..n]),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Failure::io(format!("cannot read manifest part {}", path.display()), error)),
+            Err(error) => return Err(unreadable(&path, error)),
         }
     }
     let found = Digest32(digest.finalize().into());

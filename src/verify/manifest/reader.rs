@@ -79,7 +79,13 @@ impl Manifest {
                 return Err(self.bad(format!("its header names {} twice", part.name)));
             }
         }
-        let cannot = |error| Failure::io(format!("cannot list the manifest {}", self.dir.display()), error);
+        let cannot = |error: std::io::Error| match error.kind() {
+            std::io::ErrorKind::PermissionDenied => {
+                Failure::invalid(format!("manifest {}: its directory cannot be listed: {error}", self.dir.display()))
+                    .hint("make it readable for this user: whether parts were added to it is not known without it")
+            }
+            _ => Failure::io(format!("cannot list the manifest {}", self.dir.display()), error),
+        };
         for entry in std::fs::read_dir(&self.dir).map_err(cannot)? {
             let name = entry.map_err(cannot)?.file_name();
             if let Some(name) = name.to_str().filter(|name| is_part_name(name) && !names.contains(name)) {

@@ -304,6 +304,9 @@ fn tell_unreadable(entry: &Entry, failure: &Failure, monitor: &dyn Monitor) {
     let finding = Finding::new(class, Kind::Object, Place::Key(entry.key.clone()));
     let actual = Some(failure.message.chars().take(200).collect());
     monitor.event(Event::Finding(&Finding { version_id: entry.version_id.clone(), actual, ..finding }));
+    if class == Class::Unreadable {
+        monitor.event(Event::Unread(failure));
+    }
 }
 
 fn row(entry: Entry, content: Option<Content>) -> ObjectRow {

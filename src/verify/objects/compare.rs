@@ -71,6 +71,9 @@ pub async fn compare(
     let task = format!("verifying {}", source.url());
     let total = header.parts.iter().map(|part| part.rows).sum();
     monitor.event(Event::Started { task: &task, unit: "objects", total: Some(total) });
+    if tier == Tier::Content && options.filter.is_empty() {
+        monitor.event(Event::Expects { task: &task, bytes: header.counts.get("bytes").copied().unwrap_or(0) });
+    }
     let mut result = Verification::empty(header.mode);
     let ledger = reading.ledger.as_deref();
     let mut state = State { total: Judged::default(), unanswered: Vec::new(), seen: false, task: &task, monitor, ledger };

@@ -13,7 +13,8 @@ use crate::verify::ranges::Cut;
 /// Reads `entry` and digests it. A delete marker has no content, a link's content is its target.
 pub async fn fetch(source: &dyn ObjectSource, entry: &Entry, reading: &Reading) -> Result<Content, Unread> {
     if let Some(problem) = &entry.problem {
-        return Err(Unread::Entry(Failure::new(FailureKind::Remote, problem.clone())));
+        let kind = if entry.is_closed_directory() { FailureKind::Denied } else { FailureKind::Remote };
+        return Err(Unread::Entry(Failure::new(kind, problem.clone())));
     }
     let bare = |digests| Ok(Content::new(digests, Told::default(), None));
     match entry.kind {

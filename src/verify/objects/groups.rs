@@ -18,6 +18,8 @@ pub struct Group {
     pub entries: Vec<Entry>,
     /// The key lies below a directory that may not be listed: nothing is known of what the source has.
     pub below_closed: bool,
+    /// The key is a directory that may not be listed, and the manifest has keys below it, which count as unreadable themselves.
+    pub closes_rows: bool,
     /// Why it cannot be told which of the manifest's versions is expected.
     pub undecided: Option<String>,
 }
@@ -89,6 +91,7 @@ impl Merge<'_> {
         }
         group.below_closed = self.closed.as_ref().is_some_and(|closed| name.0.starts_with(closed.as_str()) && name.0 != *closed);
         if let Some(directory) = group.entries.iter().find(|entry| entry.is_closed_directory()) {
+            group.closes_rows = self.row.as_ref().is_some_and(|row| row.key.starts_with(directory.key.as_str()));
             self.closed = Some(directory.key.clone());
         }
         Ok(Some(group))

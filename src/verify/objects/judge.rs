@@ -331,6 +331,12 @@ impl Judged {
             }
             Step::Extra(entry) => {
                 let entry = &group.entries[entry];
+                if group.closes_rows && entry.is_closed_directory() {
+                    // What the manifest has below it is counted; the directory itself was never expected.
+                    let actual = entry.problem.as_deref().map(cut);
+                    let finding = Finding::new(Class::Unreadable, Kind::Object, Place::Key(entry.key.clone()));
+                    return self.findings.push(Finding { actual, ..finding });
+                }
                 let (class, actual) = match &entry.problem {
                     Some(problem) if entry.is_closed_directory() => {
                         self.count_unread(FailureKind::Denied);

@@ -60,6 +60,7 @@ impl Backup {
         for id in open {
             backup.spawn(|backup| async move { backup.run_restore(&id).await });
         }
+        backup.resume_access_points();
         Ok(backup)
     }
 

@@ -77,6 +77,33 @@ impl Backup {
         Ok(arn)
     }
 
+    /// Lays a continuous recovery point of a bucket with versions in a vault, as a plan that asks for one does; its ARN.
+    pub fn lay_continuous_bucket(&self, vault: &str, bucket: &str) -> Result<String, Failure> {
+        if !self.buckets.has_bucket(bucket)? {
+            return Err(Failure::new(FailureKind::Absent, format!("there is no bucket {bucket}")));
+        }
+        let arn = format!("arn:aws:backup:{REGION}:{ACCOUNT_ID}:recovery-point:continuous:{bucket}-{}", random_hex(4));
+        let point = Point {
+            arn: arn.clone(),
+            vault: vault.into(),
+            resource: format!("arn:aws:s3:::{bucket}"),
+            resource_type: "S3".into(),
+            resource_name: bucket.into(),
+            created: now(),
+            completed: now(),
+            size: 0,
+            status: "AVAILABLE".into(),
+            lifecycle: Value::Null,
+            role: String::new(),
+            held: Held::ContinuousBucket { bucket: bucket.into() },
+            metadata: BTreeMap::from([("BucketName".to_owned(), bucket.to_owned())]),
+            tags: BTreeMap::new(),
+            restored: None,
+        };
+        self.state.change(|state| state.points.insert(arn.clone(), point))?;
+        Ok(arn)
+    }
+
     /// Gives a recovery point another state, creation time or size, as its vault would show it.
     pub fn adjust(&self, arn: &str, change: impl FnOnce(&mut Point)) -> Result<(), Failure> {
         self.state.change(|state| state.points.get_mut(arn).map(change)).map(drop)
@@ -146,13 +173,17 @@ impl Backup {
                 format!("Recovery point {arn} cannot be deleted: its backup vault is locked."),
             ));
         }
+        if self.has_access_points(arn) {
+            let said = format!("Recovery point {arn} cannot be deleted: backup access points are associated with it.");
+            return Err(Refused::new("InvalidRequestException", said));
+        }
         self.state.change(|state| state.points.remove(arn))?;
         match &point.held {
             Held::Bucket { snapshot, .. } => self.buckets.delete_snapshot(snapshot)?,
             Held::Table { .. } => drop(self.tables.remove_backup(arn)?),
             Held::Instance { snapshot } => drop(self.databases.remove_snapshot(snapshot).await?),
-            // The automated backups stay with RDS.
-            Held::Continuous { .. } => {}
+            // The automated backups stay with RDS, the versions with the bucket.
+            Held::Continuous { .. } | Held::ContinuousBucket { .. } => {}
         }
         Ok(())
     }

@@ -113,7 +113,16 @@ impl Backup {
     /// Makes the resource and waits until it can be used; its ARN. Can be called again for a job that was cut short.
     async fn make(&self, job: &RestoreJob, hollow: bool) -> Result<String, Failure> {
         match &job.point.held {
-            Held::Bucket { snapshot, .. } => self.make_bucket(job, snapshot, hollow).await,
+            Held::Bucket { snapshot, .. } => self.make_bucket(job, snapshot, i64::MAX, hollow).await,
+            Held::ContinuousBucket { bucket } => {
+                let at = restore_time(job).map_err(|refused| Failure::invalid(refused.message))?;
+                let at = at.filter(|_| self.faults.of_restore(&job.point.arn) != Some(RestoreFault::IgnoresTime));
+                let (store, source) = (self.buckets.clone(), bucket.clone());
+                let snapshot = blocking(move || store.snapshot(&source)).await?;
+                let made = self.make_bucket(job, &snapshot, at.map_or(i64::MAX, |at| at.timestamp()), hollow).await;
+                self.buckets.delete_snapshot(&snapshot)?;
+                made
+            }
             Held::Table { .. } => self.make_table(job).await,
             Held::Instance { snapshot } => {
                 let id = value(job, "DBInstanceIdentifier").unwrap_or_default().to_ascii_lowercase();
@@ -128,7 +137,7 @@ impl Backup {
         }
     }
 
-    async fn make_bucket(&self, job: &RestoreJob, snapshot: &SnapshotId, hollow: bool) -> Result<String, Failure> {
+    async fn make_bucket(&self, job: &RestoreJob, snapshot: &SnapshotId, until: i64, hollow: bool) -> Result<String, Failure> {
         let bucket = value(job, "DestinationBucketName").unwrap_or_default().to_owned();
         let new = value(job, "NewBucket") == Some("true");
         let versions = versions(job).map_err(|refused| Failure::invalid(refused.message))?;
@@ -145,7 +154,7 @@ impl Backup {
             // The store writes a restore in one transaction: after a job that was cut short there is all of it or nothing.
             let written = begun && holds_something(&store, &name)?;
             if !hollow && !written {
-                store.restore(&snapshot, &name, versions)?;
+                store.restore_until(&snapshot, &name, versions, until)?;
             }
             Ok(())
         })
@@ -211,7 +220,17 @@ fn check(job: &RestoreJob) -> Result<(), Refused> {
     let name = match &job.point.held {
         Held::Bucket { .. } => {
             versions(job)?;
+            if value(job, "RestoreTime").is_some() {
+                return Err(invalid("RestoreTime is only valid for continuous recovery points."));
+            }
             "DestinationBucketName"
+        }
+        Held::ContinuousBucket { .. } => {
+            versions(job)?;
+            match restore_time(job)? {
+                Some(at) if (job.point.created..=job.created).contains(&at) => "DestinationBucketName",
+                _ => return Err(invalid("RestoreTime must lie within the retention of the continuous recovery point.")),
+            }
         }
         Held::Table { .. } => "targetTableName",
         Held::Instance { .. } => "DBInstanceIdentifier",

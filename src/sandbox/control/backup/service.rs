@@ -11,7 +11,7 @@ use crate::sandbox::control::answer::{self, Protocol, Refused, page, refuse};
 use crate::sandbox::control::backup::jobs::Backup;
 use crate::sandbox::control::backup::points::time;
 use crate::sandbox::control::backup::refusals::{absent, invalid, needed};
-use crate::sandbox::control::backup::state::{RestoreJob, Vault, vault_arn};
+use crate::sandbox::control::backup::state::{AccessPoint, RestoreJob, Vault, vault_arn};
 use crate::sandbox::wire::Service;
 
 #[async_trait]
@@ -39,6 +39,7 @@ impl Backup {
         match (request.method(), path.first()) {
             (_, Some(&"backup-vaults")) => self.act_on_vaults(request, &path[1..], &query).await,
             (_, Some(&"restore-jobs")) => self.act_on_restores(request, &path[1..], &query),
+            (_, Some(&"backup-access-point")) => self.act_on_access_points(request, &path[1..], &query),
             (_, Some(&("backup-jobs" | "tags" | "untag"))) => self.act_on_others(request, &path, &query),
             (&Method::GET, _) => self.look(&path, &query).map(Some),
             (method, _) => Err(unknown(method, &path)),
@@ -88,6 +89,27 @@ impl Backup {
                 let set = self.state.change(|state| state.restore_jobs.get_mut(*id).map(|job| job.validation = Some((status, message))))?;
                 set.map(|()| None).ok_or_else(|| absent(format!("Restore job {id} does not exist.")))
             }
+            (method, path) => Err(unknown(method, path)),
+        }
+    }
+
+    fn act_on_access_points(
+        &self,
+        request: &Request<Bytes>,
+        path: &[&str],
+        query: &BTreeMap<String, String>,
+    ) -> Result<Option<Value>, Refused> {
+        // These newer calls spell what they are asked with in capitals.
+        let in_capitals = [("MaxResults", "maxResults"), ("NextToken", "nextToken")];
+        let query = in_capitals.iter().filter_map(|(new, old)| Some(((*old).to_owned(), query.get(*new)?.clone()))).collect();
+        let all = |found| listed("BackupAccessPoints", found, &query).map(Some);
+        match (request.method(), path) {
+            (&Method::PUT, ["create"]) => self.create_access_point(&input(request)?).map(Some),
+            (&Method::GET, []) => all(self.access_points(|_| true)),
+            (&Method::POST, ["recovery-point", arn]) => all(self.access_points(|one| one.point.arn == *arn)),
+            (&Method::POST, ["resource", arn]) => all(self.access_points(|one| one.point.resource == *arn)),
+            (&Method::GET, [arn]) => self.describe_access_point(arn).map(Some),
+            (&Method::DELETE, ["delete", arn]) => self.delete_access_point(arn).map(|()| None),
             (method, path) => Err(unknown(method, path)),
         }
     }
@@ -147,11 +169,14 @@ impl Backup {
         self.vault(request["BackupVaultName"].as_str().unwrap_or_default()).map(|vault| vault.key).unwrap_or_default()
     }
 
-    /// Changes the tags of a vault or a recovery point; the tags after it.
+    /// Changes the tags of a vault, a recovery point or an access point; the tags after it.
     fn change_tags(&self, arn: &str, change: impl FnOnce(&mut BTreeMap<String, String>)) -> Result<BTreeMap<String, String>, Refused> {
         let after = self.state.change(|state| {
             let vault = state.vaults.values_mut().find(|vault| vault_arn(&vault.name) == arn).map(|vault| &mut vault.tags);
-            let tags = vault.or_else(|| state.points.get_mut(arn).map(|point| &mut point.tags))?;
+            let tags = vault.or_else(|| state.points.get_mut(arn).map(|point| &mut point.tags)).or_else(|| {
+                let of = state.access_points.values_mut().find(|one| AccessPoint::arn_of(&one.name) == arn);
+                of.map(|one| &mut one.tags)
+            })?;
             change(tags);
             Some(tags.clone())
         })?;

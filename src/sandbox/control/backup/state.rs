@@ -20,6 +20,9 @@ pub struct State {
     pub backup_jobs: BTreeMap<String, BackupJob>,
     /// By id.
     pub restore_jobs: BTreeMap<String, RestoreJob>,
+    /// By name.
+    #[serde(default)]
+    pub access_points: BTreeMap<String, AccessPoint>,
 }
 
 /// A vault's lock.
@@ -73,6 +76,11 @@ pub enum Held {
     Continuous {
         /// Its identifier.
         instance: String,
+    },
+    /// The versions of the bucket with this name: any second since the point was laid.
+    ContinuousBucket {
+        /// Its name.
+        bucket: String,
     },
     /// A DB snapshot with this identifier.
     Instance {
@@ -220,6 +228,34 @@ impl BackupJob {
             shown["CompletionDate"] = epoch(completed);
         }
         shown
+    }
+}
+
+/// A backup access point.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct AccessPoint {
+    /// Name.
+    pub name: String,
+    /// The recovery point.
+    pub point: Point,
+    /// When it was created.
+    pub created: DateTime<Utc>,
+    /// `CREATING`, `AVAILABLE`, `DELETING`, `FAILED`.
+    pub status: String,
+    /// Why it failed.
+    pub message: Option<String>,
+    /// What stands for the bucket.
+    pub alias: String,
+    /// The second that is shown, of a continuous recovery point.
+    pub in_time: Option<DateTime<Utc>>,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+impl AccessPoint {
+    /// The ARN of one with this name.
+    pub fn arn_of(name: &str) -> String {
+        format!("arn:aws:backup:{REGION}:{ACCOUNT_ID}:accesspoint/{name}")
     }
 }
 

@@ -4,6 +4,7 @@ use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Result};
 
 use crate::sandbox::identity;
+use crate::sandbox::s3::access_points;
 use crate::sandbox::s3::buckets;
 use crate::sandbox::s3::ops::convert;
 use crate::sandbox::s3::store::S3Store;
@@ -14,6 +15,9 @@ pub fn create(store: &S3Store, input: CreateBucketInput) -> S3Result<CreateBucke
     if constraint.is_some_and(|constraint| constraint.as_str() != identity::REGION) {
         let message = "The specified location-constraint is not valid";
         return Err(S3Error::with_message(S3ErrorCode::InvalidLocationConstraint, message));
+    }
+    if input.bucket.ends_with(access_points::SUFFIX) {
+        return Err(S3Error::with_message(S3ErrorCode::InvalidBucketName, "The specified bucket is not valid."));
     }
     let object_lock = input.object_lock_enabled_for_bucket.unwrap_or(false);
     buckets::create(&store.connection(), &input.bucket, convert::now(), object_lock)?;
@@ -39,7 +43,9 @@ pub fn list(store: &S3Store, input: ListBucketsInput) -> S3Result<ListBucketsOut
     let most = input.max_buckets.and_then(|most| usize::try_from(most).ok()).unwrap_or(10_000);
     let wrong_region = input.bucket_region.as_ref().is_some_and(|region| region.as_str() != identity::REGION);
     let mut found = buckets::all(&store.connection())?;
-    found.retain(|bucket| !wrong_region && bucket.name > after && bucket.name.starts_with(&prefix));
+    found.retain(|bucket| {
+        !wrong_region && !bucket.name.ends_with(access_points::SUFFIX) && bucket.name > after && bucket.name.starts_with(&prefix)
+    });
     let more = found.len() > most;
     found.truncate(most);
     let continuation_token = more.then(|| found.last().map(|bucket| bucket.name.clone())).flatten();
