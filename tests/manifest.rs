@@ -16,7 +16,7 @@ use attestore::signing::merkle;
 use attestore::verify::manifest::header::{Header, ManifestKind};
 use attestore::verify::manifest::parts::PartLimits;
 use attestore::verify::manifest::reader::Manifest;
-use attestore::verify::manifest::row::{LeafKind, LeafRow, ObjectRow, Row, SidecarRow};
+use attestore::verify::manifest::row::{LeafKind, LeafRow, ObjectRow, Row, SidecarRow, SidecarRun};
 use attestore::verify::manifest::writer::{Choices, Draft, Finish, ManifestWriter};
 use attestore::verify::objects::evidence::Evidence;
 use attestore::verify::objects::source::{EntryKind, S3Checksum};
@@ -216,6 +216,40 @@ fn leaves_and_sidecar_round_trip_in_any_interleaving() {
     assert_eq!(manifest.leaves().collect::<Result<Vec<_>, _>>().unwrap(), leaves);
     assert_eq!(manifest.sidecar().collect::<Result<Vec<_>, _>>().unwrap(), sidecar);
     assert!(manifest.objects().next().unwrap().is_err(), "a table-set has no objects");
+}
+
+/// Row groups have 131,072 rows, parts here 300,000: runs that end in the middle of both, and groups of one table and of two.
+#[test]
+fn runs_of_the_sidecar_make_the_files_that_its_rows_make() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = PartLimits { rows: 300_000, bytes: u64::MAX };
+    let create = |name: &str| ManifestWriter::create_with_limits(&dir.path().join(name), draft(ManifestKind::TableSet), limits).unwrap();
+    let (mut one_by_one, mut in_runs) = (create("rows"), create("runs"));
+    for (table, rows, run) in [("a", 290_000u64, 16_384), ("b", 70_000, 1_000), ("c", 0, 1), ("d", 1, 1)] {
+        let key_hashes: Vec<[u8; 8]> = (0..rows).map(|n| (n / 2).to_be_bytes()).collect();
+        let row_hashes: Vec<[u8; 8]> = (0..rows).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes()).collect();
+        for (key_hash, row_hash) in key_hashes.iter().zip(&row_hashes) {
+            let row = SidecarRow { key: table.into(), key_hash: *key_hash, row_hash: *row_hash, expires_s: None };
+            one_by_one.push_sidecar(&row).unwrap();
+        }
+        for (key_hashes, row_hashes) in key_hashes.chunks(run).zip(row_hashes.chunks(run)) {
+            in_runs.push_sidecar_run(SidecarRun { key: table, key_hashes, row_hashes }).unwrap();
+        }
+    }
+    let [rows, runs] = [one_by_one, in_runs].map(|writer| writer.finish(Finish::default(), None).unwrap());
+    assert_eq!(rows.parts, runs.parts);
+    assert_eq!(rows.parts.len(), 2);
+    let manifest = Manifest::open(&dir.path().join("runs")).unwrap();
+    let tables: Vec<String> = manifest.sidecar().map(|row| row.unwrap().key).collect();
+    assert!(tables.len() == 360_001 && tables.is_sorted());
+    let mut writer = create("disorder");
+    let mut push = |key, key_hashes| writer.push_sidecar_run(SidecarRun { key, key_hashes, row_hashes: &[[0; 8], [0; 8]] });
+    push("b", &[[1; 8], [2; 8]]).unwrap();
+    assert_eq!(push("b", &[[3; 8], [2; 8]]).unwrap_err().kind, FailureKind::Remote);
+    assert_eq!(push("b", &[[1; 8], [2; 8]]).unwrap_err().kind, FailureKind::Remote);
+    assert_eq!(push("a", &[[3; 8], [4; 8]]).unwrap_err().kind, FailureKind::Remote);
+    assert_eq!(push("b", &[[3; 8]]).unwrap_err().kind, FailureKind::Remote);
+    push("b", &[[2; 8], [3; 8]]).unwrap();
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::verify::sorter::{Blocks, Sorter};
 pub type Record = [u8; 40];
 
 /// The record of a row.
+#[inline]
 pub fn record(key_hash: &[u8; 32], row_digest: &[u8; 32]) -> Record {
     let mut record = [0; 40];
     record[..8].copy_from_slice(&key_hash[..8]);

@@ -181,10 +181,12 @@ impl Iterator for Leaves<'_> {
 }
 
 /// What the sidecar has of a record.
+#[inline]
 pub fn pair(record: &Record) -> SidecarPair {
     (head(record), head(&record[8..]))
 }
 
+#[inline]
 fn head(hash: &[u8]) -> [u8; 8] {
     hash[..8].try_into().expect("a hash has 32 bytes")
 }

@@ -28,7 +28,7 @@ pub fn keyed(key: &[u8; 32], bytes: &[u8], ends: &[usize], digests: &mut Vec<[u8
         }
     }
     for together in &by_blocks {
-        let left = lanes::keyed(key, &input, together, out);
+        let left = lanes::keyed(key, input, together, out);
         for at in left {
             out[*at] = *blake3::keyed_hash(key, input(*at)).as_bytes();
         }
@@ -38,7 +38,7 @@ pub fn keyed(key: &[u8; 32], bytes: &[u8], ends: &[usize], digests: &mut Vec<[u8
 #[cfg(not(target_arch = "x86_64"))]
 mod lanes {
     /// Nothing is digested here: all of `together` is left.
-    pub fn keyed<'i, 't>(_: &[u8; 32], _: &dyn Fn(usize) -> &'i [u8], together: &'t [usize], _: &mut [[u8; 32]]) -> &'t [usize] {
+    pub fn keyed<'i, 't>(_: &[u8; 32], _: impl Fn(usize) -> &'i [u8], together: &'t [usize], _: &mut [[u8; 32]]) -> &'t [usize] {
         together
     }
 }
@@ -56,17 +56,18 @@ mod lanes {
     const KEYED_HASH: u32 = 16;
 
     /// Digests the inputs `together`, which have equally many blocks, as far as they fill the lanes; gives those that are left.
-    pub fn keyed<'i, 't>(key: &[u8; 32], input: &dyn Fn(usize) -> &'i [u8], together: &'t [usize], out: &mut [[u8; 32]]) -> &'t [usize] {
+    pub fn keyed<'i, 't>(key: &[u8; 32], input: impl Fn(usize) -> &'i [u8], together: &'t [usize], out: &mut [[u8; 32]]) -> &'t [usize] {
         let words = std::array::from_fn(|at| u32::from_le_bytes(key[at * 4..at * 4 + 4].try_into().expect("4 bytes")));
         if !is_x86_feature_detected!("avx2") {
             return together;
         }
         let (groups, left) = together.as_chunks::<8>();
-        for group in groups {
+        for &[a, b, c, d, e, f, g, h] in groups {
+            let inputs = [input(a), input(b), input(c), input(d), input(e), input(f), input(g), input(h)];
             #[allow(unsafe_code, reason = "it is for processors with AVX2, and this one was just asked whether it has that")]
-            let digests = unsafe { eight(&words, &group.map(input)) };
-            for (at, digest) in group.iter().zip(digests) {
-                out[*at] = digest;
+            let digests = unsafe { eight(&words, &inputs) };
+            for (at, digest) in [a, b, c, d, e, f, g, h].into_iter().zip(digests) {
+                out[at] = digest;
             }
         }
         left

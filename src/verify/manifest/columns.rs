@@ -160,6 +160,21 @@ impl Buffer {
         }
     }
 
+    /// The text, where it is the only one and there so many times.
+    pub fn repeated(&self) -> Option<(&Bytes, usize)> {
+        match &self.values {
+            Values::Runs(runs) => runs.first().filter(|_| runs.len() == 1).map(|(text, times)| (text, *times)),
+            _ => None,
+        }
+    }
+
+    /// Forgets what it holds.
+    pub fn clear_runs(&mut self) {
+        if let Values::Runs(runs) = &mut self.values {
+            runs.clear();
+        }
+    }
+
     /// Adds the same cell so many times; gives the bytes that it holds on to.
     pub fn push_times(&mut self, cell: Cell<'_>, times: usize) -> usize {
         match (&mut self.values, cell) {

@@ -9,9 +9,13 @@ use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use parquet::column::writer::{ColumnCloseResult, get_column_writer};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::SortingColumn;
-use parquet::file::writer::SerializedFileWriter;
+use parquet::file::properties::WriterPropertiesPtr;
+use parquet::file::writer::{SerializedFileWriter, SerializedPageWriter, TrackedWrite};
+use parquet::schema::types::ColumnDescPtr;
 use sha2::Digest as _;
 
 use crate::model::digest::Digest32;
@@ -69,7 +73,28 @@ pub struct PartWriter<R: Row> {
     buffered_bytes: usize,
     rows: u64,
     first: String,
+    /// The keys of the last row group where they repeat: those of the next one are mostly the same.
+    keys: Option<Keys>,
     row: PhantomData<R>,
+}
+
+/// The column of the keys of a row group, as it stands in the file.
+struct Keys {
+    text: Bytes,
+    times: usize,
+    bytes: Bytes,
+    about: ColumnCloseResult,
+}
+
+impl Keys {
+    fn encode(keys: &mut Buffer, descriptor: ColumnDescPtr, properties: WriterPropertiesPtr) -> Result<Self, ParquetError> {
+        let (text, times) = keys.repeated().map(|(text, times)| (text.clone(), times)).unwrap_or_default();
+        let mut file = TrackedWrite::new(Vec::new());
+        let mut column = get_column_writer(descriptor, properties, Box::new(SerializedPageWriter::new(&mut file)));
+        keys.write(&mut column)?;
+        let about = column.close()?;
+        Ok(Self { text, times, bytes: Bytes::from(file.into_inner()?), about })
+    }
 }
 
 impl<R: Row> PartWriter<R> {
@@ -89,7 +114,7 @@ impl<R: Row> PartWriter<R> {
         if let (true, Some(key)) = (R::KEYS_REPEAT, buffers.first_mut()) {
             *key = Buffer::of_runs();
         }
-        Ok(Self { name, writer, buffers, buffered_rows: 0, buffered_bytes: 0, rows: 0, first: String::new(), row: PhantomData })
+        Ok(Self { name, writer, buffers, buffered_rows: 0, buffered_bytes: 0, rows: 0, first: String::new(), keys: None, row: PhantomData })
     }
 
     /// Adds `row`, which the caller has found to be next in order.
@@ -124,8 +149,21 @@ impl<R: Row> PartWriter<R> {
             return Ok(());
         }
         let mut write = || -> Result<(), ParquetError> {
+            let (descriptor, properties) = (self.writer.schema_descr().column(0), self.writer.properties().clone());
             let mut group = self.writer.next_row_group()?;
-            for buffer in &mut self.buffers {
+            let mut buffers = self.buffers.iter_mut();
+            if R::KEYS_REPEAT
+                && let Some(keys) = buffers.next()
+            {
+                let chunk = match self.keys.take() {
+                    Some(chunk) if keys.repeated() == Some((&chunk.text, chunk.times)) => chunk,
+                    _ => Keys::encode(keys, descriptor, properties)?,
+                };
+                keys.clear_runs();
+                group.append_column(&chunk.bytes, chunk.about.clone())?;
+                self.keys = Some(chunk);
+            }
+            for buffer in buffers {
                 let mut column = group.next_column()?.ok_or_else(|| ParquetError::General("too few columns".into()))?;
                 buffer.write(column.untyped())?;
                 column.close()?;

@@ -162,6 +162,7 @@ impl Row {
     }
 
     /// The whole row.
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -177,6 +178,7 @@ impl Row {
     }
 
     /// One field with its tag; empty where there is no such field.
+    #[inline]
     pub fn field(&self, index: usize) -> &[u8] {
         let start = if index == 0 { 4 } else { self.ends.get(index - 1).copied().unwrap_or(self.bytes.len()) };
         let end = self.ends.get(index).copied().unwrap_or(start);
@@ -200,6 +202,7 @@ impl Row {
         self.end();
     }
 
+    #[inline]
     fn end(&mut self) {
         if self.depth == 0 {
             self.ends.push(self.bytes.len());
@@ -231,11 +234,13 @@ impl Row {
         self.end();
     }
 
+    #[inline]
     fn length_and(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
         self.bytes.extend_from_slice(bytes);
     }
 
+    #[inline]
     fn maybe_large(&mut self, tag: u8, bytes: &[u8]) {
         if bytes.len() <= LARGE_BYTES {
             return self.sized(tag, bytes);
@@ -245,11 +250,13 @@ impl Row {
     }
 
     /// NULL.
+    #[inline]
     pub fn null(&mut self) {
         self.fixed(tag::NULL, &[]);
     }
 
     /// A signed integer.
+    #[inline]
     pub fn signed(&mut self, value: i64) {
         self.integer(value < 0, value.unsigned_abs());
     }
@@ -260,6 +267,7 @@ impl Row {
     }
 
     /// An integer by sign and magnitude; zero has no sign.
+    #[inline]
     pub fn integer(&mut self, negative: bool, magnitude: u64) {
         let mut field = [tag::INTEGER; 10];
         field[1] = u8::from(negative && magnitude > 0);
@@ -298,12 +306,14 @@ impl Row {
     }
 
     /// A 64-bit float.
+    #[inline]
     pub fn f64(&mut self, value: f64) {
         let bits = if value.is_nan() { 0x7ff8_0000_0000_0000 } else { value.to_bits() };
         self.eight(tag::F64, bits.to_be_bytes());
     }
 
     /// Text as stored; bytes that are not UTF-8 get a tag of their own.
+    #[inline]
     pub fn text(&mut self, bytes: &[u8]) {
         let tag = if std::str::from_utf8(bytes).is_ok() { tag::TEXT } else { tag::TEXT_INVALID };
         self.maybe_large(tag, bytes);
@@ -325,11 +335,13 @@ impl Row {
     }
 
     /// Days since 1970-01-01.
+    #[inline]
     pub fn date(&mut self, days: i64) {
         self.eight(tag::DATE, days.to_be_bytes());
     }
 
     /// Microseconds under `DATETIME`, `INSTANT` or `TIME`.
+    #[inline]
     pub fn micros(&mut self, tag: u8, micros: i64) {
         self.eight(tag, micros.to_be_bytes());
     }

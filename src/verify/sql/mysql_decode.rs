@@ -87,10 +87,12 @@ pub fn field(kind: &MysqlType, value: Option<&[u8]>, row: &mut Row) -> Result<()
     Ok(())
 }
 
+#[inline]
 fn fixed<const N: usize>(bytes: &[u8], name: &str) -> Result<[u8; N], String> {
     bytes.try_into().map_err(|_| format!("{name}: expected {N} bytes, found {}", bytes.len()))
 }
 
+#[inline]
 fn signed(bytes: &[u8]) -> Result<i64, String> {
     Ok(match *bytes {
         [a] => i64::from(a as i8),
@@ -100,6 +102,7 @@ fn signed(bytes: &[u8]) -> Result<i64, String> {
     })
 }
 
+#[inline]
 fn unsigned(bytes: &[u8]) -> Result<u64, String> {
     Ok(match *bytes {
         [a] => a.into(),
@@ -170,6 +173,7 @@ fn time(bytes: &[u8], row: &mut Row) -> Result<(), String> {
     Ok(())
 }
 
+#[inline]
 fn micros_of([hour, minute, second]: [u8; 3], micros: [u8; 4]) -> Result<i64, String> {
     let micros = u32::from_le_bytes(micros);
     if minute > 59 || second > 59 || micros > 999_999 {

@@ -4,6 +4,7 @@ use sqlx::mysql::MySqlRow;
 use sqlx::{Decode, MySql, Row as _};
 
 /// The bytes of a value. The driver calls zero dates NULL, so NULL is what has no bytes, not what it says.
+#[inline]
 pub fn raw(row: &MySqlRow, index: usize) -> Result<Option<&[u8]>, sqlx::Error> {
     Ok(<&[u8] as Decode<MySql>>::decode(row.try_get_raw(index)?).ok())
 }

@@ -6,8 +6,8 @@
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt};
 use serde_json::{Value, json};
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow};
-use sqlx::{AssertSqlSafe, ConnectOptions, Row as _};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlQueryResult, MySqlRow};
+use sqlx::{AssertSqlSafe, ConnectOptions, Either, Executor as _, Row as _};
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::sql::canon::Row;
@@ -150,7 +150,7 @@ async fn mark(session: &mut MySqlConnection, mariadb: bool) -> Mark {
 
 /// The rows of a table as they stream.
 pub struct RowStream<'a> {
-    stream: BoxStream<'a, Result<MySqlRow, sqlx::Error>>,
+    stream: BoxStream<'a, Result<Either<MySqlQueryResult, MySqlRow>, sqlx::Error>>,
     kinds: Vec<(&'a MysqlType, &'a str)>,
     limits: Limits,
 }
@@ -175,7 +175,7 @@ impl<'a> RowStream<'a> {
         };
         let kinds = columns.iter().map(kind).collect::<Result<_, _>>()?;
         // `query` is a prepared statement even without parameters: the text protocol rounds floats.
-        let stream = sqlx::query(AssertSqlSafe(statement)).persistent(false).fetch(session);
+        let stream = session.fetch_many(sqlx::query(AssertSqlSafe(statement)).persistent(false));
         Ok(Self { stream, kinds, limits })
     }
 
@@ -191,7 +191,7 @@ impl<'a> RowStream<'a> {
                 }
             };
             let Some(next) = next else { return Ok(Flow::Ended) };
-            let next = next.map_err(|error| Broken::of(&error))?;
+            let Either::Right(next) = next.map_err(|error| Broken::of(&error))? else { continue };
             row.begin(self.kinds.len());
             for (at, (kind, name)) in self.kinds.iter().enumerate() {
                 let said = |said: String| Broken::data(format!("column {name}: {said}"));

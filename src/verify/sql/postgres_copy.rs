@@ -4,11 +4,16 @@
 
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 
+/// Where a field begins and ends.
+type Span = (usize, usize);
+/// The end of a field that is NULL: beyond any stream.
+const NULL: usize = usize::MAX;
+
 /// The fields of one tuple.
 #[derive(Clone, Copy, Debug)]
 pub struct Tuple<'a> {
     bytes: &'a [u8],
-    spans: &'a [Option<std::ops::Range<usize>>],
+    spans: &'a [Span],
 }
 
 impl<'a> Tuple<'a> {
@@ -24,7 +29,7 @@ impl<'a> Tuple<'a> {
 
     /// Each field; nothing for NULL.
     pub fn fields(self) -> impl Iterator<Item = Option<&'a [u8]>> {
-        self.spans.iter().map(move |span| span.clone().and_then(|span| self.bytes.get(span)))
+        self.spans.iter().map(move |(start, end)| self.bytes.get(*start..*end))
     }
 }
 
@@ -36,7 +41,7 @@ pub type TupleSink<'a> = &'a mut dyn FnMut(Tuple<'_>) -> Result<bool, String>;
 pub struct CopyDecoder {
     pending: Vec<u8>,
     /// Where the fields of the tuple at hand are; kept for its room.
-    spans: Vec<Option<std::ops::Range<usize>>>,
+    spans: Vec<Span>,
     started: bool,
     ended: bool,
 }
@@ -68,32 +73,16 @@ impl CopyDecoder {
             if self.ended {
                 return Err("bytes after the end of the stream".into());
             }
-            let Some((count, mut at)) = rest.first_chunk::<2>().map(|n| (i16::from_be_bytes(*n), 2)) else { break };
+            let Some(count) = rest.first_chunk::<2>().map(|n| i16::from_be_bytes(*n)) else { break };
             if count == -1 {
                 self.ended = true;
                 rest = &rest[2..];
                 continue;
             }
-            spans.clear();
-            let whole = (0..usize::try_from(count).map_err(|_| format!("tuple of {count} fields"))?).try_for_each(|_| {
-                let length = rest.get(at..at + 4).map(|n| i32::from_be_bytes(n.try_into().expect("4 bytes"))).ok_or(None)?;
-                at += 4;
-                if length == -1 {
-                    spans.push(None);
-                    return Ok(());
-                }
-                let length = usize::try_from(length).map_err(|_| Some(format!("field of {length} bytes")))?;
-                rest.get(at..at + length).ok_or(None)?;
-                spans.push(Some(at..at + length));
-                at += length;
-                Ok(())
-            });
-            match whole {
-                Ok(()) => go_on = tuple(Tuple { bytes: rest, spans: &spans })?,
-                Err(Some(error)) => return Err(error),
-                Err(None) => break,
-            }
-            rest = &rest[at..];
+            let fields = usize::try_from(count).map_err(|_| format!("tuple of {count} fields"))?;
+            let Some(end) = cut(rest, fields, &mut spans)? else { break };
+            go_on = tuple(Tuple { bytes: rest, spans: &spans })?;
+            rest = &rest[end..];
         }
         self.pending = rest.to_vec();
         self.spans = spans;
@@ -104,6 +93,28 @@ impl CopyDecoder {
     pub fn finish(self) -> Result<(), String> {
         if self.ended && self.pending.is_empty() { Ok(()) } else { Err("the stream ended without its trailer".into()) }
     }
+}
+
+/// Where the fields of the tuple at the start of `bytes` are, and where it ends; nothing while it is not whole.
+fn cut(bytes: &[u8], fields: usize, spans: &mut Vec<Span>) -> Result<Option<usize>, String> {
+    spans.clear();
+    let mut at = 2;
+    for _ in 0..fields {
+        let Some(length) = bytes.get(at..).and_then(|rest| rest.first_chunk::<4>()) else { return Ok(None) };
+        let length = i32::from_be_bytes(*length);
+        at += 4;
+        if length == -1 {
+            spans.push((0, NULL));
+            continue;
+        }
+        let end = at + usize::try_from(length).map_err(|_| format!("field of {length} bytes"))?;
+        if end > bytes.len() {
+            return Ok(None);
+        }
+        spans.push((at, end));
+        at = end;
+    }
+    Ok(Some(at))
 }
 
 /// The length of the file header, once it is there.

@@ -202,6 +202,7 @@ fn numeric(bytes: &[u8], row: &mut Row) -> Result<(), String> {
     Ok(())
 }
 
+#[inline]
 fn date(days: i32, row: &mut Row) {
     match days {
         i32::MAX => row.infinity(tag::DATE, true),
@@ -211,6 +212,7 @@ fn date(days: i32, row: &mut Row) {
 }
 
 /// The last 948 years of PostgreSQL's range do not fit beside an epoch of 1970: the sum is taken modulo 2^64, which stays one to one.
+#[inline]
 fn instant(of: u8, micros: i64, row: &mut Row) {
     match micros {
         i64::MAX => row.infinity(of, true),
@@ -291,6 +293,7 @@ fn multirange(inner: &PgType, bytes: &[u8], row: &mut Row, depth: u32) -> Result
     input.end("multirange")
 }
 
+#[inline]
 fn fixed<const N: usize>(bytes: &[u8], name: &str) -> Result<[u8; N], String> {
     bytes.try_into().map_err(|_| format!("{name}: expected {N} bytes, found {}", bytes.len()))
 }
