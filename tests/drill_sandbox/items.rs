@@ -264,6 +264,8 @@ async fn checks_and_a_canary_run_over_the_items_of_a_restored_table_and_at_the_c
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     let result = result_of(&estate, &good);
     assert_eq!((result.outcome, result.sql_checks.len()), (Outcome::Pass, 6), "{:?} {:?}", result.outcome_reasons, result.errors);
+    // The pack asks for the newest item, which is said beside the achieved RPO.
+    assert!(result.rpo.basis.contains("newest stamp in the data"), "{}", result.rpo.basis);
     let result = result_of(&estate, &bad);
     let failed: Vec<&str> =
         result.sql_checks.iter().filter(|check| check.result == CheckOutcome::Fail).map(|check| check.id.as_str()).collect();

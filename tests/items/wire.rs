@@ -6,8 +6,11 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use attestore::aws::dynamodb::TableSource;
+use attestore::aws::dynamodb_backup::Tables;
+use attestore::aws::errors::kind_of_code;
 use attestore::aws::session::{Session, SessionOptions};
-use attestore::model::failure::FailureKind;
+use attestore::model::failure::{Failure, FailureKind};
+use attestore::restore::drivers::dynamodb_backup::patiently;
 use attestore::verify::items::item::{Attribute, KeySchema};
 use attestore::verify::items::pace::Pacer;
 use attestore::verify::items::page::{Next, Records};
@@ -169,4 +172,41 @@ async fn a_table_that_is_deleted_in_mid_scan_is_never_a_pass() {
     let scanned = attestore::verify::items::scan::scan(&source, &options, &key, None, &attestore::monitor::Silent).await.unwrap();
     assert_eq!(scanned.cut_short.unwrap().kind, FailureKind::Absent, "and at once: an absent table does not come back by waiting");
     assert!((scanned.consumed_rcu - 0.5).abs() < 1e-9);
+}
+
+#[tokio::test]
+async fn indexes_that_are_being_built_are_waited_for() {
+    let index = |name: &str, status: &str, backfilling: bool| json!({"IndexName": name, "IndexStatus": status, "Backfilling": backfilling});
+    let (endpoint, _) = serve(Box::new(move |operation, _, _| match operation {
+        "DescribeTable" => (
+            200,
+            json!({"Table": {"TableName": "t", "TableArn": "arn:aws:dynamodb:eu-west-2:1:table/t", "TableStatus": "ACTIVE",
+                "GlobalSecondaryIndexes": [index("done", "ACTIVE", false), index("new", "CREATING", false), index("filling", "ACTIVE", true)],
+                "RestoreSummary": {"SourceTableArn": "arn:aws:dynamodb:eu-west-2:1:table/s", "RestoreDateTime": 1_769_824_800.0, "RestoreInProgress": true}}}),
+        ),
+        _ => (200, json!({"Tags": []})),
+    }));
+    let table = Tables::new(&session(endpoint).await).table("t").await.unwrap().unwrap();
+    assert_eq!(table.indexes_waiting, ["new", "filling"]);
+    assert_eq!((table.restore_in_progress, table.source_table_arn.as_deref()), (true, Some("arn:aws:dynamodb:eu-west-2:1:table/s")));
+}
+
+#[tokio::test]
+async fn where_fifty_restores_are_under_way_the_next_waits_for_its_turn_and_nothing_else_does() {
+    let ask = |failures: u32, code: &'static str| {
+        let asked = Arc::new(Mutex::new(0));
+        let seen = asked.clone();
+        let answer = move || {
+            *asked.lock().unwrap() += 1;
+            let fails = *asked.lock().unwrap() <= failures;
+            async move { if fails { Err(Failure::new(kind_of_code(code), code)) } else { Ok(()) } }
+        };
+        (answer, seen)
+    };
+    let (busy, asked) = ask(2, "LimitExceededException");
+    patiently(busy).await.unwrap();
+    assert_eq!(*asked.lock().unwrap(), 3);
+    let (denied, asked) = ask(2, "AccessDeniedException");
+    assert_eq!(patiently(denied).await.unwrap_err().kind, FailureKind::Denied);
+    assert_eq!(*asked.lock().unwrap(), 1);
 }

@@ -9,9 +9,9 @@ use crate::verify::items::canonical;
 use crate::verify::items::expiry;
 use crate::verify::items::item::{Attribute, Item, KeySchema};
 use crate::verify::items::json::Encoder;
-use crate::verify::items::keyed::{Keyed, Span};
 use crate::verify::items::page::{Record, Records, text_of};
 use crate::verify::items::reader::{BadLine, Reader};
+use crate::verify::wide_blake3;
 
 /// Contexts of BLAKE3's key derivation, over the hash key: digests of items and of keys never share a key.
 pub const ITEM_CONTEXT: &str = "attestore item v1";
@@ -21,15 +21,15 @@ pub const KEY_CONTEXT: &str = "attestore item key v1";
 /// Longest printed form of one key attribute, in characters; a longer one is cut and ends with `…`.
 const LONGEST_SHOWN: usize = 120;
 
-/// Items whose digests are computed together: enough that their lengths fill the processor's lanes.
-const BATCH: usize = 256;
+/// Items whose digests are computed together: enough that those of equal length fill the processor's lanes.
+const BATCH: usize = 512;
 /// And no more bytes of them than stay in its cache.
-const BATCH_BYTES: usize = 256 << 10;
+const BATCH_BYTES: usize = 512 << 10;
 
 /// Digests items of one table; its buffers are reused.
 pub struct ItemHasher {
-    item_key: Keyed,
-    key_key: Keyed,
+    item_key: [u8; 32],
+    key_key: [u8; 32],
     schema: KeySchema,
     encoder: Encoder,
     batch: Batch,
@@ -37,13 +37,13 @@ pub struct ItemHasher {
     time_to_live: Option<String>,
 }
 
-/// Items that are encoded and not yet digested.
+/// Items that are encoded and not yet digested: one after the other, and where each ends.
 #[derive(Default)]
 struct Batch {
-    /// Keys and items, one after the other.
-    bytes: Vec<u8>,
-    keys: Vec<Span>,
-    items: Vec<Span>,
+    keys: Vec<u8>,
+    key_ends: Vec<usize>,
+    items: Vec<u8>,
+    item_ends: Vec<usize>,
     ends_s: Vec<Option<i64>>,
     key_hashes: Vec<[u8; 32]>,
     row_digests: Vec<[u8; 32]>,
@@ -51,14 +51,30 @@ struct Batch {
 
 impl Batch {
     fn is_full(&self) -> bool {
-        self.items.len() >= BATCH || self.bytes.len() >= BATCH_BYTES
+        self.item_ends.len() >= BATCH || self.items.len() >= BATCH_BYTES
+    }
+
+    /// What has been appended since the last item is an item.
+    fn add(&mut self, ends_s: Option<i64>) {
+        self.key_ends.push(self.keys.len());
+        self.item_ends.push(self.items.len());
+        self.ends_s.push(ends_s);
+    }
+
+    /// What has been appended since the last item is none.
+    fn take_back(&mut self) {
+        self.keys.truncate(self.key_ends.last().copied().unwrap_or_default());
+        self.items.truncate(self.item_ends.last().copied().unwrap_or_default());
     }
 
     fn clear(&mut self) {
-        self.bytes.clear();
         self.keys.clear();
+        self.key_ends.clear();
         self.items.clear();
+        self.item_ends.clear();
         self.ends_s.clear();
+        self.key_hashes.clear();
+        self.row_digests.clear();
     }
 }
 
@@ -87,15 +103,7 @@ pub struct ItemDigest {
 impl ItemHasher {
     /// `item_key` and `key_key` are derived from the hash key with [`ITEM_CONTEXT`] and [`KEY_CONTEXT`].
     pub fn new(item_key: [u8; 32], key_key: [u8; 32], schema: KeySchema) -> Self {
-        Self {
-            item_key: Keyed::new(item_key),
-            key_key: Keyed::new(key_key),
-            schema,
-            encoder: Encoder::default(),
-            batch: Batch::default(),
-            projection: None,
-            time_to_live: None,
-        }
+        Self { item_key, key_key, schema, encoder: Encoder::default(), batch: Batch::default(), projection: None, time_to_live: None }
     }
 
     /// Text is cut to these attributes; items as values come cut.
@@ -127,12 +135,12 @@ impl ItemHasher {
         let mut hashed = 0;
         self.batch.clear();
         for record in records.iter() {
-            let (keys, items, length) = (self.batch.keys.len(), self.batch.items.len(), self.batch.bytes.len());
-            if let Err(bad) = self.take(&record) {
-                self.batch.keys.truncate(keys);
-                self.batch.items.truncate(items);
-                self.batch.bytes.truncate(length);
-                unreadable.push(self.unreadable(&record, bad, what));
+            match self.take(&record) {
+                Ok(ends_s) => self.batch.add(ends_s),
+                Err(bad) => {
+                    self.batch.take_back();
+                    unreadable.push(self.unreadable(&record, bad, what));
+                }
             }
             if self.batch.is_full() {
                 hashed += self.give(each)?;
@@ -141,19 +149,14 @@ impl ItemHasher {
         Ok(hashed + self.give(each)?)
     }
 
-    /// Encodes a record into the batch; one that fails may leave something behind.
-    fn take(&mut self, record: &Record<'_>) -> Result<(), BadLine> {
-        let start = self.batch.bytes.len();
+    /// Appends a record to the batch and gives when it ends; one that fails may leave something behind.
+    fn take(&mut self, record: &Record<'_>) -> Result<Option<i64>, BadLine> {
         let (text, is_line) = match record {
             Record::Item(item) => {
-                canonical::encode_key(item, &self.schema, &mut self.batch.bytes)?;
-                self.batch.keys.push(Span { start, end: self.batch.bytes.len() });
-                let start = self.batch.bytes.len();
-                canonical::encode_item(item, &mut self.batch.bytes)?;
-                self.batch.items.push(Span { start, end: self.batch.bytes.len() });
+                canonical::encode_key(item, &self.schema, &mut self.batch.keys)?;
+                canonical::encode_item(item, &mut self.batch.items)?;
                 let value = self.time_to_live.as_ref().and_then(|name| item.get(name));
-                self.batch.ends_s.push(value.and_then(expiry::end_of));
-                return Ok(());
+                return Ok(value.and_then(expiry::end_of));
             }
             Record::Line(line) => (text_of(line)?, true),
             Record::Object(text) => (*text, false),
@@ -165,14 +168,10 @@ impl ItemHasher {
             self.encoder.item(&mut reader, self.projection.as_deref())?;
         }
         reader.end()?;
-        self.encoder.key(&self.schema, &mut self.batch.bytes)?;
-        let middle = self.batch.bytes.len();
-        self.encoder.append(&mut self.batch.bytes);
-        self.batch.keys.push(Span { start, end: middle });
-        self.batch.items.push(Span { start: middle, end: self.batch.bytes.len() });
+        self.encoder.key(&self.schema, &mut self.batch.keys)?;
+        self.encoder.append(&mut self.batch.items);
         let value = self.time_to_live.as_deref().and_then(|name| self.encoder.attribute(name));
-        self.batch.ends_s.push(value.and_then(expiry::end_of_encoded));
-        Ok(())
+        Ok(value.and_then(expiry::end_of_encoded))
     }
 
     /// Reads the member `Item` of a line; what else it has is passed over.
@@ -193,12 +192,12 @@ impl ItemHasher {
     /// Digests the batch and empties it.
     fn give(&mut self, each: &mut dyn FnMut(ItemDigest) -> Result<(), Failure>) -> Result<u64, Failure> {
         let batch = &mut self.batch;
-        self.key_key.all(&batch.bytes, &batch.keys, &mut batch.key_hashes);
-        self.item_key.all(&batch.bytes, &batch.items, &mut batch.row_digests);
+        wide_blake3::keyed(&self.key_key, &batch.keys, &batch.key_ends, &mut batch.key_hashes);
+        wide_blake3::keyed(&self.item_key, &batch.items, &batch.item_ends, &mut batch.row_digests);
         for ((key_hash, row_digest), expires_s) in batch.key_hashes.iter().zip(&batch.row_digests).zip(&batch.ends_s) {
             each(ItemDigest { key_hash: *key_hash, row_digest: *row_digest, expires_s: *expires_s })?;
         }
-        let hashed = batch.items.iter().map(|item| (item.end - item.start) as u64).sum();
+        let hashed = batch.items.len() as u64;
         batch.clear();
         Ok(hashed)
     }
@@ -223,7 +222,7 @@ impl ItemHasher {
     pub fn key_hash(&self, item: &Item) -> Option<[u8; 32]> {
         let mut bytes = Vec::with_capacity(128);
         canonical::encode_key(item, &self.schema, &mut bytes).ok()?;
-        Some(self.key_key.one(&bytes))
+        Some(*blake3::keyed_hash(&self.key_key, &bytes).as_bytes())
     }
 }
 

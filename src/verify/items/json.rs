@@ -78,6 +78,9 @@ pub struct Encoder {
     beginnings: Vec<Beginning>,
     /// Members of this item so far.
     member: usize,
+    /// Where the attributes of the item before stood in its text, in the order of their names.
+    order: Vec<usize>,
+    moved: Vec<Chunk>,
 }
 
 impl Encoder {
@@ -143,12 +146,34 @@ impl Encoder {
         if sorted {
             return Ok(true);
         }
+        if depth == 0 && self.sort_as_before() {
+            return Ok(false);
+        }
         let (out, chunks) = (&self.out, &mut self.chunks[first..]);
+        if depth == 0 {
+            self.order.clear();
+            self.order.extend(0..chunks.len());
+            self.order.sort_unstable_by(|a, b| chunks[*a].cmp(&chunks[*b], out));
+        }
         chunks.sort_unstable_by(|a, b| a.cmp(b, out));
         match chunks.windows(2).find(|pair| pair[0].cmp(&pair[1], out) == Ordering::Equal) {
             Some(twice) => Err(BadLine::Twice(String::from_utf8_lossy(twice[0].name(out)).into_owned())),
             None => Ok(false),
         }
+    }
+
+    /// Puts the top-level chunks into the order that those of the item before had; true where that is the order of their names.
+    fn sort_as_before(&mut self) -> bool {
+        if self.order.len() != self.chunks.len() {
+            return false;
+        }
+        self.moved.clear();
+        self.moved.extend(self.order.iter().map(|at| self.chunks[*at]));
+        let sorted = self.moved.is_sorted_by(|a, b| a.cmp(b, &self.out) == Ordering::Less);
+        if sorted {
+            std::mem::swap(&mut self.chunks, &mut self.moved);
+        }
+        sorted
     }
 
     /// Reads a member up to what its value holds, and appends its name.

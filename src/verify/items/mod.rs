@@ -13,7 +13,6 @@ pub mod gunzip;
 pub mod ion;
 pub mod item;
 pub mod json;
-pub mod keyed;
 pub mod pace;
 pub mod page;
 pub mod reader;

@@ -176,17 +176,23 @@ impl<'a> Reader<'a> {
     }
 
     /// A string; borrowed unless it has escapes.
-    #[inline]
+    #[inline(always)]
     pub fn string(&mut self) -> Result<Cow<'a, str>, BadLine> {
         self.expect(b'"', "a string")?;
         let start = self.at;
         self.at += plain(&self.text.as_bytes()[start..]);
+        if self.text.as_bytes().get(self.at) == Some(&b'"') {
+            let text = &self.text[start..self.at];
+            self.at += 1;
+            return Ok(Cow::Borrowed(text));
+        }
+        self.long_string(start)
+    }
+
+    /// The string from `start` on, of which something stands next that is not plain.
+    #[cold]
+    fn long_string(&mut self, start: usize) -> Result<Cow<'a, str>, BadLine> {
         match self.text.as_bytes().get(self.at) {
-            Some(b'"') => {
-                let text = &self.text[start..self.at];
-                self.at += 1;
-                Ok(Cow::Borrowed(text))
-            }
             Some(b'\\') => self.unescape(start).map(Cow::Owned),
             Some(_) => Err(self.wrong("no control character in a string")),
             None => Err(self.wrong("the end of a string")),

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use crate::model::failure::{Failure, FailureKind};
 use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
-use crate::verify::fingerprint::{Accumulator, Fingerprint, SidecarPair};
+use crate::verify::fingerprint::{Accumulator, DEFAULT_BUDGET, Fingerprint, SidecarPair};
 use crate::verify::items::canonical::ENCODING;
 use crate::verify::items::digest::{ITEM_CONTEXT, ItemDigest, ItemHasher, KEY_CONTEXT, Unreadable};
 use crate::verify::items::item::{Item, KeySchema};
@@ -25,9 +25,6 @@ use crate::verify::items::source::ItemSource;
 
 /// How long a segment may be throttled or cut off before it is given up.
 pub const PATIENCE: Duration = Duration::from_secs(300);
-
-/// Digests kept in memory before they spill: those of a million items. Twice what a table of SQL has, where many are read at once.
-const MEMORY_BYTES: usize = 64 << 20;
 
 /// How a table is scanned. Only the projection shows in the result.
 #[derive(Clone, Debug)]
@@ -54,7 +51,7 @@ impl Default for ScanOptions {
     fn default() -> Self {
         Self {
             segments: 4,
-            memory_bytes: MEMORY_BYTES,
+            memory_bytes: DEFAULT_BUDGET,
             max_rcu: None,
             patience: PATIENCE,
             state: None,
