@@ -206,14 +206,10 @@ fn class_rules(class: &DeTable<'_>, path: &str, span: Range<usize>, mistakes: &m
             "such as 90d; leave it out where nothing is demanded",
         );
     }
-    let unrestored = text(class, path, "access").filter(|access| access.value == "backup-access-point");
-    if let Some(rto) = text(class, path, "rto").filter(|rto| unrestored.is_some() && rto.value != "not_required") {
-        complain(
-            mistakes,
-            &rto,
-            format!("`{}` cannot be met: a backup access point restores nothing, and measures no recovery time", rto.path),
-            "`not_required` in a class with access = \"backup-access-point\", and a class that restores for the time objective",
-        );
+    let is_read_in_place = text(class, path, "access").is_some_and(|access| access.value == "backup-access-point");
+    if let Some(rto) = text(class, path, "rto").filter(|rto| is_read_in_place && rto.value != "not_required") {
+        let message = format!("`{}` cannot be met: a backup access point restores nothing, and measures no recovery time", rto.path);
+        complain(mistakes, &rto, message, "`not_required`, and a class that restores for the time objective");
     }
     let Some((sample, sample_span)) = table(class, "sample") else { return };
     let path = join(path, "sample");
