@@ -1,9 +1,10 @@
 //! DynamoDB items: reading exports, memory at ten million items, a scan beside what its server can give at most, and the client's CPU beside a boto3
 //! scan of the same server. Every item has nine attributes, one a map of three more and one a set: 383 bytes of DynamoDB JSON.
 //!
-//! `cargo bench --bench items` prints a Markdown table. CPU is user and system time of the process (`/proc/self/stat`, 10 ms ticks), so that what else
+//! `cargo bench --bench items` prints a Markdown table; `-- export`, `-- memory` or `-- served` only some of its rows. CPU is user and system time of the process (`/proc/self/stat`, 10 ms ticks), so that what else
 //! the machine does does not count; pairs run in turns. `ATTESTORE_PYTHON` is a Python with boto3; without one its row says so.
-//! `ATTESTORE_BENCH_ITEMS` is the number of items of the memory row (default 10,000,000).
+//! `ATTESTORE_BENCH_ITEMS` is the number of items of the memory row (default 10,000,000), `ATTESTORE_BENCH_SERVED` that
+//! of the served table (default 20,000).
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -35,8 +36,12 @@ use serde_json::json;
 
 const PREFIX: &str = "AWSDynamoDB/01769824800000-ab12cd34";
 const EXPORT_ITEMS: u64 = 600_000;
-const SERVED_ITEMS: u64 = 40_000;
 const RUNS: usize = 3;
+
+/// Items of the table that is served.
+fn served_items() -> u64 {
+    std::env::var("ATTESTORE_BENCH_SERVED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000)
+}
 
 fn main() {
     // `cargo test --benches` and `cargo bench -- --list` must not lay anything.
@@ -45,10 +50,20 @@ fn main() {
     }
     println!("| What | attestore | Peer | Ratio |");
     println!("|---|---|---|---|");
+    let wanted = |name: &str| {
+        let named: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+        named.is_empty() || named.iter().any(|one| one == name)
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(export());
-    runtime.block_on(memory());
-    served();
+    if wanted("export") {
+        runtime.block_on(export());
+    }
+    if wanted("memory") {
+        runtime.block_on(memory());
+    }
+    if wanted("served") {
+        served();
+    }
 }
 
 /// User and system seconds of this process, and of the children that were waited for.
@@ -275,8 +290,8 @@ fn lay(environment: &[(String, String)]) {
         "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}, {"AttributeName": "sk", "AttributeType": "N"}]});
     let mut caller = Caller::new(environment);
     caller.call("CreateTable", &table);
-    for first in (0..SERVED_ITEMS).step_by(25) {
-        let puts: Vec<serde_json::Value> = (first..SERVED_ITEMS.min(first + 25))
+    for first in (0..served_items()).step_by(25) {
+        let puts: Vec<serde_json::Value> = (first..served_items().min(first + 25))
             .map(|n| json!({"PutRequest": serde_json::from_str::<serde_json::Value>(&line(n)).expect("JSON")}))
             .collect();
         caller.call("BatchWriteItem", &json!({"RequestItems": {"bench": puts}}));
@@ -299,7 +314,7 @@ fn beside_the_ceiling(environment: &[(String, String)]) {
             let began = Instant::now();
             let source: Arc<dyn ItemSource> = Arc::new(TableSource::open(&session, "bench").await.expect("a table"));
             let scanned = scan(&source, &ScanOptions::default(), &key(), None, &Silent).await.expect("it reads");
-            assert!(scanned.cut_short.is_none() && scanned.fingerprint.rows() == SERVED_ITEMS);
+            assert!(scanned.cut_short.is_none() && scanned.fingerprint.rows() == served_items());
             began.elapsed().as_secs_f64()
         })
     };
@@ -310,20 +325,23 @@ fn beside_the_ceiling(environment: &[(String, String)]) {
             std::thread::spawn(move || caller.scan(segment))
         });
         let items: u64 = segments.collect::<Vec<_>>().into_iter().map(|segment| segment.join().expect("it reads")).sum();
-        assert_eq!(items, SERVED_ITEMS);
+        assert_eq!(items, served_items());
         began.elapsed().as_secs_f64()
     };
     let (mut ratios, mut rates, mut ceilings) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..2 * RUNS + 1 {
         let (most, time) = (ceiling(), own());
         ratios.push(most / time);
-        rates.push(SERVED_ITEMS as f64 / time);
-        ceilings.push(SERVED_ITEMS as f64 / most);
+        rates.push(served_items() as f64 / time);
+        ceilings.push(served_items() as f64 / most);
     }
     [&mut ratios, &mut rates, &mut ceilings].into_iter().for_each(|list| list.sort_by(f64::total_cmp));
     println!(
-        "| scan of {SERVED_ITEMS} items, 4 segments | {:.0} items/s | {:.0} items/s: a load generator that throws bodies away | {:.2} |",
-        rates[RUNS], ceilings[RUNS], ratios[RUNS]
+        "| scan of {} items, 4 segments | {:.0} items/s | {:.0} items/s: a load generator that throws bodies away | {:.2} |",
+        served_items(),
+        rates[RUNS],
+        ceilings[RUNS],
+        ratios[RUNS]
     );
 }
 
@@ -384,9 +402,10 @@ fn beside_boto3(environment: &[(String, String)], dir: &Path) {
         list.sort_by(f64::total_cmp);
     }
     let middle = RUNS / 2;
-    let each = own_cpu[middle] / SERVED_ITEMS as f64 * 1e6;
+    let each = own_cpu[middle] / served_items() as f64 * 1e6;
     println!(
-        "| client CPU, {SERVED_ITEMS} items over the wire, 4 segments | {each:.1} µs an item | boto3, sorted JSON, SHA-256 | {:.2} of its CPU |",
+        "| client CPU, {} items over the wire, 4 segments | {each:.1} µs an item | boto3, sorted JSON, SHA-256 | {:.2} of its CPU |",
+        served_items(),
         ratios[middle]
     );
     println!(
