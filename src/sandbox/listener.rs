@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{CONNECTION, EXPECT, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -120,7 +121,13 @@ async fn serve(stream: TcpStream, router: Arc<Router>, mut stopped: watch::Recei
 async fn route(router: &Router, request: Request<Incoming>) -> Response<s3s::Body> {
     let service = Scope::of(request.uri(), request.headers()).map_or_else(|| "s3".to_owned(), |scope| scope.service);
     if service == "s3" {
-        return s3(router, request).await;
+        let waits = request.headers().contains_key(EXPECT);
+        let mut response = s3(router, request).await;
+        // Who was never told to go on does not send the body, and what comes next on this connection must not be taken for it.
+        if waits && !response.status().is_success() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        return response;
     }
     let Some(target) = router.services.get(service.as_str()) else {
         let known: Vec<&str> = router.services.keys().copied().collect();

@@ -3,15 +3,32 @@
 use std::process::{Command, Output, Stdio};
 
 use attestore::restore::journal::Journal;
+use attestore::restore::records::{Phase, Step};
+use attestore::restore::steps::{CaseFacts, StepState};
 use attestore::sandbox::control::faults::RestoreFault;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::drill_estate::Estate;
 use crate::estate::{Laying, leftovers};
 use crate::kills::nothing_is_left;
 use crate::support::{start, until};
 
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Once one case is taken down and the restore of another was accepted, by a copy of the journal of a drill that runs.
+fn half_way(estate: &Estate) -> Option<()> {
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["attestore.journal", "attestore.journal-wal"] {
+        std::fs::copy(estate.path(name), copy.path().join(name)).ok()?;
+    }
+    // Copied while it was written to, it may not open: the next copy will.
+    let state = Journal::open(&copy.path().join("attestore.journal")).ok()?.state();
+    let cases: Vec<&CaseFacts> = state.unfinished().first()?.cases.values().collect();
+    let over = |case: &&&CaseFacts| case.phases.contains_key(&Phase::TornDown);
+    let waits = |case: &&&CaseFacts| !over(case) && case.steps.get(&Step::Restore).is_some_and(|restore| restore.state == StepState::Done);
+    (cases.iter().filter(over).count() == 1 && cases.iter().filter(waits).count() == 1).then_some(())
 }
 
 /// Sends `signals` to a drill that waits for a job; it ends with `code`, and a resumed one passes.
@@ -24,8 +41,7 @@ async fn stopped(signals: &[Signal], code: i32) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_attestore"));
     command.args(["drill", "--json"]).current_dir(&estate.folder).stdout(Stdio::piped()).stderr(Stdio::piped());
     let drill = command.spawn().unwrap();
-    // The other case is over when its result is in the log: by then the first one waits for its job.
-    until("one case is over", async || (estate.log_kinds().iter().filter(|kind| *kind == "rp.result").count() == 1).then_some(())).await;
+    until("one case is over, and the other one waits for its job", async || half_way(&estate)).await;
     let pid = Pid::from_raw(i32::try_from(drill.id()).unwrap()).unwrap();
     for signal in signals {
         kill_process(pid, *signal).unwrap();

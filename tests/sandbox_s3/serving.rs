@@ -66,6 +66,22 @@ async fn other_services_are_found_by_the_scope_and_their_signatures_are_checked(
     listener.stop().await;
 }
 
+#[tokio::test]
+async fn who_was_refused_before_sending_its_body_is_not_served_on() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let sandbox = with_bucket(false).await;
+    let endpoint = sandbox.running.endpoint();
+    let address = endpoint.strip_prefix("http://").unwrap();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let refused = format!("PUT /vault/k HTTP/1.1\r\nHost: {address}\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n");
+    stream.write_all(refused.as_bytes()).await.unwrap();
+    // The connection ends, so that nobody's next request loses its first byte to a body that never came.
+    let mut answer = Vec::new();
+    tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut answer)).await.unwrap().unwrap();
+    let answer = String::from_utf8_lossy(&answer).to_lowercase();
+    assert!(answer.starts_with("http/1.1 403") && answer.contains("connection: close"), "{answer}");
+}
+
 /// A request without a signature, spoken by hand.
 async fn raw(endpoint: &str, first_line: &str) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
