@@ -96,11 +96,14 @@ pub fn wrapped(text: &str, indent: usize, width: usize) -> Vec<String> {
     lines
 }
 
-/// How wide lines for people on stderr may be: the terminal's width, else `COLUMNS`, else 120.
+/// The widest that lines for people become: a file has no width, and gets a line a case.
+const WIDEST: usize = 1000;
+
+/// How wide lines for people on stderr may be: the terminal's width, else `COLUMNS`, else [`WIDEST`].
 pub fn width() -> usize {
     let terminal = rustix::termios::tcgetwinsize(std::io::stderr()).ok().map(|size| usize::from(size.ws_col));
     let named = || std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
-    terminal.filter(|width| *width > 0).or_else(named).unwrap_or(120).clamp(60, 1000)
+    terminal.filter(|width| *width > 0).or_else(named).unwrap_or(WIDEST).clamp(60, WIDEST)
 }
 
 #[cfg(test)]
