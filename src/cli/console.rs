@@ -22,11 +22,14 @@ const FINDINGS_SHOWN: u64 = 100;
 /// Characters of a task's name beside its bar.
 const TASK_SHOWN: usize = 36;
 
+/// A task's bar, and what it draws.
+type Drawn = (ProgressBar, Arc<Mutex<Progress>>);
+
 /// Prints for people on stderr and, with `--json`, one object a line on stdout.
 pub struct Console {
     json: bool,
     bars: Option<MultiProgress>,
-    running: Mutex<HashMap<String, (ProgressBar, Arc<Mutex<Progress>>)>>,
+    running: Mutex<HashMap<String, Drawn>>,
     stop: AtomicBool,
     findings: AtomicU64,
     /// What could not be read while a manifest was captured, by reason.

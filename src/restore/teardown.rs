@@ -72,7 +72,7 @@ pub fn may_delete(drill: &DrillOpened, step: Option<&StepFacts>, found: &Found) 
         began = began.min(step.map_or(began, |step| step.intended_at));
     }
     // Services state creation in whole seconds, cut and not rounded.
-    if !found.created_at.is_some_and(|at| at.as_secs() >= began.as_secs()) {
+    if found.created_at.is_none_or(|at| at.as_secs() < began.as_secs()) {
         let created = found.created_at.map_or_else(|| "at an unknown time".to_owned(), |at| at.to_string());
         return Err(Refusal::Older { arn: found.arn.clone(), created, began });
     }
