@@ -125,12 +125,6 @@ const WRONG: &[(&str, &str, &str, &[&str])] = &[
     ("vault = \"main\"", "", "resource[0].points[0].vault", &["no key `vault`"]),
     ("path = \"vault\"", "", "resource[2].points[0].path", &["no key `path`"]),
     ("path = \"vault\"", "path = \"vault\"\nregion = \"eu-west-1\"", "resource[2].points[0].region", &["no Region"]),
-    (
-        "isolated = \"arn:aws:iam::111122223333:role/attestore-read\"",
-        "evidence = \"arn:aws:iam::111122223333:role/attestore-evidence\"",
-        "aws.assume_role.evidence",
-        &["no role writes evidence in this version", "vault, isolated"],
-    ),
     ("env:CRM_READER", "reader:hunter2", "resource[1].credentials", &["env:NAME or file:PATH"]),
     ("source = \"s3://vault\"", "source = \"ftp://vault\"", "resource[0].source", &["unknown scheme"]),
     ("source = \"s3://vault\"", "source = \"dynamodb:vault\"", "resource[0].source", &["does not fit the kind `s3`"]),
@@ -188,6 +182,16 @@ fn syntax_errors_come_with_the_mistakes_of_other_lines() {
     assert!(found.iter().any(|mistake| mistake.line == Some(line) && mistake.message.starts_with("not TOML")), "{found:?}");
     assert!(found.iter().any(|mistake| mistake.key == "class.gold.rtto"), "{found:?}");
     assert!(found.iter().all(|mistake| !mistake.message.contains("has no key")), "{found:?}");
+}
+
+#[test]
+fn a_role_for_evidence_is_known_and_said_to_be_assumed_by_nobody() {
+    let role = "evidence = \"arn:aws:iam::111122223333:role/attestore-evidence\"\n";
+    let text = GOOD.replacen("[aws.assume_role]\n", &format!("[aws.assume_role]\n{role}"), 1);
+    let remarks = explain(&text, &Surroundings { base: None, packs: None, has_driver: &|_, _| true });
+    let [remark] = &remarks[..] else { panic!("{remarks:?}") };
+    assert_eq!((remark.weight, remark.key.as_str()), (Weight::Note, "aws.assume_role.evidence"));
+    assert!(remark.message.contains("no role is assumed"), "{remark:?}");
 }
 
 #[test]
@@ -315,8 +319,7 @@ fn the_commented_default_explains_every_key_and_is_right_with_all_of_them_on() {
     let commented = template::commented("example.org/tests");
     let mut known = Vec::new();
     names(ROOT, &mut known);
-    // What is refused with an explanation is not offered.
-    for name in known.into_iter().filter(|name| *name != "evidence") {
+    for name in known {
         let written = [format!("{name} = "), format!("[{name}"), format!(".{name}]")].iter().any(|form| commented.contains(form.as_str()));
         assert!(written, "`{name}` is not in the commented default");
     }

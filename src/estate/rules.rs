@@ -119,13 +119,12 @@ fn aws_rules(aws: &DeTable<'_>, mistakes: &mut Mistakes<'_>) {
     }
     let roles = table(aws, "assume_role").map(|(roles, _)| roles);
     if let Some(place) = roles.and_then(|roles| roles.get("evidence")).map(Spanned::span) {
-        // Accepted and unused, it would make somebody believe that another identity than the drill's own writes the evidence.
-        let said =
-            "no role writes evidence in this version: log and evidence go to the directory `log.path`, with this machine's own rights";
-        let mistake = mistakes.add("aws.assume_role.evidence", Some(place), said).allowed("vault, isolated");
-        mistake.hint("leave `evidence` out, and give the log's directory to another account by other means, such as a mount");
+        // Unsaid, somebody would believe that another identity than the drill's own writes the evidence.
+        let said = "no role is assumed to write evidence: log and evidence go to the directory `log.path`, with this machine's own rights";
+        let note = mistakes.note("aws.assume_role.evidence", Some(place), said);
+        note.hint("what has to be out of this machine's reach is given to another account by other means, such as a mount");
     }
-    let assumed = ["vault", "isolated"].into_iter().filter_map(|name| text(roles?, "aws.assume_role", name));
+    let assumed = ["vault", "isolated", "evidence"].into_iter().filter_map(|name| text(roles?, "aws.assume_role", name));
     for role in assumed.chain(text(aws, "aws", "backup_role_arn")) {
         let parts: Vec<&str> = role.value.splitn(6, ':').collect();
         let fits = matches!(parts[..], ["arn", _, "iam", "", account, name] if is_account(account) && name.strip_prefix("role/").is_some_and(|name| !name.is_empty()));

@@ -95,7 +95,7 @@ pub const ROOT: &[Field] = &[
                 Shape::Table(&[
                     may("vault", Shape::Text, "the ARN of the role that lists and restores"),
                     may("isolated", Shape::Text, "the ARN of the role that reads and deletes what was restored"),
-                    may("evidence", Shape::Text, "kept for a log in S3; refused while logs are directories"),
+                    may("evidence", Shape::Text, "the ARN of the role that writes evidence; a log in a directory needs none"),
                 ]),
                 "roles to be assumed",
             ),
