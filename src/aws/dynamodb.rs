@@ -16,8 +16,9 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use serde_json::json;
 
-use crate::aws::dynamodb_direct::{Declined, Direct, Seen};
+use crate::aws::dynamodb_direct::{Declined, Direct};
 use crate::aws::errors::classify;
+use crate::aws::seen::Seen;
 use crate::aws::session::Session;
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::items::answer;

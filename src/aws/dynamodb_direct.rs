@@ -15,15 +15,12 @@ use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings};
-use aws_smithy_runtime_api::client::interceptors::Intercept;
-use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
-use aws_smithy_types::config_bag::ConfigBag;
 
 use crate::aws::errors::kind_of_code;
+use crate::aws::seen::{Headers, Seen};
 use crate::aws::session::Session;
 use crate::aws::signature::SigningKey;
 use crate::model::failure::FailureKind;
@@ -52,33 +49,6 @@ pub enum Declined {
     Refused,
     /// The body that came does not have the CRC32 that came with it.
     Damaged(String),
-}
-
-/// What the SDK sent: a URI and its headers.
-#[derive(Clone, Debug, Default)]
-pub struct Seen(Arc<Mutex<Option<(String, Headers)>>>);
-
-/// Names and values.
-type Headers = Vec<(String, String)>;
-
-impl Intercept for Seen {
-    fn name(&self) -> &'static str {
-        "attestore: how the SDK reaches DynamoDB"
-    }
-
-    fn read_before_transmit(
-        &self,
-        context: &BeforeTransmitInterceptorContextRef<'_>,
-        _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let request = context.request();
-        let headers = request.headers().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        if let Ok(mut seen) = self.0.lock() {
-            *seen = Some((request.uri().to_owned(), headers));
-        }
-        Ok(())
-    }
 }
 
 /// Scans with one identity in one Region; clones share what is known.
@@ -123,7 +93,7 @@ impl Direct {
     pub fn new(session: &Session, seen: &Seen) -> Self {
         let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
         let connector = Connector::builder().connector_settings(settings).tls_provider(Provider::Rustls(CryptoMode::Ring)).build();
-        let seen = seen.0.lock().ok().and_then(|mut seen| seen.take());
+        let seen = seen.take();
         let known = seen.and_then(|(uri, headers)| Place::of(&uri, &headers)).zip(session.config().credentials_provider());
         Self { shared: Arc::new(Shared { connector, known, signing: Mutex::new(None), refusals: AtomicU32::new(0) }) }
     }

@@ -20,6 +20,7 @@ pub mod s3_direct;
 pub mod s3_evidence;
 pub mod s3_listing;
 pub mod s3_views;
+pub mod seen;
 pub mod session;
 pub mod signature;
 pub mod sts;

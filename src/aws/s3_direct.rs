@@ -16,17 +16,16 @@ use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings};
-use aws_smithy_runtime_api::client::interceptors::Intercept;
-use aws_smithy_runtime_api::client::interceptors::context::{BeforeTransmitInterceptorContextRef, Error};
+use aws_smithy_runtime_api::client::interceptors::context::Error;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::client::runtime_plugin::RuntimePlugin;
 use aws_smithy_runtime_api::client::ser_de::{DeserializeResponse, SharedResponseDeserializer};
 use aws_smithy_types::config_bag::{ConfigBag, FrozenLayer};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::aws::s3_answer::Answer;
+use crate::aws::seen::{Headers, Seen};
 use crate::aws::session::Session;
 use crate::aws::signature::{EMPTY_PAYLOAD, SigningKey};
 
@@ -98,33 +97,6 @@ struct Signing {
     until: Option<SystemTime>,
 }
 
-/// Names and values.
-type Headers = Vec<(String, String)>;
-
-/// What the SDK sent: a URI and its headers.
-#[derive(Clone, Debug, Default)]
-pub struct Seen(Arc<Mutex<Option<(String, Headers)>>>);
-
-impl Intercept for Seen {
-    fn name(&self) -> &'static str {
-        "attestore: how the SDK reaches a bucket"
-    }
-
-    fn read_before_transmit(
-        &self,
-        context: &BeforeTransmitInterceptorContextRef<'_>,
-        _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let request = context.request();
-        let headers = request.headers().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        if let Ok(mut seen) = self.0.lock() {
-            *seen = Some((request.uri().to_owned(), headers));
-        }
-        Ok(())
-    }
-}
-
 impl Direct {
     /// Nothing learnt yet.
     pub fn new(session: &Session, connect_timeout: Duration) -> Self {
@@ -152,7 +124,7 @@ impl Direct {
 
     /// Learns from what the SDK sent for `key`.
     pub fn learn(&self, seen: &Seen, key: &str) {
-        let seen = seen.0.lock().ok().and_then(|mut seen| seen.take());
+        let seen = seen.take();
         if let Some((uri, headers)) = seen {
             let usable = self.shared.credentials.is_some() && self.shared.operation.is_some();
             self.shared.place.get_or_init(|| Place::of(&uri, &headers, key).filter(|_| usable));
