@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::aws::dynamodb::TableSource;
 use crate::aws::dynamodb_export;
+use crate::aws::rds_token::RdsTokens;
 use crate::aws::s3::S3Source;
 use crate::aws::s3_archive::Thaw;
 use crate::aws::s3_customer_keys::CustomerKeys;
@@ -83,7 +84,8 @@ impl Means {
 
     /// How a database is reached.
     pub fn access(&self) -> Access {
-        Access { tls_ca: self.tls_ca.clone(), limits: self.limits, ..Access::default() }
+        let tokens = Arc::new(RdsTokens::of_options(self.session.clone()));
+        Access { tls_ca: self.tls_ca.clone(), limits: self.limits, tokens: Some(tokens), ..Access::default() }
     }
 
     fn hash_key(&self, url: &SourceUrl) -> Result<HashKey, Failure> {

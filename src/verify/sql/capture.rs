@@ -13,10 +13,12 @@ use crate::model::source_url::SourceUrl;
 use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
 use crate::signing::keys::SigningKey;
-use crate::verify::fingerprint;
+use crate::verify::buckets::Record;
+use crate::verify::fingerprint::{self, Fingerprint};
+use crate::verify::key_ranges::{self, Code};
 use crate::verify::leaf::Form;
 use crate::verify::manifest::header::{Header, ManifestKind};
-use crate::verify::manifest::request::CaptureRequest;
+use crate::verify::manifest::request::{CaptureRequest, Leaves};
 use crate::verify::manifest::row::{LeafKind, LeafRow, SidecarRun};
 use crate::verify::manifest::writer::{Draft, Finish, ManifestWriter};
 use crate::verify::sql::access::Access;
@@ -24,9 +26,10 @@ use crate::verify::sql::canon::{ENCODING, LOGICAL_ENCODING, RowKeys};
 use crate::verify::sql::database::Database;
 use crate::verify::sql::digester::Meaning;
 use crate::verify::sql::kept::{self, Kept};
+use crate::verify::sql::key_order::KeyOrder;
 use crate::verify::sql::reading::Cause;
-use crate::verify::sql::scan;
-use crate::verify::sql::scope::{self, Scope};
+use crate::verify::sql::scan::{self, Way};
+use crate::verify::sql::scope::{self, Scope, TableRanges};
 use crate::verify::sql::table::Table;
 
 /// The mode of a capture where the operator names none: a server gives one consistent snapshot, a file is taken to stand still.
@@ -134,7 +137,7 @@ async fn read_all(
     let keys = RowKeys::new(hash_key);
     let before = db.position().await;
     let tables = db.tables().await?;
-    let (scope, mut tables) = Scope::declare(db, &request.tables, tables).await?;
+    let (mut scope, mut tables) = Scope::declare(db, &request.tables, tables).await?;
     if let Some(watermark) = scope.watermark.as_ref().filter(|watermark| !watermark.left_out.is_empty()) {
         let said = format!(
             "tables without the column {}, of which the manifest says nothing: {}",
@@ -154,7 +157,14 @@ async fn read_all(
         let meaning = scope.meaning(table, None);
         let table = &*table;
         let kept = kept.as_deref_mut();
-        let rows = capture_table(db, (table, &meaning), (&keys, kept), request.sidecar_max_rows, writer, monitor).await?;
+        let order = scope.order_of(table).filter(|_| request.tables.leaves == Leaves::Ranges);
+        if order.is_none() && request.tables.leaves == Leaves::Ranges {
+            let said = "its primary key is not made of whole numbers, days or instants that fit eight bytes: its leaves are buckets";
+            monitor.event(Event::Note(&format!("table {}: {said}", table.name)));
+        }
+        let of = Of { leaves: request.tables.leaves, order: order.as_ref(), sidecar_max_rows: request.sidecar_max_rows };
+        let (rows, begins) = capture_table(db, (table, &meaning), (&keys, kept), of, writer, monitor).await?;
+        scope.ranges.extend(order.zip(begins).map(|(order, begins)| (table.name.clone(), TableRanges { order, begins })));
         *totals.entry("rows".to_owned()).or_default() += rows;
         baselines.insert(rows_baseline(&table.name), rows.to_string());
         described.insert(table.name.clone(), table.describe());
@@ -186,16 +196,31 @@ async fn read_all(
     Ok((Finish { captured_end: None, counts: totals, baselines, position: Some(position) }, moved, unprotected))
 }
 
+/// What a table's leaves and its sidecar are made of.
+struct Of<'a> {
+    leaves: Leaves,
+    /// Of leaves that are ranges.
+    order: Option<&'a KeyOrder>,
+    sidecar_max_rows: u64,
+}
+
+/// Gives the number of rows, and what the ranges but the first begin with where the leaves are ranges.
 async fn capture_table(
     db: &mut Database,
     (table, meaning): (&Table, &Meaning),
     (keys, kept): (&RowKeys, Option<&mut Kept>),
-    sidecar_max_rows: u64,
+    of: Of<'_>,
     writer: &mut ManifestWriter,
     monitor: &dyn Monitor,
-) -> Result<u64, Failure> {
-    let how = (keys, Form::SortedUpTo(sidecar_max_rows), scan::BUDGET);
-    let read = scan::scan(db, (table, meaning), how, kept, monitor).await.map_err(|error| match error.cause {
+) -> Result<(u64, Option<Vec<Code>>), Failure> {
+    let form = match (of.leaves, of.order) {
+        (Leaves::Sums, _) => Form::Sums,
+        // Ranges are sorted, however many rows there are.
+        (_, Some(_)) => Form::Sorted,
+        (_, None) => Form::SortedUpTo(of.sidecar_max_rows),
+    };
+    let way = Way { keys, form, order: of.order, budget: scan::BUDGET };
+    let read = scan::scan(db, (table, meaning), way, kept, monitor).await.map_err(|error| match error.cause {
         Cause::Stopped(failure) => failure,
         Cause::Unreadable(said) => {
             Failure::new(FailureKind::Remote, format!("table {} cannot be read after {} rows: {said}", table.name, error.rows))
@@ -203,28 +228,58 @@ async fn capture_table(
         }
     })?;
     let fingerprint = read.fingerprint;
-    let kind = if fingerprint.form() == Form::Sums { LeafKind::Sum } else { LeafKind::Bucket };
-    let has_sidecar = fingerprint.rows() <= sidecar_max_rows;
-    let (mut key_hashes, mut row_hashes) = (Vec::new(), Vec::new());
-    let mut leaves = fingerprint.leaves();
-    loop {
-        let leaf = leaves.next_with(&mut |records| {
-            if !has_sidecar {
-                return Ok(());
-            }
-            key_hashes.clear();
-            row_hashes.clear();
-            for (key_hash, row_hash) in records.iter().map(fingerprint::pair) {
-                key_hashes.push(key_hash);
-                row_hashes.push(row_hash);
-            }
-            writer.push_sidecar_run(SidecarRun { key: &table.name, key_hashes: &key_hashes, row_hashes: &row_hashes })
-        })?;
-        let Some(leaf) = leaf else { break };
-        let key = table.name.clone();
-        writer.push_leaf(&LeafRow { key, kind, seq: leaf.index, rows: leaf.rows, digest: leaf.digest, bits: leaf.bits })?;
+    let has_sidecar = fingerprint.form() == Form::Sorted && fingerprint.rows() <= of.sidecar_max_rows;
+    let mut begins = None;
+    if of.order.is_some() {
+        begins = Some(write_ranges(&fingerprint, &table.name, has_sidecar, writer)?);
+    } else {
+        write_buckets(&fingerprint, &table.name, has_sidecar, writer)?;
     }
     let (key, kind) = (table.name.clone(), LeafKind::Schema);
     writer.push_leaf(&LeafRow { key, kind, seq: 0, rows: 0, digest: table.schema_digest()?, bits: 0 })?;
-    Ok(fingerprint.rows())
+    Ok((fingerprint.rows(), begins))
+}
+
+fn write_buckets(fingerprint: &Fingerprint, table: &str, has_sidecar: bool, writer: &mut ManifestWriter) -> Result<(), Failure> {
+    let kind = if fingerprint.form() == Form::Sums { LeafKind::Sum } else { LeafKind::Bucket };
+    let mut runs = Runs::default();
+    let mut leaves = fingerprint.leaves();
+    while let Some(leaf) = leaves.next_with(&mut |records| if has_sidecar { runs.push(table, records, writer) } else { Ok(()) })? {
+        let key = table.to_owned();
+        writer.push_leaf(&LeafRow { key, kind, seq: leaf.index, rows: leaf.rows, digest: leaf.digest, bits: leaf.bits })?;
+    }
+    Ok(())
+}
+
+fn write_ranges(fingerprint: &Fingerprint, table: &str, has_sidecar: bool, writer: &mut ManifestWriter) -> Result<Vec<Code>, Failure> {
+    let (mut runs, mut leaves) = (Runs::default(), Vec::new());
+    let begins =
+        key_ranges::cut(fingerprint, &mut |records| if has_sidecar { runs.push(table, records, writer) } else { Ok(()) }, &mut |leaf| {
+            leaves.push(leaf);
+            Ok(())
+        })?;
+    for leaf in leaves {
+        let (key, kind) = (table.to_owned(), LeafKind::Range);
+        writer.push_leaf(&LeafRow { key, kind, seq: leaf.index, rows: leaf.rows, digest: leaf.digest, bits: leaf.bits })?;
+    }
+    Ok(begins)
+}
+
+/// Room for the runs of a sidecar.
+#[derive(Default)]
+struct Runs {
+    keys: Vec<[u8; 8]>,
+    rows: Vec<[u8; 8]>,
+}
+
+impl Runs {
+    fn push(&mut self, table: &str, records: &[Record], writer: &mut ManifestWriter) -> Result<(), Failure> {
+        self.keys.clear();
+        self.rows.clear();
+        for (key, row) in records.iter().map(fingerprint::pair) {
+            self.keys.push(key);
+            self.rows.push(row);
+        }
+        writer.push_sidecar_run(SidecarRun { key: table, key_hashes: &self.keys, row_hashes: &self.rows })
+    }
 }

@@ -7,10 +7,12 @@ use serde_json::{Map, Value, json};
 
 use crate::model::capture::CaptureMode;
 use crate::model::failure::Failure;
+use crate::verify::key_ranges::{self, Code};
 use crate::verify::manifest::request::{CaptureRequest, TableRequest};
 use crate::verify::sql::database::Database;
 use crate::verify::sql::digester::Meaning;
 use crate::verify::sql::dual::declaration;
+use crate::verify::sql::key_order::KeyOrder;
 use crate::verify::sql::logical::{LogicalColumn, LogicalType};
 use crate::verify::sql::table::{Table, backticked, double_quoted};
 
@@ -39,6 +41,31 @@ pub struct Scope {
     pub stamp: Option<String>,
     /// The longest transaction, in microseconds.
     pub longest_transaction: i64,
+    /// Tables whose leaves are ranges of keys.
+    pub ranges: BTreeMap<String, TableRanges>,
+}
+
+/// The ranges of a table.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TableRanges {
+    /// The order of its keys.
+    pub order: KeyOrder,
+    /// What each range but the first begins with.
+    pub begins: Vec<Code>,
+}
+
+impl TableRanges {
+    /// A range's keys, for people.
+    pub fn name(&self, index: u32) -> String {
+        let (from, to) = key_ranges::bounds(&self.begins, index);
+        let keys = match (from, to) {
+            (None, None) => "all keys".to_owned(),
+            (None, Some(to)) => format!("before {}", self.order.name(to)),
+            (Some(from), None) => format!("from {} on", self.order.name(from)),
+            (Some(from), Some(to)) => format!("from {}, before {}", self.order.name(from), self.order.name(to)),
+        };
+        format!("range {}/{}: {keys}", index + 1, self.begins.len() + 1)
+    }
 }
 
 /// Refuses what does not go together.
@@ -125,6 +152,7 @@ impl Scope {
             watermark,
             stamp: stated.get("stamp").and_then(text),
             longest_transaction: stated["longest_transaction_micros"].as_i64().unwrap_or(0),
+            ranges: ranges_of(&stated["ranges"]),
         }
     }
 
@@ -145,6 +173,11 @@ impl Scope {
         if let Some(stamp) = &self.stamp {
             stated.insert("stamp".into(), json!(stamp));
             stated.insert("longest_transaction_micros".into(), json!(self.longest_transaction));
+        }
+        if !self.ranges.is_empty() {
+            let one = |ranges: &TableRanges| json!({"order": ranges.order.state(), "begins": ranges.begins.iter().map(hex::encode).collect::<Vec<_>>()});
+            let ranges: Map<_, _> = self.ranges.iter().map(|(table, ranges)| (table.clone(), one(ranges))).collect();
+            stated.insert("ranges".into(), ranges.into());
         }
         if !stated.is_empty() {
             position[MEMBER] = stated.into();
@@ -178,11 +211,29 @@ impl Scope {
         Meaning::Logical(table.columns.iter().map(|column| LogicalColumn::new(kind(&column.name), column)).collect())
     }
 
+    /// The order of `table`'s keys, where its codes are made of what is digested; nothing where the key has none.
+    pub fn order_of(&self, table: &Table) -> Option<KeyOrder> {
+        let order = KeyOrder::of(table)?;
+        let Some(logical) = &self.logical else { return Some(order) };
+        let types = logical.get(&table.name)?;
+        order.is_kept_by(|column| types.get(column).copied()).then_some(order)
+    }
+
     /// The place of the stamp among `table`'s columns.
     pub fn stamp_of(&self, table: &Table) -> Option<usize> {
         let stamp = self.stamp.as_deref()?;
         table.columns.iter().position(|column| column.name == stamp)
     }
+}
+
+fn ranges_of(stated: &Value) -> BTreeMap<String, TableRanges> {
+    let code = |text: &Value| -> Option<Code> { hex::decode(text.as_str()?).ok()?.try_into().ok() };
+    let one = |stated: &Value| {
+        let begins = stated["begins"].as_array()?.iter().map(code).collect::<Option<_>>()?;
+        Some(TableRanges { order: KeyOrder::stated(&stated["order"])?, begins })
+    };
+    let tables = stated.as_object().into_iter().flatten();
+    tables.filter_map(|(table, stated)| Some((table.clone(), one(stated)?))).collect()
 }
 
 fn logical_types(
@@ -230,7 +281,13 @@ mod tests {
         let types = [("t".to_owned(), [("a".to_owned(), LogicalType::Decimal)].into())].into();
         let values = [("t".to_owned(), Some("9".to_owned())), ("e".to_owned(), None)].into();
         let watermark = Watermark { column: "id".into(), values, left_out: vec!["x".into()] };
-        let scope = Scope { logical: Some(types), watermark: Some(watermark), stamp: Some("at".into()), longest_transaction: 5 };
+        let scope = Scope {
+            logical: Some(types),
+            watermark: Some(watermark),
+            stamp: Some("at".into()),
+            longest_transaction: 5,
+            ..Scope::default()
+        };
         let mut position = json!({});
         scope.state(&mut position);
         assert_eq!(Scope::of(Some(&position)), scope);
