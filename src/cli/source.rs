@@ -205,7 +205,8 @@ pub async fn capture(
         request.mode = mode.unwrap_or(if is_live_view { CaptureMode::WindowBounded } else { usual_mode(url) });
         return objects::capture::capture(source.as_ref(), &request, signer, monitor).await;
     }
-    let prefix = request.tables.watermark.as_ref().map(|_| CaptureMode::AppendPrefix);
+    let is_prefix = request.tables.watermark.is_some() || !request.tables.closed.is_empty();
+    let prefix = is_prefix.then_some(CaptureMode::AppendPrefix);
     request.mode = mode.or(prefix).unwrap_or_else(|| usual_mode(url));
     let hash_key = means.hash_key(url)?;
     if let Some((source, _)) = items_of(url, None, means).await? {

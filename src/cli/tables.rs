@@ -29,6 +29,9 @@ pub struct TableArgs {
     /// Tables: only rows up to the greatest value, or VALUE, of a column that only grows (mode append-prefix)
     #[arg(long, value_name = "COLUMN[=VALUE]")]
     pub watermark: Option<String>,
+    /// Tables: only this table or partition, which nothing is written to any more (mode append-prefix); may be repeated
+    #[arg(long, value_name = "TABLE[.PARTITION]", conflicts_with = "watermark")]
+    pub closed: Vec<String>,
     /// Tables: the column with the time of a row's last change, which bounded modes consult
     #[arg(long, value_name = "COLUMN")]
     pub stamp: Option<String>,
@@ -51,6 +54,7 @@ impl TableArgs {
             logical: self.logical,
             types: self.types,
             watermark: self.watermark,
+            closed: self.closed,
             stamp: self.stamp,
             longest_transaction_s: self.longest_transaction,
             leaves: self.leaves.unwrap_or_default(),

@@ -79,7 +79,7 @@ async fn a_token_opens_postgres_by_its_signature_alone() {
     for (password, mode) in [("plain-secret", "require"), (token.as_str(), "disable")] {
         let options: sqlx::postgres::PgConnectOptions = format!("postgres://127.0.0.1:{port}/crm?sslmode={mode}").parse().unwrap();
         let refused = sqlx::PgConnection::connect_with(&options.username("reader").password(password)).await;
-        let error = refused.err().expect("it was let in");
+        let error = refused.expect_err("it was let in");
         assert!(error.as_database_error().is_some_and(|error| error.code().unwrap_or_default().starts_with("28")), "{error}");
     }
     crate::databases::run(EngineKind::Postgres, port, "first-secret", "SELECT 1").await;

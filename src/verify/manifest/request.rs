@@ -55,6 +55,8 @@ pub struct TableRequest {
     pub types: Vec<String>,
     /// `COLUMN` or `COLUMN=VALUE`: only rows up to it, of tables that have it.
     pub watermark: Option<String>,
+    /// `TABLE` or `TABLE.PARTITION`: only tables and partitions that nothing is written to any more.
+    pub closed: Vec<String>,
     /// The column with the time of a row's last change.
     pub stamp: Option<String>,
     /// How long a transaction may take until its stamps are seen, in seconds.
@@ -92,7 +94,15 @@ impl FromStr for Leaves {
 
 impl Default for TableRequest {
     fn default() -> Self {
-        Self { logical: false, types: Vec::new(), watermark: None, stamp: None, longest_transaction_s: 300, leaves: Leaves::default() }
+        Self {
+            logical: false,
+            types: Vec::new(),
+            watermark: None,
+            closed: Vec::new(),
+            stamp: None,
+            longest_transaction_s: 300,
+            leaves: Leaves::default(),
+        }
     }
 }
 

@@ -107,7 +107,7 @@ impl Access {
     }
 
     /// Whom a token is for, and what makes it, where the URL asks for one; refused where it could go to anybody but the server meant.
-    fn iam(&self, url: &str, parts: &Parts, user: Option<String>, port: u16) -> Result<Option<(Place, Arc<dyn Tokens>)>, Failure> {
+    fn iam(&self, url: &str, parts: &Parts, user: Option<String>, port: u16) -> Result<Option<Iam>, Failure> {
         let refused = |what: &str, hint: &'static str| Failure::invalid(format!("{}: authentication=iam: {what}", shown(url))).hint(hint);
         match parts.authentication.as_deref() {
             None | Some("password") if parts.region.is_some() => {
@@ -169,6 +169,9 @@ pub fn database_name(url: &SourceUrl) -> Result<String, Failure> {
 pub fn not_sql(url: &SourceUrl) -> Failure {
     Failure::invalid(format!("{url} is not a SQL database")).hint("expected postgres://HOST/DATABASE, mysql://HOST/DATABASE or sqlite:PATH")
 }
+
+/// Whom a token is for, and what makes it.
+type Iam = (Place, Arc<dyn Tokens>);
 
 struct Parts {
     host: String,
