@@ -8,6 +8,9 @@ use crate::verify::wide_blake3::rounds::{BLOCK, CHUNK_END, CHUNK_START, IV, KEYE
 
 /// The digests of eight inputs that have equally many blocks, at most those of a chunk. Nothing in here goes through `array::map`: it is
 /// not compiled for this feature, so that every step in it would be a call.
+///
+/// # Safety
+/// The processor has AVX2.
 #[target_feature(enable = "avx2")]
 pub fn eight(key: &[u32; 8], inputs: &[&[u8]; 8]) -> [[u8; 32]; 8] {
     let count = inputs[0].len().div_ceil(BLOCK).max(1);

@@ -7,6 +7,9 @@ use std::arch::x86_64::*;
 use crate::verify::wide_blake3::rounds::{BLOCK, CHUNK_END, CHUNK_START, IV, KEYED_HASH, ROOT, quarter, seven_rounds};
 
 /// The digests of sixteen inputs that have equally many blocks, at most those of a chunk.
+///
+/// # Safety
+/// The processor has AVX-512 (foundation).
 #[target_feature(enable = "avx512f")]
 pub fn sixteen(key: &[u32; 8], inputs: &[&[u8]; 16]) -> [[u8; 32]; 16] {
     let count = inputs[0].len().div_ceil(BLOCK).max(1);
