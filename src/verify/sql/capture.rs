@@ -3,6 +3,7 @@
 //! A table that cannot be read to its end ends the capture: a manifest must not know less than it says.
 
 use std::collections::BTreeMap;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use serde_json::{Value, json};
 
@@ -16,7 +17,7 @@ use crate::signing::keys::SigningKey;
 use crate::verify::buckets::Record;
 use crate::verify::fingerprint::{self, Fingerprint};
 use crate::verify::key_ranges::{self, Code};
-use crate::verify::leaf::Form;
+use crate::verify::leaf::{Form, Leaf};
 use crate::verify::manifest::header::{Header, ManifestKind};
 use crate::verify::manifest::request::{CaptureRequest, Leaves};
 use crate::verify::manifest::row::{LeafKind, LeafRow, SidecarRun};
@@ -31,6 +32,11 @@ use crate::verify::sql::reading::Cause;
 use crate::verify::sql::scan::{self, Way};
 use crate::verify::sql::scope::{self, Scope, TableRanges};
 use crate::verify::sql::table::Table;
+
+/// Pieces of a fingerprint that wait to be written at most; a leaf has some ten thousand rows.
+const PIECES_AHEAD: usize = 8;
+/// Rows of a piece of ranges.
+const PAIRS: usize = 16_384;
 
 /// The mode of a capture where the operator names none: a server gives one consistent snapshot, a file is taken to stand still.
 pub fn default_mode(url: &SourceUrl) -> CaptureMode {
@@ -228,58 +234,81 @@ async fn capture_table(
         }
     })?;
     let fingerprint = read.fingerprint;
-    let has_sidecar = fingerprint.form() == Form::Sorted && fingerprint.rows() <= of.sidecar_max_rows;
-    let mut begins = None;
-    if of.order.is_some() {
-        begins = Some(write_ranges(&fingerprint, &table.name, has_sidecar, writer)?);
-    } else {
-        write_buckets(&fingerprint, &table.name, has_sidecar, writer)?;
-    }
+    let begins = write_leaves(&fingerprint, &table.name, &of, writer)?;
     let (key, kind) = (table.name.clone(), LeafKind::Schema);
     writer.push_leaf(&LeafRow { key, kind, seq: 0, rows: 0, digest: table.schema_digest()?, bits: 0 })?;
     Ok((fingerprint.rows(), begins))
 }
 
-fn write_buckets(fingerprint: &Fingerprint, table: &str, has_sidecar: bool, writer: &mut ManifestWriter) -> Result<(), Failure> {
-    let kind = if fingerprint.form() == Form::Sums { LeafKind::Sum } else { LeafKind::Bucket };
-    let mut runs = Runs::default();
+/// Leaves and sidecar; gives what the ranges but the first begin with, where the leaves are ranges.
+fn write_leaves(fingerprint: &Fingerprint, table: &str, of: &Of<'_>, writer: &mut ManifestWriter) -> Result<Option<Vec<Code>>, Failure> {
+    let is_sorted = fingerprint.form() == Form::Sorted;
+    let kind = match (is_sorted, of.order) {
+        (false, _) => LeafKind::Sum,
+        (true, Some(_)) => LeafKind::Range,
+        (true, None) => LeafKind::Bucket,
+    };
+    let has_sidecar = is_sorted && fingerprint.rows() <= of.sidecar_max_rows;
+    // One thread digests leaves while this one writes them.
+    let (sender, receiver) = sync_channel(PIECES_AHEAD);
+    std::thread::scope(|scope| {
+        let digesting = scope.spawn(move || match kind {
+            LeafKind::Range => digest_ranges(fingerprint, has_sidecar, &sender).map(Some),
+            _ => digest_leaves(fingerprint, has_sidecar, sender).map(|()| None),
+        });
+        let written = receiver.into_iter().try_for_each(|piece| match piece {
+            Piece::Pairs { key_hashes, row_hashes } => {
+                writer.push_sidecar_run(SidecarRun { key: table, key_hashes: &key_hashes, row_hashes: &row_hashes })
+            }
+            Piece::Leaf(leaf) => {
+                let key = table.to_owned();
+                writer.push_leaf(&LeafRow { key, kind, seq: leaf.index, rows: leaf.rows, digest: leaf.digest, bits: leaf.bits })
+            }
+        });
+        let digested = digesting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        written.and(digested)
+    })
+}
+
+/// What a table's fingerprint has, in the order of its leaves.
+enum Piece {
+    /// Rows of the next leaf.
+    Pairs { key_hashes: Vec<[u8; 8]>, row_hashes: Vec<[u8; 8]> },
+    /// The leaf.
+    Leaf(Leaf),
+}
+
+/// Sends leaves, and with a sidecar the pairs of their rows first, until there are no more or nobody receives them.
+fn digest_leaves(fingerprint: &Fingerprint, with_sidecar: bool, pieces: SyncSender<Piece>) -> Result<(), Failure> {
     let mut leaves = fingerprint.leaves();
-    while let Some(leaf) = leaves.next_with(&mut |records| if has_sidecar { runs.push(table, records, writer) } else { Ok(()) })? {
-        let key = table.to_owned();
-        writer.push_leaf(&LeafRow { key, kind, seq: leaf.index, rows: leaf.rows, digest: leaf.digest, bits: leaf.bits })?;
+    let mut is_wanted = true;
+    while is_wanted {
+        let leaf = leaves.next_with(&mut |records| {
+            if with_sidecar && is_wanted {
+                let (key_hashes, row_hashes) = records.iter().map(fingerprint::pair).unzip();
+                is_wanted = pieces.send(Piece::Pairs { key_hashes, row_hashes }).is_ok();
+            }
+            Ok(())
+        })?;
+        let Some(leaf) = leaf else { break };
+        is_wanted = is_wanted && pieces.send(Piece::Leaf(leaf)).is_ok();
     }
     Ok(())
 }
 
-fn write_ranges(fingerprint: &Fingerprint, table: &str, has_sidecar: bool, writer: &mut ManifestWriter) -> Result<Vec<Code>, Failure> {
-    let (mut runs, mut leaves) = (Runs::default(), Vec::new());
-    let begins =
-        key_ranges::cut(fingerprint, &mut |records| if has_sidecar { runs.push(table, records, writer) } else { Ok(()) }, &mut |leaf| {
-            leaves.push(leaf);
-            Ok(())
-        })?;
-    for leaf in leaves {
-        let (key, kind) = (table.to_owned(), LeafKind::Range);
-        writer.push_leaf(&LeafRow { key, kind, seq: leaf.index, rows: leaf.rows, digest: leaf.digest, bits: leaf.bits })?;
-    }
-    Ok(begins)
-}
-
-/// Room for the runs of a sidecar.
-#[derive(Default)]
-struct Runs {
-    keys: Vec<[u8; 8]>,
-    rows: Vec<[u8; 8]>,
-}
-
-impl Runs {
-    fn push(&mut self, table: &str, records: &[Record], writer: &mut ManifestWriter) -> Result<(), Failure> {
-        self.keys.clear();
-        self.rows.clear();
-        for (key, row) in records.iter().map(fingerprint::pair) {
-            self.keys.push(key);
-            self.rows.push(row);
+/// The same of leaves that are ranges; gives what all but the first begin with.
+fn digest_ranges(fingerprint: &Fingerprint, with_sidecar: bool, pieces: &SyncSender<Piece>) -> Result<Vec<Code>, Failure> {
+    let mut pairs = |records: &[Record]| {
+        // A block may hold all rows: their keys begin with the same byte.
+        for some in records.chunks(PAIRS).filter(|_| with_sidecar) {
+            let (key_hashes, row_hashes) = some.iter().map(fingerprint::pair).unzip();
+            // Where nobody receives any more, what stopped the receiver is told by it.
+            let _ = pieces.send(Piece::Pairs { key_hashes, row_hashes });
         }
-        writer.push_sidecar_run(SidecarRun { key: table, key_hashes: &self.keys, row_hashes: &self.rows })
-    }
+        Ok(())
+    };
+    key_ranges::cut(fingerprint, &mut pairs, &mut |leaf| {
+        let _ = pieces.send(Piece::Leaf(leaf));
+        Ok(())
+    })
 }
