@@ -23,6 +23,7 @@ use aws_smithy_runtime_api::client::runtime_plugin::RuntimePlugin;
 use aws_smithy_runtime_api::client::ser_de::{DeserializeResponse, SharedResponseDeserializer};
 use aws_smithy_types::config_bag::{ConfigBag, FrozenLayer};
 use bytes::Bytes;
+use chrono::{Datelike, Timelike};
 use http::Request;
 use http::header::{HeaderName, HeaderValue};
 use http_body_util::Empty;
@@ -363,9 +364,11 @@ fn encoded(text: &str, set: &'static AsciiSet) -> String {
     utf8_percent_encode(text, set).to_string()
 }
 
-/// `YYYYMMDDTHHMMSSZ`.
+/// `YYYYMMDDTHHMMSSZ`. Numbers, since a format that is read again for every request costs as much as its signature.
 fn time_of(now: SystemTime) -> String {
-    chrono::DateTime::<chrono::Utc>::from(now).format("%Y%m%dT%H%M%SZ").to_string()
+    let now = chrono::DateTime::<chrono::Utc>::from(now);
+    let (year, month, day) = (now.year(), now.month(), now.day());
+    format!("{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z", now.hour(), now.minute(), now.second())
 }
 
 #[cfg(test)]
@@ -386,6 +389,12 @@ mod tests {
         assert_eq!((by_host.region.as_str(), by_host.service.as_str()), ("eu-west-2", "s3"));
         let by_path = Place::of("http://127.0.0.1:80/b//%2B", &signed("eu-west-2/s3/aws4_request"), "/+").expect("by path");
         assert_eq!((by_path.host.as_str(), by_path.before_key.as_str()), ("127.0.0.1", "/b/"));
+    }
+
+    #[test]
+    fn times_are_spelt_as_signatures_have_them() {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_369_353_600 + 3_661);
+        assert_eq!(time_of(at), "20130524T010101Z");
     }
 
     #[test]
