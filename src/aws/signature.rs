@@ -68,13 +68,23 @@ impl SigningKey {
         for part in ["\n", &signed, "\n", payload] {
             canonical.update(part);
         }
-        let text = format!("{ALGORITHM}\n{time}\n{}\n{}", self.scope, hex::encode(canonical.finalize()));
+        let mut text = String::with_capacity(192);
+        let _ = write!(text, "{ALGORITHM}\n{time}\n{}\n", self.scope);
+        push_hex(&mut text, &canonical.finalize());
         let signature = hmac(&self.key, text.as_bytes());
         let mut header = String::with_capacity(256);
         let _ = write!(header, "{ALGORITHM} Credential={}/{}, SignedHeaders={signed}, Signature=", self.access_key_id, self.scope);
-        header.push_str(&hex::encode(signature));
+        push_hex(&mut header, &signature);
         header
     }
+}
+
+/// Digit by digit in one buffer: this is done for every request.
+fn push_hex(text: &mut String, digest: &[u8]) {
+    let mut digits = [0; 64];
+    let digits = &mut digits[..2 * digest.len()];
+    hex::encode_to_slice(digest, digits).expect("two digits for each byte");
+    text.push_str(std::str::from_utf8(digits).expect("digits are ASCII"));
 }
 
 fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {

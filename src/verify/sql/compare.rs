@@ -327,7 +327,7 @@ impl Run<'_> {
     }
 
     /// Names the rows that are there with a second pass over their keys, the others by their keyed hash; gives the final counts.
-    async fn tell(&self, db: &mut Database, table: &Table, meaning: &Meaning, differences: &[Difference], counts: &Counts) -> Counts {
+    async fn tell(&mut self, db: &mut Database, table: &Table, meaning: &Meaning, differences: &[Difference], counts: &Counts) -> Counts {
         let there = |difference: &Difference| match difference {
             Difference::Row { key_hash, actual: Some(_), .. } => Some(*key_hash),
             _ => None,
