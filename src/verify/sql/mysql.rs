@@ -11,6 +11,7 @@ use crate::verify::sql::digester::Digester;
 use crate::verify::sql::errors::{self, Broken};
 use crate::verify::sql::kept::KeptTable;
 use crate::verify::sql::lanes;
+use crate::verify::sql::login::Door;
 use crate::verify::sql::mysql_catalog;
 use crate::verify::sql::mysql_lanes::{KeyRanges, ranges};
 use crate::verify::sql::mysql_row::text;
@@ -33,10 +34,10 @@ pub struct MysqlSession {
 
 impl MysqlSession {
     /// Opens the session; `shown` is the URL without secrets.
-    pub async fn open(shown: &str, options: MySqlConnectOptions, limits: Limits) -> Result<Self, Failure> {
+    pub async fn open(shown: &str, door: Door<MySqlConnectOptions>, limits: Limits) -> Result<Self, Failure> {
         let failed = |error| errors::failure(shown, error);
-        let database = options.get_database().unwrap_or_default().to_owned();
-        let mut opener = Opener { shown: shown.to_owned(), options, limits, mariadb: false };
+        let database = door.options().get_database().unwrap_or_default().to_owned();
+        let mut opener = Opener { shown: shown.to_owned(), door, limits, mariadb: false };
         let mut connection = opener.connect().await?;
         let ask = async { sqlx::query("SELECT version()").fetch_one(&mut connection).await.map_err(failed) };
         let version = text(&limits.asking(shown, ask).await?, 0).map_err(failed)?.unwrap_or_default();

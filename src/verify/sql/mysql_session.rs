@@ -12,6 +12,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Either, Executor as _, Row as _};
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::sql::canon::Row;
 use crate::verify::sql::errors::{self, Broken};
+use crate::verify::sql::login::Door;
 use crate::verify::sql::mysql_decode::{self, MysqlType};
 use crate::verify::sql::mysql_row::{raw, text};
 use crate::verify::sql::reading::{Flow, Limits};
@@ -34,7 +35,7 @@ pub struct Opener {
     /// The URL without secrets.
     pub shown: String,
     /// How the server is reached.
-    pub options: MySqlConnectOptions,
+    pub door: Door<MySqlConnectOptions>,
     /// How long is waited for what.
     pub limits: Limits,
     /// Whether it is MariaDB.
@@ -44,7 +45,7 @@ pub struct Opener {
 impl Opener {
     /// A session without a snapshot.
     pub async fn connect(&self) -> Result<MySqlConnection, Failure> {
-        connect(&self.shown, &self.options, &self.limits).await
+        connect(&self.shown, &self.door, &self.limits).await
     }
 
     /// A session with a snapshot of now.
@@ -86,8 +87,8 @@ impl Opener {
 }
 
 /// Opens a session without pinning it.
-pub async fn connect(shown: &str, options: &MySqlConnectOptions, limits: &Limits) -> Result<MySqlConnection, Failure> {
-    limits.connecting(shown, async { options.connect().await.map_err(|error| errors::failure(shown, error)) }).await
+pub async fn connect(shown: &str, door: &Door<MySqlConnectOptions>, limits: &Limits) -> Result<MySqlConnection, Failure> {
+    limits.connecting(shown, async { door.now().await?.connect().await.map_err(|error| errors::failure(shown, error)) }).await
 }
 
 /// Where a source stands: what moves with every change. The log sequence number of InnoDB needs no privilege and moves with whatever is

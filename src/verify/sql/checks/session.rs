@@ -85,7 +85,10 @@ impl Session {
         let shown = url.to_string();
         let failed = |error| errors::failure(&shown, error);
         let mut connected = match url {
-            SourceUrl::Postgres { url } => Connected::Postgres(in_time(&shown, access.postgres(url)?.connect()).await?),
+            SourceUrl::Postgres { url } => {
+                let options = access.postgres(url)?.now().await?;
+                Connected::Postgres(in_time(&shown, options.connect()).await?)
+            }
             SourceUrl::Mysql { url } => Connected::Mysql(mysql_session::connect(&shown, &access.mysql(url)?, &access.limits).await?),
             SourceUrl::Sqlite { path } => {
                 let (options, copy) = sqlite::options(path)?;
