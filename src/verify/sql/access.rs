@@ -5,11 +5,11 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
+use crate::verify::sql::mysql_wire::options::{MysqlOptions, TlsMode};
 use crate::verify::sql::reading::Limits;
 
 /// Credentials and trust for one database. What is absent comes from the URL, then from `PGUSER`/`PGPASSWORD` or `MYSQL_USER`/`MYSQL_PWD`.
@@ -61,28 +61,33 @@ impl Access {
     }
 
     /// The options for MySQL and MariaDB.
-    pub fn mysql(&self, url: &str) -> Result<MySqlConnectOptions, Failure> {
+    pub fn mysql(&self, url: &str) -> Result<MysqlOptions, Failure> {
         self.check_ca()?;
         let parts = Parts::of(url)?;
-        let mut options = MySqlConnectOptions::new().host(&parts.host).port(parts.port.unwrap_or(3306)).database(&parts.database);
-        if let Some(user) = self.user.clone().or(parts.user).or_else(|| env("MYSQL_USER")) {
-            options = options.username(&user);
-        }
-        if let Some(password) = self.password.clone().or(parts.password).or_else(|| env("MYSQL_PWD")) {
-            options = options.password(&password);
-        }
+        let user = self.user.clone().or(parts.user).or_else(|| env("MYSQL_USER"));
+        let password = self.password.clone().or(parts.password).or_else(|| env("MYSQL_PWD"));
+        let mut options = MysqlOptions {
+            host: parts.host,
+            port: parts.port.unwrap_or(3306),
+            socket: None,
+            user: user.unwrap_or_else(|| "root".to_owned()),
+            password: password.unwrap_or_default(),
+            database: parts.database,
+            tls: TlsMode::default(),
+            ca: None,
+        };
         for (name, value) in &parts.options {
-            options = match (name.as_str(), value.as_str()) {
-                ("ssl-mode", mode) => options.ssl_mode(mode.parse::<MySqlSslMode>().map_err(|error| wrong_option(url, name, error))?),
-                ("socket", path) => options.socket(path),
+            match (name.as_str(), value.as_str()) {
+                ("ssl-mode", mode) => options.tls = mode.parse().map_err(|error: String| wrong_option(url, name, error))?,
+                ("socket", path) => options.socket = Some(path.into()),
                 _ => return Err(unknown_option(url, name, "ssl-mode, socket")),
-            };
+            }
         }
         if let Some(ca) = &self.tls_ca {
-            options = options.ssl_mode(MySqlSslMode::VerifyIdentity).ssl_ca(ca);
+            options.tls = TlsMode::VerifyIdentity;
+            options.ca = Some(ca.clone());
         }
-        // `pipes_as_concat` and `no_engine_substitution` would each change sql_mode; the session pins it itself.
-        Ok(options.pipes_as_concat(false).no_engine_substitution(false).timezone("+00:00".to_owned()))
+        Ok(options)
     }
 
     fn check_ca(&self) -> Result<(), Failure> {
@@ -163,7 +168,11 @@ mod tests {
         assert_eq!((options.get_host(), options.get_port(), options.get_username()), ("db.example", 6000, "reader"));
         assert_eq!(options.get_database(), Some("crm-x"));
         let options = access.mysql("mysql://127.0.0.1/crm?socket=/x/y.sock").unwrap();
-        assert_eq!((options.get_port(), options.get_database()), (3306, Some("crm")));
+        assert_eq!((options.port, options.database.as_str(), options.user.as_str()), (3306, "crm", "reader"));
+        assert_eq!(options.socket.as_deref(), Some(std::path::Path::new("/x/y.sock")));
+        let driver = options.driver();
+        assert_eq!((driver.get_port(), driver.get_database(), driver.get_username()), (3306, Some("crm"), "reader"));
+        assert!(access.mysql("mysql://h/db?ssl-mode=often").unwrap_err().message.contains("verify_identity"));
         let error = access.mysql("mysql://u:secret@h/db?colour=red").unwrap_err();
         assert!(error.message.contains("colour") && !error.message.contains("secret"), "{error}");
         let missing = Access { tls_ca: Some("/nowhere/ca.pem".into()), ..Access::default() };
