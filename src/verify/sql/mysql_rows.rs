@@ -73,7 +73,7 @@ impl<'a> RowStream<'a> {
     fn at_hand(&mut self, left: &mut usize, row: &mut Row, each: &mut (dyn FnMut(&Row) -> bool + Send)) -> Result<Taken, Broken> {
         let Self { session, kinds, shapes, .. } = self;
         while *left > 0 {
-            let packet = match session.next().map_err(|error| Broken::of_wire(&error))? {
+            let packet = match session.at_hand().map_err(|error| Broken::of_wire(&error))? {
                 Next::Row(packet) => packet,
                 Next::Wait => return Ok(Taken::Wait),
                 Next::End => return Ok(Taken::Flow(Flow::Ended)),

@@ -80,7 +80,7 @@ impl WireSession {
         let mut answers = Vec::new();
         loop {
             let mut answer = Answer::default();
-            match self.next()? {
+            match self.at_hand()? {
                 Next::Wait => self.fill().await?,
                 Next::End => return Ok(answers),
                 Next::Row(packet) => {
@@ -99,7 +99,7 @@ impl WireSession {
     }
 
     /// Runs a question as a prepared statement, since the text protocol rounds floats, and gives the shapes of its columns. Its rows are
-    /// taken with [`WireSession::next`] until they end.
+    /// taken with [`WireSession::at_hand`] until they end.
     pub async fn select(&mut self, question: &str, values: &[&str]) -> Result<Vec<Shape>, WireError> {
         self.command(&[&packets::prepare(question)]).await?;
         let prepared = packets::prepared(self.channel.next().await?);
@@ -146,7 +146,7 @@ impl WireSession {
 
     /// What is at hand of the rows that stream.
     #[inline]
-    pub fn next(&mut self) -> Result<Next<'_>, WireError> {
+    pub fn at_hand(&mut self) -> Result<Next<'_>, WireError> {
         let Some(packet) = self.channel.at_hand()? else { return Ok(Next::Wait) };
         if packet.first() == Some(&0) {
             return Ok(Next::Row(packet));
