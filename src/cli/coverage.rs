@@ -5,7 +5,8 @@ use std::path::Path;
 use serde_json::{Map, json};
 
 use crate::cli::console::Console;
-use crate::cli::source::{bytes_text, shown};
+use crate::cli::source::shown;
+use crate::cli::words::bytes_text;
 use crate::model::exit::ExitCode;
 use crate::model::outcome::Outcome;
 use crate::model::verification::Progress;

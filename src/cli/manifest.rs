@@ -17,8 +17,9 @@ use crate::cli::manifest_register::Registration;
 use crate::cli::manifest_show;
 use crate::cli::object_args::ObjectArgs;
 use crate::cli::scan_args::ScanArgs;
-use crate::cli::source::{self, Means, bytes_text, shown};
+use crate::cli::source::{self, Means, shown};
 use crate::cli::tables;
+use crate::cli::words::totals;
 use crate::model::capture::CaptureMode;
 use crate::model::exit::ExitCode;
 use crate::model::failure::{Failure, FailureKind};
@@ -259,18 +260,13 @@ fn judged(unreadable: u64, changed: u64, undone: u64, held: u64, unread: &BTreeM
 }
 
 fn scoreboard(manifest: &Manifest, header: &Header, signer: Option<&str>, entry: Option<u64>) -> String {
-    let counts: Vec<String> = header
-        .counts
-        .iter()
-        .map(|(name, n)| if name == "bytes" { bytes_text(*n) } else { format!("{n} {}", name.replace('_', " ")) })
-        .collect();
     let signed = signer.map_or_else(|| "no: a drill accepts signed manifests only".to_owned(), |name| format!("by {name}"));
     let mut lines = vec![
         format!("manifest   {}", shown(manifest.dir())),
         format!("source     {}", header.source),
         format!("mode       {}: {}", header.mode, header.mode.proves()),
         format!("captured   {} to {}", header.captured_start, header.captured_end),
-        format!("holds      {}", counts.join(", ")),
+        format!("holds      {}", totals(&header.counts)),
         format!("digest     {}", manifest.digest()),
         format!("signed     {signed}"),
     ];

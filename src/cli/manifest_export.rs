@@ -9,7 +9,8 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, json};
 
 use crate::cli::console::Console;
-use crate::cli::source::{bytes_text, shown};
+use crate::cli::source::shown;
+use crate::cli::words::bytes_text;
 use crate::model::exit::ExitCode;
 use crate::model::failure::Failure;
 use crate::monitor::Monitor;

@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::console::Console;
 use crate::cli::manifest_register::Registration;
-use crate::cli::source::{bytes_text, shown};
+use crate::cli::source::shown;
+use crate::cli::words::totals;
 use crate::model::capture::CaptureMode;
 use crate::model::clock::Timestamp;
 use crate::model::exit::ExitCode;
@@ -164,16 +165,11 @@ fn conclude(manifest: &Manifest, header: &Header, signer: Option<&str>, entry: O
     let unreadable = header.counts.get("unreadable").copied().unwrap_or(0);
     let (outcome, exit) = if unreadable == 0 { ("pass", ExitCode::Proven) } else { ("fail", ExitCode::Findings) };
     let signature = if signer.is_some() { SignatureState::Verified } else { SignatureState::Absent };
-    let counts: Vec<String> = header
-        .counts
-        .iter()
-        .map(|(name, n)| if name == "bytes" { bytes_text(*n) } else { format!("{n} {}", name.replace('_', " ")) })
-        .collect();
     let mut lines = vec![format!("manifest   {}", shown(manifest.dir()))];
     lines.extend(imported_line(header));
     lines.extend([
         format!("source     {}", header.source.escape_debug()),
-        format!("holds      {}", counts.join(", ")),
+        format!("holds      {}", totals(&header.counts)),
         format!("digest     {}", manifest.digest()),
         format!(
             "signed     {}",

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::console::Console;
 use crate::cli::manifest_import::imported_line;
-use crate::cli::source::{bytes_text, shown};
+use crate::cli::source::shown;
+use crate::cli::words::bytes_text;
 use crate::model::exit::ExitCode;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::verification::SignatureState;

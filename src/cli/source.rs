@@ -283,15 +283,3 @@ fn check_mode(url: &SourceUrl, mode: CaptureMode) -> Result<(), Failure> {
 pub fn shown(path: &Path) -> String {
     path.display().to_string().escape_debug().to_string()
 }
-
-/// A number of bytes for people: three digits and a binary unit.
-pub fn bytes_text(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{bytes} bytes") } else { format!("{value:.1} {}", UNITS[unit]) }
-}

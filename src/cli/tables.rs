@@ -6,7 +6,8 @@ use clap::Args;
 use serde_json::{Map, json};
 
 use crate::cli::console::Console;
-use crate::cli::source::{Means, bytes_text};
+use crate::cli::source::Means;
+use crate::cli::words::bytes_text;
 use crate::model::exit::ExitCode;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;

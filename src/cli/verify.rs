@@ -11,10 +11,11 @@ use crate::cli::coverage;
 use crate::cli::effort::EffortArgs;
 use crate::cli::object_args::ObjectArgs;
 use crate::cli::scan_args::ScanArgs;
-use crate::cli::source::{self, Means, bytes_text, shown};
+use crate::cli::source::{self, Means, shown};
 use crate::cli::tables;
 use crate::cli::verify_replica;
 use crate::cli::verify_words::{evidence_lines, evidence_summary};
+use crate::cli::words::bytes_text;
 use crate::estate::load;
 use crate::model::exit::ExitCode;
 use crate::model::failure::{Failure, FailureKind};
@@ -237,7 +238,14 @@ fn scoreboard(
         format!("mode       {}: {}", result.mode, result.mode.proves()),
     ];
     for (name, counts) in result.counts() {
-        let mut line = format!("{name:<10} {} expected, {} equal", counts.expected, counts.matched);
+        let known = manifest.header().counts.get(name).copied().unwrap_or(0);
+        let mut line = match &result.cut_short {
+            // What was not looked at is in none of the counts.
+            Some(_) if known > counts.expected => {
+                format!("{name:<10} {known} expected, {} of them looked at, {} equal", counts.expected, counts.matched)
+            }
+            _ => format!("{name:<10} {} expected, {} equal", counts.expected, counts.matched),
+        };
         for (class, n) in counts.by_class().into_iter().filter(|(class, n)| *n > 0 && class.as_str() != "match") {
             line += &format!(", {n} {class}");
         }

@@ -17,6 +17,31 @@ pub fn place(text: &str) -> String {
     if is_lost { format!("\"{}\"", plain.replace('\\', "\\\\").replace('"', "\\\"")) } else { plain }
 }
 
+/// A number of bytes for people: three digits and a binary unit.
+pub fn bytes_text(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if bytes == 1 {
+        return "1 byte".to_owned();
+    }
+    if unit == 0 { format!("{bytes} bytes") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+/// What a manifest holds, by name: `1 table, 3 rows, 1.2 MiB`.
+pub fn totals(counts: &BTreeMap<String, u64>) -> String {
+    let of = |(name, n): (&String, &u64)| match (name.as_str(), n) {
+        ("bytes", n) => bytes_text(*n),
+        (name, 1) => format!("1 {}", name.strip_suffix('s').unwrap_or(name).replace('_', " ")),
+        (name, n) => format!("{n} {}", name.replace('_', " ")),
+    };
+    counts.iter().map(of).collect::<Vec<_>>().join(", ")
+}
+
 /// `text` in at most `width` characters, shortened in the middle: beginnings and ends tell names apart.
 pub fn middle(text: &str, width: usize) -> String {
     let length = text.chars().count();
@@ -118,6 +143,12 @@ mod tests {
         assert_eq!(place("a\u{a0}"), "\"a\u{a0}\"");
         assert_eq!([place("a  b"), place("a\nb"), place("a\u{202e}b")], ["\"a  b\"", "a\\nb", "a\\u{202e}b"]);
         assert_eq!(place("\"a\" "), "\"\\\"a\\\" \"");
+    }
+
+    #[test]
+    fn one_of_a_kind_is_told_as_one() {
+        let counts = [("bytes", 1), ("items", 3), ("pending_uploads", 1), ("tables", 1)].map(|(name, n)| (name.to_owned(), n));
+        assert_eq!(totals(&counts.into()), "1 byte, 3 items, 1 pending upload, 1 table");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::io::Write;
 
 use crate::model::failure::Failure;
 use crate::verify::merge::Merge;
-use crate::verify::records::{PARTS, read, sort};
+use crate::verify::records::{PARTS, read, sort, sort_each};
 
 /// Sorts fixed-size records; beyond the budget they go into one unnamed temporary file.
 pub struct Sorter<const N: usize> {
@@ -81,7 +81,7 @@ impl<const N: usize> Sorter<N> {
     /// Ends the input.
     pub fn finish(mut self) -> Result<Sorted<N>, Failure> {
         if self.file.is_none() {
-            self.parts.iter_mut().for_each(|part| sort(part, 1));
+            sort_each(self.parts.as_mut_slice());
         } else {
             // A walk holds one part: the records in memory become the last run, and their room is given back.
             self.spill()?;

@@ -11,7 +11,7 @@ use crate::verify::items::item::{Attribute, Item, KeySchema};
 use crate::verify::items::json::Encoder;
 use crate::verify::items::page::{Record, Records, text_of};
 use crate::verify::items::reader::{BadLine, Reader};
-use crate::verify::wide_blake3;
+use crate::verify::wide_blake3::digests;
 
 /// Contexts of BLAKE3's key derivation, over the hash key: digests of items and of keys never share a key.
 pub const ITEM_CONTEXT: &str = "attestore item v1";
@@ -192,8 +192,8 @@ impl ItemHasher {
     /// Digests the batch and empties it.
     fn give(&mut self, each: &mut dyn FnMut(ItemDigest) -> Result<(), Failure>) -> Result<u64, Failure> {
         let batch = &mut self.batch;
-        wide_blake3::keyed(&self.key_key, &batch.keys, &batch.key_ends, &mut batch.key_hashes);
-        wide_blake3::keyed(&self.item_key, &batch.items, &batch.item_ends, &mut batch.row_digests);
+        digests::keyed(&self.key_key, &batch.keys, &batch.key_ends, &mut batch.key_hashes);
+        digests::keyed(&self.item_key, &batch.items, &batch.item_ends, &mut batch.row_digests);
         for ((key_hash, row_digest), expires_s) in batch.key_hashes.iter().zip(&batch.row_digests).zip(&batch.ends_s) {
             each(ItemDigest { key_hash: *key_hash, row_digest: *row_digest, expires_s: *expires_s })?;
         }

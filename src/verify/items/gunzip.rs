@@ -43,7 +43,7 @@ impl Gunzip {
             }
             let (before, had) = (self.inflate.total_in(), self.text.len());
             let said = self.inflate.decompress_vec(packed, &mut self.text, FlushDecompress::None);
-            let status = said.map_err(|error| format!("not gzip: {error}"))?;
+            let status = said.map_err(|error| format!("expected a whole gzip stream, found damage in it ({error})"))?;
             let taken = usize::try_from(self.inflate.total_in() - before).unwrap_or(usize::MAX);
             packed = packed.get(taken..).unwrap_or_default();
             self.in_member = status != Status::StreamEnd;
@@ -51,7 +51,11 @@ impl Gunzip {
                 self.inflate = Decompress::new_gzip(WINDOW_BITS);
             } else if taken == 0 && self.text.len() == had {
                 // Nothing came of it: the decoder wants more than there is.
-                return if packed.is_empty() { Ok(()) } else { Err("not gzip: the decoder does not go on".to_owned()) };
+                return if packed.is_empty() {
+                    Ok(())
+                } else {
+                    Err("expected a whole gzip stream, found damage in it (the decoder does not go on)".to_owned())
+                };
             }
         }
     }
@@ -136,7 +140,7 @@ mod tests {
         let mut crc = whole.clone();
         let at = crc.len() - 6;
         crc[at] ^= 1;
-        assert!(unpacked(&crc, 5).unwrap_err().contains("not gzip"));
+        assert!(unpacked(&crc, 5).unwrap_err().contains("found damage"));
         assert!(unpacked(&[&whole[..], b"more"].concat(), 1000).is_err());
     }
 

@@ -175,6 +175,14 @@ impl Buffer {
         }
     }
 
+    /// The digests one after another and their length, where there is one in every row; they are taken out.
+    pub fn take_digests(&mut self) -> Option<(Bytes, usize)> {
+        match &mut self.values {
+            Values::Fixed(bytes, length) if !self.optional && *length > 0 => Some((Bytes::from(std::mem::take(bytes)), *length)),
+            _ => None,
+        }
+    }
+
     /// Adds the same cell so many times; gives the bytes that it holds on to.
     pub fn push_times(&mut self, cell: Cell<'_>, times: usize) -> usize {
         match (&mut self.values, cell) {

@@ -2,6 +2,7 @@
 //!
 //! Not here: what is captured (objects, tables, items have their rooms) and what a difference means.
 
+pub mod chunks;
 pub mod columns;
 pub mod cursor;
 pub mod decoders;

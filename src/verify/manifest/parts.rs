@@ -9,17 +9,14 @@ use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use parquet::column::writer::{ColumnCloseResult, get_column_writer};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::SortingColumn;
-use parquet::file::properties::WriterPropertiesPtr;
-use parquet::file::writer::{SerializedFileWriter, SerializedPageWriter, TrackedWrite};
-use parquet::schema::types::ColumnDescPtr;
+use parquet::file::writer::SerializedFileWriter;
 use sha2::Digest as _;
 
 use crate::model::digest::Digest32;
 use crate::model::failure::{Failure, FailureKind};
+use crate::verify::manifest::chunks::{self, Keys};
 use crate::verify::manifest::columns::{self, Buffer, Cell, ColumnSpec};
 use crate::verify::manifest::header::Part;
 use crate::verify::manifest::part_file::PartFile;
@@ -78,25 +75,6 @@ pub struct PartWriter<R: Row> {
     row: PhantomData<R>,
 }
 
-/// The column of the keys of a row group, as it stands in the file.
-struct Keys {
-    text: Bytes,
-    times: usize,
-    bytes: Bytes,
-    about: ColumnCloseResult,
-}
-
-impl Keys {
-    fn encode(keys: &mut Buffer, descriptor: ColumnDescPtr, properties: WriterPropertiesPtr) -> Result<Self, ParquetError> {
-        let (text, times) = keys.repeated().map(|(text, times)| (text.clone(), times)).unwrap_or_default();
-        let mut file = TrackedWrite::new(Vec::new());
-        let mut column = get_column_writer(descriptor, properties, Box::new(SerializedPageWriter::new(&mut file)));
-        keys.write(&mut column)?;
-        let about = column.close()?;
-        Ok(Self { text, times, bytes: Bytes::from(file.into_inner()?), about })
-    }
-}
-
 impl<R: Row> PartWriter<R> {
     /// Creates `dir/PREFIX-INDEX.parquet`.
     pub fn create(dir: &Path, index: usize) -> Result<Self, Failure> {
@@ -149,21 +127,26 @@ impl<R: Row> PartWriter<R> {
             return Ok(());
         }
         let mut write = || -> Result<(), ParquetError> {
-            let (descriptor, properties) = (self.writer.schema_descr().column(0), self.writer.properties().clone());
+            let (schema, properties) = (self.writer.schema_descr().clone(), self.writer.properties().clone());
             let mut group = self.writer.next_row_group()?;
-            let mut buffers = self.buffers.iter_mut();
+            let mut buffers = self.buffers.iter_mut().enumerate();
             if R::KEYS_REPEAT
-                && let Some(keys) = buffers.next()
+                && let Some((_, keys)) = buffers.next()
             {
-                let chunk = match self.keys.take() {
-                    Some(chunk) if keys.repeated() == Some((&chunk.text, chunk.times)) => chunk,
-                    _ => Keys::encode(keys, descriptor, properties)?,
+                let encoded = match self.keys.take() {
+                    Some(encoded) if encoded.are(keys) => encoded,
+                    _ => Keys::encode(keys, schema.column(0), properties)?,
                 };
                 keys.clear_runs();
-                group.append_column(&chunk.bytes, chunk.about.clone())?;
-                self.keys = Some(chunk);
+                group.append_column(&encoded.chunk.bytes, encoded.chunk.about.clone())?;
+                self.keys = Some(encoded);
             }
-            for buffer in buffers {
+            for (at, buffer) in buffers {
+                if let Some((digests, length)) = buffer.take_digests() {
+                    let chunk = chunks::of_digests(digests, length, schema.column(at))?;
+                    group.append_column(&chunk.bytes, chunk.about)?;
+                    continue;
+                }
                 let mut column = group.next_column()?.ok_or_else(|| ParquetError::General("too few columns".into()))?;
                 buffer.write(column.untyped())?;
                 column.close()?;

@@ -40,7 +40,7 @@
 //! the row digest.
 
 use crate::signing::hash_key::HashKey;
-use crate::verify::wide_blake3;
+use crate::verify::wide_blake3::digests;
 
 /// The encoding's name in manifests. Drafts are readable by the version that wrote them only.
 pub const ENCODING: &str = "attestore/rows/v1-draft";
@@ -119,12 +119,12 @@ impl RowKeys {
 
     /// The digests of whole rows that stand one after another in `rows`, each ending where `ends` says.
     pub fn digest_rows(&self, rows: &[u8], ends: &[usize], digests: &mut Vec<[u8; 32]>) {
-        wide_blake3::keyed(&self.row, rows, ends, digests);
+        digests::keyed(&self.row, rows, ends, digests);
     }
 
     /// The same of keys, each as [`Row::put_key`] writes it.
     pub fn hash_keys(&self, keys: &[u8], ends: &[usize], hashes: &mut Vec<[u8; 32]>) {
-        wide_blake3::keyed(&self.key, keys, ends, hashes);
+        digests::keyed(&self.key, keys, ends, hashes);
     }
 
     /// [`RowKeys::key_hash_in`] with room of its own.

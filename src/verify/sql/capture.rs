@@ -3,6 +3,7 @@
 //! A table that cannot be read to its end ends the capture: a manifest must not know less than it says.
 
 use std::collections::BTreeMap;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use serde_json::{Value, json};
 
@@ -13,8 +14,8 @@ use crate::model::source_url::SourceUrl;
 use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
 use crate::signing::keys::SigningKey;
-use crate::verify::fingerprint;
-use crate::verify::leaf::Form;
+use crate::verify::fingerprint::{self, Fingerprint};
+use crate::verify::leaf::{Form, Leaf};
 use crate::verify::manifest::header::{Header, ManifestKind};
 use crate::verify::manifest::request::CaptureRequest;
 use crate::verify::manifest::row::{LeafKind, LeafRow, SidecarRun};
@@ -28,6 +29,9 @@ use crate::verify::sql::reading::Cause;
 use crate::verify::sql::scan;
 use crate::verify::sql::scope::{self, Scope};
 use crate::verify::sql::table::Table;
+
+/// Pieces of a fingerprint that wait to be written at most; a leaf has some ten thousand rows.
+const PIECES_AHEAD: usize = 8;
 
 /// The mode of a capture where the operator names none: a server gives one consistent snapshot, a file is taken to stand still.
 pub fn default_mode(url: &SourceUrl) -> CaptureMode {
@@ -205,26 +209,49 @@ async fn capture_table(
     let fingerprint = read.fingerprint;
     let kind = if fingerprint.form() == Form::Sums { LeafKind::Sum } else { LeafKind::Bucket };
     let has_sidecar = fingerprint.rows() <= sidecar_max_rows;
-    let (mut key_hashes, mut row_hashes) = (Vec::new(), Vec::new());
-    let mut leaves = fingerprint.leaves();
-    loop {
-        let leaf = leaves.next_with(&mut |records| {
-            if !has_sidecar {
-                return Ok(());
+    // One thread digests leaves while this one writes them.
+    let (sender, receiver) = sync_channel(PIECES_AHEAD);
+    std::thread::scope(|scope| {
+        let digesting = scope.spawn(|| digest_leaves(&fingerprint, has_sidecar, sender));
+        let written = receiver.into_iter().try_for_each(|piece| match piece {
+            Piece::Pairs { key_hashes, row_hashes } => {
+                writer.push_sidecar_run(SidecarRun { key: &table.name, key_hashes: &key_hashes, row_hashes: &row_hashes })
             }
-            key_hashes.clear();
-            row_hashes.clear();
-            for (key_hash, row_hash) in records.iter().map(fingerprint::pair) {
-                key_hashes.push(key_hash);
-                row_hashes.push(row_hash);
+            Piece::Leaf(leaf) => {
+                let key = table.name.clone();
+                writer.push_leaf(&LeafRow { key, kind, seq: leaf.index, rows: leaf.rows, digest: leaf.digest, bits: leaf.bits })
             }
-            writer.push_sidecar_run(SidecarRun { key: &table.name, key_hashes: &key_hashes, row_hashes: &row_hashes })
-        })?;
-        let Some(leaf) = leaf else { break };
-        let key = table.name.clone();
-        writer.push_leaf(&LeafRow { key, kind, seq: leaf.index, rows: leaf.rows, digest: leaf.digest, bits: leaf.bits })?;
-    }
+        });
+        let digested = digesting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        written.and(digested)
+    })?;
     let (key, kind) = (table.name.clone(), LeafKind::Schema);
     writer.push_leaf(&LeafRow { key, kind, seq: 0, rows: 0, digest: table.schema_digest()?, bits: 0 })?;
     Ok(fingerprint.rows())
+}
+
+/// What a table's fingerprint has, in the order of its leaves.
+enum Piece {
+    /// Rows of the next leaf.
+    Pairs { key_hashes: Vec<[u8; 8]>, row_hashes: Vec<[u8; 8]> },
+    /// The leaf.
+    Leaf(Leaf),
+}
+
+/// Sends leaves, and with a sidecar the pairs of their rows first, until there are no more or nobody receives them.
+fn digest_leaves(fingerprint: &Fingerprint, with_sidecar: bool, pieces: SyncSender<Piece>) -> Result<(), Failure> {
+    let mut leaves = fingerprint.leaves();
+    let mut is_wanted = true;
+    while is_wanted {
+        let leaf = leaves.next_with(&mut |records| {
+            if with_sidecar && is_wanted {
+                let (key_hashes, row_hashes) = records.iter().map(fingerprint::pair).unzip();
+                is_wanted = pieces.send(Piece::Pairs { key_hashes, row_hashes }).is_ok();
+            }
+            Ok(())
+        })?;
+        let Some(leaf) = leaf else { break };
+        is_wanted = is_wanted && pieces.send(Piece::Leaf(leaf)).is_ok();
+    }
+    Ok(())
 }
