@@ -104,7 +104,6 @@ fn captured(rows: u64, dir: &Path) {
     row("`verify` of the same, signature and parts checked", rows, &run);
     row("`manifest show` of it", rows, &attestore(&["manifest", "show", text(&out), "--limit", "5"]));
     row("`manifest prove` of one entry", rows, &attestore(&["manifest", "prove", text(&out), &key_of(rows / 3)]));
-    row("`manifest diff` with itself", 2 * rows, &attestore(&["manifest", "diff", text(&out), text(&out)]));
 }
 
 /// Answers ListObjectsV2 in pages of a thousand keys, and GetBucketVersioning, on one connection.
