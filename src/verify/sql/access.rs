@@ -269,7 +269,8 @@ mod tests {
         let known = place("postgres://reader@db.example/crm?authentication=iam&region=eu-west-2").unwrap();
         assert!(known.contains("reader") && known.contains("5432") && known.contains("eu-west-2"), "{known}");
         let options = access.mysql("mysql://reader@db.example/crm?authentication=iam").unwrap().now().await.unwrap();
-        assert!(matches!(options.get_ssl_mode(), MySqlSslMode::VerifyIdentity), "whatever the server offers");
+        assert_eq!(options.tls, TlsMode::VerifyIdentity, "whatever the server offers");
+        assert!(options.password.starts_with("reader@db.example:3306"), "the token is the password");
         for (url, access, part) in [
             ("postgres://u@h/d?authentication=iam", Access { tls_ca: None, ..access.clone() }, "CA bundle"),
             ("postgres://u@h/d?authentication=iam&sslmode=disable", access.clone(), "sslmode"),
