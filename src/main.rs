@@ -10,7 +10,9 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return ExitCode::from(run::misused(&error).code()),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    // Never one alone: while a command computes, another hears signals.
+    let workers = std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: cannot start the asynchronous runtime: {error}");

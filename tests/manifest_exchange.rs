@@ -178,6 +178,25 @@ fn lists_of_rclone_need_to_be_told_their_digest_and_keep_what_has_none() {
     assert_eq!(code(&other), 2, "it has no SHA-256: {}", said(&other));
 }
 
+/// `rclone hashsum … remote:bucket/prefix` writes names relative to the prefix; a bucket's keys have it.
+#[test]
+fn a_list_that_was_made_below_a_prefix_is_not_taken_for_other_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let (list, out) = (dir.path().join("list"), dir.path().join("m"));
+    std::fs::write(&list, format!("{}  a/b\n", Digest32::sha256(b"x"))).unwrap();
+    let import = |more: &[&str]| {
+        let args = ["manifest", "import", "rclone", path(&list), "--digest", "sha256", "--source", "s3://vault/2026/", "--out", path(&out)];
+        attestore(&[&args[..], more].concat())
+    };
+    let relative = import(&[]);
+    assert_eq!(code(&relative), 2, "every key would be missing: {}", said(&relative));
+    assert!(said(&relative).contains("line 1") && said(&relative).contains("--add-prefix 2026/"), "{}", said(&relative));
+    assert!(!out.exists());
+    assert_eq!(code(&import(&["--add-prefix", "2026/"])), 0);
+    let rows: Vec<_> = Manifest::open(&out).unwrap().objects().map(|row| row.unwrap().key).collect();
+    assert_eq!(rows, ["2026/a/b"]);
+}
+
 #[test]
 fn what_a_list_has_no_place_for_is_counted_and_exit_3() {
     let dir = tempfile::tempdir().unwrap();
@@ -244,6 +263,7 @@ fn request(file: &Path, out: &Path) -> ImportRequest {
         mode: CaptureMode::Sealed,
         captured: None,
         strip_prefix: Vec::new(),
+        add_prefix: String::new(),
         recovery_point_id: None,
     }
 }

@@ -643,6 +643,7 @@ mod key_lists {
             mode: CaptureMode::Sealed,
             captured: Some("2026-01-31T00:00:00Z".parse().unwrap()),
             strip_prefix: Vec::new(),
+            add_prefix: String::new(),
             recovery_point_id: None,
         };
         let imported = import_inventory(&request("s3://vault", "m"), None, &Collected::default()).unwrap();

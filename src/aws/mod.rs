@@ -4,6 +4,7 @@
 pub mod backup;
 pub mod backup_access;
 pub mod buckets;
+pub mod connections;
 pub mod dynamodb;
 pub mod dynamodb_backup;
 pub mod dynamodb_direct;

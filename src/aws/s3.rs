@@ -16,7 +16,6 @@ use aws_sdk_s3::config::{ResponseChecksumValidation, StalledStreamProtectionConf
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
-use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumMode;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use bytes::Bytes;
@@ -25,7 +24,7 @@ use futures_util::stream::BoxStream;
 use tokio::task::JoinSet;
 
 use crate::aws::errors::classify;
-use crate::aws::s3_answer::Answer;
+use crate::aws::s3_answer::{Answer, Pieces};
 use crate::aws::s3_archive::{self, Thaw};
 use crate::aws::s3_customer_keys::{self, CustomerKey, CustomerKeys};
 use crate::aws::s3_direct::{Ask, Direct, Sent};
@@ -258,6 +257,7 @@ impl S3Source {
             // The listed state or nothing: a version id is that already, the latest version is held by its tag.
             if_match: entry.etag.clone(),
             range: range.as_ref().map(|range| format!("bytes={}-{}", range.start, last(range))),
+            bytes: range.as_ref().map_or(entry.size, |range| range.end - range.start),
         };
         let whole = range.is_none();
         let answer = match self.ask(ask, &what).await? {
@@ -375,14 +375,14 @@ fn refused(what: &str, error: SdkError<GetObjectError, HttpResponse>) -> Failure
 }
 
 /// The body piece by piece; one that breaks is the network's fault.
-fn pieces(body: ByteStream, what: String) -> BoxStream<'static, Result<Bytes, Failure>> {
+fn pieces(body: Pieces, what: String) -> BoxStream<'static, Result<Bytes, Failure>> {
     futures_util::stream::unfold(Some((body, what)), |state| async move {
         let (mut body, what) = state?;
         match body.next().await? {
             Ok(bytes) => Some((Ok(bytes), Some((body, what)))),
             Err(error) => {
                 let mut said = error.to_string();
-                let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(&error);
+                let mut cause: Option<&(dyn std::error::Error + 'static)> = error.source();
                 while let Some(current) = cause {
                     said = format!("{said}: {current}");
                     cause = current.source();

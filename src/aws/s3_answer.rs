@@ -5,11 +5,17 @@
 //! then counts. A test holds the two to each other.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::{ByteStream, DateTime, DateTimeFormat};
+use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use bytes::Bytes;
+use http::Response;
+use http_body::Body as _;
 
+use crate::aws::connections::Arriving;
 use crate::aws::s3_evidence::{self, Told};
 use crate::aws::times::timestamp;
 use crate::verify::objects::evidence::Evidence;
@@ -19,7 +25,7 @@ use crate::verify::objects::source::S3Checksum;
 #[derive(Debug)]
 pub struct Answer {
     /// The bytes.
-    pub body: ByteStream,
+    pub body: Pieces,
     /// How many the service says there are.
     pub content_length: Option<i64>,
     /// Which of the object's bytes they are, where not all.
@@ -30,6 +36,33 @@ pub struct Answer {
     pub checksum: Option<S3Checksum>,
     /// What else the headers say.
     pub told: Told,
+}
+
+/// The bytes as they arrive.
+#[derive(Debug)]
+pub enum Pieces {
+    /// As the SDK reads them.
+    Sdk(ByteStream),
+    /// On a connection of our own.
+    Own(Box<Arriving>),
+}
+
+impl Pieces {
+    /// The next ones; nothing at the end.
+    pub async fn next(&mut self) -> Option<Result<Bytes, BoxError>> {
+        match self {
+            Self::Sdk(body) => body.next().await.map(|bytes| bytes.map_err(Into::into)),
+            Self::Own(body) => loop {
+                let frame = std::future::poll_fn(|cx| Pin::new(&mut **body).poll_frame(cx)).await?;
+                match frame.map(|frame| frame.into_data()) {
+                    Ok(Ok(bytes)) => return Some(Ok(bytes)),
+                    // Trailers are no bytes.
+                    Ok(Err(_)) => {}
+                    Err(error) => return Some(Err(error.into())),
+                }
+            },
+        }
+    }
 }
 
 /// Values by the names of their headers, each at most once.
@@ -97,7 +130,7 @@ impl Answer {
             version_id: output.version_id().map(str::to_owned),
             checksum: s3_evidence::checksum(&output),
             told: s3_evidence::of_get(&output),
-            body: output.body,
+            body: Pieces::Sdk(output.body),
         }
     }
 
@@ -106,13 +139,33 @@ impl Answer {
         if !matches!(response.status().as_u16(), 200 | 206) {
             return None;
         }
-        let headers = Headers::of(response.headers().iter_bytes())?;
-        let read = headers.read()?;
-        let (content_length, content_range) = (read.0, headers.other("content-range").map(str::to_owned));
-        let version_id = headers.other("x-amz-version-id").map(str::to_owned);
-        let (checksum, told) = (headers.checksum(), read.1);
-        let body = ByteStream::new(response.take_body());
-        Some(Self { body, content_length, content_range, version_id, checksum, told })
+        let nothing = Pieces::Sdk(ByteStream::default());
+        let read = Self::of_headers(&Headers::of(response.headers().iter_bytes())?, nothing)?;
+        Some(Self { body: Pieces::Sdk(ByteStream::new(response.take_body())), ..read })
+    }
+
+    /// The same of an answer on a connection of our own, which comes back where the SDK is to read it.
+    pub fn of_own(response: Response<Arriving>) -> Result<Self, Box<Response<Arriving>>> {
+        let pairs = response.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let headers = Some(pairs).filter(|_| matches!(response.status().as_u16(), 200 | 206)).and_then(Headers::of);
+        let read = headers.and_then(|headers| Self::of_headers(&headers, Pieces::Sdk(ByteStream::default())));
+        match read {
+            Some(read) => Ok(Self { body: Pieces::Own(Box::new(response.into_body())), ..read }),
+            None => Err(Box::new(response)),
+        }
+    }
+
+    fn of_headers(headers: &Headers<'_>, body: Pieces) -> Option<Self> {
+        let (content_length, told) = headers.read()?;
+        let (content_range, version_id) = (headers.other("content-range"), headers.other("x-amz-version-id"));
+        Some(Self {
+            body,
+            content_length,
+            content_range: content_range.map(str::to_owned),
+            version_id: version_id.map(str::to_owned),
+            checksum: headers.checksum(),
+            told,
+        })
     }
 }
 

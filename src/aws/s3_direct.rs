@@ -22,8 +22,14 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_plugin::RuntimePlugin;
 use aws_smithy_runtime_api::client::ser_de::{DeserializeResponse, SharedResponseDeserializer};
 use aws_smithy_types::config_bag::{ConfigBag, FrozenLayer};
+use bytes::Bytes;
+use chrono::{Datelike, Timelike};
+use http::Request;
+use http::header::{HeaderName, HeaderValue};
+use http_body_util::Empty;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::aws::connections::Connections;
 use crate::aws::s3_answer::Answer;
 use crate::aws::seen::{Headers, Seen};
 use crate::aws::session::Session;
@@ -41,6 +47,9 @@ const IN_QUERY: &AsciiSet = &IN_PATH.add(b'/');
 /// Credentials are asked for again so long before they end.
 const BEFORE_EXPIRY: Duration = Duration::from_secs(60);
 
+/// So few bytes are received by whoever asks for them; more of them on a task of their own.
+const FEW_BYTES: u64 = 64 << 10;
+
 /// An error's own words are not longer than this.
 const ERROR_BYTES: usize = 64 << 10;
 
@@ -55,6 +64,8 @@ pub struct Ask {
     pub if_match: Option<String>,
     /// The value of `Range`, for a part.
     pub range: Option<String>,
+    /// How many bytes that is.
+    pub bytes: u64,
 }
 
 /// Asks for objects of one bucket. Clones share what was learnt.
@@ -66,10 +77,12 @@ pub struct Direct {
 #[derive(Debug)]
 struct Shared {
     connector: Connector,
+    connect_timeout: Duration,
     credentials: Option<SharedCredentialsProvider>,
     operation: Option<FrozenLayer>,
     /// Learnt once; nothing where this bucket is not one that can be asked from here.
     place: OnceLock<Option<Place>>,
+    few: OnceLock<Option<Arc<Connections>>>,
     signing: Mutex<Option<Arc<Signing>>>,
 }
 
@@ -104,9 +117,11 @@ impl Direct {
         let connector = Connector::builder().connector_settings(settings).tls_provider(Provider::Rustls(CryptoMode::Ring)).build();
         let shared = Shared {
             connector,
+            connect_timeout,
             credentials: session.config().credentials_provider(),
             operation: GetObject::new().config(),
             place: OnceLock::new(),
+            few: OnceLock::new(),
             signing: Mutex::new(None),
         };
         Self { shared: Arc::new(shared) }
@@ -139,9 +154,27 @@ impl Direct {
         let now = SystemTime::now();
         let time = time_of(now);
         let signing = self.signing(place, now, &time[..8]).await?;
-        let request = request(place, &signing, ask, &time).map_err(SdkError::construction_failure)?;
+        let asked = Asked::new(place, &signing, ask, &time);
+        if let Some(few) = self.few(place).filter(|_| ask.bytes <= FEW_BYTES) {
+            let answer = few.send(asked.bare().map_err(SdkError::construction_failure)?).await.map_err(SdkError::dispatch_failure)?;
+            return match Answer::of_own(answer) {
+                Ok(read) => Ok(read),
+                Err(other) => {
+                    let other = HttpResponse::try_from(other.map(SdkBody::from_body_1_x));
+                    let other = other.map_err(|error| SdkError::dispatch_failure(ConnectorError::other(error.into(), None)))?;
+                    self.read(other).await
+                }
+            };
+        }
+        let request = asked.request().map_err(SdkError::construction_failure)?;
         let answer = self.shared.connector.call(request).await.map_err(SdkError::dispatch_failure)?;
         self.read(answer).await
+    }
+
+    /// Connections for small answers.
+    fn few(&self, place: &Place) -> Option<&Arc<Connections>> {
+        let make = || Connections::new(&place.origin, self.shared.connect_timeout).map(Arc::new);
+        self.shared.few.get_or_init(make).as_ref()
     }
 
     /// The signing key of today, of credentials that are still good.
@@ -253,31 +286,63 @@ impl Place {
     }
 }
 
-/// The signed request.
-fn request(place: &Place, signing: &Signing, ask: &Ask, time: &str) -> Result<HttpRequest, BoxError> {
-    let path = format!("{}{}", place.before_key, encoded(&ask.key, IN_PATH));
-    let query = ask.version_id.as_ref().map(|id| format!("versionId={}", encoded(id, IN_QUERY))).unwrap_or_default();
-    let mut headers: Vec<(&'static str, &str)> = vec![("host", &place.host)];
-    headers.extend(ask.if_match.as_deref().map(|tag| ("if-match", tag)));
-    match &ask.range {
-        Some(range) => headers.push(("range", range)),
-        // Answers carry the checksum where it is asked for.
-        None => headers.push(("x-amz-checksum-mode", "ENABLED")),
+/// A request, signed.
+struct Asked<'a> {
+    place: &'a Place,
+    /// Path and query.
+    target: String,
+    /// By name; the first is `host`.
+    headers: Vec<(&'static str, &'a str)>,
+    authorization: String,
+}
+
+impl<'a> Asked<'a> {
+    fn new(place: &'a Place, signing: &'a Signing, ask: &'a Ask, time: &'a str) -> Self {
+        let path = format!("{}{}", place.before_key, encoded(&ask.key, IN_PATH));
+        let query = ask.version_id.as_ref().map(|id| format!("versionId={}", encoded(id, IN_QUERY))).unwrap_or_default();
+        let mut headers: Vec<(&'static str, &str)> = Vec::with_capacity(8);
+        headers.push(("host", &place.host));
+        headers.extend(ask.if_match.as_deref().map(|tag| ("if-match", tag)));
+        match &ask.range {
+            Some(range) => headers.push(("range", range)),
+            // Answers carry the checksum where it is asked for.
+            None => headers.push(("x-amz-checksum-mode", "ENABLED")),
+        }
+        headers.extend([("x-amz-content-sha256", EMPTY_PAYLOAD), ("x-amz-date", time)]);
+        headers.extend(signing.token.as_deref().map(|token| ("x-amz-security-token", token)));
+        let authorization = signing.key.authorize(time, &path, &query, &headers);
+        let target = if query.is_empty() { path } else { format!("{path}?{query}") };
+        Self { place, target, headers, authorization }
     }
-    headers.extend([("x-amz-content-sha256", EMPTY_PAYLOAD), ("x-amz-date", time)]);
-    headers.extend(signing.token.as_deref().map(|token| ("x-amz-security-token", token)));
-    let authorization = signing.key.authorize(time, &path, &query, &headers);
-    let mark = if query.is_empty() { "" } else { "?" };
-    let mut request = HttpRequest::get(format!("{}{path}{mark}{query}", place.origin))?;
-    // `host` is the connection's to say.
-    for (name, value) in headers.into_iter().skip(1) {
-        request.headers_mut().try_insert(name, value.to_owned())?;
+
+    /// For the SDK's connector.
+    fn request(self) -> Result<HttpRequest, BoxError> {
+        let mut request = HttpRequest::get(format!("{}{}", self.place.origin, self.target))?;
+        // `host` is the connection's to say.
+        for (name, value) in self.headers.into_iter().skip(1) {
+            request.headers_mut().try_insert(name, value.to_owned())?;
+        }
+        for (name, value) in &self.place.agent {
+            request.headers_mut().try_insert(name.clone(), value.clone())?;
+        }
+        request.headers_mut().try_insert("authorization", self.authorization)?;
+        Ok(request)
     }
-    for (name, value) in &place.agent {
-        request.headers_mut().try_insert(name.clone(), value.clone())?;
+
+    /// For a connection of our own.
+    fn bare(self) -> Result<Request<Empty<Bytes>>, BoxError> {
+        let mut request = Request::get(self.target).body(Empty::new())?;
+        let headers = request.headers_mut();
+        headers.reserve(self.headers.len() + self.place.agent.len() + 1);
+        for (name, value) in self.headers {
+            headers.insert(name, HeaderValue::from_str(value)?);
+        }
+        for (name, value) in &self.place.agent {
+            headers.insert(HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_str(value)?);
+        }
+        headers.insert("authorization", HeaderValue::try_from(self.authorization)?);
+        Ok(request)
     }
-    request.headers_mut().try_insert("authorization", authorization)?;
-    Ok(request)
 }
 
 /// The answer with its body in memory: an error's own words.
@@ -299,9 +364,11 @@ fn encoded(text: &str, set: &'static AsciiSet) -> String {
     utf8_percent_encode(text, set).to_string()
 }
 
-/// `YYYYMMDDTHHMMSSZ`.
+/// `YYYYMMDDTHHMMSSZ`. Numbers, since a format that is read again for every request costs as much as its signature.
 fn time_of(now: SystemTime) -> String {
-    chrono::DateTime::<chrono::Utc>::from(now).format("%Y%m%dT%H%M%SZ").to_string()
+    let now = chrono::DateTime::<chrono::Utc>::from(now);
+    let (year, month, day) = (now.year(), now.month(), now.day());
+    format!("{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z", now.hour(), now.minute(), now.second())
 }
 
 #[cfg(test)]
@@ -322,6 +389,12 @@ mod tests {
         assert_eq!((by_host.region.as_str(), by_host.service.as_str()), ("eu-west-2", "s3"));
         let by_path = Place::of("http://127.0.0.1:80/b//%2B", &signed("eu-west-2/s3/aws4_request"), "/+").expect("by path");
         assert_eq!((by_path.host.as_str(), by_path.before_key.as_str()), ("127.0.0.1", "/b/"));
+    }
+
+    #[test]
+    fn times_are_spelt_as_signatures_have_them() {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_369_353_600 + 3_661);
+        assert_eq!(time_of(at), "20130524T010101Z");
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl SigningKey {
         let mut sorted = pairs.clone();
         sorted.sort();
         let signature = self.signature("GET", time, ("/", &sorted.join("&")), (&format!("host:{host}\n"), "host"), EMPTY_PAYLOAD);
-        format!("{}&X-Amz-Signature={signature}", pairs.join("&"))
+        format!("{}&X-Amz-Signature={}", pairs.join("&"), hex::encode(signature))
     }
 
     fn sign(&self, method: &str, time: &str, (path, query): (&str, &str), headers: &[(&str, &str)], payload: &str) -> String {
@@ -89,19 +89,29 @@ impl SigningKey {
         let signature = self.signature(method, time, (path, query), (&lines, &signed), payload);
         let mut header = String::with_capacity(256);
         let _ = write!(header, "{ALGORITHM} Credential={}/{}, SignedHeaders={signed}, Signature=", self.access_key_id, self.scope);
-        header.push_str(&signature);
+        push_hex(&mut header, &signature);
         header
     }
 
     /// `lines` are the canonical headers, `signed` their names.
-    fn signature(&self, method: &str, time: &str, (path, query): (&str, &str), (lines, signed): (&str, &str), payload: &str) -> String {
+    fn signature(&self, method: &str, time: &str, (path, query): (&str, &str), (lines, signed): (&str, &str), payload: &str) -> [u8; 32] {
         let mut canonical = Sha256::new();
         for part in [method, "\n", path, "\n", query, "\n", lines, "\n", signed, "\n", payload] {
             canonical.update(part);
         }
-        let text = format!("{ALGORITHM}\n{time}\n{}\n{}", self.scope, hex::encode(canonical.finalize()));
-        hex::encode(hmac(&self.key, text.as_bytes()))
+        let mut text = String::with_capacity(192);
+        let _ = write!(text, "{ALGORITHM}\n{time}\n{}\n", self.scope);
+        push_hex(&mut text, &canonical.finalize());
+        hmac(&self.key, text.as_bytes())
     }
+}
+
+/// Digit by digit in one buffer: this is done for every request.
+fn push_hex(text: &mut String, digest: &[u8]) {
+    let mut digits = [0; 64];
+    let digits = &mut digits[..2 * digest.len()];
+    hex::encode_to_slice(digest, digits).expect("two digits for each byte");
+    text.push_str(std::str::from_utf8(digits).expect("digits are ASCII"));
 }
 
 fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {

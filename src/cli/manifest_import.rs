@@ -77,6 +77,9 @@ pub struct ImportArgs {
     /// Take this off the front of every name; a leading `./` goes by itself
     #[arg(long, value_name = "PREFIX", default_value = "")]
     pub strip_prefix: std::ffi::OsString,
+    /// Put this before every name, after --strip-prefix: for a list that was made below a prefix of a bucket
+    #[arg(long, value_name = "PREFIX", default_value = "")]
+    pub add_prefix: String,
     /// Sign with this Ed25519 key (PKCS#8 PEM)
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     pub sign_key: Option<PathBuf>,
@@ -124,6 +127,7 @@ pub async fn run(args: ImportArgs, console: &Arc<Console>) -> anyhow::Result<Exi
         mode: args.mode,
         captured: args.captured,
         strip_prefix: args.strip_prefix.clone().into_vec(),
+        add_prefix: args.add_prefix.clone(),
         recovery_point_id: args.recovery_point.as_deref().map(PointId::arn),
     };
     let monitor: &dyn Monitor = console.as_ref();
@@ -145,9 +149,11 @@ fn list_of(args: &ImportArgs) -> Result<Option<(ListFormat, DigestSet)>, Failure
         ImportFormat::Sha256sum => ListFormat::Sha256sum,
         ImportFormat::B3sum => ListFormat::B3sum,
         ImportFormat::Rclone => ListFormat::Rclone,
-        ImportFormat::Bagit | ImportFormat::S3Inventory if args.digest.is_some() || !args.strip_prefix.is_empty() => {
+        ImportFormat::Bagit | ImportFormat::S3Inventory
+            if args.digest.is_some() || !args.strip_prefix.is_empty() || !args.add_prefix.is_empty() =>
+        {
             return Err(Failure::invalid(
-                "--digest and --strip-prefix are for lists: a bag and an inventory say by themselves what they hold",
+                "--digest, --strip-prefix and --add-prefix are for lists: a bag and an inventory say by themselves what they hold",
             ));
         }
         ImportFormat::Bagit | ImportFormat::S3Inventory => return Ok(None),

@@ -19,6 +19,8 @@ pub async fn run(args: Args) -> ExitCode {
     if let Err(failure) = watch_for_signals(name, console.clone()) {
         return tell(name, &failure.into(), &console);
     }
+    // So that it listens before a command begins that computes on this thread and lets nothing else run on it.
+    tokio::task::yield_now().await;
     let code = match dispatch(args.command, &console).await {
         Ok(code) => code,
         Err(error) => tell(name, &error, &console),
@@ -64,14 +66,29 @@ async fn dispatch(command: Command, console: &Arc<Console>) -> anyhow::Result<Ex
         Command::Sandbox(args) => super::sandbox::run(args, console).await,
         Command::Plan(args) => super::plan::run(args, console).await,
         Command::Drill(args) => super::drill::run(args, console).await,
-        Command::Manifest(args) => super::manifest::run(args, console).await,
-        Command::Verify(args) => super::verify::run(*args, console).await,
+        Command::Manifest(args) => {
+            let console = console.clone();
+            on_a_worker(async move { super::manifest::run(args, &console).await }).await
+        }
+        Command::Verify(args) => {
+            let console = console.clone();
+            on_a_worker(async move { super::verify::run(*args, &console).await }).await
+        }
         Command::Check(args) => super::check::run(*args, console).await,
         Command::Log(args) => super::log::run(args, console).await,
         Command::Report(args) => super::report::run(args, console).await,
         Command::Sweep(args) => super::sweep::run(args, console).await,
         Command::Config(args) => super::config::run(args, console).await,
         Command::Completions(args) => super::completions::run(&args, Args::command(), console),
+    }
+}
+
+/// Runs a command that reads many small things from the network: on a worker of the runtime they are received where they are waited for,
+/// without another thread being woken for each.
+async fn on_a_worker(command: impl Future<Output = anyhow::Result<ExitCode>> + Send + 'static) -> anyhow::Result<ExitCode> {
+    match tokio::spawn(command).await {
+        Ok(ended) => ended,
+        Err(ended) => std::panic::resume_unwind(ended.into_panic()),
     }
 }
 

@@ -78,7 +78,8 @@ impl Drop for CancelOnDrop {
 /// The state of digests over bytes in order; survives a body that breaks.
 #[derive(Clone, Debug)]
 pub struct Hasher {
-    blake3: Option<blake3::Hasher>,
+    /// Boxed: two kilobytes in each future that a hasher passes through would be copied more often than the bytes.
+    blake3: Option<Box<blake3::Hasher>>,
     sha256: Option<Sha256>,
     checksum: Option<Running>,
     bytes: u64,
@@ -90,7 +91,7 @@ impl Hasher {
     /// Nothing digested yet.
     pub fn new(wanted: DigestSet) -> Self {
         Self {
-            blake3: wanted.blake3.then(blake3::Hasher::new),
+            blake3: wanted.blake3.then(Box::default),
             sha256: wanted.sha256.then(Sha256::default),
             checksum: None,
             bytes: 0,
@@ -101,7 +102,7 @@ impl Hasher {
     /// For the range of an object that begins at `offset` and is a subtree of its BLAKE3 tree.
     pub fn of_range(offset: u64, blake3: bool) -> Self {
         let subtree = || {
-            let mut blake3 = blake3::Hasher::new();
+            let mut blake3 = Box::<blake3::Hasher>::default();
             blake3.set_input_offset(offset);
             blake3
         };

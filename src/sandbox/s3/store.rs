@@ -33,9 +33,9 @@ impl S3Store {
         let open = || -> rusqlite::Result<Connection> {
             let connection = Connection::open(&path)?;
             // Without an fsync per commit a power cut may lose the last moments, a killed process nothing: right for a stand-in.
-            // Small contents lie in the database: pages of their size are read by fewer calls.
+            // Small contents lie in the database: pages of their size are read by fewer calls, and mapped ones by none.
             connection.execute_batch(
-                "PRAGMA page_size=16384; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA cache_size=-16384; PRAGMA mmap_size=0;",
+                "PRAGMA page_size=16384; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA cache_size=-16384; PRAGMA mmap_size=1073741824;",
             )?;
             connection.set_prepared_statement_cache_capacity(64);
             schema::create(&connection)?;

@@ -33,7 +33,7 @@ pub enum Broken {
     Listing(Failure),
 }
 
-type Name = (String, bool);
+type Name<'a> = (&'a str, bool);
 
 struct Merge<'a> {
     rows: BoxStream<'a, Result<ObjectRow, Failure>>,
@@ -62,12 +62,12 @@ pub fn groups<'a>(
     .boxed()
 }
 
-fn row_name(row: &ObjectRow) -> Name {
-    (row.key.clone(), row.key_escaped)
+fn row_name(row: &ObjectRow) -> Name<'_> {
+    (&row.key, row.key_escaped)
 }
 
-fn entry_name(entry: &Entry) -> Name {
-    (entry.key.clone(), entry.key_escaped)
+fn entry_name(entry: &Entry) -> Name<'_> {
+    (&entry.key, entry.key_escaped)
 }
 
 impl Merge<'_> {
@@ -82,6 +82,8 @@ impl Merge<'_> {
             // Strings compare by their bytes.
             (Some(row), Some(entry)) => row.min(entry),
         };
+        let name = (name.0.to_owned(), name.1);
+        let name = (name.0.as_str(), name.1);
         let mut group = Group::default();
         while self.row.as_ref().is_some_and(|row| row_name(row) == name) {
             group.rows.extend(self.take_row().await?);
@@ -89,7 +91,7 @@ impl Merge<'_> {
         while self.entry.as_ref().is_some_and(|entry| entry_name(entry) == name) {
             group.entries.extend(self.take_entry().await?);
         }
-        group.below_closed = self.closed.as_ref().is_some_and(|closed| name.0.starts_with(closed.as_str()) && name.0 != *closed);
+        group.below_closed = self.closed.as_ref().is_some_and(|closed| name.0.starts_with(closed.as_str()) && name.0 != closed);
         if let Some(directory) = group.entries.iter().find(|entry| entry.is_closed_directory()) {
             group.closes_rows = self.row.as_ref().is_some_and(|row| row.key.starts_with(directory.key.as_str()));
             self.closed = Some(directory.key.clone());
@@ -106,12 +108,11 @@ impl Merge<'_> {
     /// Gives out the entry at hand and fetches the next, which must come after it.
     async fn take_entry(&mut self) -> Result<Option<Entry>, Broken> {
         let next = self.entries.next().await.transpose().map_err(Broken::Listing)?;
-        if let (Some(before), Some(after)) = (&self.entry, &next) {
-            let order = |entry: &Entry| (entry.key.clone(), entry.key_escaped, entry.seq);
-            if order(before).cmp(&order(after)) != Ordering::Less {
-                let said = format!("the source lists `{}` after `{}`", after.key.escape_debug(), before.key.escape_debug());
-                return Err(Broken::Listing(Failure::new(FailureKind::Remote, said)));
-            }
+        if let (Some(before), Some(after)) = (&self.entry, &next)
+            && (entry_name(before), before.seq).cmp(&(entry_name(after), after.seq)) != Ordering::Less
+        {
+            let said = format!("the source lists `{}` after `{}`", after.key.escape_debug(), before.key.escape_debug());
+            return Err(Broken::Listing(Failure::new(FailureKind::Remote, said)));
         }
         Ok(std::mem::replace(&mut self.entry, next))
     }

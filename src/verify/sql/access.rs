@@ -7,12 +7,12 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
 use crate::verify::sql::login::{Door, Place, Tokens};
+use crate::verify::sql::mysql_wire::options::{MysqlOptions, TlsMode};
 use crate::verify::sql::reading::Limits;
 
 /// Credentials and trust for one database. What is absent comes from the URL, then from `PGUSER`/`PGPASSWORD` or `MYSQL_USER`/`MYSQL_PWD`.
@@ -72,36 +72,38 @@ impl Access {
     }
 
     /// What opens sessions of MySQL and MariaDB.
-    pub fn mysql(&self, url: &str) -> Result<Door<MySqlConnectOptions>, Failure> {
+    pub fn mysql(&self, url: &str) -> Result<Door<MysqlOptions>, Failure> {
         self.check_ca()?;
         let parts = Parts::of(url)?;
         let port = parts.port.unwrap_or(3306);
-        let mut options = MySqlConnectOptions::new().host(&parts.host).port(port).database(&parts.database);
         let user = self.user.clone().or(parts.user.clone()).or_else(|| env("MYSQL_USER"));
-        if let Some(user) = &user {
-            options = options.username(user);
-        }
-        let iam = self.iam(url, &parts, user, port)?;
-        if let Some(password) = self.password.clone().or(parts.password).or_else(|| env("MYSQL_PWD")).filter(|_| iam.is_none()) {
-            options = options.password(&password);
-        }
+        let iam = self.iam(url, &parts, user.clone(), port)?;
+        let password = self.password.clone().or(parts.password).or_else(|| env("MYSQL_PWD")).filter(|_| iam.is_none());
+        let mut options = MysqlOptions {
+            host: parts.host,
+            port,
+            socket: None,
+            user: user.unwrap_or_else(|| "root".to_owned()),
+            password: password.unwrap_or_default(),
+            database: parts.database,
+            tls: TlsMode::default(),
+            ca: None,
+        };
         for (name, value) in &parts.options {
-            options = match (name.as_str(), value.as_str()) {
-                ("ssl-mode", mode) => options.ssl_mode(mode.parse::<MySqlSslMode>().map_err(|error| wrong_option(url, name, error))?),
-                ("socket", path) => options.socket(path),
+            match (name.as_str(), value.as_str()) {
+                ("ssl-mode", mode) => options.tls = mode.parse().map_err(|error: String| wrong_option(url, name, error))?,
+                ("socket", path) => options.socket = Some(path.into()),
                 _ => return Err(unknown_option(url, name, "ssl-mode, socket, authentication, region")),
-            };
+            }
         }
         if let Some(ca) = &self.tls_ca {
-            options = options.ssl_mode(MySqlSslMode::VerifyIdentity).ssl_ca(ca);
+            options.tls = TlsMode::VerifyIdentity;
+            options.ca = Some(ca.clone());
         }
-        // `pipes_as_concat` and `no_engine_substitution` would each change sql_mode; the session pins it itself.
-        let options = options.pipes_as_concat(false).no_engine_substitution(false).timezone("+00:00".to_owned());
         Ok(match iam {
             None => Door::with_password(options),
-            // The server asks for the token by `mysql_clear_password`; nowhere else is a password sent in the clear.
             Some((place, tokens)) => {
-                Door::with_token(options.enable_cleartext_plugin(true), place, tokens, |options, token| options.password(token))
+                Door::with_token(options, place, tokens, |options, token| MysqlOptions { password: token.to_owned(), ..options })
             }
         })
     }
@@ -239,7 +241,11 @@ mod tests {
         assert_eq!(options.get_database(), Some("crm-x"));
         let door = access.mysql("mysql://127.0.0.1/crm?socket=/x/y.sock").unwrap();
         let options = door.options();
-        assert_eq!((options.get_port(), options.get_database()), (3306, Some("crm")));
+        assert_eq!((options.port, options.database.as_str(), options.user.as_str()), (3306, "crm", "reader"));
+        assert_eq!(options.socket.as_deref(), Some(std::path::Path::new("/x/y.sock")));
+        let driver = options.driver();
+        assert_eq!((driver.get_port(), driver.get_database(), driver.get_username()), (3306, Some("crm"), "reader"));
+        assert!(access.mysql("mysql://h/db?ssl-mode=often").unwrap_err().message.contains("verify_identity"));
         let error = access.mysql("mysql://u:secret@h/db?colour=red").unwrap_err();
         assert!(error.message.contains("colour") && !error.message.contains("secret"), "{error}");
         let missing = Access { tls_ca: Some("/nowhere/ca.pem".into()), ..Access::default() };
@@ -263,7 +269,8 @@ mod tests {
         let known = place("postgres://reader@db.example/crm?authentication=iam&region=eu-west-2").unwrap();
         assert!(known.contains("reader") && known.contains("5432") && known.contains("eu-west-2"), "{known}");
         let options = access.mysql("mysql://reader@db.example/crm?authentication=iam").unwrap().now().await.unwrap();
-        assert!(matches!(options.get_ssl_mode(), MySqlSslMode::VerifyIdentity), "whatever the server offers");
+        assert_eq!(options.tls, TlsMode::VerifyIdentity, "whatever the server offers");
+        assert!(options.password.starts_with("reader@db.example:3306"), "the token is the password");
         for (url, access, part) in [
             ("postgres://u@h/d?authentication=iam", Access { tls_ca: None, ..access.clone() }, "CA bundle"),
             ("postgres://u@h/d?authentication=iam&sslmode=disable", access.clone(), "sslmode"),

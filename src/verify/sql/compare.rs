@@ -356,7 +356,7 @@ impl Run<'_> {
 
     /// Names the rows that are there with a second pass over their keys, the others by their keyed hash; gives the final counts.
     async fn tell(
-        &self,
+        &mut self,
         db: &mut Database,
         (table, meaning, order): (&Table, &Meaning, Option<&KeyOrder>),
         differences: &[Difference],

@@ -13,7 +13,7 @@ use crate::model::digest::Digest32;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::finding::{Class, Finding, Kind, Place};
 use crate::model::ids::PointId;
-use crate::model::source_url::View;
+use crate::model::source_url::{SourceUrl, View};
 use crate::monitor::{Event, Monitor};
 use crate::signing::keys::SigningKey;
 use crate::verify::manifest::exchange::lines::{self, Line, ListFormat};
@@ -50,6 +50,8 @@ pub struct ImportRequest {
     pub captured: Option<Timestamp>,
     /// Taken off the front of every name, which must have it.
     pub strip_prefix: Vec<u8>,
+    /// Put before what is left of every name: a list that was made below a prefix of a bucket does not have it.
+    pub add_prefix: String,
     /// The recovery point that the list was made for.
     pub recovery_point_id: Option<PointId>,
 }
@@ -65,6 +67,7 @@ pub fn import_list(
 ) -> Result<Header, Failure> {
     refuse_existing(&request.out)?;
     let mut list = ListFile::open(&request.file)?;
+    let below = prefix_of(&request.source);
     let mut sorter = RowSorter::new(ObjectRow::order, RUN_BYTES);
     while let Some((number, line)) = list.next_line()? {
         let place = |said: &str| at_line(&request.file, number, said);
@@ -72,7 +75,12 @@ pub fn import_list(
         if line.digest.is_none() {
             tell_undigested(&line, monitor);
         }
-        sorter.push(row_of(line, digest, &request.strip_prefix).map_err(|said| place(&said))?)?;
+        let row = row_of(line, digest, request).map_err(|said| place(&said))?;
+        if !row.key.starts_with(&below) {
+            let said = format!("expected a key below `{below}`, as of {}, found `{}`", request.source, row.key.escape_debug());
+            return Err(place(&said).hint(format!("names that are relative to it become keys with `--add-prefix {below}`")));
+        }
+        sorter.push(row)?;
         if number % 4096 == 0 && monitor.stop_requested() {
             return Err(Failure::new(FailureKind::Interrupted, "the import was stopped; nothing was written"));
         }
@@ -168,8 +176,17 @@ fn tell_undigested(line: &Line, monitor: &dyn Monitor) {
     monitor.event(Event::Finding(&Finding { actual: Some("the list states no digest".to_owned()), ..finding }));
 }
 
+/// What the keys of `source` begin with: a bucket's prefix. They would all be missing, and all be there beside.
+fn prefix_of(source: &str) -> String {
+    match source.parse() {
+        Ok(SourceUrl::S3 { prefix, .. }) => prefix,
+        _ => String::new(),
+    }
+}
+
 /// The row that a line stands for.
-fn row_of(line: Line, digest: DigestSet, strip_prefix: &[u8]) -> Result<ObjectRow, String> {
+fn row_of(line: Line, digest: DigestSet, request: &ImportRequest) -> Result<ObjectRow, String> {
+    let strip_prefix = request.strip_prefix.as_slice();
     let mut path = line.path.strip_prefix(strip_prefix).ok_or_else(|| {
         format!("expected a name that begins with `{}`, found `{}`", strip_prefix.escape_ascii(), line.path.escape_ascii())
     })?;
@@ -181,7 +198,7 @@ fn row_of(line: Line, digest: DigestSet, strip_prefix: &[u8]) -> Result<ObjectRo
         return Err("nothing is left of its name".into());
     }
     let (key, key_escaped) = paths::key_of(path);
-    let row = ObjectRow { key_escaped, ..ObjectRow::object(key, UNKNOWN_SIZE) };
+    let row = ObjectRow { key_escaped, ..ObjectRow::object(format!("{}{key}", request.add_prefix), UNKNOWN_SIZE) };
     Ok(if digest.blake3 { ObjectRow { blake3: line.digest, ..row } } else { ObjectRow { sha256: line.digest, ..row } })
 }
 
