@@ -154,7 +154,6 @@ impl Row {
     }
 
     /// Starts a new row of `columns` fields.
-    #[inline]
     pub fn begin(&mut self, columns: usize) {
         self.bytes.clear();
         self.ends.clear();
@@ -187,7 +186,6 @@ impl Row {
     }
 
     /// Appends the row that is made of the fields at `key` (indexes, ascending) alone.
-    #[inline]
     pub fn put_key(&self, key: &[usize], to: &mut Vec<u8>) {
         to.extend_from_slice(&(key.len() as u32).to_be_bytes());
         key.iter().for_each(|index| to.extend_from_slice(self.field(*index)));
@@ -264,7 +262,6 @@ impl Row {
     }
 
     /// An unsigned integer.
-    #[inline]
     pub fn unsigned(&mut self, value: u64) {
         self.integer(false, value);
     }
@@ -286,7 +283,6 @@ impl Row {
     }
 
     /// A decimal: `digits` are ASCII digits of |value| × 10^scale; leading zeros are dropped, and zero has no sign.
-    #[inline]
     pub fn decimal(&mut self, negative: bool, scale: i32, digits: &[u8]) {
         let digits = &digits[digits.iter().position(|digit| *digit != b'0').unwrap_or(digits.len())..];
         let mut head = [tag::DECIMAL; 14];
@@ -324,7 +320,6 @@ impl Row {
     }
 
     /// Bytes.
-    #[inline]
     pub fn blob(&mut self, bytes: &[u8]) {
         self.maybe_large(tag::BYTES, bytes);
     }
@@ -335,7 +330,6 @@ impl Row {
     }
 
     /// A payload with its length under `tag`: enum, set, network, geometry, hardware address.
-    #[inline]
     pub fn labelled(&mut self, tag: u8, bytes: &[u8]) {
         self.sized(tag, bytes);
     }
