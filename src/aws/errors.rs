@@ -98,7 +98,8 @@ fn of_cause(what: &str, error: &(dyn Error + 'static)) -> Option<Failure> {
     None
 }
 
-fn of_credentials(what: &str, error: &CredentialsError) -> Failure {
+/// What the provider of credentials said.
+pub fn of_credentials(what: &str, error: &CredentialsError) -> Failure {
     let text = said(error);
     let lower = text.to_lowercase();
     match error {

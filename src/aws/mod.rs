@@ -12,6 +12,7 @@ pub mod dynamodb_export;
 pub mod dynamodb_settings;
 pub mod errors;
 pub mod rds;
+pub mod rds_token;
 pub mod s3;
 pub mod s3_answer;
 pub mod s3_archive;

@@ -80,6 +80,8 @@ pub struct Instance {
     pub deletion_protection: Option<bool>,
     /// Whether a change is waiting to be applied.
     pub pending_password: bool,
+    /// Whether tokens of IAM open its databases.
+    pub iam: Option<bool>,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
 }
@@ -113,6 +115,8 @@ pub struct RestoreRequest {
     pub security_groups: Vec<String>,
     /// Its tags: passed always, so that none are inherited.
     pub tags: BTreeMap<String, String>,
+    /// Whether tokens of IAM open its databases.
+    pub iam: bool,
 }
 
 /// The RDS service in one Region.
@@ -205,6 +209,7 @@ impl Rds {
             .auto_minor_version_upgrade(false)
             .deletion_protection(false)
             .copy_tags_to_snapshot(false)
+            .set_enable_iam_database_authentication(request.iam.then_some(true))
             .set_tags(Some(tags_of(&request.tags)))
             .send()
             .await
@@ -227,6 +232,7 @@ impl Rds {
             .auto_minor_version_upgrade(false)
             .deletion_protection(false)
             .copy_tags_to_snapshot(false)
+            .set_enable_iam_database_authentication(request.iam.then_some(true))
             .set_tags(Some(tags_of(&request.tags)))
             .send()
             .await
@@ -234,14 +240,15 @@ impl Rds {
         Ok(answer.db_instance.and_then(|instance| instance.db_instance_arn))
     }
 
-    /// ModifyDBInstance: a password of the drill's own, no automated backups, no deletion protection; at once.
-    pub async fn set_password(&self, id: &str, password: &str) -> Result<(), Failure> {
+    /// ModifyDBInstance: a password of the drill's own, no automated backups, no deletion protection, tokens of IAM or none; at once.
+    pub async fn set_password(&self, id: &str, password: &str, iam: bool) -> Result<(), Failure> {
         self.client
             .modify_db_instance()
             .db_instance_identifier(id)
             .master_user_password(password)
             .backup_retention_period(0)
             .deletion_protection(false)
+            .set_enable_iam_database_authentication(iam.then_some(true))
             .apply_immediately(true)
             .send()
             .await
@@ -316,6 +323,7 @@ fn instance_of(from: aws_sdk_rds::types::DbInstance) -> Instance {
         kms_key_arn: from.kms_key_id,
         backup_retention_days: from.backup_retention_period,
         deletion_protection: from.deletion_protection,
+        iam: from.iam_database_authentication_enabled,
         pending_password: from.pending_modified_values.is_some_and(|pending| pending.master_user_password.is_some()),
         tags: from.tag_list.unwrap_or_default().into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect(),
     }

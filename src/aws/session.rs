@@ -78,6 +78,12 @@ impl Session {
         Ok(session)
     }
 
+    /// Of this configuration.
+    #[cfg(test)]
+    pub fn of(config: SdkConfig) -> Self {
+        Self { config }
+    }
+
     /// The shared configuration that service clients are made from.
     pub fn config(&self) -> &SdkConfig {
         &self.config

@@ -1,18 +1,22 @@
 //! Signature Version 4 (AWS General Reference, "Create a signed AWS API request").
 //!
 //! The SDK signs whatever it sends itself; this is for the two calls that are made too often for its orchestration (`s3_direct`,
-//! `dynamodb_direct`).
+//! `dynamodb_direct`), and for what is no call at all: the tokens that open databases (`rds_token`).
 
 use std::fmt::Write as _;
 
 use aws_credential_types::Credentials;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
 
 /// SHA-256 of nothing: the payload of a GET.
 pub const EMPTY_PAYLOAD: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+
+/// What a query's names and values keep of themselves (`UriEncode`).
+const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A key that signs for one day, Region and service.
 #[derive(Clone)]
@@ -50,32 +54,55 @@ impl SigningKey {
         self.sign("POST", time, ("/", ""), headers, &hex::encode(Sha256::digest(body)))
     }
 
+    /// The query of a presigned GET of `/` at `host`, valid for `seconds` from `time` on: `asked` as given, then what signs it. `session` is
+    /// the token of credentials that last for a while only.
+    pub fn presign(&self, time: &str, host: &str, asked: &[(&str, &str)], seconds: u32, session: Option<&str>) -> String {
+        let encoded = |text: &str| utf8_percent_encode(text, IN_QUERY).to_string();
+        let (credential, seconds) = (format!("{}/{}", self.access_key_id, self.scope), seconds.to_string());
+        let signs = [
+            ("X-Amz-Algorithm", ALGORITHM),
+            ("X-Amz-Credential", &credential),
+            ("X-Amz-Date", time),
+            ("X-Amz-Expires", &seconds),
+            ("X-Amz-SignedHeaders", "host"),
+        ];
+        let session = session.map(|token| ("X-Amz-Security-Token", token));
+        let all = asked.iter().copied().chain(signs).chain(session);
+        let pairs: Vec<String> = all.map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+        let mut sorted = pairs.clone();
+        sorted.sort();
+        let signature = self.signature("GET", time, ("/", &sorted.join("&")), (&format!("host:{host}\n"), "host"), EMPTY_PAYLOAD);
+        format!("{}&X-Amz-Signature={}", pairs.join("&"), hex::encode(signature))
+    }
+
     fn sign(&self, method: &str, time: &str, (path, query): (&str, &str), headers: &[(&str, &str)], payload: &str) -> String {
-        let mut canonical = Sha256::new();
-        for part in [method, "\n", path, "\n", query, "\n"] {
-            canonical.update(part);
-        }
-        let mut signed = String::with_capacity(96);
+        let (mut lines, mut signed) = (String::with_capacity(256), String::with_capacity(96));
         for (name, value) in headers {
             for part in [name, ":", value, "\n"] {
-                canonical.update(part);
+                lines.push_str(part);
             }
             if !signed.is_empty() {
                 signed.push(';');
             }
             signed.push_str(name);
         }
-        for part in ["\n", &signed, "\n", payload] {
+        let signature = self.signature(method, time, (path, query), (&lines, &signed), payload);
+        let mut header = String::with_capacity(256);
+        let _ = write!(header, "{ALGORITHM} Credential={}/{}, SignedHeaders={signed}, Signature=", self.access_key_id, self.scope);
+        push_hex(&mut header, &signature);
+        header
+    }
+
+    /// `lines` are the canonical headers, `signed` their names.
+    fn signature(&self, method: &str, time: &str, (path, query): (&str, &str), (lines, signed): (&str, &str), payload: &str) -> [u8; 32] {
+        let mut canonical = Sha256::new();
+        for part in [method, "\n", path, "\n", query, "\n", lines, "\n", signed, "\n", payload] {
             canonical.update(part);
         }
         let mut text = String::with_capacity(192);
         let _ = write!(text, "{ALGORITHM}\n{time}\n{}\n", self.scope);
         push_hex(&mut text, &canonical.finalize());
-        let signature = hmac(&self.key, text.as_bytes());
-        let mut header = String::with_capacity(256);
-        let _ = write!(header, "{ALGORITHM} Credential={}/{}, SignedHeaders={signed}, Signature=", self.access_key_id, self.scope);
-        push_hex(&mut header, &signature);
-        header
+        hmac(&self.key, text.as_bytes())
     }
 }
 

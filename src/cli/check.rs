@@ -17,7 +17,7 @@ use crate::model::source_url::SourceUrl;
 use crate::signing::hash_key::HashKey;
 use crate::verify::items::scan::scan;
 use crate::verify::manifest::reader::Manifest;
-use crate::verify::sql::access::{Access, not_sql};
+use crate::verify::sql::access::not_sql;
 use crate::verify::sql::checks::demands::CheckDemands;
 use crate::verify::sql::checks::header::{Check, nearest};
 use crate::verify::sql::checks::pack::{Pack, names};
@@ -77,7 +77,7 @@ pub async fn run(args: CheckArgs, console: &Arc<Console>) -> anyhow::Result<Exit
         given => given.iter().map(|name| Pack::load(name)).collect::<Result<Vec<_>, _>>()?,
     };
     let demands = demands(&args)?;
-    let access = Access { tls_ca: args.tls_ca, ..Access::default() };
+    let access = Means { tls_ca: args.tls_ca.clone(), ..Means::default() }.access();
     args.scan.refuse(&source)?;
     let results = runner::run_with(&source, &access, &packs, &demands, console.as_ref()).await?;
     conclude(&source, engine, &results, console)

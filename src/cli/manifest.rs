@@ -202,7 +202,15 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     means.limits.lanes = args.lanes.map_or(means.limits.lanes, usize::from);
     let mut request = CaptureRequest::new(&out, CaptureMode::Sealed);
     request.sidecar_max_rows = args.tables.sidecar_rows;
+    let chosen = args.tables.leaves.or_else(|| registration.as_ref().and_then(Registration::leaves));
     request.tables = args.tables.request();
+    request.tables.leaves = chosen.unwrap_or_default();
+    let is_database = matches!(args.source, SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } | SourceUrl::Sqlite { .. });
+    if chosen.is_some() && !is_database {
+        return Err(Failure::invalid(format!("{}: only tables of a database have leaves to choose among", args.source))
+            .hint("leave --leaves out")
+            .into());
+    }
     request.digests = args.digest;
     request.tier = args.objects.tier.unwrap_or_default();
     request.compare = args.objects.compare;

@@ -12,6 +12,7 @@ use crate::testing_log::body::ManifestRegistered;
 use crate::testing_log::entry::{Actor, Body};
 use crate::testing_log::writer::LogWriter;
 use crate::verify::manifest::reader::Manifest;
+use crate::verify::manifest::request::Leaves;
 
 /// What a configuration adds: a signer, and a log to register in.
 pub struct Registration {
@@ -37,6 +38,11 @@ impl Registration {
         // Opened and closed again: a log that cannot be written to is told now, and drills are not locked out while the source is read.
         drop(LogWriter::open(&loaded.config.log.path, key.clone())?);
         Ok(Self { loaded, resource, key })
+    }
+
+    /// What the leaves of the resource's tables are made of, where it says so.
+    pub fn leaves(&self) -> Option<Leaves> {
+        self.loaded.config.resource.iter().find(|resource| resource.id == self.resource)?.leaves
     }
 
     /// What the resource calls the tables and columns of checks.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::aws::dynamodb::TableSource;
 use crate::aws::dynamodb_export;
+use crate::aws::rds_token::RdsTokens;
 use crate::aws::s3::S3Source;
 use crate::aws::s3_archive::Thaw;
 use crate::aws::s3_customer_keys::CustomerKeys;
@@ -83,7 +84,8 @@ impl Means {
 
     /// How a database is reached.
     pub fn access(&self) -> Access {
-        Access { tls_ca: self.tls_ca.clone(), limits: self.limits, ..Access::default() }
+        let tokens = Arc::new(RdsTokens::of_options(self.session.clone()));
+        Access { tls_ca: self.tls_ca.clone(), limits: self.limits, tokens: Some(tokens), ..Access::default() }
     }
 
     fn hash_key(&self, url: &SourceUrl) -> Result<HashKey, Failure> {
@@ -203,7 +205,8 @@ pub async fn capture(
         request.mode = mode.unwrap_or(if is_live_view { CaptureMode::WindowBounded } else { usual_mode(url) });
         return objects::capture::capture(source.as_ref(), &request, signer, monitor).await;
     }
-    let prefix = request.tables.watermark.as_ref().map(|_| CaptureMode::AppendPrefix);
+    let is_prefix = request.tables.watermark.is_some() || !request.tables.closed.is_empty();
+    let prefix = is_prefix.then_some(CaptureMode::AppendPrefix);
     request.mode = mode.or(prefix).unwrap_or_else(|| usual_mode(url));
     let hash_key = means.hash_key(url)?;
     if let Some((source, _)) = items_of(url, None, means).await? {

@@ -14,7 +14,7 @@ use crate::model::source_url::SourceUrl;
 use crate::model::verification::Verification;
 use crate::monitor::Monitor;
 use crate::signing::hash_key::HashKey;
-use crate::verify::manifest::request::{DEFAULT_SIDECAR_MAX_ROWS, TableRequest};
+use crate::verify::manifest::request::{DEFAULT_SIDECAR_MAX_ROWS, Leaves, TableRequest};
 use crate::verify::sql::dual::{self, Declared, Side};
 use crate::verify::sql::grants;
 
@@ -30,12 +30,18 @@ pub struct TableArgs {
     /// Tables: only rows up to the greatest value, or VALUE, of a column that only grows (mode append-prefix)
     #[arg(long, value_name = "COLUMN[=VALUE]")]
     pub watermark: Option<String>,
+    /// Tables: only this table or partition, which nothing is written to any more (mode append-prefix); may be repeated
+    #[arg(long, value_name = "TABLE[.PARTITION]", conflicts_with = "watermark")]
+    pub closed: Vec<String>,
     /// Tables: the column with the time of a row's last change, which bounded modes consult
     #[arg(long, value_name = "COLUMN")]
     pub stamp: Option<String>,
     /// Tables: how long a transaction may take until its stamps are seen, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     pub longest_transaction: u64,
+    /// Tables: what leaves are made of; `ranges` name a range of keys where a table's key has an order, and hold keys in the clear
+    #[arg(long, value_name = "buckets|sums|ranges")]
+    pub leaves: Option<Leaves>,
     /// Tables: above so many rows a table has sums for leaves and no row sidecar: memory and manifest stay small, and a difference names
     /// its bucket only
     #[arg(long, value_name = "N", default_value_t = DEFAULT_SIDECAR_MAX_ROWS)]
@@ -49,8 +55,10 @@ impl TableArgs {
             logical: self.logical,
             types: self.types,
             watermark: self.watermark,
+            closed: self.closed,
             stamp: self.stamp,
             longest_transaction_s: self.longest_transaction,
+            leaves: self.leaves.unwrap_or_default(),
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::drill::context::Context;
 use crate::drill::manifests::{self, Chosen};
 use crate::drill::sink::Sink;
 use crate::drill::{first_restore, objectives, outcome, reading, record};
-use crate::estate::config::{Class, Resource, WhenNoManifest};
+use crate::estate::config::{Authentication, Class, Resource, WhenNoManifest};
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::outcome::Outcome;
@@ -227,7 +227,7 @@ impl Case<'_> {
         // A point in time promises its second; a snapshot's time is that of the call, and its data may be a little younger.
         let written_until = self.point.is_in_time().then_some(self.point.created_at);
         let demands = CheckDemands { baselines, written_until, hash_key: Some(context.hash_key.clone()), ..CheckDemands::default() };
-        let checked = reading::check(opened, self.resource, packs, demands, items_table, monitor).await;
+        let checked = reading::check(opened, self.resource, &context.clouds, packs, demands, items_table, monitor).await;
         result.sql_checks = checked.map_err(|failure| ("checks", failure))?;
         self.phase(Phase::Verified, Timestamp::now()).map_err(|failure| ("verify", failure))
     }
@@ -298,6 +298,7 @@ impl Case<'_> {
             backup_role_arn: config.aws.as_ref().map(|aws| aws.backup_role_arn.clone()),
             work: self.context.work.clone(),
             password: hex::encode(&secret[..16]),
+            iam_user: self.resource.database_user.clone().filter(|_| self.resource.authentication == Authentication::Iam),
         }
     }
 

@@ -40,6 +40,7 @@ pub async fn record(
     if !out.exists() {
         let mut request = CaptureRequest::new(&out, CaptureMode::FirstRestore);
         request.recovery_point_id = Some(point.clone());
+        request.tables.leaves = resource.leaves.unwrap_or_default();
         capture(context, resource, opened, &request, monitor).await?;
     }
     let manifest = Manifest::open(&out)?;
@@ -81,7 +82,7 @@ async fn capture(
         }
         SourceUrl::DynamodbExport { .. } => return Err(Failure::invalid(format!("{}: no driver restores into an export", opened.url))),
         SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } | SourceUrl::Sqlite { .. } => {
-            let access = reading::access(opened, resource)?;
+            let access = reading::access(opened, resource, &context.clouds)?;
             sql::capture::capture(&opened.url, &access, request, &context.hash_key, signer, monitor).await?
         }
     };

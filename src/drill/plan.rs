@@ -7,7 +7,7 @@ use crate::drill::context::{Setup, load_packs, needs_aws, verified_entries};
 use crate::drill::draw::{ListContext, list};
 use crate::drill::effort::Effort;
 use crate::drill::manifests;
-use crate::estate::config::{Access, Config, WhenNoManifest};
+use crate::estate::config::{Access, Authentication, Config, WhenNoManifest};
 use crate::estate::policy;
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
@@ -104,7 +104,9 @@ pub async fn plan(setup: &Setup) -> Result<Plan, Failure> {
     let (least, most) = cases(&population, &strata, &targeted);
     Ok(Plan {
         effort: effort(&candidates, &largest(&candidates, &population, &strata, &targeted), config, &entries),
-        permissions: permissions(&candidates, needs_aws(config)),
+        permissions: permissions(&candidates, needs_aws(config), |resource| {
+            config.resource.iter().any(|one| one.id == *resource && one.authentication == Authentication::Iam)
+        }),
         cases: (least, most),
         candidates,
         excluded: listed.excluded,
@@ -156,7 +158,7 @@ fn effort(candidates: &[Candidate], counted: &BTreeSet<&PointId>, config: &Confi
 }
 
 /// The calls of listing, guard, restore, reading and teardown, for the kinds that are in the population.
-fn permissions(candidates: &[Candidate], aws: bool) -> BTreeSet<&'static str> {
+fn permissions(candidates: &[Candidate], aws: bool, is_token_read: impl Fn(&ResourceId) -> bool) -> BTreeSet<&'static str> {
     let mut calls = BTreeSet::new();
     if !aws {
         return calls;
@@ -220,7 +222,8 @@ fn permissions(candidates: &[Candidate], aws: bool) -> BTreeSet<&'static str> {
                 "dynamodb:DeleteTable",
             ]),
             TargetKind::DbInstance => {
-                calls.extend(["rds:DescribeDBInstances", "rds:AddTagsToResource", "rds:ModifyDBInstance", "rds:DeleteDBInstance"])
+                calls.extend(["rds:DescribeDBInstances", "rds:AddTagsToResource", "rds:ModifyDBInstance", "rds:DeleteDBInstance"]);
+                calls.extend(is_token_read(&one.point.resource).then_some("rds-db:connect"));
             }
             TargetKind::AccessPoint => calls.extend([
                 "s3:ListBucket",

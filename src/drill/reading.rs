@@ -1,10 +1,13 @@
 //! Reading what was restored: the source that fits its URL, compared with the manifest; and the SQL checks of its class.
 
+use std::sync::Arc;
+
+use crate::aws::rds_token::RdsTokens;
 use crate::aws::s3::S3Source;
 use crate::drill::items;
 use crate::drill::manifests::Chosen;
 use crate::drill::position;
-use crate::estate::config::Resource;
+use crate::estate::config::{Authentication, Resource};
 use crate::model::check::CheckResult;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::recovery_point::RecoveryPoint;
@@ -97,11 +100,11 @@ pub async fn compare(
         }
         SourceUrl::DynamodbExport { .. } => Err(Failure::invalid(format!("{}: no driver restores into an export", opened.url))),
         SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } | SourceUrl::Sqlite { .. } => {
-            let access = access(opened, resource)?;
+            let access = access(opened, resource, clouds)?;
             let mut pace = Pace::new(format!("the drill's password on {}", opened.url), PASSWORD_PATIENCE_S);
             loop {
                 match compare_database((&opened.url, &access), (chosen, hash_key), point, monitor).await {
-                    Err(failure) if failure.kind == FailureKind::Denied && opened.login.is_some() => {
+                    Err(failure) if failure.kind == FailureKind::Denied && (opened.login.is_some() || access.tokens.is_some()) => {
                         pace.pause(monitor).await.map_err(|late| if late.kind == FailureKind::Interrupted { late } else { failure })?;
                     }
                     ended => return ended,
@@ -156,6 +159,7 @@ pub async fn fill(
 pub async fn check(
     opened: &Opened,
     resource: &Resource,
+    clouds: &Clouds,
     packs: &[Pack],
     demands: CheckDemands,
     items_table: Option<ItemsTable>,
@@ -168,13 +172,19 @@ pub async fn check(
         return Ok(Vec::new());
     }
     let demands = CheckDemands { names: resource.names.clone(), ..demands };
-    sql::checks::runner::run_with(&opened.url, &access(opened, resource)?, packs, &demands, monitor).await
+    sql::checks::runner::run_with(&opened.url, &access(opened, resource, clouds)?, packs, &demands, monitor).await
 }
 
-/// How a restored database is reached: with the credentials that are configured for it, else with the drill's own.
-pub fn access(opened: &Opened, resource: &Resource) -> Result<Access, Failure> {
+/// How a restored database is reached: with tokens where its URL asks for them, with the credentials that are configured for it, else with
+/// the drill's own.
+pub fn access(opened: &Opened, resource: &Resource, clouds: &Clouds) -> Result<Access, Failure> {
     let mut access = Access { tls_ca: resource.tls_ca.clone(), ..Access::default() };
-    let Some((master, password)) = &opened.login else { return Ok(access) };
+    let Some((master, password)) = &opened.login else {
+        if resource.authentication == Authentication::Iam && opened.region.is_some() {
+            access.tokens = Some(Arc::new(RdsTokens::of_session(clouds.session(opened.region.as_deref())?)));
+        }
+        return Ok(access);
+    };
     (access.user, access.password) = (Some(master.clone()), Some(password.clone()));
     if opened.region.is_none() {
         // Beside AWS the server is one of our own on loopback: it has neither the source's users nor its certificate.

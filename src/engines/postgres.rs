@@ -41,11 +41,35 @@ pub async fn init(programs: &Programs, area: &Area, home: &Path) -> Result<(), F
     Ok(())
 }
 
+/// What the name of who logs in is put between when the gate is asked: `cn=USER,ou=PORT`, with the port of the server that asks.
+pub const GATE_NAME: (&str, &str) = ("cn=", ",ou=");
+
 /// Who gets in: the administrator through the socket, everybody else over TCP with a password.
 pub fn access_rules() -> String {
+    rules_with("")
+}
+
+/// The same, and who has the role `rds_iam` only over TLS and with a password that the directory server on `gate` finds good. A database
+/// without that role has nobody in it.
+fn access_rules_with(gate: u16, port: u16) -> String {
+    let (before, after) = GATE_NAME;
+    rules_with(&format!(
+        "hostssl all  +rds_iam  127.0.0.1/32  ldap ldapserver=127.0.0.1 ldapport={gate} ldapprefix=\"{before}\" ldapsuffix=\"{after}{port}\"\n\
+         host    all  +rds_iam  all  reject\n"
+    ))
+}
+
+fn rules_with(more: &str) -> String {
     format!(
-        "# TYPE  DATABASE  USER  ADDRESS  METHOD\nlocal   all  {ADMIN}  trust\nhost    all  {ADMIN}  all  reject\nhost    all  all  127.0.0.1/32  scram-sha-256\n"
+        "# TYPE  DATABASE  USER  ADDRESS  METHOD\nlocal   all  {ADMIN}  trust\nhost    all  {ADMIN}  all  reject\n{more}\
+         host    all  all  127.0.0.1/32  scram-sha-256\n"
     )
+}
+
+/// Writes the rules of the server over `home/data` on `port`, which asks `gate`. They hold from its next start or SIGHUP on.
+pub fn lay_gate(home: &Path, gate: u16, port: u16) -> Result<(), Failure> {
+    let path = home.join("data/pg_hba.conf");
+    std::fs::write(&path, access_rules_with(gate, port)).map_err(|error| Failure::io(format!("cannot write {}", path.display()), error))
 }
 
 /// Statements for the single-user mode that make the administrator in a copy that does not know it; one a line.
@@ -127,8 +151,10 @@ pub async fn sql(programs: &Programs, area: &Area, home: &Path, port: u16, datab
 /// The statements that make the master user and, where one is named, its database.
 pub fn create_master(user: &str, password: &str, database: Option<&str>) -> String {
     let user = name(user);
-    let mut text =
-        format!("CREATE ROLE {user} LOGIN CREATEDB CREATEROLE PASSWORD {};\nALTER DATABASE postgres OWNER TO {user};\n", literal(password));
+    let mut text = format!(
+        "CREATE ROLE rds_iam NOLOGIN;\nCREATE ROLE {user} LOGIN CREATEDB CREATEROLE PASSWORD {};\nALTER DATABASE postgres OWNER TO {user};\n",
+        literal(password)
+    );
     if let Some(database) = database.filter(|database| *database != "postgres") {
         text += &format!("CREATE DATABASE {} OWNER {user};\n", name(database));
     }

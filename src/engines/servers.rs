@@ -6,7 +6,7 @@ use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -37,12 +37,19 @@ pub struct Servers {
     installed: Arc<Installed>,
     /// One template is made at a time.
     templates: Arc<tokio::sync::Mutex<()>>,
+    /// The port of the directory server that judges tokens, where there is one.
+    gate: Arc<OnceLock<u16>>,
 }
 
 impl Servers {
     /// The servers of the sandbox folder `state`. Starts nothing.
     pub fn open(state: &Path) -> Result<Self, Failure> {
-        Ok(Self { area: Area::open(state)?, installed: Arc::new(Installed::find()), templates: Arc::default() })
+        Ok(Self { area: Area::open(state)?, installed: Arc::new(Installed::find()), templates: Arc::default(), gate: Arc::default() })
+    }
+
+    /// From now on tokens are judged by the directory server on `port` of this machine. Only PostgreSQL can ask one.
+    pub fn ask_gate(&self, port: u16) {
+        let _ = self.gate.set(port);
     }
 
     /// What can be started here.
@@ -142,7 +149,12 @@ impl Servers {
         let (programs, home) = (self.programs(kind)?, self.area.home(name));
         let _ = std::fs::remove_file(home.join("run/s"));
         let mut command = match kind {
-            EngineKind::Postgres => postgres::server(programs, &self.area, &home, port),
+            EngineKind::Postgres => {
+                if let Some(gate) = self.gate.get() {
+                    postgres::lay_gate(&home, *gate, port)?;
+                }
+                postgres::server(programs, &self.area, &home, port)
+            }
             EngineKind::MariaDb => mariadb::server(programs, &self.area, &home, port),
         };
         for setting in more {
@@ -183,10 +195,16 @@ impl Servers {
         Err(Failure::new(FailureKind::Remote, format!("{kind:?} did not start within {} seconds", BOOT_PATIENCE.as_secs())))
     }
 
-    /// The server that runs over a home, after its owner was killed; frozen ones go on.
-    pub fn adopt(&self, name: &str) -> Option<ProcessMark> {
-        let found = process::servers_under(&self.area.home(name)).into_iter().next()?;
+    /// The server that runs over a home on `port`, after its owner was killed; frozen ones go on. It asks this owner's gate from now on.
+    pub fn adopt(&self, kind: EngineKind, name: &str, port: u16) -> Option<ProcessMark> {
+        let home = self.area.home(name);
+        let found = process::servers_under(&home).into_iter().next()?;
         process::thaw(found);
+        if let (EngineKind::Postgres, Some(gate)) = (kind, self.gate.get())
+            && postgres::lay_gate(&home, *gate, port).is_ok()
+        {
+            found.signal(Signal::HUP);
+        }
         Some(found)
     }
 

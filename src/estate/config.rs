@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::model::ids::ResourceId;
 use crate::model::resource::{PointSource, ResourceKind};
+use crate::verify::manifest::request::Leaves;
 
 /// The whole file.
 #[derive(Clone, Debug, Deserialize)]
@@ -203,6 +204,17 @@ impl Access {
     }
 }
 
+/// `authentication`: how a restored instance of RDS is logged in to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Authentication {
+    /// With `credentials`, else as the master user with the drill's own password.
+    #[default]
+    Password,
+    /// As `database_user`, with tokens of IAM, over TLS that is verified with `tls_ca`.
+    Iam,
+}
+
 /// `when_no_manifest`
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -236,11 +248,18 @@ pub struct Resource {
     pub database: Option<String>,
     /// `env:NAME` or `file:PATH` with `USER:PASSWORD` for a restored instance.
     pub credentials: Option<String>,
+    /// How a restored instance of RDS is logged in to; default `password`.
+    #[serde(default)]
+    pub authentication: Authentication,
+    /// The database user that tokens of IAM are for; the source has it.
+    pub database_user: Option<String>,
     /// A CA bundle for TLS to a restored instance.
     pub tls_ca: Option<PathBuf>,
     /// What tables and columns of check packs are called in this database: `accounts = "acct"`, `"accounts.id" = "acct_no"`.
     #[serde(default)]
     pub names: BTreeMap<String, String>,
+    /// What the leaves of its tables' fingerprints are made of; default `buckets`.
+    pub leaves: Option<Leaves>,
     /// Where its recovery points are found.
     #[serde(default)]
     pub points: Vec<Points>,

@@ -7,6 +7,7 @@ pub mod config;
 pub mod explain;
 pub mod ground;
 pub mod load;
+pub mod login_rules;
 pub mod mistake;
 pub mod policy;
 pub mod rules;

@@ -61,6 +61,12 @@ pub const SOURCES: &[&str] = &["aws-backup", "rds-snapshot", "rds-pitr", "dynamo
 /// Spellings of `when_no_manifest`.
 pub const WITHOUT_MANIFEST: &[&str] = &["untested", "invariants", "first-restore"];
 
+/// Spellings of `authentication`; those of `crate::estate::config::Authentication`.
+pub const AUTHENTICATION: &[&str] = &["password", "iam"];
+
+/// Spellings of `leaves`; those of `crate::verify::manifest::request::Leaves`.
+pub const LEAVES: &[&str] = &["buckets", "sums", "ranges"];
+
 /// Spellings of `access`; those of `crate::estate::config::Access`.
 pub const ACCESS: &[&str] = &["restore", "backup-access-point"];
 
@@ -159,8 +165,11 @@ pub const RESOURCE: &[Field] = &[
     may("manifests", Shape::Text, "the directory of its manifests"),
     may("database", Shape::Text, "the database within a restored instance"),
     may("credentials", Shape::Text, "`env:NAME` or `file:PATH`"),
+    may("authentication", Shape::Word(AUTHENTICATION), "how a restored instance of RDS is logged in to"),
+    may("database_user", Shape::Text, "the database user that tokens of IAM are for"),
     may("tls_ca", Shape::Text, "a CA bundle for TLS to a restored instance"),
     may("names", Shape::NamedTexts, "what tables and columns of check packs are called in this database"),
+    may("leaves", Shape::Word(LEAVES), "what the leaves of its tables' fingerprints are made of"),
     may(
         "points",
         Shape::List(&[

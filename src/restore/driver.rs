@@ -66,7 +66,7 @@ pub struct Opened {
     pub url: SourceUrl,
     /// The Region that it is read in.
     pub region: Option<String>,
-    /// User and password of a database.
+    /// User and password of a database; absent where its URL asks for tokens.
     pub login: Option<(String, String)>,
     /// Why nothing can be read of it: the backup itself did not come back. A verdict on the backup, not an error.
     pub unreadable: Option<String>,

@@ -50,6 +50,8 @@ pub struct Order {
     pub work: PathBuf,
     /// The password that is set on a restored instance; never written down.
     pub password: String,
+    /// The user of a restored instance who logs in with tokens of IAM; absent: the master user, with that password.
+    pub iam_user: Option<String>,
 }
 
 impl Order {

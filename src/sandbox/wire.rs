@@ -3,6 +3,8 @@
 //! Holds the trait that a service implements and the check of a request's signature (the AWS page "Create a signed AWS API request").
 //! Not here: S3, whose bodies stream and whose signatures are checked as they do.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
@@ -93,6 +95,30 @@ pub fn verify(request: &Request<Bytes>) -> Result<(), Refusal> {
     let secret = identity::secret_of(&scope.access_key).ok_or(Refusal::UnknownKey)?;
     let date = request.headers().get("x-amz-date").and_then(|value| value.to_str().ok()).ok_or(Refusal::WrongSignature)?;
     let canonical = canonical_request(request, &authorization.signed_headers).ok_or(Refusal::WrongSignature)?;
+    is_signed(scope, secret, date, &canonical, &authorization.signature)
+}
+
+/// Checks a presigned GET of `/` at `host`: what its query asks for, and what it was signed for. When it was signed and for how long it
+/// holds is not judged.
+pub fn verify_presigned(host: &str, query: &str) -> Result<(Scope, BTreeMap<String, String>), Refusal> {
+    let asked: BTreeMap<String, String> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let of = |name: &str| asked.get(name).map(String::as_str).ok_or(Refusal::Unsigned);
+    let scope = Scope::parse(of("X-Amz-Credential")?).ok_or(Refusal::Unsigned)?;
+    let secret = identity::secret_of(&scope.access_key).ok_or(Refusal::UnknownKey)?;
+    if of("X-Amz-Algorithm")? != "AWS4-HMAC-SHA256" || of("X-Amz-SignedHeaders")? != "host" {
+        return Err(Refusal::WrongSignature);
+    }
+    let encoded = |text: &String| uri_encode(text.as_bytes());
+    let signed = asked.iter().filter(|(name, _)| *name != "X-Amz-Signature");
+    let mut pairs: Vec<String> = signed.map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+    pairs.sort();
+    let nothing = hex::encode(Sha256::digest(b""));
+    let canonical = format!("GET\n/\n{}\nhost:{host}\n\nhost\n{nothing}", pairs.join("&"));
+    is_signed(&scope, secret, of("X-Amz-Date")?, &canonical, of("X-Amz-Signature")?)?;
+    Ok((scope, asked))
+}
+
+fn is_signed(scope: &Scope, secret: &str, date: &str, canonical: &str, signature: &str) -> Result<(), Refusal> {
     let to_sign = format!(
         "AWS4-HMAC-SHA256\n{date}\n{}/{}/{}/aws4_request\n{}",
         scope.date,
@@ -104,7 +130,7 @@ pub fn verify(request: &Request<Bytes>) -> Result<(), Refusal> {
     for part in [scope.date.as_str(), &scope.region, &scope.service, "aws4_request"] {
         key = hmac(&key, part.as_bytes()).finalize().into_bytes().to_vec();
     }
-    let claimed = hex::decode(&authorization.signature).map_err(|_| Refusal::WrongSignature)?;
+    let claimed = hex::decode(signature).map_err(|_| Refusal::WrongSignature)?;
     hmac(&key, to_sign.as_bytes()).verify_slice(&claimed).map_err(|_| Refusal::WrongSignature)
 }
 

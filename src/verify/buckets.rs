@@ -13,8 +13,14 @@ pub type Record = [u8; 40];
 /// The record of a row.
 #[inline]
 pub fn record(key_hash: &[u8; 32], row_digest: &[u8; 32]) -> Record {
+    record_at(key_hash.first_chunk().expect("a hash has 32 bytes"), row_digest)
+}
+
+/// The record of a row that stands at `head` in the order.
+#[inline]
+pub fn record_at(head: &[u8; 8], row_digest: &[u8; 32]) -> Record {
     let mut record = [0; 40];
-    record[..8].copy_from_slice(&key_hash[..8]);
+    record[..8].copy_from_slice(head);
     record[8..].copy_from_slice(row_digest);
     record
 }

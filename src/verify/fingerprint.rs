@@ -7,21 +7,18 @@
 //! Not here: how a row becomes a digest (`sql`, `items`), where leaves are kept (`manifest`), and what a difference is called in JSON.
 
 use std::collections::BTreeMap;
-use std::iter::Peekable;
 
 use crate::model::counts::Counts;
 use crate::model::failure::Failure;
 use crate::model::finding::Class;
 use crate::verify::buckets::{self, Record, record};
+use crate::verify::differences::{self, Difference, Pairs, SidecarPair, Stretch};
 use crate::verify::leaf::{Form, Leaf, MAX_BITS, baseline_bits, bits_for, bucket_of};
 use crate::verify::sorter::{Blocks, Sorted, Sorter};
 use crate::verify::sums::Sums;
 
 /// Records kept in memory by default before they spill: 32 MiB.
 pub const DEFAULT_BUDGET: usize = 32 << 20;
-
-/// The first 8 bytes of the key hash and of the row digest.
-pub type SidecarPair = ([u8; 8], [u8; 8]);
 
 /// Accumulates the records of one table.
 pub struct Accumulator {
@@ -140,6 +137,11 @@ impl Fingerprint {
         Leaves { held, next: 0, bits, budget: self.budget, digests: Vec::new() }
     }
 
+    /// The records in their order, block by block. Sums have none.
+    pub fn blocks(&self) -> Option<Blocks<'_, 40>> {
+        self.sorted().map(Sorted::blocks)
+    }
+
     /// The sidecar: sorted by key hash, one pair a row, duplicates kept. Sums have none.
     pub fn sidecar(&self) -> impl Iterator<Item = Result<SidecarPair, Failure>> + '_ {
         self.sorted().map(Sorted::walk).into_iter().flatten().map(|record| record.map(|record| pair(&record)))
@@ -191,38 +193,9 @@ fn head(hash: &[u8]) -> [u8; 8] {
     hash[..8].try_into().expect("a hash has 32 bytes")
 }
 
-/// A difference between a baseline and what was read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Difference {
-    /// A row: `Mismatch` (same key, other content), `Missing` or `Extra`.
-    Row {
-        /// Which of the three.
-        class: Class,
-        /// The first 8 bytes of the key hash.
-        key_hash: [u8; 8],
-        /// The first 8 bytes of the baseline's row digest.
-        expected: Option<[u8; 8]>,
-        /// The first 8 bytes of the row digest that was read.
-        actual: Option<[u8; 8]>,
-    },
-    /// A bucket whose rows could not be told apart: no sidecar, or one that does not explain the leaf.
-    Bucket {
-        /// Its index.
-        index: u32,
-        /// The bits of the index.
-        bits: u8,
-        /// Rows in the baseline.
-        expected: u64,
-        /// Rows that were read.
-        actual: u64,
-    },
-}
-
-/// Differences that are told of one bucket; the counts go on.
-pub const MOST_NAMED: usize = 65_536;
-
-/// Compares a baseline with what was read, and tells differences to `found`, at most [`MOST_NAMED`] a bucket. The leaves decide; the sidecar, which is read only
-/// where a leaf differs, names the rows. In a bucket without names every row counts as a mismatch: none of them is known to be equal.
+/// Compares a baseline with what was read, and tells differences to `found`, at most [`MOST_NAMED`] a bucket. The leaves decide; the sidecar,
+/// which is read only where a leaf differs, names the rows. In a bucket without names every row counts as a mismatch: none of them is known
+/// to be equal.
 pub fn compare(
     baseline: &[Leaf],
     sidecar: impl IntoIterator<Item = Result<SidecarPair, Failure>>,
@@ -243,101 +216,21 @@ pub fn compare(
     if differing.is_empty() {
         return Ok(counts);
     }
-    let mut ours = actual.sidecar().peekable();
-    let mut theirs = sidecar.into_iter().peekable();
+    let mut pairs = Pairs::new(sidecar, actual.sidecar());
     for (index, (expected, read)) in differing {
-        skip_to(&mut theirs, index, bits)?;
-        skip_to(&mut ours, index, bits)?;
-        let mut rows = Counts::default();
-        let mut indexed = 0;
-        let mut named = Vec::new();
-        while let Some(key) = next_key(&mut theirs, &mut ours, index, bits)? {
-            let (before, now) = (take_key(&mut theirs, key)?, take_key(&mut ours, key)?);
-            indexed += before.values().sum::<u64>();
-            differences(key, before, now, &mut rows, &mut |difference| {
-                if named.len() < MOST_NAMED {
-                    named.push(difference);
-                }
-            });
-        }
-        if indexed == expected && !named.is_empty() {
-            counts.merge(&rows);
-            named.into_iter().for_each(&mut *found);
-        } else {
-            let (both, more) = (expected.min(read), expected.max(read) - expected.min(read));
-            counts.add_many(Class::Mismatch, both);
-            counts.add_many(if expected > read { Class::Missing } else { Class::Extra }, more);
-            found(Difference::Bucket { index, bits, expected, actual: read });
+        let bucket = Stretch { is_before: &|key| bucket_of(key, bits) < index, is_inside: &|key| bucket_of(key, bits) == index };
+        match pairs.explain(&bucket, expected)? {
+            Some((rows, named)) => {
+                counts.merge(&rows);
+                named.into_iter().for_each(&mut *found);
+            }
+            None => {
+                differences::unexplained(expected, read, &mut counts);
+                found(Difference::Bucket { index, bits, expected, actual: read });
+            }
         }
     }
     Ok(counts)
-}
-
-type Rows = BTreeMap<[u8; 8], u64>;
-
-fn skip_to<I: Iterator<Item = Result<SidecarPair, Failure>>>(pairs: &mut Peekable<I>, index: u32, bits: u8) -> Result<(), Failure> {
-    while let Some(pair) = pairs.next_if(|pair| pair.as_ref().map_or(true, |(key, _)| bucket_of(key, bits) < index)) {
-        pair?;
-    }
-    Ok(())
-}
-
-/// The smaller of the two next keys, while they are in the bucket.
-fn next_key<A, B>(a: &mut Peekable<A>, b: &mut Peekable<B>, index: u32, bits: u8) -> Result<Option<[u8; 8]>, Failure>
-where
-    A: Iterator<Item = Result<SidecarPair, Failure>>,
-    B: Iterator<Item = Result<SidecarPair, Failure>>,
-{
-    fn peek<I: Iterator<Item = Result<SidecarPair, Failure>>>(pairs: &mut Peekable<I>) -> Result<Option<[u8; 8]>, Failure> {
-        if let Some(Err(failure)) = pairs.next_if(Result::is_err) {
-            return Err(failure);
-        }
-        Ok(pairs.peek().and_then(|pair| pair.as_ref().ok()).map(|(key, _)| *key))
-    }
-    let inside = |key: &[u8; 8]| bucket_of(key, bits) == index;
-    let (a, b) = (peek(a)?.filter(inside), peek(b)?.filter(inside));
-    Ok(match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    })
-}
-
-fn take_key<I: Iterator<Item = Result<SidecarPair, Failure>>>(pairs: &mut Peekable<I>, key: [u8; 8]) -> Result<Rows, Failure> {
-    let mut rows = Rows::new();
-    while let Some(pair) = pairs.next_if(|pair| pair.as_ref().map_or(true, |(k, _)| *k == key)) {
-        *rows.entry(pair?.1).or_default() += 1;
-    }
-    Ok(rows)
-}
-
-/// Of the rows of one key: what both sides have matches, leftovers pair up as mismatches, the rest is missing or extra.
-fn differences(key_hash: [u8; 8], before: Rows, mut now: Rows, counts: &mut Counts, found: &mut dyn FnMut(Difference)) {
-    let mut gone = Vec::new();
-    for (row, n) in before {
-        let there = now.get_mut(&row);
-        let both = there.as_ref().map_or(0, |there| (**there).min(n));
-        if let Some(there) = there {
-            *there -= both;
-        }
-        counts.add_many(Class::Match, both);
-        gone.push((row, n - both));
-    }
-    // Never spelled out in memory: one row may be missing a hundred million times.
-    let each = |(row, n): ([u8; 8], u64)| std::iter::repeat_n(row, usize::try_from(n).unwrap_or(usize::MAX));
-    let mut new = now.into_iter().flat_map(each);
-    let mut tell = |class, expected, actual| {
-        counts.add(class);
-        found(Difference::Row { class, key_hash, expected, actual });
-    };
-    for row in gone.into_iter().flat_map(each) {
-        match new.next() {
-            Some(actual) => tell(Class::Mismatch, Some(row), Some(actual)),
-            None => tell(Class::Missing, Some(row), None),
-        }
-    }
-    for row in new {
-        tell(Class::Extra, None, Some(row));
-    }
 }
 
 #[cfg(test)]

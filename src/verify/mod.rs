@@ -5,9 +5,11 @@
 pub mod buckets;
 pub mod budget;
 pub mod checksum;
+pub mod differences;
 pub mod fingerprint;
 pub mod hashing;
 pub mod items;
+pub mod key_ranges;
 pub mod leaf;
 pub mod manifest;
 pub mod merge;

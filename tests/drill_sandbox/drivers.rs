@@ -84,6 +84,7 @@ impl<'a> Contract<'a> {
             backup_role_arn: Some(crate::support::ROLE.into()),
             work: folder.join("work"),
             password: "drill-only-secret".into(),
+            iam_user: None,
         };
         Self { order, clouds, journal, drill, access: Access::Restore }
     }

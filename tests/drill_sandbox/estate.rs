@@ -245,12 +245,28 @@ impl Laying {
 
     /// A database of 30 rows, with a snapshot of its own and one through AWS Backup; both points' ARNs.
     pub async fn database(&mut self, kind: EngineKind) -> [String; 2] {
+        self.database_of(kind, "", "database = \"crm\"\n").await
+    }
+
+    /// The same in PostgreSQL with a user of tokens, who reads what was restored.
+    pub async fn database_with_tokens(&mut self) -> [String; 2] {
+        let sql = "CREATE ROLE reader LOGIN;\nGRANT rds_iam, pg_read_all_data, pg_monitor TO reader;\n";
+        let more = "database = \"crm\"\nauthentication = \"iam\"\ndatabase_user = \"reader\"\ntls_ca = \"sandbox/control/rds-ca.pem\"\n";
+        self.database_of(EngineKind::Postgres, sql, more).await
+    }
+
+    async fn database_of(&mut self, kind: EngineKind, administration: &str, more: &str) -> [String; 2] {
         let (engine, name, resource_kind) = match kind {
             EngineKind::Postgres => ("postgres", "pg", "rds-postgres"),
             EngineKind::MariaDb => ("mariadb", "maria", "rds-mysql"),
         };
         let port = self.clients.instance(name, engine).await;
         fill(kind, port).await;
+        if !administration.is_empty() {
+            let rds = self.running.control().rds();
+            let home = rds.instance(name).unwrap().home;
+            rds.servers().sql(kind, &home, port, "crm", administration).await.unwrap();
+        }
         self.clients
             .rds
             .create_db_snapshot()
@@ -276,8 +292,8 @@ impl Laying {
             self.capture(&url, &access, &request).await;
             self.estate.register(&mut self.log, name, &request.out);
         }
-        let more = format!("from = \"rds-snapshot\"\n[[resource.points]]\nfrom = \"aws-backup\"\nvault = \"{VAULT}\"");
-        self.resource(name, resource_kind, name, "database = \"crm\"\n", &more);
+        let points = format!("from = \"rds-snapshot\"\n[[resource.points]]\nfrom = \"aws-backup\"\nvault = \"{VAULT}\"");
+        self.resource(name, resource_kind, name, more, &points);
         self.clients.drop_instance(name).await;
         [own, through]
     }

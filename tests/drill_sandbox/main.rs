@@ -16,3 +16,4 @@ mod signals;
 #[path = "../sandbox_control/support.rs"]
 mod support;
 mod tables;
+mod tokens;

@@ -10,3 +10,4 @@ mod point_in_time;
 mod restart;
 mod support;
 mod tables;
+mod tokens;

@@ -90,6 +90,11 @@ impl Server {
         self.home.path().join("data")
     }
 
+    /// MariaDB's Unix socket.
+    pub fn socket(&self) -> PathBuf {
+        self.home.path().join("sockets/m.sock")
+    }
+
     /// The source URL of a database, without the password.
     pub fn url(&self, database: &str) -> String {
         let scheme = match self.kind {
@@ -182,6 +187,11 @@ impl Server {
 
     /// Starts the server over its data directory and waits until it answers.
     pub fn start(&self) {
+        self.start_with(&[]);
+    }
+
+    /// The same with more arguments for the server.
+    pub fn start_with(&self, more: &[String]) {
         let (_, program) = programs(self.kind).unwrap();
         let sockets = self.home.path().join("sockets");
         let mut command = self.command(&program);
@@ -213,7 +223,7 @@ impl Server {
             }
         }
         let log = std::fs::File::create(self.home.path().join("server.log")).unwrap();
-        let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        let child = command.args(more).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         *self.child.lock().unwrap() = Some(child);
         self.wait_until_it_answers();
     }

@@ -32,6 +32,7 @@ pub async fn request(order: &Order, clouds: &Clouds, permit: Permit, from: Resto
         subnet_group: demands.subnet_group,
         security_groups: demands.security_group_ids,
         tags: order.tags(),
+        iam: order.iam_user.is_some(),
     };
     let created_arn = rds.restore(&request).await?;
     Ok(Accepted { job_id: None, created_arn })
@@ -146,7 +147,7 @@ pub fn ready(found: &Found, status: Option<String>, raw: Value) -> Result<Progre
 /// ModifyDBInstance with a password of the drill's own: the source's passwords open nothing of the drill's.
 pub async fn set_password(order: &Order, clouds: &Clouds, permit: &Permit) -> Result<(), Failure> {
     let target = permit.target();
-    clouds.rds(target.region.as_deref())?.set_password(&target.name, &order.password).await
+    clouds.rds(target.region.as_deref())?.set_password(&target.name, &order.password, order.iam_user.is_some()).await
 }
 
 /// The URL of the instance's database; nothing while a change of the password is still pending.
@@ -155,7 +156,9 @@ pub async fn open(order: &Order, clouds: &Clouds) -> Result<Option<Opened>, Fail
     let Some(instance) = clouds.rds(target.region.as_deref())?.instance(&target.name).await? else {
         return Err(Failure::new(FailureKind::Absent, format!("instance {} is gone", target.name)));
     };
-    if instance.status != "available" || instance.pending_password {
+    // A change of how it is logged in to takes its time after the call that asks for it.
+    let awaited = order.iam_user.is_some() && instance.iam != Some(true);
+    if instance.status != "available" || instance.pending_password || awaited {
         return Ok(None);
     }
     let (Some((host, port)), Some(user)) = (instance.endpoint, instance.master_user) else {
@@ -166,15 +169,22 @@ pub async fn open(order: &Order, clouds: &Clouds) -> Result<Option<Opened>, Fail
             .hint("set `database` of the resource in attestore.toml")
     })?;
     let database = utf8_percent_encode(&database, NON_ALPHANUMERIC).to_string().replace("%5F", "_").replace("%2D", "-");
-    let user_in_url = utf8_percent_encode(&user, NON_ALPHANUMERIC);
+    let user_in_url = utf8_percent_encode(order.iam_user.as_ref().unwrap_or(&user), NON_ALPHANUMERIC);
+    // The token is for the user of the URL; the master user's password stays the drill's, and unused.
+    let query = match (&order.iam_user, &target.region) {
+        (None, _) => String::new(),
+        (Some(_), None) => "?authentication=iam".to_owned(),
+        (Some(_), Some(region)) => format!("?authentication=iam&region={region}"),
+    };
     let url = match instance.engine.as_str() {
         engine if engine.starts_with("postgres") => {
-            SourceUrl::Postgres { url: format!("postgres://{user_in_url}@{host}:{port}/{database}") }
+            SourceUrl::Postgres { url: format!("postgres://{user_in_url}@{host}:{port}/{database}{query}") }
         }
-        "mysql" | "mariadb" => SourceUrl::Mysql { url: format!("mysql://{user_in_url}@{host}:{port}/{database}") },
+        "mysql" | "mariadb" => SourceUrl::Mysql { url: format!("mysql://{user_in_url}@{host}:{port}/{database}{query}") },
         other => return Err(Failure::invalid(format!("instance {}: engine {other} cannot be read", target.name))),
     };
-    Ok(Some(Opened { url, region: target.region, login: Some((user, order.password.clone())), unreadable: None }))
+    let login = order.iam_user.is_none().then(|| (user, order.password.clone()));
+    Ok(Some(Opened { url, region: target.region, login, unreadable: None }))
 }
 
 /// The instance in a description.

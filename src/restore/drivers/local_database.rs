@@ -100,7 +100,7 @@ impl Driver for LocalDatabase {
         if loaded.unreadable.is_none() {
             let servers = Servers::open(&to)?;
             // After a crash of the whole machine the server is not there any more; its data is.
-            if servers.adopt(HOME).is_none() {
+            if servers.adopt(loaded.engine, HOME, loaded.port).is_none() {
                 loaded.port = servers.boot(loaded.engine, HOME, Some(loaded.port)).await?.port;
                 write(&to, &loaded)?;
             }

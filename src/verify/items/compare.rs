@@ -19,7 +19,8 @@ use crate::model::finding::{Class, Finding, Kind, Place};
 use crate::model::verification::Verification;
 use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
-use crate::verify::fingerprint::{self, Difference, SidecarPair};
+use crate::verify::differences::{Difference, SidecarPair};
+use crate::verify::fingerprint;
 use crate::verify::items::canonical::ENCODING;
 use crate::verify::items::changes::Touched;
 use crate::verify::items::digest::schema_digest;
@@ -260,6 +261,7 @@ impl Expected {
             match row.kind {
                 LeafKind::Bucket => leaves.push(Leaf { index: row.seq, bits: row.bits, rows: row.rows, digest: row.digest }),
                 LeafKind::Sum => return Err(bad("leaves of sorted digests expected, found sums".to_owned())),
+                LeafKind::Range => return Err(bad("leaves of sorted digests expected, found ranges of keys".to_owned())),
                 LeafKind::Schema => schema = Some(row.digest),
             }
         }

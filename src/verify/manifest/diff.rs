@@ -137,6 +137,7 @@ fn leaf_place(class: Class, row: &LeafRow) -> Finding {
         LeafKind::Bucket | LeafKind::Sum => {
             Finding::new(class, Kind::Bucket, Place::Bucket(format!("{} {}/{}", row.key, row.seq, 1u64 << row.bits.min(63))))
         }
+        LeafKind::Range => Finding::new(class, Kind::Bucket, Place::Bucket(format!("{} range {}", row.key, row.seq))),
         LeafKind::Schema => {
             Finding::new(if class == Class::Mismatch { Class::SchemaChanged } else { class }, Kind::Table, Place::Key(row.key.clone()))
         }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use crate::model::capture::CaptureMode;
 use crate::model::ids::PointId;
 use crate::model::source_url::View;
@@ -53,15 +55,54 @@ pub struct TableRequest {
     pub types: Vec<String>,
     /// `COLUMN` or `COLUMN=VALUE`: only rows up to it, of tables that have it.
     pub watermark: Option<String>,
+    /// `TABLE` or `TABLE.PARTITION`: only tables and partitions that nothing is written to any more.
+    pub closed: Vec<String>,
     /// The column with the time of a row's last change.
     pub stamp: Option<String>,
     /// How long a transaction may take until its stamps are seen, in seconds.
     pub longest_transaction_s: u64,
+    /// What leaves are made of.
+    pub leaves: Leaves,
+}
+
+/// What the leaves of tables are made of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Leaves {
+    /// Buckets of sorted row digests (`SortedDigests`); beyond the sidecar's limit, sums.
+    #[default]
+    Buckets,
+    /// Buckets as sums of row digests (`AddHash`): constant memory, no sidecar.
+    Sums,
+    /// Ranges of keys (`KeyRange`), of tables whose key has an order; buckets of the others.
+    Ranges,
+}
+
+impl Leaves {
+    /// Every one, as it is spelled on the command line and in the configuration.
+    pub const ALL: &[(&str, Self)] = &[("buckets", Self::Buckets), ("sums", Self::Sums), ("ranges", Self::Ranges)];
+}
+
+impl FromStr for Leaves {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.iter().find(|(name, _)| *name == text).map(|(_, leaves)| *leaves);
+        found.ok_or_else(|| format!("unknown leaves `{text}`; expected buckets, sums or ranges"))
+    }
 }
 
 impl Default for TableRequest {
     fn default() -> Self {
-        Self { logical: false, types: Vec::new(), watermark: None, stamp: None, longest_transaction_s: 300 }
+        Self {
+            logical: false,
+            types: Vec::new(),
+            watermark: None,
+            closed: Vec::new(),
+            stamp: None,
+            longest_transaction_s: 300,
+            leaves: Leaves::default(),
+        }
     }
 }
 

@@ -259,6 +259,8 @@ pub enum LeafKind {
     Bucket,
     /// A bucket as the sum of its row digests.
     Sum,
+    /// A range of keys.
+    Range,
     /// The table's definition.
     Schema,
 }
@@ -269,6 +271,7 @@ impl LeafKind {
         match self {
             Self::Bucket => "bucket",
             Self::Sum => "sum",
+            Self::Range => "range",
             Self::Schema => "schema",
         }
     }
@@ -279,9 +282,9 @@ impl LeafKind {
 pub struct LeafRow {
     /// The table's name.
     pub key: String,
-    /// A bucket of rows, or the definition.
+    /// A bucket or a range of rows, or the definition.
     pub kind: LeafKind,
-    /// The bucket's index: the top `bits` bits of its rows' key hashes.
+    /// The bucket's index: the top `bits` bits of its rows' key hashes; or that of the range.
     pub seq: u32,
     /// Rows in it.
     pub rows: u64,
@@ -326,6 +329,7 @@ impl Row for LeafRow {
         let kind = match cells.text_ref()? {
             Some("bucket") => LeafKind::Bucket,
             Some("sum") => LeafKind::Sum,
+            Some("range") => LeafKind::Range,
             Some("schema") => LeafKind::Schema,
             other => return Err(format!("unknown kind `{}`", other.unwrap_or_default().escape_default())),
         };

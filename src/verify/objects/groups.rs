@@ -108,11 +108,11 @@ impl Merge<'_> {
     /// Gives out the entry at hand and fetches the next, which must come after it.
     async fn take_entry(&mut self) -> Result<Option<Entry>, Broken> {
         let next = self.entries.next().await.transpose().map_err(Broken::Listing)?;
-        if let (Some(before), Some(after)) = (&self.entry, &next) {
-            if (entry_name(before), before.seq).cmp(&(entry_name(after), after.seq)) != Ordering::Less {
-                let said = format!("the source lists `{}` after `{}`", after.key.escape_debug(), before.key.escape_debug());
-                return Err(Broken::Listing(Failure::new(FailureKind::Remote, said)));
-            }
+        if let (Some(before), Some(after)) = (&self.entry, &next)
+            && (entry_name(before), before.seq).cmp(&(entry_name(after), after.seq)) != Ordering::Less
+        {
+            let said = format!("the source lists `{}` after `{}`", after.key.escape_debug(), before.key.escape_debug());
+            return Err(Broken::Listing(Failure::new(FailureKind::Remote, said)));
         }
         Ok(std::mem::replace(&mut self.entry, next))
     }

@@ -14,10 +14,12 @@ use crate::model::source_url::SourceUrl;
 use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
 use crate::signing::keys::SigningKey;
+use crate::verify::buckets::Record;
 use crate::verify::fingerprint::{self, Fingerprint};
+use crate::verify::key_ranges::{self, Code};
 use crate::verify::leaf::{Form, Leaf};
 use crate::verify::manifest::header::{Header, ManifestKind};
-use crate::verify::manifest::request::CaptureRequest;
+use crate::verify::manifest::request::{CaptureRequest, Leaves};
 use crate::verify::manifest::row::{LeafKind, LeafRow, SidecarRun};
 use crate::verify::manifest::writer::{Draft, Finish, ManifestWriter};
 use crate::verify::sql::access::Access;
@@ -25,13 +27,16 @@ use crate::verify::sql::canon::{ENCODING, LOGICAL_ENCODING, RowKeys};
 use crate::verify::sql::database::Database;
 use crate::verify::sql::digester::Meaning;
 use crate::verify::sql::kept::{self, Kept};
+use crate::verify::sql::key_order::KeyOrder;
 use crate::verify::sql::reading::Cause;
-use crate::verify::sql::scan;
-use crate::verify::sql::scope::{self, Scope};
+use crate::verify::sql::scan::{self, Way};
+use crate::verify::sql::scope::{self, Scope, TableRanges};
 use crate::verify::sql::table::Table;
 
 /// Pieces of a fingerprint that wait to be written at most; a leaf has some ten thousand rows.
 const PIECES_AHEAD: usize = 8;
+/// Rows of a piece of ranges.
+const PAIRS: usize = 16_384;
 
 /// The mode of a capture where the operator names none: a server gives one consistent snapshot, a file is taken to stand still.
 pub fn default_mode(url: &SourceUrl) -> CaptureMode {
@@ -138,7 +143,7 @@ async fn read_all(
     let keys = RowKeys::new(hash_key);
     let before = db.position().await;
     let tables = db.tables().await?;
-    let (scope, mut tables) = Scope::declare(db, &request.tables, tables).await?;
+    let (mut scope, mut tables) = Scope::declare(db, &request.tables, tables).await?;
     if let Some(watermark) = scope.watermark.as_ref().filter(|watermark| !watermark.left_out.is_empty()) {
         let said = format!(
             "tables without the column {}, of which the manifest says nothing: {}",
@@ -158,7 +163,14 @@ async fn read_all(
         let meaning = scope.meaning(table, None);
         let table = &*table;
         let kept = kept.as_deref_mut();
-        let rows = capture_table(db, (table, &meaning), (&keys, kept), request.sidecar_max_rows, writer, monitor).await?;
+        let order = scope.order_of(table).filter(|_| request.tables.leaves == Leaves::Ranges);
+        if order.is_none() && request.tables.leaves == Leaves::Ranges {
+            let said = "its primary key is not made of whole numbers, days or instants that fit eight bytes: its leaves are buckets";
+            monitor.event(Event::Note(&format!("table {}: {said}", table.name)));
+        }
+        let of = Of { leaves: request.tables.leaves, order: order.as_ref(), sidecar_max_rows: request.sidecar_max_rows };
+        let (rows, begins) = capture_table(db, (table, &meaning), (&keys, kept), of, writer, monitor).await?;
+        scope.ranges.extend(order.zip(begins).map(|(order, begins)| (table.name.clone(), TableRanges { order, begins })));
         *totals.entry("rows".to_owned()).or_default() += rows;
         baselines.insert(rows_baseline(&table.name), rows.to_string());
         described.insert(table.name.clone(), table.describe());
@@ -190,16 +202,31 @@ async fn read_all(
     Ok((Finish { captured_end: None, counts: totals, baselines, position: Some(position) }, moved, unprotected))
 }
 
+/// What a table's leaves and its sidecar are made of.
+struct Of<'a> {
+    leaves: Leaves,
+    /// Of leaves that are ranges.
+    order: Option<&'a KeyOrder>,
+    sidecar_max_rows: u64,
+}
+
+/// Gives the number of rows, and what the ranges but the first begin with where the leaves are ranges.
 async fn capture_table(
     db: &mut Database,
     (table, meaning): (&Table, &Meaning),
     (keys, kept): (&RowKeys, Option<&mut Kept>),
-    sidecar_max_rows: u64,
+    of: Of<'_>,
     writer: &mut ManifestWriter,
     monitor: &dyn Monitor,
-) -> Result<u64, Failure> {
-    let how = (keys, Form::SortedUpTo(sidecar_max_rows), scan::BUDGET);
-    let read = scan::scan(db, (table, meaning), how, kept, monitor).await.map_err(|error| match error.cause {
+) -> Result<(u64, Option<Vec<Code>>), Failure> {
+    let form = match (of.leaves, of.order) {
+        (Leaves::Sums, _) => Form::Sums,
+        // Ranges are sorted, however many rows there are.
+        (_, Some(_)) => Form::Sorted,
+        (_, None) => Form::SortedUpTo(of.sidecar_max_rows),
+    };
+    let way = Way { keys, form, order: of.order, budget: scan::BUDGET };
+    let read = scan::scan(db, (table, meaning), way, kept, monitor).await.map_err(|error| match error.cause {
         Cause::Stopped(failure) => failure,
         Cause::Unreadable(said) => {
             Failure::new(FailureKind::Remote, format!("table {} cannot be read after {} rows: {said}", table.name, error.rows))
@@ -207,27 +234,40 @@ async fn capture_table(
         }
     })?;
     let fingerprint = read.fingerprint;
-    let kind = if fingerprint.form() == Form::Sums { LeafKind::Sum } else { LeafKind::Bucket };
-    let has_sidecar = fingerprint.rows() <= sidecar_max_rows;
+    let begins = write_leaves(&fingerprint, &table.name, &of, writer)?;
+    let (key, kind) = (table.name.clone(), LeafKind::Schema);
+    writer.push_leaf(&LeafRow { key, kind, seq: 0, rows: 0, digest: table.schema_digest()?, bits: 0 })?;
+    Ok((fingerprint.rows(), begins))
+}
+
+/// Leaves and sidecar; gives what the ranges but the first begin with, where the leaves are ranges.
+fn write_leaves(fingerprint: &Fingerprint, table: &str, of: &Of<'_>, writer: &mut ManifestWriter) -> Result<Option<Vec<Code>>, Failure> {
+    let is_sorted = fingerprint.form() == Form::Sorted;
+    let kind = match (is_sorted, of.order) {
+        (false, _) => LeafKind::Sum,
+        (true, Some(_)) => LeafKind::Range,
+        (true, None) => LeafKind::Bucket,
+    };
+    let has_sidecar = is_sorted && fingerprint.rows() <= of.sidecar_max_rows;
     // One thread digests leaves while this one writes them.
     let (sender, receiver) = sync_channel(PIECES_AHEAD);
     std::thread::scope(|scope| {
-        let digesting = scope.spawn(|| digest_leaves(&fingerprint, has_sidecar, sender));
+        let digesting = scope.spawn(move || match kind {
+            LeafKind::Range => digest_ranges(fingerprint, has_sidecar, &sender).map(Some),
+            _ => digest_leaves(fingerprint, has_sidecar, sender).map(|()| None),
+        });
         let written = receiver.into_iter().try_for_each(|piece| match piece {
             Piece::Pairs { key_hashes, row_hashes } => {
-                writer.push_sidecar_run(SidecarRun { key: &table.name, key_hashes: &key_hashes, row_hashes: &row_hashes })
+                writer.push_sidecar_run(SidecarRun { key: table, key_hashes: &key_hashes, row_hashes: &row_hashes })
             }
             Piece::Leaf(leaf) => {
-                let key = table.name.clone();
+                let key = table.to_owned();
                 writer.push_leaf(&LeafRow { key, kind, seq: leaf.index, rows: leaf.rows, digest: leaf.digest, bits: leaf.bits })
             }
         });
         let digested = digesting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         written.and(digested)
-    })?;
-    let (key, kind) = (table.name.clone(), LeafKind::Schema);
-    writer.push_leaf(&LeafRow { key, kind, seq: 0, rows: 0, digest: table.schema_digest()?, bits: 0 })?;
-    Ok(fingerprint.rows())
+    })
 }
 
 /// What a table's fingerprint has, in the order of its leaves.
@@ -254,4 +294,21 @@ fn digest_leaves(fingerprint: &Fingerprint, with_sidecar: bool, pieces: SyncSend
         is_wanted = is_wanted && pieces.send(Piece::Leaf(leaf)).is_ok();
     }
     Ok(())
+}
+
+/// The same of leaves that are ranges; gives what all but the first begin with.
+fn digest_ranges(fingerprint: &Fingerprint, with_sidecar: bool, pieces: &SyncSender<Piece>) -> Result<Vec<Code>, Failure> {
+    let mut pairs = |records: &[Record]| {
+        // A block may hold all rows: their keys begin with the same byte.
+        for some in records.chunks(PAIRS).filter(|_| with_sidecar) {
+            let (key_hashes, row_hashes) = some.iter().map(fingerprint::pair).unzip();
+            // Where nobody receives any more, what stopped the receiver is told by it.
+            let _ = pieces.send(Piece::Pairs { key_hashes, row_hashes });
+        }
+        Ok(())
+    };
+    key_ranges::cut(fingerprint, &mut pairs, &mut |leaf| {
+        let _ = pieces.send(Piece::Leaf(leaf));
+        Ok(())
+    })
 }

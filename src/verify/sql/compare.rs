@@ -17,7 +17,9 @@ use crate::model::source_url::SourceUrl;
 use crate::model::verification::Verification;
 use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
-use crate::verify::fingerprint::{self, Difference, SidecarPair};
+use crate::verify::differences::{Difference, SidecarPair};
+use crate::verify::fingerprint;
+use crate::verify::key_ranges::{self, Range, Told};
 use crate::verify::leaf::{Form, Leaf};
 use crate::verify::manifest::header::ManifestKind;
 use crate::verify::manifest::reader::{Manifest, Rows};
@@ -27,11 +29,12 @@ use crate::verify::sql::canon::{ENCODING, LOGICAL_ENCODING, RowKeys};
 use crate::verify::sql::database::Database;
 use crate::verify::sql::digester::Meaning;
 use crate::verify::sql::kept::{self, Kept};
-use crate::verify::sql::naming::{self, Bounds, NAMED_ROWS, SeenRows};
+use crate::verify::sql::key_order::KeyOrder;
+use crate::verify::sql::naming::{self, Bounds, NAMED_ROWS, Seen, SeenRows};
 use crate::verify::sql::objects;
 use crate::verify::sql::reading::{Cause, ReadError};
-use crate::verify::sql::scan::{self, Look, Scan};
-use crate::verify::sql::scope::Scope;
+use crate::verify::sql::scan::{self, Look, Scan, Way};
+use crate::verify::sql::scope::{Scope, TableRanges};
 use crate::verify::sql::table::{Table, schema_difference};
 
 /// What is known of a restore.
@@ -176,7 +179,7 @@ fn check_header(manifest: &Manifest, hash_key: &HashKey) -> Result<(), Failure> 
 struct Expected {
     leaves: Vec<Leaf>,
     /// What the leaves are made of.
-    form: Form,
+    kind: LeafKind,
     schema: Option<[u8; 32]>,
 }
 
@@ -191,15 +194,14 @@ fn expected_tables(manifest: &Manifest) -> Result<BTreeMap<String, Expected>, Fa
     let mut tables: BTreeMap<String, Expected> = BTreeMap::new();
     for row in manifest.leaves() {
         let row = row?;
-        let blank = || Expected { leaves: Vec::new(), form: Form::Sorted, schema: None };
+        let blank = || Expected { leaves: Vec::new(), kind: LeafKind::Bucket, schema: None };
         let table = tables.entry(row.key).or_insert_with(blank);
-        let form = if row.kind == LeafKind::Sum { Form::Sums } else { Form::Sorted };
         match row.kind {
-            LeafKind::Bucket | LeafKind::Sum if table.leaves.is_empty() || table.form == form => {
-                table.form = form;
+            LeafKind::Bucket | LeafKind::Sum | LeafKind::Range if table.leaves.is_empty() || table.kind == row.kind => {
+                table.kind = row.kind;
                 table.leaves.push(Leaf { index: row.seq, bits: row.bits, rows: row.rows, digest: row.digest });
             }
-            LeafKind::Bucket | LeafKind::Sum => {
+            LeafKind::Bucket | LeafKind::Sum | LeafKind::Range => {
                 let said = format!("manifest {}: a table has leaves of two kinds", manifest.dir().display());
                 return Err(Failure::new(FailureKind::BadEvidence, said).hint("it was written by another version: capture it again"));
             }
@@ -273,8 +275,11 @@ impl Run<'_> {
         let mut table = table.clone();
         let described = self.described.get(name).cloned();
         let meaning = self.scope.meaning(&mut table, described.as_ref());
-        let read = match scan::scan(db, (&table, &meaning), (&self.keys, before.form, scan::BUDGET), self.kept.as_mut(), self.monitor).await
-        {
+        let ranges = (before.kind == LeafKind::Range).then(|| self.scope.ranges.get(name).cloned()).flatten();
+        let order = ranges.as_ref().map(|ranges| &ranges.order);
+        let form = if before.kind == LeafKind::Sum { Form::Sums } else { Form::Sorted };
+        let way = Way { keys: &self.keys, form, order, budget: scan::BUDGET };
+        let read = match scan::scan(db, (&table, &meaning), way, self.kept.as_mut(), self.monitor).await {
             Ok(read) => read,
             Err(ReadError { cause: Cause::Stopped(failure), .. }) => {
                 self.result.cut_short = Some(failure);
@@ -291,15 +296,16 @@ impl Run<'_> {
             // Across engines only the columns are the same; their own types and constraints are each engine's affair.
             Meaning::Logical(_) => described.as_ref().is_some_and(|before| names_of(before) == names_of(&table.describe())),
         };
-        let (counts, differences) = self.rows_of(name, before, &read)?;
+        let (counts, differences, unnamed) = self.rows_of(name, before, ranges.as_ref(), &read)?;
         if !same_schema {
             let (expected, actual) = schema_difference(described.as_ref(), &table.describe());
             self.find(Class::SchemaChanged, Kind::Table, Place::Key(name.to_owned()), Some(expected), Some(actual));
         }
-        let clean = differences.is_empty();
+        let clean = differences.is_empty() && unnamed.is_empty();
         // Other columns make every row another one: the table has been named, and a million rows would add nothing.
         let counts = if same_schema || counts.matched > 0 {
-            self.tell(db, &table, &meaning, &differences, &counts).await
+            unnamed.iter().for_each(|range| self.find_range(name, ranges.as_ref(), range));
+            self.tell(db, (&table, &meaning, order), &differences, &counts).await
         } else {
             naming::settled(&counts, &Counts::default(), &[], self.bounds)
         };
@@ -314,26 +320,61 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn rows_of(&mut self, name: &str, before: &Expected, read: &Scan) -> Result<(Counts, Vec<Difference>), Failure> {
-        let mut differences = Vec::new();
+    /// The counts, the differences (at most [`NAMED_ROWS`]), and the ranges whose rows could not be told apart.
+    fn rows_of(
+        &mut self,
+        name: &str,
+        before: &Expected,
+        ranges: Option<&TableRanges>,
+        read: &Scan,
+    ) -> Result<(Counts, Vec<Difference>, Vec<Range>), Failure> {
+        let (mut differences, mut unnamed) = (Vec::new(), Vec::new());
         let sidecar = OfTable { rows: &mut self.sidecar, table: name };
-        let counts = fingerprint::compare(&before.leaves, sidecar, &read.fingerprint, &mut |difference| {
+        let mut push = |difference| {
             if differences.len() < NAMED_ROWS {
                 differences.push(difference);
             }
-        })
-        .map_err(|failure| failure.context(format!("table {name}")))?;
-        Ok((counts, differences))
+        };
+        let counts = if before.kind == LeafKind::Range {
+            let begins = ranges.map_or(&[][..], |ranges| &ranges.begins);
+            key_ranges::compare((&before.leaves, begins), sidecar, &read.fingerprint, &mut |told| match told {
+                Told::Row(difference) => push(difference),
+                Told::Range(range) => unnamed.push(range),
+            })
+        } else {
+            fingerprint::compare(&before.leaves, sidecar, &read.fingerprint, &mut push)
+        };
+        let counts = counts.map_err(|failure| failure.context(format!("table {name}")))?;
+        Ok((counts, differences, unnamed))
+    }
+
+    fn find_range(&self, table: &str, ranges: Option<&TableRanges>, range: &Range) {
+        let named = ranges.map_or_else(|| format!("range {}", range.index), |ranges| ranges.name(range.index));
+        let (expected, actual) = (Some(format!("{} rows", range.expected)), Some(format!("{} rows", range.actual)));
+        self.find(self.class(Class::Mismatch), Kind::Bucket, Place::Bucket(format!("{table} {named}")), expected, actual);
     }
 
     /// Names the rows that are there with a second pass over their keys, the others by their keyed hash; gives the final counts.
-    async fn tell(&mut self, db: &mut Database, table: &Table, meaning: &Meaning, differences: &[Difference], counts: &Counts) -> Counts {
+    async fn tell(
+        &mut self,
+        db: &mut Database,
+        (table, meaning, order): (&Table, &Meaning, Option<&KeyOrder>),
+        differences: &[Difference],
+        counts: &Counts,
+    ) -> Counts {
         let there = |difference: &Difference| match difference {
             Difference::Row { key_hash, actual: Some(_), .. } => Some(*key_hash),
             _ => None,
         };
         let wanted: HashSet<[u8; 8]> = differences.iter().filter_map(there).collect();
-        let look = Look { stamp: self.bounds.and_then(|_| self.scope.stamp_of(table)), fields: false };
+        // A key's place in its order is the key: nothing has to be looked up, of rows that are gone either.
+        let by_place = |difference: &Difference| match (difference, order) {
+            (Difference::Row { key_hash, .. }, Some(order)) => Some((*key_hash, Seen { name: order.name(*key_hash), ..Seen::default() })),
+            _ => None,
+        };
+        let before: SeenRows = differences.iter().filter_map(by_place).collect();
+        let wanted = if order.is_some() && self.bounds.is_none() { HashSet::new() } else { wanted };
+        let look = Look { order, stamp: self.bounds.and_then(|_| self.scope.stamp_of(table)), fields: false };
         let seen = match scan::look_up(db, table, &self.keys, meaning, &look, wanted, self.monitor).await {
             Ok(seen) => seen,
             Err(_) => {
@@ -342,7 +383,7 @@ impl Run<'_> {
                 SeenRows::new()
             }
         };
-        naming::tell(self.monitor, (&table.name, &[]), differences, (&SeenRows::new(), &seen), self.bounds, counts)
+        naming::tell(self.monitor, (&table.name, &[]), differences, (&before, &seen), self.bounds, counts)
     }
 
     /// What is defined beside tables, as far as both sides show it; within one engine only.

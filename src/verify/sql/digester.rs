@@ -3,7 +3,9 @@
 //! Not here: how rows are read, and what fingerprints do with records.
 
 use crate::verify::buckets::{self, Record};
+use crate::verify::key_ranges::Code;
 use crate::verify::sql::canon::{Row, RowKeys};
+use crate::verify::sql::key_order::{Coder, KeyOrder};
 use crate::verify::sql::logical::{self, LogicalColumn};
 use crate::verify::sql::table::Table;
 
@@ -27,6 +29,9 @@ pub struct Digester {
     keys: RowKeys,
     key: Vec<usize>,
     logical: Option<Vec<LogicalColumn>>,
+    /// Where rows stand by their keys and not by the hashes of these.
+    coder: Option<Coder>,
+    columns: Vec<String>,
     brought: Row,
     scratch: Vec<u8>,
     waiting: Waiting,
@@ -39,6 +44,7 @@ struct Waiting {
     row_ends: Vec<usize>,
     keys: Vec<u8>,
     key_ends: Vec<usize>,
+    codes: Vec<Code>,
     row_digests: Vec<[u8; 32]>,
     key_hashes: Vec<[u8; 32]>,
 }
@@ -51,7 +57,17 @@ impl Digester {
             Meaning::Exact => None,
             Meaning::Logical(all) => Some(columns.iter().filter_map(|index| all.get(*index).copied()).collect()),
         };
-        Self { keys: keys.clone(), key, logical, brought: Row::new(keys), scratch: Vec::new(), waiting: Waiting::default() }
+        let columns = columns.iter().map(|index| table.columns[*index].name.clone()).collect();
+        let (brought, scratch, waiting) = (Row::new(keys), Vec::new(), Waiting::default());
+        Self { keys: keys.clone(), key, logical, coder: None, columns, brought, scratch, waiting }
+    }
+
+    /// The same with the keys themselves, in this order, in the place of their hashes.
+    #[must_use]
+    pub fn in_order(mut self, order: Option<&KeyOrder>) -> Self {
+        let columns: Vec<&str> = self.columns.iter().map(String::as_str).collect();
+        self.coder = order.map(|order| order.coder(&columns));
+        self
     }
 
     /// An empty row to fill.
@@ -74,6 +90,9 @@ impl Digester {
         self.meant(row);
         let row = if self.logical.is_some() { &self.brought } else { row };
         let digest = self.keys.row_digest(row);
+        if let Some(coder) = &self.coder {
+            return buckets::record_at(&coder.code(row), &digest);
+        }
         let key = if self.key.is_empty() { digest } else { self.keys.key_hash_in(row, &self.key, &mut self.scratch) };
         buckets::record(&key, &digest)
     }
@@ -85,7 +104,9 @@ impl Digester {
         let waiting = &mut self.waiting;
         waiting.rows.extend_from_slice(row.bytes());
         waiting.row_ends.push(waiting.rows.len());
-        if !self.key.is_empty() {
+        if let Some(coder) = &self.coder {
+            waiting.codes.push(coder.code(row));
+        } else if !self.key.is_empty() {
             row.put_key(&self.key, &mut waiting.keys);
             waiting.key_ends.push(waiting.keys.len());
         }
@@ -98,9 +119,14 @@ impl Digester {
     pub fn flush(&mut self, records: &mut Vec<Record>) {
         let waiting = &mut self.waiting;
         self.keys.digest_rows(&waiting.rows, &waiting.row_ends, &mut waiting.row_digests);
-        self.keys.hash_keys(&waiting.keys, &waiting.key_ends, &mut waiting.key_hashes);
-        let keys = if self.key.is_empty() { &waiting.row_digests } else { &waiting.key_hashes };
-        records.extend(keys.iter().zip(&waiting.row_digests).map(|(key, digest)| buckets::record(key, digest)));
+        if self.coder.is_some() {
+            records.extend(waiting.codes.iter().zip(&waiting.row_digests).map(|(code, digest)| buckets::record_at(code, digest)));
+        } else {
+            self.keys.hash_keys(&waiting.keys, &waiting.key_ends, &mut waiting.key_hashes);
+            let keys = if self.key.is_empty() { &waiting.row_digests } else { &waiting.key_hashes };
+            records.extend(keys.iter().zip(&waiting.row_digests).map(|(key, digest)| buckets::record(key, digest)));
+        }
+        waiting.codes.clear();
         waiting.rows.clear();
         waiting.row_ends.clear();
         waiting.keys.clear();
@@ -109,7 +135,7 @@ impl Digester {
         waiting.key_hashes.clear();
     }
 
-    /// The first bytes of the row's key hash.
+    /// The first bytes of the row's key hash, or its key's place in the order.
     pub fn key_head(&mut self, row: &Row) -> [u8; 8] {
         self.record(row)[..8].try_into().expect("a record has 40 bytes")
     }

@@ -14,7 +14,8 @@ use crate::model::source_url::SourceUrl;
 use crate::model::verification::Verification;
 use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
-use crate::verify::fingerprint::{self, Difference};
+use crate::verify::differences::Difference;
+use crate::verify::fingerprint;
 use crate::verify::leaf::{Form, Leaf};
 use crate::verify::sql::access::Access;
 use crate::verify::sql::canon::RowKeys;
@@ -23,7 +24,7 @@ use crate::verify::sql::digester::Meaning;
 use crate::verify::sql::logical::{LogicalColumn, LogicalType};
 use crate::verify::sql::naming::{NAMED_ROWS, SeenRows, find, tell};
 use crate::verify::sql::reading::{Cause, ReadError};
-use crate::verify::sql::scan::{self, Look, Scan};
+use crate::verify::sql::scan::{self, Look, Scan, Way};
 use crate::verify::sql::table::{Table, schema_difference};
 
 /// Logical types that the operator declares, by `TABLE.COLUMN`.
@@ -190,7 +191,15 @@ impl Run<'_> {
     /// The fingerprint of one side; nothing where the table cannot be read, which has been told. `expected` is the number of rows of
     /// the baseline, where this is the other side.
     async fn scan(&mut self, db: &mut Database, table: &Table, meaning: &Meaning, expected: Option<u64>) -> Option<Scan> {
-        match scan::scan(db, (table, meaning), (&self.keys, Form::Sorted, scan::BUDGET / 2), None, self.monitor).await {
+        match scan::scan(
+            db,
+            (table, meaning),
+            Way { keys: &self.keys, form: Form::Sorted, order: None, budget: scan::BUDGET / 2 },
+            None,
+            self.monitor,
+        )
+        .await
+        {
             Ok(read) => Some(read),
             Err(ReadError { cause: Cause::Stopped(failure), .. }) => {
                 self.result.cut_short = Some(failure);
@@ -221,7 +230,7 @@ impl Run<'_> {
                 _ => None,
             })
             .collect();
-        match scan::look_up(db, table, &self.keys, meaning, &Look { stamp: None, fields: true }, wanted, self.monitor).await {
+        match scan::look_up(db, table, &self.keys, meaning, &Look { order: None, stamp: None, fields: true }, wanted, self.monitor).await {
             Ok(seen) => seen,
             Err(_) => {
                 let said = format!("table {}: rows are named by their hashes, they could not be read again", table.name);

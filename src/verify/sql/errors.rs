@@ -1,4 +1,4 @@
-//! What sqlx answers, classed: denied, absent, network, unreadable data, or the server's own refusal.
+//! What sqlx and the wire of MySQL answer, classed: denied, absent, network, unreadable data, or the server's own refusal.
 //!
 //! Not here: what a caller makes of it. An error while rows stream is `unreadable`; the same error while connecting ends the run.
 
@@ -7,28 +7,41 @@ use std::time::Duration;
 use sqlx::Error;
 
 use crate::model::failure::{Failure, FailureKind};
+use crate::verify::sql::mysql_wire::error::WireError;
 
 /// An error while connecting to or asking `what` (a source URL without secrets).
 pub fn failure(what: &str, error: Error) -> Failure {
-    let kind = kind_of(&error);
-    let said = Failure::new(kind, format!("{what}: {}", message(&error)));
-    let said = match kind {
-        FailureKind::Denied => {
-            said.hint("check the user, and that the password is in the environment or the file that the configuration names")
-        }
-        FailureKind::Absent => said.hint("check the name of the database and that the restore holds it"),
-        FailureKind::Network if is_tls(&error) => {
-            said.hint("check that the server speaks TLS, that `tls_ca` is the bundle that its certificate leads to, and its host name")
-        }
-        FailureKind::Network => said.hint("check the host, the port and that the server is up and lets this machine in"),
-        FailureKind::Invalid => said.hint("check the TLS options and the CA bundle"),
+    let said = hinted(kind_of(&error), format!("{what}: {}", message(&error)), is_tls(&error));
+    let said = match &error {
         // SQLITE_CORRUPT and SQLITE_NOTADB.
-        _ if matches!(&error, Error::Database(database) if matches!(database.code().as_deref(), Some("11" | "26"))) => {
+        Error::Database(database) if matches!(database.code().as_deref(), Some("11" | "26")) => {
             said.hint("the file is damaged, or was copied while it was being written to: take another copy")
         }
         _ => said,
     };
     said.caused_by(error)
+}
+
+/// The same of a session of MySQL or MariaDB.
+pub fn wire_failure(what: &str, error: WireError) -> Failure {
+    let tls = matches!(error, WireError::Tls(_));
+    hinted(wire_kind(&error), format!("{what}: {}", one_line(&error.to_string())), tls).caused_by(error)
+}
+
+fn hinted(kind: FailureKind, message: String, tls: bool) -> Failure {
+    let said = Failure::new(kind, message);
+    match kind {
+        FailureKind::Denied => {
+            said.hint("check the user, and that the password is in the environment or the file that the configuration names")
+        }
+        FailureKind::Absent => said.hint("check the name of the database and that the restore holds it"),
+        FailureKind::Network if tls => {
+            said.hint("check that the server speaks TLS, that `tls_ca` is the bundle that its certificate leads to, and its host name")
+        }
+        FailureKind::Network => said.hint("check the host, the port and that the server is up and lets this machine in"),
+        FailureKind::Invalid => said.hint("check the TLS options and the CA bundle"),
+        _ => said,
+    }
 }
 
 /// Whether a connection failed over TLS: refused by the server, or a certificate that does not lead to the CA bundle.
@@ -46,6 +59,10 @@ pub fn message(error: &Error) -> String {
         },
         other => other.to_string(),
     };
+    one_line(&text)
+}
+
+fn one_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().trim().to_owned()
 }
 
@@ -76,6 +93,12 @@ impl Broken {
         Self { said: message(error), lost: lost_connection(error) }
     }
 
+    /// What `error` of a session of MySQL or MariaDB says. Where the server ends the session it may say so first.
+    pub fn of_wire(error: &WireError) -> Self {
+        let refused = matches!(error, WireError::Server { number, .. } if mysql_kind(*number) != FailureKind::Network);
+        Self { said: one_line(&error.to_string()), lost: !refused }
+    }
+
     /// What arrived is at fault: another session would bring the same.
     pub fn data(said: impl Into<String>) -> Self {
         Self { said: said.into(), lost: false }
@@ -102,6 +125,15 @@ fn kind_of(error: &Error) -> FailureKind {
             sqlite_kind(&database.code().unwrap_or_default())
         }
         _ => FailureKind::Remote,
+    }
+}
+
+fn wire_kind(error: &WireError) -> FailureKind {
+    match error {
+        WireError::Io(_) | WireError::Tls(_) => FailureKind::Network,
+        WireError::Server { number, .. } => mysql_kind(*number),
+        WireError::Login(_) => FailureKind::Invalid,
+        WireError::Protocol(_) => FailureKind::Remote,
     }
 }
 
@@ -153,5 +185,12 @@ mod tests {
         assert_eq!(mysql_kind(1049), FailureKind::Absent);
         assert_eq!(sqlite_kind("14"), FailureKind::Absent);
         assert_eq!(sqlite_kind("267"), FailureKind::Remote);
+        let server = |number, message: &str| WireError::Server { number, state: "70100".into(), message: message.into() };
+        let failure = wire_failure("mysql://h/d", server(1040, "Too many\nconnections"));
+        assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::Throttled, "mysql://h/d: Too many"));
+        assert!(Broken::of_wire(&server(1927, "Connection was killed")).lost, "another session may do better");
+        assert!(Broken::of_wire(&WireError::ended()).lost && !Broken::of_wire(&server(1317, "interrupted")).lost);
+        assert_eq!(wire_failure("x", WireError::Tls("no".into())).kind, FailureKind::Network);
+        assert_eq!(wire_failure("x", WireError::Login("no".into())).kind, FailureKind::Invalid);
     }
 }

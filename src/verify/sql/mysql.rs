@@ -2,8 +2,6 @@
 //! whose rows stream in the binary protocol.
 
 use serde_json::{Value, json};
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
-use sqlx::{AssertSqlSafe, Connection};
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::sql::canon::Row;
@@ -11,10 +9,13 @@ use crate::verify::sql::digester::Digester;
 use crate::verify::sql::errors::{self, Broken};
 use crate::verify::sql::kept::KeptTable;
 use crate::verify::sql::lanes;
+use crate::verify::sql::login::Door;
 use crate::verify::sql::mysql_catalog;
 use crate::verify::sql::mysql_lanes::{KeyRanges, ranges};
-use crate::verify::sql::mysql_row::text;
-use crate::verify::sql::mysql_session::{Mark, Opener, RowStream};
+use crate::verify::sql::mysql_rows::RowStream;
+use crate::verify::sql::mysql_session::{Mark, Opener};
+use crate::verify::sql::mysql_wire::options::MysqlOptions;
+use crate::verify::sql::mysql_wire::session::WireSession;
 use crate::verify::sql::objects::{self, Objects};
 use crate::verify::sql::reading::{BREATH, Cause, Delivery, Engine, Flow, HarvestSink, Limits, ReadError};
 use crate::verify::sql::table::{Table, backticked};
@@ -23,9 +24,9 @@ use crate::verify::sql::table::{Table, backticked};
 pub struct MysqlSession {
     opener: Opener,
     database: String,
-    connection: Option<MySqlConnection>,
+    connection: Option<WireSession>,
     /// Sessions that show the same, between two tables.
-    spare: Vec<MySqlConnection>,
+    spare: Vec<WireSession>,
     /// Where the source stood when the snapshot was taken; nothing where it moved then, or shows nothing.
     standing: Option<Mark>,
     engine: Engine,
@@ -33,13 +34,13 @@ pub struct MysqlSession {
 
 impl MysqlSession {
     /// Opens the session; `shown` is the URL without secrets.
-    pub async fn open(shown: &str, options: MySqlConnectOptions, limits: Limits) -> Result<Self, Failure> {
-        let failed = |error| errors::failure(shown, error);
-        let database = options.get_database().unwrap_or_default().to_owned();
-        let mut opener = Opener { shown: shown.to_owned(), options, limits, mariadb: false };
+    pub async fn open(shown: &str, door: Door<MysqlOptions>, limits: Limits) -> Result<Self, Failure> {
+        let failed = |error| errors::wire_failure(shown, error);
+        let database = door.options().database.clone();
+        let mut opener = Opener { shown: shown.to_owned(), door, limits, mariadb: false };
         let mut connection = opener.connect().await?;
-        let ask = async { sqlx::query("SELECT version()").fetch_one(&mut connection).await.map_err(failed) };
-        let version = text(&limits.asking(shown, ask).await?, 0).map_err(failed)?.unwrap_or_default();
+        let ask = async { connection.ask("SELECT version()", &[]).await.map_err(failed) };
+        let version = limits.asking(shown, ask).await?.first().and_then(|row| row.text(0)).unwrap_or_default();
         check_version(shown, &version)?;
         let name = if version.contains("MariaDB") { "mariadb" } else { "mysql" };
         opener.mariadb = name == "mariadb";
@@ -59,7 +60,7 @@ impl MysqlSession {
     pub async fn tables(&mut self) -> Result<Vec<Table>, Failure> {
         let (shown, database, limits) = (self.opener.shown.clone(), self.database.clone(), self.opener.limits);
         let connection = self.session().await?;
-        let tables = async { mysql_catalog::tables(connection, &database).await.map_err(|error| errors::failure(&shown, error)) };
+        let tables = async { mysql_catalog::tables(connection, &database).await.map_err(|error| errors::wire_failure(&shown, error)) };
         limits.asking(&shown, tables).await
     }
 
@@ -67,7 +68,7 @@ impl MysqlSession {
     pub async fn objects(&mut self) -> Result<Objects, Failure> {
         let (shown, database, limits) = (self.opener.shown.clone(), self.database.clone(), self.opener.limits);
         let connection = self.session().await?;
-        let asked = async { objects::mysql(connection, &database).await.map_err(|error| errors::failure(&shown, error)) };
+        let asked = async { objects::mysql(connection, &database).await.map_err(|error| errors::wire_failure(&shown, error)) };
         limits.asking(&shown, asked).await
     }
 
@@ -77,8 +78,8 @@ impl MysqlSession {
         let question = format!("SELECT CAST(MAX({}) AS CHAR) FROM {}", backticked(column), table.sql_name);
         let connection = self.session().await?;
         let asked = async {
-            let row = sqlx::query(AssertSqlSafe(question)).fetch_one(connection).await;
-            row.and_then(|row| text(&row, 0)).map_err(|error| errors::failure(&shown, error))
+            let rows = connection.ask(&question, &[]).await.map_err(|error| errors::wire_failure(&shown, error))?;
+            Ok(rows.first().and_then(|row| row.text(0)))
         };
         limits.asking(&shown, asked).await
     }
@@ -117,9 +118,7 @@ impl MysqlSession {
         let ranges = match cut.unwrap_or_else(|_| Err(Broken::silent(limits.silence))) {
             Ok(ranges) => ranges,
             Err(broken) => {
-                if !broken.lost {
-                    self.connection = Some(first);
-                }
+                self.connection = Some(first).filter(|session| !broken.lost && !session.is_busy());
                 return Err(ReadError { rows: 0, cause: Cause::Unreadable(broken.said) });
             }
         };
@@ -145,9 +144,7 @@ impl MysqlSession {
                 delivery.end(Ok(()))
             }
             Err(broken) => {
-                if broken.lost {
-                    self.connection = None;
-                }
+                self.connection = self.connection.take().filter(|session| !broken.lost && !session.is_busy());
                 delivery.end(Err(broken.said))
             }
         }
@@ -155,7 +152,8 @@ impl MysqlSession {
 
     /// The session, opened again where it was lost. A new session has a snapshot of its own: on a source that stands still, as a
     /// restored one does, it shows the same rows; the position after the reading tells where it did not stand still.
-    async fn session(&mut self) -> Result<&mut MySqlConnection, Failure> {
+    async fn session(&mut self) -> Result<&mut WireSession, Failure> {
+        self.connection = self.connection.take().filter(|session| !session.is_busy());
         if self.connection.is_none() {
             let mut connection = match self.spare.pop() {
                 Some(connection) => connection,
@@ -180,13 +178,13 @@ impl MysqlSession {
 
 /// True when every row was read, false when the receiver had enough.
 async fn select(
-    connection: &mut MySqlConnection,
+    connection: &mut WireSession,
     table: &Table,
     columns: &[usize],
     limits: Limits,
     delivery: &mut Delivery<'_>,
 ) -> Result<bool, Broken> {
-    let mut stream = RowStream::open(connection, table, columns, &[], limits)?;
+    let mut stream = RowStream::open(connection, table, columns, &[], limits).await?;
     let mut row = std::mem::replace(&mut delivery.row, Row::empty());
     loop {
         match stream.some(BREATH, &mut row, &mut |row| delivery.deliver_row(row)).await? {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::mysql::{MySqlConnection, MySqlRow};
-
 use crate::verify::sql::mysql_decode::MysqlType;
-use crate::verify::sql::mysql_row::text;
+use crate::verify::sql::mysql_wire::answers::Answer;
+use crate::verify::sql::mysql_wire::error::WireError;
+use crate::verify::sql::mysql_wire::session::WireSession;
 use crate::verify::sql::table::{Column, Table, Wire, backticked};
 
 const TABLES: &str =
@@ -25,48 +25,48 @@ const REFERENCES: &str = "SELECT k.TABLE_NAME, k.CONSTRAINT_NAME, k.COLUMN_NAME,
 type Reference = (Vec<String>, String, Vec<String>);
 
 /// Reads the catalogue, four questions whatever the number of tables.
-pub async fn tables(connection: &mut MySqlConnection, database: &str) -> Result<Vec<Table>, sqlx::Error> {
+pub async fn tables(session: &mut WireSession, database: &str) -> Result<Vec<Table>, WireError> {
     let mut columns: BTreeMap<String, (Vec<Column>, Vec<String>)> = BTreeMap::new();
-    for row in ask(connection, COLUMNS, database).await? {
-        let (read, left_out) = columns.entry(get(&row, 0)?).or_default();
-        let extra = get(&row, 5)?.to_ascii_uppercase();
-        let name = get(&row, 1)?;
+    for row in session.ask(COLUMNS, &[database]).await? {
+        let (read, left_out) = columns.entry(get(&row, 0)).or_default();
+        let extra = get(&row, 5).to_ascii_uppercase();
+        let name = get(&row, 1);
         if extra.contains("VIRTUAL GENERATED") {
             left_out.push(format!("{name}: virtual generated column"));
             continue;
         }
-        let mut type_text = without_display_width(&get(&row, 3)?);
-        if let Some(collation) = text(&row, 6)? {
+        let mut type_text = without_display_width(&get(&row, 3));
+        if let Some(collation) = row.text(6) {
             type_text = format!("{type_text} COLLATE {collation}");
         }
         read.push(Column {
-            wire: Wire::Mysql(MysqlType::of(&get(&row, 2)?, &get(&row, 3)?)),
-            nullable: get(&row, 4)? == "YES",
+            wire: Wire::Mysql(MysqlType::of(&get(&row, 2), &get(&row, 3))),
+            nullable: get(&row, 4) == "YES",
             generated: extra.contains("STORED GENERATED") || extra.contains("PERSISTENT"),
             name,
             type_text,
         });
     }
     let mut indexes: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
-    for row in ask(connection, INDEXES, database).await? {
-        indexes.entry((get(&row, 0)?, get(&row, 1)?)).or_default().push(text(&row, 2)?.unwrap_or_else(|| "an expression".into()));
+    for row in session.ask(INDEXES, &[database]).await? {
+        indexes.entry((get(&row, 0), get(&row, 1))).or_default().push(row.text(2).unwrap_or_else(|| "an expression".into()));
     }
     let mut references: BTreeMap<(String, String), Reference> = BTreeMap::new();
-    for row in ask(connection, REFERENCES, database).await? {
-        let entry = references.entry((get(&row, 0)?, get(&row, 1)?)).or_default();
-        entry.0.push(get(&row, 2)?);
-        entry.1 = get(&row, 3)?;
-        entry.2.push(get(&row, 4)?);
+    for row in session.ask(REFERENCES, &[database]).await? {
+        let entry = references.entry((get(&row, 0), get(&row, 1))).or_default();
+        entry.0.push(get(&row, 2));
+        entry.1 = get(&row, 3);
+        entry.2.push(get(&row, 4));
     }
     let mut tables = Vec::new();
-    for row in ask(connection, TABLES, database).await? {
-        let name = get(&row, 0)?;
+    for row in session.ask(TABLES, &[database]).await? {
+        let name = get(&row, 0);
         let sql_name = format!("{}.{}", backticked(database), backticked(&name));
         let (read, left_out) = columns.remove(&name).unwrap_or_default();
         let key = indexes.get(&(name.clone(), "PRIMARY".to_owned())).cloned().unwrap_or_default();
         let mut table = Table::new(name.clone(), sql_name, read, &key);
         table.left_out = left_out;
-        table.unprotected = text(&row, 1)?.filter(|engine| !matches!(engine.as_str(), "InnoDB" | "ROCKSDB"));
+        table.unprotected = row.text(1).filter(|engine| !matches!(engine.as_str(), "InnoDB" | "ROCKSDB"));
         let of_table = |owner: &str| owner == name;
         table.constraints = indexes
             .iter()
@@ -81,12 +81,8 @@ pub async fn tables(connection: &mut MySqlConnection, database: &str) -> Result<
     Ok(tables)
 }
 
-async fn ask(connection: &mut MySqlConnection, question: &'static str, database: &str) -> Result<Vec<MySqlRow>, sqlx::Error> {
-    sqlx::query(question).bind(database).fetch_all(connection).await
-}
-
-fn get(row: &MySqlRow, index: usize) -> Result<String, sqlx::Error> {
-    Ok(text(row, index)?.unwrap_or_default())
+fn get(row: &Answer, index: usize) -> String {
+    row.text(index).unwrap_or_default()
 }
 
 /// `int(11)` and `int` are one type: MySQL 8.0.19 and later no longer print the width, MariaDB does.

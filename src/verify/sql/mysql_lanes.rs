@@ -5,15 +5,15 @@
 //! position, is read in one session.
 
 use async_trait::async_trait;
-use sqlx::mysql::MySqlConnection;
-use sqlx::{AssertSqlSafe, Connection};
 
 use crate::model::failure::{Failure, FailureKind};
-use crate::verify::sql::errors::{Broken, message};
+use crate::verify::sql::errors::Broken;
 use crate::verify::sql::lanes::{Outlet, Ranged};
 use crate::verify::sql::mysql_decode::MysqlType;
-use crate::verify::sql::mysql_row::text;
-use crate::verify::sql::mysql_session::{Mark, Opener, RowStream};
+use crate::verify::sql::mysql_rows::RowStream;
+use crate::verify::sql::mysql_session::{Mark, Opener};
+use crate::verify::sql::mysql_wire::error::WireError;
+use crate::verify::sql::mysql_wire::session::WireSession;
 use crate::verify::sql::reading::{BREATH, Flow, Ranges};
 use crate::verify::sql::table::{Table, Wire, backticked};
 
@@ -34,9 +34,9 @@ pub struct KeyRanges {
 
 #[async_trait]
 impl Ranged for KeyRanges {
-    type Session = MySqlConnection;
+    type Session = WireSession;
 
-    async fn open(&self) -> Result<MySqlConnection, Failure> {
+    async fn open(&self) -> Result<WireSession, Failure> {
         let Some(standing) = &self.standing else {
             let said = format!("{}: the session was lost, and nothing shows that another would show the same rows", self.opener.shown);
             return Err(Failure::new(FailureKind::Remote, said));
@@ -44,10 +44,10 @@ impl Ranged for KeyRanges {
         self.opener.open_at(standing).await
     }
 
-    async fn read(&self, session: &mut MySqlConnection, range: &[String], outlet: &mut Outlet) -> Result<bool, Broken> {
+    async fn read(&self, session: &mut WireSession, range: &[String], outlet: &mut Outlet) -> Result<bool, Broken> {
         let columns: Vec<usize> = (0..self.table.columns.len()).collect();
         let mut row = outlet.blank();
-        let mut stream = RowStream::open(session, &self.table, &columns, range, self.opener.limits)?;
+        let mut stream = RowStream::open(session, &self.table, &columns, range, self.opener.limits).await?;
         loop {
             let mut each = |row: &_| {
                 outlet.row(row);
@@ -60,24 +60,24 @@ impl Ranged for KeyRanges {
         }
     }
 
-    async fn discard(session: MySqlConnection) {
-        let _ = session.close_hard().await;
+    async fn discard(session: WireSession) {
+        drop(session);
     }
 }
 
 /// The ranges of a table: by the column that its primary key begins with, where that is an integer or bytes; one range elsewhere, since a
 /// collation may order text in any way.
-pub async fn ranges(session: &mut MySqlConnection, table: &Table) -> Result<Ranges, Broken> {
+pub async fn ranges(session: &mut WireSession, table: &Table) -> Result<Ranges, Broken> {
     let whole = || vec![Vec::new()];
     let Some(leading) = table.leading.map(|index| &table.columns[index]) else { return Ok(whole()) };
-    let (name, broken) = (backticked(&leading.name), |error: sqlx::Error| Broken { said: message(&error), ..Broken::of(&error) });
+    let (name, broken) = (backticked(&leading.name), |error: WireError| Broken::of_wire(&error));
     let Wire::Mysql(kind) = &leading.wire else { return Ok(whole()) };
     if !matches!(kind, MysqlType::Signed | MysqlType::Unsigned | MysqlType::Bytes) {
         return Ok(whole());
     }
     let estimate = "SELECT CAST(TABLE_ROWS AS CHAR) FROM information_schema.TABLES WHERE CONCAT('`', REPLACE(TABLE_SCHEMA, '`', '``'), '`.`', REPLACE(TABLE_NAME, '`', '``'), '`') = ?";
-    let row = sqlx::query(estimate).bind(&table.sql_name).fetch_optional(&mut *session).await.map_err(broken)?;
-    let rows = row.and_then(|row| text(&row, 0).ok().flatten()).and_then(|rows| rows.parse::<u64>().ok()).unwrap_or(0);
+    let answers = session.ask(estimate, &[&table.sql_name]).await.map_err(broken)?;
+    let rows = answers.first().and_then(|answer| answer.text(0)).and_then(|rows| rows.parse::<u64>().ok()).unwrap_or(0);
     let wanted = (rows / RANGE_ROWS).clamp(1, MOST_RANGES);
     if wanted == 1 {
         return Ok(whole());
@@ -88,8 +88,8 @@ pub async fn ranges(session: &mut MySqlConnection, table: &Table) -> Result<Rang
         return Ok(between(&name, &cuts));
     }
     let ends = format!("SELECT CAST(MIN({name}) AS CHAR), CAST(MAX({name}) AS CHAR) FROM {}", table.sql_name);
-    let row = sqlx::query(AssertSqlSafe(ends)).fetch_one(&mut *session).await.map_err(broken)?;
-    let end = |index| text(&row, index).ok().flatten().and_then(|end| end.parse::<i128>().ok());
+    let answers = session.ask(&ends, &[]).await.map_err(broken)?;
+    let end = |index| answers.first().and_then(|answer| answer.text(index)).and_then(|end| end.parse::<i128>().ok());
     Ok(match (end(0), end(1)) {
         (Some(least), Some(most)) => between(&name, &cuts(least, most, wanted)),
         _ => whole(),

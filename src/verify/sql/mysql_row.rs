@@ -1,11 +1,12 @@
-//! Raw access to rows of MySQL and MariaDB: the bytes as they came, before any driver interprets them.
+//! Raw access to the driver's rows of MySQL and MariaDB: the bytes as they came, before anything interprets them.
+//!
+//! Not here: rows of tables and of the catalogue, which the driver does not read (`mysql_wire`).
 
 use sqlx::mysql::MySqlRow;
 use sqlx::{Decode, MySql, Row as _};
 
 /// The bytes of a value. The driver calls zero dates NULL, so NULL is what has no bytes, not what it says.
-#[inline]
-pub fn raw(row: &MySqlRow, index: usize) -> Result<Option<&[u8]>, sqlx::Error> {
+fn raw(row: &MySqlRow, index: usize) -> Result<Option<&[u8]>, sqlx::Error> {
     Ok(<&[u8] as Decode<MySql>>::decode(row.try_get_raw(index)?).ok())
 }
 

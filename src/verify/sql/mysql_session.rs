@@ -1,21 +1,16 @@
-//! Sessions of MySQL and MariaDB, each with a snapshot of its own; what proves that two of them show the same rows; and one statement
-//! whose rows stream in the binary protocol.
+//! Sessions of MySQL and MariaDB, each with a snapshot of its own, and what proves that two of them show the same rows.
 //!
-//! Not here: what is read in which order (`mysql`, `mysql_lanes`).
+//! Not here: what is read in which order (`mysql`, `mysql_lanes`), rows as they stream (`mysql_rows`), the protocol (`mysql_wire`).
 
-use futures_util::stream::BoxStream;
-use futures_util::{FutureExt, StreamExt};
 use serde_json::{Value, json};
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlQueryResult, MySqlRow};
-use sqlx::{AssertSqlSafe, ConnectOptions, Either, Executor as _, Row as _};
 
 use crate::model::failure::{Failure, FailureKind};
-use crate::verify::sql::canon::Row;
-use crate::verify::sql::errors::{self, Broken};
-use crate::verify::sql::mysql_decode::{self, MysqlType};
-use crate::verify::sql::mysql_row::{raw, text};
-use crate::verify::sql::reading::{Flow, Limits};
-use crate::verify::sql::table::{Column, Table, Wire, backticked};
+use crate::verify::sql::errors;
+use crate::verify::sql::login::Door;
+use crate::verify::sql::mysql_wire::answers::Answer;
+use crate::verify::sql::mysql_wire::options::MysqlOptions;
+use crate::verify::sql::mysql_wire::session::WireSession;
+use crate::verify::sql::reading::Limits;
 
 /// Raw bytes in the character set that they are stored in, no limits but our own; a snapshot at repeatable read.
 const PIN: &[&str] = &[
@@ -34,7 +29,7 @@ pub struct Opener {
     /// The URL without secrets.
     pub shown: String,
     /// How the server is reached.
-    pub options: MySqlConnectOptions,
+    pub door: Door<MysqlOptions>,
     /// How long is waited for what.
     pub limits: Limits,
     /// Whether it is MariaDB.
@@ -43,19 +38,23 @@ pub struct Opener {
 
 impl Opener {
     /// A session without a snapshot.
-    pub async fn connect(&self) -> Result<MySqlConnection, Failure> {
-        connect(&self.shown, &self.options, &self.limits).await
+    pub async fn connect(&self) -> Result<WireSession, Failure> {
+        let connect = async {
+            let options = self.door.now().await?;
+            WireSession::connect(&options).await.map_err(|error| errors::wire_failure(&self.shown, error))
+        };
+        self.limits.connecting(&self.shown, connect).await
     }
 
     /// A session with a snapshot of now.
-    pub async fn open(&self) -> Result<MySqlConnection, Failure> {
+    pub async fn open(&self) -> Result<WireSession, Failure> {
         let mut session = self.connect().await?;
         self.pin(&mut session).await?;
         Ok(session)
     }
 
     /// A session that shows what `standing` stands for, or an error where the source has moved since.
-    pub async fn open_at(&self, standing: &Mark) -> Result<MySqlConnection, Failure> {
+    pub async fn open_at(&self, standing: &Mark) -> Result<WireSession, Failure> {
         let mut session = self.open().await?;
         let now = self.mark(&mut session).await;
         if now.is_same(standing) {
@@ -65,14 +64,13 @@ impl Opener {
     }
 
     /// Pins a session and begins its snapshot.
-    pub async fn pin(&self, session: &mut MySqlConnection) -> Result<(), Failure> {
+    pub async fn pin(&self, session: &mut WireSession) -> Result<(), Failure> {
         let unlimited = if self.mariadb { "SET SESSION max_statement_time = 0" } else { "SET SESSION max_execution_time = 0" };
         let seconds = self.limits.lock.as_secs().max(1);
         let waits = [format!("SET SESSION innodb_lock_wait_timeout = {seconds}"), format!("SET SESSION lock_wait_timeout = {seconds}")];
         let pinned = async {
             for statement in waits.iter().map(String::as_str).chain([unlimited]).chain(PIN.iter().copied()) {
-                let ran = sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *session).await;
-                ran.map_err(|error| errors::failure(&self.shown, error))?;
+                session.run(statement).await.map_err(|error| errors::wire_failure(&self.shown, error))?;
             }
             Ok(())
         };
@@ -80,14 +78,9 @@ impl Opener {
     }
 
     /// Where the source stands.
-    pub async fn mark(&self, session: &mut MySqlConnection) -> Mark {
+    pub async fn mark(&self, session: &mut WireSession) -> Mark {
         tokio::time::timeout(self.limits.silence, mark(session, self.mariadb)).await.unwrap_or_default()
     }
-}
-
-/// Opens a session without pinning it.
-pub async fn connect(shown: &str, options: &MySqlConnectOptions, limits: &Limits) -> Result<MySqlConnection, Failure> {
-    limits.connecting(shown, async { options.connect().await.map_err(|error| errors::failure(shown, error)) }).await
 }
 
 /// Where a source stands: what moves with every change. The log sequence number of InnoDB needs no privilege and moves with whatever is
@@ -126,84 +119,24 @@ impl Mark {
     }
 }
 
-async fn mark(session: &mut MySqlConnection, mariadb: bool) -> Mark {
+async fn mark(session: &mut WireSession, mariadb: bool) -> Mark {
     let mut mark = Mark::default();
     let gtid = if mariadb { "SELECT @@GLOBAL.gtid_current_pos" } else { "SELECT @@GLOBAL.gtid_executed" };
-    if let Ok(row) = sqlx::query(gtid).fetch_one(&mut *session).await {
-        mark.gtid = text(&row, 0).ok().flatten().filter(|answer| !answer.is_empty());
-    }
-    if let Ok(Some(row)) = sqlx::query("SHOW MASTER STATUS").fetch_optional(&mut *session).await {
-        let file = text(&row, 0).ok().flatten().unwrap_or_default();
-        let at = row.try_get_unchecked::<u64, _>(1).unwrap_or(0);
-        mark.binlog = Some(format!("{file}:{at}"));
+    mark.gtid = first(session, gtid).await.and_then(|row| row.text(0)).filter(|answer| !answer.is_empty());
+    if let Some(row) = first(session, "SHOW MASTER STATUS").await {
+        mark.binlog = Some(format!("{}:{}", row.text(0).unwrap_or_default(), row.unsigned(1).unwrap_or(0)));
     }
     // MariaDB, and MySQL from 8.0.30 on.
     let lsn = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Innodb_lsn_current', 'Innodb_redo_log_current_lsn')";
-    if let Ok(Some(row)) = sqlx::query(lsn).fetch_optional(&mut *session).await {
-        mark.lsn = text(&row, 1).ok().flatten().filter(|answer| !answer.is_empty() && answer != "0");
-    }
-    if let Ok(row) = sqlx::query("SELECT CONCAT_WS(' ', @@hostname, @@port, @@server_id, @@datadir)").fetch_one(&mut *session).await {
-        mark.server = text(&row, 0).ok().flatten();
-    }
+    mark.lsn = first(session, lsn).await.and_then(|row| row.text(1)).filter(|answer| !answer.is_empty() && answer != "0");
+    let server = "SELECT CONCAT_WS(' ', @@hostname, @@port, @@server_id, @@datadir)";
+    mark.server = first(session, server).await.and_then(|row| row.text(0));
     mark
 }
 
-/// The rows of a table as they stream.
-pub struct RowStream<'a> {
-    stream: BoxStream<'a, Result<Either<MySqlQueryResult, MySqlRow>, sqlx::Error>>,
-    kinds: Vec<(&'a MysqlType, &'a str)>,
-    limits: Limits,
-}
-
-impl<'a> RowStream<'a> {
-    /// Begins to stream the columns at `columns` of the rows for which `more` holds: from the clustered index, which is the table. Another
-    /// index may be damaged, and must neither hide rows nor lend its copies of them.
-    pub fn open(
-        session: &'a mut MySqlConnection,
-        table: &'a Table,
-        columns: &[usize],
-        more: &[String],
-        limits: Limits,
-    ) -> Result<Self, Broken> {
-        let names = table.select_list(columns, backticked);
-        let names = if names.is_empty() { "1".to_owned() } else { names };
-        let index = if more.is_empty() { "USE INDEX ()" } else { "FORCE INDEX (PRIMARY)" };
-        let statement = format!("SELECT {names} FROM {} {index}{}", table.sql_name, table.conditions(more));
-        let kind = |index: &usize| match &table.columns[*index] {
-            Column { wire: Wire::Mysql(kind), name, .. } => Ok((kind, name.as_str())),
-            Column { name, .. } => Err(Broken::data(format!("column {name} is of another engine"))),
-        };
-        let kinds = columns.iter().map(kind).collect::<Result<_, _>>()?;
-        // `query` is a prepared statement even without parameters: the text protocol rounds floats.
-        let stream = session.fetch_many(sqlx::query(AssertSqlSafe(statement)).persistent(false));
-        Ok(Self { stream, kinds, limits })
-    }
-
-    /// Reads until a receiver of rows says false, `rows` rows have been read, or the stream ends.
-    pub async fn some(&mut self, rows: usize, row: &mut Row, each: &mut (dyn FnMut(&Row) -> bool + Send)) -> Result<Flow, Broken> {
-        for _ in 0..rows {
-            // A timer for each row would cost more than the row: one is set only where nothing has arrived yet.
-            let next = match self.stream.next().now_or_never() {
-                Some(next) => next,
-                None => {
-                    let waited = tokio::time::timeout(self.limits.silence, self.stream.next()).await;
-                    waited.map_err(|_| Broken::silent(self.limits.silence))?
-                }
-            };
-            let Some(next) = next else { return Ok(Flow::Ended) };
-            let Either::Right(next) = next.map_err(|error| Broken::of(&error))? else { continue };
-            row.begin(self.kinds.len());
-            for (at, (kind, name)) in self.kinds.iter().enumerate() {
-                let said = |said: String| Broken::data(format!("column {name}: {said}"));
-                let bytes = raw(&next, at).map_err(|error| said(errors::message(&error)))?;
-                mysql_decode::field(kind, bytes, row).map_err(said)?;
-            }
-            if !each(row) {
-                return Ok(Flow::Enough);
-            }
-        }
-        Ok(Flow::On)
-    }
+/// The first row of an answer; nothing where the server has none, or does not show it to this reader.
+async fn first(session: &mut WireSession, question: &str) -> Option<Answer> {
+    session.ask(question, &[]).await.ok()?.into_iter().next()
 }
 
 #[cfg(test)]

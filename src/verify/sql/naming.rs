@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use crate::model::counts::Counts;
 use crate::model::finding::{Class, Finding, Kind, Place};
 use crate::monitor::{Event, Monitor};
-use crate::verify::fingerprint::Difference;
+use crate::verify::differences::Difference;
 use crate::verify::sql::canon::tag;
 use crate::verify::sql::fields::sized;
 

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use sqlx::mysql::MySqlConnection;
+use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{AssertSqlSafe, Row as _};
 
-use crate::verify::sql::mysql_row::text;
+use crate::verify::sql::mysql_wire::error::WireError;
+use crate::verify::sql::mysql_wire::session::WireSession;
 
 /// Digests of definitions by kind and name.
 pub type Objects = BTreeMap<String, BTreeMap<String, String>>;
@@ -82,14 +82,14 @@ pub async fn sqlite(connection: &mut SqliteConnection) -> Result<Objects, sqlx::
 
 /// Of a MySQL or MariaDB database, as far as the reader's rights show them in full. Names of the database itself are left out of the
 /// definitions: a restored database may be called otherwise.
-pub async fn mysql(connection: &mut MySqlConnection, database: &str) -> Result<Objects, sqlx::Error> {
+pub async fn mysql(session: &mut WireSession, database: &str) -> Result<Objects, WireError> {
     let rights = "SELECT PRIVILEGE_TYPE FROM information_schema.USER_PRIVILEGES WHERE REPLACE(GRANTEE, '''', '') = CURRENT_USER() \
                   UNION SELECT PRIVILEGE_TYPE FROM information_schema.SCHEMA_PRIVILEGES \
                   WHERE REPLACE(GRANTEE, '''', '') = CURRENT_USER() AND REPLACE(TABLE_SCHEMA, '\\\\', '') = ?";
     let mut held = Vec::new();
     // The session's sql_mode is empty: a backslash escapes.
-    for row in sqlx::query(AssertSqlSafe(rights)).bind(database).fetch_all(&mut *connection).await? {
-        held.extend(text(&row, 0)?);
+    for row in session.ask(rights, &[database]).await? {
+        held.extend(row.text(0));
     }
     let mut objects = Objects::new();
     for (kind, right, question) in MYSQL {
@@ -97,9 +97,9 @@ pub async fn mysql(connection: &mut MySqlConnection, database: &str) -> Result<O
             continue;
         }
         let found = objects.entry((*kind).to_owned()).or_default();
-        for row in sqlx::query(*question).bind(database).fetch_all(&mut *connection).await? {
-            let definition = text(&row, 1)?.unwrap_or_default().replace(&format!("`{}`.", database.replace('`', "``")), "");
-            found.insert(text(&row, 0)?.unwrap_or_default(), digest(definition.as_bytes()));
+        for row in session.ask(question, &[database]).await? {
+            let definition = row.text(1).unwrap_or_default().replace(&format!("`{}`.", database.replace('`', "``")), "");
+            found.insert(row.text(0).unwrap_or_default(), digest(definition.as_bytes()));
         }
     }
     Ok(objects)

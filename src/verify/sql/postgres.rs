@@ -13,6 +13,7 @@ use crate::verify::sql::digester::Digester;
 use crate::verify::sql::errors::{self, Broken};
 use crate::verify::sql::kept::KeptTable;
 use crate::verify::sql::lanes;
+use crate::verify::sql::login::Door;
 use crate::verify::sql::objects::{self, Objects};
 use crate::verify::sql::postgres_catalog;
 use crate::verify::sql::postgres_lanes;
@@ -34,9 +35,9 @@ pub struct PostgresSession {
 
 impl PostgresSession {
     /// Opens the session that holds the snapshot; `shown` is the URL without secrets.
-    pub async fn open(shown: &str, options: PgConnectOptions, limits: Limits) -> Result<Self, Failure> {
+    pub async fn open(shown: &str, door: Door<PgConnectOptions>, limits: Limits) -> Result<Self, Failure> {
         let failed = |error| errors::failure(shown, error);
-        let mut opener = Opener { shown: shown.to_owned(), options, limits, snapshot: None, without_encoding: false };
+        let mut opener = Opener { shown: shown.to_owned(), door, limits, snapshot: None, without_encoding: false };
         let mut control = opener.open().await?;
         let question = "SELECT pg_catalog.pg_export_snapshot(), current_setting('server_version'), \
                         current_setting('server_version_num')::int4, current_setting('server_encoding')";

@@ -11,6 +11,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Row as _};
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::sql::canon::Row;
 use crate::verify::sql::errors::{self, Broken};
+use crate::verify::sql::login::Door;
 use crate::verify::sql::postgres_copy::CopyDecoder;
 use crate::verify::sql::postgres_decode::{self, PgType};
 use crate::verify::sql::reading::{Flow, Limits};
@@ -33,7 +34,7 @@ pub struct Opener {
     /// The URL without secrets.
     pub shown: String,
     /// How the server is reached.
-    pub options: PgConnectOptions,
+    pub door: Door<PgConnectOptions>,
     /// How long is waited for what.
     pub limits: Limits,
     /// The exported snapshot, once there is one.
@@ -46,7 +47,7 @@ impl Opener {
     /// A session in a read-only transaction, over the snapshot where there is one.
     pub async fn open(&self) -> Result<PgConnection, Failure> {
         let failed = |error| errors::failure(&self.shown, error);
-        let connect = async { self.options.connect().await.map_err(failed) };
+        let connect = async { self.door.now().await?.connect().await.map_err(failed) };
         let mut session = self.limits.connecting(&self.shown, connect).await?;
         self.limits.asking(&self.shown, self.pin(&mut session)).await?;
         Ok(session)

@@ -11,6 +11,7 @@ use crate::verify::sql::database::Database;
 use crate::verify::sql::digester::{Digester, Meaning};
 use crate::verify::sql::display;
 use crate::verify::sql::kept::Kept;
+use crate::verify::sql::key_order::KeyOrder;
 use crate::verify::sql::naming::{self, Seen, SeenRows};
 use crate::verify::sql::reading::{Cause, Harvest, ReadError};
 use crate::verify::sql::table::Table;
@@ -29,19 +30,32 @@ pub struct Scan {
     pub bytes: u64,
 }
 
-/// Reads all of `table`; what `kept` has of it is not read again. `budget` bytes of records stay in memory.
+/// What is made of the rows.
+#[derive(Clone, Copy)]
+pub struct Way<'a> {
+    /// What digests are keyed with.
+    pub keys: &'a RowKeys,
+    /// What the leaves are made of.
+    pub form: Form,
+    /// For leaves that are ranges of keys: their order.
+    pub order: Option<&'a KeyOrder>,
+    /// Bytes of records that stay in memory.
+    pub budget: usize,
+}
+
+/// Reads all of `table`; what `kept` has of it is not read again.
 pub async fn scan(
     db: &mut Database,
     (table, meaning): (&Table, &Meaning),
-    (keys, form, budget): (&RowKeys, Form, usize),
+    way: Way<'_>,
     kept: Option<&mut Kept>,
     monitor: &dyn Monitor,
 ) -> Result<Scan, ReadError> {
     let task = format!("reading {}", table.name);
     let mut progress = Progress::start(&task, monitor);
-    let mut accumulator = Accumulator::of(form, budget);
+    let mut accumulator = Accumulator::of(way.form, way.budget);
     let columns: Vec<usize> = (0..table.columns.len()).collect();
-    let mut digester = Digester::new(keys, table, &columns, meaning);
+    let mut digester = Digester::new(way.keys, table, &columns, meaning).in_order(way.order);
     let mut kept = kept.map(|kept| kept.table(table, meaning));
     if let Some((done, ranges)) = kept.as_ref().and_then(|kept| kept.done()) {
         monitor.event(Event::Note(&format!("table {}: {done} of {ranges} ranges were read by an earlier run", table.name)));
@@ -72,7 +86,9 @@ pub async fn count(db: &mut Database, table: &Table, keys: &RowKeys) -> (u64, bo
 
 /// What is looked up of a row beside its key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Look {
+pub struct Look<'a> {
+    /// Where the manifest's leaves are ranges of keys: their order, which stands in the place of key hashes.
+    pub order: Option<&'a KeyOrder>,
     /// The column with its change stamp.
     pub stamp: Option<usize>,
     /// A digest of each column.
@@ -85,7 +101,7 @@ pub async fn look_up(
     table: &Table,
     keys: &RowKeys,
     meaning: &Meaning,
-    look: &Look,
+    look: &Look<'_>,
     mut wanted: HashSet<[u8; 8]>,
     monitor: &dyn Monitor,
 ) -> Result<SeenRows, ReadError> {
@@ -99,7 +115,7 @@ pub async fn look_up(
     let stamp = look.stamp.and_then(place);
     let key: Vec<(&str, usize)> =
         table.key.iter().filter_map(|index| Some((table.columns[*index].name.as_str(), place(*index)?))).collect();
-    let mut digester = Digester::new(keys, table, &columns, meaning);
+    let mut digester = Digester::new(keys, table, &columns, meaning).in_order(look.order);
     db.read(table, &columns, Row::new(keys), &mut |row| {
         let hash = digester.key_head(row);
         if wanted.remove(&hash) {

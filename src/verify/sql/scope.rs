@@ -7,10 +7,12 @@ use serde_json::{Map, Value, json};
 
 use crate::model::capture::CaptureMode;
 use crate::model::failure::Failure;
+use crate::verify::key_ranges::{self, Code};
 use crate::verify::manifest::request::{CaptureRequest, TableRequest};
 use crate::verify::sql::database::Database;
 use crate::verify::sql::digester::Meaning;
 use crate::verify::sql::dual::declaration;
+use crate::verify::sql::key_order::KeyOrder;
 use crate::verify::sql::logical::{LogicalColumn, LogicalType};
 use crate::verify::sql::table::{Table, backticked, double_quoted};
 
@@ -35,20 +37,55 @@ pub struct Scope {
     pub logical: Option<BTreeMap<String, BTreeMap<String, LogicalType>>>,
     /// Only rows up to it.
     pub watermark: Option<Watermark>,
+    /// Only these tables, which are closed, each whole or only these of its partitions; nothing where the manifest speaks of all.
+    pub closed: Option<BTreeMap<String, Vec<String>>>,
     /// The column with change stamps, where tables have it.
     pub stamp: Option<String>,
     /// The longest transaction, in microseconds.
     pub longest_transaction: i64,
+    /// Tables whose leaves are ranges of keys.
+    pub ranges: BTreeMap<String, TableRanges>,
+}
+
+/// The ranges of a table.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TableRanges {
+    /// The order of its keys.
+    pub order: KeyOrder,
+    /// What each range but the first begins with.
+    pub begins: Vec<Code>,
+}
+
+impl TableRanges {
+    /// A range's keys, for people.
+    pub fn name(&self, index: u32) -> String {
+        let (from, to) = key_ranges::bounds(&self.begins, index);
+        let keys = match (from, to) {
+            (None, None) => "all keys".to_owned(),
+            (None, Some(to)) => format!("before {}", self.order.name(to)),
+            (Some(from), None) => format!("from {} on", self.order.name(from)),
+            (Some(from), Some(to)) => format!("from {}, before {}", self.order.name(from), self.order.name(to)),
+        };
+        format!("range {}/{}: {keys}", index + 1, self.begins.len() + 1)
+    }
 }
 
 /// Refuses what does not go together.
 pub fn check(request: &CaptureRequest) -> Result<(), Failure> {
     let tables = &request.tables;
-    match (request.mode, &tables.watermark) {
-        (CaptureMode::AppendPrefix, None) => Err(Failure::invalid("mode `append-prefix` needs a column that only grows")
-            .hint("name it with --watermark COLUMN, or COLUMN=VALUE for the last value that counts")),
-        (mode, Some(_)) if mode != CaptureMode::AppendPrefix => {
+    match (request.mode, tables.watermark.is_some(), !tables.closed.is_empty()) {
+        (CaptureMode::AppendPrefix, false, false) => {
+            Err(Failure::invalid("mode `append-prefix` needs a column that only grows, or closed partitions")
+                .hint("name it with --watermark COLUMN, or COLUMN=VALUE for the last value that counts; or them with --closed"))
+        }
+        (_, true, true) => Err(Failure::invalid("a watermark and closed partitions are two ways to say where a prefix ends")
+            .hint("leave --watermark or --closed out")),
+        (mode, true, _) if mode != CaptureMode::AppendPrefix => {
             Err(Failure::invalid(format!("a watermark is for mode `append-prefix`, and the mode is `{mode}`"))
+                .hint("add --mode append-prefix"))
+        }
+        (mode, _, true) if mode != CaptureMode::AppendPrefix => {
+            Err(Failure::invalid(format!("closed partitions are for mode `append-prefix`, and the mode is `{mode}`"))
                 .hint("add --mode append-prefix"))
         }
         _ if !tables.types.is_empty() && !tables.logical => {
@@ -90,6 +127,9 @@ impl Scope {
             }
             scope.watermark = Some(watermark);
         }
+        if !request.closed.is_empty() {
+            scope.closed = Some(closed_of(db.engine().name, &request.closed, &tables)?);
+        }
         if let Some(stamp) = &scope.stamp
             && !tables.iter().any(|table| table.columns.iter().any(|known| known.name == *stamp))
         {
@@ -123,8 +163,13 @@ impl Scope {
         Self {
             logical,
             watermark,
+            closed: stated.get("closed").and_then(Value::as_object).map(|tables| {
+                let names = |list: &Value| list.as_array().into_iter().flatten().filter_map(text).collect();
+                tables.iter().map(|(table, list)| (table.clone(), names(list))).collect()
+            }),
             stamp: stated.get("stamp").and_then(text),
             longest_transaction: stated["longest_transaction_micros"].as_i64().unwrap_or(0),
+            ranges: ranges_of(&stated["ranges"]),
         }
     }
 
@@ -142,17 +187,35 @@ impl Scope {
             let stated_one = json!({"column": watermark.column, "values": watermark.values, "left_out": watermark.left_out});
             stated.insert("watermark".into(), stated_one);
         }
+        if let Some(closed) = &self.closed {
+            stated.insert("closed".into(), json!(closed));
+        }
         if let Some(stamp) = &self.stamp {
             stated.insert("stamp".into(), json!(stamp));
             stated.insert("longest_transaction_micros".into(), json!(self.longest_transaction));
+        }
+        if !self.ranges.is_empty() {
+            let one = |ranges: &TableRanges| json!({"order": ranges.order.state(), "begins": ranges.begins.iter().map(hex::encode).collect::<Vec<_>>()});
+            let ranges: Map<_, _> = self.ranges.iter().map(|(table, ranges)| (table.clone(), one(ranges))).collect();
+            stated.insert("ranges".into(), ranges.into());
         }
         if !stated.is_empty() {
             position[MEMBER] = stated.into();
         }
     }
 
-    /// The tables that it speaks of, each with its rows up to the watermark. A table of which the manifest knows nothing keeps all.
-    pub fn apply(&self, engine: &str, tables: Vec<Table>) -> Vec<Table> {
+    /// The tables that it speaks of, each with its rows up to the watermark or of its closed partitions. A table of which the manifest knows
+    /// nothing keeps all.
+    pub fn apply(&self, engine: &str, mut tables: Vec<Table>) -> Vec<Table> {
+        if let Some(closed) = &self.closed {
+            tables.retain(|table| closed.contains_key(&table.name));
+            for table in &mut tables {
+                let names: Vec<String> = closed[&table.name].iter().map(|name| backticked(name)).collect();
+                if !names.is_empty() {
+                    table.sql_name += &format!(" PARTITION ({})", names.join(", "));
+                }
+            }
+        }
         let Some(watermark) = &self.watermark else { return tables };
         let spoken_of = tables.into_iter().filter(|table| !watermark.left_out.contains(&table.name));
         spoken_of
@@ -178,11 +241,52 @@ impl Scope {
         Meaning::Logical(table.columns.iter().map(|column| LogicalColumn::new(kind(&column.name), column)).collect())
     }
 
+    /// The order of `table`'s keys, where its codes are made of what is digested; nothing where the key has none.
+    pub fn order_of(&self, table: &Table) -> Option<KeyOrder> {
+        let order = KeyOrder::of(table)?;
+        let Some(logical) = &self.logical else { return Some(order) };
+        let types = logical.get(&table.name)?;
+        order.is_kept_by(|column| types.get(column).copied()).then_some(order)
+    }
+
     /// The place of the stamp among `table`'s columns.
     pub fn stamp_of(&self, table: &Table) -> Option<usize> {
         let stamp = self.stamp.as_deref()?;
         table.columns.iter().position(|column| column.name == stamp)
     }
+}
+
+/// Whole tables, which PostgreSQL's partitions are, by their names; partitions of MySQL and MariaDB by that of their table and their own.
+fn closed_of(engine: &str, wanted: &[String], tables: &[Table]) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+    let mut closed: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let known = |name: &str| tables.iter().any(|table| table.name == name);
+    for name in wanted {
+        let (table, partition) = match name.rsplit_once('.').filter(|_| !known(name)) {
+            Some((table, partition)) if matches!(engine, "mysql" | "mariadb") && known(table) => (table, Some(partition)),
+            _ if known(name) => (name.as_str(), None),
+            _ => {
+                let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
+                return Err(Failure::invalid(format!("--closed {name}: there is no such table or partition"))
+                    .hint(format!("expected one of {}; in MySQL and MariaDB also TABLE.PARTITION", names.join(", "))));
+            }
+        };
+        closed.entry(table.to_owned()).or_default().extend(partition.map(str::to_owned));
+    }
+    // A table that is named whole is closed whole, whatever else is said of it.
+    for name in wanted.iter().filter(|name| known(name)) {
+        closed.entry(name.clone()).or_default().clear();
+    }
+    Ok(closed)
+}
+
+fn ranges_of(stated: &Value) -> BTreeMap<String, TableRanges> {
+    let code = |text: &Value| -> Option<Code> { hex::decode(text.as_str()?).ok()?.try_into().ok() };
+    let one = |stated: &Value| {
+        let begins = stated["begins"].as_array()?.iter().map(code).collect::<Option<_>>()?;
+        Some(TableRanges { order: KeyOrder::stated(&stated["order"])?, begins })
+    };
+    let tables = stated.as_object().into_iter().flatten();
+    tables.filter_map(|(table, stated)| Some((table.clone(), one(stated)?))).collect()
 }
 
 fn logical_types(
@@ -230,7 +334,14 @@ mod tests {
         let types = [("t".to_owned(), [("a".to_owned(), LogicalType::Decimal)].into())].into();
         let values = [("t".to_owned(), Some("9".to_owned())), ("e".to_owned(), None)].into();
         let watermark = Watermark { column: "id".into(), values, left_out: vec!["x".into()] };
-        let scope = Scope { logical: Some(types), watermark: Some(watermark), stamp: Some("at".into()), longest_transaction: 5 };
+        let scope = Scope {
+            logical: Some(types),
+            watermark: Some(watermark),
+            closed: Some([("p1".to_owned(), vec![]), ("l".to_owned(), vec!["p0".to_owned()])].into()),
+            stamp: Some("at".into()),
+            longest_transaction: 5,
+            ..Scope::default()
+        };
         let mut position = json!({});
         scope.state(&mut position);
         assert_eq!(Scope::of(Some(&position)), scope);

@@ -2,9 +2,11 @@
 //!
 //! Each step is written down before it is taken, and can be taken again.
 
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::engines::area::log_folder;
@@ -14,8 +16,10 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::sandbox::control::answer::{now, random_hex};
 use crate::sandbox::control::faults::Faults;
 use crate::sandbox::control::kept::Kept;
+use crate::sandbox::control::rds::gate;
 use crate::sandbox::control::rds::state::{Base, Instance, Origin, Snapshot, State};
 use crate::sandbox::control::rds::tls;
+use crate::sandbox::control::rds::token;
 
 /// How long a state on the way is visible at least.
 const VISIBLE: Duration = Duration::from_millis(120);
@@ -35,6 +39,7 @@ impl Rds {
         let (state, servers) = (Kept::open(&dir.join("rds.json"))?, Servers::open(dir)?);
         tls::lay(dir, servers.area())?;
         let rds = Arc::new_cyclic(|me| Self { state, servers, faults, tasks: Mutex::default(), me: me.clone() });
+        rds.open_gate().await?;
         rds.resume().await?;
         Ok(rds)
     }
@@ -42,6 +47,25 @@ impl Rds {
     /// The database servers behind it.
     pub fn servers(&self) -> &Servers {
         &self.servers
+    }
+
+    /// Lets PostgreSQL ask whether a token is good: of an instance that takes tokens, and by its signature.
+    async fn open_gate(&self) -> Result<(), Failure> {
+        let failed = |error| Failure::io("cannot listen on 127.0.0.1", error);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
+        self.servers.ask_gate(listener.local_addr().map_err(failed)?.port());
+        let me = self.me.clone();
+        let opens = move |user: &str, port: u16, password: &str| {
+            let takes = |rds: Arc<Self>| {
+                rds.state.read(|state| state.instances.values().any(|one| one.port == port && one.settings.iam == Some(true)))
+            };
+            me.upgrade().is_some_and(takes) && token::opens(password, user, port, now())
+        };
+        self.spawn(|_| async move {
+            gate::serve(listener, opens).await;
+            Ok(())
+        });
+        Ok(())
     }
 
     async fn resume(&self) -> Result<(), Failure> {
@@ -76,7 +100,7 @@ impl Rds {
     }
 
     async fn revive(&self, instance: &Instance) -> Result<(), Failure> {
-        let booted = match self.servers.adopt(&instance.home) {
+        let booted = match self.servers.adopt(instance.kind, &instance.home, instance.port) {
             Some(process) => Ok(Booted { process, port: instance.port }),
             None => self.servers.boot(instance.kind, &instance.home, Some(instance.port)).await,
         };

@@ -18,7 +18,7 @@ use crate::model::source_url::SourceUrl;
 use crate::verify::sql::access::{Access, not_sql};
 use crate::verify::sql::reading::{CONNECT_TIMEOUT, Engine};
 use crate::verify::sql::table::{backticked, double_quoted};
-use crate::verify::sql::{errors, mysql_row, mysql_session, sqlite};
+use crate::verify::sql::{errors, mysql_row, sqlite};
 
 /// How much longer than the server's limit this side waits: a server that does not hold its limit must not hold us.
 const GRACE: Duration = Duration::from_secs(30);
@@ -85,8 +85,15 @@ impl Session {
         let shown = url.to_string();
         let failed = |error| errors::failure(&shown, error);
         let mut connected = match url {
-            SourceUrl::Postgres { url } => Connected::Postgres(in_time(&shown, access.postgres(url)?.connect()).await?),
-            SourceUrl::Mysql { url } => Connected::Mysql(mysql_session::connect(&shown, &access.mysql(url)?, &access.limits).await?),
+            SourceUrl::Postgres { url } => {
+                let options = access.postgres(url)?.now().await?;
+                Connected::Postgres(in_time(&shown, options.connect()).await?)
+            }
+            SourceUrl::Mysql { url } => {
+                let options = access.mysql(url)?.now().await?.driver();
+                let connect = async { options.connect().await.map_err(failed) };
+                Connected::Mysql(access.limits.connecting(&shown, connect).await?)
+            }
             SourceUrl::Sqlite { path } => {
                 let (options, copy) = sqlite::options(path)?;
                 Connected::Sqlite(in_time(&shown, options.connect()).await?, copy)
