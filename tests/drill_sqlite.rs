@@ -56,6 +56,60 @@ fn result(estate: &Estate, point: &str) -> PointResult {
     estate.results().into_iter().find(|result| result.rp.id == id).unwrap_or_else(|| panic!("no result of {point}"))
 }
 
+/// Killed in the middle of its reading, a drill goes on with the table that it was at: what was read to its end is not read again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_that_was_killed_while_it_read_goes_on_by_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let (estate, mut log, key, hash_key) = lay(folder.path());
+    let good = estate.path("vault/db/good.db");
+    let mut connection = SqliteConnectOptions::new().filename(&good).create_if_missing(true).connect().await.unwrap();
+    for table in 0..6 {
+        run(&mut connection, &format!("CREATE TABLE t{table} (id INTEGER PRIMARY KEY, v TEXT); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) INSERT INTO t{table} SELECT i, 'value ' || i FROM n")).await;
+    }
+    connection.close().await.unwrap();
+    let mut request = CaptureRequest::new(estate.path("manifests/db/good"), CaptureMode::Sealed);
+    request.recovery_point_id = Some(PointId::local(&"db".into(), "good.db"));
+    capture(&estate, &good, &key, &hash_key, &request, &mut log).await;
+    log.checkpoint().unwrap();
+    drop(log);
+
+    let mut drill = Command::new(env!("CARGO_BIN_EXE_attestore"));
+    let mut drill = drill.arg("drill").current_dir(&estate.folder).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    // Two tables and a part of the third.
+    let enough = 2 * 20_000 * 40 + 100_000;
+    while written_below(&estate.path("attestore-work"), "rows.state") < enough {
+        if drill.try_wait().unwrap().is_some() {
+            let mut said = String::new();
+            std::io::Read::read_to_string(&mut drill.stderr.take().unwrap(), &mut said).unwrap();
+            panic!("the drill ended before it had read enough: {said}");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    drill.kill().unwrap();
+    drill.wait().unwrap();
+    let resumed = estate.run(&["drill", "--resume"], None);
+    let said = String::from_utf8_lossy(&resumed.stderr).into_owned();
+    assert_eq!(resumed.status.code(), Some(0), "{said}");
+    for table in ["table t0", "table t1"] {
+        assert!(said.contains(&format!("{table}: 1 of 1 ranges were read by an earlier run")), "{said}");
+    }
+    assert!(!said.contains("table t5: 1 of 1"), "{said}");
+    let result = result(&estate, "good.db");
+    assert_eq!((result.outcome, result.verify.unwrap().rows.unwrap().matched), (Outcome::Pass, 6 * 20_000));
+    assert_eq!(estate.leftovers(), Vec::<String>::new());
+}
+
+/// Bytes in the files of this name below a folder.
+fn written_below(folder: &Path, name: &str) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let bytes = |path: std::path::PathBuf| match path.is_dir() {
+        true => written_below(&path, name),
+        false if path.ends_with(name) => path.metadata().map_or(0, |meta| meta.len()),
+        false => 0,
+    };
+    entries.map(bytes).sum()
+}
+
 /// The online backup API of SQLite, as Python's `sqlite3` offers it; false where there is no Python.
 fn online_backup(from: &Path, to: &Path) -> bool {
     let script = "import sqlite3,sys\nsqlite3.connect(sys.argv[1]).backup(sqlite3.connect(sys.argv[2]), pages=3)";

@@ -3,7 +3,9 @@
 use std::process::Command;
 
 use attestore::signing::hash_key::HashKey;
+use attestore::verify::buckets::record_at;
 use attestore::verify::fingerprint::{Accumulator, DEFAULT_BUDGET};
+use attestore::verify::key_ranges::cut;
 use attestore::verify::sql::canon::{ENCODING, LARGE_BYTES, Row, RowKeys, tag};
 use attestore::verify::sql::mysql_decode;
 use serde_json::Value;
@@ -152,6 +154,26 @@ fn rows_and_leaves_are_those_of_the_vectors() {
             (1, leaf["bits"].as_u64().unwrap(), leaf["index"].as_u64().unwrap())
         );
         assert_eq!(hex::encode(leaves[0].digest), text(&leaf["digest"]));
+    }
+}
+
+/// Ranges of a table whose key is one whole number of 64 bits.
+#[test]
+fn ranges_are_those_of_the_vectors() {
+    let document: Value = serde_json::from_str(VECTORS).unwrap();
+    for range in document["ranges"].as_array().unwrap() {
+        let mut accumulator = Accumulator::new(DEFAULT_BUDGET);
+        for row in range["rows"].as_array().unwrap() {
+            let code = (text(&row[0]).parse::<i64>().unwrap() as u64) ^ 1 << 63;
+            accumulator.push_all(&[record_at(&code.to_be_bytes(), &bytes(&row[1]).try_into().unwrap())]).unwrap();
+        }
+        let mut leaves = Vec::new();
+        let begins = cut(&accumulator.finish().unwrap(), &mut |_| Ok(()), &mut |leaf| {
+            leaves.push(leaf);
+            Ok(())
+        });
+        assert_eq!((begins.unwrap().len(), leaves.len(), u64::from(leaves[0].index)), (0, 1, range["index"].as_u64().unwrap()));
+        assert_eq!(hex::encode(leaves[0].digest), text(&range["digest"]));
     }
 }
 

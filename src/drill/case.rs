@@ -17,7 +17,7 @@ use crate::model::source_url::SourceUrl;
 use crate::monitor::{Event, Monitor};
 use crate::restore::driver::{Driver, Opened};
 use crate::restore::drivers::choose::driver_by;
-use crate::restore::order::Order;
+use crate::restore::order::{Order, reading_state};
 use crate::restore::records::{DrillOpened, Phase, Record, TargetKind};
 use crate::restore::teardown::Undoing;
 use crate::testing_log::body::{ChecklistLine, ClassPolicy, PlannedCase, PointResult, Teardown};
@@ -193,7 +193,7 @@ impl Case<'_> {
                     opened,
                     self.resource,
                     &context.clouds,
-                    (chosen, &context.hash_key),
+                    (chosen, &context.hash_key, &reading_state(&context.work, case)),
                     self.point,
                     items_table.as_mut(),
                     &sink,

@@ -2,6 +2,7 @@
 //!
 //! It proves nothing of this restore: anything wrong with it is in the baseline too. The result says so and is never a pass.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::aws::dynamodb::TableSource;
@@ -15,11 +16,13 @@ use crate::model::ids::{CaseId, DrillId, PointId};
 use crate::model::source_url::SourceUrl;
 use crate::monitor::Monitor;
 use crate::restore::driver::Opened;
+use crate::restore::order;
 use crate::testing_log::body::ManifestRegistered;
 use crate::testing_log::entry::Body;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::manifest::request::CaptureRequest;
 use crate::verify::objects::dir::DirSource;
+use crate::verify::sql::access::Access;
 use crate::verify::{items, objects, sql};
 
 /// Captures what was restored and registers it for the point. May be repeated after a crash.
@@ -41,7 +44,8 @@ pub async fn record(
         let mut request = CaptureRequest::new(&out, CaptureMode::FirstRestore);
         request.recovery_point_id = Some(point.clone());
         request.tables.leaves = resource.leaves.unwrap_or_default();
-        capture(context, resource, opened, &request, monitor).await?;
+        let kept = order::reading_state(&context.work, case);
+        capture(context, resource, (opened, &kept), &request, monitor).await?;
     }
     let manifest = Manifest::open(&out)?;
     let header = manifest.header();
@@ -63,7 +67,7 @@ pub async fn record(
 async fn capture(
     context: &Context,
     resource: &Resource,
-    opened: &Opened,
+    (opened, kept): (&Opened, &Path),
     request: &CaptureRequest,
     monitor: &dyn Monitor,
 ) -> Result<(), Failure> {
@@ -82,7 +86,8 @@ async fn capture(
         }
         SourceUrl::DynamodbExport { .. } => return Err(Failure::invalid(format!("{}: no driver restores into an export", opened.url))),
         SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } | SourceUrl::Sqlite { .. } => {
-            let access = reading::access(opened, resource, &context.clouds)?;
+            let state = Some(reading::state_in(kept, opened));
+            let access = Access { state, ..reading::access(opened, resource, &context.clouds)? };
             sql::capture::capture(&opened.url, &access, request, &context.hash_key, signer, monitor).await?
         }
     };

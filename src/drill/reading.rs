@@ -1,5 +1,6 @@
 //! Reading what was restored: the source that fits its URL, compared with the manifest; and the SQL checks of its class.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::aws::rds_token::RdsTokens;
@@ -9,6 +10,7 @@ use crate::drill::manifests::Chosen;
 use crate::drill::position;
 use crate::estate::config::{Authentication, Resource};
 use crate::model::check::CheckResult;
+use crate::model::digest::Digest32;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::recovery_point::RecoveryPoint;
 use crate::model::resource::PointSource;
@@ -55,12 +57,13 @@ pub fn is_database(opened: &Opened) -> bool {
     matches!(opened.url, SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } | SourceUrl::Sqlite { .. })
 }
 
-/// Compares what was restored with the manifest; differences go to the monitor. `point.created_at` is the moment that the point is of.
+/// Compares what was restored with the manifest; differences go to the monitor. `point.created_at` is the moment that the point is of, `kept`
+/// where it is kept what was read of a database.
 pub async fn compare(
     opened: &Opened,
     resource: &Resource,
     clouds: &Clouds,
-    (chosen, hash_key): (&Chosen, &HashKey),
+    (chosen, hash_key, kept): (&Chosen, &HashKey, &Path),
     point: &RecoveryPoint,
     items_table: Option<&mut ItemsTable>,
     monitor: &dyn Monitor,
@@ -100,7 +103,7 @@ pub async fn compare(
         }
         SourceUrl::DynamodbExport { .. } => Err(Failure::invalid(format!("{}: no driver restores into an export", opened.url))),
         SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } | SourceUrl::Sqlite { .. } => {
-            let access = access(opened, resource, clouds)?;
+            let access = Access { state: Some(state_in(kept, opened)), ..access(opened, resource, clouds)? };
             let mut pace = Pace::new(format!("the drill's password on {}", opened.url), PASSWORD_PATIENCE_S);
             loop {
                 match compare_database((&opened.url, &access), (chosen, hash_key), point, monitor).await {
@@ -112,6 +115,11 @@ pub async fn compare(
             }
         }
     }
+}
+
+/// What is kept is of one URL: a server that came back on another port is read from the beginning.
+pub fn state_in(kept: &Path, opened: &Opened) -> PathBuf {
+    kept.join(&Digest32::sha256(opened.url.to_string().as_bytes()).hex()[..16])
 }
 
 /// Whether a bucket's name is the alias of a backup access point, as AWS Backup makes them.

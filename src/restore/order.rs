@@ -1,7 +1,7 @@
 //! What one case is to restore, where to, and under which demands; and the clouds that it is done with.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::aws::backup::Backup;
 use crate::aws::backup_access::{AccessPoints, LONGEST_NAME};
@@ -108,6 +108,12 @@ fn target_name_within(longest: usize, prefix: &str, case: &CaseId, nonce: &str) 
     }
     let digits = Digest32::sha256(format!("attestore/target/v1|{nonce}|{case}").as_bytes()).hex();
     format!("{prefix}{}", &digits[..16]).to_ascii_lowercase()
+}
+
+/// Where a case keeps what it has read of a restored database, so that a drill that was cut short goes on by range. It goes with the case's
+/// teardown.
+pub fn reading_state(work: &Path, case: &CaseId) -> PathBuf {
+    work.join(format!("{case}.reading"))
 }
 
 /// 16 random hex digits for [`DrillOpened::nonce`].

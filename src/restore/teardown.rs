@@ -12,7 +12,7 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::CaseId;
 use crate::monitor::Monitor;
 use crate::restore::journal::Journal;
-use crate::restore::order::{Clouds, DRILL_TAG};
+use crate::restore::order::{self, Clouds, DRILL_TAG};
 use crate::restore::pace::Pace;
 use crate::restore::records::{DrillOpened, Record, Step, TargetKind};
 use crate::restore::steps::{CaseFacts, StepFacts, StepState, UndoState};
@@ -128,6 +128,12 @@ impl<'a> Undoing<'a> {
                     }
                 }
             }
+        }
+        let kept = order::reading_state(self.work, case);
+        if let Err(error) = std::fs::remove_dir_all(&kept)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            self.monitor.event(crate::monitor::Event::Problem(&Failure::io(format!("remove {}", kept.display()), error)));
         }
         Ok(outcome(&self.journal.case(&self.drill.drill, case)))
     }

@@ -166,6 +166,12 @@ def leaf(of):
     return derived("attestore leaf v1", head + b"".join(digests)).hex()
 
 
+def range_leaf(of):
+    records = sorted((int(key) + 2**63, bytes.fromhex(digest)) for key, digest in of["rows"])
+    body = b"".join(struct.pack(">Q", code) + digest for code, digest in records)
+    return derived("attestore range v1", struct.pack(">I", of["index"]) + body + struct.pack(">Q", len(records))).hex()
+
+
 ROWS = [
     ("no columns", [], []),
     ("integers and NULL", [{"integer": "-2"}, {"null": True}, {"integer": "18446744073709551615"}, {"integer": "0"}], [0]),
@@ -190,7 +196,10 @@ def make():
     digests = [vector["row_digest"] for vector in rows]
     leaves = [dict(bits=0, index=0, row_digests=some) for some in ([], digests[:3], digests[:3] + digests[:2])]
     leaves = [dict(one, digest=leaf(one)) for one in leaves]
-    document = {"encoding": "attestore/rows/v1-draft", "hash_key": hash_key.hex(), "rows": rows, "leaves": leaves}
+    keyed_rows = [[str(key), digest] for key, digest in zip([5, -3, 9007199254740993, 0], digests)]
+    ranges = [dict(index=0, rows=some) for some in ([], keyed_rows[:1], keyed_rows)]
+    ranges = [dict(one, digest=range_leaf(one)) for one in ranges]
+    document = {"encoding": "attestore/rows/v1-draft", "hash_key": hash_key.hex(), "rows": rows, "leaves": leaves, "ranges": ranges}
     json.dump(document, sys.stdout, indent=1, ensure_ascii=False)
     print()
 
@@ -206,7 +215,10 @@ def check(path):
     for at, one in enumerate(document["leaves"]):
         if one["digest"] != leaf(one):
             wrong.append(f"leaf {at}: expected {one['digest']}, found {leaf(one)}")
-    print("\n".join(wrong) or f"{len(document['rows'])} rows and {len(document['leaves'])} leaves agree")
+    for at, one in enumerate(document["ranges"]):
+        if one["digest"] != range_leaf(one):
+            wrong.append(f"range {at}: expected {one['digest']}, found {range_leaf(one)}")
+    print("\n".join(wrong) or f"{len(document['rows'])} rows, {len(document['leaves'])} leaves and {len(document['ranges'])} ranges agree")
     return 1 if wrong else 0
 
 

@@ -60,6 +60,7 @@ impl MysqlType {
 }
 
 /// Writes one value.
+#[inline]
 pub fn field(kind: &MysqlType, value: Option<&[u8]>, row: &mut Row) -> Result<(), String> {
     let Some(bytes) = value else {
         row.null();
@@ -113,6 +114,7 @@ fn unsigned(bytes: &[u8]) -> Result<u64, String> {
 }
 
 /// `DECIMAL` travels as text with all its digits.
+#[inline]
 pub fn decimal(text: &[u8], row: &mut Row) -> Result<(), String> {
     let (negative, unsigned) = match text {
         [b'-', rest @ ..] => (true, rest),
@@ -141,6 +143,7 @@ pub fn decimal(text: &[u8], row: &mut Row) -> Result<(), String> {
 }
 
 /// A length byte (0, 4, 7 or 11), then year, month, day, hour, minute, second, microseconds as far as the length goes.
+#[inline]
 fn date(of: u8, bytes: &[u8], row: &mut Row) -> Result<(), String> {
     let (length, parts) = bytes.split_first().ok_or("date without its length")?;
     if usize::from(*length) != parts.len() || !matches!(length, 0 | 4 | 7 | 11) {
@@ -183,9 +186,20 @@ fn micros_of([hour, minute, second]: [u8; 3], micros: [u8; 4]) -> Result<i64, St
 }
 
 /// Days since 1970-01-01 of a date of the proleptic Gregorian calendar; none for one that no calendar has. Year 0 is MySQL's zero date.
+#[inline]
 pub fn days_from_civil(year: u16, month: u8, day: u8) -> Option<i64> {
-    let date = (year > 0).then(|| chrono::NaiveDate::from_ymd_opt(year.into(), month.into(), day.into()))??;
-    Some(date.signed_duration_since(chrono::NaiveDate::default()).num_days())
+    // Days of the year before each month of a common year, and of the year after the last.
+    const BEFORE: [u16; 13] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365];
+    // Days before 1970 of which the first is that of 0001-01-01.
+    const TO_1970: i64 = 719_162;
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let (before, after) = (*BEFORE.get(usize::from(month).checked_sub(1)?)?, *BEFORE.get(usize::from(month))?);
+    if year == 0 || day == 0 || u16::from(day) > after - before + u16::from(leap && month == 2) {
+        return None;
+    }
+    let past = i64::from(year) - 1;
+    let whole_years = past * 365 + past / 4 - past / 100 + past / 400;
+    Some(whole_years + i64::from(before) + i64::from(leap && month > 2) + i64::from(day) - 1 - TO_1970)
 }
 
 #[cfg(test)]
@@ -229,6 +243,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn days_are_those_of_the_calendar(year in 0u16..12_000, month in 0u8..15, day in 0u8..35) {
+            let date = chrono::NaiveDate::from_ymd_opt(year.into(), month.into(), day.into()).filter(|_| year > 0);
+            let expected = date.map(|date| date.signed_duration_since(chrono::NaiveDate::default()).num_days());
+            prop_assert_eq!(days_from_civil(year, month, day), expected);
+        }
+
         #[test]
         fn any_bytes_are_decoded_or_refused(which in 0usize..10, bytes in prop::collection::vec(any::<u8>(), 0..20)) {
             use MysqlType::*;
