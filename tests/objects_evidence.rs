@@ -657,6 +657,8 @@ mod key_lists {
         let verified = compare(&source, &manifest, &options, &monitor).await.unwrap();
         assert!(verified.lesser_tier.is_some(), "a listing held to a listing proves no content");
         assert!(monitor.findings().is_empty() && verified.cut_short.is_none());
+        let undecided = attestore::verify::manifest::diff::diff(&manifest, &manifest, &Collected::default()).unwrap_err();
+        assert!(undecided.message.ends_with("none (tier inventory) and none (tier inventory)"), "{undecided}");
         // What a batch job would work through.
         let mut list = Vec::new();
         let exported = export_batch(&manifest, &mut list).unwrap();

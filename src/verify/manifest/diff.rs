@@ -11,7 +11,7 @@ use crate::model::failure::Failure;
 use crate::model::finding::{Class, Finding, Kind, Place};
 use crate::monitor::{Event, Monitor};
 use crate::verify::manifest::cursor::{ObjectCursor, ObjectLine};
-use crate::verify::manifest::header::ManifestKind;
+use crate::verify::manifest::header::{Header, ManifestKind};
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::manifest::row::{LeafKind, LeafRow, Row};
 use crate::verify::objects::source::EntryKind;
@@ -34,12 +34,14 @@ pub fn diff(expected: &Manifest, actual: &Manifest, monitor: &dyn Monitor) -> Re
     let (mut counts, mut tables) = (Counts::default(), Tables::default());
     if left.kind == ManifestKind::Objects {
         if !left.digests.iter().any(|digest| right.digests.contains(digest)) {
-            return Err(Failure::invalid(format!(
-                "the manifests have no digest in common: {} and {}",
-                left.digests.join(","),
-                right.digests.join(",")
-            ))
-            .hint("capture both with the same --digest"));
+            let carried = |header: &Header| match (&header.digests[..], &header.tier) {
+                ([], Some(tier)) => format!("none (tier {tier})"),
+                ([], None) => "none".to_owned(),
+                (digests, _) => digests.join(","),
+            };
+            let said = format!("the manifests have no digest in common: {} and {}", carried(left), carried(right));
+            return Err(Failure::invalid(said)
+                .hint("capture both with the same --digest; one of a lesser tier is held against its source with `attestore verify`"));
         }
         // Every digest of every part before the first verdict; the two manifests side by side.
         let opened = std::thread::scope(|scope| {
