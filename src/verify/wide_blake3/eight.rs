@@ -4,56 +4,27 @@
 
 use std::arch::x86_64::*;
 
-use crate::verify::wide_blake3::rounds::{BLOCK, CHUNK_END, CHUNK_START, IV, KEYED_HASH, ROOT, quarter, seven_rounds};
+use crate::verify::wide_blake3::rounds::{BLOCK, quarter, side_by_side};
 
-/// The digests of eight inputs that have equally many blocks, at most those of a chunk. Nothing in here goes through `array::map`: it is
-/// not compiled for this feature, so that every step in it would be a call.
-///
-/// # Safety
-/// The processor has AVX2.
+side_by_side! {
+    /// Digests eight inputs, at most 1,024 bytes each.
+    ///
+    /// # Safety
+    /// The processor has AVX2.
+    eight, 8, "avx2"
+}
+
+#[inline]
 #[target_feature(enable = "avx2")]
-pub fn eight(key: &[u32; 8], inputs: &[&[u8]; 8]) -> [[u8; 32]; 8] {
-    let count = inputs[0].len().div_ceil(BLOCK).max(1);
-    let splat = |word: u32| _mm256_set1_epi32(word as i32);
-    let [k0, k1, k2, k3, k4, k5, k6, k7] = *key;
-    let mut h = [splat(k0), splat(k1), splat(k2), splat(k3), splat(k4), splat(k5), splat(k6), splat(k7)];
-    let mut padded = [[0; BLOCK]; 8];
-    for block in 0..count {
-        let is_last = block + 1 == count;
-        let mut length = [BLOCK as i32; 8];
-        if is_last {
-            for (lane, input) in inputs.iter().enumerate() {
-                let rest = &input[block * BLOCK..];
-                padded[lane][..rest.len()].copy_from_slice(rest);
-                length[lane] = rest.len() as i32;
-            }
-        }
-        let of = |lane: usize| match inputs[lane].get(block * BLOCK..).and_then(|rest| rest.first_chunk::<BLOCK>()) {
-            Some(whole) if !is_last => whole,
-            _ => &padded[lane],
-        };
-        let m = load([of(0), of(1), of(2), of(3), of(4), of(5), of(6), of(7)]);
-        let start = if block == 0 { CHUNK_START } else { 0 };
-        let end = if is_last { CHUNK_END | ROOT } else { 0 };
-        let [l0, l1, l2, l3, l4, l5, l6, l7] = length;
-        let [h0, h1, h2, h3, h4, h5, h6, h7] = h;
-        let length = _mm256_set_epi32(l7, l6, l5, l4, l3, l2, l1, l0);
-        let flags = splat(KEYED_HASH | start | end);
-        let mut v =
-            [h0, h1, h2, h3, h4, h5, h6, h7, splat(IV[0]), splat(IV[1]), splat(IV[2]), splat(IV[3]), splat(0), splat(0), length, flags];
-        seven_rounds!(v, m);
-        h = [
-            xor(v[0], v[8]),
-            xor(v[1], v[9]),
-            xor(v[2], v[10]),
-            xor(v[3], v[11]),
-            xor(v[4], v[12]),
-            xor(v[5], v[13]),
-            xor(v[6], v[14]),
-            xor(v[7], v[15]),
-        ];
-    }
-    store(h)
+fn splat(word: u32) -> __m256i {
+    _mm256_set1_epi32(word as i32)
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn lengths(length: &[i32; 8]) -> __m256i {
+    let [l0, l1, l2, l3, l4, l5, l6, l7] = *length;
+    _mm256_set_epi32(l7, l6, l5, l4, l3, l2, l1, l0)
 }
 
 #[inline]
@@ -85,7 +56,7 @@ right!(right_7, 7);
 /// Word `i` of every lane from the blocks of the lanes.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn load(lanes: [&[u8; BLOCK]; 8]) -> [__m256i; 16] {
+fn load(lanes: &[&[u8; BLOCK]; 8]) -> [__m256i; 16] {
     let half = |lane: usize, at: usize| {
         let block = lanes[lane];
         _mm256_set_epi64x(quarter(block, at + 3), quarter(block, at + 2), quarter(block, at + 1), quarter(block, at))

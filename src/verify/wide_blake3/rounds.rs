@@ -1,4 +1,4 @@
-//! The rounds of the compression function, written once for vectors of any width.
+//! The compression function over all blocks of inputs side by side, written once for vectors of any width.
 //!
 //! Macros, since a function over both widths would not be compiled for either. Not here: the vectors' operations (`eight`, `sixteen`).
 
@@ -63,4 +63,50 @@ macro_rules! seven_rounds {
     };
 }
 
-pub(crate) use {quarter_round, round, seven_rounds};
+/// A function that digests so many inputs at once, which have equally many blocks, at most those of a chunk. In scope are the operations of
+/// vectors of that width, each compiled for the processor's feature: `splat`, `add`, `xor`, the rotations, `lengths` (a word for each lane),
+/// `load` (the words of a block for each lane) and `store` (the lanes' digests). Nothing in it goes through `array::map`: that is not
+/// compiled for the feature, so that every step in it would be a call.
+macro_rules! side_by_side {
+    ($(#[$about:meta])* $name:ident, $lanes:literal, $feature:literal) => {
+        $(#[$about])*
+        #[target_feature(enable = $feature)]
+        pub fn $name(key: &[u32; 8], inputs: &[&[u8]; $lanes]) -> [[u8; 32]; $lanes] {
+            use $crate::verify::wide_blake3::rounds::{BLOCK, CHUNK_END, CHUNK_START, IV, KEYED_HASH, ROOT};
+            let count = inputs[0].len().div_ceil(BLOCK).max(1);
+            let [k0, k1, k2, k3, k4, k5, k6, k7] = *key;
+            let mut h = [splat(k0), splat(k1), splat(k2), splat(k3), splat(k4), splat(k5), splat(k6), splat(k7)];
+            let mut padded = [[0; BLOCK]; $lanes];
+            for block in 0..count {
+                let is_last = block + 1 == count;
+                let mut length = [BLOCK as i32; $lanes];
+                if is_last {
+                    for (lane, input) in inputs.iter().enumerate() {
+                        let rest = &input[block * BLOCK..];
+                        padded[lane][..rest.len()].copy_from_slice(rest);
+                        length[lane] = rest.len() as i32;
+                    }
+                }
+                let mut blocks = [&padded[0]; $lanes];
+                for (lane, at) in blocks.iter_mut().enumerate() {
+                    let whole = inputs[lane].get(block * BLOCK..).and_then(|rest| rest.first_chunk::<BLOCK>()).filter(|_| !is_last);
+                    *at = whole.unwrap_or(&padded[lane]);
+                }
+                let m = load(&blocks);
+                let start = if block == 0 { CHUNK_START } else { 0 };
+                let end = if is_last { CHUNK_END | ROOT } else { 0 };
+                let flags = splat(KEYED_HASH | start | end);
+                let [h0, h1, h2, h3, h4, h5, h6, h7] = h;
+                let [i0, i1, i2, i3] = [splat(IV[0]), splat(IV[1]), splat(IV[2]), splat(IV[3])];
+                let mut v = [h0, h1, h2, h3, h4, h5, h6, h7, i0, i1, i2, i3, splat(0), splat(0), lengths(&length), flags];
+                $crate::verify::wide_blake3::rounds::seven_rounds!(v, m);
+                for word in 0..8 {
+                    h[word] = xor(v[word], v[word + 8]);
+                }
+            }
+            store(h)
+        }
+    };
+}
+
+pub(crate) use {quarter_round, round, seven_rounds, side_by_side};

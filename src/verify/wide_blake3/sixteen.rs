@@ -4,56 +4,27 @@
 
 use std::arch::x86_64::*;
 
-use crate::verify::wide_blake3::rounds::{BLOCK, CHUNK_END, CHUNK_START, IV, KEYED_HASH, ROOT, quarter, seven_rounds};
+use crate::verify::wide_blake3::rounds::{BLOCK, quarter, side_by_side};
 
-/// The digests of sixteen inputs that have equally many blocks, at most those of a chunk.
-///
-/// # Safety
-/// The processor has AVX-512 (foundation).
+side_by_side! {
+    /// Digests sixteen inputs, at most 1,024 bytes each.
+    ///
+    /// # Safety
+    /// The processor has AVX-512 (foundation).
+    sixteen, 16, "avx512f"
+}
+
+#[inline]
 #[target_feature(enable = "avx512f")]
-pub fn sixteen(key: &[u32; 8], inputs: &[&[u8]; 16]) -> [[u8; 32]; 16] {
-    let count = inputs[0].len().div_ceil(BLOCK).max(1);
-    let splat = |word: u32| _mm512_set1_epi32(word as i32);
-    let [k0, k1, k2, k3, k4, k5, k6, k7] = *key;
-    let mut h = [splat(k0), splat(k1), splat(k2), splat(k3), splat(k4), splat(k5), splat(k6), splat(k7)];
-    let mut padded = [[0; BLOCK]; 16];
-    for block in 0..count {
-        let is_last = block + 1 == count;
-        let mut length = [BLOCK as i32; 16];
-        if is_last {
-            for (lane, input) in inputs.iter().enumerate() {
-                let rest = &input[block * BLOCK..];
-                padded[lane][..rest.len()].copy_from_slice(rest);
-                length[lane] = rest.len() as i32;
-            }
-        }
-        let mut m = [splat(0); 16];
-        for (lane, row) in m.iter_mut().enumerate() {
-            let whole = inputs[lane].get(block * BLOCK..).and_then(|rest| rest.first_chunk::<BLOCK>()).filter(|_| !is_last);
-            *row = load(whole.unwrap_or(&padded[lane]));
-        }
-        let m = turn(m);
-        let start = if block == 0 { CHUNK_START } else { 0 };
-        let end = if is_last { CHUNK_END | ROOT } else { 0 };
-        let [h0, h1, h2, h3, h4, h5, h6, h7] = h;
-        let [l0, l1, l2, l3, l4, l5, l6, l7, l8, l9, la, lb, lc, ld, le, lf] = length;
-        let length = _mm512_set_epi32(lf, le, ld, lc, lb, la, l9, l8, l7, l6, l5, l4, l3, l2, l1, l0);
-        let flags = splat(KEYED_HASH | start | end);
-        let mut v =
-            [h0, h1, h2, h3, h4, h5, h6, h7, splat(IV[0]), splat(IV[1]), splat(IV[2]), splat(IV[3]), splat(0), splat(0), length, flags];
-        seven_rounds!(v, m);
-        h = [
-            xor(v[0], v[8]),
-            xor(v[1], v[9]),
-            xor(v[2], v[10]),
-            xor(v[3], v[11]),
-            xor(v[4], v[12]),
-            xor(v[5], v[13]),
-            xor(v[6], v[14]),
-            xor(v[7], v[15]),
-        ];
-    }
-    store(h)
+fn splat(word: u32) -> __m512i {
+    _mm512_set1_epi32(word as i32)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn lengths(length: &[i32; 16]) -> __m512i {
+    let [l0, l1, l2, l3, l4, l5, l6, l7, l8, l9, la, lb, lc, ld, le, lf] = *length;
+    _mm512_set_epi32(lf, le, ld, lc, lb, la, l9, l8, l7, l6, l5, l4, l3, l2, l1, l0)
 }
 
 #[inline]
@@ -82,12 +53,16 @@ right!(right_12, 12);
 right!(right_8, 8);
 right!(right_7, 7);
 
-/// The words of one block.
+/// Word `i` of every lane from the blocks of the lanes.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn load(block: &[u8; BLOCK]) -> __m512i {
-    let at = |at: usize| quarter(block, at);
-    _mm512_set_epi64(at(7), at(6), at(5), at(4), at(3), at(2), at(1), at(0))
+fn load(lanes: &[&[u8; BLOCK]; 16]) -> [__m512i; 16] {
+    let mut rows = [splat(0); 16];
+    for (row, block) in rows.iter_mut().zip(lanes) {
+        let at = |at: usize| quarter(block, at);
+        *row = _mm512_set_epi64(at(7), at(6), at(5), at(4), at(3), at(2), at(1), at(0));
+    }
+    turn(rows)
 }
 
 /// The lanes' digests.

@@ -33,7 +33,7 @@ fn config(options: &MysqlOptions) -> Result<ClientConfig, WireError> {
     let builder = ClientConfig::builder_with_provider(provider.clone());
     let builder = builder.with_safe_default_protocol_versions().map_err(|error| failed(&error))?;
     if !options.tls.is_verified() {
-        let anyone = Arc::new(Anyone { provider });
+        let anyone = Arc::new(Lenient { provider, authorities: None });
         return Ok(builder.dangerous().with_custom_certificate_verifier(anyone).with_no_client_auth());
     }
     let mut known = RootCertStore::empty();
@@ -49,26 +49,35 @@ fn config(options: &MysqlOptions) -> Result<ClientConfig, WireError> {
     if options.tls == TlsMode::VerifyIdentity {
         return Ok(builder.with_root_certificates(known).with_no_client_auth());
     }
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(known), provider).build().map_err(|error| failed(&error))?;
-    Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyName { verifier })).with_no_client_auth())
+    let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(known), provider.clone()).build();
+    let any_name = Lenient { provider, authorities: Some(authorities.map_err(|error| failed(&error))?) };
+    Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(any_name)).with_no_client_auth())
 }
 
-/// Encryption without knowing with whom.
+/// A verifier that asks less than the usual one: a certificate that leads to a known authority, whoever it is made out to; or, without
+/// authorities, none at all, which is encryption without knowing with whom.
 #[derive(Debug)]
-struct Anyone {
+struct Lenient {
     provider: Arc<CryptoProvider>,
+    authorities: Option<Arc<WebPkiServerVerifier>>,
 }
 
-impl ServerCertVerifier for Anyone {
+impl ServerCertVerifier for Lenient {
     fn verify_server_cert(
         &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
+        certificate: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
+        let Some(authorities) = &self.authorities else { return Ok(ServerCertVerified::assertion()) };
+        match authorities.verify_server_cert(certificate, between, name, ocsp, now) {
+            Err(Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. })) => {
+                Ok(ServerCertVerified::assertion())
+            }
+            other => other,
+        }
     }
 
     fn verify_tls12_signature(
@@ -91,51 +100,5 @@ impl ServerCertVerifier for Anyone {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-/// A certificate that leads to a known authority, whoever it is made out to.
-#[derive(Debug)]
-struct AnyName {
-    verifier: Arc<WebPkiServerVerifier>,
-}
-
-impl ServerCertVerifier for AnyName {
-    fn verify_server_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        between: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        match self.verifier.verify_server_cert(certificate, between, name, ocsp, now) {
-            Err(Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. })) => {
-                Ok(ServerCertVerified::assertion())
-            }
-            other => other,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier.verify_tls12_signature(message, certificate, signed)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier.verify_tls13_signature(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.verifier.supported_verify_schemes()
     }
 }
