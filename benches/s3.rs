@@ -415,11 +415,12 @@ fn timed(mut command: Command) -> Run {
     }
 }
 
-/// The state and the user and system time, in ticks of 10 ms (`proc(5)`).
+/// The state, and the user and system time in ticks of 10 ms, its own and that of children it waited for: s5cmd comes as a program that starts
+/// another (`proc(5)`, fields 3 and 14 to 17).
 fn state_of(stat: &str) -> Option<(char, Duration)> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?.chars().next()?;
-    let ticks: u64 = fields.skip(10).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    let ticks: u64 = fields.skip(10).take(4).filter_map(|field| field.parse::<u64>().ok()).sum();
     Some((state, Duration::from_millis(ticks * 10)))
 }
 
