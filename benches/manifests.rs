@@ -34,6 +34,7 @@ import sys, time
 import duckdb
 a, b = (f"read_parquet('{path}/part-*.parquet')" for path in sys.argv[1:3])
 con = duckdb.connect()
+con.execute("set enable_progress_bar = false")
 started = time.perf_counter()
 row = con.execute(f"""select
   count(*) filter (where a.key is not null and b.key is not null
