@@ -10,6 +10,8 @@ pub mod diff;
 pub mod exchange;
 pub mod header;
 pub mod leaf_json;
+pub mod object_batch;
+pub mod page;
 pub mod pages;
 pub mod part_file;
 pub mod parts;
