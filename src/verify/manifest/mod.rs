@@ -19,4 +19,5 @@ pub mod proof;
 pub mod reader;
 pub mod request;
 pub mod row;
+pub mod workplace;
 pub mod writer;
