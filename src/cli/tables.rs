@@ -7,6 +7,7 @@ use serde_json::{Map, json};
 
 use crate::cli::console::Console;
 use crate::cli::source::Means;
+use crate::cli::verify_words::evidence_summary;
 use crate::cli::words::bytes_text;
 use crate::model::exit::ExitCode;
 use crate::model::failure::{Failure, FailureKind};
@@ -109,6 +110,7 @@ fn conclude(checked: &SourceUrl, baseline: &SourceUrl, result: &Verification, co
         console.failure(failure);
         exit = exit.and(failure.kind.exit_code());
     }
+    exit = result.unread.keys().fold(exit, |exit, kind| exit.and(kind.exit_code()));
     let mut lines = vec![
         format!("source     {checked}"),
         format!("against    {baseline}"),
@@ -126,6 +128,7 @@ fn conclude(checked: &SourceUrl, baseline: &SourceUrl, result: &Verification, co
         lines.push(line);
         more.insert(name.into(), json!(counts));
     }
+    evidence_summary(result, &mut more);
     lines.push(format!("read       {} in {:.1} s", bytes_text(result.bytes_checked), result.duration.as_secs_f64()));
     let because = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };
     lines.push(format!("result     {}{because}", outcome.as_str().to_uppercase()));

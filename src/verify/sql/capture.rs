@@ -228,9 +228,9 @@ async fn capture_table(
     let way = Way { keys, form, order: of.order, budget: scan::BUDGET };
     let read = scan::scan(db, (table, meaning), way, kept, monitor).await.map_err(|error| match error.cause {
         Cause::Stopped(failure) => failure,
-        Cause::Unreadable(said) => {
-            Failure::new(FailureKind::Remote, format!("table {} cannot be read after {} rows: {said}", table.name, error.rows))
-                .hint("a manifest needs every table; repair or drop the table, or capture from a copy that can be read")
+        Cause::Unreadable(failure) => {
+            let hint = what_to_do(failure.kind);
+            failure.context(format!("table {} cannot be read after {} rows", table.name, error.rows)).hint(hint)
         }
     })?;
     let fingerprint = read.fingerprint;
@@ -238,6 +238,23 @@ async fn capture_table(
     let (key, kind) = (table.name.clone(), LeafKind::Schema);
     writer.push_leaf(&LeafRow { key, kind, seq: 0, rows: 0, digest: table.schema_digest()?, bits: 0 })?;
     Ok((fingerprint.rows(), begins))
+}
+
+/// A manifest needs every table: what to do where one cannot be read. Nothing is repaired or dropped for a right or a lock.
+fn what_to_do(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Denied => {
+            "a manifest needs every table: give the reader the rights that `attestore manifest create SOURCE --show-grants USER` prints; \
+             nothing is wrong with the table"
+        }
+        FailureKind::Busy => {
+            "a manifest needs every table: run it again when nobody locks or changes this one, or name a copy; nothing is wrong with it"
+        }
+        kind if kind.is_outside_the_data() => {
+            "nothing is said of the data: check that the server is up and lets this machine in, and run it again"
+        }
+        _ => "a manifest needs every table; repair or drop the table, or capture from a copy that can be read",
+    }
 }
 
 /// Leaves and sidecar; gives what the ranges but the first begin with, where the leaves are ranges.

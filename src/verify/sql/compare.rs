@@ -1,6 +1,7 @@
 //! A database against a manifest: tables by name, rows by bucket and sidecar, findings to the monitor.
 //!
-//! A table whose stream breaks is `unreadable`, with the rows that had been read; the others are compared all the same.
+//! A table whose stream breaks is `unreadable`, with the rows that had been read; the others are compared all the same. Where the reason
+//! lies outside the data, it is counted by that reason, and is no verdict on the table.
 
 use std::collections::{BTreeMap, HashSet};
 use std::iter::Peekable;
@@ -121,7 +122,7 @@ pub async fn compare_restored(
         // A file that is no database is a verdict on the restored file, not an error of ours.
         Err(failure) if failure.kind == FailureKind::Remote && matches!(url, SourceUrl::Sqlite { .. }) => {
             for (name, table) in &expected {
-                run.unreadable(name, table.rows(), 0, &failure.message);
+                run.unreadable(name, table.rows(), 0, &failure);
             }
         }
         Err(failure) => return Err(failure),
@@ -150,8 +151,9 @@ pub fn unreadable(manifest: &Manifest, hash_key: &HashKey, why: &str, monitor: &
         rows: Counts::default(),
         kept: None,
     };
+    let failure = Failure::new(FailureKind::Remote, why);
     for (name, table) in &expected {
-        run.unreadable(name, table.rows(), 0, why);
+        run.unreadable(name, table.rows(), 0, &failure);
     }
     Ok(run.finish(started.elapsed()))
 }
@@ -285,8 +287,8 @@ impl Run<'_> {
                 self.result.cut_short = Some(failure);
                 return Ok(());
             }
-            Err(ReadError { rows, cause: Cause::Unreadable(said) }) => {
-                self.unreadable(name, before.rows(), rows, &said);
+            Err(ReadError { rows, cause: Cause::Unreadable(failure) }) => {
+                self.unreadable(name, before.rows(), rows, &failure);
                 return Ok(());
             }
         };
@@ -400,6 +402,10 @@ impl Run<'_> {
                     self.find(Class::SchemaChanged, Kind::Table, Place::Key(what), Some(expected), Some(actual));
                 }
             }
+            // A right, a lock or a connection: what was compared stands, and the rest was not looked at.
+            Err(failure) if failure.kind.is_outside_the_data() => {
+                self.result.cut_short = Some(failure.context("what is defined beside tables"));
+            }
             Err(failure) => {
                 self.tables.add(Class::Unreadable);
                 let found = Some(failure.message);
@@ -408,10 +414,13 @@ impl Run<'_> {
         }
     }
 
-    fn unreadable(&mut self, name: &str, expected: u64, rows: u64, said: &str) {
+    fn unreadable(&mut self, name: &str, expected: u64, rows: u64, failure: &Failure) {
         self.tables.add(Class::Unreadable);
         self.rows.add_many(Class::Unreadable, expected);
-        let found = format!("{rows} rows, then: {said}");
+        if failure.kind.is_outside_the_data() {
+            *self.result.unread.entry(failure.kind).or_default() += 1;
+        }
+        let found = format!("{rows} rows, then: {failure}");
         self.find(Class::Unreadable, Kind::Table, Place::Key(name.to_owned()), Some(format!("{expected} rows")), Some(found));
     }
 

@@ -205,10 +205,13 @@ impl Run<'_> {
                 self.result.cut_short = Some(failure);
                 None
             }
-            Err(ReadError { rows, cause: Cause::Unreadable(said) }) => {
+            Err(ReadError { rows, cause: Cause::Unreadable(failure) }) => {
                 self.tables.add(Class::Unreadable);
                 self.rows.add_many(Class::Unreadable, expected.unwrap_or(rows).max(1));
-                let told = format!("{rows} rows, then: {said}");
+                if failure.kind.is_outside_the_data() {
+                    *self.result.unread.entry(failure.kind).or_default() += 1;
+                }
+                let told = format!("{rows} rows, then: {failure}");
                 let (there, here) = match expected {
                     None => (Some(told), None),
                     Some(expected) => (Some(format!("{expected} rows")), Some(told)),

@@ -107,7 +107,7 @@ impl MysqlSession {
         let limits = self.opener.limits;
         self.session().await.map_err(lanes::not_opened)?;
         let Some(mut first) = self.connection.take() else {
-            return Err(ReadError { rows: 0, cause: Cause::Unreadable("no session".into()) });
+            return Err(lanes::not_opened(Failure::new(FailureKind::Network, format!("{}: no session", self.opener.shown))));
         };
         // A session that is new shows something else where the source has moved: then there is no other like it.
         let standing = self.standing.clone().filter(|_| table.unprotected.is_none());
@@ -119,7 +119,7 @@ impl MysqlSession {
             Ok(ranges) => ranges,
             Err(broken) => {
                 self.connection = Some(first).filter(|session| !broken.lost && !session.is_busy());
-                return Err(ReadError { rows: 0, cause: Cause::Unreadable(broken.said) });
+                return Err(ReadError { rows: 0, cause: Cause::Unreadable(broken.failure()) });
             }
         };
         let (kept, lanes) = if standing.is_some() { (kept, limits.lanes) } else { (None, 1) };
@@ -145,7 +145,7 @@ impl MysqlSession {
             }
             Err(broken) => {
                 self.connection = self.connection.take().filter(|session| !broken.lost && !session.is_busy());
-                delivery.end(Err(broken.said))
+                delivery.end(Err(broken))
             }
         }
     }

@@ -16,7 +16,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row as _};
 
 use crate::model::failure::{Failure, FailureKind};
-use crate::verify::sql::errors;
+use crate::verify::sql::errors::{self, Broken};
 use crate::verify::sql::objects::{self, Objects};
 use crate::verify::sql::reading::{Delivery, Engine, ReadError};
 use crate::verify::sql::sqlite_decode::{self, TextEncoding};
@@ -155,19 +155,19 @@ impl SqliteSession {
         delivery.end(outcome)
     }
 
-    async fn select(&mut self, table: &Table, columns: &[usize], delivery: &mut Delivery<'_>) -> Result<(), String> {
+    async fn select(&mut self, table: &Table, columns: &[usize], delivery: &mut Delivery<'_>) -> Result<(), Broken> {
         let names = table.select_list(columns, double_quoted);
         let names = if names.is_empty() { "1".to_owned() } else { names };
         // Without an index: a damaged index must neither hide rows nor lend its copies of them.
         let statement = format!("SELECT {names} FROM {} NOT INDEXED{}", table.sql_name, table.conditions(&[]));
         let mut rows = sqlx::query(AssertSqlSafe(statement)).persistent(false).fetch(&mut self.connection);
         while let Some(row) = rows.next().await {
-            let row = row.map_err(|error| errors::message(&error))?;
+            let row = row.map_err(|error| Broken::of(&error))?;
             delivery.row.begin(columns.len());
             for (at, index) in columns.iter().enumerate() {
-                let value = row.try_get_raw(at).map_err(|error| errors::message(&error))?;
+                let value = row.try_get_raw(at).map_err(|error| Broken::of(&error))?;
                 sqlite_decode::field(self.encoding, value, &mut delivery.row)
-                    .map_err(|said| format!("column {}: {said}", table.columns[*index].name))?;
+                    .map_err(|said| Broken::data(format!("column {}: {said}", table.columns[*index].name)))?;
             }
             if !delivery.deliver() {
                 break;
