@@ -16,8 +16,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row as _};
 
 use crate::model::failure::{Failure, FailureKind};
+use crate::verify::sql::definitions::kinds::Definitions;
+use crate::verify::sql::definitions::sqlite as definitions;
 use crate::verify::sql::errors::{self, Broken};
-use crate::verify::sql::objects::{self, Objects};
 use crate::verify::sql::reading::{Delivery, Engine, ReadError};
 use crate::verify::sql::sqlite_decode::{self, TextEncoding};
 use crate::verify::sql::table::{Column, Table, Wire, double_quoted};
@@ -119,8 +120,8 @@ impl SqliteSession {
     }
 
     /// What it defines beside tables.
-    pub async fn objects(&mut self) -> Result<Objects, Failure> {
-        objects::sqlite(&mut self.connection).await.map_err(|error| errors::failure(&self.shown, error))
+    pub async fn definitions(&mut self) -> Result<Definitions, Failure> {
+        definitions::definitions(&mut self.connection).await.map_err(|error| errors::failure(&self.shown, error))
     }
 
     /// The greatest value of a column.
