@@ -75,6 +75,8 @@ pub struct Verification {
     pub fields: BTreeMap<&'static str, FieldCounts>,
     /// Of the unreadable objects or tables, those that were not read for a reason outside the data, by reason.
     pub unread: BTreeMap<FailureKind, u64>,
+    /// What was not compared because it is not in the manifest's scope, and why, one sentence each.
+    pub left_out: Vec<String>,
     /// Of the items deleted in between, those that were gone when their own time to live had ended: DynamoDB deletes such items by itself.
     pub expired: u64,
     /// The tier of evidence, where it is less than every byte read, and what it does not prove.
@@ -125,6 +127,7 @@ impl Verification {
             protection: None,
             fields: BTreeMap::new(),
             unread: BTreeMap::new(),
+            left_out: Vec::new(),
             expired: 0,
             lesser_tier: None,
             bytes_checked: 0,

@@ -30,6 +30,7 @@ use crate::verify::sql::canon::{ENCODING, LOGICAL_ENCODING, RowKeys};
 use crate::verify::sql::database::Database;
 use crate::verify::sql::definitions::kinds::{self, Change};
 use crate::verify::sql::digester::Meaning;
+use crate::verify::sql::errors::GIVE_RIGHTS;
 use crate::verify::sql::kept::{self, Kept};
 use crate::verify::sql::key_order::KeyOrder;
 use crate::verify::sql::naming::{self, Bounds, NAMED_ROWS, Seen, SeenRows};
@@ -98,6 +99,7 @@ pub async fn compare_restored(
         tables: Counts::default(),
         rows: Counts::default(),
         kept: None,
+        partial_sight: None,
     };
     let opened = match Database::open(url, access).await {
         Ok(mut db) => match db.tables().await {
@@ -115,6 +117,7 @@ pub async fn compare_restored(
                 run.kept = Kept::open(dir, purpose, db.standing().await, hash_key, monitor)?;
             }
             let tables = run.scope.apply(db.engine().name, tables);
+            run.partial_sight = db.partial_sight().await?;
             run.all(&mut db, expected, tables).await?;
             run.definitions(&mut db, header.position.as_ref()).await;
             db.close().await;
@@ -150,6 +153,7 @@ pub fn unreadable(manifest: &Manifest, hash_key: &HashKey, why: &str, monitor: &
         tables: Counts::default(),
         rows: Counts::default(),
         kept: None,
+        partial_sight: None,
     };
     let failure = Failure::new(FailureKind::Remote, why);
     for (name, table) in &expected {
@@ -224,6 +228,8 @@ struct Run<'a> {
     tables: Counts,
     rows: Counts,
     kept: Option<Kept>,
+    /// Why the reader is not shown every table.
+    partial_sight: Option<Failure>,
 }
 
 impl Run<'_> {
@@ -253,6 +259,10 @@ impl Run<'_> {
     }
 
     fn missing(&mut self, name: &str, rows: u64) {
+        // Who is not shown every table cannot tell one that is gone from one that is withheld.
+        if let Some(failure) = self.partial_sight.as_ref().map(|failure| Failure::new(failure.kind, failure.message.clone())) {
+            return self.unreadable(name, rows, 0, &failure);
+        }
         let class = self.class(Class::Missing);
         self.tables.add(class);
         self.rows.add_many(class, rows);
@@ -274,6 +284,10 @@ impl Run<'_> {
     }
 
     async fn table(&mut self, db: &mut Database, name: &str, before: &Expected, table: &Table) -> Result<(), Failure> {
+        if let Some(failure) = if self.partial_sight.is_some() { db.withheld(table).await } else { None } {
+            self.unreadable(name, before.rows(), 0, &failure);
+            return Ok(());
+        }
         let mut table = table.clone();
         let described = self.described.get(name).cloned();
         let meaning = self.scope.meaning(&mut table, described.as_ref());
@@ -404,6 +418,13 @@ impl Run<'_> {
         }
         match db.definitions().await {
             Ok(now) => {
+                let hidden =
+                    kinds::hidden_before(before).map(|hidden| format!("not in the manifest, whose reader was not shown it: {hidden}"));
+                self.result.left_out.extend(hidden);
+                if let Some(unseen) = kinds::unseen(before, &now) {
+                    let said = format!("in the manifest, and not shown to this reader in full: {unseen}");
+                    self.result.cut_short = Some(Failure::new(FailureKind::Denied, said).hint(GIVE_RIGHTS));
+                }
                 for Change { what, before: expected, now: actual } in kinds::changes(before, &now) {
                     self.tables.add(self.class(Class::SchemaChanged));
                     self.find(Class::SchemaChanged, Kind::Table, Place::Key(what), Some(expected), Some(actual));
@@ -436,6 +457,8 @@ impl Run<'_> {
     }
 
     fn finish(mut self, duration: Duration) -> Verification {
+        // All that it is shown may be equal, and there may be more.
+        self.result.cut_short = self.result.cut_short.or(self.partial_sight);
         self.result.tables = Some(self.tables);
         self.result.rows = Some(self.rows);
         self.result.duration = duration;

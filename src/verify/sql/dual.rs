@@ -50,6 +50,11 @@ pub async fn against(
     let started = Instant::now();
     let mut now = Database::open(checked.url, checked.access).await?;
     let mut before = Database::open(baseline.url, baseline.access).await?;
+    for db in [&mut now, &mut before] {
+        if let Some(failure) = db.partial_sight().await? {
+            return Err(failure);
+        }
+    }
     let (now_tables, before_tables) = (now.tables().await?, before.tables().await?);
     let positions = (now.position().await, before.position().await);
     if declared.is_none() && now.engine().name != before.engine().name {
@@ -130,6 +135,9 @@ impl Run<'_> {
         };
         match both {
             Ok((before, now)) => {
+                for (side, hidden) in [("checked", now.hidden()), ("baseline", before.hidden())] {
+                    self.result.left_out.extend(hidden.map(|hidden| format!("{side}: not shown to the reader in full: {hidden}")));
+                }
                 for Change { what, before, now } in kinds::changes(&before.to_value(), &now) {
                     self.tables.add(Class::SchemaChanged);
                     find(self.monitor, Class::SchemaChanged, Kind::Table, Place::Key(what), Some(before), Some(now));

@@ -10,6 +10,10 @@ use sqlx::Error;
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::sql::mysql_wire::error::WireError;
 
+/// What to do where a reader lacks a right.
+pub const GIVE_RIGHTS: &str =
+    "give the reader the rights that `attestore manifest create SOURCE --show-grants USER` prints; nothing is wrong with the data";
+
 /// An error while connecting to or asking `what` (a source URL without secrets).
 pub fn failure(what: &str, error: Error) -> Failure {
     let said = hinted(kind_of(&error), format!("{what}: {}", message(&error)), is_tls(&error));

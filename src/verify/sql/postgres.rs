@@ -13,6 +13,7 @@ use crate::verify::sql::definitions::kinds::Definitions;
 use crate::verify::sql::definitions::postgres as definitions;
 use crate::verify::sql::digester::Digester;
 use crate::verify::sql::errors::{self, Broken};
+use crate::verify::sql::grants_postgres;
 use crate::verify::sql::kept::KeptTable;
 use crate::verify::sql::lanes;
 use crate::verify::sql::login::Door;
@@ -67,6 +68,13 @@ impl PostgresSession {
     pub async fn definitions(&mut self) -> Result<Definitions, Failure> {
         let shown = &self.opener.shown;
         let asked = definitions::definitions(&mut self.control);
+        self.opener.limits.asking(shown, async { asked.await.map_err(|error| errors::failure(shown, error)) }).await
+    }
+
+    /// The statements that let `user` read it.
+    pub async fn grants(&mut self, user: &str) -> Result<Vec<String>, Failure> {
+        let shown = &self.opener.shown;
+        let asked = grants_postgres::needed(&mut self.control, user);
         self.opener.limits.asking(shown, async { asked.await.map_err(|error| errors::failure(shown, error)) }).await
     }
 
