@@ -167,7 +167,8 @@ const HIDDEN_POSITIONS: &str = "SELECT EXISTS (SELECT FROM pg_sequence s JOIN ou
 
 /// Reads them, one question for each kind.
 pub async fn definitions(connection: &mut PgConnection) -> Result<Definitions, sqlx::Error> {
-    let reader: String = sqlx::query_scalar("SELECT current_user::regrole::text").fetch_one(&mut *connection).await?;
+    let reader: String =
+        sqlx::query_scalar("SELECT oid::regrole::text FROM pg_roles WHERE rolname = current_user").fetch_one(&mut *connection).await?;
     let mut found = Definitions::of_kinds(KINDS.iter().map(|(kind, _)| *kind), Some(reader));
     for (kind, question) in KINDS {
         for row in sqlx::query(AssertSqlSafe(format!("{OURS}{question}"))).fetch_all(&mut *connection).await? {
