@@ -2,7 +2,7 @@
 //!
 //! A table whose stream breaks is `unreadable`, with the rows that had been read; the others are compared all the same.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::iter::Peekable;
 use std::time::{Duration, Instant};
 
@@ -97,6 +97,7 @@ pub async fn compare_restored(
         tables: Counts::default(),
         rows: Counts::default(),
         kept: None,
+        lone: BTreeSet::new(),
     };
     let opened = match Database::open(url, access).await {
         Ok(mut db) => match db.tables().await {
@@ -149,6 +150,7 @@ pub fn unreadable(manifest: &Manifest, hash_key: &HashKey, why: &str, monitor: &
         tables: Counts::default(),
         rows: Counts::default(),
         kept: None,
+        lone: BTreeSet::new(),
     };
     for (name, table) in &expected {
         run.unreadable(name, table.rows(), 0, why);
@@ -222,6 +224,8 @@ struct Run<'a> {
     tables: Counts,
     rows: Counts,
     kept: Option<Kept>,
+    /// Tables that only one side has.
+    lone: BTreeSet<String>,
 }
 
 impl Run<'_> {
@@ -252,6 +256,7 @@ impl Run<'_> {
 
     fn missing(&mut self, name: &str, rows: u64) {
         let class = self.class(Class::Missing);
+        self.lone.insert(name.to_owned());
         self.tables.add(class);
         self.rows.add_many(class, rows);
         self.find(class, Kind::Table, Place::Key(name.to_owned()), Some(format!("{rows} rows")), None);
@@ -259,6 +264,7 @@ impl Run<'_> {
 
     async fn extra(&mut self, db: &mut Database, table: &Table) {
         let class = self.class(Class::Extra);
+        self.lone.insert(table.name.clone());
         self.tables.add(class);
         let (rows, whole) = scan::count(db, table, &self.keys).await;
         let found = if whole { format!("{rows} rows") } else { format!("at least {rows} rows") };
@@ -402,7 +408,7 @@ impl Run<'_> {
         }
         match db.definitions().await {
             Ok(now) => {
-                for Change { what, before: expected, now: actual } in kinds::changes(before, &now) {
+                for Change { what, before: expected, now: actual } in kinds::changes(before, &now, &self.lone) {
                     self.tables.add(self.class(Class::SchemaChanged));
                     self.find(Class::SchemaChanged, Kind::Table, Place::Key(what), Some(expected), Some(actual));
                 }
