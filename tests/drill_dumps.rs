@@ -111,10 +111,13 @@ async fn lay(folder: &Path, source: &Source, points: &[&str]) -> Estate {
         estate.register(&mut log, "db", &request.out);
     }
     log.checkpoint().unwrap();
-    let kind = if source.kind == EngineKind::Postgres { "rds-postgres" } else { "rds-mysql" };
+    let is_postgres = source.kind == EngineKind::Postgres;
+    let kind = if is_postgres { "rds-postgres" } else { "rds-mysql" };
+    // The extension's functions are its owner's alone, on a server that is not the source's.
+    let checks = if is_postgres { "checks = [\"structure-postgres\"]\n" } else { "" };
     let text = format!(
         "version = 1\n[log]\npath = \"log\"\norigin = \"{ORIGIN}\"\n[keys]\nsigning = \"attestore.key\"\nhash = \"attestore.hashkey\"\n\
-         [class.c]\nrto = \"1h\"\nrpo = \"1d\"\ntest_period = \"90d\"\n[[resource]]\nid = \"db\"\napplication = \"a\"\nkind = \"{kind}\"\n\
+         [class.c]\nrto = \"1h\"\nrpo = \"1d\"\ntest_period = \"90d\"\n{checks}[[resource]]\nid = \"db\"\napplication = \"a\"\nkind = \"{kind}\"\n\
          class = \"c\"\nsource = \"crm\"\ndatabase = \"crm\"\nmanifests = \"manifests/db\"\n[[resource.points]]\nfrom = \"local\"\npath = \"vault/db\"\n"
     );
     std::fs::write(estate.path("attestore.toml"), text).unwrap();

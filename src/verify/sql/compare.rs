@@ -3,7 +3,7 @@
 //! A table whose stream breaks is `unreadable`, with the rows that had been read; the others are compared all the same. Where the reason
 //! lies outside the data, it is counted by that reason, and is no verdict on the table.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::iter::Peekable;
 use std::time::{Duration, Instant};
 
@@ -100,6 +100,7 @@ pub async fn compare_restored(
         rows: Counts::default(),
         kept: None,
         partial_sight: None,
+        lone: BTreeSet::new(),
     };
     let opened = match Database::open(url, access).await {
         Ok(mut db) => match db.tables().await {
@@ -154,6 +155,7 @@ pub fn unreadable(manifest: &Manifest, hash_key: &HashKey, why: &str, monitor: &
         rows: Counts::default(),
         kept: None,
         partial_sight: None,
+        lone: BTreeSet::new(),
     };
     let failure = Failure::new(FailureKind::Remote, why);
     for (name, table) in &expected {
@@ -230,6 +232,8 @@ struct Run<'a> {
     kept: Option<Kept>,
     /// Why the reader is not shown every table.
     partial_sight: Option<Failure>,
+    /// Tables that only one side has.
+    lone: BTreeSet<String>,
 }
 
 impl Run<'_> {
@@ -264,6 +268,7 @@ impl Run<'_> {
             return self.unreadable(name, rows, 0, &failure);
         }
         let class = self.class(Class::Missing);
+        self.lone.insert(name.to_owned());
         self.tables.add(class);
         self.rows.add_many(class, rows);
         self.find(class, Kind::Table, Place::Key(name.to_owned()), Some(format!("{rows} rows")), None);
@@ -271,6 +276,7 @@ impl Run<'_> {
 
     async fn extra(&mut self, db: &mut Database, table: &Table) {
         let class = self.class(Class::Extra);
+        self.lone.insert(table.name.clone());
         self.tables.add(class);
         let (rows, whole) = scan::count(db, table, &self.keys).await;
         let found = if whole { format!("{rows} rows") } else { format!("at least {rows} rows") };
@@ -425,7 +431,7 @@ impl Run<'_> {
                     let said = format!("in the manifest, and not shown to this reader in full: {unseen}");
                     self.result.cut_short = Some(Failure::new(FailureKind::Denied, said).hint(GIVE_RIGHTS));
                 }
-                for Change { what, before: expected, now: actual } in kinds::changes(before, &now) {
+                for Change { what, before: expected, now: actual } in kinds::changes(before, &now, &self.lone) {
                     self.tables.add(self.class(Class::SchemaChanged));
                     self.find(Class::SchemaChanged, Kind::Table, Place::Key(what), Some(expected), Some(actual));
                 }

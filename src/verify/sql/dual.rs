@@ -3,7 +3,7 @@
 //! Both sides are at hand, so that every differing row is named and the columns that differ are too. Faults that both sides share stay
 //! unseen: that is what mode `dual-path` says.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Instant;
 
 use crate::model::capture::CaptureMode;
@@ -74,6 +74,7 @@ pub async fn against(
         result: Verification::empty(CaptureMode::DualPath),
         tables: Counts::default(),
         rows: Counts::default(),
+        lone: BTreeSet::new(),
     };
     run.result.first_read_after = Some(started.elapsed());
     let mut left: BTreeMap<Vec<u8>, Table> = now_tables.into_iter().map(|table| (table.name.clone().into_bytes(), table)).collect();
@@ -115,11 +116,14 @@ struct Run<'a> {
     result: Verification,
     tables: Counts,
     rows: Counts,
+    /// Tables that only one side has.
+    lone: BTreeSet<String>,
 }
 
 impl Run<'_> {
     async fn only_there(&mut self, db: &mut Database, table: &Table, class: Class) {
         self.tables.add(class);
+        self.lone.insert(table.name.clone());
         let (rows, whole) = scan::count(db, table, &self.keys).await;
         self.rows.add_many(class, rows);
         let found = if whole { format!("{rows} rows") } else { format!("at least {rows} rows") };
@@ -138,7 +142,7 @@ impl Run<'_> {
                 for (side, hidden) in [("checked", now.hidden()), ("baseline", before.hidden())] {
                     self.result.left_out.extend(hidden.map(|hidden| format!("{side}: not shown to the reader in full: {hidden}")));
                 }
-                for Change { what, before, now } in kinds::changes(&before.to_value(), &now) {
+                for Change { what, before, now } in kinds::changes(&before.to_value(), &now, &self.lone) {
                     self.tables.add(Class::SchemaChanged);
                     find(self.monitor, Class::SchemaChanged, Kind::Table, Place::Key(what), Some(before), Some(now));
                 }

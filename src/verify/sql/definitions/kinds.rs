@@ -5,9 +5,12 @@
 //! their use, and a recovery goes on after the last that may have been used; behind it the same numbers would be given twice. And what the
 //! reader itself was granted is no part of a comparison: it has to be granted on a restored copy before it can be read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
+
+/// The kind of tables.
+pub const TABLE: &str = "table";
 
 /// The kind whose names end in ` to ROLE`.
 pub const GRANT: &str = "grant";
@@ -116,8 +119,10 @@ pub struct Change {
     pub now: String,
 }
 
-/// What changed since `before`, which is of a manifest's header. Only kinds that both sides show are compared.
-pub fn changes(before: &Value, now: &Definitions) -> Vec<Change> {
+/// What changed since `before`, which is of a manifest's header. Only kinds that both sides show are compared. What one side lacks is told
+/// without all that belongs to it, and of the tables in `told` that has been said already.
+pub fn changes(before: &Value, now: &Definitions, told: &BTreeSet<String>) -> Vec<Change> {
+    let lone = lone(before, now);
     let readers: Vec<&str> = before[READER].as_str().into_iter().chain(now.reader.as_deref()).collect();
     let counts = |kind: &str, name: &str| {
         kind != GRANT || !readers.iter().any(|reader| name.strip_suffix(reader).is_some_and(|n| n.ends_with(" to ")))
@@ -128,7 +133,10 @@ pub fn changes(before: &Value, now: &Definitions) -> Vec<Change> {
         let mut tell = |name: &str, before: &str, now: &str| {
             found.push(Change { what: format!("{kind} {name}"), before: before.to_owned(), now: now.to_owned() });
         };
-        for (name, before) in old.iter().filter(|(name, _)| counts(kind, name)) {
+        let is_told =
+            |name: &str| kind == TABLE && (told.contains(name) || name.strip_prefix("public.").is_some_and(|name| told.contains(name)));
+        let counts = |name: &str| counts(kind, name) && !is_told(name) && !owners(kind, name).any(|owner| lone.contains(owner));
+        for (name, before) in old.iter().filter(|(name, _)| counts(name)) {
             let before = before.as_str().unwrap_or_default();
             match new.get(name) {
                 Some(now) if before == now || (kind == POSITION && !is_behind(before, now)) => {}
@@ -138,11 +146,36 @@ pub fn changes(before: &Value, now: &Definitions) -> Vec<Change> {
                 None => tell(name, "defined", "absent"),
             }
         }
-        for name in new.keys().filter(|name| kind != POSITION && !old.contains_key(*name) && counts(kind, name)) {
+        for name in new.keys().filter(|name| kind != POSITION && !old.contains_key(*name) && counts(name)) {
             tell(name, "absent", "defined");
         }
     }
     found
+}
+
+/// Kinds to which definitions of other kinds belong.
+const OWNERS: [&str; 8] = [TABLE, "view", "routine", "aggregate", "sequence", "type", "foreign table", "event"];
+
+/// The names of what only one side has.
+fn lone<'a>(before: &'a Value, now: &'a Definitions) -> BTreeSet<&'a str> {
+    let mut names = BTreeSet::new();
+    for kind in OWNERS {
+        let (Some(old), Some(new)) = (before[kind].as_object(), now.kinds.get(kind)) else { continue };
+        names.extend(old.keys().filter(|name| !new.contains_key(*name)).map(String::as_str));
+        names.extend(new.keys().filter(|name| !old.contains_key(*name)).map(String::as_str));
+    }
+    names
+}
+
+/// What a definition may belong to: what its name begins with.
+fn owners<'a>(kind: &str, name: &'a str) -> impl Iterator<Item = &'a str> {
+    let name = match kind {
+        "owner" => name.split_once(' ').map_or(name, |(_, name)| name),
+        GRANT => name.rsplit_once(" to ").map_or(name, |(name, _)| name.strip_prefix("type ").unwrap_or(name)),
+        _ => name,
+    };
+    let itself = (!OWNERS.contains(&kind)).then_some(name);
+    itself.into_iter().chain(name.match_indices('.').map(|(dot, _)| &name[..dot]))
 }
 
 /// Numbers that cannot be read are not known to be in order.
@@ -158,7 +191,7 @@ mod tests {
     use super::*;
 
     fn told(before: &Definitions, now: &Definitions) -> Vec<String> {
-        changes(&before.to_value(), now).into_iter().map(|change| change.what).collect()
+        changes(&before.to_value(), now, &BTreeSet::new()).into_iter().map(|change| change.what).collect()
     }
 
     #[test]
@@ -207,6 +240,29 @@ mod tests {
         for other in [&["b", "a"][..], &["a"], &["a", "b", "b"], &["a\nb"]] {
             assert_eq!(told(&of(&["a", "b"]), &of(other)), ["index i"]);
         }
+    }
+
+    #[test]
+    fn what_is_gone_is_told_once_with_all_that_belongs_to_it() {
+        let mut before = Definitions::of_kinds([TABLE, "column", "owner", GRANT, "routine"], None);
+        let mut now = before.clone();
+        for (kind, name) in [
+            (TABLE, "public.t"),
+            ("column", "public.t.a"),
+            ("owner", "relation public.t"),
+            (GRANT, "public.t to app"),
+            (GRANT, "public.t.a to app"),
+            ("routine", "public.f()"),
+            (GRANT, "public.f() to PUBLIC"),
+            ("column", "public.tt.a"),
+        ] {
+            before.add(kind, name.into(), "it");
+        }
+        assert_eq!(told(&before, &now), ["column public.tt.a", "routine public.f()", "table public.t"]);
+        let told_of_it = changes(&before.to_value(), &now, &["t".to_owned()].into());
+        assert_eq!(told_of_it.iter().map(|change| change.what.as_str()).collect::<Vec<_>>(), ["column public.tt.a", "routine public.f()"]);
+        now.add(TABLE, "public.t".into(), "it");
+        assert_eq!(told(&before, &now).len(), 6, "what a table has lost is told of one that is there");
     }
 
     #[test]

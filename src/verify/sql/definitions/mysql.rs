@@ -17,7 +17,7 @@ const KINDS: &[(&str, &str, &str)] = &[
         "table",
         "SELECT",
         "SELECT TABLE_NAME, CONCAT_WS(' ', ENGINE, TABLE_TYPE, TABLE_COLLATION, IF(CREATE_OPTIONS LIKE '%partitioned%', 'partitioned', NULL)) \
-         FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_TYPE NOT IN ('VIEW', 'SYSTEM VIEW')",
+         FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_TYPE NOT IN ('VIEW', 'SYSTEM VIEW', 'SEQUENCE')",
     ),
     (
         "partition",

@@ -88,7 +88,7 @@ const KINDS: &[(&str, &str)] = &[
     // A sequence that gives numbers in a circle may be anywhere.
     (
         POSITION,
-        "SELECT c.name, (sign(s.seqincrement) * coalesce(pg_sequence_last_value(c.oid), s.seqstart - s.seqincrement))::numeric::text FROM pg_sequence s JOIN ours c ON c.oid = s.seqrelid \
+        "SELECT c.name, coalesce(sign(s.seqincrement) * pg_sequence_last_value(c.oid), sign(s.seqincrement) * s.seqstart - 1)::numeric::text FROM pg_sequence s JOIN ours c ON c.oid = s.seqrelid \
          WHERE CASE WHEN c.relkind = 'S' THEN has_sequence_privilege(c.oid, 'SELECT,USAGE') END AND c.relpersistence = 'p' AND NOT s.seqcycle",
     ),
     (
