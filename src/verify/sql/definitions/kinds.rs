@@ -24,17 +24,29 @@ pub struct Definitions {
     kinds: BTreeMap<String, BTreeMap<String, String>>,
     /// Who has asked, as grants name it.
     reader: Option<String>,
+    /// Kinds that the reader is not shown in full, and the right that it lacks.
+    hidden: BTreeMap<String, String>,
 }
 
 impl Definitions {
     /// None of each of these kinds, and says of each that it is shown.
     pub fn of_kinds<'a>(kinds: impl IntoIterator<Item = &'a str>, reader: Option<String>) -> Self {
-        Self { kinds: kinds.into_iter().map(|kind| (kind.to_owned(), BTreeMap::new())).collect(), reader }
+        Self { kinds: kinds.into_iter().map(|kind| (kind.to_owned(), BTreeMap::new())).collect(), reader, hidden: BTreeMap::new() }
     }
 
     /// Says that a kind is shown.
     pub fn show(&mut self, kind: &str) {
         self.kinds.entry(kind.to_owned()).or_default();
+    }
+
+    /// Says that a kind is not shown, or not in full, to readers without `right`.
+    pub fn hide(&mut self, kind: &str, right: &str) {
+        self.hidden.insert(kind.to_owned(), right.to_owned());
+    }
+
+    /// What is not shown, and the rights that it takes, in one line; nothing where all is.
+    pub fn hidden(&self) -> Option<String> {
+        in_one_line(self.hidden.iter().map(|(kind, right)| (kind.as_str(), right.as_str())))
     }
 
     /// Adds a definition as its digest; a position as it is. What is added to the same name once more continues its definition.
@@ -55,12 +67,41 @@ impl Definitions {
         if let Some(reader) = &self.reader {
             kinds.insert(READER.to_owned(), json!(reader));
         }
+        if !self.hidden.is_empty() {
+            kinds.insert(HIDDEN.to_owned(), json!(self.hidden));
+        }
         Value::Object(kinds)
     }
 }
 
 /// Beside the kinds, whose values are objects.
 const READER: &str = "reader";
+
+/// Beside the kinds too: those that were not shown, and the rights that it takes.
+const HIDDEN: &str = "not shown";
+
+fn in_one_line<'a>(hidden: impl Iterator<Item = (&'a str, &'a str)>) -> Option<String> {
+    let each: Vec<String> = hidden.map(|(kind, right)| format!("{kind} (needs {right})")).collect();
+    (!each.is_empty()).then(|| each.join(", "))
+}
+
+/// What a manifest's header says was not shown when it was captured.
+pub fn hidden_before(before: &Value) -> Option<String> {
+    in_one_line(
+        before[HIDDEN].as_object().into_iter().flatten().map(|(kind, right)| (kind.as_str(), right.as_str().unwrap_or("another right"))),
+    )
+}
+
+/// What `before` holds and this reader is not shown, in one line: nothing can be said of it. Grants are not among it: few readers may see
+/// those of others.
+pub fn unseen(before: &Value, now: &Definitions) -> Option<String> {
+    let is_held = |kind: &str| match (before[kind].as_object(), now.kinds.get(kind)) {
+        (Some(old), Some(new)) => old.keys().any(|name| !new.contains_key(name)),
+        (old, None) => old.is_some(),
+        (None, _) => false,
+    };
+    in_one_line(now.hidden.iter().filter(|(kind, _)| *kind != GRANT && is_held(kind)).map(|(kind, right)| (kind.as_str(), right.as_str())))
+}
 
 /// The first 16 bytes of BLAKE3 in key derivation mode.
 fn digest(definition: &str) -> String {
@@ -168,6 +209,24 @@ mod tests {
         assert_eq!(told(&before, &now), ["view b", "view c", "view d"]);
         now.show("trigger");
         assert_eq!(told(&before, &now), ["trigger t", "view b", "view c", "view d"]);
+    }
+
+    #[test]
+    fn what_a_reader_is_not_shown_is_said_and_not_taken_for_absent() {
+        let mut before = Definitions::of_kinds(["view", "event"], None);
+        before.add("event", "e".into(), "1");
+        let mut now = Definitions::of_kinds(["view"], None);
+        now.hide("event", "EVENT");
+        now.hide("routine", "SHOW CREATE ROUTINE");
+        assert!(told(&before, &now).is_empty());
+        assert_eq!(unseen(&before.to_value(), &now).as_deref(), Some("event (needs EVENT)"));
+        assert_eq!(hidden_before(&now.to_value()).as_deref(), Some("event (needs EVENT), routine (needs SHOW CREATE ROUTINE)"));
+        assert_eq!((hidden_before(&before.to_value()), unseen(&now.to_value(), &before), before.hidden()), (None, None, None));
+        // Some names of a kind are shown, and others not.
+        now.add("event", "e".into(), "1");
+        assert_eq!(unseen(&before.to_value(), &now), None);
+        before.add("event", "f".into(), "1");
+        assert!(unseen(&before.to_value(), &now).is_some());
     }
 
     #[test]
