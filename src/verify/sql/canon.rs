@@ -40,6 +40,7 @@
 //! the row digest.
 
 use crate::signing::hash_key::HashKey;
+use crate::verify::sql::tag;
 use crate::verify::wide_blake3::digests;
 
 /// The encoding's name in manifests. Drafts are readable by the version that wrote them only.
@@ -50,47 +51,6 @@ pub const LOGICAL_ENCODING: &str = "attestore/rows-logical/v1-draft";
 
 /// A text, json or bytes payload above this is replaced by its digest.
 pub const LARGE_BYTES: usize = 8 << 20;
-
-/// The tags; the table above says what follows each.
-pub mod tag {
-    #![allow(missing_docs)]
-    pub const NULL: u8 = 0x00;
-    pub const INTEGER: u8 = 0x01;
-    pub const DECIMAL: u8 = 0x02;
-    pub const DECIMAL_NAN: u8 = 0x03;
-    pub const DECIMAL_PLUS_INFINITY: u8 = 0x04;
-    pub const DECIMAL_MINUS_INFINITY: u8 = 0x05;
-    pub const F32: u8 = 0x06;
-    pub const F64: u8 = 0x07;
-    pub const TEXT: u8 = 0x08;
-    pub const TEXT_INVALID: u8 = 0x09;
-    pub const DATE: u8 = 0x0a;
-    pub const DATETIME: u8 = 0x0b;
-    pub const INSTANT: u8 = 0x0c;
-    pub const PLUS_INFINITY: u8 = 0x0d;
-    pub const MINUS_INFINITY: u8 = 0x0e;
-    pub const PARTIAL_DATE: u8 = 0x0f;
-    pub const TIME: u8 = 0x10;
-    pub const TIME_ZONED: u8 = 0x11;
-    pub const INTERVAL: u8 = 0x12;
-    pub const JSON: u8 = 0x13;
-    pub const JSONB: u8 = 0x14;
-    pub const ENUM: u8 = 0x15;
-    pub const SET: u8 = 0x16;
-    pub const BITS: u8 = 0x17;
-    pub const BYTES: u8 = 0x18;
-    pub const UUID: u8 = 0x19;
-    pub const NETWORK: u8 = 0x1a;
-    pub const GEOMETRY: u8 = 0x1b;
-    pub const BOOLEAN: u8 = 0x1c;
-    pub const ARRAY: u8 = 0x1d;
-    pub const COMPOSITE: u8 = 0x1e;
-    pub const RANGE: u8 = 0x1f;
-    pub const MULTIRANGE: u8 = 0x20;
-    pub const HARDWARE: u8 = 0x21;
-    pub const LARGE: u8 = 0x22;
-    pub const OPAQUE: u8 = 0xff;
-}
 
 /// The keys that rows are digested with.
 #[derive(Clone)]
@@ -246,7 +206,17 @@ impl Row {
             return self.sized(tag, bytes);
         }
         let digest = *blake3::keyed_hash(&self.large, bytes).as_bytes();
-        self.fixed(tag::LARGE, &[&[tag], &(bytes.len() as u64).to_be_bytes(), &digest]);
+        self.large(tag, bytes.len() as u64, &digest);
+    }
+
+    /// A payload of more than [`LARGE_BYTES`] that would stand under `tag`, by its length and its digest (`large_value`).
+    pub fn large(&mut self, tag: u8, length: u64, digest: &[u8; 32]) {
+        self.fixed(tag::LARGE, &[&[tag], &length.to_be_bytes(), digest]);
+    }
+
+    /// Digests a payload that is large, with the key for these.
+    pub fn large_hasher(&self) -> blake3::Hasher {
+        blake3::Hasher::new_keyed(&self.large)
     }
 
     /// NULL.
