@@ -44,5 +44,6 @@ pub mod scan;
 pub mod scope;
 pub mod sqlite;
 pub mod sqlite_decode;
+pub mod steady_tcp;
 pub mod table;
 pub mod tag;
