@@ -27,6 +27,7 @@ pub mod mysql;
 pub mod mysql_catalog;
 pub mod mysql_decode;
 pub mod mysql_lanes;
+pub mod mysql_long_row;
 pub mod mysql_row;
 pub mod mysql_rows;
 pub mod mysql_session;

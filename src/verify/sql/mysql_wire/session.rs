@@ -10,6 +10,7 @@ use crate::verify::sql::mysql_wire::error::WireError;
 use crate::verify::sql::mysql_wire::login;
 use crate::verify::sql::mysql_wire::options::MysqlOptions;
 use crate::verify::sql::mysql_wire::packets;
+use crate::verify::sql::mysql_wire::pieces::Pieces;
 use crate::verify::sql::mysql_wire::values::{RowFault, Shape, each_value};
 
 /// What is at hand of rows that stream.
@@ -161,6 +162,17 @@ impl WireSession {
     /// Waits until more has arrived.
     pub async fn fill(&mut self) -> Result<(), WireError> {
         self.channel.fill().await
+    }
+
+    /// Whether the packet that has begun to arrive is too long to be held ([`WireSession::pieces`]).
+    #[inline]
+    pub fn is_long(&self) -> bool {
+        self.channel.is_long()
+    }
+
+    /// That packet, in pieces.
+    pub fn pieces(&mut self) -> Pieces<'_> {
+        Pieces::new(&mut self.channel)
     }
 
     /// Ends the session politely.
