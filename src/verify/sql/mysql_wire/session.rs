@@ -75,6 +75,14 @@ impl WireSession {
         self.ended(done)
     }
 
+    /// Has the server send rows up to so many bytes at a time: its buffer, 16 KiB at first, grows to the longest packet that it was sent, and
+    /// stays so. It must allow packets of that length.
+    pub async fn widen(&mut self, length: usize) -> Result<(), WireError> {
+        self.command(&[&packets::ping(length)]).await?;
+        let done = packets::done(self.channel.next().await?);
+        self.ended(done)
+    }
+
     /// The rows of a question with texts for its `?`.
     pub async fn ask(&mut self, question: &str, values: &[&str]) -> Result<Vec<Answer>, WireError> {
         let shapes = self.select(question, values).await?;
