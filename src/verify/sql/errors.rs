@@ -1,4 +1,4 @@
-//! What sqlx and the wire of MySQL answer, classed: denied, absent, network, unreadable data, or the server's own refusal.
+//! What sqlx and the wires of MySQL and PostgreSQL answer, classed: denied, absent, network, unreadable data, or the server's own refusal.
 //!
 //! Not here: what a caller makes of it. An error while rows stream is `unreadable`; the same error while connecting ends the run.
 
@@ -8,6 +8,7 @@ use sqlx::Error;
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::sql::mysql_wire::error::WireError;
+use crate::verify::sql::postgres_wire::error::PgWireError;
 
 /// An error while connecting to or asking `what` (a source URL without secrets).
 pub fn failure(what: &str, error: Error) -> Failure {
@@ -26,6 +27,18 @@ pub fn failure(what: &str, error: Error) -> Failure {
 pub fn wire_failure(what: &str, error: WireError) -> Failure {
     let tls = matches!(error, WireError::Tls(_));
     hinted(wire_kind(&error), format!("{what}: {}", one_line(&error.to_string())), tls).caused_by(error)
+}
+
+/// The same of a session of PostgreSQL that is read without the driver.
+pub fn pg_wire_failure(what: &str, error: PgWireError) -> Failure {
+    let tls = matches!(error, PgWireError::Tls(_));
+    let kind = match &error {
+        PgWireError::Io(_) | PgWireError::Tls(_) => FailureKind::Network,
+        PgWireError::Server { code, .. } => postgres_kind(code),
+        PgWireError::Login(_) => FailureKind::Invalid,
+        PgWireError::Protocol(_) => FailureKind::Remote,
+    };
+    hinted(kind, format!("{what}: {}", one_line(&error.to_string())), tls).caused_by(error)
 }
 
 fn hinted(kind: FailureKind, message: String, tls: bool) -> Failure {
@@ -70,12 +83,14 @@ fn one_line(text: &str) -> String {
 pub fn lost_connection(error: &Error) -> bool {
     match error {
         Error::Io(_) | Error::Protocol(_) | Error::Tls(_) | Error::WorkerCrashed | Error::PoolClosed => true,
-        // 57P01 admin shutdown, 57P02 crash shutdown, 57P03 cannot connect now; class 08 connection exceptions.
-        Error::Database(database) => {
-            database.code().is_some_and(|code| matches!(&*code, "57P01" | "57P02" | "57P03") || code.starts_with("08"))
-        }
+        Error::Database(database) => database.code().is_some_and(|code| ends_the_session(&code)),
         _ => false,
     }
+}
+
+/// 57P01 admin shutdown, 57P02 crash shutdown, 57P03 cannot connect now; class 08 connection exceptions.
+fn ends_the_session(code: &str) -> bool {
+    matches!(code, "57P01" | "57P02" | "57P03") || code.starts_with("08")
 }
 
 /// Why a stream of rows broke.
@@ -96,6 +111,12 @@ impl Broken {
     /// What `error` of a session of MySQL or MariaDB says. Where the server ends the session it may say so first.
     pub fn of_wire(error: &WireError) -> Self {
         let refused = matches!(error, WireError::Server { number, .. } if mysql_kind(*number) != FailureKind::Network);
+        Self { said: one_line(&error.to_string()), lost: !refused }
+    }
+
+    /// What `error` of a session of PostgreSQL says that is read without the driver.
+    pub fn of_pg_wire(error: &PgWireError) -> Self {
+        let refused = matches!(error, PgWireError::Server { code, .. } if !ends_the_session(code));
         Self { said: one_line(&error.to_string()), lost: !refused }
     }
 
@@ -192,5 +213,11 @@ mod tests {
         assert!(Broken::of_wire(&WireError::ended()).lost && !Broken::of_wire(&server(1317, "interrupted")).lost);
         assert_eq!(wire_failure("x", WireError::Tls("no".into())).kind, FailureKind::Network);
         assert_eq!(wire_failure("x", WireError::Login("no".into())).kind, FailureKind::Invalid);
+        let server = |code: &str| PgWireError::Server { code: code.into(), message: "said\nand more".into() };
+        let failure = pg_wire_failure("postgres://h/d", server("53300"));
+        assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::Throttled, "postgres://h/d: said"));
+        assert!(Broken::of_pg_wire(&server("57P01")).lost && Broken::of_pg_wire(&PgWireError::ended()).lost);
+        assert!(!Broken::of_pg_wire(&server("57014")).lost && !Broken::of_pg_wire(&server("XX001")).lost);
+        assert_eq!(pg_wire_failure("x", PgWireError::Tls("no".into())).kind, FailureKind::Network);
     }
 }

@@ -5,9 +5,10 @@
 //!
 //! Not here: what packets say (`packets`).
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::verify::sql::mysql_wire::error::WireError;
+use crate::verify::sql::wire_transport::Transport;
 
 /// The read buffer: some hundred rows, and still within the processor's second cache.
 pub const ROOM: usize = 256 << 10;
@@ -15,11 +16,6 @@ pub const ROOM: usize = 256 << 10;
 const CONTINUED: usize = 0xff_ffff;
 /// The largest row that a server may send (`max_allowed_packet` goes no further), and its heads.
 const LARGEST: usize = (1 << 30) + (1 << 20);
-
-/// What packets go through: TCP, a Unix socket, either in TLS.
-pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Transport for S {}
 
 /// Packets in both directions.
 pub struct Channel {

@@ -13,5 +13,4 @@ pub mod options;
 pub mod packets;
 pub mod scramble;
 pub mod session;
-pub mod tls;
 pub mod values;
