@@ -14,13 +14,33 @@ use crate::verify::sql::postgres_wire::error::PgWireError;
 pub fn failure(what: &str, error: Error) -> Failure {
     let said = hinted(kind_of(&error), format!("{what}: {}", message(&error)), is_tls(&error));
     let said = match &error {
-        // SQLITE_CORRUPT and SQLITE_NOTADB.
-        Error::Database(database) if matches!(database.code().as_deref(), Some("11" | "26")) => {
-            said.hint("the file is damaged, or was copied while it was being written to: take another copy")
-        }
+        Error::Database(database) => said_of_damage(said, database.code().and_then(|code| code.parse().ok()).unwrap_or(0)),
         _ => said,
     };
     said.caused_by(error)
+}
+
+/// The same of a SQLite file that is read without the driver.
+pub fn sqlite_failure(what: &str, error: rusqlite::Error) -> Failure {
+    let code = error.sqlite_error().map_or(0, |error| error.extended_code);
+    let said = hinted(sqlite_kind(&code.to_string()), format!("{what}: {}", sqlite_message(&error)), false);
+    said_of_damage(said, code & 0xff).caused_by(error)
+}
+
+/// The error in one line, with its code.
+pub fn sqlite_message(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqliteFailure(code, Some(said)) => one_line(&format!("{} ({})", one_line(said), code.extended_code)),
+        other => one_line(&other.to_string()),
+    }
+}
+
+/// SQLITE_CORRUPT and SQLITE_NOTADB.
+fn said_of_damage(said: Failure, code: i32) -> Failure {
+    if !matches!(code, 11 | 26) {
+        return said;
+    }
+    said.hint("the file is damaged, or was copied while it was being written to: take another copy")
 }
 
 /// The same of a session of MySQL or MariaDB.

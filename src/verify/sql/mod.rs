@@ -46,6 +46,7 @@ pub mod scan;
 pub mod scope;
 pub mod sqlite;
 pub mod sqlite_decode;
+pub mod sqlite_rows;
 pub mod table;
 pub mod tag;
 pub mod wire_tls;

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
-use sqlx::sqlite::SqliteConnection;
 
 use crate::verify::sql::mysql_wire::error::WireError;
 use crate::verify::sql::mysql_wire::session::WireSession;
@@ -71,10 +70,12 @@ pub async fn postgres(connection: &mut PgConnection) -> Result<Objects, sqlx::Er
 }
 
 /// Of a SQLite file.
-pub async fn sqlite(connection: &mut SqliteConnection) -> Result<Objects, sqlx::Error> {
+pub fn sqlite(connection: &rusqlite::Connection) -> Result<Objects, rusqlite::Error> {
     let mut objects: Objects = ["view", "trigger", "index"].into_iter().map(|kind| (kind.to_owned(), BTreeMap::new())).collect();
-    for row in sqlx::query(SQLITE).fetch_all(connection).await? {
-        let (kind, name, definition): (String, String, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    let mut statement = connection.prepare(SQLITE)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (kind, name, definition): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
         objects.entry(kind).or_default().insert(name, digest(definition.as_bytes()));
     }
     Ok(objects)
