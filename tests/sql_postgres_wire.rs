@@ -6,10 +6,9 @@ mod sql_support;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use attestore::model::failure::FailureKind;
 use attestore::model::finding::{Class, Finding};
@@ -26,7 +25,7 @@ use attestore::verify::sql::postgres_wire::session::PgWireSession;
 use attestore::verify::sql::table::{Table, Wire, double_quoted};
 use futures_util::TryStreamExt as _;
 use servers::{Kind, PASSWORD, Server, USER};
-use sql_support::{Db, POSTGRES_TYPES, access, as_user, key, places};
+use sql_support::{Db, POSTGRES_TYPES, access, as_user, key, peak_of_capture, places};
 use sqlx::{Connection, PgConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -125,44 +124,15 @@ async fn large_text_that_is_no_text_is_told_apart() {
     assert_eq!(rows.iter().map(|row| row[4 + 10 + 1]).collect::<Vec<_>>(), [9, 8, 9]);
 }
 
-/// Runs the program and gives the most memory it had, in KiB.
-fn peak_of(args: &[&str]) -> u64 {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_attestore"))
-        .args(args)
-        .env("PGPASSWORD", PASSWORD)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut peak = 0;
-    loop {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-        let mark = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
-        peak = mark.unwrap_or(peak);
-        if child.try_wait().unwrap().is_some() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    peak
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn values_of_300_mib_take_little_memory() {
     let Some(server) = servers::shared(Kind::Postgres) else { return };
     let dir = tempfile::tempdir().unwrap();
-    let (key, out) = (dir.path().join("key"), dir.path().join("m"));
-    std::fs::write(&key, format!("{}\n", "07".repeat(32))).unwrap();
-    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let out = dir.path().join("m");
     let sql = "CREATE TABLE lob (id int PRIMARY KEY, t text, b bytea); INSERT INTO lob VALUES (1, repeat('x', 314572800), NULL); \
                INSERT INTO lob SELECT 2, NULL, convert_to(t, 'SQL_ASCII') FROM lob";
     let db = Db::new(&server, Kind::Postgres, "wire_lob", sql).await;
-    let url = server.url("wire_lob");
-    let peak = peak_of(&["manifest", "create", &url, "--json", "--out", out.to_str().unwrap(), "--hash-key", key.to_str().unwrap()]);
-    assert!(peak > 4_096, "it was measured: {peak} KiB");
+    let peak = peak_of_capture(&server.url("wire_lob"), &out);
     assert!(peak < 120 * 1024, "two values of 300 MiB took {peak} KiB");
     db.run("UPDATE lob SET t = overlay(t PLACING 'y' FROM 200000000) WHERE id = 1").await;
     let (result, findings) = db.compare(&out).await;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -167,6 +167,32 @@ pub async fn until_quiet(server: &Server) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     connection.close().await.unwrap();
+}
+
+/// Captures a database with the program itself, under the hash key of every test, and gives the most memory it had, in KiB.
+pub fn peak_of_capture(url: &str, out: &Path) -> u64 {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("key");
+    std::fs::write(&file, format!("{}\n", "07".repeat(32))).unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_attestore"));
+    program.args(["manifest", "create", url, "--json", "--out", out.to_str().unwrap(), "--hash-key", file.to_str().unwrap()]);
+    program.env("PGPASSWORD", PASSWORD).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = program.spawn().unwrap();
+    let mut peak = 0;
+    loop {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let mark = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+        peak = mark.unwrap_or(peak);
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(peak > 4_096, "it was measured: {peak} KiB");
+    peak
 }
 
 /// Class and place of each finding, sorted.
