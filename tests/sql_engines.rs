@@ -433,7 +433,7 @@ async fn definitions_beside_tables_are_compared() {
             "CREATE OR REPLACE VIEW w AS SELECT id + 0 AS id FROM t; ALTER SEQUENCE s INCREMENT 3; CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 2'; \
             ALTER TYPE e ADD VALUE 'b'; DROP INDEX i; ALTER TABLE t DISABLE TRIGGER r; GRANT SELECT ON t TO PUBLIC; CREATE VIEW more AS SELECT 1",
             &[
-                "grants public.t",
+                "grant public.t to PUBLIC",
                 "index public.i",
                 "routine public.f()",
                 "sequence public.s",

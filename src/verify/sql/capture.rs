@@ -154,7 +154,7 @@ async fn read_all(
     }
     let unprotected =
         tables.iter().filter_map(|table| table.unprotected.as_ref().map(|engine| format!("{} ({engine})", table.name))).collect();
-    let definitions = db.objects().await?;
+    let definitions = db.definitions().await?;
     let mut totals: BTreeMap<String, u64> = [("tables".to_owned(), tables.len() as u64), ("rows".to_owned(), 0)].into();
     let mut baselines: BTreeMap<String, String> = request.baselines.clone();
     let mut described = serde_json::Map::new();
@@ -197,7 +197,7 @@ async fn read_all(
     if !opaque.is_empty() {
         position["opaque"] = Value::Object(opaque);
     }
-    position["definitions"] = json!(definitions);
+    position["definitions"] = definitions.to_value();
     scope.state(&mut position);
     Ok((Finish { captured_end: None, counts: totals, baselines, position: Some(position) }, moved, unprotected))
 }

@@ -27,11 +27,11 @@ use crate::verify::manifest::row::{LeafKind, SidecarRow};
 use crate::verify::sql::access::Access;
 use crate::verify::sql::canon::{ENCODING, LOGICAL_ENCODING, RowKeys};
 use crate::verify::sql::database::Database;
+use crate::verify::sql::definitions::kinds::{self, Change};
 use crate::verify::sql::digester::Meaning;
 use crate::verify::sql::kept::{self, Kept};
 use crate::verify::sql::key_order::KeyOrder;
 use crate::verify::sql::naming::{self, Bounds, NAMED_ROWS, Seen, SeenRows};
-use crate::verify::sql::objects;
 use crate::verify::sql::reading::{Cause, ReadError};
 use crate::verify::sql::scan::{self, Look, Scan, Way};
 use crate::verify::sql::scope::{Scope, TableRanges};
@@ -393,9 +393,16 @@ impl Run<'_> {
         if self.result.cut_short.is_some() {
             return;
         }
-        match db.objects().await {
+        let (engine, own) = (position.and_then(|position| position["engine"].as_str()).unwrap_or_default(), db.engine().name);
+        if engine != own {
+            let said =
+                format!("the manifest is of {engine} and this is {own}: each words definitions in its own way, they are not compared");
+            self.monitor.event(Event::Note(&said));
+            return;
+        }
+        match db.definitions().await {
             Ok(now) => {
-                for (what, expected, actual) in objects::differences(before, &now) {
+                for Change { what, before: expected, now: actual } in kinds::changes(before, &now) {
                     self.tables.add(self.class(Class::SchemaChanged));
                     self.find(Class::SchemaChanged, Kind::Table, Place::Key(what), Some(expected), Some(actual));
                 }

@@ -8,10 +8,10 @@ use crate::model::failure::Failure;
 use crate::model::source_url::SourceUrl;
 use crate::verify::sql::access::{Access, not_sql};
 use crate::verify::sql::canon::Row;
+use crate::verify::sql::definitions::kinds::Definitions;
 use crate::verify::sql::digester::Digester;
 use crate::verify::sql::kept::KeptTable;
 use crate::verify::sql::mysql::MysqlSession;
-use crate::verify::sql::objects::Objects;
 use crate::verify::sql::postgres::PostgresSession;
 use crate::verify::sql::reading::{BREATH, Cause, Delivery, Engine, Harvest, HarvestSink, ReadError, Sink};
 use crate::verify::sql::sqlite::SqliteSession;
@@ -66,11 +66,11 @@ impl Database {
     }
 
     /// What is defined beside tables.
-    pub async fn objects(&mut self) -> Result<Objects, Failure> {
+    pub async fn definitions(&mut self) -> Result<Definitions, Failure> {
         match self {
-            Self::Postgres(session) => session.objects().await,
-            Self::Mysql(session) => session.objects().await,
-            Self::Sqlite(session) => session.objects().await,
+            Self::Postgres(session) => session.definitions().await,
+            Self::Mysql(session) => session.definitions().await,
+            Self::Sqlite(session) => session.definitions().await,
         }
     }
 

@@ -20,6 +20,7 @@ use crate::verify::leaf::{Form, Leaf};
 use crate::verify::sql::access::Access;
 use crate::verify::sql::canon::RowKeys;
 use crate::verify::sql::database::Database;
+use crate::verify::sql::definitions::kinds::{self, Change};
 use crate::verify::sql::digester::Meaning;
 use crate::verify::sql::logical::{LogicalColumn, LogicalType};
 use crate::verify::sql::naming::{NAMED_ROWS, SeenRows, find, tell};
@@ -85,6 +86,9 @@ pub async fn against(
             run.only_there(&mut now, &table, Class::Extra).await;
         }
     }
+    if declared.is_none() && run.result.cut_short.is_none() {
+        run.definitions(&mut before, &mut now).await;
+    }
     for (side, first, db) in [(&checked, &positions.0, &mut now), (&baseline, &positions.1, &mut before)] {
         let last = db.position().await;
         if last != *first {
@@ -116,6 +120,27 @@ impl Run<'_> {
         let found = if whole { format!("{rows} rows") } else { format!("at least {rows} rows") };
         let (expected, actual) = if class == Class::Missing { (Some(found), None) } else { (None, Some(found)) };
         find(self.monitor, class, Kind::Table, Place::Key(table.name.clone()), expected, actual);
+    }
+
+    /// What is defined beside tables, as far as both sides show it.
+    async fn definitions(&mut self, before: &mut Database, now: &mut Database) {
+        let both = match before.definitions().await {
+            Ok(before) => now.definitions().await.map(|now| (before, now)),
+            Err(failure) => Err(failure),
+        };
+        match both {
+            Ok((before, now)) => {
+                for Change { what, before, now } in kinds::changes(&before.to_value(), &now) {
+                    self.tables.add(Class::SchemaChanged);
+                    find(self.monitor, Class::SchemaChanged, Kind::Table, Place::Key(what), Some(before), Some(now));
+                }
+            }
+            Err(failure) => {
+                self.tables.add(Class::Unreadable);
+                let place = Place::Key("definitions".into());
+                find(self.monitor, Class::Unreadable, Kind::Table, place, None, Some(failure.message));
+            }
+        }
     }
 
     async fn table(&mut self, before: &mut Database, mut expected: Table, now: &mut Database, mut actual: Table) -> Result<(), Failure> {

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::sql::canon::Row;
+use crate::verify::sql::definitions::kinds::Definitions;
+use crate::verify::sql::definitions::mysql as definitions;
 use crate::verify::sql::digester::Digester;
 use crate::verify::sql::errors::{self, Broken};
 use crate::verify::sql::kept::KeptTable;
@@ -16,7 +18,6 @@ use crate::verify::sql::mysql_rows::RowStream;
 use crate::verify::sql::mysql_session::{Mark, Opener};
 use crate::verify::sql::mysql_wire::options::MysqlOptions;
 use crate::verify::sql::mysql_wire::session::WireSession;
-use crate::verify::sql::objects::{self, Objects};
 use crate::verify::sql::reading::{BREATH, Cause, Delivery, Engine, Flow, HarvestSink, Limits, ReadError};
 use crate::verify::sql::table::{Table, backticked};
 
@@ -65,10 +66,12 @@ impl MysqlSession {
     }
 
     /// What it defines beside tables.
-    pub async fn objects(&mut self) -> Result<Objects, Failure> {
+    pub async fn definitions(&mut self) -> Result<Definitions, Failure> {
         let (shown, database, limits) = (self.opener.shown.clone(), self.database.clone(), self.opener.limits);
+        let mariadb = self.engine.name == "mariadb";
         let connection = self.session().await?;
-        let asked = async { objects::mysql(connection, &database).await.map_err(|error| errors::wire_failure(&shown, error)) };
+        let asked =
+            async { definitions::definitions(connection, &database, mariadb).await.map_err(|error| errors::wire_failure(&shown, error)) };
         limits.asking(&shown, asked).await
     }
 

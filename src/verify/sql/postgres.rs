@@ -9,12 +9,13 @@ use sqlx::{AssertSqlSafe, Connection, Row as _};
 
 use crate::model::failure::Failure;
 use crate::verify::sql::canon::Row;
+use crate::verify::sql::definitions::kinds::Definitions;
+use crate::verify::sql::definitions::postgres as definitions;
 use crate::verify::sql::digester::Digester;
 use crate::verify::sql::errors::{self, Broken};
 use crate::verify::sql::kept::KeptTable;
 use crate::verify::sql::lanes;
 use crate::verify::sql::login::Door;
-use crate::verify::sql::objects::{self, Objects};
 use crate::verify::sql::postgres_catalog;
 use crate::verify::sql::postgres_lanes;
 use crate::verify::sql::postgres_rows::RowStream;
@@ -66,9 +67,9 @@ impl PostgresSession {
     }
 
     /// What it defines beside tables.
-    pub async fn objects(&mut self) -> Result<Objects, Failure> {
+    pub async fn definitions(&mut self) -> Result<Definitions, Failure> {
         let shown = &self.opener.shown;
-        let asked = objects::postgres(&mut self.control);
+        let asked = definitions::definitions(&mut self.control);
         self.opener.limits.asking(shown, async { asked.await.map_err(|error| errors::failure(shown, error)) }).await
     }
 

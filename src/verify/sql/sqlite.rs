@@ -9,7 +9,6 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
 use std::sync::{Arc, Mutex};
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
@@ -18,8 +17,9 @@ use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::model::failure::{Failure, FailureKind};
+use crate::verify::sql::definitions::kinds::Definitions;
+use crate::verify::sql::definitions::sqlite as definitions;
 use crate::verify::sql::errors;
-use crate::verify::sql::objects::{self, Objects};
 use crate::verify::sql::reading::{Delivery, Engine, ReadError};
 use crate::verify::sql::sqlite_decode::TextEncoding;
 use crate::verify::sql::sqlite_rows::{self, locked};
@@ -70,8 +70,8 @@ impl SqliteSession {
     }
 
     /// What it defines beside tables.
-    pub async fn objects(&mut self) -> Result<Objects, Failure> {
-        objects::sqlite(&locked(&self.connection)).map_err(|error| errors::sqlite_failure(&self.shown, error))
+    pub async fn definitions(&mut self) -> Result<Definitions, Failure> {
+        definitions::definitions(&locked(&self.connection)).map_err(|error| errors::sqlite_failure(&self.shown, error))
     }
 
     /// The greatest value of a column.
