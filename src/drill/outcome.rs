@@ -11,7 +11,7 @@ pub fn decide(result: &mut PointResult, policy: &ClassPolicy) {
         return;
     }
     let (mut failed, mut in_doubt) = (data_failures(result, policy.indeterminate_budget), Vec::new());
-    for check in &result.sql_checks {
+    for check in result.sql_checks.iter().filter(|check| check.counts()) {
         let why = check.reason.clone().unwrap_or_else(|| format!("{} {}", check.actual.as_deref().unwrap_or("?"), check.op));
         match (check.result, check.severity) {
             (CheckOutcome::Fail, Severity::Critical) => failed.push(format!("critical check {} failed: {why}", check.id)),

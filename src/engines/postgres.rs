@@ -81,22 +81,29 @@ pub fn create_reader(user: &str, password: &str) -> String {
     format!("CREATE ROLE {user} LOGIN BYPASSRLS PASSWORD {};\nGRANT pg_read_all_data, pg_monitor TO {user};\n", literal(password))
 }
 
-/// The statement that lets `user` run the functions of `amcheck`, where the database has that extension: on a server of one's own nobody
-/// else can be asked for the right.
+/// The statements that let `user` see every row and large object of a database that was loaded, and run the functions of `amcheck` where
+/// it has that extension: on a server of one's own nobody else can be asked for these rights.
 pub fn permit_checks(user: &str) -> String {
+    let reader = name(user);
     format!(
-        "DO $do$ DECLARE checked regprocedure; BEGIN\n\
+        "ALTER ROLE {reader} BYPASSRLS;\n\
+         DO $do$ BEGIN GRANT pg_read_all_data TO {reader}; EXCEPTION WHEN undefined_object THEN NULL; END $do$;\n\
+         DO $do$ DECLARE checked regprocedure; BEGIN\n\
          FOR checked IN SELECT d.objid FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid \
          WHERE e.extname = 'amcheck' AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e' LOOP\n\
          EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO {}', checked); END LOOP; END $do$;\n",
-        name(user).replace('%', "%%").replace('\'', "''")
+        reader.replace('%', "%%").replace('\'', "''")
     )
 }
 
 /// `psql` as a user of the outside, to be given a script on its standard input; it ends at the first error.
 pub fn client_of(programs: &Programs, area: &Area, port: u16, master: &Master) -> Command {
     let mut command = area::command(area, &programs.client);
-    command.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U"]).arg(&master.user).arg("-p").arg(port.to_string());
+    command
+        .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose", "-h", "127.0.0.1", "-U"])
+        .arg(&master.user)
+        .arg("-p")
+        .arg(port.to_string());
     command.arg("-d").arg(master.database.as_deref().unwrap_or("postgres")).args(["-f", "-"]);
     command.env("PGPASSWORD", &master.password).stdout(std::process::Stdio::null());
     command

@@ -48,7 +48,7 @@ pub fn objections(result: &PointResult, policy: Option<&ClassPolicy>, as_if: Out
             found.push((Rule::PassWithReasons, why.to_owned()));
         }
     }
-    for check in &result.sql_checks {
+    for check in result.sql_checks.iter().filter(|check| check.counts()) {
         if check.result == CheckOutcome::Vacuous && (check.severity == Severity::Critical || as_if == Outcome::Pass) {
             found.push((Rule::PassVacuousCheck, format!("check {} was vacuous", check.id)));
         } else if check.severity == Severity::Critical && check.result != CheckOutcome::Pass {

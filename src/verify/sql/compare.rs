@@ -427,7 +427,7 @@ impl Run<'_> {
                 let hidden =
                     kinds::hidden_before(before).map(|hidden| format!("not in the manifest, whose reader was not shown it: {hidden}"));
                 self.result.left_out.extend(hidden);
-                if let Some(unseen) = kinds::unseen(before, &now) {
+                if let Some(unseen) = kinds::unseen(before, &now).filter(|_| self.partial_sight.is_none()) {
                     let said = format!("in the manifest, and not shown to this reader in full: {unseen}");
                     self.result.cut_short = Some(Failure::new(FailureKind::Denied, said).hint(GIVE_RIGHTS));
                 }
