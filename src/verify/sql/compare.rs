@@ -18,7 +18,7 @@ use crate::model::source_url::SourceUrl;
 use crate::model::verification::Verification;
 use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
-use crate::verify::differences::{Difference, SidecarPair};
+use crate::verify::differences::Difference;
 use crate::verify::fingerprint;
 use crate::verify::key_ranges::{self, Range, Told};
 use crate::verify::leaf::{Form, Leaf};
@@ -34,6 +34,7 @@ use crate::verify::sql::errors::GIVE_RIGHTS;
 use crate::verify::sql::kept::{self, Kept};
 use crate::verify::sql::key_order::KeyOrder;
 use crate::verify::sql::naming::{self, Bounds, NAMED_ROWS, Seen, SeenRows};
+use crate::verify::sql::of_table::OfTable;
 use crate::verify::sql::reading::{Cause, ReadError};
 use crate::verify::sql::scan::{self, Look, Scan, Way};
 use crate::verify::sql::scope::{Scope, TableRanges};
@@ -479,26 +480,4 @@ impl Run<'_> {
 
 fn names_of(described: &Value) -> Vec<&str> {
     described["columns"].as_array().into_iter().flatten().filter_map(|column| column["name"].as_str()).collect()
-}
-
-/// The sidecar's pairs of one table; what precedes it belongs to tables that needed none.
-struct OfTable<'a> {
-    rows: &'a mut Peekable<Rows<SidecarRow>>,
-    table: &'a str,
-}
-
-impl Iterator for OfTable<'_> {
-    type Item = Result<SidecarPair, Failure>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let table = self.table.as_bytes();
-        loop {
-            let next = self.rows.next_if(|row| row.as_ref().map_or(true, |row| row.key.as_bytes() <= table))?;
-            match next {
-                Err(failure) => return Some(Err(failure)),
-                Ok(row) if row.key.as_bytes() == table => return Some(Ok((row.key_hash, row.row_hash))),
-                Ok(_) => {}
-            }
-        }
-    }
 }
