@@ -304,6 +304,7 @@ fn result(pen: &mut Pen, case: &PlannedCase, fails: bool, requested_at: Timestam
             objects: files.then_some(counts),
             tables: None,
             rows: (!files).then_some(counts),
+            definitions: None,
             items: None,
             unread: std::collections::BTreeMap::new(),
             expired: None,
