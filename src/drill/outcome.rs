@@ -52,7 +52,8 @@ fn passed_or_not(result: &mut PointResult, policy: &ClassPolicy) {
     (result.outcome, result.outcome_reasons) =
         if grave.is_empty() { (Outcome::PassWithException, against) } else { (Outcome::Inconclusive, grave) };
     let unread = result.verify.iter().flat_map(|facts| &facts.unread);
-    result.outcome_reasons.extend(unread.map(|(why, n)| format!("objects: {n} not read: {why}")));
+    let of = if result.verify.as_ref().is_some_and(|facts| facts.objects.is_some()) { "objects" } else { "tables" };
+    result.outcome_reasons.extend(unread.map(|(why, n)| format!("{of}: {n} not read: {why}")));
 }
 
 fn spelled(outcome: CheckOutcome) -> &'static str {

@@ -40,6 +40,7 @@
 //! the row digest.
 
 use crate::signing::hash_key::HashKey;
+use crate::verify::sql::tag;
 use crate::verify::wide_blake3::digests;
 
 /// The encoding's name in manifests. Drafts are readable by the version that wrote them only.
@@ -50,47 +51,6 @@ pub const LOGICAL_ENCODING: &str = "attestore/rows-logical/v1-draft";
 
 /// A text, json or bytes payload above this is replaced by its digest.
 pub const LARGE_BYTES: usize = 8 << 20;
-
-/// The tags; the table above says what follows each.
-pub mod tag {
-    #![allow(missing_docs)]
-    pub const NULL: u8 = 0x00;
-    pub const INTEGER: u8 = 0x01;
-    pub const DECIMAL: u8 = 0x02;
-    pub const DECIMAL_NAN: u8 = 0x03;
-    pub const DECIMAL_PLUS_INFINITY: u8 = 0x04;
-    pub const DECIMAL_MINUS_INFINITY: u8 = 0x05;
-    pub const F32: u8 = 0x06;
-    pub const F64: u8 = 0x07;
-    pub const TEXT: u8 = 0x08;
-    pub const TEXT_INVALID: u8 = 0x09;
-    pub const DATE: u8 = 0x0a;
-    pub const DATETIME: u8 = 0x0b;
-    pub const INSTANT: u8 = 0x0c;
-    pub const PLUS_INFINITY: u8 = 0x0d;
-    pub const MINUS_INFINITY: u8 = 0x0e;
-    pub const PARTIAL_DATE: u8 = 0x0f;
-    pub const TIME: u8 = 0x10;
-    pub const TIME_ZONED: u8 = 0x11;
-    pub const INTERVAL: u8 = 0x12;
-    pub const JSON: u8 = 0x13;
-    pub const JSONB: u8 = 0x14;
-    pub const ENUM: u8 = 0x15;
-    pub const SET: u8 = 0x16;
-    pub const BITS: u8 = 0x17;
-    pub const BYTES: u8 = 0x18;
-    pub const UUID: u8 = 0x19;
-    pub const NETWORK: u8 = 0x1a;
-    pub const GEOMETRY: u8 = 0x1b;
-    pub const BOOLEAN: u8 = 0x1c;
-    pub const ARRAY: u8 = 0x1d;
-    pub const COMPOSITE: u8 = 0x1e;
-    pub const RANGE: u8 = 0x1f;
-    pub const MULTIRANGE: u8 = 0x20;
-    pub const HARDWARE: u8 = 0x21;
-    pub const LARGE: u8 = 0x22;
-    pub const OPAQUE: u8 = 0xff;
-}
 
 /// The keys that rows are digested with.
 #[derive(Clone)]
@@ -154,6 +114,7 @@ impl Row {
     }
 
     /// Starts a new row of `columns` fields.
+    #[inline]
     pub fn begin(&mut self, columns: usize) {
         self.bytes.clear();
         self.ends.clear();
@@ -168,6 +129,7 @@ impl Row {
     }
 
     /// How many fields have been written.
+    #[inline]
     pub fn len(&self) -> usize {
         self.ends.len()
     }
@@ -186,6 +148,7 @@ impl Row {
     }
 
     /// Appends the row that is made of the fields at `key` (indexes, ascending) alone.
+    #[inline]
     pub fn put_key(&self, key: &[usize], to: &mut Vec<u8>) {
         to.extend_from_slice(&(key.len() as u32).to_be_bytes());
         key.iter().for_each(|index| to.extend_from_slice(self.field(*index)));
@@ -246,7 +209,17 @@ impl Row {
             return self.sized(tag, bytes);
         }
         let digest = *blake3::keyed_hash(&self.large, bytes).as_bytes();
-        self.fixed(tag::LARGE, &[&[tag], &(bytes.len() as u64).to_be_bytes(), &digest]);
+        self.large(tag, bytes.len() as u64, &digest);
+    }
+
+    /// A payload of more than [`LARGE_BYTES`] that would stand under `tag`, by its length and its digest (`large_value`).
+    pub fn large(&mut self, tag: u8, length: u64, digest: &[u8; 32]) {
+        self.fixed(tag::LARGE, &[&[tag], &length.to_be_bytes(), digest]);
+    }
+
+    /// Digests a payload that is large, with the key for these.
+    pub fn large_hasher(&self) -> blake3::Hasher {
+        blake3::Hasher::new_keyed(&self.large)
     }
 
     /// NULL.
@@ -262,6 +235,7 @@ impl Row {
     }
 
     /// An unsigned integer.
+    #[inline]
     pub fn unsigned(&mut self, value: u64) {
         self.integer(false, value);
     }
@@ -277,12 +251,14 @@ impl Row {
     }
 
     /// A whole field as it stands in another row.
+    #[inline]
     pub fn as_is(&mut self, field: &[u8]) {
         self.bytes.extend_from_slice(field);
         self.end();
     }
 
     /// A decimal: `digits` are ASCII digits of |value| × 10^scale; leading zeros are dropped, and zero has no sign.
+    #[inline]
     pub fn decimal(&mut self, negative: bool, scale: i32, digits: &[u8]) {
         let digits = &digits[digits.iter().position(|digit| *digit != b'0').unwrap_or(digits.len())..];
         let mut head = [tag::DECIMAL; 14];
@@ -300,6 +276,7 @@ impl Row {
     }
 
     /// A 32-bit float.
+    #[inline]
     pub fn f32(&mut self, value: f32) {
         let bits = if value.is_nan() { 0x7fc0_0000 } else { value.to_bits() };
         self.fixed(tag::F32, &[&bits.to_be_bytes()]);
@@ -320,16 +297,19 @@ impl Row {
     }
 
     /// Bytes.
+    #[inline]
     pub fn blob(&mut self, bytes: &[u8]) {
         self.maybe_large(tag::BYTES, bytes);
     }
 
     /// `JSON` or `JSONB`, as bytes.
+    #[inline]
     pub fn json(&mut self, tag: u8, bytes: &[u8]) {
         self.maybe_large(tag, bytes);
     }
 
     /// A payload with its length under `tag`: enum, set, network, geometry, hardware address.
+    #[inline]
     pub fn labelled(&mut self, tag: u8, bytes: &[u8]) {
         self.sized(tag, bytes);
     }
@@ -380,6 +360,7 @@ impl Row {
     }
 
     /// A boolean.
+    #[inline]
     pub fn boolean(&mut self, value: bool) {
         self.fixed(tag::BOOLEAN, &[&[u8::from(value)]]);
     }

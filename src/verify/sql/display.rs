@@ -2,7 +2,7 @@
 //!
 //! Not for hashing, and nothing is parsed back from it.
 
-use crate::verify::sql::canon::tag;
+use crate::verify::sql::tag;
 
 /// The longest text that is shown of one value, in characters.
 const LONGEST: usize = 120;

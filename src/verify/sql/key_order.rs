@@ -6,12 +6,13 @@
 use serde_json::{Value, json};
 
 use crate::verify::key_ranges::Code;
-use crate::verify::sql::canon::{Row, tag};
+use crate::verify::sql::canon::Row;
 use crate::verify::sql::display;
 use crate::verify::sql::logical::LogicalType;
 use crate::verify::sql::mysql_decode::MysqlType;
 use crate::verify::sql::postgres_decode::PgType;
 use crate::verify::sql::table::{Column, Table, Wire};
+use crate::verify::sql::tag;
 
 /// What a part's values are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

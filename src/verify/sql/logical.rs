@@ -7,13 +7,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::verify::sql::canon::{Row, tag};
+use crate::verify::sql::canon::Row;
 use crate::verify::sql::fields::{parts_of_decimal, sized, whole};
 use crate::verify::sql::logical_json;
 use crate::verify::sql::logical_text;
 use crate::verify::sql::mysql_decode::MysqlType;
 use crate::verify::sql::postgres_decode::PgType;
 use crate::verify::sql::table::{Column, Wire};
+use crate::verify::sql::tag;
 
 macro_rules! types {
     ($($(#[$doc:meta])* $name:ident = $text:literal;)+) => {

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::verify::sql::canon::tag;
 use crate::verify::sql::fields::{parts_of_decimal, sized, whole};
 use crate::verify::sql::logical_text::number;
+use crate::verify::sql::tag;
 
 /// Deepest nesting that is followed.
 const DEPTH: u32 = 128;

@@ -4,8 +4,9 @@
 
 use std::net::IpAddr;
 
-use crate::verify::sql::canon::{Row, tag};
+use crate::verify::sql::canon::Row;
 use crate::verify::sql::mysql_decode::days_from_civil;
+use crate::verify::sql::tag;
 
 const DAY_MICROS: i64 = 86_400_000_000;
 

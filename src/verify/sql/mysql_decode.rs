@@ -3,7 +3,8 @@
 //! Formats: "Binary Protocol Value" of the MySQL client/server protocol documentation. Zero and partial dates arrive here as the bytes
 //! that they are; a driver that decodes them calls them NULL. Pure: bytes in, fields out.
 
-use crate::verify::sql::canon::{Row, tag};
+use crate::verify::sql::canon::Row;
+use crate::verify::sql::tag;
 
 /// A column's type as far as its values go.
 #[derive(Clone, PartialEq, Debug)]

@@ -9,8 +9,8 @@ use crate::model::counts::Counts;
 use crate::model::finding::{Class, Finding, Kind, Place};
 use crate::monitor::{Event, Monitor};
 use crate::verify::differences::Difference;
-use crate::verify::sql::canon::tag;
 use crate::verify::sql::fields::sized;
+use crate::verify::sql::tag;
 
 /// Rows of one table that are named one by one; the counts say how many there are beyond.
 pub const NAMED_ROWS: usize = 10_000;

@@ -3,7 +3,8 @@
 //! Formats: the `*send` functions of PostgreSQL's `utils/adt`. Pure: bytes in,
 //! fields out, and nothing that foreign bytes say is believed before it is checked.
 
-use crate::verify::sql::canon::{Row, tag};
+use crate::verify::sql::canon::Row;
+use crate::verify::sql::tag;
 
 /// Days from 1970-01-01 to PostgreSQL's epoch, 2000-01-01.
 const EPOCH_DAYS: i64 = 10_957;

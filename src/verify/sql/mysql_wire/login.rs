@@ -12,6 +12,7 @@ use crate::verify::sql::mysql_wire::error::WireError;
 use crate::verify::sql::mysql_wire::options::{MysqlOptions, TlsMode};
 use crate::verify::sql::mysql_wire::packets::{self, Greeting, LoginStep, capability};
 use crate::verify::sql::mysql_wire::{scramble, tls};
+use crate::verify::sql::steady_tcp::SteadyTcp;
 
 const NATIVE: &str = "mysql_native_password";
 const CACHING_SHA2: &str = "caching_sha2_password";
@@ -37,7 +38,7 @@ pub async fn connect(options: &MysqlOptions) -> Result<(Channel, bool), WireErro
             let host = options.host.trim_start_matches('[').trim_end_matches(']');
             let stream = TcpStream::connect((host, options.port)).await?;
             stream.set_nodelay(true)?;
-            Box::new(stream)
+            Box::new(SteadyTcp::new(stream))
         }
     };
     login(stream, options).await
