@@ -359,6 +359,12 @@ async fn archived_objects_are_not_readable_until_a_copy_was_asked_for() {
     let copy = bench.source("copy", None).await;
     let (manifest, _) = bench.captured(&copy, "m", |_| {}).await;
     let thaw = |speed: &str| Some(Thaw { days: 2, speed: speed.into() });
+    // What cannot be read is kept with what its listing says of it.
+    let (unread, _) = bench.captured(&bench.source("vault", None).await, "unread", |_| {}).await;
+    let cold = unread.objects().map(Result::unwrap).find(|row| row.key == "cold").unwrap();
+    assert!(cold.is_undigested());
+    let evidence = cold.evidence.expect("of the listing");
+    assert_eq!((evidence.storage_class.as_deref(), evidence.etag.is_some()), (Some("GLACIER"), true));
 
     let monitor = Collected::default();
     let source = bench.source("vault", None).await;

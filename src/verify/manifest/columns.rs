@@ -336,23 +336,23 @@ impl<'a> Cells<'a> {
 
     /// Text that lives as long as the line.
     pub fn text_ref(&mut self) -> Result<Option<&'a str>, String> {
-        self.next()?.map(|(column, index)| column.text(index)).transpose()
+        self.next()?.map(|(column, index)| column.page().text_at(index)).transpose()
     }
 
     /// An integer.
     pub fn int(&mut self) -> Result<Option<i64>, String> {
-        self.next()?.map(|(column, index)| column.int(index)).transpose()
+        self.next()?.map(|(column, index)| column.page().int_at(index)).transpose()
     }
 
     /// A boolean.
     pub fn bool(&mut self) -> Result<Option<bool>, String> {
-        self.next()?.map(|(column, index)| column.bool(index)).transpose()
+        self.next()?.map(|(column, index)| column.page().bool_at(index)).transpose()
     }
 
     /// `N` bytes.
     pub fn fixed<const N: usize>(&mut self) -> Result<Option<[u8; N]>, String> {
         let Some((column, index)) = self.next()? else { return Ok(None) };
-        let bytes = column.fixed(index)?;
+        let bytes = column.page().fixed_at(index)?;
         bytes.try_into().map(Some).map_err(|_| format!("expected {N} bytes, found {}", bytes.len()))
     }
 }

@@ -1,4 +1,5 @@
-//! Walking the objects of a manifest without making a row of each: what a merge compares, and nothing else, is decoded.
+//! Walking the objects of a manifest without making a row of each: what a merge compares, and nothing else, is decoded, a page at a time, on
+//! a thread of its own.
 //!
 //! Parts are held to their digests before the first line, rows to their order; the root is not computed again, because the header that
 //! names it names the parts' digests too. Whoever relies on the root (proofs, captures) reads rows.
@@ -6,19 +7,21 @@
 use std::cmp::Ordering;
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::Scope;
 
 use crate::model::failure::Failure;
-use crate::verify::manifest::columns::{Cells, ColumnKind, ColumnSpec};
+use crate::verify::manifest::columns::{ColumnKind, ColumnSpec};
 use crate::verify::manifest::header::Part;
+use crate::verify::manifest::object_batch::{BadLine, ObjectBatch, ObjectLine};
 use crate::verify::manifest::part_file::{PartFile, bad, open_checked};
 use crate::verify::manifest::reader::Manifest;
-use crate::verify::manifest::row::UNKNOWN_SIZE;
-use crate::verify::objects::source::EntryKind;
 
 const fn column(name: &'static str, kind: ColumnKind, optional: bool) -> ColumnSpec {
     ColumnSpec { name, kind, optional }
 }
 
+/// The columns of a batch, in its order.
 const COLUMNS: &[ColumnSpec] = &[
     column("key", ColumnKind::Key, false),
     column("key_escaped", ColumnKind::Bool, true),
@@ -30,45 +33,14 @@ const COLUMNS: &[ColumnSpec] = &[
     column("sha256", ColumnKind::Fixed(32), true),
 ];
 
-/// What a merge compares of one object.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ObjectLine<'a> {
-    /// The key or path.
-    pub key: &'a str,
-    /// Whether the key is escaped.
-    pub key_escaped: bool,
-    /// 0 is the oldest version.
-    pub seq: u32,
-    /// The version id.
-    pub version_id: Option<&'a str>,
-    /// What it is.
-    pub kind: EntryKind,
-    /// In bytes, or [`UNKNOWN_SIZE`].
-    pub size: u64,
-    /// BLAKE3 of the content.
-    pub blake3: Option<[u8; 32]>,
-    /// SHA-256 of the content.
-    pub sha256: Option<[u8; 32]>,
-}
+/// Batches that wait to be merged; each is a page's lines, some 2 MB.
+const WAITING: usize = 2;
 
-impl ObjectLine<'_> {
-    /// The order of parts.
-    pub fn order(&self, other: &ObjectLine<'_>) -> Ordering {
-        self.key.as_bytes().cmp(other.key.as_bytes()).then(self.key_escaped.cmp(&other.key_escaped)).then(self.seq.cmp(&other.seq))
-    }
-
-    /// The size, where it was stated.
-    pub fn known_size(&self) -> Option<u64> {
-        (self.size != UNKNOWN_SIZE).then_some(self.size)
-    }
-}
-
-/// The objects of one manifest, line after line. After an error there is nothing more.
+/// The objects of one manifest, batch after batch. After an error there is nothing more.
 pub struct ObjectCursor {
     parts: std::vec::IntoIter<(Part, PathBuf, File)>,
     open: Option<PartFile>,
-    path: PathBuf,
-    /// The place of the line before, for the order; its memory is used again.
+    /// The place of the line before the batch, for the order.
     before: Option<(String, bool, u32)>,
 }
 
@@ -80,47 +52,89 @@ impl ObjectCursor {
             let (path, file) = open_checked(manifest.dir(), &part)?;
             parts.push((part, path, file));
         }
-        Ok(Self { parts: parts.into_iter(), open: None, path: PathBuf::new(), before: None })
+        Ok(Self { parts: parts.into_iter(), open: None, before: None })
     }
 
-    /// The next object; nothing at the end.
-    pub fn next_line(&mut self) -> Result<Option<ObjectLine<'_>>, Failure> {
-        while !self.open.as_mut().map(PartFile::has_more).transpose()?.unwrap_or(false) {
-            let Some((part, path, file)) = self.parts.next() else { return Ok(None) };
-            self.path.clone_from(&path);
-            self.open = Some(PartFile::of_checked(path, file, &part, COLUMNS)?);
-        }
-        let Self { open: Some(part), path, before, .. } = self else { return Ok(None) };
-        let Some(line) = part.read_line(|line: &ObjectLine<'_>| line.key, read)? else { return Ok(None) };
-        let Some((key, key_escaped, seq)) = before else {
-            *before = Some((line.key.to_owned(), line.key_escaped, line.seq));
-            return Ok(Some(line));
-        };
-        let said = match (key.as_bytes(), *key_escaped, *seq).cmp(&(line.key.as_bytes(), line.key_escaped, line.seq)) {
-            Ordering::Less => {
-                key.clear();
-                key.push_str(line.key);
-                (*key_escaped, *seq) = (line.key_escaped, line.seq);
-                return Ok(Some(line));
+    /// The next objects; nothing at the end.
+    pub fn next_batch(&mut self) -> Result<Option<ObjectBatch>, Failure> {
+        let (part, block) = loop {
+            match &mut self.open {
+                Some(part) => match part.block()? {
+                    Some(block) => break (part, block),
+                    None => self.open = None,
+                },
+                None => match self.parts.next() {
+                    Some((part, path, file)) => self.open = Some(PartFile::of_checked(path, file, &part, COLUMNS)?),
+                    None => return Ok(None),
+                },
             }
-            Ordering::Equal => "occurs twice",
-            Ordering::Greater => "is out of order",
         };
-        Err(bad(path, format!("`{}` {said}", line.key.escape_default())))
+        let first = block.first;
+        let failed = |BadLine { line, said }| bad(part.path(), format!("row {}: {said}", first + line as u64));
+        let batch = ObjectBatch::of(block).map_err(failed)?;
+        let before = self.before.as_ref().map(|(key, escaped, seq)| (key.as_str(), *escaped, *seq));
+        if let Some((key, said)) = out_of_order(before, &batch) {
+            return Err(bad(part.path(), format!("`{}` {said}", key.escape_default())));
+        }
+        let (key, escaped, seq) = batch.place(batch.len() - 1);
+        self.before = Some((key.to_owned(), escaped, seq));
+        Ok(Some(batch))
+    }
+
+    /// The same objects line by line, read on a thread of `scope`, some batches ahead.
+    pub fn ahead<'scope>(mut self, scope: &'scope Scope<'scope, '_>) -> ObjectLines {
+        let (sender, batches) = sync_channel(WAITING);
+        scope.spawn(move || self.send_all(&sender));
+        ObjectLines { batches, batch: None, line: 0 }
+    }
+
+    /// Ends after the end, after an error, and where nobody listens any more.
+    fn send_all(&mut self, to: &SyncSender<Read>) {
+        loop {
+            let next = self.next_batch();
+            let is_last = !matches!(next, Ok(Some(_)));
+            if to.send(next).is_err() || is_last {
+                return;
+            }
+        }
     }
 }
 
-fn read<'a>(cells: &mut Cells<'a>) -> Result<ObjectLine<'a>, String> {
-    let key = cells.text_ref()?.ok_or("no key")?;
-    let key_escaped = cells.bool()?.unwrap_or(false);
-    let seq = cells.int()?.and_then(|n| u32::try_from(n).ok()).ok_or("seq is not a version's number")?;
-    let version_id = cells.text_ref()?;
-    let kind = cells.text_ref()?.unwrap_or_default();
-    let kind = EntryKind::of_text(kind).ok_or_else(|| format!("unknown kind `{}`", kind.escape_default()))?;
-    let size = match cells.int()? {
-        Some(size) => u64::try_from(size).map_err(|_| "size is not a size")?,
-        None => UNKNOWN_SIZE,
-    };
-    let (blake3, sha256) = (cells.fixed::<32>()?, cells.fixed::<32>()?);
-    Ok(ObjectLine { key, key_escaped, seq, version_id, kind, size, blake3, sha256 })
+/// The first line that does not come after the one before it, and what is wrong with it.
+fn out_of_order<'a>(before: Option<(&'a str, bool, u32)>, batch: &'a ObjectBatch) -> Option<(&'a str, &'static str)> {
+    let mut before = before;
+    for place in (0..batch.len()).map(|line| batch.place(line)) {
+        let order = before.map_or(Ordering::Less, |before| {
+            before.0.as_bytes().cmp(place.0.as_bytes()).then((before.1, before.2).cmp(&(place.1, place.2)))
+        });
+        match order {
+            Ordering::Less => before = Some(place),
+            Ordering::Equal => return Some((place.0, "occurs twice")),
+            Ordering::Greater => return Some((place.0, "is out of order")),
+        }
+    }
+    None
+}
+
+/// What the reading thread gives: objects, the end, or why there are no more.
+type Read = Result<Option<ObjectBatch>, Failure>;
+
+/// The objects of one manifest, line after line; not to be asked again after the end or an error.
+pub struct ObjectLines {
+    batches: Receiver<Read>,
+    batch: Option<ObjectBatch>,
+    line: usize,
+}
+
+impl ObjectLines {
+    /// To the next object; nothing at the end. A reader that ended without saying so is a failure, not the end.
+    #[inline]
+    pub fn next_line(&mut self) -> Result<Option<ObjectLine<'_>>, Failure> {
+        self.line += 1;
+        if self.batch.as_ref().is_none_or(|batch| self.line >= batch.len()) {
+            self.batch = self.batches.recv().unwrap_or_else(|_| Err(Failure::invalid("reading a manifest ended abnormally")))?;
+            self.line = 0;
+        }
+        Ok(self.batch.as_ref().map(|batch| batch.line(self.line)))
+    }
 }

@@ -10,8 +10,9 @@ use crate::model::digest::Digest32;
 use crate::model::failure::Failure;
 use crate::model::finding::{Class, Finding, Kind, Place};
 use crate::monitor::{Event, Monitor};
-use crate::verify::manifest::cursor::{ObjectCursor, ObjectLine};
+use crate::verify::manifest::cursor::{ObjectCursor, ObjectLines};
 use crate::verify::manifest::header::{Header, ManifestKind};
+use crate::verify::manifest::object_batch::ObjectLine;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::manifest::row::{LeafKind, LeafRow, Row};
 use crate::verify::objects::source::EntryKind;
@@ -43,13 +44,13 @@ pub fn diff(expected: &Manifest, actual: &Manifest, monitor: &dyn Monitor) -> Re
             return Err(Failure::invalid(said)
                 .hint("capture both with the same --digest; one of a lesser tier is held against its source with `attestore verify`"));
         }
-        // Every digest of every part before the first verdict; the two manifests side by side.
-        let opened = std::thread::scope(|scope| {
+        std::thread::scope(|scope| {
+            // Every digest of every part before the first verdict; the two manifests side by side, as they are read afterwards.
             let left = scope.spawn(|| ObjectCursor::open(expected));
             let right = ObjectCursor::open(actual);
-            (left.join().map_err(|_| Failure::invalid("reading a manifest ended abnormally")), right)
-        });
-        merge_objects(opened.0??, opened.1?, &mut counts, monitor)?;
+            let left = left.join().map_err(|_| Failure::invalid("reading a manifest ended abnormally"))??;
+            merge_objects(left.ahead(scope), right?.ahead(scope), &mut counts, monitor)
+        })?;
     } else {
         merge(expected.leaves(), actual.leaves(), (&mut counts, &mut tables), monitor)?;
     }
@@ -145,7 +146,7 @@ fn leaf_place(class: Class, row: &LeafRow) -> Finding {
 }
 
 /// The merge of objects, line by line, without a row of either.
-fn merge_objects(mut left: ObjectCursor, mut right: ObjectCursor, counts: &mut Counts, monitor: &dyn Monitor) -> Result<(), Failure> {
+fn merge_objects(mut left: ObjectLines, mut right: ObjectLines, counts: &mut Counts, monitor: &dyn Monitor) -> Result<(), Failure> {
     let tell = |counts: &mut Counts, class: Class, line: &ObjectLine<'_>, values: Option<(String, String)>| {
         counts.add(class);
         let (expected, actual) = values.unzip();
@@ -188,7 +189,7 @@ fn same_object(a: &ObjectLine<'_>, b: &ObjectLine<'_>) -> Result<(), (String, St
         if let (Some(a), Some(b)) = (a, b) {
             decided = true;
             if a != b {
-                return Err((format!("{name}:{}", Digest32(a)), format!("{name}:{}", Digest32(b))));
+                return Err((format!("{name}:{}", Digest32(*a)), format!("{name}:{}", Digest32(*b))));
             }
         }
     }

@@ -2,15 +2,18 @@
 //!
 //! Not here: what a column means. Encodings that our writer does not use go through the `parquet` crate's own reader, value by value.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use parquet::basic::{Encoding, Type as Physical};
-use parquet::column::page::{Page, PageReader};
+use parquet::column::page::{Page as Encoded, PageReader};
 use parquet::column::reader::ColumnReader;
 use parquet::data_type::{ByteArray, FixedLenByteArray};
 use parquet::errors::ParquetError;
 use parquet::file::reader::RowGroupReader;
 
 use crate::verify::manifest::decoders::{self, MOST_VALUES, Texts};
+use crate::verify::manifest::page::{Page, Stretch, Values};
 
 /// Lines that the `parquet` crate's own reader decodes at a time.
 const TYPED_LINES: usize = 2048;
@@ -24,16 +27,6 @@ pub fn decoded<T>(step: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, S
     }
 }
 
-/// Decoded values, without nulls.
-#[derive(Debug)]
-enum Values {
-    Texts(Texts),
-    Ints(Vec<i64>),
-    Bools(Vec<bool>),
-    /// So many bytes each, in the page as it is.
-    Fixed(Bytes, usize),
-}
-
 enum Source {
     Pages(Box<dyn PageReader>),
     Typed(Box<ColumnReader>),
@@ -44,12 +37,9 @@ enum Source {
 /// One column of a row group.
 pub struct PageColumn {
     source: Source,
-    optional: bool,
-    /// Which lines of the page have a value; used where the column is optional.
-    there: Vec<bool>,
-    values: Values,
-    /// Lines of the page at hand.
-    lines: usize,
+    /// The page at hand.
+    page: Arc<Page>,
+    /// Lines and values of it that were given out.
     line: usize,
     value: usize,
     scratch: [Vec<i64>; 2],
@@ -90,33 +80,57 @@ impl PageColumn {
     }
 
     fn of(source: Source, optional: bool, values: Values) -> Self {
-        Self { source, optional, there: Vec::new(), values, lines: 0, line: 0, value: 0, scratch: [Vec::new(), Vec::new()] }
+        Self { source, page: Arc::new(Page::empty(optional, values)), line: 0, value: 0, scratch: [Vec::new(), Vec::new()] }
     }
 
-    /// To the next line; gives the index of its value on the page at hand, or nothing where it is null.
-    pub fn step(&mut self) -> Result<Option<usize>, String> {
-        if self.line == self.lines {
+    /// Lines that are left on the page at hand, which is the next one where nothing was left; every line of a column that the file does
+    /// not have.
+    pub fn at_hand(&mut self) -> Result<usize, String> {
+        if self.line == self.page.lines {
             match &self.source {
-                Source::Absent => return Ok(None),
+                Source::Absent => return Ok(usize::MAX),
                 Source::Pages(_) => self.next_page()?,
                 Source::Typed(_) => self.next_typed()?,
             }
         }
+        Ok(self.page.lines - self.line)
+    }
+
+    /// The next `lines` lines, at most what is at hand.
+    pub fn take(&mut self, lines: usize) -> Result<Stretch, String> {
+        if matches!(self.source, Source::Absent) {
+            return Ok(Stretch::of_nulls(&self.page));
+        }
+        let (stretch, values) = Stretch::new(&self.page, (self.line, self.value), lines)?;
+        (self.line, self.value) = (self.line + lines, self.value + values);
+        Ok(stretch)
+    }
+
+    /// To the next line; gives the index of its value on the page at hand, or nothing where it is null.
+    pub fn step(&mut self) -> Result<Option<usize>, String> {
+        if self.line == self.page.lines && self.at_hand()? == usize::MAX {
+            return Ok(None);
+        }
         let line = self.line;
         self.line += 1;
-        if self.optional && !self.there[line] {
+        if self.page.there.as_ref().is_some_and(|there| !there[line]) {
             return Ok(None);
         }
         self.value += 1;
         Ok(Some(self.value - 1))
     }
 
+    /// The page at hand, to which the indexes of [`PageColumn::step`] belong.
+    pub fn page(&self) -> &Page {
+        &self.page
+    }
+
     fn next_page(&mut self) -> Result<(), String> {
         let Source::Pages(pages) = &mut self.source else { return Ok(()) };
         let (buf, count, encoding, second) = match decoded(|| pages.get_next_page())? {
-            Some(Page::DataPage { buf, num_values, encoding, .. }) if num_values > 0 => (buf, num_values as usize, encoding, None),
+            Some(Encoded::DataPage { buf, num_values, encoding, .. }) if num_values > 0 => (buf, num_values as usize, encoding, None),
             // Other writers' pages of version 2 have their levels, as many bytes as it says, before the values.
-            Some(Page::DataPageV2 { buf, num_values, encoding, def_levels_byte_len, rep_levels_byte_len: 0, .. }) if num_values > 0 => {
+            Some(Encoded::DataPageV2 { buf, num_values, encoding, def_levels_byte_len, rep_levels_byte_len: 0, .. }) if num_values > 0 => {
                 (buf, num_values as usize, encoding, Some(def_levels_byte_len as usize))
             }
             Some(_) => return Err("a page that holds no rows".into()),
@@ -125,67 +139,37 @@ impl PageColumn {
         if count > MOST_VALUES {
             return Err(format!("expected at most {MOST_VALUES} values in a page, found {count}"));
         }
-        (self.lines, self.line, self.value) = (count, 0, 0);
+        let page = Page::next(&mut self.page);
+        (page.lines, self.line, self.value) = (count, 0, 0);
         let mut values = count;
         let mut skipped = 0;
         match second {
             Some(length) => {
                 let runs = buf.get(..length).ok_or("levels beyond the page's end")?;
                 skipped = length;
-                if self.optional {
-                    values = decoders::run_levels(runs, count, &mut self.there)?;
+                if let Some(there) = &mut page.there {
+                    values = decoders::run_levels(runs, count, there)?;
                 }
             }
-            None if self.optional => {
-                let (there, rest) = decoders::levels(&buf, count, &mut self.there)?;
-                (values, skipped) = (there, buf.len() - rest.len());
+            None => {
+                if let Some(there) = &mut page.there {
+                    let (found, rest) = decoders::levels(&buf, count, there)?;
+                    (values, skipped) = (found, buf.len() - rest.len());
+                }
             }
-            None => {}
         }
-        self.decode(buf.slice(skipped..), values, encoding)
-    }
-
-    fn decode(&mut self, page: Bytes, count: usize, encoding: Encoding) -> Result<(), String> {
-        let found = match (&mut self.values, encoding) {
-            // A page of nulls alone may hold nothing, not even the header of its encoding.
-            _ if count == 0 => 0,
-            (Values::Texts(texts), Encoding::PLAIN) => {
-                decoders::plain_texts(&page, count, texts)?;
-                texts.len()
-            }
-            (Values::Texts(texts), Encoding::DELTA_BYTE_ARRAY) => {
-                decoders::delta_texts(&page, texts, &mut self.scratch)?;
-                texts.len()
-            }
-            (Values::Ints(ints), Encoding::DELTA_BINARY_PACKED) => {
-                decoders::delta_ints(&page, ints)?;
-                ints.len()
-            }
-            (Values::Ints(ints), Encoding::PLAIN) => {
-                decoders::plain_ints(&page, count, ints)?;
-                ints.len()
-            }
-            (Values::Bools(bools), Encoding::PLAIN) => {
-                decoders::plain_bools(&page, count, bools)?;
-                bools.len()
-            }
-            (Values::Fixed(bytes, width), Encoding::PLAIN) => {
-                *bytes = page;
-                bytes.len() / (*width).max(1)
-            }
-            (_, encoding) => return Err(format!("the encoding {encoding}")),
-        };
-        if found < count { Err(format!("expected {count} values in a page, found {found}")) } else { Ok(()) }
+        decode(&mut page.values, buf.slice(skipped..), (values, encoding), &mut self.scratch)
     }
 
     /// The same by way of the `parquet` crate's reader.
     fn next_typed(&mut self) -> Result<(), String> {
         let Source::Typed(reader) = &mut self.source else { return Ok(()) };
         let mut levels: Vec<i16> = Vec::new();
-        let levels_of = self.optional.then_some(&mut levels);
+        let page = Page::next(&mut self.page);
+        let levels_of = page.there.is_some().then_some(&mut levels);
         let mut texts: Vec<ByteArray> = Vec::new();
         let mut fixed: Vec<FixedLenByteArray> = Vec::new();
-        let (lines, _, _) = decoded(|| match (&mut self.values, reader.as_mut()) {
+        let (lines, _, _) = decoded(|| match (&mut page.values, reader.as_mut()) {
             (Values::Texts(_), ColumnReader::ByteArrayColumnReader(reader)) => {
                 reader.read_records(TYPED_LINES, levels_of, None, &mut texts)
             }
@@ -205,7 +189,7 @@ impl PageColumn {
         if lines == 0 {
             return Err("more lines were expected in a column".into());
         }
-        match &mut self.values {
+        match &mut page.values {
             Values::Texts(own) => {
                 own.clear();
                 for text in &texts {
@@ -215,37 +199,31 @@ impl PageColumn {
             Values::Fixed(bytes, _) => *bytes = fixed.iter().flat_map(|value| value.data().iter().copied()).collect::<Vec<u8>>().into(),
             Values::Ints(_) | Values::Bools(_) => {}
         }
-        self.there.clear();
-        self.there.extend(levels.iter().map(|level| *level > 0));
-        if self.optional && self.there.len() != lines {
-            return Err("as many levels as lines were expected".into());
+        if let Some(there) = &mut page.there {
+            there.clear();
+            there.extend(levels.iter().map(|level| *level > 0));
+            if there.len() != lines {
+                return Err("as many levels as lines were expected".into());
+            }
         }
-        (self.lines, self.line, self.value) = (lines, 0, 0);
+        (page.lines, self.line, self.value) = (lines, 0, 0);
         Ok(())
     }
+}
 
-    /// The text with the index that [`PageColumn::step`] gave.
-    pub fn text(&self, index: usize) -> Result<&str, String> {
-        let Values::Texts(texts) = &self.values else { return Err("not a text column".into()) };
-        texts.get(index).ok_or_else(|| "a value is lacking".to_owned())
+/// Decodes the `count` values of a page.
+fn decode(values: &mut Values, page: Bytes, (count, encoding): (usize, Encoding), scratch: &mut [Vec<i64>; 2]) -> Result<(), String> {
+    match (&mut *values, encoding) {
+        // A page of nulls alone may hold nothing, not even the header of its encoding.
+        _ if count == 0 => return Ok(()),
+        (Values::Texts(texts), Encoding::PLAIN) => decoders::plain_texts(&page, count, texts)?,
+        (Values::Texts(texts), Encoding::DELTA_BYTE_ARRAY) => decoders::delta_texts(&page, texts, scratch)?,
+        (Values::Ints(ints), Encoding::DELTA_BINARY_PACKED) => drop(decoders::delta_ints(&page, ints)?),
+        (Values::Ints(ints), Encoding::PLAIN) => decoders::plain_ints(&page, count, ints)?,
+        (Values::Bools(bools), Encoding::PLAIN) => decoders::plain_bools(&page, count, bools)?,
+        (Values::Fixed(bytes, _), Encoding::PLAIN) => *bytes = page,
+        (_, encoding) => return Err(format!("the encoding {encoding}")),
     }
-
-    /// The integer.
-    pub fn int(&self, index: usize) -> Result<i64, String> {
-        let Values::Ints(ints) = &self.values else { return Err("not an integer column".into()) };
-        ints.get(index).copied().ok_or_else(|| "a value is lacking".to_owned())
-    }
-
-    /// The boolean.
-    pub fn bool(&self, index: usize) -> Result<bool, String> {
-        let Values::Bools(bools) = &self.values else { return Err("not a boolean column".into()) };
-        bools.get(index).copied().ok_or_else(|| "a value is lacking".to_owned())
-    }
-
-    /// The bytes of a digest.
-    pub fn fixed(&self, index: usize) -> Result<&[u8], String> {
-        let Values::Fixed(bytes, width) = &self.values else { return Err("not a column of digests".into()) };
-        let range = index.checked_mul(*width).and_then(|start| Some(start..start.checked_add(*width)?));
-        range.and_then(|range| bytes.get(range)).ok_or_else(|| "a value is lacking".to_owned())
-    }
+    let found = values.len();
+    if found < count { Err(format!("expected {count} values in a page, found {found}")) } else { Ok(()) }
 }

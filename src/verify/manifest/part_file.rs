@@ -13,8 +13,13 @@ use sha2::Digest as _;
 use crate::model::digest::Digest32;
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::manifest::columns::{Cells, ColumnKind, ColumnSpec};
+use crate::verify::manifest::decoders::MOST_VALUES;
 use crate::verify::manifest::header::Part;
+use crate::verify::manifest::page::Stretch;
 use crate::verify::manifest::pages::{PageColumn, decoded};
+
+const OTHER_FIRST: &str = "its first key is not the one that the header names";
+const OTHER_LAST: &str = "its last key is not the one that the header names";
 
 /// A failure of the part at `path`.
 pub fn bad(path: &Path, said: impl std::fmt::Display) -> Failure {
@@ -59,6 +64,16 @@ pub fn open_checked(dir: &Path, part: &Part) -> Result<(PathBuf, File), Failure>
         return Err(bad(&path, format!("expected SHA-256 {}, found {found}", part.sha256)));
     }
     Ok((path, file))
+}
+
+/// Lines of a part that lie on one page in each column.
+pub struct Block {
+    /// The number of the first line in its part, from 0.
+    pub first: u64,
+    /// How many there are; at least one.
+    pub lines: usize,
+    /// The columns, as the specifications name them.
+    pub columns: Vec<Stretch>,
 }
 
 /// A part whose lines are walked. After an error there is nothing more to be had of it.
@@ -108,12 +123,39 @@ impl PartFile {
         let Self { readers, path, expected, read: line, .. } = self;
         let row = read(&mut Cells::new(readers)).map_err(|said| bad(path, format!("row {}: {said}", *line - 1)))?;
         if *line == 1 && key(&row) != expected.first {
-            return Err(bad(path, "its first key is not the one that the header names"));
+            return Err(bad(path, OTHER_FIRST));
         }
         if *line == expected.rows && key(&row) != expected.last {
-            return Err(bad(path, "its last key is not the one that the header names"));
+            return Err(bad(path, OTHER_LAST));
         }
         Ok(Some(row))
+    }
+
+    /// As many of the next lines as can be had without a copy; nothing at the end. The first of the columns must be the key, which is held
+    /// to the header where it is the first or the last.
+    pub fn block(&mut self) -> Result<Option<Block>, Failure> {
+        if !self.has_more()? {
+            return Ok(None);
+        }
+        let Self { readers, specs, path, expected, read, .. } = self;
+        let said = |spec: &ColumnSpec, said: String| bad(path, format!("column {}: {said}", spec.name));
+        let mut lines = usize::try_from(self.left_in_group).unwrap_or(MOST_VALUES).min(MOST_VALUES);
+        for (spec, column) in specs.iter().zip(readers.iter_mut()) {
+            lines = lines.min(column.at_hand().map_err(|error| said(spec, error))?);
+        }
+        let taken = specs.iter().zip(readers).map(|(spec, column)| column.take(lines).map_err(|error| said(spec, error)));
+        let columns = taken.collect::<Result<Vec<_>, _>>()?;
+        let key = |line: usize| columns.first().and_then(|keys| keys.text(line));
+        let first = *read;
+        *read += lines as u64;
+        self.left_in_group -= lines as u64;
+        if first == 0 && key(0) != Some(&expected.first) {
+            return Err(bad(path, OTHER_FIRST));
+        }
+        if *read == expected.rows && key(lines - 1) != Some(&expected.last) {
+            return Err(bad(path, OTHER_LAST));
+        }
+        Ok(Some(Block { first, lines, columns }))
     }
 
     /// Whether there is a next line.

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::model::capture::CaptureMode;
@@ -17,6 +16,7 @@ use crate::signing::note;
 use crate::verify::manifest::header::{HEADER_FILE, Header, Imported, ManifestKind, Part, Rotation, SCHEMA, SIGNATURE_FILE, signed_text};
 use crate::verify::manifest::parts::{PartLimits, PartWriter, in_order};
 use crate::verify::manifest::row::{LeafRow, ObjectRow, Row, SidecarRow, SidecarRun};
+use crate::verify::manifest::workplace::Workplace;
 
 /// What is known of a manifest before its first row.
 #[derive(Clone, Debug)]
@@ -142,7 +142,7 @@ fn disorder(key: &str, said: &str) -> Failure {
 /// Writes one manifest.
 pub struct ManifestWriter {
     /// Removed with all it holds unless the manifest is finished.
-    work: tempfile::TempDir,
+    work: Workplace,
     target: PathBuf,
     draft: Draft,
     imported: Option<Imported>,
@@ -170,9 +170,7 @@ impl ManifestWriter {
         };
         let cannot = |error| Failure::io(format!("cannot create the manifest {}", dir.display()), error);
         std::fs::create_dir_all(&parent).map_err(cannot)?;
-        // The mode that a plain directory gets, less the umask: a manifest is for others to read, unless their user says not.
-        let mode = std::fs::Permissions::from_mode(0o777);
-        let work = tempfile::Builder::new().prefix(".manifest-").permissions(mode).tempdir_in(&parent).map_err(cannot)?;
+        let work = Workplace::create(&parent).map_err(cannot)?;
         Ok(Self {
             work,
             target: dir.to_owned(),
@@ -282,7 +280,7 @@ impl ManifestWriter {
         refuse_existing(&self.target)?;
         std::fs::rename(work, &self.target).map_err(cannot)?;
         // The directory has moved away, so this removes nothing.
-        let _ = self.work.keep();
+        self.work.keep();
         if let Some(parent) = self.target.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             sync_directory(parent).map_err(cannot)?;
         }

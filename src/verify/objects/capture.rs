@@ -20,7 +20,7 @@ use crate::verify::manifest::writer::{Choices, Draft, Finish, ManifestWriter, re
 use crate::verify::objects::compare::{STOP_POLL, UNANSWERED_LIMIT};
 use crate::verify::objects::content::Content;
 use crate::verify::objects::fields::FieldSet;
-use crate::verify::objects::gather::gather;
+use crate::verify::objects::gather::{gather, listed};
 use crate::verify::objects::incremental::{self, Planned, Since};
 use crate::verify::objects::ledger::state::Purpose;
 use crate::verify::objects::ledger::store::Ledger;
@@ -311,7 +311,10 @@ fn tell_unreadable(entry: &Entry, failure: &Failure, monitor: &dyn Monitor) {
 
 fn row(entry: Entry, content: Option<Content>) -> ObjectRow {
     let digests = content.as_ref().map(|content| content.digests);
-    let (checksum, evidence) = content.map(|content| (content.checksum, content.evidence)).unwrap_or_default();
+    let (checksum, evidence) = match content {
+        Some(content) => (content.checksum, content.evidence),
+        None => (None, listed(&entry)),
+    };
     ObjectRow {
         key: entry.key,
         key_escaped: entry.key_escaped,

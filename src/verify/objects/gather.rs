@@ -20,13 +20,17 @@ pub async fn gather(source: &dyn ObjectSource, entry: &Entry, reading: &Reading,
     }
     let digests = Digests { blake3: None, sha256: None, bytes: entry.size };
     if tier == Tier::Inventory {
-        let told = Evidence { etag: entry.etag.clone(), storage_class: entry.storage_class.clone(), ..Evidence::default() };
-        let evidence = (told != Evidence::default()).then(|| Box::new(told));
-        return Ok(Content::new(digests, Told { checksum: None, evidence }, None));
+        return Ok(Content::new(digests, Told { checksum: None, evidence: listed(entry) }, None));
     }
     reading.quota.begin(0).map_err(Unread::Stopped)?;
     let pass = reading.requests.flow.enter(&entry.key).await;
     let told = source.told(entry).await.map_err(stretch::of_request)?;
     pass.answered();
     Ok(Content::new(digests, told, None))
+}
+
+/// What the listing has said of an entry, for which nothing else was asked or could be had.
+pub fn listed(entry: &Entry) -> Option<Box<Evidence>> {
+    let told = Evidence { etag: entry.etag.clone(), storage_class: entry.storage_class.clone(), ..Evidence::default() };
+    (told != Evidence::default()).then(|| Box::new(told))
 }

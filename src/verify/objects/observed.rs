@@ -34,6 +34,9 @@ const DOES_NOT_PROVE: &[&str] = &[
     "that the objects can be read by anyone else than S3",
 ];
 
+/// The algorithm under which a failed task is sorted among the others; its value is what the report says of the failure.
+const FAILED: &str = "failed";
+
 /// The message of a task that went well.
 #[derive(Deserialize)]
 struct Computed {
@@ -119,8 +122,12 @@ fn by_version(a: &ObjectRow, b: &ObjectRow) -> Ordering {
 /// How one observation compares. A task that failed has no checksum: the object was not read, which is no mismatch.
 fn judge(row: &ObjectRow, found: &ObjectRow) -> (Class, (String, String)) {
     let spell = |checksum: &S3Checksum| format!("{} {} {}", checksum.algorithm, checksum.kind, checksum.value);
-    let Some(computed) = &found.s3_checksum else {
-        return (Class::Unreadable, ("a checksum".into(), "the job's task failed".into()));
+    let computed = match &found.s3_checksum {
+        Some(computed) if computed.algorithm != FAILED => computed,
+        failed => {
+            let said = failed.as_ref().map_or("", |failed| &failed.value);
+            return (Class::Unreadable, ("a checksum".into(), format!("the job's task failed: {said}")));
+        }
     };
     let whole_sha256 = computed.algorithm == "SHA256" && computed.kind == "FULL_OBJECT";
     let expected = match (row.sha256, &row.s3_checksum) {
@@ -147,7 +154,7 @@ fn read(path: &Path, bucket: Option<&str>, put: &mut dyn FnMut(ObjectRow) -> Res
 }
 
 fn observation(record: &[String], bucket: Option<&str>) -> Result<Option<ObjectRow>, String> {
-    let [of, key, version, status, _, _, message] = record else {
+    let [of, key, version, status, code, http_status, message] = record else {
         return Err(format!("expected 7 columns, found {}: is it the CSV of a completion report?", record.len()));
     };
     if bucket.is_some_and(|bucket| bucket != of) {
@@ -155,17 +162,21 @@ fn observation(record: &[String], bucket: Option<&str>) -> Result<Option<ObjectR
     }
     let key = percent_encoding::percent_decode_str(&key.replace('+', " ")).decode_utf8().map(|key| key.into_owned());
     let key = key.map_err(|_| "a key that is not URL-encoded UTF-8".to_owned())?;
-    let s3_checksum = match status.as_str() {
+    let checksum = match status.as_str() {
         "succeeded" => {
             let computed: Computed = serde_json::from_str(message)
                 .map_err(|error| format!("`{}`: the message of its task is no checksum: {error}", key.escape_default()))?;
-            Some(S3Checksum { algorithm: computed.algorithm, kind: computed.kind, value: computed.checksum_base64 })
+            S3Checksum { algorithm: computed.algorithm, kind: computed.kind, value: computed.checksum_base64 }
         }
-        "failed" => None,
+        "failed" => {
+            let said = [code, http_status, message].map(|text| text.trim()).into_iter().filter(|text| !text.is_empty());
+            let value = said.collect::<Vec<_>>().join(", ").escape_default().to_string();
+            S3Checksum { algorithm: FAILED.into(), kind: FAILED.into(), value }
+        }
         other => return Err(format!("`{}`: unknown status {}", key.escape_default(), other.escape_default())),
     };
     let version_id = Some(version.clone()).filter(|version| !version.is_empty());
-    Ok(Some(ObjectRow { version_id, s3_checksum, ..ObjectRow::object(key, 0) }))
+    Ok(Some(ObjectRow { version_id, s3_checksum: Some(checksum), ..ObjectRow::object(key, 0) }))
 }
 
 #[cfg(test)]
@@ -220,6 +231,8 @@ mod tests {
             let monitor = Collected::default();
             let observed = compare(&manifest, Some("vault"), std::slice::from_ref(&report), &monitor).unwrap();
             let found: Vec<(Class, Option<String>)> = monitor.findings().into_iter().map(|one| (one.class, one.version_id)).collect();
+            let failed = monitor.findings().into_iter().filter(|one| one.class == Class::Unreadable);
+            assert!(failed.filter_map(|one| one.actual).all(|said| said.ends_with("403, AccessDenied")), "a failure is told with its code");
             (observed, found)
         };
         // Any order, keys encoded, a version that nobody captured, the newest where no version is named.

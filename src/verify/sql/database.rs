@@ -8,10 +8,10 @@ use crate::model::failure::Failure;
 use crate::model::source_url::SourceUrl;
 use crate::verify::sql::access::{Access, not_sql};
 use crate::verify::sql::canon::Row;
+use crate::verify::sql::definitions::kinds::Definitions;
 use crate::verify::sql::digester::Digester;
 use crate::verify::sql::kept::KeptTable;
 use crate::verify::sql::mysql::MysqlSession;
-use crate::verify::sql::objects::Objects;
 use crate::verify::sql::postgres::PostgresSession;
 use crate::verify::sql::reading::{BREATH, Cause, Delivery, Engine, Harvest, HarvestSink, ReadError, Sink};
 use crate::verify::sql::sqlite::SqliteSession;
@@ -65,12 +65,37 @@ impl Database {
         Ok(tables)
     }
 
-    /// What is defined beside tables.
-    pub async fn objects(&mut self) -> Result<Objects, Failure> {
+    /// The statements that let `user` read it.
+    pub async fn grants(&mut self, user: &str) -> Result<Vec<String>, Failure> {
         match self {
-            Self::Postgres(session) => session.objects().await,
-            Self::Mysql(session) => session.objects().await,
-            Self::Sqlite(session) => session.objects().await,
+            Self::Postgres(session) => session.grants(user).await,
+            Self::Mysql(session) => session.grants(user).await,
+            Self::Sqlite(session) => Ok(session.grants()),
+        }
+    }
+
+    /// Why the reader does not see every table, where it does not. Catalogues of MySQL and MariaDB are silent about what one has no rights on.
+    pub async fn partial_sight(&mut self) -> Result<Option<Failure>, Failure> {
+        match self {
+            Self::Mysql(session) => session.partial_sight().await,
+            Self::Postgres(_) | Self::Sqlite(_) => Ok(None),
+        }
+    }
+
+    /// Why a reader with such a partial sight may not read every column of `table`, where it may not.
+    pub async fn withheld(&mut self, table: &Table) -> Option<Failure> {
+        match self {
+            Self::Mysql(session) => session.withheld(table).await,
+            Self::Postgres(_) | Self::Sqlite(_) => None,
+        }
+    }
+
+    /// What is defined beside tables.
+    pub async fn definitions(&mut self) -> Result<Definitions, Failure> {
+        match self {
+            Self::Postgres(session) => session.definitions().await,
+            Self::Mysql(session) => session.definitions().await,
+            Self::Sqlite(session) => session.definitions().await,
         }
     }
 

@@ -3,7 +3,7 @@
 //! Both sides are at hand, so that every differing row is named and the columns that differ are too. Faults that both sides share stay
 //! unseen: that is what mode `dual-path` says.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Instant;
 
 use crate::model::capture::CaptureMode;
@@ -20,6 +20,7 @@ use crate::verify::leaf::{Form, Leaf};
 use crate::verify::sql::access::Access;
 use crate::verify::sql::canon::RowKeys;
 use crate::verify::sql::database::Database;
+use crate::verify::sql::definitions::kinds::{self, Change};
 use crate::verify::sql::digester::Meaning;
 use crate::verify::sql::logical::{LogicalColumn, LogicalType};
 use crate::verify::sql::naming::{NAMED_ROWS, SeenRows, find, tell};
@@ -49,6 +50,11 @@ pub async fn against(
     let started = Instant::now();
     let mut now = Database::open(checked.url, checked.access).await?;
     let mut before = Database::open(baseline.url, baseline.access).await?;
+    for db in [&mut now, &mut before] {
+        if let Some(failure) = db.partial_sight().await? {
+            return Err(failure);
+        }
+    }
     let (now_tables, before_tables) = (now.tables().await?, before.tables().await?);
     let positions = (now.position().await, before.position().await);
     if declared.is_none() && now.engine().name != before.engine().name {
@@ -68,6 +74,7 @@ pub async fn against(
         result: Verification::empty(CaptureMode::DualPath),
         tables: Counts::default(),
         rows: Counts::default(),
+        lone: BTreeSet::new(),
     };
     run.result.first_read_after = Some(started.elapsed());
     let mut left: BTreeMap<Vec<u8>, Table> = now_tables.into_iter().map(|table| (table.name.clone().into_bytes(), table)).collect();
@@ -84,6 +91,9 @@ pub async fn against(
         if run.result.cut_short.is_none() {
             run.only_there(&mut now, &table, Class::Extra).await;
         }
+    }
+    if declared.is_none() && run.result.cut_short.is_none() {
+        run.definitions(&mut before, &mut now).await;
     }
     for (side, first, db) in [(&checked, &positions.0, &mut now), (&baseline, &positions.1, &mut before)] {
         let last = db.position().await;
@@ -106,16 +116,46 @@ struct Run<'a> {
     result: Verification,
     tables: Counts,
     rows: Counts,
+    /// Tables that only one side has.
+    lone: BTreeSet<String>,
 }
 
 impl Run<'_> {
     async fn only_there(&mut self, db: &mut Database, table: &Table, class: Class) {
         self.tables.add(class);
+        self.lone.insert(table.name.clone());
         let (rows, whole) = scan::count(db, table, &self.keys).await;
         self.rows.add_many(class, rows);
         let found = if whole { format!("{rows} rows") } else { format!("at least {rows} rows") };
         let (expected, actual) = if class == Class::Missing { (Some(found), None) } else { (None, Some(found)) };
         find(self.monitor, class, Kind::Table, Place::Key(table.name.clone()), expected, actual);
+    }
+
+    /// What is defined beside tables, as far as both sides show it.
+    async fn definitions(&mut self, before: &mut Database, now: &mut Database) {
+        let both = match before.definitions().await {
+            Ok(before) => now.definitions().await.map(|now| (before, now)),
+            Err(failure) => Err(failure),
+        };
+        match both {
+            Ok((before, now)) => {
+                for (side, hidden) in [("checked", now.hidden()), ("baseline", before.hidden())] {
+                    self.result.left_out.extend(hidden.map(|hidden| format!("{side}: not shown to the reader in full: {hidden}")));
+                }
+                for Change { what, before, now } in kinds::changes(&before.to_value(), &now, &self.lone) {
+                    self.tables.add(Class::SchemaChanged);
+                    find(self.monitor, Class::SchemaChanged, Kind::Table, Place::Key(what), Some(before), Some(now));
+                }
+            }
+            Err(failure) if failure.kind.is_outside_the_data() => {
+                self.result.cut_short = Some(failure.context("what is defined beside tables"));
+            }
+            Err(failure) => {
+                self.tables.add(Class::Unreadable);
+                let place = Place::Key("definitions".into());
+                find(self.monitor, Class::Unreadable, Kind::Table, place, None, Some(failure.message));
+            }
+        }
     }
 
     async fn table(&mut self, before: &mut Database, mut expected: Table, now: &mut Database, mut actual: Table) -> Result<(), Failure> {
@@ -205,10 +245,13 @@ impl Run<'_> {
                 self.result.cut_short = Some(failure);
                 None
             }
-            Err(ReadError { rows, cause: Cause::Unreadable(said) }) => {
+            Err(ReadError { rows, cause: Cause::Unreadable(failure) }) => {
                 self.tables.add(Class::Unreadable);
                 self.rows.add_many(Class::Unreadable, expected.unwrap_or(rows).max(1));
-                let told = format!("{rows} rows, then: {said}");
+                if failure.kind.is_outside_the_data() {
+                    *self.result.unread.entry(failure.kind).or_default() += 1;
+                }
+                let told = format!("{rows} rows, then: {failure}");
                 let (there, here) = match expected {
                     None => (Some(told), None),
                     Some(expected) => (Some(format!("{expected} rows")), Some(told)),

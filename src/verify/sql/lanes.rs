@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use crate::model::failure::{Failure, FailureKind};
+use crate::model::failure::Failure;
 use crate::verify::buckets::Record;
 use crate::verify::sql::canon::Row;
 use crate::verify::sql::digester::Digester;
@@ -167,20 +167,29 @@ pub async fn digest<S: Ranged>(
         match lane.await {
             Ok((session, None)) => spare.extend(session),
             Ok((_, Some(said))) => broken = broken.or(Some(said)),
-            Err(error) => broken = broken.or(Some(format!("a lane ended: {error}"))),
+            Err(error) => broken = broken.or(Some(Broken::data(format!("a lane ended: {error}")))),
         }
     }
     match (failed, broken) {
         (Some(failure), _) => Err(ReadError { rows: certain + rows, cause: Cause::Stopped(failure) }),
-        (None, Some(said)) => Err(ReadError { rows: certain + rows, cause: Cause::Unreadable(said) }),
+        (None, Some(broken)) => Err(ReadError { rows: certain + rows, cause: Cause::Unreadable(broken.failure()) }),
         (None, None) => Ok(certain + fresh),
     }
 }
 
-/// What a session that did not open means: a server that is full says nothing of the table.
+/// What a session that did not open means: a server that is full, gone or lets this reader in no more says nothing of the table, and the
+/// next table would fare no better.
 pub fn not_opened(failure: Failure) -> ReadError {
-    let cause = if failure.kind == FailureKind::Throttled { Cause::Stopped(failure) } else { Cause::Unreadable(failure.message) };
+    let cause = if failure.kind.is_outside_the_data() { Cause::Stopped(failure) } else { Cause::Unreadable(failure) };
     ReadError { rows: 0, cause }
+}
+
+/// What broke first, and why there is no other session to read it again. The first is the reason: the second only follows from it.
+fn not_again(first: Option<Broken>, failure: Failure) -> Broken {
+    match first {
+        Some(first) => Broken { said: format!("{}; no other session takes its place: {}", first.said, failure.message), ..first },
+        None => Broken { said: failure.message, lost: true, kind: failure.kind },
+    }
 }
 
 /// Rows that were read, rows that are certain, and what stopped the receiver. A range that is read again is read twice and counts once.
@@ -221,9 +230,10 @@ async fn lane<S: Ranged>(
     number: usize,
     session: S::Session,
     sender: mpsc::Sender<Message>,
-) -> (Option<S::Session>, Option<String>) {
+) -> (Option<S::Session>, Option<Broken>) {
     let mut session = Some(session);
     let mut again = None;
+    let mut first = None;
     let mut attempt = 0;
     loop {
         let next = again.take().or_else(|| plan.todo.get(plan.shares.next(number)?).copied());
@@ -232,7 +242,7 @@ async fn lane<S: Ranged>(
             Some(open) => (open, false),
             None => match plan.source.open().await {
                 Ok(open) => (open, true),
-                Err(failure) => return (None, Some(failure.message)),
+                Err(failure) => return (None, Some(not_again(first, failure))),
             },
         };
         attempt += 1;
@@ -246,7 +256,7 @@ async fn lane<S: Ranged>(
             bytes: 0,
         };
         match plan.source.read(&mut open, range, &mut outlet).await {
-            Ok(true) if outlet.breathe().await && outlet.hand_on(true).await => session = Some(open),
+            Ok(true) if outlet.breathe().await && outlet.hand_on(true).await => (session, first) = (Some(open), None),
             Ok(_) => {
                 tokio::spawn(S::discard(open));
                 return (None, None);
@@ -256,9 +266,9 @@ async fn lane<S: Ranged>(
                 if !broken.lost || outlet.handed_on || is_new {
                     // The others need not begin what cannot be concluded.
                     plan.shares.stop();
-                    return (None, Some(broken.said));
+                    return (None, Some(broken));
                 }
-                again = Some(at);
+                (again, first) = (Some(at), Some(broken));
             }
         }
     }

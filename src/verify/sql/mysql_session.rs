@@ -64,7 +64,7 @@ impl Opener {
         if now.is_same(standing) {
             return Ok(session);
         }
-        Err(Failure::new(FailureKind::Remote, format!("{}: the source has moved since its snapshot was taken", self.shown)))
+        Err(Failure::new(FailureKind::Busy, format!("{}: the source has moved since its snapshot was taken", self.shown)))
     }
 
     /// Pins a session and begins its snapshot.

@@ -96,7 +96,7 @@ pub async fn hold(session: &mut PgConnection, table: &Table) -> Result<u64, Brok
     let (then, now, blocks): (i64, i64, i64) =
         (row.try_get(0).map_err(broken)?, row.try_get(1).map_err(broken)?, row.try_get(2).map_err(broken)?);
     if then != now {
-        return Err(Broken::data("the table was rewritten or truncated after the snapshot was taken"));
+        return Err(Broken::moved("the table was rewritten or truncated after the snapshot was taken"));
     }
     Ok(u64::try_from(blocks).unwrap_or(0))
 }

@@ -16,8 +16,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row as _};
 
 use crate::model::failure::{Failure, FailureKind};
-use crate::verify::sql::errors;
-use crate::verify::sql::objects::{self, Objects};
+use crate::verify::sql::definitions::kinds::Definitions;
+use crate::verify::sql::definitions::sqlite as definitions;
+use crate::verify::sql::errors::{self, Broken};
 use crate::verify::sql::reading::{Delivery, Engine, ReadError};
 use crate::verify::sql::sqlite_decode::{self, TextEncoding};
 use crate::verify::sql::table::{Column, Table, Wire, double_quoted};
@@ -119,8 +120,13 @@ impl SqliteSession {
     }
 
     /// What it defines beside tables.
-    pub async fn objects(&mut self) -> Result<Objects, Failure> {
-        objects::sqlite(&mut self.connection).await.map_err(|error| errors::failure(&self.shown, error))
+    pub async fn definitions(&mut self) -> Result<Definitions, Failure> {
+        definitions::definitions(&mut self.connection).await.map_err(|error| errors::failure(&self.shown, error))
+    }
+
+    /// What it takes to read it.
+    pub fn grants(&self) -> Vec<String> {
+        vec![format!("-- read permission on {} and its -wal file; nothing is written", self.path.display().to_string().escape_debug())]
     }
 
     /// The greatest value of a column.
@@ -155,19 +161,19 @@ impl SqliteSession {
         delivery.end(outcome)
     }
 
-    async fn select(&mut self, table: &Table, columns: &[usize], delivery: &mut Delivery<'_>) -> Result<(), String> {
+    async fn select(&mut self, table: &Table, columns: &[usize], delivery: &mut Delivery<'_>) -> Result<(), Broken> {
         let names = table.select_list(columns, double_quoted);
         let names = if names.is_empty() { "1".to_owned() } else { names };
         // Without an index: a damaged index must neither hide rows nor lend its copies of them.
         let statement = format!("SELECT {names} FROM {} NOT INDEXED{}", table.sql_name, table.conditions(&[]));
         let mut rows = sqlx::query(AssertSqlSafe(statement)).persistent(false).fetch(&mut self.connection);
         while let Some(row) = rows.next().await {
-            let row = row.map_err(|error| errors::message(&error))?;
+            let row = row.map_err(|error| Broken::of(&error))?;
             delivery.row.begin(columns.len());
             for (at, index) in columns.iter().enumerate() {
-                let value = row.try_get_raw(at).map_err(|error| errors::message(&error))?;
+                let value = row.try_get_raw(at).map_err(|error| Broken::of(&error))?;
                 sqlite_decode::field(self.encoding, value, &mut delivery.row)
-                    .map_err(|said| format!("column {}: {said}", table.columns[*index].name))?;
+                    .map_err(|said| Broken::data(format!("column {}: {said}", table.columns[*index].name)))?;
             }
             if !delivery.deliver() {
                 break;

@@ -1,0 +1,38 @@
+//! What a SQLite file defines: its schema's own text, the numbers that applications keep in its header, and how far AUTOINCREMENT has come.
+
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteConnection;
+
+use crate::verify::sql::definitions::kinds::{Definitions, POSITION};
+
+/// Kinds of `sqlite_schema`; a table is the text of its CREATE statement, which holds defaults, checks, collations and expressions.
+const KINDS: [&str; 6] = ["table", "view", "trigger", "index", "pragma", POSITION];
+
+const SCHEMA: &str = "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('table', 'view', 'trigger', 'index') AND sql IS NOT NULL \
+                      AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+
+/// Which application's file it is and of which version its schema is ("Database File Format", 1.3).
+const PRAGMAS: &str = "SELECT 'application_id', application_id FROM pragma_application_id UNION ALL SELECT 'user_version', user_version FROM pragma_user_version";
+
+/// Reads them; the file is open to every reader of it.
+pub async fn definitions(connection: &mut SqliteConnection) -> Result<Definitions, sqlx::Error> {
+    let mut found = Definitions::of_kinds(KINDS, None);
+    let mut counts = false;
+    for row in sqlx::query(SCHEMA).fetch_all(&mut *connection).await? {
+        let (kind, name, definition): (String, String, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        counts |= kind == "table" && definition.to_ascii_uppercase().contains("AUTOINCREMENT");
+        found.add(&kind, name, &definition);
+    }
+    for row in sqlx::query(PRAGMAS).fetch_all(&mut *connection).await? {
+        let (name, value): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
+        found.add("pragma", name, &value.to_string());
+    }
+    // The table is there once a table with AUTOINCREMENT has been made.
+    if counts {
+        for row in sqlx::query("SELECT name, CAST(seq AS TEXT) FROM sqlite_sequence").fetch_all(connection).await? {
+            let (name, position): (Option<String>, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
+            found.add(POSITION, name.unwrap_or_default(), &position.unwrap_or_default());
+        }
+    }
+    Ok(found)
+}
