@@ -16,41 +16,21 @@ use attestore::verify::sql::access::Access;
 use attestore::verify::sql::checks::pack::Pack;
 use attestore::verify::sql::compare::compare;
 use servers::Kind;
-use sql_support::{Db, KillAfter, access, key, places};
+use sql_support::{Db, KillAfter, POSTGRES_TYPES, access, key, places};
 use sqlx::{Connection, PgConnection};
-
-/// Every type that has a rule, with its extremes.
-const ALL_TYPES: &str = r#"
-CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TYPE pair AS (a int, b text); CREATE DOMAIN small AS int CHECK (VALUE < 100);
-CREATE TABLE all_types (
-  id int PRIMARY KEY, b bool, i2 smallint, i8 bigint, f4 real, f8 double precision, n numeric, n2 numeric(38, 10), t text, v varchar(9), c char(5), by bytea,
-  d date, ti time, tz timetz, ts timestamp, tstz timestamptz, iv interval, j json, jb jsonb, e mood, bi bit(5), vb bit varying(12), u uuid,
-  ip inet, ci cidr, m macaddr, ai int[], at text[], p pair, r int4range, nr numrange, mr int4multirange, s small, po point, x xml, mo money,
-  g int GENERATED ALWAYS AS (id * 2) STORED);
-INSERT INTO all_types (id) VALUES (1);
-INSERT INTO all_types (id, b, i2, i8, f4, f8, n, n2, t, v, c, by, d, ti, tz, ts, tstz, iv, j, jb, e, bi, vb, u, ip, ci, m, ai, at, p, r, nr, mr, s, po, x, mo) VALUES
- (2, true, -32768, -9223372036854775808, 'NaN', '-0', 'NaN', 1234567890123456789012345678.0123456789, E'z\u00fc\U0001F600  ', 'x ', 'ab', '\x00ff', 'infinity', '24:00', '12:00+03',
-  '-infinity', '2026-01-01 12:00+00', '1 mon -2 days 3.5 s', '{"a" : 1}', '{"b":2,"a":1e400}', 'ok', B'10101', B'1', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '10.0.0.1/8', '10.0.0.0/8',
-  '08:00:2b:01:02:03', '[0:1]={1,NULL}', '{{a,b},{c,NULL}}', '(1,NULL)', '[1,5)', 'empty', '{[1,2),[5,9)}', 7, '(1,2)', '<a/>', 12.34),
- (3, false, 32767, 9223372036854775807, 'Infinity', 1.7976931348623157e308, '-Infinity', -0.0000000001, '', '', '', '', '4713-01-01 BC', '00:00', '00:00-15',
-  '294276-12-31 23:59:59.999999', 'infinity', '-1 year', 'null', 'null', 'sad', B'00000', B'', '00000000-0000-0000-0000-000000000000', '::1', '::/0',
-  '00:00:00:00:00:00', '{}', '{}', '(,)', '(,)', '(,5.5]', '{}', -1, '(0,0)', '', -1),
- (4, null, 0, 0, -0.0, 0.0, 100.00, 0, 'NULL', 'y', 'é', 'abc', '1970-01-01', '01:02:03.000004', '01:02:03.5+01:30', '1970-01-01', '1969-12-31 23:59:59.999999+00', '0', '[]', '"x"', 'ok',
-  B'11111', B'101010101010', null, '192.168.1.1', '192.168.1.0/24', null, '{1,2,3}', '{""}', null, '[,3]', '[1.0,2.00]', '{[1,1]}', 0, '(1e300,-1e300)', null, 0);
-"#;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_data_gives_the_same_fingerprint_and_every_type_is_read() {
     let Some(server) = servers::shared(Kind::Postgres) else { return };
     let dir = tempfile::tempdir().unwrap();
-    let one = Db::new(&server, Kind::Postgres, "types_one", ALL_TYPES).await;
+    let one = Db::new(&server, Kind::Postgres, "types_one", POSTGRES_TYPES).await;
     let first = one.capture(&dir.path().join("a")).await.unwrap();
     let again = one.capture(&dir.path().join("b")).await.unwrap();
     assert_eq!(first.root, again.root);
     assert_eq!((first.counts["tables"], first.counts["rows"]), (1, 4));
     assert_eq!(first.baselines["rows.all_types"], "4");
     // Rows in another physical order, after updates that leave holes.
-    let other = Db::new(&server, Kind::Postgres, "types_other", ALL_TYPES).await;
+    let other = Db::new(&server, Kind::Postgres, "types_other", POSTGRES_TYPES).await;
     other.run("UPDATE all_types SET t = t WHERE id < 3; DELETE FROM all_types WHERE id = 1; INSERT INTO all_types (id) VALUES (1)").await;
     other.run("VACUUM FULL all_types").await;
     let moved = other.capture(&dir.path().join("c")).await.unwrap();

@@ -90,9 +90,10 @@ impl Server {
         self.home.path().join("data")
     }
 
-    /// MariaDB's Unix socket.
+    /// The Unix socket.
     pub fn socket(&self) -> PathBuf {
-        self.home.path().join("sockets/m.sock")
+        let name = if self.kind == Kind::Postgres { format!(".s.PGSQL.{}", self.port) } else { "m.sock".to_owned() };
+        self.home.path().join("sockets").join(name)
     }
 
     /// The source URL of a database, without the password.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +28,26 @@ use attestore::verify::sql::reading::Limits;
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, PgConnection, Row as _};
 
 use crate::servers::{Kind, PASSWORD, Server};
+
+/// Every type of PostgreSQL that has a rule, with its extremes.
+pub const POSTGRES_TYPES: &str = r#"
+CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TYPE pair AS (a int, b text); CREATE DOMAIN small AS int CHECK (VALUE < 100);
+CREATE TABLE all_types (
+  id int PRIMARY KEY, b bool, i2 smallint, i8 bigint, f4 real, f8 double precision, n numeric, n2 numeric(38, 10), t text, v varchar(9), c char(5), by bytea,
+  d date, ti time, tz timetz, ts timestamp, tstz timestamptz, iv interval, j json, jb jsonb, e mood, bi bit(5), vb bit varying(12), u uuid,
+  ip inet, ci cidr, m macaddr, ai int[], at text[], p pair, r int4range, nr numrange, mr int4multirange, s small, po point, x xml, mo money,
+  g int GENERATED ALWAYS AS (id * 2) STORED);
+INSERT INTO all_types (id) VALUES (1);
+INSERT INTO all_types (id, b, i2, i8, f4, f8, n, n2, t, v, c, by, d, ti, tz, ts, tstz, iv, j, jb, e, bi, vb, u, ip, ci, m, ai, at, p, r, nr, mr, s, po, x, mo) VALUES
+ (2, true, -32768, -9223372036854775808, 'NaN', '-0', 'NaN', 1234567890123456789012345678.0123456789, E'z\u00fc\U0001F600  ', 'x ', 'ab', '\x00ff', 'infinity', '24:00', '12:00+03',
+  '-infinity', '2026-01-01 12:00+00', '1 mon -2 days 3.5 s', '{"a" : 1}', '{"b":2,"a":1e400}', 'ok', B'10101', B'1', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '10.0.0.1/8', '10.0.0.0/8',
+  '08:00:2b:01:02:03', '[0:1]={1,NULL}', '{{a,b},{c,NULL}}', '(1,NULL)', '[1,5)', 'empty', '{[1,2),[5,9)}', 7, '(1,2)', '<a/>', 12.34),
+ (3, false, 32767, 9223372036854775807, 'Infinity', 1.7976931348623157e308, '-Infinity', -0.0000000001, '', '', '', '', '4713-01-01 BC', '00:00', '00:00-15',
+  '294276-12-31 23:59:59.999999', 'infinity', '-1 year', 'null', 'null', 'sad', B'00000', B'', '00000000-0000-0000-0000-000000000000', '::1', '::/0',
+  '00:00:00:00:00:00', '{}', '{}', '(,)', '(,)', '(,5.5]', '{}', -1, '(0,0)', '', -1),
+ (4, null, 0, 0, -0.0, 0.0, 100.00, 0, 'NULL', 'y', 'é', 'abc', '1970-01-01', '01:02:03.000004', '01:02:03.5+01:30', '1970-01-01', '1969-12-31 23:59:59.999999+00', '0', '[]', '"x"', 'ok',
+  B'11111', B'101010101010', null, '192.168.1.1', '192.168.1.0/24', null, '{1,2,3}', '{""}', null, '[,3]', '[1.0,2.00]', '{[1,1]}', 0, '(1e300,-1e300)', null, 0);
+"#;
 
 /// The hash key of every test.
 pub fn key() -> HashKey {
@@ -147,6 +167,32 @@ pub async fn until_quiet(server: &Server) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     connection.close().await.unwrap();
+}
+
+/// Captures a database with the program itself, under the hash key of every test, and gives the most memory it had, in KiB.
+pub fn peak_of_capture(url: &str, out: &Path) -> u64 {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("key");
+    std::fs::write(&file, format!("{}\n", "07".repeat(32))).unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_attestore"));
+    program.args(["manifest", "create", url, "--json", "--out", out.to_str().unwrap(), "--hash-key", file.to_str().unwrap()]);
+    program.env("PGPASSWORD", PASSWORD).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = program.spawn().unwrap();
+    let mut peak = 0;
+    loop {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let mark = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+        peak = mark.unwrap_or(peak);
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(peak > 4_096, "it was measured: {peak} KiB");
+    peak
 }
 
 /// Class and place of each finding, sorted.

@@ -13,9 +13,12 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
 use crate::verify::sql::login::{Door, Place, Tokens};
 use crate::verify::sql::mysql_wire::options::{MysqlOptions, TlsMode};
+use crate::verify::sql::postgres_wire::options::PgOptions;
+use crate::verify::sql::postgres_wire::password_file;
 use crate::verify::sql::reading::Limits;
 
-/// Credentials and trust for one database. What is absent comes from the URL, then from `PGUSER`/`PGPASSWORD` or `MYSQL_USER`/`MYSQL_PWD`.
+/// Credentials and trust for one database. What is absent comes from the URL, then from `PGUSER`/`PGPASSWORD` or
+/// `MYSQL_USER`/`MYSQL_PWD`, and a password of PostgreSQL from `.pgpass`.
 #[derive(Clone, Default)]
 pub struct Access {
     /// The user.
@@ -41,33 +44,34 @@ impl fmt::Debug for Access {
 
 impl Access {
     /// What opens sessions of PostgreSQL; the session itself is pinned when it is opened.
-    pub fn postgres(&self, url: &str) -> Result<Door<PgConnectOptions>, Failure> {
+    pub fn postgres(&self, url: &str) -> Result<Door<PgOptions>, Failure> {
         self.check_ca()?;
         let parts = Parts::of(url)?;
         let port = parts.port.unwrap_or(5432);
-        let mut options = PgConnectOptions::new().host(&parts.host).port(port).database(&parts.database);
-        options = options.application_name("attestore");
+        let mut driver = PgConnectOptions::new_without_pgpass().host(&parts.host).port(port).database(&parts.database);
+        driver = driver.application_name("attestore");
         let user = self.user.clone().or(parts.user.clone()).or_else(|| env("PGUSER"));
         if let Some(user) = &user {
-            options = options.username(user);
-        }
-        let iam = self.iam(url, &parts, user, port)?;
-        if let Some(password) = self.password.clone().or(parts.password).or_else(|| env("PGPASSWORD")).filter(|_| iam.is_none()) {
-            options = options.password(&password);
+            driver = driver.username(user);
         }
         for (name, value) in &parts.options {
-            options = match (name.as_str(), value.as_str()) {
-                ("sslmode", mode) => options.ssl_mode(mode.parse::<PgSslMode>().map_err(|error| wrong_option(url, name, error))?),
-                ("host", dir) if dir.starts_with('/') => options.socket(dir),
+            driver = match (name.as_str(), value.as_str()) {
+                ("sslmode", mode) => driver.ssl_mode(mode.parse::<PgSslMode>().map_err(|error| wrong_option(url, name, error))?),
+                ("host", dir) if dir.starts_with('/') => driver.socket(dir),
                 _ => return Err(unknown_option(url, name, "sslmode, host=/SOCKET/DIR, authentication, region")),
             };
         }
+        let iam = self.iam(url, &parts, user, port)?;
+        let in_file = || password_file::look_up(&parts.host, port, &parts.database, driver.get_username());
+        let given = || self.password.clone().or(parts.password.clone()).or_else(|| env("PGPASSWORD")).or_else(in_file);
+        let password = if iam.is_none() { given() } else { None };
+        let mut options = PgOptions::new(driver, password, &|name| std::env::var(name).ok());
         if let Some(ca) = &self.tls_ca {
-            options = options.ssl_mode(PgSslMode::VerifyFull).ssl_root_cert(ca);
+            options = options.with_authorities(ca);
         }
         Ok(match iam {
             None => Door::with_password(options),
-            Some((place, tokens)) => Door::with_token(options, place, tokens, |options, token| options.password(token)),
+            Some((place, tokens)) => Door::with_token(options, place, tokens, |options, token| options.with_password(token)),
         })
     }
 
@@ -236,7 +240,7 @@ mod tests {
     fn urls_become_options_and_mistakes_are_named() {
         let access = Access { user: Some("reader".into()), ..Access::default() };
         let door = access.postgres("postgres://other@db.example:6000/crm%2Dx?sslmode=require").unwrap();
-        let options = door.options();
+        let options = door.options().driver();
         assert_eq!((options.get_host(), options.get_port(), options.get_username()), ("db.example", 6000, "reader"));
         assert_eq!(options.get_database(), Some("crm-x"));
         let door = access.mysql("mysql://127.0.0.1/crm?socket=/x/y.sock").unwrap();

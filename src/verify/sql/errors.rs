@@ -1,4 +1,4 @@
-//! What sqlx and the wire of MySQL answer, classed: denied, absent, network, unreadable data, or the server's own refusal.
+//! What sqlx and the wires of MySQL and PostgreSQL answer, classed: denied, absent, network, unreadable data, or the server's own refusal.
 //!
 //! Not here: what a caller makes of it. An error while rows stream makes a table `unreadable`, and its kind says whether the data is to
 //! blame; the same error while connecting ends the run.
@@ -9,6 +9,7 @@ use sqlx::Error;
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::sql::mysql_wire::error::WireError;
+use crate::verify::sql::postgres_wire::error::PgWireError;
 
 /// What to do where a reader lacks a right.
 pub const GIVE_RIGHTS: &str =
@@ -18,19 +19,51 @@ pub const GIVE_RIGHTS: &str =
 pub fn failure(what: &str, error: Error) -> Failure {
     let said = hinted(kind_of(&error), format!("{what}: {}", message(&error)), is_tls(&error));
     let said = match &error {
-        // SQLITE_CORRUPT and SQLITE_NOTADB.
-        Error::Database(database) if matches!(database.code().as_deref(), Some("11" | "26")) => {
-            said.hint("the file is damaged, or was copied while it was being written to: take another copy")
-        }
+        Error::Database(database) => said_of_damage(said, database.code().and_then(|code| code.parse().ok()).unwrap_or(0)),
         _ => said,
     };
     said.caused_by(error)
+}
+
+/// The same of a SQLite file that is read without the driver.
+pub fn sqlite_failure(what: &str, error: rusqlite::Error) -> Failure {
+    let code = error.sqlite_error().map_or(0, |error| error.extended_code);
+    let said = hinted(sqlite_kind(&code.to_string()), format!("{what}: {}", sqlite_message(&error)), false);
+    said_of_damage(said, code & 0xff).caused_by(error)
+}
+
+/// The error in one line, with its code.
+pub fn sqlite_message(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqliteFailure(code, Some(said)) => one_line(&format!("{} ({})", one_line(said), code.extended_code)),
+        other => one_line(&other.to_string()),
+    }
+}
+
+/// SQLITE_CORRUPT and SQLITE_NOTADB.
+fn said_of_damage(said: Failure, code: i32) -> Failure {
+    if !matches!(code, 11 | 26) {
+        return said;
+    }
+    said.hint("the file is damaged, or was copied while it was being written to: take another copy")
 }
 
 /// The same of a session of MySQL or MariaDB.
 pub fn wire_failure(what: &str, error: WireError) -> Failure {
     let tls = matches!(error, WireError::Tls(_));
     hinted(wire_kind(&error), format!("{what}: {}", one_line(&error.to_string())), tls).caused_by(error)
+}
+
+/// The same of a session of PostgreSQL that is read without the driver.
+pub fn pg_wire_failure(what: &str, error: PgWireError) -> Failure {
+    let tls = matches!(error, PgWireError::Tls(_));
+    let kind = match &error {
+        PgWireError::Io(_) | PgWireError::Tls(_) => FailureKind::Network,
+        PgWireError::Server { code, .. } => postgres_kind(code),
+        PgWireError::Login(_) => FailureKind::Invalid,
+        PgWireError::Protocol(_) => FailureKind::Remote,
+    };
+    hinted(kind, format!("{what}: {}", one_line(&error.to_string())), tls).caused_by(error)
 }
 
 fn hinted(kind: FailureKind, message: String, tls: bool) -> Failure {
@@ -75,12 +108,14 @@ fn one_line(text: &str) -> String {
 pub fn lost_connection(error: &Error) -> bool {
     match error {
         Error::Io(_) | Error::Protocol(_) | Error::Tls(_) | Error::WorkerCrashed | Error::PoolClosed => true,
-        // 57P01 admin shutdown, 57P02 crash shutdown, 57P03 cannot connect now; class 08 connection exceptions.
-        Error::Database(database) => {
-            database.code().is_some_and(|code| matches!(&*code, "57P01" | "57P02" | "57P03") || code.starts_with("08"))
-        }
+        Error::Database(database) => database.code().is_some_and(|code| ends_the_session(&code)),
         _ => false,
     }
+}
+
+/// 57P01 admin shutdown, 57P02 crash shutdown, 57P03 cannot connect now; class 08 connection exceptions.
+fn ends_the_session(code: &str) -> bool {
+    matches!(code, "57P01" | "57P02" | "57P03") || code.starts_with("08")
 }
 
 /// Why a stream of rows broke.
@@ -114,6 +149,24 @@ impl Broken {
             other => wire_kind(other),
         };
         Self { said: one_line(&error.to_string()), lost: !refused, kind }
+    }
+
+    /// What `error` of a session of PostgreSQL says that is read without the driver.
+    pub fn of_pg_wire(error: &PgWireError) -> Self {
+        let refused = matches!(error, PgWireError::Server { code, .. } if !ends_the_session(code));
+        let kind = match error {
+            PgWireError::Server { code, .. } => postgres_reading_kind(code),
+            PgWireError::Io(_) | PgWireError::Tls(_) => FailureKind::Network,
+            PgWireError::Login(_) => FailureKind::Invalid,
+            PgWireError::Protocol(_) => FailureKind::Remote,
+        };
+        Self { said: one_line(&error.to_string()), lost: !refused, kind }
+    }
+
+    /// What SQLite says of a file.
+    pub fn of_sqlite(error: &rusqlite::Error) -> Self {
+        let code = error.sqlite_error().map_or(0, |error| error.extended_code);
+        Self { said: sqlite_message(error), lost: false, kind: sqlite_kind(&code.to_string()) }
     }
 
     /// What arrived is at fault: another session would bring the same.
@@ -282,5 +335,11 @@ mod tests {
         }
         assert_eq!([sqlite_kind("522"), sqlite_kind("266"), sqlite_kind("5")], [FailureKind::Remote, FailureKind::Disk, FailureKind::Busy]);
         assert_eq!(wire_failure("x", WireError::Login("no".into())).kind, FailureKind::Invalid);
+        let server = |code: &str| PgWireError::Server { code: code.into(), message: "said\nand more".into() };
+        let failure = pg_wire_failure("postgres://h/d", server("53300"));
+        assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::Throttled, "postgres://h/d: said"));
+        assert!(Broken::of_pg_wire(&server("57P01")).lost && Broken::of_pg_wire(&PgWireError::ended()).lost);
+        assert!(!Broken::of_pg_wire(&server("57014")).lost && !Broken::of_pg_wire(&server("XX001")).lost);
+        assert_eq!(pg_wire_failure("x", PgWireError::Tls("no".into())).kind, FailureKind::Network);
     }
 }

@@ -4,7 +4,7 @@
 //! that breaks costs its workers only: the others are still read at the same instant.
 
 use serde_json::{Map, Value, json};
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Row as _};
 
 use crate::model::failure::{Failure, FailureKind};
@@ -19,7 +19,10 @@ use crate::verify::sql::lanes;
 use crate::verify::sql::login::Door;
 use crate::verify::sql::postgres_catalog;
 use crate::verify::sql::postgres_lanes;
-use crate::verify::sql::postgres_session::{CopyStream, Opener, execute, hold};
+use crate::verify::sql::postgres_rows::RowStream;
+use crate::verify::sql::postgres_session::{Opener, execute, hold};
+use crate::verify::sql::postgres_wire::options::PgOptions;
+use crate::verify::sql::postgres_wire::session::PgWireSession;
 use crate::verify::sql::reading::{Cause, Delivery, Engine, Flow, HarvestSink, Limits, ReadError};
 use crate::verify::sql::table::{Table, double_quoted};
 
@@ -30,14 +33,14 @@ const BREATH: usize = 4_096;
 pub struct PostgresSession {
     opener: Opener,
     control: PgConnection,
-    workers: Vec<PgConnection>,
+    workers: Vec<PgWireSession>,
     engine: Engine,
     server: u32,
 }
 
 impl PostgresSession {
     /// Opens the session that holds the snapshot; `shown` is the URL without secrets.
-    pub async fn open(shown: &str, door: Door<PgConnectOptions>, limits: Limits) -> Result<Self, Failure> {
+    pub async fn open(shown: &str, door: Door<PgOptions>, limits: Limits) -> Result<Self, Failure> {
         let failed = |error| errors::failure(shown, error);
         let mut opener = Opener { shown: shown.to_owned(), door, limits, snapshot: None, without_encoding: false };
         let mut control = opener.open().await?;
@@ -119,11 +122,11 @@ impl PostgresSession {
     }
 
     /// A session over the snapshot. Where none opens because the one that holds the snapshot is gone, why that went is the reason.
-    async fn worker(&mut self) -> Result<PgConnection, ReadError> {
+    async fn worker(&mut self) -> Result<PgWireSession, ReadError> {
         if let Some(worker) = self.workers.pop() {
             return Ok(worker);
         }
-        match self.opener.open().await {
+        match self.opener.reader().await {
             Ok(worker) => Ok(worker),
             Err(failure) => Err(lanes::not_opened(self.lost_snapshot().await.unwrap_or(failure))),
         }
@@ -152,11 +155,9 @@ impl PostgresSession {
     pub async fn read(&mut self, table: &Table, columns: &[usize], mut delivery: Delivery<'_>) -> Result<u64, ReadError> {
         let mut worker = self.worker().await?;
         let outcome = stream(&mut worker, table, columns, self.opener.limits, &mut delivery).await;
+        // In the middle of a stream, or in a failed transaction, a session is of no more use.
         if matches!(outcome, Ok(true)) {
             self.workers.push(worker);
-        } else {
-            // In the middle of a stream, or in a failed transaction: this session is of no more use.
-            tokio::spawn(async move { worker.close_hard().await });
         }
         let read = delivery.end(outcome.map(|_| ()));
         self.first_cause(read).await
@@ -164,15 +165,17 @@ impl PostgresSession {
 
     /// Ends the sessions.
     pub async fn close(self) {
-        for session in std::iter::once(self.control).chain(self.workers) {
-            let _ = tokio::time::timeout(self.opener.limits.connect, session.close()).await;
+        let limit = self.opener.limits.connect;
+        for worker in self.workers {
+            let _ = tokio::time::timeout(limit, worker.close()).await;
         }
+        let _ = tokio::time::timeout(limit, self.control.close()).await;
     }
 }
 
 /// True when the stream was read to its end.
 async fn stream(
-    worker: &mut PgConnection,
+    worker: &mut PgWireSession,
     table: &Table,
     columns: &[usize],
     limits: Limits,
@@ -180,7 +183,7 @@ async fn stream(
 ) -> Result<bool, Broken> {
     let held = tokio::time::timeout(limits.silence, hold(worker, table)).await;
     held.unwrap_or_else(|_| Err(Broken::silent(limits.silence)))?;
-    let mut stream = CopyStream::open(worker, table, columns, &[], limits).await?;
+    let mut stream = RowStream::open(worker, table, columns, &[], limits).await?;
     let mut row = std::mem::replace(&mut delivery.row, Row::empty());
     loop {
         match stream.some(BREATH, &mut row, &mut |row| delivery.deliver_row(row)).await? {

@@ -4,11 +4,14 @@
 //! fields out, and nothing that foreign bytes say is believed before it is checked.
 
 use crate::verify::sql::canon::Row;
+use crate::verify::sql::large_value::Payload;
 use crate::verify::sql::tag;
 
 /// Days from 1970-01-01 to PostgreSQL's epoch, 2000-01-01.
 const EPOCH_DAYS: i64 = 10_957;
 const EPOCH_MICROS: i64 = EPOCH_DAYS * 86_400_000_000;
+/// The first byte of a jsonb (`jsonb_send`).
+const JSONB_VERSION: u8 = 1;
 /// PostgreSQL's own limit on array dimensions is 6; types nest a little.
 const MAX_DEPTH: u32 = 32;
 
@@ -89,6 +92,18 @@ impl PgType {
     }
 }
 
+/// What a large value of this type is taken piece by piece as, and the byte that stands before its payload; nothing for what must be read
+/// as a whole.
+pub fn in_pieces(kind: &PgType) -> Option<(Payload, Option<u8>)> {
+    match kind {
+        PgType::Text => Some((Payload::Text, None)),
+        PgType::Bytes => Some((Payload::Tagged(tag::BYTES), None)),
+        PgType::Json => Some((Payload::Tagged(tag::JSON), None)),
+        PgType::Jsonb => Some((Payload::Tagged(tag::JSONB), Some(JSONB_VERSION))),
+        _ => None,
+    }
+}
+
 /// Writes one value.
 pub fn field(kind: &PgType, value: Option<&[u8]>, row: &mut Row) -> Result<(), String> {
     value_at(kind, value, row, 0)
@@ -128,7 +143,7 @@ fn value_at(kind: &PgType, value: Option<&[u8]>, row: &mut Row, depth: u32) -> R
         }
         PgType::Json => row.json(tag::JSON, bytes),
         PgType::Jsonb => match bytes.split_first() {
-            Some((1, text)) => row.json(tag::JSONB, text),
+            Some((&JSONB_VERSION, text)) => row.json(tag::JSONB, text),
             _ => return Err("jsonb of an unknown version".into()),
         },
         PgType::Enum => row.labelled(tag::ENUM, bytes),

@@ -1,18 +1,17 @@
 //! PostgreSQL in lanes: sessions over one exported snapshot, and ranges of blocks. The last range has no upper end: the table may have
 //! grown since it was measured.
 
-use async_trait::async_trait;
-use sqlx::Connection;
-use sqlx::postgres::PgConnection;
-
 use crate::model::failure::Failure;
 use crate::verify::sql::digester::Digester;
 use crate::verify::sql::errors::Broken;
 use crate::verify::sql::kept::KeptTable;
 use crate::verify::sql::lanes::{self, Outlet, Ranged};
-use crate::verify::sql::postgres_session::{CopyStream, Opener, hold};
+use crate::verify::sql::postgres_rows::RowStream;
+use crate::verify::sql::postgres_session::{Opener, hold};
+use crate::verify::sql::postgres_wire::session::PgWireSession;
 use crate::verify::sql::reading::{BREATH, Cause, Flow, HarvestSink, Ranges, ReadError};
 use crate::verify::sql::table::Table;
+use async_trait::async_trait;
 
 /// Blocks of one range: 32 MiB of table.
 const RANGE_BLOCKS: u64 = 4_096;
@@ -44,16 +43,16 @@ struct Blocks {
 
 #[async_trait]
 impl Ranged for Blocks {
-    type Session = PgConnection;
+    type Session = PgWireSession;
 
-    async fn open(&self) -> Result<PgConnection, Failure> {
-        self.opener.open().await
+    async fn open(&self) -> Result<PgWireSession, Failure> {
+        self.opener.reader().await
     }
 
-    async fn read(&self, session: &mut PgConnection, range: &[String], outlet: &mut Outlet) -> Result<bool, Broken> {
+    async fn read(&self, session: &mut PgWireSession, range: &[String], outlet: &mut Outlet) -> Result<bool, Broken> {
         let columns: Vec<usize> = (0..self.table.columns.len()).collect();
         let mut row = outlet.blank();
-        let mut stream = CopyStream::open(session, &self.table, &columns, range, self.opener.limits).await?;
+        let mut stream = RowStream::open(session, &self.table, &columns, range, self.opener.limits).await?;
         loop {
             let mut each = |row: &_| {
                 outlet.row(row);
@@ -66,8 +65,8 @@ impl Ranged for Blocks {
         }
     }
 
-    async fn discard(session: PgConnection) {
-        let _ = session.close_hard().await;
+    async fn discard(session: PgWireSession) {
+        drop(session);
     }
 }
 
@@ -76,7 +75,7 @@ impl Ranged for Blocks {
 pub async fn digest(
     opener: &Opener,
     server: u32,
-    workers: &mut Vec<PgConnection>,
+    workers: &mut Vec<PgWireSession>,
     table: &Table,
     (digester, kept): (&Digester, Option<&mut KeptTable<'_>>),
     sink: HarvestSink<'_>,
@@ -84,7 +83,7 @@ pub async fn digest(
     let unreadable = |broken: Broken| ReadError { rows: 0, cause: Cause::Unreadable(broken.failure()) };
     let mut first = match workers.pop() {
         Some(worker) => worker,
-        None => opener.open().await.map_err(lanes::not_opened)?,
+        None => opener.reader().await.map_err(lanes::not_opened)?,
     };
     let blocks = match tokio::time::timeout(opener.limits.silence, hold(&mut first, table)).await {
         Ok(Ok(blocks)) => blocks,

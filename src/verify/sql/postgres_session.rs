@@ -1,21 +1,20 @@
-//! Sessions of PostgreSQL that all read one exported snapshot, and one `COPY … (FORMAT binary)` in one of them.
+//! Sessions of PostgreSQL that all read one exported snapshot: the driver's, which holds it and reads the catalogue, and those of our own
+//! wire, which read tables.
 //!
-//! Not here: what is read in which order (`postgres`, `postgres_lanes`).
+//! Not here: what is read in which order (`postgres`, `postgres_lanes`), rows as they stream (`postgres_rows`).
 
-use bytes::Bytes;
-use futures_util::stream::BoxStream;
-use futures_util::{FutureExt, StreamExt};
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, ConnectOptions, Row as _};
 
 use crate::model::failure::{Failure, FailureKind};
-use crate::verify::sql::canon::Row;
 use crate::verify::sql::errors::{self, Broken};
 use crate::verify::sql::login::Door;
-use crate::verify::sql::postgres_copy::CopyDecoder;
-use crate::verify::sql::postgres_decode::{self, PgType};
-use crate::verify::sql::reading::{Flow, Limits};
-use crate::verify::sql::table::{Column, Table, Wire, double_quoted};
+use crate::verify::sql::postgres_wire::error::PgWireError;
+use crate::verify::sql::postgres_wire::messages::literal;
+use crate::verify::sql::postgres_wire::options::PgOptions;
+use crate::verify::sql::postgres_wire::session::PgWireSession;
+use crate::verify::sql::reading::Limits;
+use crate::verify::sql::table::Table;
 
 /// The oldest version that is read.
 const OLDEST: u32 = 120_000;
@@ -34,7 +33,7 @@ pub struct Opener {
     /// The URL without secrets.
     pub shown: String,
     /// How the server is reached.
-    pub door: Door<PgConnectOptions>,
+    pub door: Door<PgOptions>,
     /// How long is waited for what.
     pub limits: Limits,
     /// The exported snapshot, once there is one.
@@ -44,30 +43,48 @@ pub struct Opener {
 }
 
 impl Opener {
-    /// A session in a read-only transaction, over the snapshot where there is one.
+    /// The driver's session in a read-only transaction: what exports the snapshot and is asked for the catalogue.
     pub async fn open(&self) -> Result<PgConnection, Failure> {
         let failed = |error| errors::failure(&self.shown, error);
-        let connect = async { self.door.now().await?.connect().await.map_err(failed) };
+        let connect = async { self.door.now().await?.driver().connect().await.map_err(failed) };
         let mut session = self.limits.connecting(&self.shown, connect).await?;
-        self.limits.asking(&self.shown, self.pin(&mut session)).await?;
+        let pin = async {
+            let row = sqlx::raw_sql("SHOW server_version_num").fetch_one(&mut session).await.map_err(failed)?;
+            let number: String = row.try_get_unchecked(0).map_err(failed)?;
+            check_version(&self.shown, &number)?;
+            for statement in self.pins() {
+                execute(&mut session, &statement).await.map_err(failed)?;
+            }
+            Ok(())
+        };
+        self.limits.asking(&self.shown, pin).await?;
         Ok(session)
     }
 
-    async fn pin(&self, session: &mut PgConnection) -> Result<(), Failure> {
-        let failed = |error| errors::failure(&self.shown, error);
-        let row = sqlx::raw_sql("SHOW server_version_num").fetch_one(&mut *session).await.map_err(failed)?;
-        let number: String = row.try_get_unchecked(0).map_err(failed)?;
-        check_version(&self.shown, &number)?;
-        let lock = format!("SET lock_timeout = {}", self.limits.lock.as_millis());
+    /// A session that reads tables, in a read-only transaction over the snapshot.
+    pub async fn reader(&self) -> Result<PgWireSession, Failure> {
+        let failed = |error| errors::pg_wire_failure(&self.shown, error);
+        let connect = async { PgWireSession::connect(&self.door.now().await?).await.map_err(failed) };
+        let mut session = self.limits.connecting(&self.shown, connect).await?;
+        let pin = async {
+            for statement in self.pins() {
+                session.run(&statement).await.map_err(failed)?;
+            }
+            Ok(())
+        };
+        self.limits.asking(&self.shown, pin).await?;
+        Ok(session)
+    }
+
+    /// What a session begins with.
+    fn pins(&self) -> Vec<String> {
         // SQL_ASCII is no encoding: the server would refuse to send what is not UTF-8, and we want to see it.
         let encoding = if self.without_encoding { "SET client_encoding = 'SQL_ASCII'" } else { "SET client_encoding = 'UTF8'" };
-        let snapshot = self.snapshot.as_ref().map(|name| format!("SET TRANSACTION SNAPSHOT '{}'", name.replace('\'', "''")));
-        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        let reads_tables = self.snapshot.is_some().then_some(WITHOUT_INDEXES);
-        for statement in [PIN, &lock, encoding].into_iter().chain(reads_tables).chain([begin]).chain(snapshot.as_deref()) {
-            execute(session, statement).await.map_err(failed)?;
-        }
-        Ok(())
+        let mut pins = vec![PIN.to_owned(), format!("SET lock_timeout = {}", self.limits.lock.as_millis()), encoding.to_owned()];
+        pins.extend(self.snapshot.is_some().then(|| WITHOUT_INDEXES.to_owned()));
+        pins.push("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned());
+        pins.extend(self.snapshot.as_ref().map(|name| format!("SET TRANSACTION SNAPSHOT {}", literal(name))));
+        pins
     }
 }
 
@@ -87,82 +104,23 @@ pub async fn execute(session: &mut PgConnection, statement: &str) -> Result<(), 
 
 /// Holds the table as it was in the snapshot and gives its size in blocks. A table that was rewritten or emptied after the snapshot
 /// was taken would read as empty (PostgreSQL documentation, "Caveats" of MVCC): that is told apart here.
-pub async fn hold(session: &mut PgConnection, table: &Table) -> Result<u64, Broken> {
-    let broken = |error: sqlx::Error| Broken::of(&error);
-    execute(session, &format!("LOCK TABLE ONLY {} IN ACCESS SHARE MODE", table.sql_name)).await.map_err(broken)?;
-    let question = "SELECT relfilenode::int8, coalesce(pg_relation_filenode(oid)::int8, 0), \
-                    pg_relation_size(oid) / current_setting('block_size')::int8 FROM pg_class WHERE oid = $1::text::regclass";
-    let row = sqlx::query(question).bind(&table.sql_name).fetch_one(&mut *session).await.map_err(broken)?;
-    let (then, now, blocks): (i64, i64, i64) =
-        (row.try_get(0).map_err(broken)?, row.try_get(1).map_err(broken)?, row.try_get(2).map_err(broken)?);
+pub async fn hold(session: &mut PgWireSession, table: &Table) -> Result<u64, Broken> {
+    let broken = |error: PgWireError| Broken::of_pg_wire(&error);
+    session.run(&format!("LOCK TABLE ONLY {} IN ACCESS SHARE MODE", table.sql_name)).await.map_err(broken)?;
+    let question = format!(
+        "SELECT relfilenode::int8, coalesce(pg_relation_filenode(oid)::int8, 0), \
+         pg_relation_size(oid) / current_setting('block_size')::int8 FROM pg_class WHERE oid = {}::text::regclass",
+        literal(&table.sql_name)
+    );
+    let answers = session.ask(&question).await.map_err(broken)?;
+    let number = |at: usize| answers.first()?.get(at)?.as_ref()?.parse::<i64>().ok();
+    let (Some(then), Some(now), Some(blocks)) = (number(0), number(1), number(2)) else {
+        return Err(broken(PgWireError::protocol("no answer to the question where the table is")));
+    };
     if then != now {
         return Err(Broken::moved("the table was rewritten or truncated after the snapshot was taken"));
     }
     Ok(u64::try_from(blocks).unwrap_or(0))
-}
-
-/// The rows of a table as they stream.
-pub struct CopyStream<'a> {
-    stream: BoxStream<'a, Result<Bytes, sqlx::Error>>,
-    decoder: CopyDecoder,
-    kinds: Vec<(&'a PgType, &'a str)>,
-    limits: Limits,
-}
-
-impl<'a> CopyStream<'a> {
-    /// Begins to stream the columns at `columns` of the rows for which `more` holds.
-    pub async fn open(
-        session: &'a mut PgConnection,
-        table: &'a Table,
-        columns: &[usize],
-        more: &[String],
-        limits: Limits,
-    ) -> Result<Self, Broken> {
-        let list = table.select_list(columns, double_quoted);
-        let statement = format!("COPY (SELECT {list} FROM ONLY {}{}) TO STDOUT (FORMAT binary)", table.sql_name, table.conditions(more));
-        let kind = |index: &usize| match &table.columns[*index] {
-            Column { wire: Wire::Postgres(kind), name, .. } => Ok((kind, name.as_str())),
-            Column { name, .. } => Err(Broken::data(format!("column {name} is of another engine"))),
-        };
-        let kinds = columns.iter().map(kind).collect::<Result<_, _>>()?;
-        let started =
-            tokio::time::timeout(limits.silence, session.copy_out_raw(&statement)).await.map_err(|_| Broken::silent(limits.silence))?;
-        Ok(Self { stream: started.map_err(|error| Broken::of(&error))?, decoder: CopyDecoder::default(), kinds, limits })
-    }
-
-    /// Reads until a receiver of rows says false, some `rows` rows have been read, or the stream ends.
-    pub async fn some(&mut self, rows: usize, row: &mut Row, each: &mut (dyn FnMut(&Row) -> bool + Send)) -> Result<Flow, Broken> {
-        let mut left = rows;
-        while left > 0 {
-            // A timer for each row would cost more than the row: one is set only where nothing has arrived yet.
-            let next = match self.stream.next().now_or_never() {
-                Some(next) => next,
-                None => {
-                    tokio::time::timeout(self.limits.silence, self.stream.next()).await.map_err(|_| Broken::silent(self.limits.silence))?
-                }
-            };
-            let Some(chunk) = next else {
-                return std::mem::take(&mut self.decoder).finish().map(|()| Flow::Ended).map_err(Broken::data);
-            };
-            let chunk = chunk.map_err(|error| Broken::of(&error))?;
-            let kinds = &self.kinds;
-            let fed = self.decoder.feed(&chunk, &mut |tuple| {
-                if tuple.len() != kinds.len() {
-                    return Err(format!("row of {} columns, expected {}", tuple.len(), kinds.len()));
-                }
-                row.begin(kinds.len());
-                for ((kind, name), value) in kinds.iter().zip(tuple.fields()) {
-                    postgres_decode::field(kind, value, row).map_err(|said| format!("column {name}: {said}"))?;
-                }
-                left = left.saturating_sub(1);
-                Ok(each(row))
-            });
-            if !fed.map_err(Broken::data)? {
-                return Ok(Flow::Enough);
-            }
-        }
-        Ok(Flow::On)
-    }
 }
 
 #[cfg(test)]

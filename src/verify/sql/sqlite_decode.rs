@@ -1,7 +1,6 @@
 //! SQLite values into canonical fields: the storage class is the tag, so that 1, 1.0 and '1' differ.
 
-use sqlx::sqlite::SqliteValueRef;
-use sqlx::{Decode, Sqlite, TypeInfo, ValueRef};
+use rusqlite::types::ValueRef;
 
 use crate::verify::sql::canon::Row;
 
@@ -16,22 +15,16 @@ pub enum TextEncoding {
     Utf16Be,
 }
 
-/// Writes one value.
-pub fn field(encoding: TextEncoding, value: SqliteValueRef<'_>, row: &mut Row) -> Result<(), String> {
-    if value.is_null() {
-        row.null();
-        return Ok(());
+/// Writes one value of a file whose text is UTF-8, or one that is no text.
+#[inline]
+pub fn field(value: ValueRef<'_>, row: &mut Row) {
+    match value {
+        ValueRef::Null => row.null(),
+        ValueRef::Integer(number) => row.signed(number),
+        ValueRef::Real(number) => row.f64(number),
+        ValueRef::Text(bytes) => row.text(bytes),
+        ValueRef::Blob(bytes) => row.blob(bytes),
     }
-    let class = value.type_info().name().to_owned();
-    let failed = |error: sqlx::error::BoxDynError| format!("{class}: {error}");
-    match class.as_str() {
-        "INTEGER" | "INT8" => row.signed(<i64 as Decode<Sqlite>>::decode(value).map_err(failed)?),
-        "REAL" => row.f64(<f64 as Decode<Sqlite>>::decode(value).map_err(failed)?),
-        "TEXT" => text(encoding, <&[u8] as Decode<Sqlite>>::decode(value).map_err(failed)?, row),
-        "BLOB" => row.blob(<&[u8] as Decode<Sqlite>>::decode(value).map_err(failed)?),
-        other => return Err(format!("storage class {other}")),
-    }
-    Ok(())
 }
 
 /// Text is compared as UTF-8, whatever the file's encoding; what does not convert keeps its bytes and the tag that says so.

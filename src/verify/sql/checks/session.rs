@@ -89,7 +89,7 @@ impl Session {
         let mut connected = match url {
             SourceUrl::Postgres { url } => {
                 let options = access.postgres(url)?.now().await?;
-                Connected::Postgres(in_time(&shown, options.connect()).await?)
+                Connected::Postgres(in_time(&shown, options.driver().connect()).await?)
             }
             SourceUrl::Mysql { url } => {
                 let options = access.mysql(url)?.now().await?.driver();

@@ -1,7 +1,6 @@
 //! What a SQLite file defines: its schema's own text, the numbers that applications keep in its header, and how far AUTOINCREMENT has come.
 
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteConnection;
+use rusqlite::Connection;
 
 use crate::verify::sql::definitions::kinds::{Definitions, POSITION};
 
@@ -15,22 +14,28 @@ const SCHEMA: &str = "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('
 const PRAGMAS: &str = "SELECT 'application_id', application_id FROM pragma_application_id UNION ALL SELECT 'user_version', user_version FROM pragma_user_version";
 
 /// Reads them; the file is open to every reader of it.
-pub async fn definitions(connection: &mut SqliteConnection) -> Result<Definitions, sqlx::Error> {
+pub fn definitions(connection: &Connection) -> Result<Definitions, rusqlite::Error> {
     let mut found = Definitions::of_kinds(KINDS, None);
     let mut counts = false;
-    for row in sqlx::query(SCHEMA).fetch_all(&mut *connection).await? {
-        let (kind, name, definition): (String, String, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    let mut statement = connection.prepare(SCHEMA)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (kind, name, definition): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
         counts |= kind == "table" && definition.to_ascii_uppercase().contains("AUTOINCREMENT");
         found.add(&kind, name, &definition);
     }
-    for row in sqlx::query(PRAGMAS).fetch_all(&mut *connection).await? {
-        let (name, value): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
+    let mut statement = connection.prepare(PRAGMAS)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (name, value): (String, i64) = (row.get(0)?, row.get(1)?);
         found.add("pragma", name, &value.to_string());
     }
     // The table is there once a table with AUTOINCREMENT has been made.
     if counts {
-        for row in sqlx::query("SELECT name, CAST(seq AS TEXT) FROM sqlite_sequence").fetch_all(connection).await? {
-            let (name, position): (Option<String>, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
+        let mut statement = connection.prepare("SELECT name, CAST(seq AS TEXT) FROM sqlite_sequence")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (name, position): (Option<String>, Option<String>) = (row.get(0)?, row.get(1)?);
             found.add(POSITION, name.unwrap_or_default(), &position.unwrap_or_default());
         }
     }

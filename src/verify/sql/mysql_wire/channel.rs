@@ -5,9 +5,10 @@
 //!
 //! Not here: what packets say (`packets`).
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::verify::sql::mysql_wire::error::WireError;
+use crate::verify::sql::wire_transport::Transport;
 
 /// The read buffer: some hundred rows, and still within the processor's second cache.
 pub const ROOM: usize = 256 << 10;
@@ -17,11 +18,6 @@ pub const HELD: usize = 8 << 20;
 pub const CONTINUED: usize = 0xff_ffff;
 /// The largest row that a server may send (`max_allowed_packet` goes no further), and its heads.
 pub const LARGEST: usize = (1 << 30) + (1 << 20);
-
-/// What packets go through: TCP, a Unix socket, either in TLS.
-pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Transport for S {}
 
 /// Packets in both directions.
 pub struct Channel {
@@ -158,20 +154,20 @@ impl Channel {
     }
 
     /// Moves what is ahead to the front of the buffer.
-    fn to_front(&mut self) {
+    fn move_to_front(&mut self) {
         self.buffer.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);
     }
 
     /// Waits until more has arrived of a packet that need not be whole; there must be room, which few bytes ahead leave.
     pub async fn receive(&mut self) -> Result<(), WireError> {
-        self.to_front();
+        self.move_to_front();
         self.read_on().await
     }
 
     /// Waits until more has arrived.
     pub async fn fill(&mut self) -> Result<(), WireError> {
-        self.to_front();
+        self.move_to_front();
         let (needed, ..) = self.needed()?;
         if needed > self.buffer.len() {
             // No further than to where the packet goes: values of hundreds of MiB are held once.

@@ -5,14 +5,13 @@
 //!
 //! Not here: what follows (`session`).
 
-use tokio::net::{TcpStream, UnixStream};
-
-use crate::verify::sql::mysql_wire::channel::{Channel, Transport};
+use crate::verify::sql::mysql_wire::channel::Channel;
 use crate::verify::sql::mysql_wire::error::WireError;
 use crate::verify::sql::mysql_wire::options::{MysqlOptions, TlsMode};
 use crate::verify::sql::mysql_wire::packets::{self, Greeting, LoginStep, capability};
-use crate::verify::sql::mysql_wire::{scramble, tls};
-use crate::verify::sql::steady_tcp::SteadyTcp;
+use crate::verify::sql::mysql_wire::scramble;
+use crate::verify::sql::wire_tls;
+use crate::verify::sql::wire_transport::{self, Transport};
 
 const NATIVE: &str = "mysql_native_password";
 const CACHING_SHA2: &str = "caching_sha2_password";
@@ -32,16 +31,7 @@ const WANTED: u32 = capability::LONG_PASSWORD
 
 /// Connects and logs in; says too whether rows end with a packet of the new kind.
 pub async fn connect(options: &MysqlOptions) -> Result<(Channel, bool), WireError> {
-    let stream: Box<dyn Transport> = match &options.socket {
-        Some(path) => Box::new(UnixStream::connect(path).await?),
-        None => {
-            let host = options.host.trim_start_matches('[').trim_end_matches(']');
-            let stream = TcpStream::connect((host, options.port)).await?;
-            stream.set_nodelay(true)?;
-            Box::new(SteadyTcp::new(stream))
-        }
-    };
-    login(stream, options).await
+    login(wire_transport::connect(&options.host, options.port, options.socket.as_deref()).await?, options).await
 }
 
 /// Logs in over a stream that has been connected.
@@ -60,7 +50,7 @@ pub async fn login(stream: Box<dyn Transport>, options: &MysqlOptions) -> Result
         capabilities |= capability::SSL;
         channel.answer(&packets::tls_request(capabilities)).await?;
         let (stream, sequence) = channel.upgrade()?;
-        channel = Channel::upgraded(Box::new(tls::begin(stream, options).await?), sequence);
+        channel = Channel::upgraded(Box::new(wire_tls::begin(stream, options.tls_options()).await.map_err(WireError::Tls)?), sequence);
     } else if !matches!(options.tls, TlsMode::Disabled | TlsMode::Preferred) {
         return Err(WireError::Tls("server does not support TLS".into()));
     }

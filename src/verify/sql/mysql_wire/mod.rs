@@ -14,5 +14,4 @@ pub mod packets;
 pub mod pieces;
 pub mod scramble;
 pub mod session;
-pub mod tls;
 pub mod values;

@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 
+use crate::verify::sql::wire_tls::{Demand, Pem, TlsOptions};
+
 /// How much of TLS is demanded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum TlsMode {
@@ -78,6 +80,16 @@ impl fmt::Debug for MysqlOptions {
 }
 
 impl MysqlOptions {
+    /// How TLS is begun.
+    pub fn tls_options(&self) -> TlsOptions {
+        let demand = match self.tls {
+            TlsMode::VerifyCa => Demand::Authority,
+            TlsMode::VerifyIdentity => Demand::Identity,
+            _ => Demand::Nothing,
+        };
+        TlsOptions { host: self.host.clone(), demand, authorities: self.ca.clone().map(Pem::File), own: None }
+    }
+
     /// The same for the driver.
     pub fn driver(&self) -> MySqlConnectOptions {
         let mode = match self.tls {
