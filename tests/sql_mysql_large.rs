@@ -52,7 +52,7 @@ async fn read(url: &str, access: &Access) -> Result<Vec<Vec<u8>>, String> {
             assert_eq!(count, rows.len() as u64);
             Ok(rows)
         }
-        Err(ReadError { cause: Cause::Unreadable(said), .. }) => Err(said),
+        Err(ReadError { cause: Cause::Unreadable(said), .. }) => Err(said.to_string()),
         Err(error) => panic!("{error:?}"),
     }
 }
