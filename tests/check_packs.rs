@@ -1,4 +1,5 @@
-//! Every check of the domain packs with data on which it passes and data on which it fails; canaries; other names; bounded stamps.
+//! Every check of the domain packs, on each engine, with data on which it passes and data on which it fails; canaries; other names; bounded
+//! stamps.
 //! The structural packs have theirs beside the engines (`sql_postgres.rs`, `sql_mysql.rs`, `sql_sqlite.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,8 +14,13 @@ use attestore::verify::sql::access::Access;
 use attestore::verify::sql::checks::demands::CheckDemands;
 use attestore::verify::sql::checks::pack::Pack;
 use attestore::verify::sql::checks::{recording, runner};
+use servers::Kind;
+use sql_support::Db;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
+
+mod servers;
+mod sql_support;
 
 /// A pack, the good data, and for each check what spoils it: only the checks named beside it may then fail.
 struct Fixture {
@@ -27,67 +33,128 @@ struct Fixture {
 const FIXTURES: &[Fixture] = &[
     Fixture {
         pack: "bank",
-        good: "CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT);
-            CREATE TABLE accounts (id INTEGER PRIMARY KEY, customer_id INT, balance_minor INT);
-            CREATE TABLE transactions (id INTEGER PRIMARY KEY, account_id INT, amount_minor INT, kind TEXT, booked_at TEXT);
+        good: "CREATE TABLE customers (id INTEGER, name TEXT);
+            CREATE TABLE accounts (id INTEGER, customer_id INT, balance_minor INT);
+            CREATE TABLE transactions (id INTEGER, account_id INT, amount_minor INT, kind VARCHAR(20), booked_at VARCHAR(40));
             INSERT INTO customers VALUES (1, 'a'); INSERT INTO accounts VALUES (10, 1, 70), (11, 1, 0);
-            INSERT INTO transactions VALUES (1, 10, 100, 'credit', datetime('now', '-1 hour')), (2, 10, -30, 'debit', datetime('now', '-2 hours'))",
+            INSERT INTO transactions VALUES (1, 10, 100, 'credit', NOW-1H), (2, 10, -30, 'debit', NOW-2H)",
         baselines: &[("rows.customers", "1"), ("rows.accounts", "2"), ("rows.transactions", "2")],
         spoilt: &[
             ("bank.ledger-balances", "UPDATE accounts SET balance_minor = 71 WHERE id = 10"),
+            ("bank.ledger-balances", "UPDATE accounts SET balance_minor = NULL WHERE id = 10"),
+            ("bank.ledger-balances", "UPDATE accounts SET balance_minor = NULL WHERE id = 11"),
+            ("bank.ledger-balances", "UPDATE transactions SET amount_minor = NULL WHERE id = 2; UPDATE accounts SET balance_minor = 100 WHERE id = 10"),
             ("bank.orphan-accounts", "UPDATE accounts SET customer_id = 9 WHERE id = 11"),
+            ("bank.orphan-accounts", "UPDATE accounts SET customer_id = NULL WHERE id = 11"),
             ("bank.orphan-transactions", "UPDATE transactions SET account_id = 99 WHERE id = 1; UPDATE accounts SET balance_minor = -30 WHERE id = 10"),
+            ("bank.orphan-transactions", "UPDATE transactions SET account_id = NULL WHERE id = 1; UPDATE accounts SET balance_minor = -30 WHERE id = 10"),
             ("bank.transaction-kinds", "UPDATE transactions SET kind = 'gift' WHERE id = 1"),
-            ("bank.freshness", "UPDATE transactions SET booked_at = datetime('now', '-49 hours')"),
-            ("bank.customers-not-fewer", "DELETE FROM customers WHERE id = 1; INSERT INTO customers SELECT 1, 'a' WHERE false; DELETE FROM accounts; DELETE FROM transactions"),
+            ("bank.transaction-kinds", "UPDATE transactions SET kind = NULL WHERE id = 1"),
+            ("bank.transaction-kinds", "UPDATE transactions SET kind = 'cRedit' WHERE id = 1"),
+            ("bank.transaction-kinds", "UPDATE transactions SET kind = 'credit ' WHERE id = 1"),
+            ("bank.transaction-kinds", "UPDATE transactions SET kind = 'crédit' WHERE id = 1"),
+            ("bank.transaction-kinds", "UPDATE transactions SET amount_minor = NULL WHERE id = 1"),
+            ("bank.whole-amounts", "UPDATE transactions SET amount_minor = 'abc' WHERE id = 1"),
+            ("bank.whole-amounts", "UPDATE accounts SET balance_minor = 0.5 WHERE id = 11"),
+            ("bank.freshness", "UPDATE transactions SET booked_at = NOW-49H"),
+            ("bank.freshness", "UPDATE transactions SET booked_at = '2999-01-01 00:00:00' WHERE id = 1"),
+            ("bank.customers-not-fewer", "DELETE FROM customers; DELETE FROM accounts; DELETE FROM transactions"),
             ("bank.accounts-not-fewer", "DELETE FROM accounts WHERE id = 11"),
             ("bank.transactions-not-fewer", "DELETE FROM transactions WHERE id = 2; UPDATE accounts SET balance_minor = 100 WHERE id = 10"),
+            ("bank.transactions-not-fewer", "UPDATE transactions SET id = 1"),
         ],
     },
     Fixture {
         pack: "directory-app",
-        good: "CREATE TABLE artists (id INTEGER PRIMARY KEY, name TEXT, city TEXT);
-            CREATE TABLE bookings (id INTEGER PRIMARY KEY, artist_id INT, starts_at TEXT, status TEXT, price_minor INT);
+        good: "CREATE TABLE artists (id INTEGER, name VARCHAR(40), city VARCHAR(40));
+            CREATE TABLE bookings (id INTEGER, artist_id INT, starts_at VARCHAR(40), status VARCHAR(20), price_minor INT);
             INSERT INTO artists VALUES (1, 'Ada', 'Cork'), (2, 'Bo', 'Kiel');
-            INSERT INTO bookings VALUES (1, 1, datetime('now', '+3 days'), 'confirmed', 5), (2, 2, datetime('now', '-9 days'), 'completed', 0)",
+            INSERT INTO bookings VALUES (1, 1, NOW+72H, 'confirmed', 5), (2, 2, NOW-200H, 'completed', 0)",
         baselines: &[("rows.artists", "2"), ("rows.bookings", "2")],
         spoilt: &[
             ("directory.orphan-bookings", "UPDATE bookings SET artist_id = 7 WHERE id = 1"),
+            ("directory.orphan-bookings", "UPDATE bookings SET artist_id = NULL WHERE id = 1"),
             ("directory.booking-values", "UPDATE bookings SET status = 'maybe' WHERE id = 1"),
+            ("directory.booking-values", "UPDATE bookings SET status = NULL WHERE id = 1"),
+            ("directory.booking-values", "UPDATE bookings SET status = 'confiRmed' WHERE id = 1"),
+            ("directory.booking-values", "UPDATE bookings SET price_minor = NULL WHERE id = 1"),
+            ("directory.booking-values", "UPDATE bookings SET starts_at = NULL WHERE id = 1"),
+            ("directory.booking-types", "UPDATE bookings SET starts_at = 'soon' WHERE id = 1"),
+            ("directory.booking-types", "UPDATE bookings SET price_minor = 1.5 WHERE id = 1"),
             ("directory.artist-names", "UPDATE artists SET name = ' ' WHERE id = 1"),
-            ("directory.freshness", "UPDATE bookings SET starts_at = datetime('now', '-61 days')"),
-            ("directory.artists-not-fewer", "DELETE FROM bookings WHERE id = 2; INSERT INTO bookings SELECT 3, 1, starts_at, status, 1 FROM bookings; DELETE FROM artists WHERE id = 2"),
+            ("directory.artist-names", "UPDATE artists SET name = NULL WHERE id = 1"),
+            ("directory.artist-names", "UPDATE artists SET city = NULL WHERE id = 1"),
+            ("directory.freshness", "UPDATE bookings SET starts_at = NOW-1464H"),
+            ("directory.freshness", "UPDATE bookings SET starts_at = '2999-01-01 00:00:00' WHERE id = 1"),
+            ("directory.artists-not-fewer", "DELETE FROM bookings WHERE id = 2; DELETE FROM artists WHERE id = 2"),
+            ("directory.artists-not-fewer", "UPDATE artists SET id = 1"),
             ("directory.bookings-not-fewer", "DELETE FROM bookings WHERE id = 2"),
         ],
     },
     Fixture {
         pack: "audit-log",
-        good: "CREATE TABLE events (id INTEGER PRIMARY KEY, at TEXT, actor TEXT, action TEXT);
-            INSERT INTO events VALUES (5, datetime('now', '-3 hours'), 'ada', 'login'), (6, datetime('now', '-2 hours'), 'bo', 'read'), (7, datetime('now', '-1 hours'), 'ada', 'logout')",
-        baselines: &[("rows.events", "3")],
+        good: "CREATE TABLE events (id INTEGER, at VARCHAR(40), actor VARCHAR(40), action VARCHAR(40));
+            INSERT INTO events VALUES (5, NOW-4H, 'ada', 'login'), (6, NOW-3H, 'bo', 'read'), (7, NOW-2H, 'ada', 'logout'), (8, NOW-1H, 'bo', 'read')",
+        baselines: &[("rows.events", "4")],
         spoilt: &[
             ("audit.complete-events", "UPDATE events SET actor = '' WHERE id = 6"),
-            ("audit.no-gaps", "DELETE FROM events WHERE id = 6; INSERT INTO events VALUES (9, datetime('now'), 'x', 'y')"),
-            ("audit.in-order", "UPDATE events SET at = datetime('now', '-9 hours') WHERE id = 6"),
-            ("audit.freshness", "UPDATE events SET at = datetime(at, '-60 hours')"),
+            ("audit.complete-events", "UPDATE events SET actor = NULL WHERE id = 6"),
+            ("audit.complete-events", "UPDATE events SET action = '  ' WHERE id = 6"),
+            ("audit.complete-events", "UPDATE events SET at = '' WHERE id = 5"),
+            ("audit.complete-events", "UPDATE events SET id = NULL WHERE id = 5"),
+            ("audit.no-gaps", "DELETE FROM events WHERE id = 6; INSERT INTO events VALUES (9, NOW-0H, 'x', 'y')"),
+            ("audit.no-gaps", "UPDATE events SET id = 7 WHERE id = 6"),
+            ("audit.no-gaps", "UPDATE events SET id = 7 WHERE id = 6; UPDATE events SET id = 9 WHERE id = 8; INSERT INTO events VALUES (9, NOW-0H, 'x', 'y')"),
+            ("audit.no-gaps", "UPDATE events SET id = NULL WHERE id = 8"),
+            ("audit.in-order", "UPDATE events SET at = NOW-9H WHERE id = 6"),
+            ("audit.in-order", "UPDATE events SET at = NULL WHERE id = 6; UPDATE events SET at = NOW-9H WHERE id = 7"),
+            ("audit.freshness", "UPDATE events SET at = NOW-60H"),
+            ("audit.freshness", "UPDATE events SET at = '2999-01-01 00:00:00' WHERE id = 8"),
             ("audit.events-not-fewer", "DELETE FROM events WHERE id = 7"),
+            ("audit.events-not-fewer", "UPDATE events SET id = 7 WHERE id = 8"),
         ],
     },
     Fixture {
         pack: "file-vault",
-        good: "CREATE TABLE files (id INTEGER PRIMARY KEY, path TEXT, size_bytes INT, sha256 TEXT, stored_at TEXT);
-            INSERT INTO files VALUES (1, '/a', 0, 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855', datetime('now', '-3 days')),
-            (2, '/b', 1, 'ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb', datetime('now', '-2 days'))",
-        baselines: &[("rows.files", "2")],
+        good: "CREATE TABLE files (id INTEGER, path VARCHAR(200), size_bytes INT, sha256 VARCHAR(100), stored_at VARCHAR(40));
+            INSERT INTO files VALUES (1, '/a/Bild.JPG', 0, 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855', NOW-72H),
+            (2, '/a/bild.jpg', 1, 'ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb', NOW-48H),
+            (3, '/a/bíld.jpg', 1, 'ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb', NOW-48H),
+            (4, '/a/bild.jpg ', 1, 'ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb', NOW-48H), (5, ' ', 0, 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855', NOW-48H)",
+        baselines: &[("rows.files", "5")],
         spoilt: &[
             ("vault.digests", "UPDATE files SET sha256 = upper(sha256) WHERE id = 2"),
+            ("vault.digests", "UPDATE files SET sha256 = NULL WHERE id = 2"),
             ("vault.paths", "UPDATE files SET path = '/a'"),
+            ("vault.paths", "UPDATE files SET path = NULL WHERE id = 1"),
+            ("vault.paths", "UPDATE files SET path = '' WHERE id = 1"),
             ("vault.sizes", "UPDATE files SET size_bytes = 4 WHERE id = 1"),
-            ("vault.freshness", "UPDATE files SET stored_at = datetime('now', '-8 days')"),
+            ("vault.sizes", "UPDATE files SET size_bytes = 0 WHERE id = 2"),
+            ("vault.sizes", "UPDATE files SET size_bytes = NULL WHERE id = 2"),
+            ("vault.whole-sizes", "UPDATE files SET size_bytes = 'large' WHERE id = 2"),
+            ("vault.freshness", "UPDATE files SET stored_at = NOW-192H"),
+            ("vault.freshness", "UPDATE files SET stored_at = '2999-01-01 00:00:00' WHERE id = 2"),
             ("vault.files-not-fewer", "DELETE FROM files WHERE id = 1"),
+            ("vault.files-not-fewer", "UPDATE files SET id = 2 WHERE id = 1"),
         ],
     },
 ];
+
+/// `NOW-3H`, the stamp of three hours ago, as the engine says it.
+fn timed(sql: &str, engine: &str) -> String {
+    let mut parts = sql.split("NOW");
+    let mut out = parts.next().unwrap().to_owned();
+    for part in parts {
+        let (hours, rest) = part.split_once('H').unwrap();
+        out += &match engine {
+            "postgres" => format!("now() AT TIME ZONE 'UTC' + interval '{hours} hours'"),
+            "mariadb" => format!("UTC_TIMESTAMP() + INTERVAL {hours} HOUR"),
+            _ => format!("datetime('now', '{hours} hours')"),
+        };
+        out += rest;
+    }
+    out
+}
 
 async fn database(dir: &Path, name: &str, sql: &str) -> SourceUrl {
     let path: PathBuf = dir.join(name);
@@ -113,19 +180,54 @@ async fn every_domain_check_passes_on_good_data_and_fails_on_its_own_damage() {
     for fixture in FIXTURES {
         let packs = [Pack::load(fixture.pack).unwrap()];
         let demands = CheckDemands { baselines: texts(fixture.baselines), ..CheckDemands::default() };
-        let good = run(&database(dir.path(), &format!("{}.db", fixture.pack), fixture.good).await, &packs, &demands).await;
-        for (id, result) in &good {
+        let good = timed(fixture.good, "sqlite");
+        let results = run(&database(dir.path(), &format!("{}.db", fixture.pack), &good).await, &packs, &demands).await;
+        for (id, result) in &results {
+            assert_eq!(result.result, CheckOutcome::Pass, "{id}: {result:?}");
+        }
+        // Whatever the columns take for equal, the checks compare bytes.
+        let folding = good.replace("VARCHAR(200)", "TEXT COLLATE NOCASE").replace("VARCHAR(20)", "TEXT COLLATE NOCASE");
+        for (id, result) in run(&database(dir.path(), &format!("{}-folding.db", fixture.pack), &folding).await, &packs, &demands).await {
             assert_eq!(result.result, CheckOutcome::Pass, "{id}: {result:?}");
         }
         let covered: BTreeSet<&str> = fixture.spoilt.iter().map(|(id, _)| *id).collect();
-        let shipped: BTreeSet<&str> = good.keys().map(String::as_str).collect();
+        let shipped: BTreeSet<&str> = results.keys().map(String::as_str).collect();
         assert_eq!(covered, shipped, "each check of {} needs data on which it fails", fixture.pack);
-        for (id, damage) in fixture.spoilt {
-            let spoilt = database(dir.path(), &format!("{id}.db"), &format!("{}; {damage}", fixture.good)).await;
-            let results = run(&spoilt, &packs, &demands).await;
-            assert_eq!(results[*id].result, CheckOutcome::Fail, "{id}: {:?}", results[*id]);
+        for (n, (id, damage)) in fixture.spoilt.iter().enumerate() {
+            let sql = format!("{folding}; {}", timed(damage, "sqlite"));
+            let results = run(&database(dir.path(), &format!("{id}-{n}.db"), &sql).await, &packs, &demands).await;
+            assert_eq!(results[*id].result, CheckOutcome::Fail, "{damage}: {:?}", results[*id]);
         }
     }
+}
+
+async fn on_a_server(kind: Kind, engine: &str) {
+    let Some(server) = servers::shared(kind) else { return };
+    for (at, fixture) in FIXTURES.iter().enumerate() {
+        let db = Db::new(&server, kind, &format!("domain_{at}"), "SELECT 1").await;
+        let packs = [Pack::load(fixture.pack).unwrap()];
+        let tables: BTreeSet<&str> = packs[0].checks.iter().flat_map(|check| check.requires.iter().map(String::as_str)).collect();
+        let drop = format!("DROP TABLE IF EXISTS {}", tables.into_iter().collect::<Vec<_>>().join(", "));
+        let good = timed(fixture.good, engine);
+        db.run(&good).await;
+        let results = db.check(&packs, fixture.baselines).await;
+        assert!(results.len() >= 5 && results.values().all(|result| result.result == CheckOutcome::Pass), "{results:?}");
+        for (id, damage) in fixture.spoilt.iter().filter(|(id, _)| results.contains_key(*id)) {
+            db.run(&format!("{drop}; {good}; {}", timed(damage, engine))).await;
+            let results = db.check(&packs, fixture.baselines).await;
+            assert_eq!(results[*id].result, CheckOutcome::Fail, "{damage}: {:?}", results[*id]);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_on_postgres() {
+    on_a_server(Kind::Postgres, "postgres").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_on_mariadb_whose_collation_folds_case_and_accents() {
+    on_a_server(Kind::Mariadb, "mariadb").await;
 }
 
 #[tokio::test]
@@ -148,19 +250,21 @@ async fn every_domain_pack_runs_under_other_names() {
         }
         let baselines = fixture.baselines.iter().map(|(name, n)| (name.replace("rows.", "rows.app_"), (*n).to_owned())).collect();
         let demands = CheckDemands { baselines, names: names.clone(), ..CheckDemands::default() };
-        let good = database(dir.path(), &format!("{}.db", fixture.pack), &format!("{}{renaming}", fixture.good)).await;
+        let text = timed(fixture.good, "sqlite");
+        let good = database(dir.path(), &format!("{}.db", fixture.pack), &format!("{text}{renaming}")).await;
         for (id, result) in run(&good, &packs, &demands).await {
             assert_eq!(result.result, CheckOutcome::Pass, "{id}: {result:?}");
         }
         let plain = CheckDemands::default();
         assert!(run(&good, &packs, &plain).await.values().all(|result| result.result == CheckOutcome::Error), "its own names are absent");
-        for (id, damage) in fixture.spoilt {
-            let spoilt = database(dir.path(), &format!("{id}.db"), &format!("{}; {damage}{renaming}", fixture.good)).await;
-            assert_eq!(run(&spoilt, &packs, &demands).await[*id].result, CheckOutcome::Fail, "{id}");
+        for (n, (id, damage)) in fixture.spoilt.iter().enumerate() {
+            let sql = format!("{text}; {}{renaming}", timed(damage, "sqlite"));
+            let spoilt = database(dir.path(), &format!("{id}-{n}.db"), &sql).await;
+            assert_eq!(run(&spoilt, &packs, &demands).await[*id].result, CheckOutcome::Fail, "{damage}");
         }
         // Only a column has another name: the table expression is named like the table that it reads.
         let (table, column) = columns.first().unwrap();
-        let sql = format!("{}; ALTER TABLE {table} RENAME COLUMN {column} TO other", fixture.good);
+        let sql = format!("{text}; ALTER TABLE {table} RENAME COLUMN {column} TO other");
         let one = database(dir.path(), &format!("{}-column.db", fixture.pack), &sql).await;
         let names = BTreeMap::from([(format!("{table}.{column}"), "other".to_owned())]);
         let demands = CheckDemands { baselines: texts(fixture.baselines), names, ..CheckDemands::default() };

@@ -111,10 +111,13 @@ async fn lay(folder: &Path, source: &Source, points: &[&str]) -> Estate {
         estate.register(&mut log, "db", &request.out);
     }
     log.checkpoint().unwrap();
-    let kind = if source.kind == EngineKind::Postgres { "rds-postgres" } else { "rds-mysql" };
+    let is_postgres = source.kind == EngineKind::Postgres;
+    let kind = if is_postgres { "rds-postgres" } else { "rds-mysql" };
+    // The extension's functions are its owner's alone, on a server that is not the source's.
+    let checks = if is_postgres { "checks = [\"structure-postgres\"]\n" } else { "" };
     let text = format!(
         "version = 1\n[log]\npath = \"log\"\norigin = \"{ORIGIN}\"\n[keys]\nsigning = \"attestore.key\"\nhash = \"attestore.hashkey\"\n\
-         [class.c]\nrto = \"1h\"\nrpo = \"1d\"\ntest_period = \"90d\"\n[[resource]]\nid = \"db\"\napplication = \"a\"\nkind = \"{kind}\"\n\
+         [class.c]\nrto = \"1h\"\nrpo = \"1d\"\ntest_period = \"90d\"\n{checks}[[resource]]\nid = \"db\"\napplication = \"a\"\nkind = \"{kind}\"\n\
          class = \"c\"\nsource = \"crm\"\ndatabase = \"crm\"\nmanifests = \"manifests/db\"\n[[resource.points]]\nfrom = \"local\"\npath = \"vault/db\"\n"
     );
     std::fs::write(estate.path("attestore.toml"), text).unwrap();
@@ -216,6 +219,10 @@ async fn postgres_dumps_and_copies_come_back_and_damaged_ones_are_unreadable() {
     edit(&plain, &vault.join("unmarked.sql"), |text| text.replace("-- PostgreSQL database dump complete", "--"));
     edit(&plain, &vault.join("broken.sql"), |text| text.replace("ADD CONSTRAINT", "AD CONSTRAINT"));
     edit(&plain, &vault.join("evil.sql"), |text| text.replace("SET row_security = off;", "\\! touch evil-was-here"));
+    edit(&plain, &vault.join("wants.sql"), |text| {
+        text.replace("\nALTER TABLE ONLY", "\nCREATE PUBLICATION all_of_it FOR ALL TABLES;\nALTER TABLE ONLY")
+    });
+    std::fs::write(vault.join("form.sql.xz"), b"\xfd7zXZ\0 and more").unwrap();
     cut(&plain, &vault.join("cut.sql"), 60);
     cut(&vault.join("custom.dump"), &vault.join("cut.dump"), 70);
     // As `pg_dump -Z` and `| zstd` write them; an archive in gzip once more; one that was cut, one that was cut before it was packed.
@@ -235,6 +242,8 @@ async fn postgres_dumps_and_copies_come_back_and_damaged_ones_are_unreadable() {
         "unmarked.sql",
         "broken.sql",
         "evil.sql",
+        "wants.sql",
+        "form.sql.xz",
         "cut.sql",
         "cut.dump",
         "mysql.sql",
@@ -256,6 +265,12 @@ async fn postgres_dumps_and_copies_come_back_and_damaged_ones_are_unreadable() {
     let old = result(&estate, "old-data");
     assert_eq!((old.outcome, old.verify.is_none()), (Outcome::Error, true), "{:?}", old.outcome_reasons);
     assert!(old.errors[0].message.contains("PostgreSQL 9.6"), "{:?}", old.errors);
+    // Nor are rights that its loading withholds, or a form that is not read here.
+    for (point, said) in [("wants.sql", "it wants rights that are withheld"), ("form.sql.xz", "compressed in a way")] {
+        let untold = result(&estate, point);
+        assert_eq!((untold.outcome, untold.verify.is_none()), (Outcome::Error, true), "{point}: {:?}", untold.outcome_reasons);
+        assert!(untold.errors[0].message.contains(said), "{point}: {:?}", untold.errors);
+    }
     for good in ["plain.sql", "custom.dump", "folder", "tar.dump", "data", "plain.sql.gz", "plain.sql.zst", "custom.dump.gz"] {
         expect_pass(&estate, good);
     }

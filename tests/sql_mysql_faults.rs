@@ -140,18 +140,20 @@ async fn a_byte_in_an_innodb_page_passes_the_engine_and_not_the_fingerprint() {
     // What was damaged on the disk: the page cannot be read, and so the table.
     damage(&db, "m", b"plain-9000-end", 1, false);
     let (result, findings) = db.compare(&manifest).await;
-    only_m(&findings, &result, "");
+    only_m(&findings, &result, "", None);
     assert!(db.capture(&dir.path().join("again")).await.unwrap_err().message.contains("table m"));
 }
 
-/// The middle table is unreadable and says `said`; the others match.
-fn only_m(findings: &[Finding], result: &Verification, said: &str) {
+/// The middle table is unreadable and says `said`; the others match. `outside` is the reason where the data is not to blame.
+fn only_m(findings: &[Finding], result: &Verification, said: &str, outside: Option<FailureKind>) {
     assert_eq!(places(findings), [(Class::Unreadable, "m".into())], "{findings:?}");
     let found = findings[0].actual.as_deref().unwrap();
     assert!(found.contains(said), "expected `{said}` in `{found}`");
     let (tables, rows) = (result.tables.unwrap(), result.rows.unwrap());
     assert_eq!((tables.matched, tables.unreadable, rows.matched, rows.unreadable), (2, 1, 2, 20_000));
     assert_eq!((rows.mismatch, rows.missing, rows.extra), (0, 0, 0));
+    assert_eq!(result.unread.keys().copied().collect::<Vec<_>>(), Vec::from_iter(outside), "{said}");
+    assert_eq!(result.outcome(0).0, if outside.is_some() { Outcome::Inconclusive } else { Outcome::Fail });
 }
 
 const FILL: &str = "INSERT INTO m SELECT seq, REPEAT(seq, 40) FROM seq_1_to_20000";
@@ -170,7 +172,7 @@ async fn tables_that_are_locked_dropped_emptied_or_altered_meanwhile() {
     let mut holder = MySqlConnection::connect(&server.full_url("meanwhile")).await.unwrap();
     sqlx::raw_sql("LOCK TABLES m WRITE").execute(&mut holder).await.unwrap();
     let (result, findings) = db.compare(&manifest).await;
-    only_m(&findings, &result, "Lock wait timeout");
+    only_m(&findings, &result, "Lock wait timeout", Some(FailureKind::Busy));
     holder.close().await.unwrap();
     for (change, said, undo) in [
         ("DROP TABLE m", "doesn't exist", "CREATE TABLE m (id INT PRIMARY KEY, v TEXT)"),
@@ -182,7 +184,7 @@ async fn tables_that_are_locked_dropped_emptied_or_altered_meanwhile() {
         assert_eq!(db.compare(&manifest).await.1, [], "before {change}");
         let monitor = Meanwhile::new(When::Begins("a"), || run_aside(&server, Kind::Mariadb, "meanwhile", change));
         let result = db.compare_with(&access(), &manifest, &monitor).await;
-        only_m(&monitor.seen.findings(), &result, said);
+        only_m(&monitor.seen.findings(), &result, said, Some(FailureKind::Busy));
         db.run(undo).await;
     }
 }
@@ -220,6 +222,8 @@ async fn a_cancelled_statement_and_a_lost_session() {
         assert_eq!(places(&findings), *expected, "{kill} {and}");
         let (tables, rows) = (result.tables.unwrap(), result.rows.unwrap());
         assert_eq!((tables.matched, rows.matched, rows.unreadable), counts, "{kill} {and}");
+        let outcome = if expected.is_empty() { Outcome::Pass } else { Outcome::Inconclusive };
+        assert_eq!(result.outcome(0).0, outcome, "{kill} {and}: {:?}", result.unread);
     }
 }
 

@@ -25,15 +25,21 @@ async fn ask(db: &Db, question: &'static str) -> String {
     answer
 }
 
-/// The middle table is unreadable and says `said`; the others match.
-fn only_m(findings: &[attestore::model::finding::Finding], result: &attestore::model::verification::Verification, said: &str) {
+/// The middle table is unreadable and says `said`; the others match. `outside` is the reason where the data is not to blame.
+fn only_m(
+    findings: &[attestore::model::finding::Finding],
+    result: &attestore::model::verification::Verification,
+    said: &str,
+    outside: Option<FailureKind>,
+) {
     assert_eq!(places(findings), [(Class::Unreadable, "m".into())], "{findings:?}");
     let found = findings[0].actual.as_deref().unwrap();
     assert!(found.contains(said), "expected `{said}` in `{found}`");
     let (tables, rows) = (result.tables.unwrap(), result.rows.unwrap());
     assert_eq!((tables.matched, tables.unreadable, rows.matched, rows.unreadable), (2, 1, 2, 20_000));
     assert_eq!((rows.mismatch, rows.missing, rows.extra), (0, 0, 0));
-    assert_eq!(result.outcome(0).0, Outcome::Fail);
+    assert_eq!(result.unread.keys().copied().collect::<Vec<_>>(), Vec::from_iter(outside), "{said}");
+    assert_eq!(result.outcome(0).0, if outside.is_some() { Outcome::Inconclusive } else { Outcome::Fail });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -53,7 +59,7 @@ async fn a_page_whose_checksum_fails_makes_its_table_unreadable_and_no_other() {
     std::fs::write(&file, bytes).unwrap();
     server.start();
     let (result, findings) = db.compare(&manifest).await;
-    only_m(&findings, &result, "invalid page in block");
+    only_m(&findings, &result, "invalid page in block", None);
     assert!(!findings[0].actual.as_deref().unwrap().starts_with("0 rows") && !findings[0].actual.as_deref().unwrap().starts_with("20000"));
     let error = db.capture(&dir.path().join("again")).await.unwrap_err();
     assert!(error.kind == FailureKind::Remote && error.message.contains("table m"), "{error}");
@@ -71,7 +77,10 @@ async fn tables_that_are_locked_dropped_emptied_or_altered_meanwhile() {
     let mut holder = PgConnection::connect(&server.full_url("meanwhile")).await.unwrap();
     sqlx::raw_sql("BEGIN; LOCK TABLE m IN ACCESS EXCLUSIVE MODE").execute(&mut holder).await.unwrap();
     let (result, findings) = db.compare(&manifest).await;
-    only_m(&findings, &result, "lock timeout");
+    only_m(&findings, &result, "lock timeout", Some(FailureKind::Busy));
+    let error = db.capture(&dir.path().join("locked")).await.unwrap_err();
+    assert_eq!((error.kind, error.kind.exit_code().code()), (FailureKind::Busy, 3), "{error}");
+    assert!(!error.hint.unwrap().contains("drop the table"));
     holder.close().await.unwrap();
     // After the snapshot was taken and before the table is reached. Emptied and rewritten tables look empty to an old snapshot.
     for (change, said, undo) in [
@@ -84,7 +93,7 @@ async fn tables_that_are_locked_dropped_emptied_or_altered_meanwhile() {
         assert_eq!(db.compare(&manifest).await.1, [], "before {change}");
         let monitor = Meanwhile::new(When::Begins("a"), || run_aside(&server, Kind::Postgres, "meanwhile", change));
         let result = db.compare_with(&access(), &manifest, &monitor).await;
-        only_m(&monitor.seen.findings(), &result, said);
+        only_m(&monitor.seen.findings(), &result, said, Some(FailureKind::Busy));
         db.run(undo).await;
     }
 }
@@ -105,7 +114,7 @@ async fn a_cancelled_statement_a_lost_session_and_a_silent_server() {
     let findings = monitor.seen.findings();
     assert_eq!(places(&findings), [(Class::Unreadable, "m".into())]);
     assert!(findings[0].actual.as_deref().unwrap().contains("canceling statement"), "{findings:?}");
-    assert_eq!(result.tables.unwrap().matched, 2);
+    assert_eq!((result.tables.unwrap().matched, result.outcome(0).0), (2, Outcome::Inconclusive));
     // A lane that loses its session reads its range again in a new one, in the same snapshot.
     let hit = format!("DO $$ BEGIN ASSERT (SELECT count(pg_terminate_backend(pid)) {copying}) > 0; END $$");
     let act = || run_aside(&server, Kind::Postgres, "breaks", &hit);
@@ -130,8 +139,73 @@ async fn a_cancelled_statement_a_lost_session_and_a_silent_server() {
     pids.lock().unwrap().iter().for_each(|pid| signal(pid, "-CONT"));
     let findings = monitor.seen.findings();
     assert!(!findings.is_empty() && findings.iter().all(|finding| finding.class == Class::Unreadable), "{findings:?}");
-    assert_eq!(result.outcome(0).0, Outcome::Fail);
+    assert_eq!(result.outcome(0).0, Outcome::Inconclusive, "nothing was seen of the data, and nothing is said against it");
     assert_eq!((result.rows.unwrap().mismatch, result.rows.unwrap().missing), (0, 0));
+    assert!(result.unread.contains_key(&FailureKind::Network), "{:?}", result.unread);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_right_that_is_missing_is_no_verdict_on_the_data() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::new(&server, Kind::Postgres, "denied", THREE).await;
+    db.run(
+        "CREATE ROLE limited LOGIN PASSWORD 'l'; GRANT SELECT ON a, z TO limited; \
+         CREATE ROLE walled LOGIN PASSWORD 'w'; GRANT SELECT ON ALL TABLES IN SCHEMA public TO walled; \
+         CREATE POLICY p ON m USING (id > 5); ALTER TABLE m ENABLE ROW LEVEL SECURITY",
+    )
+    .await;
+    let manifest = dir.path().join("m");
+    db.capture(&manifest).await.unwrap();
+    for (user, password, said) in [("limited", "l", "permission denied"), ("walled", "w", "row-level security")] {
+        let (result, findings) = db.compare_as(&as_user(user, password), &manifest).await.unwrap();
+        only_m(&findings, &result, said, Some(FailureKind::Denied));
+        let error = db.capture_as(&as_user(user, password), &dir.path().join(user)).await.unwrap_err();
+        assert_eq!((error.kind, error.kind.exit_code().code()), (FailureKind::Denied, 4), "{error}");
+        assert!(error.message.contains("table m") && error.message.contains(said), "{error}");
+        let hint = error.hint.unwrap();
+        assert!(hint.contains("--show-grants") && !hint.contains("repair or drop"), "{hint}");
+    }
+    // A table that was dropped before anybody looked is missing, whoever looks.
+    db.run("DROP TABLE m").await;
+    let (result, findings) = db.compare_as(&as_user("limited", "l"), &manifest).await.unwrap();
+    assert!(places(&findings).contains(&(Class::Missing, "m".into())), "{findings:?}");
+    assert_eq!(result.outcome(0).0, Outcome::Fail);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_ends_is_told_by_its_first_word_and_cuts_the_reading_short() {
+    let Some(server) = servers::own(Kind::Postgres).map(Arc::new) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::new(&server, Kind::Postgres, "ends", THREE).await;
+    db.run("INSERT INTO m SELECT i, repeat(i::text, 40) FROM generate_series(20001, 120000) i").await;
+    let manifest = dir.path().join("m");
+    db.capture(&manifest).await.unwrap();
+    // Every session is terminated, that which holds the snapshot too: no other can take it over.
+    let all =
+        "DO $$ BEGIN PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'ends' AND pid <> pg_backend_pid(); END $$";
+    for at in [When::Begins("m"), When::FirstRows("m")] {
+        let monitor = Meanwhile::new(at, || run_aside(&server, Kind::Postgres, "ends", all));
+        let result = db.compare_with(&access(), &manifest, &monitor).await;
+        let findings = monitor.seen.findings();
+        assert_eq!(places(&findings), [(Class::Unreadable, "m".into())], "{findings:?}");
+        let said = findings[0].actual.as_deref().unwrap();
+        assert!(said.contains("terminating connection due to administrator command"), "{said}");
+        assert!(!said.starts_with("invalid snapshot"), "{said}");
+        let cut = result.cut_short.as_ref().unwrap();
+        assert!(cut.kind == FailureKind::Network && cut.message.contains("the session that holds the snapshot is gone"), "{cut}");
+        assert_eq!((result.outcome(0).0, result.tables.unwrap().expected), (Outcome::Inconclusive, 2), "a and m were looked at");
+    }
+    // The same at capture: the network, and no advice to drop a table.
+    let monitor = Meanwhile::new(When::FirstRows("m"), || server.kill());
+    let request = attestore::verify::manifest::request::CaptureRequest::new(
+        &dir.path().join("again"),
+        attestore::model::capture::CaptureMode::SnapshotExact,
+    );
+    let key = sql_support::key();
+    let error = attestore::verify::sql::capture::capture(&db.url(), &access(), &request, &key, None, &monitor).await.unwrap_err();
+    assert_eq!((error.kind, error.kind.exit_code().code()), (FailureKind::Network, 5), "{error}");
+    assert!(!error.hint.unwrap().contains("drop the table"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

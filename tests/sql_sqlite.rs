@@ -255,10 +255,10 @@ async fn each_shipped_check_passes_and_fails() {
     let packs = ["structure-sqlite", "directory-app"];
     let baselines = [("rows.artists", "1"), ("rows.bookings", "1")];
     let good = Db::new(DIRECTORY).await.check(&packs, &baselines).await;
-    assert_eq!(good.len(), 8);
+    assert_eq!(good.len(), 9);
     assert!(good.values().all(|result| result.result == CheckOutcome::Pass), "{good:?}");
     let bad = Db::new(&format!(
-        "{DIRECTORY} UPDATE bookings SET artist_id = 9, starts_at = '2020-01-01 00:00:00', price_minor = -1; UPDATE artists SET name = ' '"
+        "{DIRECTORY} UPDATE bookings SET artist_id = 9, starts_at = '2020-01-01 00:00:00', price_minor = -1.5; UPDATE artists SET name = ' '"
     ))
     .await;
     let more = [("rows.artists", "2"), ("rows.bookings", "2")];
@@ -267,7 +267,11 @@ async fn each_shipped_check_passes_and_fails() {
     assert_eq!(failed.remove("structure.sqlite-integrity").unwrap().result, CheckOutcome::Pass);
     assert!(failed.values().all(|result| result.result == CheckOutcome::Fail), "{failed:?}");
     let row = &failed["directory.booking-values"].rows[0];
-    assert!(row.contains(&("booking_id".into(), "1".into())) && row.contains(&("price_minor".into(), runner::REDACTED.into())), "{row:?}");
+    assert!(
+        row.contains(&("booking_id".into(), "1".into()))
+            && row.contains(&("price_minor".into(), attestore::verify::sql::checks::redact::REDACTED.into())),
+        "{row:?}"
+    );
 }
 
 #[tokio::test]
@@ -281,7 +285,7 @@ async fn the_bank_pack_passes_and_fails_here_too() {
     // Without a manifest the baselines are missing: untested, not passed.
     assert_eq!(good.check(&["bank"], &[]).await["bank.accounts-not-fewer"].result, CheckOutcome::Untested);
     let bad = Db::new(&format!(
-        "{sql} UPDATE accounts SET customer_id = 2; UPDATE transactions SET booked_at = '2020-01-01 00:00:00'; UPDATE transactions SET account_id = 11, kind = 'odd' WHERE id = 2"
+        "{sql} UPDATE accounts SET customer_id = 2; UPDATE transactions SET booked_at = '2020-01-01 00:00:00'; UPDATE transactions SET account_id = 11, kind = 'odd', amount_minor = 'much' WHERE id = 2"
     ))
     .await;
     let more = [("rows.customers", "2"), ("rows.accounts", "2"), ("rows.transactions", "3")];
@@ -303,13 +307,76 @@ async fn kinds_thresholds_limits_and_timeouts() {
     assert_eq!((warned.result, warned.actual.as_deref()), (CheckOutcome::Warn, Some("3")));
     let limited = db.own("--! kind = \"violations\"\n--! limit = 2\n--! show = [\"ID\"]", "SELECT id, s FROM t").await;
     assert_eq!((limited.result, limited.actual.as_deref(), limited.rows.len()), (CheckOutcome::Fail, Some("3"), 2));
-    assert_eq!(limited.rows[0], [("id".to_owned(), "1".to_owned()), ("s".to_owned(), runner::REDACTED.to_owned())]);
+    assert_eq!(
+        limited.rows[0],
+        [("id".to_owned(), "1".to_owned()), ("s".to_owned(), attestore::verify::sql::checks::redact::REDACTED.to_owned())]
+    );
     let two = db.own("--! kind = \"scalar\"\n--! error_if = \"> 5\"", "SELECT id FROM t").await;
     assert_eq!(two.result, CheckOutcome::Error);
     let endless = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n";
     let stopped = db.own("--! kind = \"scalar\"\n--! error_if = \"> 5\"\n--! timeout = \"1s\"", endless).await;
     assert_eq!(stopped.result, CheckOutcome::Error, "{stopped:?}");
-    assert!(stopped.reason.unwrap().contains("interrupt"));
+    assert_eq!(stopped.reason.as_deref(), Some("stopped at its timeout of 1 s"));
+}
+
+#[tokio::test]
+async fn one_value_is_one_and_no_value_is_told() {
+    let db = Db::new("CREATE TABLE t (id INTEGER PRIMARY KEY, s TEXT); INSERT INTO t VALUES (1, 'a sekret')").await;
+    for (kind, sql) in [
+        ("scalar\"\n--! error_if = \"> 5", "SELECT 1, 2"),
+        ("freshness\"\n--! error_if = \"> 1h", "SELECT datetime('now'), 2"),
+        ("scalar\"\n--! error_if = \"> 5", "SELECT s FROM t"),
+        ("freshness\"\n--! error_if = \"> 1h", "SELECT s FROM t"),
+        ("violations", "SELECT json_extract('{}', s) FROM t"),
+        ("canary", "SELECT id, s FROM t"),
+    ] {
+        let result = db.own(&format!("--! kind = \"{kind}\""), sql).await;
+        let expected = if kind == "canary" { CheckOutcome::Untested } else { CheckOutcome::Error };
+        assert_eq!(result.result, expected, "{sql}: {result:?}");
+        let told = format!("{}{}{result:?}", serde_json::to_string(&result).unwrap(), runner::line(&result));
+        assert!(!told.contains("sekret"), "{told}");
+    }
+    let two = db.own("--! kind = \"scalar\"\n--! error_if = \"> 5\"", "SELECT 1, 2").await;
+    assert!(two.reason.unwrap().contains("2 columns"));
+    let text = db.own("--! kind = \"scalar\"\n--! error_if = \"> 5\"", "SELECT s FROM t").await;
+    assert_eq!(text.actual.as_deref(), Some("(redacted)"));
+}
+
+#[tokio::test]
+async fn a_stamp_from_the_future_fails_beyond_a_small_skew() {
+    let db = Db::new("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)").await;
+    let at = |ahead: &'static str, more: &'static str| {
+        let header = format!("--! kind = \"freshness\"\n--! error_if = \"> 1d\"{more}");
+        let db = &db;
+        async move { db.own(&header, &format!("SELECT datetime('now', '{ahead}')")).await }
+    };
+    let far = at("+7 minutes", "").await;
+    assert_eq!(far.result, CheckOutcome::Fail, "{far:?}");
+    assert!(far.reason.unwrap().starts_with("future: "));
+    assert_eq!(at("+2 minutes", "").await.result, CheckOutcome::Pass);
+    assert_eq!(at("+7 minutes", "\n--! ahead = \"1h\"").await.result, CheckOutcome::Pass);
+    assert_eq!(at("+999 years", "\n--! ahead = \"1h\"").await.result, CheckOutcome::Fail);
+    assert_eq!(at("-25 hours", "").await.result, CheckOutcome::Fail);
+}
+
+#[tokio::test]
+async fn an_empty_database_proves_nothing_and_what_is_not_there_does_not_apply() {
+    for sql in ["PRAGMA user_version = 0", "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (p INT REFERENCES p (id))"] {
+        let results = Db::new(sql).await.check(&["structure-sqlite"], &[]).await;
+        assert!(results.values().all(|result| result.result == CheckOutcome::Vacuous && !result.not_applicable), "{sql}: {results:?}");
+    }
+    let db = Db::new("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)").await;
+    let results = db.check(&["structure-sqlite"], &[]).await;
+    assert_eq!(results["structure.sqlite-integrity"].result, CheckOutcome::Pass);
+    let keys = &results["structure.sqlite-foreign-keys"];
+    assert!(keys.result == CheckOutcome::Untested && keys.not_applicable && !keys.counts(), "{keys:?}");
+    assert!(runner::line(keys).contains("n/a") && keys.reason.as_ref().unwrap().contains("not applicable"), "{keys:?}");
+    assert!(serde_json::to_string(keys).unwrap().contains("\"not_applicable\":true"));
+    assert!(!serde_json::to_string(&results["structure.sqlite-integrity"]).unwrap().contains("not_applicable"));
+    // One's own checks name their tables, or look at the database as a whole.
+    let empty = Db::new("CREATE TABLE t (id INTEGER PRIMARY KEY)").await;
+    let own = empty.own("--! kind = \"scalar\"\n--! error_if = \"> 0\"", "SELECT COUNT(*) FROM t").await;
+    assert_eq!((own.result, own.reason.as_deref()), (CheckOutcome::Vacuous, Some("every table is empty")));
 }
 
 #[tokio::test]

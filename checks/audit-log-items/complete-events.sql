@@ -7,4 +7,4 @@
 --! severity = "critical"
 --! error_if = "> 0"
 --! timeout = "15m"
-SELECT pk, sk FROM items WHERE at IS NULL OR actor IS NULL OR actor = '' OR action IS NULL OR action = ''
+SELECT pk, sk FROM items WHERE at IS NULL OR actor IS NULL OR TRIM(actor) = '' OR action IS NULL OR TRIM(action) = ''

@@ -7,4 +7,6 @@
 --! severity = "major"
 --! error_if = "!= 0"
 --! timeout = "15m"
-SELECT CAST(julianday(MAX(substr(at, 1, 10))) - julianday(MIN(substr(at, 1, 10))) AS INTEGER) + 1 - COUNT(DISTINCT substr(at, 1, 10)) AS missing FROM items
+-- What is no day fills no gap, and is one more that is missing.
+SELECT CAST(julianday(MAX(day)) - julianday(MIN(day)) AS INTEGER) + 1 - COUNT(DISTINCT day) + COUNT(*) - COUNT(day) AS missing
+FROM (SELECT CASE WHEN date(at) = substr(at, 1, 10) THEN date(at) END AS day FROM items) AS days

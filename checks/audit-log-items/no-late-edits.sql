@@ -7,4 +7,5 @@
 --! severity = "critical"
 --! error_if = "> 0"
 --! timeout = "15m"
-SELECT pk, sk FROM items WHERE updated_at IS NOT NULL AND substr(updated_at, 1, 10) > substr(at, 1, 10)
+SELECT pk, sk FROM items
+WHERE updated_at IS NOT NULL AND (at IS NULL OR date(updated_at) IS NULL OR substr(updated_at, 1, 10) > substr(at, 1, 10))

@@ -8,4 +8,5 @@
 --! error_if = "> 0"
 --! show = ["event_id"]
 --! timeout = "15m"
-SELECT id AS event_id FROM events WHERE at IS NULL OR actor IS NULL OR actor = '' OR action IS NULL OR action = ''
+SELECT id AS event_id FROM events
+WHERE id IS NULL OR at IS NULL OR LENGTH({exact:at}) = 0 OR actor IS NULL OR LENGTH(TRIM({exact:actor})) = 0 OR action IS NULL OR LENGTH(TRIM({exact:action})) = 0

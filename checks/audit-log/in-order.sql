@@ -8,4 +8,5 @@
 --! error_if = "> 0"
 --! show = ["event_id"]
 --! timeout = "15m"
-SELECT event_id FROM (SELECT id AS event_id, at, LAG(at) OVER (ORDER BY id) AS before_it FROM events) ordered WHERE at < before_it
+-- An event without a time would hide that the next one is earlier than the one before.
+SELECT event_id FROM (SELECT id AS event_id, at, LAG(at) OVER (ORDER BY id, at) AS before_it FROM events) ordered WHERE at IS NULL OR at < before_it

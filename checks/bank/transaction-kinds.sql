@@ -10,4 +10,5 @@
 --! timeout = "15m"
 SELECT id AS transaction_id, kind, amount_minor
 FROM transactions
-WHERE (kind = 'credit' AND amount_minor < 0) OR (kind = 'debit' AND amount_minor >= 0) OR kind NOT IN ('credit', 'debit')
+WHERE kind IS NULL OR amount_minor IS NULL OR amount_minor * 0 <> 0
+  OR ({exact:kind} = 'credit' AND amount_minor < 0) OR ({exact:kind} = 'debit' AND amount_minor >= 0) OR {exact:kind} NOT IN ('credit', 'debit')

@@ -8,4 +8,4 @@
 --! error_if = "> 0"
 --! show = ["artist_id"]
 --! timeout = "15m"
-SELECT id AS artist_id FROM artists WHERE trim(name) = '' OR trim(city) = ''
+SELECT id AS artist_id FROM artists WHERE name IS NULL OR LENGTH(TRIM({exact:name})) = 0 OR city IS NULL OR LENGTH(TRIM({exact:city})) = 0

@@ -8,4 +8,5 @@
 --! error_if = "< baseline"
 --! baseline = "rows.artists"
 --! timeout = "15m"
-SELECT COUNT(*) AS n FROM artists
+-- Distinct: a row that is there twice makes up for none that is lost.
+SELECT COUNT(DISTINCT id) AS n FROM artists

@@ -8,4 +8,5 @@
 --! error_if = "< baseline"
 --! baseline = "rows.bookings"
 --! timeout = "15m"
-SELECT COUNT(*) AS n FROM bookings
+-- Distinct: a row that is there twice makes up for none that is lost.
+SELECT COUNT(DISTINCT id) AS n FROM bookings

@@ -1,10 +1,11 @@
 --! id = "directory.freshness"
---! title = "The newest booking starts at most 60 days ago"
+--! title = "The newest booking starts at most 60 days ago, and none is for a time years ahead"
 --! engines = ["mysql", "mariadb", "postgres", "sqlite"]
 --! requires = ["bookings"]
 --! columns = ["bookings.starts_at"]
 --! kind = "freshness"
 --! severity = "minor"
 --! error_if = "> 60d"
+--! ahead = "1100d"
 --! timeout = "15m"
 SELECT MAX(starts_at) AS newest FROM bookings

@@ -8,4 +8,8 @@
 --! error_if = "> 0"
 --! show = ["file_id"]
 --! timeout = "15m"
-SELECT MIN(id) AS file_id FROM files GROUP BY path HAVING COUNT(*) > 1 OR path IS NULL OR path = ''
+-- Byte for byte: two paths that differ in case or in an accent are two paths, whatever the column's collation.
+SELECT MIN(file_id) AS file_id
+FROM (SELECT id AS file_id, {exact:path} AS exact_path FROM files) paths
+GROUP BY exact_path
+HAVING COUNT(*) > 1 OR exact_path IS NULL OR LENGTH(exact_path) = 0

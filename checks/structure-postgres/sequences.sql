@@ -4,9 +4,12 @@
 --! kind = "violations"
 --! severity = "major"
 --! error_if = "> 0"
---! show = ["schema", "name"]
+--! each = "sequence"
+--! show = ["name"]
 --! timeout = "15m"
 --! privileged = true
-SELECT schemaname AS schema, sequencename AS name
-FROM pg_catalog.pg_sequences
-WHERE NOT cycle AND ((increment_by > 0 AND last_value >= max_value) OR (increment_by < 0 AND last_value <= min_value))
+-- Each is read itself: the view of all sequences shows nothing, instead of an error, to who may not read one.
+SELECT {name} AS name
+FROM {counter} s
+JOIN pg_catalog.pg_sequence q ON q.seqrelid = s.tableoid
+WHERE NOT q.seqcycle AND ((q.seqincrement > 0 AND s.last_value >= q.seqmax) OR (q.seqincrement < 0 AND s.last_value <= q.seqmin)) AND s.is_called

@@ -20,6 +20,7 @@ use crate::verify::manifest::reader::Manifest;
 use crate::verify::sql::access::not_sql;
 use crate::verify::sql::checks::demands::CheckDemands;
 use crate::verify::sql::checks::header::{Check, nearest};
+use crate::verify::sql::checks::names::known;
 use crate::verify::sql::checks::pack::{Pack, names};
 use crate::verify::sql::checks::runner;
 use crate::verify::sql::items::{ENGINE, ItemsTable, MOST_BYTES};
@@ -76,7 +77,7 @@ pub async fn run(args: CheckArgs, console: &Arc<Console>) -> anyhow::Result<Exit
         [] => vec![Pack::structure(engine)?],
         given => given.iter().map(|name| Pack::load(name)).collect::<Result<Vec<_>, _>>()?,
     };
-    let demands = demands(&args)?;
+    let demands = demands(&args, &packs)?;
     let access = Means { tls_ca: args.tls_ca.clone(), ..Means::default() }.access();
     args.scan.refuse(&source)?;
     let results = runner::run_with(&source, &access, &packs, &demands, console.as_ref()).await?;
@@ -90,7 +91,7 @@ async fn check_items(source: &SourceUrl, args: CheckArgs, console: &Arc<Console>
         return Err(failure.hint("name a pack of checks over items with --pack, such as audit-log-items").into());
     }
     let packs = args.packs.iter().map(|name| Pack::load(name)).collect::<Result<Vec<_>, _>>()?;
-    let demands = demands(&args)?;
+    let demands = demands(&args, &packs)?;
     let means = Means { scan: args.scan.clone(), ..Means::default() };
     let items = items_of(source, None, &means).await?;
     let Some((items, _)) = items else { return Err(not_sql(source).into()) };
@@ -125,8 +126,9 @@ fn conclude(source: &SourceUrl, engine: &str, results: &[CheckResult], console: 
 }
 
 /// Baselines, names and the key of canaries; another key than the manifest's would find a mismatch in every canary.
-fn demands(args: &CheckArgs) -> Result<CheckDemands, Failure> {
+fn demands(args: &CheckArgs, packs: &[Pack]) -> Result<CheckDemands, Failure> {
     let mut demands = CheckDemands { names: args.names.iter().cloned().collect(), ..CheckDemands::default() };
+    known(&demands.names, packs)?;
     demands.hash_key = args.hash_key.as_deref().map(HashKey::load).transpose()?;
     if let Some(dir) = &args.manifest {
         let manifest = Manifest::open(dir)?;
@@ -151,7 +153,7 @@ fn name(text: &str) -> Result<(String, String), String> {
 
 /// `fail` wins over what could not be run; a minor or major failure is a failure all the same: this command has no policy to tolerate it.
 fn outcome(results: &[CheckResult]) -> Outcome {
-    Outcome::of_all(results.iter().map(|result| match result.result {
+    Outcome::of_all(results.iter().filter(|result| result.counts()).map(|result| match result.result {
         CheckOutcome::Pass => Outcome::Pass,
         CheckOutcome::Warn => Outcome::PassWithException,
         CheckOutcome::Fail => Outcome::Fail,
@@ -173,10 +175,11 @@ fn line(result: &CheckResult) -> Result<Value, Failure> {
 }
 
 fn totals(results: &[CheckResult]) -> Map<String, Value> {
-    let count = |wanted: CheckOutcome| results.iter().filter(|result| result.result == wanted).count();
+    let count = |wanted: CheckOutcome| results.iter().filter(|result| result.counts() && result.result == wanted).count();
     let checks = json!({
         "pass": count(CheckOutcome::Pass), "warn": count(CheckOutcome::Warn), "fail": count(CheckOutcome::Fail),
         "error": count(CheckOutcome::Error), "vacuous": count(CheckOutcome::Vacuous), "untested": count(CheckOutcome::Untested),
+        "not_applicable": results.iter().filter(|result| !result.counts()).count(),
     });
     Map::from_iter([("checks".to_owned(), checks)])
 }

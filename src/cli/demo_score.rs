@@ -135,7 +135,7 @@ fn observe(result: &PointResult, log: &LogDir) -> Result<Observed, Failure> {
             findings.push(finding_of(&value).ok_or_else(|| Failure::invalid(format!("evidence {full}: not a finding: {value}")))?);
         }
     }
-    let failed = result.sql_checks.iter().filter(|check| check.result != CheckOutcome::Pass);
+    let failed = result.sql_checks.iter().filter(|check| check.counts() && check.result != CheckOutcome::Pass);
     let mut reasons = result.outcome_reasons.clone();
     reasons.extend(result.errors.iter().map(|error| error.message.clone()));
     Ok(Observed {

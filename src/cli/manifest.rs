@@ -20,6 +20,7 @@ use crate::cli::scan_args::ScanArgs;
 use crate::cli::source::{self, Means, shown};
 use crate::cli::tables;
 use crate::cli::words::totals;
+use crate::estate::load;
 use crate::model::capture::CaptureMode;
 use crate::model::exit::ExitCode;
 use crate::model::failure::{Failure, FailureKind};
@@ -127,7 +128,7 @@ pub struct CreateArgs {
     /// Sessions that read one table at once, where the engine lets them share a snapshot [default: one a core, at most 4]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     pub lanes: Option<u8>,
-    /// Print the rights that USER needs to read the database, as statements, and nothing else
+    /// Print the rights that USER (of MySQL and MariaDB USER@HOST) needs to read this database, as statements, and nothing else
     #[arg(long, value_name = "USER", num_args = 0..=1, default_missing_value = "attestore")]
     pub show_grants: Option<String>,
 }
@@ -174,7 +175,11 @@ pub async fn run(args: ManifestArgs, console: &Arc<Console>) -> anyhow::Result<E
 
 async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode> {
     if let Some(user) = &args.show_grants {
-        return Ok(tables::show_grants(&args.source, Some(user), console)?);
+        let mut means = Means { tls_ca: args.tls_ca.clone(), ..Means::default() };
+        if let Some(config) = &args.config {
+            means.complete_from(&load::load(config)?.config);
+        }
+        return Ok(tables::show_grants(&args.source, user, &means, console).await?);
     }
     let out = args.out.clone().unwrap_or_default();
     // Everything that can be wrong is found before the source is read.

@@ -136,7 +136,7 @@ pub fn object(result: &PointResult) -> Value {
         "rpo": result.rpo,
         "bytes_checked": result.verify.as_ref().map_or(0, |facts| facts.bytes_checked),
         "findings": result.verify.as_ref().map_or(0, |facts| facts.findings.total),
-        "sql_checks": result.sql_checks.len(),
+        "sql_checks": result.sql_checks.iter().filter(|check| check.counts()).count(),
         "left_behind": result.teardown.leftover_count,
     });
     if let (Some(facts), Some(members)) = (&result.verify, object.as_object_mut()) {
@@ -202,7 +202,7 @@ fn objective(objective: &Objective) -> String {
 fn read(result: &PointResult) -> String {
     let Some(facts) = &result.verify else { return "nothing".to_owned() };
     let parts: Vec<String> = counts(facts).map(|(name, counts)| format!("{} of {} {name}", counts.checked, counts.expected)).collect();
-    let checks = match result.sql_checks.len() {
+    let checks = match result.sql_checks.iter().filter(|check| check.counts()).count() {
         0 => String::new(),
         n => format!(", {n} checks"),
     };

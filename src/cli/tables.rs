@@ -7,9 +7,11 @@ use serde_json::{Map, json};
 
 use crate::cli::console::Console;
 use crate::cli::source::Means;
+use crate::cli::verify_words::{evidence_lines, evidence_summary};
 use crate::cli::words::bytes_text;
 use crate::model::exit::ExitCode;
 use crate::model::failure::{Failure, FailureKind};
+use crate::model::outcome::Outcome;
 use crate::model::source_url::SourceUrl;
 use crate::model::verification::Verification;
 use crate::monitor::Monitor;
@@ -64,13 +66,23 @@ impl TableArgs {
 }
 
 /// Prints the statements that give `user` the rights that reading `url` needs.
-pub fn show_grants(url: &SourceUrl, user: Option<&str>, console: &Console) -> Result<ExitCode, Failure> {
-    let statements = grants::needed(url, user.unwrap_or("attestore"))?;
-    console.answer(statements.join("\n"));
+pub async fn show_grants(url: &SourceUrl, user: &str, means: &Means, console: &Console) -> Result<ExitCode, Failure> {
+    let grants = grants::needed(url, &means.access(), user).await?;
+    console.answer(grants.statements.join("\n"));
     let mut more = Map::new();
-    more.insert("grants".into(), json!(statements));
-    console.summary("manifest create", "pass", ExitCode::Proven, more);
-    Ok(ExitCode::Proven)
+    more.insert("grants".into(), json!(grants.statements));
+    more.insert("connected".into(), json!(grants.not_asked.is_none()));
+    let (outcome, exit) = match &grants.not_asked {
+        None => (Outcome::Pass, ExitCode::Proven),
+        // The statements stand, and whether this database needs more is not known.
+        Some(failure) => {
+            console.failure(failure);
+            more.insert("error".into(), json!({"kind": failure.kind.as_str(), "message": failure.message}));
+            (Outcome::Inconclusive, failure.kind.exit_code())
+        }
+    };
+    console.summary("manifest create", outcome.as_str(), exit, more);
+    Ok(exit)
 }
 
 /// Compares two live databases; both are read with the same user and password of the environment, or those of their URLs.
@@ -109,6 +121,7 @@ fn conclude(checked: &SourceUrl, baseline: &SourceUrl, result: &Verification, co
         console.failure(failure);
         exit = exit.and(failure.kind.exit_code());
     }
+    exit = result.unread.keys().fold(exit, |exit, kind| exit.and(kind.exit_code()));
     let mut lines = vec![
         format!("source     {checked}"),
         format!("against    {baseline}"),
@@ -126,6 +139,8 @@ fn conclude(checked: &SourceUrl, baseline: &SourceUrl, result: &Verification, co
         lines.push(line);
         more.insert(name.into(), json!(counts));
     }
+    evidence_summary(result, &mut more);
+    evidence_lines(result, &mut lines);
     lines.push(format!("read       {} in {:.1} s", bytes_text(result.bytes_checked), result.duration.as_secs_f64()));
     let because = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };
     lines.push(format!("result     {}{because}", outcome.as_str().to_uppercase()));

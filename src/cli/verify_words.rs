@@ -25,6 +25,9 @@ pub fn evidence_summary(result: &Verification, more: &mut Map<String, serde_json
     if let Some(n) = result.unread.get(&FailureKind::Archived) {
         more.insert("archived".into(), json!(n));
     }
+    if !result.left_out.is_empty() {
+        more.insert("left_out".into(), json!(result.left_out));
+    }
     if !result.unread.is_empty() {
         let unread: BTreeMap<&str, u64> = result.unread.iter().map(|(kind, n)| (kind.as_str(), *n)).collect();
         more.insert("unread".into(), json!(unread));
@@ -55,6 +58,7 @@ pub fn evidence_lines(result: &Verification, lines: &mut Vec<String>) {
         let outcome = result.protection_outcome();
         lines.push(format!("protection {}: {} of {} as they were", outcome.as_str(), counts.matched, counts.expected));
     }
+    lines.extend(result.left_out.iter().map(|said| format!("left out   {said}")));
     if let Some(tier) = &result.lesser_tier {
         lines.push(format!("tier       {}", tier.name));
         lines.extend(tier.does_not_prove.iter().map(|said| format!("           not proved: {said}")));

@@ -11,7 +11,7 @@ pub fn decide(result: &mut PointResult, policy: &ClassPolicy) {
         return;
     }
     let (mut failed, mut in_doubt) = (data_failures(result, policy.indeterminate_budget), Vec::new());
-    for check in &result.sql_checks {
+    for check in result.sql_checks.iter().filter(|check| check.counts()) {
         let why = check.reason.clone().unwrap_or_else(|| format!("{} {}", check.actual.as_deref().unwrap_or("?"), check.op));
         match (check.result, check.severity) {
             (CheckOutcome::Fail, Severity::Critical) => failed.push(format!("critical check {} failed: {why}", check.id)),
@@ -52,7 +52,8 @@ fn passed_or_not(result: &mut PointResult, policy: &ClassPolicy) {
     (result.outcome, result.outcome_reasons) =
         if grave.is_empty() { (Outcome::PassWithException, against) } else { (Outcome::Inconclusive, grave) };
     let unread = result.verify.iter().flat_map(|facts| &facts.unread);
-    result.outcome_reasons.extend(unread.map(|(why, n)| format!("objects: {n} not read: {why}")));
+    let of = if result.verify.as_ref().is_some_and(|facts| facts.objects.is_some()) { "objects" } else { "tables" };
+    result.outcome_reasons.extend(unread.map(|(why, n)| format!("{of}: {n} not read: {why}")));
 }
 
 fn spelled(outcome: CheckOutcome) -> &'static str {

@@ -85,7 +85,13 @@ pub fn recognise(path: &Path) -> Result<Dump, Unloaded> {
     let length = file.metadata().map_err(about)?.len();
     let mut head = Vec::new();
     (&mut file).take(LOOK).read_to_end(&mut head).map_err(about)?;
-    let dump = format_of(&head).ok_or_else(|| Unloaded::Damaged(format!("{}: {}", path.display(), unknown(&head))))?;
+    let dump = format_of(&head).ok_or_else(|| {
+        let expected = "expected a dump of pg_dump, mysqldump or mariadb-dump, found";
+        match other_form(&head) {
+            Some(form) => elsewhere(format!("{}: {expected} {form}", path.display())),
+            None => Unloaded::Damaged(format!("{}: {expected} {}", path.display(), unknown(&head))),
+        }
+    })?;
     let marker = match dump {
         Dump::PostgresPlain => "-- PostgreSQL database dump complete",
         Dump::MysqlPlain => "-- Dump completed",
@@ -117,25 +123,32 @@ pub fn format_of(head: &[u8]) -> Option<Dump> {
     [&b"-- MariaDB dump "[..], b"-- MySQL dump "].iter().any(|title| contains(head, title)).then_some(Dump::MysqlPlain)
 }
 
-fn unknown(head: &[u8]) -> String {
-    let found = match head {
-        [] => "an empty file".to_owned(),
-        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => "a file compressed twice: unpack it once".to_owned(),
+/// A form of backup that is known and not read here: that says nothing of what is in it.
+fn other_form(head: &[u8]) -> Option<&'static str> {
+    match head {
+        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("a file compressed twice: unpack it once"),
         // bzip2, xz, LZ4
-        [b'B', b'Z', b'h', ..] | [0xfd, b'7', b'z', b'X', b'Z', ..] | [0x04, 0x22, 0x4d, 0x18, ..] => {
+        [b'B', b'Z', b'h', ..] | [0xfd, b'7', b'z', b'X', b'Z', ..] | [0x04, 0x22, 0x4d, 0x18, ..] => Some(
             "a file compressed in a way that is not read here: keep it unpacked, with gzip or Zstandard, or in pg_dump's own compressed \
-             format (-Fc)"
-                .to_owned()
-        }
+             format (-Fc)",
+        ),
+        _ if head.get(257..262) == Some(b"ustar") => Some("a tar archive: unpack it, and name the folder"),
         _ if contains(head, b"-- PostgreSQL database cluster dump") => {
-            "a dump of a whole cluster: keep one dump a database (pg_dump)".to_owned()
+            Some("a dump of a whole cluster: keep one dump a database (pg_dump)")
         }
-        _ => {
-            let start: String = head.iter().take(24).flat_map(|byte| byte.escape_ascii()).map(char::from).collect();
-            format!("`{start}…`")
-        }
-    };
-    format!("expected a dump of pg_dump, mysqldump or mariadb-dump, found {found}")
+        _ if head.starts_with(b"/*M!999999") || head.starts_with(b"/*!40101 SET") => Some(
+            "a dump without comments, which cannot be told from one that was cut short: write it without --skip-comments and --compact",
+        ),
+        _ => None,
+    }
+}
+
+fn unknown(head: &[u8]) -> String {
+    if head.is_empty() {
+        return "an empty file".to_owned();
+    }
+    let start: String = head.iter().take(24).flat_map(|byte| byte.escape_ascii()).map(char::from).collect();
+    format!("`{start}…`")
 }
 
 fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
@@ -164,16 +177,22 @@ mod tests {
         let sandboxed = "/*M!999999\\- enable the sandbox mode */ \n-- MariaDB dump 10.19\n-- Dump completed on 2026-01-31\n";
         assert_eq!(of("c", sandboxed.as_bytes()).unwrap(), Dump::MysqlPlain);
         assert_eq!(of("d", b"-- MySQL dump 10.13\n-- Dump completed").unwrap(), Dump::MysqlPlain);
-        let damaged: [(&str, &[u8], &str); 5] = [
-            ("e", &plain.as_bytes()[..50], "ends without its line"),
-            ("f", b"", "empty file"),
-            ("g", b"BZh91AY", "compressed"),
-            ("h", b"hello", "`hello"),
-            ("i", b"-- PostgreSQL database cluster dump\n", "whole cluster"),
-        ];
+        let damaged: [(&str, &[u8], &str); 3] =
+            [("e", &plain.as_bytes()[..50], "ends without its line"), ("f", b"", "empty file"), ("h", b"hello", "`hello")];
         for (name, text, said) in damaged {
             let Err(Unloaded::Damaged(message)) = of(name, text) else { panic!("{name} was taken for a dump") };
             assert!(message.contains(said), "{message}");
+        }
+        let tar = [&b"backup_label"[..], &[0; 245], b"ustar"].concat();
+        let others: [(&str, &[u8], &str); 4] = [
+            ("g", b"BZh91AY", "compressed"),
+            ("i", b"-- PostgreSQL database cluster dump\n", "whole cluster"),
+            ("j", b"/*M!999999\\- enable the sandbox mode */\n", "without comments"),
+            ("k", &tar, "tar archive"),
+        ];
+        for (name, text, said) in others {
+            let Err(Unloaded::Failed(failure)) = of(name, text) else { panic!("{name} is called damaged") };
+            assert!(failure.message.contains(said), "{failure}");
         }
         assert!(matches!(recognise(dir.path()), Err(Unloaded::Damaged(_))));
         assert!(matches!(recognise(&dir.path().join("absent")), Err(Unloaded::Failed(_))));

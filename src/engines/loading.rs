@@ -197,6 +197,13 @@ fn judge(output: &Output, server: ProcessMark, path: &Path) -> Result<(), Unload
     if !server.is_alive() {
         return Err(Failure::new(FailureKind::Remote, format!("{}: the server ended while it was loaded: {said}", path.display())).into());
     }
+    // 42501, insufficient_privilege: the dump is loaded without special rights, for whoever wrote it may have wanted more than a restore.
+    if said.contains("ERROR:  42501:") {
+        let message = format!("{}: it wants rights that are withheld where it is loaded: {said}", path.display());
+        return Err(Failure::new(FailureKind::Refused, message)
+            .hint("restore it yourself where you trust it, and compare that database with `attestore verify`")
+            .into());
+    }
     Err(Unloaded::Damaged(format!("{}: {said}", path.display())))
 }
 

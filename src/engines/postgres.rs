@@ -23,8 +23,6 @@ const SETTINGS: &[&str] = &[
     "full_page_writes=off",
     "shared_buffers=16MB",
     "max_connections=60",
-    "max_wal_size=64MB",
-    "min_wal_size=2MB",
     "max_wal_senders=0",
     "logging_collector=off",
     "jit=off",
@@ -83,10 +81,29 @@ pub fn create_reader(user: &str, password: &str) -> String {
     format!("CREATE ROLE {user} LOGIN BYPASSRLS PASSWORD {};\nGRANT pg_read_all_data, pg_monitor TO {user};\n", literal(password))
 }
 
+/// The statements that let `user` see every row and large object of a database that was loaded, and run the functions of `amcheck` where
+/// it has that extension: on a server of one's own nobody else can be asked for these rights.
+pub fn permit_checks(user: &str) -> String {
+    let reader = name(user);
+    format!(
+        "ALTER ROLE {reader} BYPASSRLS;\n\
+         DO $do$ BEGIN GRANT pg_read_all_data TO {reader}; EXCEPTION WHEN undefined_object THEN NULL; END $do$;\n\
+         DO $do$ DECLARE checked regprocedure; BEGIN\n\
+         FOR checked IN SELECT d.objid FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid \
+         WHERE e.extname = 'amcheck' AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e' LOOP\n\
+         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO {}', checked); END LOOP; END $do$;\n",
+        reader.replace('%', "%%").replace('\'', "''")
+    )
+}
+
 /// `psql` as a user of the outside, to be given a script on its standard input; it ends at the first error.
 pub fn client_of(programs: &Programs, area: &Area, port: u16, master: &Master) -> Command {
     let mut command = area::command(area, &programs.client);
-    command.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U"]).arg(&master.user).arg("-p").arg(port.to_string());
+    command
+        .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose", "-h", "127.0.0.1", "-U"])
+        .arg(&master.user)
+        .arg("-p")
+        .arg(port.to_string());
     command.arg("-d").arg(master.database.as_deref().unwrap_or("postgres")).args(["-f", "-"]);
     command.env("PGPASSWORD", &master.password).stdout(std::process::Stdio::null());
     command
@@ -100,6 +117,9 @@ pub fn server(programs: &Programs, area: &Area, home: &Path, port: u16) -> Comma
     for setting in SETTINGS {
         command.arg("-c").arg(setting);
     }
+    let segment = log_segment_mib(home);
+    command.arg("-c").arg(format!("min_wal_size={}MB", 2 * segment));
+    command.arg("-c").arg(format!("max_wal_size={}MB", (4 * segment).max(64)));
     // What keeps no log writes none of the records that only a log's readers need.
     let archive = area::log_folder(home);
     command.arg("-c").arg(if archive.is_some() { "wal_level=replica" } else { "wal_level=minimal" });
@@ -115,6 +135,15 @@ pub fn server(programs: &Programs, area: &Area, home: &Path, port: u16) -> Comma
         command.arg("-c").arg(format!("ssl_key_file={}", tls.key.display()));
     }
     command
+}
+
+/// The size of a segment of the log in MiB, as its files have it: 1 in servers of ours, 16 in most others, up to 1024. Limits of the log
+/// below two of them keep a server from starting.
+fn log_segment_mib(home: &Path) -> u64 {
+    let is_segment = |name: &[u8]| name.len() == 24 && name.iter().all(u8::is_ascii_hexdigit);
+    let entries = std::fs::read_dir(home.join("data/pg_wal")).into_iter().flatten().flatten();
+    let sizes = entries.filter(|entry| is_segment(entry.file_name().as_encoded_bytes())).filter_map(|entry| entry.metadata().ok());
+    sizes.map(|meta| meta.len() >> 20).find(|size| (1..=1024).contains(size)).unwrap_or(16)
 }
 
 /// Settings of a first start that replays archived log over the copy in `home/data`: up to an instant, or all that `archive` holds. The
@@ -173,4 +202,27 @@ pub fn name(text: &str) -> String {
 
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_allowed_two_of_its_segments_at_least() {
+        let home = tempfile::tempdir().unwrap();
+        assert_eq!(log_segment_mib(home.path()), 16, "a copy whose log lies elsewhere");
+        let log = home.path().join("data/pg_wal");
+        std::fs::create_dir_all(log.join("archive_status")).unwrap();
+        for (name, mib) in [("00000001.history", 3), ("000000010000000000000001", 32)] {
+            std::fs::File::create(log.join(name)).unwrap().set_len(mib << 20).unwrap();
+        }
+        assert_eq!(log_segment_mib(home.path()), 32);
+    }
+
+    #[test]
+    fn a_name_stays_within_the_statement() {
+        let text = permit_checks("o'n\"e%il");
+        assert!(text.contains("TO \"o''n\"\"e%%il\"', checked)"), "{text}");
+    }
 }

@@ -236,6 +236,14 @@ impl Servers {
         self.sql(kind, name, port, inside, &text).await.map(drop)
     }
 
+    /// Lets a user run the structural checks of a database, where the engine keeps that right apart.
+    pub async fn permit_checks(&self, kind: EngineKind, name: &str, port: u16, database: &str, user: &str) -> Result<(), Failure> {
+        match kind {
+            EngineKind::Postgres => self.sql(kind, name, port, database, &postgres::permit_checks(user)).await.map(drop),
+            EngineKind::MariaDb => Ok(()),
+        }
+    }
+
     /// Sets the password of a user of a running server.
     pub async fn set_password(&self, kind: EngineKind, name: &str, port: u16, user: &str, password: &str) -> Result<(), Failure> {
         let (inside, text) = match kind {

@@ -30,7 +30,7 @@ pub enum CheckOutcome {
     Error,
     /// Its tables are empty: it has proved nothing.
     Vacuous,
-    /// Not run.
+    /// Not run: its baseline is missing, or it does not apply (`not_applicable`).
     Untested,
 }
 
@@ -59,6 +59,10 @@ pub struct CheckResult {
     pub actual: Option<String>,
     /// How it ended.
     pub result: CheckOutcome,
+    /// True where the database holds nothing of the kind that the check looks at, such as references to follow: then it was not run, its
+    /// result is `untested`, and it is none of the checks that a pass needs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub not_applicable: bool,
     /// Why, where it is not `pass`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -67,4 +71,11 @@ pub struct CheckResult {
     pub rows: Vec<Vec<(String, String)>>,
     /// Wall time.
     pub duration_ms: u64,
+}
+
+impl CheckResult {
+    /// Whether a verdict has to reckon with it: what does not apply is none of the checks of this database.
+    pub fn counts(&self) -> bool {
+        !(self.not_applicable && self.result == CheckOutcome::Untested)
+    }
 }

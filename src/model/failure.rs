@@ -32,6 +32,8 @@ pub enum FailureKind {
     Interrupted,
     /// In an archived storage class: not readable before a restore of its own.
     Archived,
+    /// Locked, cancelled, or dropped, emptied or rewritten by somebody else while it was read; another run may read it.
+    Busy,
     /// The other side answered something that its documentation does not allow, or a job failed there.
     Remote,
 }
@@ -44,13 +46,13 @@ impl FailureKind {
             Self::BadEvidence => ExitCode::Findings,
             Self::Denied | Self::Absent | Self::Refused => ExitCode::Denied,
             Self::Throttled | Self::Network | Self::Disk => ExitCode::Environment,
-            Self::Interrupted | Self::Archived | Self::Remote => ExitCode::Incomplete,
+            Self::Interrupted | Self::Archived | Self::Busy | Self::Remote => ExitCode::Incomplete,
         }
     }
 
     /// True where what could not be read may be as good as new: nothing was seen of it, and nothing is said against it.
     pub fn is_outside_the_data(self) -> bool {
-        matches!(self, Self::Denied | Self::Throttled | Self::Network | Self::Disk | Self::Archived)
+        matches!(self, Self::Denied | Self::Throttled | Self::Network | Self::Disk | Self::Archived | Self::Busy)
     }
 
     /// Why something was not read, for people.
@@ -61,13 +63,14 @@ impl FailureKind {
             Self::Network => "the network or the server broke off",
             Self::Disk => "the disk did not answer",
             Self::Archived => "archived, not readable without a restore",
+            Self::Busy => "locked, cancelled or changed by somebody else while it was read",
             other => other.as_str(),
         }
     }
 
     /// True where the same call may succeed later without anyone changing anything.
     pub fn is_retryable(self) -> bool {
-        matches!(self, Self::Throttled | Self::Network | Self::Interrupted)
+        matches!(self, Self::Throttled | Self::Network | Self::Interrupted | Self::Busy)
     }
 
     /// The word for logs and JSON.
@@ -83,6 +86,7 @@ impl FailureKind {
             Self::Disk => "disk",
             Self::Interrupted => "interrupted",
             Self::Archived => "archived",
+            Self::Busy => "busy",
             Self::Remote => "remote",
         }
     }

@@ -73,8 +73,10 @@ pub struct Verification {
     pub protection: Option<Counts>,
     /// Evidence beside the bytes, by field: how many objects it was compared for, and with what result.
     pub fields: BTreeMap<&'static str, FieldCounts>,
-    /// Of the unreadable objects, those that were not read for a reason outside the data, by reason.
+    /// Of the unreadable objects or tables, those that were not read for a reason outside the data, by reason.
     pub unread: BTreeMap<FailureKind, u64>,
+    /// What was not compared because it is not in the manifest's scope, and why, one sentence each.
+    pub left_out: Vec<String>,
     /// Of the items deleted in between, those that were gone when their own time to live had ended: DynamoDB deletes such items by itself.
     pub expired: u64,
     /// The tier of evidence, where it is less than every byte read, and what it does not prove.
@@ -125,6 +127,7 @@ impl Verification {
             protection: None,
             fields: BTreeMap::new(),
             unread: BTreeMap::new(),
+            left_out: Vec::new(),
             expired: 0,
             lesser_tier: None,
             bytes_checked: 0,
@@ -152,8 +155,8 @@ impl Verification {
         for (name, counts) in self.counts().chain(self.protection.as_ref().map(|counts| ("protection", counts))) {
             for (class, mut n) in counts.by_class() {
                 use crate::model::finding::Class;
-                if name == "objects" && class == Class::Unreadable {
-                    n = n.saturating_sub(self.unread.values().sum());
+                if class == Class::Unreadable {
+                    n = damaged(name, n, self.unread.values().sum(), self.tables.map(|tables| tables.unreadable));
                 }
                 if n > 0 && matches!(class, Class::Mismatch | Class::Missing | Class::Extra | Class::Unreadable | Class::Future) {
                     fail(format!("{name}: {n} {class}"));
@@ -172,7 +175,8 @@ impl Verification {
             }
         }
         for (kind, n) in &self.unread {
-            reasons.push(format!("objects: {n} not read: {}", kind.why_unread()));
+            let of = if self.objects.is_none() && self.tables.is_some() { "tables" } else { "objects" };
+            reasons.push(format!("{of}: {n} not read: {}", kind.why_unread()));
             if outcome == Outcome::Pass {
                 outcome = Outcome::Inconclusive;
             }
@@ -214,10 +218,41 @@ impl Verification {
     }
 }
 
+/// Of `n` unreadable things of the kind `name`, those that the data is to blame for: not the `unread` objects or tables, which were not
+/// read for a reason outside it, nor the rows of such tables. `tables` is the number of unreadable tables.
+pub fn damaged(name: &str, n: u64, unread: u64, tables: Option<u64>) -> u64 {
+    match (name, tables) {
+        ("objects" | "tables", _) => n.saturating_sub(unread),
+        ("rows", Some(tables)) if tables <= unread => 0,
+        _ => n,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::finding::Class;
+
+    #[test]
+    fn tables_that_the_environment_withheld_are_no_verdict_on_the_data() {
+        let (mut tables, mut rows) = (Counts::default(), Counts::default());
+        tables.add_many(Class::Match, 2);
+        tables.add(Class::Unreadable);
+        rows.add_many(Class::Match, 5);
+        rows.add_many(Class::Unreadable, 9);
+        let mut result = Verification { tables: Some(tables), rows: Some(rows), ..Verification::empty(CaptureMode::Sealed) };
+        assert_eq!(result.outcome(0).0, Outcome::Fail, "damage");
+        result.unread = BTreeMap::from([(FailureKind::Denied, 1)]);
+        assert_eq!(result.outcome(0), (Outcome::Inconclusive, vec!["tables: 1 not read: access denied".to_owned()]));
+        // One of two is damaged: the reason of the other excuses neither it nor rows.
+        result.tables.as_mut().unwrap().add(Class::Unreadable);
+        let (outcome, reasons) = result.outcome(0);
+        assert_eq!(outcome, Outcome::Fail);
+        assert!(reasons.contains(&"tables: 1 unreadable".to_owned()), "{reasons:?}");
+        result.rows.as_mut().unwrap().add(Class::Mismatch);
+        result.unread = BTreeMap::from([(FailureKind::Denied, 1), (FailureKind::Network, 1)]);
+        assert_eq!(result.outcome(0).0, Outcome::Fail, "what was read differs");
+    }
 
     #[test]
     fn an_empty_comparison_is_inconclusive_and_an_extra_fails() {

@@ -137,6 +137,8 @@ pub struct CheckRow {
     pub engines: Vec<String>,
     /// Short names of the cases where it passed.
     pub passed: Vec<String>,
+    /// Short names of the cases that it does not apply to.
+    pub not_applicable: Vec<String>,
     /// Every other answer.
     pub others: Vec<CheckAnswer>,
 }

@@ -19,6 +19,7 @@ pub fn checks(cases: &[&Case]) -> Vec<CheckRow> {
                 fails_when: fails_when(&check.kind, &check.op),
                 engines: Vec::new(),
                 passed: Vec::new(),
+                not_applicable: Vec::new(),
                 others: Vec::new(),
             });
             let engine = format!("{} {}", check.engine, check.engine_version);
@@ -26,6 +27,7 @@ pub fn checks(cases: &[&Case]) -> Vec<CheckRow> {
                 row.engines.push(engine);
             }
             match check.result {
+                _ if !check.counts() => row.not_applicable.push(case.short.clone()),
                 CheckOutcome::Pass => row.passed.push(case.short.clone()),
                 _ => row.others.push(answer(case, check)),
             }

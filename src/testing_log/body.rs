@@ -486,7 +486,7 @@ pub struct VerifyFacts {
     /// Items.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub items: Option<Counts>,
-    /// Of the unreadable objects, those that were not read for a reason outside the data, by reason.
+    /// Of the unreadable objects or tables, those that were not read for a reason outside the data, by reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unread: BTreeMap<String, u64>,
     /// Of the items deleted in between, those that were gone after the end of their own time to live, as the manifest states it.

@@ -140,6 +140,8 @@ async fn load(order: &Order, source: &Path, to: &Path) -> Result<Loaded, Unloade
         servers.load(dump, path, HOME, booted, &master).await?;
         booted
     };
+    // A copy without that database is told when it is opened; without the right the checks themselves end as errors.
+    let _ = servers.permit_checks(engine, HOME, booted.port, database(order)?, USER).await;
     if let Some(unpacked) = &unpacked {
         std::fs::remove_file(unpacked).map_err(|error| Failure::io(format!("remove {}", unpacked.display()), error))?;
     }

@@ -3,6 +3,7 @@
 use crate::model::check::{CheckOutcome, Severity};
 use crate::model::counts::Counts;
 use crate::model::outcome::Outcome;
+use crate::model::verification::damaged;
 use crate::testing_log::body::{ACCESS_POINT_ALLOWED, ACCESS_POINT_MECHANISM, ClassPolicy, Objective, PointResult, VerifyFacts};
 use crate::testing_log::verify::fault::Rule;
 
@@ -46,7 +47,7 @@ pub fn objections(result: &PointResult, policy: Option<&ClassPolicy>, as_if: Out
             found.push((Rule::PassWithReasons, why.to_owned()));
         }
     }
-    for check in &result.sql_checks {
+    for check in result.sql_checks.iter().filter(|check| check.counts()) {
         if check.result == CheckOutcome::Vacuous && (check.severity == Severity::Critical || as_if == Outcome::Pass) {
             found.push((Rule::PassVacuousCheck, format!("check {} was vacuous", check.id)));
         } else if check.severity == Severity::Critical && check.result != CheckOutcome::Pass {
@@ -77,12 +78,13 @@ pub fn data_failures(result: &PointResult, budget: u64) -> Vec<String> {
     let mut failed = Vec::new();
     for (name, counts) in counts_and_protection(facts) {
         // What was not read for a reason outside the data says nothing against it: that is no failure, and never a pass either.
-        let unread = if name == "objects" { facts.unread.values().fold(0u64, |sum, n| sum.saturating_add(*n)) } else { 0 };
+        let unread = facts.unread.values().fold(0u64, |sum, n| sum.saturating_add(*n));
+        let unreadable = damaged(name, counts.unreadable, unread, facts.tables.map(|tables| tables.unreadable));
         let bad = [
             ("mismatch", counts.mismatch),
             ("missing", counts.missing),
             ("extra", counts.extra),
-            ("unreadable", counts.unreadable.saturating_sub(unread)),
+            ("unreadable", unreadable),
             ("future", counts.future),
         ];
         failed.extend(bad.into_iter().filter(|(_, n)| *n > 0).map(|(class, n)| format!("{name}: {n} {class}")));

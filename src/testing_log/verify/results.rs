@@ -161,9 +161,10 @@ fn check_counts(leaf: u64, facts: &VerifyFacts, faults: &mut Faults) {
 
 fn check_unread(leaf: u64, facts: &VerifyFacts, faults: &mut Faults) {
     let unread = facts.unread.values().fold(0u64, |sum, n| sum.saturating_add(*n));
-    let unreadable = facts.objects.map_or(0, |counts| counts.unreadable);
+    let (of, counts) = if facts.objects.is_some() { ("objects", facts.objects) } else { ("tables", facts.tables) };
+    let unreadable = counts.map_or(0, |counts| counts.unreadable);
     faults.demand(unread <= unreadable, Rule::CountsDoNotAddUp, leaf, || {
-        format!("objects: {unread} are said to be unread, of {unreadable} unreadable ones")
+        format!("{of}: {unread} are said to be unread, of {unreadable} unreadable ones")
     });
 }
 

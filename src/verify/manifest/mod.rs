@@ -8,6 +8,7 @@ pub mod cursor;
 pub mod decoders;
 pub mod diff;
 pub mod exchange;
+pub mod hashing_file;
 pub mod header;
 pub mod leaf_json;
 pub mod object_batch;

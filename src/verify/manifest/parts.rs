@@ -4,7 +4,6 @@
 
 use std::cmp::Ordering;
 use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,12 +11,11 @@ use std::sync::Arc;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::SortingColumn;
 use parquet::file::writer::SerializedFileWriter;
-use sha2::Digest as _;
 
-use crate::model::digest::Digest32;
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::manifest::chunks::{self, Keys};
 use crate::verify::manifest::columns::{self, Buffer, Cell, ColumnSpec};
+use crate::verify::manifest::hashing_file::HashingFile;
 use crate::verify::manifest::header::Part;
 use crate::verify::manifest::part_file::PartFile;
 use crate::verify::manifest::row::{Row, SidecarRow, SidecarRun};
@@ -43,24 +41,6 @@ impl Default for PartLimits {
     }
 }
 
-/// Writes through to a file and digests what it writes.
-struct HashingFile {
-    file: BufWriter<File>,
-    digest: sha2::Sha256,
-}
-
-impl Write for HashingFile {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let n = self.file.write(bytes)?;
-        self.digest.update(&bytes[..n]);
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.flush()
-    }
-}
-
 /// One part on its way to disk.
 pub struct PartWriter<R: Row> {
     name: String,
@@ -81,7 +61,7 @@ impl<R: Row> PartWriter<R> {
         let name = format!("{}-{index:05}.parquet", R::PREFIX);
         let path = dir.join(&name);
         let file = File::create_new(&path).map_err(|error| Failure::io(format!("cannot create {}", path.display()), error))?;
-        let sink = HashingFile { file: BufWriter::with_capacity(1 << 20, file), digest: sha2::Sha256::new() };
+        let sink = HashingFile::new(file);
         let sorting = sorting_columns(R::COLUMNS);
         let make = || -> Result<_, ParquetError> {
             let properties = Arc::new(columns::properties(R::COLUMNS, sorting)?);
@@ -164,12 +144,8 @@ impl<R: Row> PartWriter<R> {
     pub fn finish(mut self, last: &str) -> Result<Part, Failure> {
         self.flush_group()?;
         let name = self.name;
-        let mut sink = self.writer.into_inner().map_err(|error| cannot_write(&name, error))?;
-        let what = || format!("cannot write {name}");
-        sink.flush().map_err(|error| Failure::io(what(), error))?;
-        let file = sink.file.into_inner().map_err(|error| Failure::io(what(), error.into_error()))?;
-        file.sync_all().map_err(|error| Failure::io(what(), error))?;
-        let sha256 = Digest32(sink.digest.finalize().into());
+        let file = self.writer.into_inner().map_err(|error| cannot_write(&name, error))?;
+        let sha256 = file.finish().map_err(|error| Failure::io(format!("cannot write {name}"), error))?;
         Ok(Part { name, sha256, rows: self.rows, first: self.first, last: last.to_owned() })
     }
 }

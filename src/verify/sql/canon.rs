@@ -114,6 +114,7 @@ impl Row {
     }
 
     /// Starts a new row of `columns` fields.
+    #[inline]
     pub fn begin(&mut self, columns: usize) {
         self.bytes.clear();
         self.ends.clear();
@@ -128,6 +129,7 @@ impl Row {
     }
 
     /// How many fields have been written.
+    #[inline]
     pub fn len(&self) -> usize {
         self.ends.len()
     }
@@ -146,6 +148,7 @@ impl Row {
     }
 
     /// Appends the row that is made of the fields at `key` (indexes, ascending) alone.
+    #[inline]
     pub fn put_key(&self, key: &[usize], to: &mut Vec<u8>) {
         to.extend_from_slice(&(key.len() as u32).to_be_bytes());
         key.iter().for_each(|index| to.extend_from_slice(self.field(*index)));
@@ -232,6 +235,7 @@ impl Row {
     }
 
     /// An unsigned integer.
+    #[inline]
     pub fn unsigned(&mut self, value: u64) {
         self.integer(false, value);
     }
@@ -247,12 +251,14 @@ impl Row {
     }
 
     /// A whole field as it stands in another row.
+    #[inline]
     pub fn as_is(&mut self, field: &[u8]) {
         self.bytes.extend_from_slice(field);
         self.end();
     }
 
     /// A decimal: `digits` are ASCII digits of |value| × 10^scale; leading zeros are dropped, and zero has no sign.
+    #[inline]
     pub fn decimal(&mut self, negative: bool, scale: i32, digits: &[u8]) {
         let digits = &digits[digits.iter().position(|digit| *digit != b'0').unwrap_or(digits.len())..];
         let mut head = [tag::DECIMAL; 14];
@@ -270,6 +276,7 @@ impl Row {
     }
 
     /// A 32-bit float.
+    #[inline]
     pub fn f32(&mut self, value: f32) {
         let bits = if value.is_nan() { 0x7fc0_0000 } else { value.to_bits() };
         self.fixed(tag::F32, &[&bits.to_be_bytes()]);
@@ -290,16 +297,19 @@ impl Row {
     }
 
     /// Bytes.
+    #[inline]
     pub fn blob(&mut self, bytes: &[u8]) {
         self.maybe_large(tag::BYTES, bytes);
     }
 
     /// `JSON` or `JSONB`, as bytes.
+    #[inline]
     pub fn json(&mut self, tag: u8, bytes: &[u8]) {
         self.maybe_large(tag, bytes);
     }
 
     /// A payload with its length under `tag`: enum, set, network, geometry, hardware address.
+    #[inline]
     pub fn labelled(&mut self, tag: u8, bytes: &[u8]) {
         self.sized(tag, bytes);
     }
@@ -350,6 +360,7 @@ impl Row {
     }
 
     /// A boolean.
+    #[inline]
     pub fn boolean(&mut self, value: bool) {
         self.fixed(tag::BOOLEAN, &[&[u8::from(value)]]);
     }

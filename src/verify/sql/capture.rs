@@ -26,6 +26,7 @@ use crate::verify::sql::access::Access;
 use crate::verify::sql::canon::{ENCODING, LOGICAL_ENCODING, RowKeys};
 use crate::verify::sql::database::Database;
 use crate::verify::sql::digester::Meaning;
+use crate::verify::sql::errors;
 use crate::verify::sql::kept::{self, Kept};
 use crate::verify::sql::key_order::KeyOrder;
 use crate::verify::sql::reading::Cause;
@@ -142,6 +143,10 @@ async fn read_all(
 ) -> Result<(Finish, bool, Vec<String>), Failure> {
     let keys = RowKeys::new(hash_key);
     let before = db.position().await;
+    // What the reader is not shown would be missing from the manifest, and nobody would miss it later.
+    if let Some(failure) = db.partial_sight().await? {
+        return Err(failure);
+    }
     let tables = db.tables().await?;
     let (mut scope, mut tables) = Scope::declare(db, &request.tables, tables).await?;
     if let Some(watermark) = scope.watermark.as_ref().filter(|watermark| !watermark.left_out.is_empty()) {
@@ -155,6 +160,9 @@ async fn read_all(
     let unprotected =
         tables.iter().filter_map(|table| table.unprotected.as_ref().map(|engine| format!("{} ({engine})", table.name))).collect();
     let definitions = db.definitions().await?;
+    if let Some(hidden) = definitions.hidden() {
+        monitor.event(Event::Note(&format!("not in the manifest, since the reader is not shown it in full: {hidden}")));
+    }
     let mut totals: BTreeMap<String, u64> = [("tables".to_owned(), tables.len() as u64), ("rows".to_owned(), 0)].into();
     let mut baselines: BTreeMap<String, String> = request.baselines.clone();
     let mut described = serde_json::Map::new();
@@ -228,9 +236,9 @@ async fn capture_table(
     let way = Way { keys, form, order: of.order, budget: scan::BUDGET };
     let read = scan::scan(db, (table, meaning), way, kept, monitor).await.map_err(|error| match error.cause {
         Cause::Stopped(failure) => failure,
-        Cause::Unreadable(said) => {
-            Failure::new(FailureKind::Remote, format!("table {} cannot be read after {} rows: {said}", table.name, error.rows))
-                .hint("a manifest needs every table; repair or drop the table, or capture from a copy that can be read")
+        Cause::Unreadable(failure) => {
+            let hint = what_to_do(failure.kind);
+            failure.context(format!("table {} cannot be read after {} rows", table.name, error.rows)).hint(hint)
         }
     })?;
     let fingerprint = read.fingerprint;
@@ -238,6 +246,20 @@ async fn capture_table(
     let (key, kind) = (table.name.clone(), LeafKind::Schema);
     writer.push_leaf(&LeafRow { key, kind, seq: 0, rows: 0, digest: table.schema_digest()?, bits: 0 })?;
     Ok((fingerprint.rows(), begins))
+}
+
+/// A manifest needs every table: what to do where one cannot be read. Nothing is repaired or dropped for a right or a lock.
+fn what_to_do(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Denied => errors::GIVE_RIGHTS,
+        FailureKind::Busy => {
+            "a manifest needs every table: run it again when nobody locks or changes this one, or name a copy; nothing is wrong with it"
+        }
+        kind if kind.is_outside_the_data() => {
+            "nothing is said of the data: check that the server is up and lets this machine in, and run it again"
+        }
+        _ => "a manifest needs every table; repair or drop the table, or capture from a copy that can be read",
+    }
 }
 
 /// Leaves and sidecar; gives what the ranges but the first begin with, where the leaves are ranges.

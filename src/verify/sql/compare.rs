@@ -1,8 +1,9 @@
 //! A database against a manifest: tables by name, rows by bucket and sidecar, findings to the monitor.
 //!
-//! A table whose stream breaks is `unreadable`, with the rows that had been read; the others are compared all the same.
+//! A table whose stream breaks is `unreadable`, with the rows that had been read; the others are compared all the same. Where the reason
+//! lies outside the data, it is counted by that reason, and is no verdict on the table.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::iter::Peekable;
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,7 @@ use crate::verify::sql::canon::{ENCODING, LOGICAL_ENCODING, RowKeys};
 use crate::verify::sql::database::Database;
 use crate::verify::sql::definitions::kinds::{self, Change};
 use crate::verify::sql::digester::Meaning;
+use crate::verify::sql::errors::GIVE_RIGHTS;
 use crate::verify::sql::kept::{self, Kept};
 use crate::verify::sql::key_order::KeyOrder;
 use crate::verify::sql::naming::{self, Bounds, NAMED_ROWS, Seen, SeenRows};
@@ -97,6 +99,8 @@ pub async fn compare_restored(
         tables: Counts::default(),
         rows: Counts::default(),
         kept: None,
+        partial_sight: None,
+        lone: BTreeSet::new(),
     };
     let opened = match Database::open(url, access).await {
         Ok(mut db) => match db.tables().await {
@@ -114,6 +118,7 @@ pub async fn compare_restored(
                 run.kept = Kept::open(dir, purpose, db.standing().await, hash_key, monitor)?;
             }
             let tables = run.scope.apply(db.engine().name, tables);
+            run.partial_sight = db.partial_sight().await?;
             run.all(&mut db, expected, tables).await?;
             run.definitions(&mut db, header.position.as_ref()).await;
             db.close().await;
@@ -121,7 +126,7 @@ pub async fn compare_restored(
         // A file that is no database is a verdict on the restored file, not an error of ours.
         Err(failure) if failure.kind == FailureKind::Remote && matches!(url, SourceUrl::Sqlite { .. }) => {
             for (name, table) in &expected {
-                run.unreadable(name, table.rows(), 0, &failure.message);
+                run.unreadable(name, table.rows(), 0, &failure);
             }
         }
         Err(failure) => return Err(failure),
@@ -149,9 +154,12 @@ pub fn unreadable(manifest: &Manifest, hash_key: &HashKey, why: &str, monitor: &
         tables: Counts::default(),
         rows: Counts::default(),
         kept: None,
+        partial_sight: None,
+        lone: BTreeSet::new(),
     };
+    let failure = Failure::new(FailureKind::Remote, why);
     for (name, table) in &expected {
-        run.unreadable(name, table.rows(), 0, why);
+        run.unreadable(name, table.rows(), 0, &failure);
     }
     Ok(run.finish(started.elapsed()))
 }
@@ -222,6 +230,10 @@ struct Run<'a> {
     tables: Counts,
     rows: Counts,
     kept: Option<Kept>,
+    /// Why the reader is not shown every table.
+    partial_sight: Option<Failure>,
+    /// Tables that only one side has.
+    lone: BTreeSet<String>,
 }
 
 impl Run<'_> {
@@ -251,7 +263,12 @@ impl Run<'_> {
     }
 
     fn missing(&mut self, name: &str, rows: u64) {
+        // Who is not shown every table cannot tell one that is gone from one that is withheld.
+        if let Some(failure) = self.partial_sight.as_ref().map(|failure| Failure::new(failure.kind, failure.message.clone())) {
+            return self.unreadable(name, rows, 0, &failure);
+        }
         let class = self.class(Class::Missing);
+        self.lone.insert(name.to_owned());
         self.tables.add(class);
         self.rows.add_many(class, rows);
         self.find(class, Kind::Table, Place::Key(name.to_owned()), Some(format!("{rows} rows")), None);
@@ -259,6 +276,7 @@ impl Run<'_> {
 
     async fn extra(&mut self, db: &mut Database, table: &Table) {
         let class = self.class(Class::Extra);
+        self.lone.insert(table.name.clone());
         self.tables.add(class);
         let (rows, whole) = scan::count(db, table, &self.keys).await;
         let found = if whole { format!("{rows} rows") } else { format!("at least {rows} rows") };
@@ -272,6 +290,10 @@ impl Run<'_> {
     }
 
     async fn table(&mut self, db: &mut Database, name: &str, before: &Expected, table: &Table) -> Result<(), Failure> {
+        if let Some(failure) = if self.partial_sight.is_some() { db.withheld(table).await } else { None } {
+            self.unreadable(name, before.rows(), 0, &failure);
+            return Ok(());
+        }
         let mut table = table.clone();
         let described = self.described.get(name).cloned();
         let meaning = self.scope.meaning(&mut table, described.as_ref());
@@ -285,8 +307,8 @@ impl Run<'_> {
                 self.result.cut_short = Some(failure);
                 return Ok(());
             }
-            Err(ReadError { rows, cause: Cause::Unreadable(said) }) => {
-                self.unreadable(name, before.rows(), rows, &said);
+            Err(ReadError { rows, cause: Cause::Unreadable(failure) }) => {
+                self.unreadable(name, before.rows(), rows, &failure);
                 return Ok(());
             }
         };
@@ -402,10 +424,21 @@ impl Run<'_> {
         }
         match db.definitions().await {
             Ok(now) => {
-                for Change { what, before: expected, now: actual } in kinds::changes(before, &now) {
+                let hidden =
+                    kinds::hidden_before(before).map(|hidden| format!("not in the manifest, whose reader was not shown it: {hidden}"));
+                self.result.left_out.extend(hidden);
+                if let Some(unseen) = kinds::unseen(before, &now) {
+                    let said = format!("in the manifest, and not shown to this reader in full: {unseen}");
+                    self.result.cut_short = Some(Failure::new(FailureKind::Denied, said).hint(GIVE_RIGHTS));
+                }
+                for Change { what, before: expected, now: actual } in kinds::changes(before, &now, &self.lone) {
                     self.tables.add(self.class(Class::SchemaChanged));
                     self.find(Class::SchemaChanged, Kind::Table, Place::Key(what), Some(expected), Some(actual));
                 }
+            }
+            // A right, a lock or a connection: what was compared stands, and the rest was not looked at.
+            Err(failure) if failure.kind.is_outside_the_data() => {
+                self.result.cut_short = Some(failure.context("what is defined beside tables"));
             }
             Err(failure) => {
                 self.tables.add(Class::Unreadable);
@@ -415,10 +448,13 @@ impl Run<'_> {
         }
     }
 
-    fn unreadable(&mut self, name: &str, expected: u64, rows: u64, said: &str) {
+    fn unreadable(&mut self, name: &str, expected: u64, rows: u64, failure: &Failure) {
         self.tables.add(Class::Unreadable);
         self.rows.add_many(Class::Unreadable, expected);
-        let found = format!("{rows} rows, then: {said}");
+        if failure.kind.is_outside_the_data() {
+            *self.result.unread.entry(failure.kind).or_default() += 1;
+        }
+        let found = format!("{rows} rows, then: {failure}");
         self.find(Class::Unreadable, Kind::Table, Place::Key(name.to_owned()), Some(format!("{expected} rows")), Some(found));
     }
 
@@ -427,6 +463,8 @@ impl Run<'_> {
     }
 
     fn finish(mut self, duration: Duration) -> Verification {
+        // All that it is shown may be equal, and there may be more.
+        self.result.cut_short = self.result.cut_short.or(self.partial_sight);
         self.result.tables = Some(self.tables);
         self.result.rows = Some(self.rows);
         self.result.duration = duration;

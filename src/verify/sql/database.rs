@@ -65,6 +65,31 @@ impl Database {
         Ok(tables)
     }
 
+    /// The statements that let `user` read it.
+    pub async fn grants(&mut self, user: &str) -> Result<Vec<String>, Failure> {
+        match self {
+            Self::Postgres(session) => session.grants(user).await,
+            Self::Mysql(session) => session.grants(user).await,
+            Self::Sqlite(session) => Ok(session.grants()),
+        }
+    }
+
+    /// Why the reader does not see every table, where it does not. Catalogues of MySQL and MariaDB are silent about what one has no rights on.
+    pub async fn partial_sight(&mut self) -> Result<Option<Failure>, Failure> {
+        match self {
+            Self::Mysql(session) => session.partial_sight().await,
+            Self::Postgres(_) | Self::Sqlite(_) => Ok(None),
+        }
+    }
+
+    /// Why a reader with such a partial sight may not read every column of `table`, where it may not.
+    pub async fn withheld(&mut self, table: &Table) -> Option<Failure> {
+        match self {
+            Self::Mysql(session) => session.withheld(table).await,
+            Self::Postgres(_) | Self::Sqlite(_) => None,
+        }
+    }
+
     /// What is defined beside tables.
     pub async fn definitions(&mut self) -> Result<Definitions, Failure> {
         match self {

@@ -3,7 +3,7 @@
 //! Both sides are at hand, so that every differing row is named and the columns that differ are too. Faults that both sides share stay
 //! unseen: that is what mode `dual-path` says.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Instant;
 
 use crate::model::capture::CaptureMode;
@@ -50,6 +50,11 @@ pub async fn against(
     let started = Instant::now();
     let mut now = Database::open(checked.url, checked.access).await?;
     let mut before = Database::open(baseline.url, baseline.access).await?;
+    for db in [&mut now, &mut before] {
+        if let Some(failure) = db.partial_sight().await? {
+            return Err(failure);
+        }
+    }
     let (now_tables, before_tables) = (now.tables().await?, before.tables().await?);
     let positions = (now.position().await, before.position().await);
     if declared.is_none() && now.engine().name != before.engine().name {
@@ -69,6 +74,7 @@ pub async fn against(
         result: Verification::empty(CaptureMode::DualPath),
         tables: Counts::default(),
         rows: Counts::default(),
+        lone: BTreeSet::new(),
     };
     run.result.first_read_after = Some(started.elapsed());
     let mut left: BTreeMap<Vec<u8>, Table> = now_tables.into_iter().map(|table| (table.name.clone().into_bytes(), table)).collect();
@@ -110,11 +116,14 @@ struct Run<'a> {
     result: Verification,
     tables: Counts,
     rows: Counts,
+    /// Tables that only one side has.
+    lone: BTreeSet<String>,
 }
 
 impl Run<'_> {
     async fn only_there(&mut self, db: &mut Database, table: &Table, class: Class) {
         self.tables.add(class);
+        self.lone.insert(table.name.clone());
         let (rows, whole) = scan::count(db, table, &self.keys).await;
         self.rows.add_many(class, rows);
         let found = if whole { format!("{rows} rows") } else { format!("at least {rows} rows") };
@@ -130,10 +139,16 @@ impl Run<'_> {
         };
         match both {
             Ok((before, now)) => {
-                for Change { what, before, now } in kinds::changes(&before.to_value(), &now) {
+                for (side, hidden) in [("checked", now.hidden()), ("baseline", before.hidden())] {
+                    self.result.left_out.extend(hidden.map(|hidden| format!("{side}: not shown to the reader in full: {hidden}")));
+                }
+                for Change { what, before, now } in kinds::changes(&before.to_value(), &now, &self.lone) {
                     self.tables.add(Class::SchemaChanged);
                     find(self.monitor, Class::SchemaChanged, Kind::Table, Place::Key(what), Some(before), Some(now));
                 }
+            }
+            Err(failure) if failure.kind.is_outside_the_data() => {
+                self.result.cut_short = Some(failure.context("what is defined beside tables"));
             }
             Err(failure) => {
                 self.tables.add(Class::Unreadable);
@@ -230,10 +245,13 @@ impl Run<'_> {
                 self.result.cut_short = Some(failure);
                 None
             }
-            Err(ReadError { rows, cause: Cause::Unreadable(said) }) => {
+            Err(ReadError { rows, cause: Cause::Unreadable(failure) }) => {
                 self.tables.add(Class::Unreadable);
                 self.rows.add_many(Class::Unreadable, expected.unwrap_or(rows).max(1));
-                let told = format!("{rows} rows, then: {said}");
+                if failure.kind.is_outside_the_data() {
+                    *self.result.unread.entry(failure.kind).or_default() += 1;
+                }
+                let told = format!("{rows} rows, then: {failure}");
                 let (there, here) = match expected {
                     None => (Some(told), None),
                     Some(expected) => (Some(format!("{expected} rows")), Some(told)),

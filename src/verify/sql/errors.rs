@@ -1,6 +1,7 @@
 //! What sqlx and the wires of MySQL and PostgreSQL answer, classed: denied, absent, network, unreadable data, or the server's own refusal.
 //!
-//! Not here: what a caller makes of it. An error while rows stream is `unreadable`; the same error while connecting ends the run.
+//! Not here: what a caller makes of it. An error while rows stream makes a table `unreadable`, and its kind says whether the data is to
+//! blame; the same error while connecting ends the run.
 
 use std::time::Duration;
 
@@ -9,6 +10,10 @@ use sqlx::Error;
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::sql::mysql_wire::error::WireError;
 use crate::verify::sql::postgres_wire::error::PgWireError;
+
+/// What to do where a reader lacks a right.
+pub const GIVE_RIGHTS: &str =
+    "give the reader the rights that `attestore manifest create SOURCE --show-grants USER` prints; nothing is wrong with the data";
 
 /// An error while connecting to or asking `what` (a source URL without secrets).
 pub fn failure(what: &str, error: Error) -> Failure {
@@ -120,34 +125,68 @@ pub struct Broken {
     pub said: String,
     /// True where the session is gone and another one may do better.
     pub lost: bool,
+    /// Whether the data is to blame ([`FailureKind::Remote`]) or something outside it.
+    pub kind: FailureKind,
 }
 
 impl Broken {
     /// What `error` says.
     pub fn of(error: &Error) -> Self {
-        Self { said: message(error), lost: lost_connection(error) }
+        let kind = match error {
+            Error::Database(database) if database.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some() => {
+                postgres_reading_kind(&database.code().unwrap_or_default())
+            }
+            other => kind_of(other),
+        };
+        Self { said: message(error), lost: lost_connection(error), kind }
     }
 
     /// What `error` of a session of MySQL or MariaDB says. Where the server ends the session it may say so first.
     pub fn of_wire(error: &WireError) -> Self {
         let refused = matches!(error, WireError::Server { number, .. } if mysql_kind(*number) != FailureKind::Network);
-        Self { said: one_line(&error.to_string()), lost: !refused }
+        let kind = match error {
+            WireError::Server { number, .. } => mysql_reading_kind(*number),
+            other => wire_kind(other),
+        };
+        Self { said: one_line(&error.to_string()), lost: !refused, kind }
     }
 
     /// What `error` of a session of PostgreSQL says that is read without the driver.
     pub fn of_pg_wire(error: &PgWireError) -> Self {
         let refused = matches!(error, PgWireError::Server { code, .. } if !ends_the_session(code));
-        Self { said: one_line(&error.to_string()), lost: !refused }
+        let kind = match error {
+            PgWireError::Server { code, .. } => postgres_reading_kind(code),
+            PgWireError::Io(_) | PgWireError::Tls(_) => FailureKind::Network,
+            PgWireError::Login(_) => FailureKind::Invalid,
+            PgWireError::Protocol(_) => FailureKind::Remote,
+        };
+        Self { said: one_line(&error.to_string()), lost: !refused, kind }
+    }
+
+    /// What SQLite says of a file.
+    pub fn of_sqlite(error: &rusqlite::Error) -> Self {
+        let code = error.sqlite_error().map_or(0, |error| error.extended_code);
+        Self { said: sqlite_message(error), lost: false, kind: sqlite_kind(&code.to_string()) }
     }
 
     /// What arrived is at fault: another session would bring the same.
     pub fn data(said: impl Into<String>) -> Self {
-        Self { said: said.into(), lost: false }
+        Self { said: said.into(), lost: false, kind: FailureKind::Remote }
+    }
+
+    /// Somebody has dropped, emptied or rewritten what was to be read.
+    pub fn moved(said: impl Into<String>) -> Self {
+        Self { said: said.into(), lost: false, kind: FailureKind::Busy }
     }
 
     /// Nothing arrived for so long.
     pub fn silent(silence: Duration) -> Self {
-        Self { said: format!("no data for {} seconds", silence.as_secs()), lost: true }
+        Self { said: format!("no data for {} seconds", silence.as_secs()), lost: true, kind: FailureKind::Network }
+    }
+
+    /// As the reason why a table was not read.
+    pub fn failure(self) -> Failure {
+        Failure::new(self.kind, self.said)
     }
 }
 
@@ -183,32 +222,64 @@ fn postgres_kind(code: &str) -> FailureKind {
     match code {
         "28000" | "28P01" | "42501" => FailureKind::Denied,
         "3D000" | "42P01" | "3F000" => FailureKind::Absent,
-        "53300" | "53400" => FailureKind::Throttled,
-        "57P01" | "57P02" | "57P03" => FailureKind::Network,
+        "53000" | "53200" | "53300" | "53400" => FailureKind::Throttled,
+        // Shut down, starting up, or a session that was idle for too long.
+        "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04" => FailureKind::Network,
+        // A lock's or a statement's time limit, a cancelled statement, a standby's conflict with what it replays, a deadlock, a snapshot
+        // that has grown too old.
+        "55P03" | "57014" | "40001" | "40P01" | "72000" => FailureKind::Busy,
         "53100" => FailureKind::Disk,
         _ if code.starts_with("08") => FailureKind::Network,
         _ => FailureKind::Remote,
     }
 }
 
+/// The same of a table that the catalogue has just named: where it or a column of it is not there, somebody has dropped it since.
+fn postgres_reading_kind(code: &str) -> FailureKind {
+    match code {
+        "42703" | "57P04" => FailureKind::Busy,
+        code => gone_is_busy(postgres_kind(code)),
+    }
+}
+
 /// Server error numbers (MySQL and MariaDB error references).
 fn mysql_kind(number: u16) -> FailureKind {
     match number {
-        1044 | 1045 | 1130 | 1142 | 1143 | 1227 | 1698 => FailureKind::Denied,
+        1044 | 1045 | 1130 | 1142 | 1143 | 1227 | 1370 | 1698 => FailureKind::Denied,
         1049 | 1146 => FailureKind::Absent,
-        1040 | 1203 | 1226 => FailureKind::Throttled,
-        1053 | 1158..=1161 | 1927 | 2006 | 2013 => FailureKind::Network,
+        // Too many sessions, or no memory or thread for one more.
+        1037 | 1038 | 1040 | 1041 | 1135 | 1203 | 1226 => FailureKind::Throttled,
+        1053 | 1152 | 1158..=1161 | 1184 | 1927 | 2006 | 2013 | 4031 => FailureKind::Network,
+        // A lock's time limit, a deadlock, a cancelled statement, a definition that has changed, a statement's time limit (MariaDB, MySQL).
+        1205 | 1213 | 1317 | 1412 | 1969 | 3024 => FailureKind::Busy,
         1021 => FailureKind::Disk,
         _ => FailureKind::Remote,
     }
 }
 
+/// The same of a table that the catalogue has just named.
+fn mysql_reading_kind(number: u16) -> FailureKind {
+    match number {
+        // Unknown column, unknown table.
+        1051 | 1054 => FailureKind::Busy,
+        number => gone_is_busy(mysql_kind(number)),
+    }
+}
+
+fn gone_is_busy(kind: FailureKind) -> FailureKind {
+    if kind == FailureKind::Absent { FailureKind::Busy } else { kind }
+}
+
 /// Extended result codes (sqlite.org/rescode.html); the primary code is the low byte.
 fn sqlite_kind(code: &str) -> FailureKind {
-    match code.parse::<u32>().unwrap_or(0) & 0xff {
+    let code = code.parse::<u32>().unwrap_or(0);
+    match code & 0xff {
+        // A file that ends where a page should be is damaged, not the disk.
+        _ if code == 522 => FailureKind::Remote,
         3 | 23 => FailureKind::Denied,
+        5 | 6 | 9 => FailureKind::Busy,
         14 => FailureKind::Absent,
-        13 => FailureKind::Disk,
+        10 | 13 => FailureKind::Disk,
         _ => FailureKind::Remote,
     }
 }
@@ -232,6 +303,37 @@ mod tests {
         assert!(Broken::of_wire(&server(1927, "Connection was killed")).lost, "another session may do better");
         assert!(Broken::of_wire(&WireError::ended()).lost && !Broken::of_wire(&server(1317, "interrupted")).lost);
         assert_eq!(wire_failure("x", WireError::Tls("no".into())).kind, FailureKind::Network);
+        // While rows stream: who is to blame.
+        for (number, kind) in [
+            (1142, FailureKind::Denied),
+            (1205, FailureKind::Busy),
+            (1412, FailureKind::Busy),
+            (1146, FailureKind::Busy),
+            (1054, FailureKind::Busy),
+            (1927, FailureKind::Network),
+            (1040, FailureKind::Throttled),
+            // A crashed table, a page that cannot be read, a tablespace that is missing.
+            (1194, FailureKind::Remote),
+            (1030, FailureKind::Remote),
+            (1812, FailureKind::Remote),
+        ] {
+            assert_eq!(Broken::of_wire(&server(number, "said")).kind, kind, "{number}");
+        }
+        for (code, kind) in [
+            ("42501", FailureKind::Denied),
+            ("55P03", FailureKind::Busy),
+            ("57014", FailureKind::Busy),
+            ("42P01", FailureKind::Busy),
+            ("57P01", FailureKind::Network),
+            ("53300", FailureKind::Throttled),
+            ("XX001", FailureKind::Remote),
+            ("XX002", FailureKind::Remote),
+            ("22021", FailureKind::Remote),
+            ("58P01", FailureKind::Remote),
+        ] {
+            assert_eq!(postgres_reading_kind(code), kind, "{code}");
+        }
+        assert_eq!([sqlite_kind("522"), sqlite_kind("266"), sqlite_kind("5")], [FailureKind::Remote, FailureKind::Disk, FailureKind::Busy]);
         assert_eq!(wire_failure("x", WireError::Login("no".into())).kind, FailureKind::Invalid);
         let server = |code: &str| PgWireError::Server { code: code.into(), message: "said\nand more".into() };
         let failure = pg_wire_failure("postgres://h/d", server("53300"));

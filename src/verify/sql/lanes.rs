@@ -5,13 +5,13 @@
 //!
 //! Not here: how a table is cut into ranges and how a range is read (`postgres_lanes`, `mysql_lanes`).
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use crate::model::failure::{Failure, FailureKind};
+use crate::model::failure::Failure;
 use crate::verify::buckets::Record;
 use crate::verify::sql::canon::Row;
 use crate::verify::sql::digester::Digester;
@@ -89,7 +89,36 @@ struct Plan<S> {
     digester: Digester,
     ranges: Ranges,
     todo: Vec<usize>,
-    next: AtomicUsize,
+    shares: Shares,
+    /// Room for records, given back by whoever has taken them in.
+    rooms: Mutex<Vec<Vec<Record>>>,
+}
+
+/// Which of what is to be done each lane does: a stretch of neighbours, since servers read ahead, and when that is done the second half of
+/// the longest stretch that another has left.
+struct Shares(Mutex<Vec<Range<usize>>>);
+
+impl Shares {
+    fn new(count: usize, lanes: usize) -> Self {
+        let lanes = lanes.max(1);
+        Self(Mutex::new((0..lanes).map(|lane| count * lane / lanes..count * (lane + 1) / lanes).collect()))
+    }
+
+    fn next(&self, lane: usize) -> Option<usize> {
+        let mut left = self.0.lock().expect("no panic while held");
+        if left[lane].is_empty() {
+            let longest = (0..left.len()).max_by_key(|other| left[*other].len())?;
+            let middle = left[longest].start + left[longest].len() / 2;
+            left[lane] = middle..left[longest].end;
+            left[longest].end = middle;
+        }
+        left[lane].next()
+    }
+
+    /// Nothing more is begun.
+    fn stop(&self) {
+        self.0.lock().expect("no panic while held").fill(0..0);
+    }
 }
 
 /// Reads `ranges` of a table with at most `lanes` sessions: `first`, then those of `spare`, then new ones. Healthy ones are put back into
@@ -126,35 +155,47 @@ pub async fn digest<S: Ranged>(
             },
         }
     }
-    let plan = Arc::new(Plan { source, digester: digester.clone(), ranges, todo, next: AtomicUsize::new(0) });
+    let shares = Shares::new(todo.len(), sessions.len());
+    let plan = Arc::new(Plan { source, digester: digester.clone(), ranges, todo, shares, rooms: Mutex::default() });
     let (sender, receiver) = mpsc::channel(8);
-    let lanes: Vec<_> = sessions.into_iter().map(|session| tokio::spawn(lane(plan.clone(), session, sender.clone()))).collect();
+    let begin = |(number, session)| tokio::spawn(lane(plan.clone(), number, session, sender.clone()));
+    let lanes: Vec<_> = sessions.into_iter().enumerate().map(begin).collect();
     drop(sender);
-    let (rows, fresh, failed) = gather(receiver, kept, sink).await;
+    let (rows, fresh, failed) = gather(receiver, &plan.rooms, kept, sink).await;
     let mut broken = None;
     for lane in lanes {
         match lane.await {
             Ok((session, None)) => spare.extend(session),
             Ok((_, Some(said))) => broken = broken.or(Some(said)),
-            Err(error) => broken = broken.or(Some(format!("a lane ended: {error}"))),
+            Err(error) => broken = broken.or(Some(Broken::data(format!("a lane ended: {error}")))),
         }
     }
     match (failed, broken) {
         (Some(failure), _) => Err(ReadError { rows: certain + rows, cause: Cause::Stopped(failure) }),
-        (None, Some(said)) => Err(ReadError { rows: certain + rows, cause: Cause::Unreadable(said) }),
+        (None, Some(broken)) => Err(ReadError { rows: certain + rows, cause: Cause::Unreadable(broken.failure()) }),
         (None, None) => Ok(certain + fresh),
     }
 }
 
-/// What a session that did not open means: a server that is full says nothing of the table.
+/// What a session that did not open means: a server that is full, gone or lets this reader in no more says nothing of the table, and the
+/// next table would fare no better.
 pub fn not_opened(failure: Failure) -> ReadError {
-    let cause = if failure.kind == FailureKind::Throttled { Cause::Stopped(failure) } else { Cause::Unreadable(failure.message) };
+    let cause = if failure.kind.is_outside_the_data() { Cause::Stopped(failure) } else { Cause::Unreadable(failure) };
     ReadError { rows: 0, cause }
+}
+
+/// What broke first, and why there is no other session to read it again. The first is the reason: the second only follows from it.
+fn not_again(first: Option<Broken>, failure: Failure) -> Broken {
+    match first {
+        Some(first) => Broken { said: format!("{}; no other session takes its place: {}", first.said, failure.message), ..first },
+        None => Broken { said: failure.message, lost: true, kind: failure.kind },
+    }
 }
 
 /// Rows that were read, rows that are certain, and what stopped the receiver. A range that is read again is read twice and counts once.
 async fn gather(
     mut receiver: mpsc::Receiver<Message>,
+    rooms: &Mutex<Vec<Vec<Record>>>,
     mut kept: Option<&mut KeptTable<'_>>,
     sink: HarvestSink<'_>,
 ) -> (u64, u64, Option<Failure>) {
@@ -165,10 +206,13 @@ async fn gather(
                 read += rows;
                 sink(Harvest::Read { rows, bytes })
             }
-            Message::Records { of, records, last } => {
+            Message::Records { of, mut records, last } => {
                 certain += records.len() as u64;
                 let keep = kept.as_mut().map_or(Ok(()), |kept| kept.append(of, &records, last));
-                keep.and_then(|()| sink(Harvest::Records(&records)))
+                let taken = keep.and_then(|()| sink(Harvest::Records(&records)));
+                records.clear();
+                rooms.lock().expect("no panic while held").push(records);
+                taken
             }
         };
         match taken {
@@ -181,18 +225,24 @@ async fn gather(
 }
 
 /// Takes range after range; gives its session back where it is still good, and what broke it.
-async fn lane<S: Ranged>(plan: Arc<Plan<S>>, session: S::Session, sender: mpsc::Sender<Message>) -> (Option<S::Session>, Option<String>) {
+async fn lane<S: Ranged>(
+    plan: Arc<Plan<S>>,
+    number: usize,
+    session: S::Session,
+    sender: mpsc::Sender<Message>,
+) -> (Option<S::Session>, Option<Broken>) {
     let mut session = Some(session);
     let mut again = None;
+    let mut first = None;
     let mut attempt = 0;
     loop {
-        let next = again.take().or_else(|| plan.todo.get(plan.next.fetch_add(1, Ordering::Relaxed)).copied());
+        let next = again.take().or_else(|| plan.todo.get(plan.shares.next(number)?).copied());
         let Some((at, range)) = next.and_then(|at| Some((at, plan.ranges.get(at)?))) else { return (session, None) };
         let (mut open, is_new) = match session.take() {
             Some(open) => (open, false),
             None => match plan.source.open().await {
                 Ok(open) => (open, true),
-                Err(failure) => return (None, Some(failure.message)),
+                Err(failure) => return (None, Some(not_again(first, failure))),
             },
         };
         attempt += 1;
@@ -200,13 +250,13 @@ async fn lane<S: Ranged>(plan: Arc<Plan<S>>, session: S::Session, sender: mpsc::
             sender: sender.clone(),
             digester: plan.digester.clone(),
             of: (at, attempt),
-            records: Vec::new(),
+            records: plan.rooms.lock().expect("no panic while held").pop().unwrap_or_default(),
             handed_on: false,
             rows: 0,
             bytes: 0,
         };
         match plan.source.read(&mut open, range, &mut outlet).await {
-            Ok(true) if outlet.breathe().await && outlet.hand_on(true).await => session = Some(open),
+            Ok(true) if outlet.breathe().await && outlet.hand_on(true).await => (session, first) = (Some(open), None),
             Ok(_) => {
                 tokio::spawn(S::discard(open));
                 return (None, None);
@@ -215,11 +265,34 @@ async fn lane<S: Ranged>(plan: Arc<Plan<S>>, session: S::Session, sender: mpsc::
                 tokio::spawn(S::discard(open));
                 if !broken.lost || outlet.handed_on || is_new {
                     // The others need not begin what cannot be concluded.
-                    plan.next.store(plan.todo.len(), Ordering::Relaxed);
-                    return (None, Some(broken.said));
+                    plan.shares.stop();
+                    return (None, Some(broken));
                 }
-                again = Some(at);
+                (again, first) = (Some(at), Some(broken));
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Whatever the lanes' speeds, each range is read by one lane, and mostly after its neighbour.
+        #[test]
+        fn each_range_is_somebodys(count in 0usize..200, turns in prop::collection::vec(0usize..5, 0..300), lanes in 1usize..6) {
+            let shares = Shares::new(count, lanes);
+            let mut taken: Vec<usize> = turns.iter().filter_map(|lane| shares.next(lane % lanes)).collect();
+            prop_assert_eq!(taken.len(), count.min(turns.len()));
+            taken.extend((0..lanes).flat_map(|lane| std::iter::from_fn(|| shares.next(lane)).collect::<Vec<_>>()));
+            taken.sort_unstable();
+            prop_assert!(taken.iter().copied().eq(0..count));
+            let shares = Shares::new(count + 2 * lanes, lanes);
+            prop_assert_eq!((shares.next(0), shares.next(0)), (Some(0), Some(1)));
+            shares.stop();
+            prop_assert!((0..lanes).all(|lane| shares.next(lane).is_none()));
         }
     }
 }

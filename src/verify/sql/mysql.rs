@@ -8,12 +8,14 @@ use crate::verify::sql::canon::Row;
 use crate::verify::sql::definitions::kinds::Definitions;
 use crate::verify::sql::definitions::mysql as definitions;
 use crate::verify::sql::digester::Digester;
-use crate::verify::sql::errors::{self, Broken};
+use crate::verify::sql::errors::{self, Broken, GIVE_RIGHTS};
+use crate::verify::sql::grants_mysql;
 use crate::verify::sql::kept::KeptTable;
 use crate::verify::sql::lanes;
 use crate::verify::sql::login::Door;
 use crate::verify::sql::mysql_catalog;
 use crate::verify::sql::mysql_lanes::{KeyRanges, ranges};
+use crate::verify::sql::mysql_rights::Rights;
 use crate::verify::sql::mysql_rows::RowStream;
 use crate::verify::sql::mysql_session::{Mark, Opener};
 use crate::verify::sql::mysql_wire::options::MysqlOptions;
@@ -75,6 +77,36 @@ impl MysqlSession {
         limits.asking(&shown, asked).await
     }
 
+    /// The statements that let `user` read it.
+    pub async fn grants(&mut self, user: &str) -> Result<Vec<String>, Failure> {
+        let (shown, database, limits) = (self.opener.shown.clone(), self.database.clone(), self.opener.limits);
+        let connection = self.session().await?;
+        let asked = async { grants_mysql::needed(connection, &database, user).await.map_err(|error| errors::wire_failure(&shown, error)) };
+        limits.asking(&shown, asked).await
+    }
+
+    /// Why this reader does not see every table, where it does not.
+    pub async fn partial_sight(&mut self) -> Result<Option<Failure>, Failure> {
+        let (shown, database, limits) = (self.opener.shown.clone(), self.database.clone(), self.opener.limits);
+        let mariadb = self.engine.name == "mariadb";
+        let connection = self.session().await?;
+        let asked = async { Rights::of(connection, &database, mariadb).await.map_err(|error| errors::wire_failure(&shown, error)) };
+        let rights = limits.asking(&shown, asked).await?;
+        let said = format!(
+            "{shown}: the reader has no SELECT on the whole database: only the tables and columns that it was granted are shown to it"
+        );
+        Ok((!rights.holds("SELECT")).then(|| Failure::new(FailureKind::Denied, said).hint(GIVE_RIGHTS)))
+    }
+
+    /// Why the reader may not read every column of `table`, where it may not: it is not even told of the others.
+    pub async fn withheld(&mut self, table: &Table) -> Option<Failure> {
+        let (shown, limits) = (self.opener.shown.clone(), self.opener.limits);
+        let question = format!("SELECT * FROM {} LIMIT 0", table.sql_name);
+        let connection = self.session().await.ok()?;
+        let asked = async { connection.ask(&question, &[]).await.map_err(|error| errors::wire_failure(&shown, error)) };
+        limits.asking(&shown, asked).await.err().filter(|failure| failure.kind == FailureKind::Denied)
+    }
+
     /// The greatest value of a column.
     pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<String>, Failure> {
         let (shown, limits) = (self.opener.shown.clone(), self.opener.limits);
@@ -110,7 +142,7 @@ impl MysqlSession {
         let limits = self.opener.limits;
         self.session().await.map_err(lanes::not_opened)?;
         let Some(mut first) = self.connection.take() else {
-            return Err(ReadError { rows: 0, cause: Cause::Unreadable("no session".into()) });
+            return Err(lanes::not_opened(Failure::new(FailureKind::Network, format!("{}: no session", self.opener.shown))));
         };
         // A session that is new shows something else where the source has moved: then there is no other like it.
         let standing = self.standing.clone().filter(|_| table.unprotected.is_none());
@@ -122,7 +154,7 @@ impl MysqlSession {
             Ok(ranges) => ranges,
             Err(broken) => {
                 self.connection = Some(first).filter(|session| !broken.lost && !session.is_busy());
-                return Err(ReadError { rows: 0, cause: Cause::Unreadable(broken.said) });
+                return Err(ReadError { rows: 0, cause: Cause::Unreadable(broken.failure()) });
             }
         };
         let (kept, lanes) = if standing.is_some() { (kept, limits.lanes) } else { (None, 1) };
@@ -148,7 +180,7 @@ impl MysqlSession {
             }
             Err(broken) => {
                 self.connection = self.connection.take().filter(|session| !broken.lost && !session.is_busy());
-                delivery.end(Err(broken.said))
+                delivery.end(Err(broken))
             }
         }
     }

@@ -39,7 +39,7 @@ impl Ranged for KeyRanges {
     async fn open(&self) -> Result<WireSession, Failure> {
         let Some(standing) = &self.standing else {
             let said = format!("{}: the session was lost, and nothing shows that another would show the same rows", self.opener.shown);
-            return Err(Failure::new(FailureKind::Remote, said));
+            return Err(Failure::new(FailureKind::Network, said));
         };
         self.opener.open_at(standing).await
     }

@@ -1,10 +1,12 @@
 //! Rows of a table of MySQL or MariaDB as they stream, each decoded where it lies in the read buffer.
 //!
-//! Not here: which rows (`mysql_lanes`), packets (`mysql_wire`), what values mean (`mysql_decode`).
+//! Not here: rows that the buffer does not hold (`mysql_long_row`), which rows (`mysql_lanes`), packets (`mysql_wire`), what values mean
+//! (`mysql_decode`).
 
 use crate::verify::sql::canon::Row;
 use crate::verify::sql::errors::Broken;
 use crate::verify::sql::mysql_decode::{self, MysqlType};
+use crate::verify::sql::mysql_long_row;
 use crate::verify::sql::mysql_wire::error::WireError;
 use crate::verify::sql::mysql_wire::session::{Next, WireSession};
 use crate::verify::sql::mysql_wire::values::{RowFault, Shape, each_value};
@@ -60,6 +62,14 @@ impl<'a> RowStream<'a> {
         loop {
             match self.at_hand(&mut left, row, each)? {
                 Taken::Flow(flow) => return Ok(flow),
+                Taken::Wait if self.session.is_long() => {
+                    let (columns, silence) = ((&self.kinds[..], &self.shapes[..]), self.limits.silence);
+                    Box::pin(mysql_long_row::take(self.session.pieces(), columns, row, silence)).await?;
+                    left -= 1;
+                    if !each(row) {
+                        return Ok(Flow::Enough);
+                    }
+                }
                 // A timer for each row would cost more than the row: one is set only where nothing is left in the buffer.
                 Taken::Wait => {
                     let arrived = tokio::time::timeout(self.limits.silence, self.session.fill()).await;

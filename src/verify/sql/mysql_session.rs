@@ -8,6 +8,7 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::verify::sql::errors;
 use crate::verify::sql::login::Door;
 use crate::verify::sql::mysql_wire::answers::Answer;
+use crate::verify::sql::mysql_wire::error::WireError;
 use crate::verify::sql::mysql_wire::options::MysqlOptions;
 use crate::verify::sql::mysql_wire::session::WireSession;
 use crate::verify::sql::reading::Limits;
@@ -22,6 +23,9 @@ const PIN: &[&str] = &[
     "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
     "SET SESSION character_set_results = NULL",
 ];
+
+/// Bytes that a server is to send at a time: for each piece it calls its kernel, and a reader wakes.
+const WIDE: usize = 256 << 10;
 
 /// Opens sessions.
 #[derive(Clone)]
@@ -60,7 +64,7 @@ impl Opener {
         if now.is_same(standing) {
             return Ok(session);
         }
-        Err(Failure::new(FailureKind::Remote, format!("{}: the source has moved since its snapshot was taken", self.shown)))
+        Err(Failure::new(FailureKind::Busy, format!("{}: the source has moved since its snapshot was taken", self.shown)))
     }
 
     /// Pins a session and begins its snapshot.
@@ -72,7 +76,7 @@ impl Opener {
             for statement in waits.iter().map(String::as_str).chain([unlimited]).chain(PIN.iter().copied()) {
                 session.run(statement).await.map_err(|error| errors::wire_failure(&self.shown, error))?;
             }
-            Ok(())
+            widen(session).await.map_err(|error| errors::wire_failure(&self.shown, error))
         };
         self.limits.asking(&self.shown, pinned).await
     }
@@ -132,6 +136,18 @@ async fn mark(session: &mut WireSession, mariadb: bool) -> Mark {
     let server = "SELECT CONCAT_WS(' ', @@hostname, @@port, @@server_id, @@datadir)";
     mark.server = first(session, server).await.and_then(|row| row.text(0));
     mark
+}
+
+/// Widens a session where the server takes packets of that length. One that will not is read as it is.
+async fn widen(session: &mut WireSession) -> Result<(), WireError> {
+    let most = first(session, "SELECT CAST(@@max_allowed_packet AS CHAR)").await.and_then(|row| row.text(0)?.parse::<usize>().ok());
+    if most.is_none_or(|most| most < 2 * WIDE) || session.is_busy() {
+        return Ok(());
+    }
+    match session.widen(WIDE).await {
+        Ok(()) | Err(WireError::Server { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// The first row of an answer; nothing where the server has none, or does not show it to this reader.

@@ -7,12 +7,13 @@ use serde_json::{Map, Value, json};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Row as _};
 
-use crate::model::failure::Failure;
+use crate::model::failure::{Failure, FailureKind};
 use crate::verify::sql::canon::Row;
 use crate::verify::sql::definitions::kinds::Definitions;
 use crate::verify::sql::definitions::postgres as definitions;
 use crate::verify::sql::digester::Digester;
 use crate::verify::sql::errors::{self, Broken};
+use crate::verify::sql::grants_postgres;
 use crate::verify::sql::kept::KeptTable;
 use crate::verify::sql::lanes;
 use crate::verify::sql::login::Door;
@@ -22,7 +23,7 @@ use crate::verify::sql::postgres_rows::RowStream;
 use crate::verify::sql::postgres_session::{Opener, execute, hold};
 use crate::verify::sql::postgres_wire::options::PgOptions;
 use crate::verify::sql::postgres_wire::session::PgWireSession;
-use crate::verify::sql::reading::{Delivery, Engine, Flow, HarvestSink, Limits, ReadError};
+use crate::verify::sql::reading::{Cause, Delivery, Engine, Flow, HarvestSink, Limits, ReadError};
 use crate::verify::sql::table::{Table, double_quoted};
 
 /// Rows between two looks at the receiver.
@@ -73,6 +74,13 @@ impl PostgresSession {
         self.opener.limits.asking(shown, async { asked.await.map_err(|error| errors::failure(shown, error)) }).await
     }
 
+    /// The statements that let `user` read it.
+    pub async fn grants(&mut self, user: &str) -> Result<Vec<String>, Failure> {
+        let shown = &self.opener.shown;
+        let asked = grants_postgres::needed(&mut self.control, user);
+        self.opener.limits.asking(shown, async { asked.await.map_err(|error| errors::failure(shown, error)) }).await
+    }
+
     /// The greatest value of a column.
     pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<String>, Failure> {
         let shown = &self.opener.shown;
@@ -95,7 +103,40 @@ impl PostgresSession {
         kept: Option<&mut KeptTable<'_>>,
         sink: HarvestSink<'_>,
     ) -> Result<u64, ReadError> {
-        postgres_lanes::digest(&self.opener, self.server, &mut self.workers, table, (digester, kept), sink).await
+        let first = self.worker().await?;
+        self.workers.push(first);
+        let read = postgres_lanes::digest(&self.opener, self.server, &mut self.workers, table, (digester, kept), sink).await;
+        self.first_cause(read).await
+    }
+
+    /// A worker that was lost in the middle of its rows may not have been told why; where the session that holds the snapshot went too, that
+    /// one was.
+    async fn first_cause(&mut self, read: Result<u64, ReadError>) -> Result<u64, ReadError> {
+        match read {
+            Err(ReadError { rows, cause: Cause::Unreadable(failure) }) if failure.kind == FailureKind::Network => {
+                let failure = self.lost_snapshot().await.unwrap_or(failure);
+                Err(ReadError { rows, cause: Cause::Unreadable(failure) })
+            }
+            read => read,
+        }
+    }
+
+    /// A session over the snapshot. Where none opens because the one that holds the snapshot is gone, why that went is the reason.
+    async fn worker(&mut self) -> Result<PgWireSession, ReadError> {
+        if let Some(worker) = self.workers.pop() {
+            return Ok(worker);
+        }
+        match self.opener.reader().await {
+            Ok(worker) => Ok(worker),
+            Err(failure) => Err(lanes::not_opened(self.lost_snapshot().await.unwrap_or(failure))),
+        }
+    }
+
+    async fn lost_snapshot(&mut self) -> Option<Failure> {
+        let asked = tokio::time::timeout(self.opener.limits.connect, execute(&mut self.control, "SELECT 1")).await;
+        let error = asked.ok()?.err().filter(errors::lost_connection)?;
+        let failure = errors::failure(&self.opener.shown, error).context("the session that holds the snapshot is gone");
+        Some(Failure { kind: FailureKind::Network, ..failure })
     }
 
     /// What must be the same where another session is to show the same rows: the server since it was started, the database, and the
@@ -112,16 +153,14 @@ impl PostgresSession {
 
     /// Streams some columns of a table in one session.
     pub async fn read(&mut self, table: &Table, columns: &[usize], mut delivery: Delivery<'_>) -> Result<u64, ReadError> {
-        let mut worker = match self.workers.pop() {
-            Some(worker) => worker,
-            None => self.opener.reader().await.map_err(lanes::not_opened)?,
-        };
+        let mut worker = self.worker().await?;
         let outcome = stream(&mut worker, table, columns, self.opener.limits, &mut delivery).await;
         // In the middle of a stream, or in a failed transaction, a session is of no more use.
         if matches!(outcome, Ok(true)) {
             self.workers.push(worker);
         }
-        delivery.end(outcome.map(|_| ()).map_err(|broken| broken.said))
+        let read = delivery.end(outcome.map(|_| ()));
+        self.first_cause(read).await
     }
 
     /// Ends the sessions.
@@ -143,7 +182,7 @@ async fn stream(
     delivery: &mut Delivery<'_>,
 ) -> Result<bool, Broken> {
     let held = tokio::time::timeout(limits.silence, hold(worker, table)).await;
-    held.unwrap_or_else(|_| Err(Broken { said: "no answer".into(), lost: true }))?;
+    held.unwrap_or_else(|_| Err(Broken::silent(limits.silence)))?;
     let mut stream = RowStream::open(worker, table, columns, &[], limits).await?;
     let mut row = std::mem::replace(&mut delivery.row, Row::empty());
     loop {

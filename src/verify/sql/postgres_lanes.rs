@@ -80,15 +80,15 @@ pub async fn digest(
     (digester, kept): (&Digester, Option<&mut KeptTable<'_>>),
     sink: HarvestSink<'_>,
 ) -> Result<u64, ReadError> {
-    let unreadable = |said: String| ReadError { rows: 0, cause: Cause::Unreadable(said) };
+    let unreadable = |broken: Broken| ReadError { rows: 0, cause: Cause::Unreadable(broken.failure()) };
     let mut first = match workers.pop() {
         Some(worker) => worker,
         None => opener.reader().await.map_err(lanes::not_opened)?,
     };
     let blocks = match tokio::time::timeout(opener.limits.silence, hold(&mut first, table)).await {
         Ok(Ok(blocks)) => blocks,
-        Ok(Err(broken)) => return Err(unreadable(broken.said)),
-        Err(_) => return Err(unreadable(format!("no answer for {} seconds", opener.limits.silence.as_secs()))),
+        Ok(Err(broken)) => return Err(unreadable(broken)),
+        Err(_) => return Err(unreadable(Broken::silent(opener.limits.silence))),
     };
     let source = Blocks { opener: opener.clone(), table: table.clone() };
     lanes::digest(source, (first, workers), (ranges(blocks, server), opener.limits.lanes), digester, kept, sink).await

@@ -119,7 +119,7 @@ pub async fn hold(session: &mut PgWireSession, table: &Table) -> Result<u64, Bro
         return Err(broken(PgWireError::protocol("no answer to the question where the table is")));
     };
     if then != now {
-        return Err(Broken::data("the table was rewritten or truncated after the snapshot was taken"));
+        return Err(Broken::moved("the table was rewritten or truncated after the snapshot was taken"));
     }
     Ok(u64::try_from(blocks).unwrap_or(0))
 }

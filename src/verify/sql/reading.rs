@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::buckets::Record;
 use crate::verify::sql::canon::Row;
+use crate::verify::sql::errors::Broken;
 
 /// Longest wait for a session to open.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -14,9 +15,9 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Limits {
     /// Longest wait for a session to open.
     pub connect: Duration,
-    /// Longest wait for a lock that somebody else holds on a table; beyond it the table is unreadable.
+    /// Longest wait for a lock that somebody else holds on a table; beyond it the table is not read.
     pub lock: Duration,
-    /// Longest silence of a server that was asked something; beyond it the table is unreadable.
+    /// Longest silence of a server that was asked something; beyond it the table is not read.
     pub silence: Duration,
     /// Sessions that read one table at once, where the engine lets them share a snapshot.
     pub lanes: usize,
@@ -60,9 +61,9 @@ pub struct Engine {
 /// Why a table was not read to its end.
 #[derive(Debug)]
 pub enum Cause {
-    /// The stream or the decoding failed: a verdict on the table.
-    Unreadable(String),
-    /// Something on this side cannot go on: a full disk, a request to stop.
+    /// This table was not read to its end, and the next may be. A verdict on it, unless its kind is a reason outside the data.
+    Unreadable(Failure),
+    /// No table can be read any more: a full disk, a request to stop, a server that lets nobody in.
     Stopped(Failure),
 }
 
@@ -159,10 +160,10 @@ impl<'a> Delivery<'a> {
     }
 
     /// The end of a reading: `outcome` is an error of the stream or of the decoding.
-    pub fn end(self, outcome: Result<(), String>) -> Result<u64, ReadError> {
+    pub fn end(self, outcome: Result<(), Broken>) -> Result<u64, ReadError> {
         match (self.stopped, outcome) {
             (Some(failure), _) => Err(ReadError { rows: self.rows, cause: Cause::Stopped(failure) }),
-            (None, Err(said)) => Err(ReadError { rows: self.rows, cause: Cause::Unreadable(said) }),
+            (None, Err(broken)) => Err(ReadError { rows: self.rows, cause: Cause::Unreadable(broken.failure()) }),
             (None, Ok(())) => Ok(self.rows),
         }
     }

@@ -1,6 +1,9 @@
 //! One pass over one table: rows become digests, digests a fingerprint; and the second, narrow pass that names rows by their keys.
 
 use std::collections::HashSet;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::monitor::{Event, Monitor};
@@ -18,6 +21,9 @@ use crate::verify::sql::table::Table;
 
 /// Bytes of records that stay in memory, three million rows; beyond it they go into a temporary file.
 pub const BUDGET: usize = 120 << 20;
+
+/// Seconds of silence between two words about it.
+const QUIET_SECONDS: u64 = 5;
 
 /// Rows between two looks at the monitor.
 const BREATH: u64 = 4_096;
@@ -60,16 +66,51 @@ pub async fn scan(
     if let Some((done, ranges)) = kept.as_ref().and_then(|kept| kept.done()) {
         monitor.event(Event::Note(&format!("table {}: {done} of {ranges} ranges were read by an earlier run", table.name)));
     }
-    let read = db
-        .digest(table, &mut digester, kept.as_mut(), &mut |harvest| match harvest {
+    let arrived = AtomicU64::new(0);
+    let sink = &mut |harvest: Harvest<'_>| {
+        arrived.fetch_add(1, Ordering::Relaxed);
+        match harvest {
             Harvest::Read { rows, bytes } => progress.read(rows, bytes),
             Harvest::Records(records) => accumulator.push_all(records).map(|()| true),
-        })
-        .await;
+        }
+    };
+    let reading = db.digest(table, &mut digester, kept.as_mut(), sink);
+    let read = watched(reading, (&table.name, &arrived), QUIET_SECONDS, monitor).await;
     let bytes = progress.finish();
     let rows = read?;
     let fingerprint = accumulator.finish().map_err(|failure| ReadError { rows, cause: Cause::Stopped(failure) })?;
     Ok(Scan { fingerprint, bytes })
+}
+
+/// Waits for `reading`, and says so where nothing `arrived` for a while: a server does not tell that it waits for somebody's lock. A
+/// request to stop ends the wait.
+async fn watched(
+    reading: impl Future<Output = Result<u64, ReadError>>,
+    (table, arrived): (&str, &AtomicU64),
+    quiet: u64,
+    monitor: &dyn Monitor,
+) -> Result<u64, ReadError> {
+    let mut reading = pin!(reading);
+    let (mut known, mut silent) = (0, 0);
+    loop {
+        if let Ok(read) = tokio::time::timeout(Duration::from_secs(1), &mut reading).await {
+            return read;
+        }
+        let now = arrived.load(Ordering::Relaxed);
+        silent = if now == known { silent + 1 } else { 0 };
+        known = now;
+        if silent > 0 && silent % quiet == 0 {
+            let said = format!(
+                "table {table}: nothing has arrived for {silent} s; a lock that somebody holds on it, or the server itself, is waited for"
+            );
+            monitor.event(Event::Note(&said));
+        }
+        if silent > 0 && monitor.stop_requested() {
+            let failure =
+                Failure::new(FailureKind::Interrupted, format!("reading {table}: stopped while waiting for the server, as asked"));
+            return Err(ReadError { rows: 0, cause: Cause::Stopped(failure.hint("run it again")) });
+        }
+    }
 }
 
 /// Counts the rows of a table that there is nothing to compare with; false where it could not be read to its end.
@@ -170,5 +211,42 @@ impl<'a> Progress<'a> {
         self.tell();
         self.monitor.event(Event::Finished { task: self.task });
         self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keeps what is told, and asks to stop as soon as something was.
+    #[derive(Default)]
+    struct Told(std::sync::Mutex<Vec<String>>);
+
+    impl Told {
+        fn notes(&self) -> Vec<String> {
+            self.0.lock().unwrap().clone()
+        }
+    }
+
+    impl Monitor for Told {
+        fn event(&self, event: Event<'_>) {
+            if let Event::Note(text) = event {
+                self.0.lock().unwrap().push(text.to_owned());
+            }
+        }
+
+        fn stop_requested(&self) -> bool {
+            !self.notes().is_empty()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_silent_wait_is_told_and_a_request_to_stop_ends_it() {
+        let (monitor, arrived) = (Told::default(), AtomicU64::new(0));
+        let read = watched(std::future::pending(), ("t", &arrived), 1, &monitor).await;
+        assert!(monitor.notes()[0].contains("table t: nothing has arrived"), "{:?}", monitor.notes());
+        let Err(ReadError { cause: Cause::Stopped(failure), .. }) = read else { panic!("stopped") };
+        assert_eq!(failure.kind, FailureKind::Interrupted);
+        assert_eq!(watched(std::future::ready(Ok(7)), ("t", &arrived), 1, &monitor).await.ok(), Some(7));
     }
 }

@@ -74,6 +74,11 @@ impl SqliteSession {
         definitions::definitions(&locked(&self.connection)).map_err(|error| errors::sqlite_failure(&self.shown, error))
     }
 
+    /// What it takes to read it.
+    pub fn grants(&self) -> Vec<String> {
+        vec![format!("-- read permission on {} and its -wal file; nothing is written", self.path.display().to_string().escape_debug())]
+    }
+
     /// The greatest value of a column.
     pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<String>, Failure> {
         let question = format!("SELECT CAST(max({}) AS TEXT) FROM {}", double_quoted(column), table.sql_name);

@@ -14,7 +14,7 @@ use rusqlite::{Connection, MAIN_DB};
 use tokio::sync::mpsc;
 
 use crate::verify::sql::canon::{LARGE_BYTES, Row};
-use crate::verify::sql::errors::sqlite_message;
+use crate::verify::sql::errors::Broken;
 use crate::verify::sql::large_value::{LargeValue, Payload};
 use crate::verify::sql::reading::{Delivery, ReadError};
 use crate::verify::sql::sqlite_decode::{self, TextEncoding};
@@ -64,7 +64,7 @@ pub async fn read(
         let _ = back.try_send(batch);
     }
     drop(batches);
-    let read = reading.await.unwrap_or_else(|error| Err(format!("the reading ended: {error}")));
+    let read = reading.await.unwrap_or_else(|error| Err(Broken::data(format!("the reading ended: {error}"))));
     delivery.end(read)
 }
 
@@ -127,9 +127,10 @@ struct Question<'a> {
 }
 
 impl<'a> Question<'a> {
-    fn of(connection: &Connection, encoding: TextEncoding, table: &'a Table, columns: &[usize]) -> Result<Self, String> {
+    fn of(connection: &Connection, encoding: TextEncoding, table: &'a Table, columns: &[usize]) -> Result<Self, Broken> {
         let columns: Vec<&Column> = columns.iter().map(|index| &table.columns[*index]).collect();
-        let rowid = if encoding == TextEncoding::Utf8 { rowid(connection, table).map_err(|error| sqlite_message(&error))? } else { None };
+        let rowid =
+            if encoding == TextEncoding::Utf8 { rowid(connection, table).map_err(|error| Broken::of_sqlite(&error))? } else { None };
         let mut list: Vec<String> = Vec::new();
         for column in &columns {
             let name = double_quoted(&column.name);
@@ -153,8 +154,8 @@ impl<'a> Question<'a> {
         Ok(Self { statement, table, columns, encoding, rowid })
     }
 
-    fn run(&self, connection: &Connection, outlet: &mut Outlet) -> Result<(), String> {
-        let failed = |error: rusqlite::Error| sqlite_message(&error);
+    fn run(&self, connection: &Connection, outlet: &mut Outlet) -> Result<(), Broken> {
+        let failed = |error: rusqlite::Error| Broken::of_sqlite(&error);
         let mut statement = connection.prepare(&self.statement).map_err(failed)?;
         let mut rows = statement.query([]).map_err(failed)?;
         while let Some(found) = rows.next().map_err(failed)? {
@@ -162,7 +163,7 @@ impl<'a> Question<'a> {
             row.begin(self.columns.len());
             for (at, column) in self.columns.iter().enumerate() {
                 let taken = self.take(connection, found, at, column, row);
-                taken.map_err(|error| format!("column {}: {error}", column.name))?;
+                taken.map_err(|broken| Broken { said: format!("column {}: {}", column.name, broken.said), ..broken })?;
             }
             if !outlet.filled() {
                 return Ok(());
@@ -172,8 +173,8 @@ impl<'a> Question<'a> {
     }
 
     #[inline]
-    fn take(&self, connection: &Connection, found: &rusqlite::Row<'_>, at: usize, column: &Column, row: &mut Row) -> Result<(), String> {
-        let failed = |error: rusqlite::Error| sqlite_message(&error);
+    fn take(&self, connection: &Connection, found: &rusqlite::Row<'_>, at: usize, column: &Column, row: &mut Row) -> Result<(), Broken> {
+        let failed = |error: rusqlite::Error| Broken::of_sqlite(&error);
         if self.encoding != TextEncoding::Utf8 {
             let is_text: bool = found.get(2 * at).map_err(failed)?;
             match found.get_ref(2 * at + 1).map_err(failed)? {
@@ -196,8 +197,8 @@ impl<'a> Question<'a> {
 
     /// Reads one value that is large, or that is the number which stands for it.
     #[cold]
-    fn large(&self, connection: &Connection, column: &Column, (name, rowid): (&str, i64), row: &mut Row) -> Result<(), String> {
-        let failed = |error: rusqlite::Error| sqlite_message(&error);
+    fn large(&self, connection: &Connection, column: &Column, (name, rowid): (&str, i64), row: &mut Row) -> Result<(), Broken> {
+        let failed = |error: rusqlite::Error| Broken::of_sqlite(&error);
         let question = format!("SELECT typeof({}) FROM {} NOT INDEXED WHERE {name} = ?", double_quoted(&column.name), self.table.sql_name);
         let class: String = connection.query_row(&question, [rowid], |row| row.get(0)).map_err(failed)?;
         let payload = match class.as_str() {
@@ -211,8 +212,8 @@ impl<'a> Question<'a> {
         let mut blob = connection.blob_open(MAIN_DB, self.table.name.as_str(), column.name.as_str(), rowid, true).map_err(failed)?;
         let (mut large, mut piece) = (LargeValue::new(row, payload), vec![0; PIECE]);
         loop {
-            match blob.read(&mut piece).map_err(|error| error.to_string())? {
-                0 => return large.finish(row),
+            match blob.read(&mut piece).map_err(|error| Broken::data(error.to_string()))? {
+                0 => return large.finish(row).map_err(Broken::data),
                 count => large.piece(&piece[..count]),
             }
         }

@@ -8,6 +8,8 @@ use std::path::Path;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::verify::sql::steady_tcp::SteadyTcp;
+
 /// Bytes in both directions.
 pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -20,7 +22,7 @@ pub async fn connect(host: &str, port: u16, socket: Option<&Path>) -> io::Result
         None => {
             let stream = TcpStream::connect((host.trim_start_matches('[').trim_end_matches(']'), port)).await?;
             stream.set_nodelay(true)?;
-            Ok(Box::new(stream))
+            Ok(Box::new(SteadyTcp::new(stream)))
         }
     }
 }

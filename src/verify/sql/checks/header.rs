@@ -21,6 +21,12 @@ pub enum Each {
     Table,
     /// Every reference: `{child}`, `{parent}`, `{on}`, `{child_not_null}`, `{parent_null}`, `{name}`; the statement names the child `c` and the parent `p`.
     ForeignKey,
+    /// Every sequence (PostgreSQL): `{counter}`, `{name}`.
+    Sequence,
+    /// Every sequence that a column takes its numbers from (PostgreSQL): `{counter}`, `{table}`, `{column}`, `{name}`.
+    Counter,
+    /// Every column of dates (MySQL, MariaDB): `{table}`, `{column}`, `{name}`.
+    DateColumn,
 }
 
 /// One check.
@@ -58,6 +64,12 @@ pub struct Check {
     pub controls: Vec<String>,
     /// What the statement is repeated for.
     pub each: Option<Each>,
+    /// A statement with one number: how many things of its kind there are. Where there are none the check does not apply.
+    pub looks_at: Option<String>,
+    /// True where a manifest need not hold its baseline: without one the check does not apply, and is not `untested`.
+    pub baseline_optional: bool,
+    /// How far ahead of the time of the check the newest stamp may lie (`freshness`).
+    pub ahead: Duration,
     /// True where it needs more than reading rights, and so runs without giving any up.
     pub privileged: bool,
     /// For a freshness check whose stamps are those of writing: none may lie after the time that the data is restored to.
@@ -81,6 +93,9 @@ const KEYS: &[&str] = &[
     "error_if",
     "warn_if",
     "baseline",
+    "baseline_optional",
+    "ahead",
+    "looks_at",
     "limit",
     "show",
     "timeout",
@@ -92,6 +107,8 @@ const ENGINES: &[&str] = &["mysql", "mariadb", "postgres", "sqlite", "dynamodb"]
 /// A file larger than this is not a check.
 const LARGEST_FILE: usize = 1 << 20;
 const MOST_ROWS: usize = 10_000;
+/// What clocks may differ by.
+const SKEW: &str = "5m";
 
 /// Parses one file; `what` names it in messages.
 pub fn parse(what: &str, text: &str) -> Result<Check, Failure> {
@@ -107,8 +124,11 @@ pub fn parse(what: &str, text: &str) -> Result<Check, Failure> {
     }
     let fields = Fields { table: &table };
     let check = fields.check(body, Sha256Digest::of(text.as_bytes())).map_err(wrong)?;
-    statement::check(&check.sql)
-        .map_err(|said| wrong(said).hint("a check is one statement that reads: SELECT, WITH, VALUES or CHECK TABLE"))?;
+    let reads = |sql: &str| {
+        statement::check(sql).map_err(|said| wrong(said).hint("a check is one statement that reads: SELECT, WITH, VALUES or CHECK TABLE"))
+    };
+    reads(&check.sql)?;
+    check.looks_at.as_deref().map_or(Ok(()), reads)?;
     Ok(check)
 }
 
@@ -166,6 +186,9 @@ impl Fields<'_> {
         if bounded && kind != CheckKind::Freshness {
             return Err(format!("bounded is for freshness checks, and this is a {} check", kind.as_str()));
         }
+        if self.table.contains_key("ahead") && kind != CheckKind::Freshness {
+            return Err(format!("ahead is for freshness checks, and this is a {} check", kind.as_str()));
+        }
         let columns: Vec<String> = self.optional("columns")?.unwrap_or_default();
         let columns = columns.iter().map(|name| match name.split_once('.') {
             Some((table, column)) if !table.is_empty() && !column.is_empty() && !column.contains('.') => {
@@ -178,7 +201,12 @@ impl Fields<'_> {
         if limit > MOST_ROWS {
             return Err(format!("limit {limit}: at most {MOST_ROWS}"));
         }
-        let timeout: String = self.optional("timeout")?.unwrap_or_else(|| "15m".into());
+        let span = |key: &str, default: &str| -> Result<Duration, String> {
+            let text: String = self.optional(key)?.unwrap_or_else(|| default.into());
+            crate::verify::sql::checks::threshold::duration(&text)
+                .filter(|span| !span.is_zero())
+                .ok_or_else(|| format!("{key} `{}`: expected such as `30s`, `15m`, `2h`", text.escape_default()))
+        };
         Ok(Check {
             title: self.optional("title")?.unwrap_or_default(),
             requires: self.optional("requires")?.unwrap_or_default(),
@@ -189,9 +217,10 @@ impl Fields<'_> {
             warn_if: threshold("warn_if")?,
             baseline: self.optional("baseline")?.unwrap_or_else(|| id.clone()),
             show: self.optional("show")?.unwrap_or_default(),
-            timeout: crate::verify::sql::checks::threshold::duration(&timeout)
-                .filter(|timeout| !timeout.is_zero())
-                .ok_or_else(|| format!("timeout `{}`: expected such as `30s`, `15m`, `2h`", timeout.escape_default()))?,
+            timeout: span("timeout", "15m")?,
+            ahead: span("ahead", SKEW)?,
+            looks_at: self.optional("looks_at")?,
+            baseline_optional: self.optional("baseline_optional")?.unwrap_or(false),
             controls: self.optional("controls")?.unwrap_or_default(),
             each: self.optional("each")?,
             privileged: self.optional("privileged")?.unwrap_or(false),
@@ -256,6 +285,8 @@ mod tests {
             ("show = [\"id\"]", "columns = [\"id\"]", "TABLE.COLUMN"),
             ("show = [\"id\"]", "bounded = true", "freshness"),
             ("\"violations\"", "\"canary\"\n--! error_if = \"> 0\"", "baseline"),
+            ("show = [\"id\"]", "ahead = \"1h\"", "freshness"),
+            ("show = [\"id\"]", "looks_at = \"DROP TABLE t\"", "DROP"),
             ("show = [\"id\"]", "show = [", "not TOML"),
             ("SELECT 1;", "SELECT 1; SELECT 2", "one statement"),
             ("SELECT 1;", "DELETE FROM t", "DELETE"),

@@ -5,12 +5,16 @@
 
 pub mod canary;
 pub mod demands;
+pub mod examine;
 pub mod header;
 pub mod kind;
 pub mod names;
 pub mod pack;
+pub mod placeholders;
 pub mod recording;
+pub mod redact;
 pub mod runner;
 pub mod session;
 pub mod statement;
+pub mod subjects;
 pub mod threshold;

@@ -1,13 +1,31 @@
 //! Other names: a configuration says what the tables and columns of a check are called in its database, and the statement is given
 //! common table expressions under the names that it knows. The check's own text, and so its digest, stay what they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::verify::sql::checks::header::Check;
+use crate::model::failure::Failure;
+use crate::verify::sql::checks::header::{Check, nearest};
+use crate::verify::sql::checks::pack::Pack;
 
 /// What the database calls a table of the check.
 pub fn table<'n>(names: &'n BTreeMap<String, String>, table: &'n str) -> &'n str {
     names.get(table).map_or(table, String::as_str)
+}
+
+/// Refuses a name that no check of `packs` has: it would change nothing, and nobody would know.
+pub fn known(names: &BTreeMap<String, String>, packs: &[Pack]) -> Result<(), Failure> {
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    for check in packs.iter().flat_map(|pack| &pack.checks) {
+        known.extend(check.columns.iter().flat_map(|(table, column)| [table.clone(), format!("{table}.{column}")]));
+    }
+    let Some(unknown) = names.keys().find(|name| !known.contains(*name)) else { return Ok(()) };
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    if known.is_empty() {
+        return Err(Failure::invalid(format!("`{}`: the checks of the packs name no table", unknown.escape_default()))
+            .hint("a name is one of the tables and columns of a pack: name the pack with --pack"));
+    }
+    Err(Failure::invalid(format!("no check of the packs names `{}`{}", unknown.escape_default(), nearest(unknown, &known)))
+        .hint(format!("what may have another name: {}", known.join(", "))))
 }
 
 /// The statement with every table of `check.columns` that has another name, or a column of one, standing under its own.
@@ -83,6 +101,17 @@ mod tests {
     fn map(sql: &str, names: &[(&str, &str)], schema: Option<&str>) -> Result<String, String> {
         let names = names.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect();
         mapped(&check(sql), &names, schema, &quoted).map(|sql| sql.trim_end().to_owned())
+    }
+
+    #[test]
+    fn a_name_of_no_check_is_refused_with_those_that_are_known() {
+        let packs = [Pack { name: "own".into(), about: String::new(), checks: vec![check("SELECT 1")] }];
+        let asked = |name: &str| known(&BTreeMap::from([(name.to_owned(), "x".to_owned())]), &packs);
+        assert!(asked("a").is_ok() && asked("b.id").is_ok() && known(&BTreeMap::new(), &[]).is_ok());
+        let error = asked("nonsense").unwrap_err();
+        assert!(error.message.contains("`nonsense`") && error.message.contains("a, a.id, a.n, b, b.id"), "{error}");
+        assert!(asked("a.m").unwrap_err().message.contains("did you mean `a.n`"));
+        assert!(known(&BTreeMap::from([("a".to_owned(), "x".to_owned())]), &[]).unwrap_err().message.contains("no table"));
     }
 
     #[test]

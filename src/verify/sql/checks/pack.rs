@@ -28,14 +28,14 @@ shipped! {
         "check-table", "auto-increment", "orphans", "invalid-views", "foreign-keys-have-indexes"
     }
     "bank": "customers, accounts and a ledger of transactions" {
-        "ledger-balances", "orphan-accounts", "orphan-transactions", "transaction-kinds", "freshness", "customers-not-fewer", "accounts-not-fewer", "transactions-not-fewer"
+        "ledger-balances", "orphan-accounts", "orphan-transactions", "transaction-kinds", "whole-amounts", "freshness", "customers-not-fewer", "accounts-not-fewer", "transactions-not-fewer"
     }
     "audit-log": "events that are only ever added" { "complete-events", "no-gaps", "in-order", "events-not-fewer", "freshness" }
     "audit-log-items": "events that are only ever added, as items of a DynamoDB table" {
         "complete-events", "in-order", "no-late-edits", "continuous-days", "freshness"
     }
-    "file-vault": "what is known of stored files: path, size, digest" { "digests", "paths", "sizes", "files-not-fewer", "freshness" }
-    "directory-app": "a directory of artists and their bookings" { "orphan-bookings", "booking-values", "artist-names", "freshness", "artists-not-fewer", "bookings-not-fewer" }
+    "file-vault": "what is known of stored files: path, size, digest" { "digests", "paths", "sizes", "whole-sizes", "files-not-fewer", "freshness" }
+    "directory-app": "a directory of artists and their bookings" { "orphan-bookings", "booking-values", "booking-types", "artist-names", "freshness", "artists-not-fewer", "bookings-not-fewer" }
 }
 
 /// Checks that belong together.

@@ -16,12 +16,13 @@ use sqlx::{
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
 use crate::verify::sql::access::{Access, not_sql};
+use crate::verify::sql::checks::redact;
 use crate::verify::sql::reading::{CONNECT_TIMEOUT, Engine};
 use crate::verify::sql::table::{backticked, double_quoted};
 use crate::verify::sql::{errors, mysql_row, sqlite};
 
 /// How much longer than the server's limit this side waits: a server that does not hold its limit must not hold us.
-const GRACE: Duration = Duration::from_secs(30);
+pub const GRACE: Duration = Duration::from_secs(30);
 
 /// What a statement returned.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -43,27 +44,28 @@ pub struct Trouble {
     pub corrupt: bool,
 }
 
-impl From<Error> for Trouble {
-    fn from(error: Error) -> Self {
-        let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
+impl Trouble {
+    /// What `error` of `statement` means; nothing of a value is told.
+    pub fn of(error: &Error, statement: &str) -> Self {
+        let code = code_of(error);
         // PostgreSQL: data_corrupted, index_corrupted. SQLite: CORRUPT and NOTADB, with their extended codes.
-        let sqlite = error.as_database_error().is_some_and(|error| error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some());
-        let corrupt = matches!(code.as_str(), "XX001" | "XX002") || (sqlite && matches!(code.parse::<u32>().unwrap_or(0) & 0xff, 11 | 26));
-        Self { said: errors::message(&error), corrupt }
+        let corrupt =
+            matches!(code.as_str(), "XX001" | "XX002") || (is_sqlite(error) && matches!(code.parse::<u32>().unwrap_or(0) & 0xff, 11 | 26));
+        Self { said: redact::message(error, statement), corrupt }
+    }
+
+    /// An accident, in these words.
+    pub fn said(said: impl Into<String>) -> Self {
+        Self { said: said.into(), corrupt: false }
     }
 }
 
-/// A reference from one table to another, ready for statements that name the child `c` and the parent `p`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ForeignKey {
-    /// The constraint's name.
-    pub name: String,
-    /// The quoted child table.
-    pub child: String,
-    /// The quoted parent table.
-    pub parent: String,
-    /// Quoted columns: the child's, the parent's.
-    pub columns: Vec<(String, String)>,
+fn code_of(error: &Error) -> String {
+    error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned()
+}
+
+fn is_sqlite(error: &Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some())
 }
 
 enum Connected {
@@ -147,9 +149,15 @@ impl Session {
                 Connected::Sqlite(connection, _) => run_sqlite(connection, sql, timeout, keep).await,
             }
         };
+        let begun = Instant::now();
         match tokio::time::timeout(timeout + GRACE, work).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Trouble { said: format!("no answer within {} seconds", (timeout + GRACE).as_secs()), corrupt: false }),
+            Ok(Ok(answer)) => Ok(answer),
+            // SQLITE_INTERRUPT: nobody else interrupts it.
+            Ok(Err(error)) if is_sqlite(&error) && code_of(&error) == "9" && begun.elapsed() >= timeout => {
+                Err(Trouble::said(format!("stopped at its timeout of {} s", timeout.as_secs())))
+            }
+            Ok(Err(error)) => Err(Trouble::of(&error, sql)),
+            Err(_) => Err(Trouble::said(format!("no answer within {} seconds", (timeout + GRACE).as_secs()))),
         }
     }
 
@@ -167,7 +175,7 @@ impl Session {
     /// Whether a table or view can be read: none where it is absent, else whether it has a row.
     pub async fn has_rows(&mut self, name: &str) -> Result<Option<bool>, Trouble> {
         let Some(quoted) = self.quoted(name) else {
-            return Err(Trouble { said: format!("`{}` is not a table's name", name.escape_default()), corrupt: false });
+            return Err(Trouble::said(format!("`{}` is not a table's name", name.escape_default())));
         };
         let literal = quoted.replace('\'', "''");
         let bare = name.rsplit('.').next().unwrap_or(name);
@@ -197,64 +205,6 @@ impl Session {
         Ok(self.run(&sql, GRACE, 1, true).await?.total > 0)
     }
 
-    /// The quoted names of all base tables.
-    pub async fn tables(&mut self) -> Result<Vec<String>, Trouble> {
-        let (sql, quote): (&str, fn(&str) -> String) = match &self.connected {
-            Connected::Postgres(_) => (
-                "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-                 WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%' ORDER BY 1, 2",
-                double_quoted,
-            ),
-            Connected::Mysql(_) => (
-                "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = database() AND TABLE_TYPE = 'BASE TABLE' ORDER BY 2",
-                backticked,
-            ),
-            Connected::Sqlite(..) => (
-                "SELECT 'main', name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY 2",
-                double_quoted,
-            ),
-        };
-        let answer = self.run(sql, GRACE, usize::MAX, true).await?;
-        Ok(answer.rows.into_iter().map(|row| row.into_iter().flatten().map(|part| quote(&part)).collect::<Vec<_>>().join(".")).collect())
-    }
-
-    /// Every reference between tables.
-    pub async fn foreign_keys(&mut self) -> Result<Vec<ForeignKey>, Trouble> {
-        let (sql, quote): (&str, fn(&str) -> String) = match &self.connected {
-            Connected::Postgres(_) => (
-                "SELECT o.conname, cn.nspname, c.relname, pn.nspname, p.relname, ca.attname, pa.attname FROM pg_catalog.pg_constraint o \
-                 JOIN pg_catalog.pg_class c ON c.oid = o.conrelid JOIN pg_catalog.pg_namespace cn ON cn.oid = c.relnamespace \
-                 JOIN pg_catalog.pg_class p ON p.oid = o.confrelid JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace \
-                 CROSS JOIN LATERAL unnest(o.conkey, o.confkey) WITH ORDINALITY k(child, parent, at) \
-                 JOIN pg_catalog.pg_attribute ca ON ca.attrelid = o.conrelid AND ca.attnum = k.child \
-                 JOIN pg_catalog.pg_attribute pa ON pa.attrelid = o.confrelid AND pa.attnum = k.parent \
-                 WHERE o.contype = 'f' AND o.conparentid = 0 ORDER BY o.oid, k.at",
-                double_quoted,
-            ),
-            Connected::Mysql(_) => (
-                "SELECT CONSTRAINT_NAME, TABLE_SCHEMA, TABLE_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME, COLUMN_NAME, REFERENCED_COLUMN_NAME \
-                 FROM information_schema.KEY_COLUMN_USAGE WHERE TABLE_SCHEMA = database() AND REFERENCED_TABLE_NAME IS NOT NULL \
-                 ORDER BY TABLE_NAME, CONSTRAINT_NAME, ORDINAL_POSITION",
-                backticked,
-            ),
-            // SQLite answers this itself: `pragma_foreign_key_check`.
-            Connected::Sqlite(..) => return Ok(Vec::new()),
-        };
-        let mut keys: Vec<ForeignKey> = Vec::new();
-        for row in self.run(sql, GRACE, usize::MAX, true).await?.rows {
-            let row: Vec<String> = row.into_iter().map(Option::unwrap_or_default).collect();
-            let [name, child_schema, child, parent_schema, parent, from, to] = &row[..] else { continue };
-            let (child, parent) =
-                (format!("{}.{}", quote(child_schema), quote(child)), format!("{}.{}", quote(parent_schema), quote(parent)));
-            let pair = (quote(from), quote(to));
-            match keys.last_mut().filter(|key| key.name == *name && key.child == child) {
-                Some(key) => key.columns.push(pair),
-                None => keys.push(ForeignKey { name: name.clone(), child, parent, columns: vec![pair] }),
-            }
-        }
-        Ok(keys)
-    }
-
     /// Ends the session.
     pub async fn close(self) {
         let _ = match self.connected {
@@ -272,13 +222,7 @@ async fn in_time<C>(shown: &str, connect: impl Future<Output = Result<C, Error>>
     }
 }
 
-async fn run_postgres(
-    connection: &mut PgConnection,
-    sql: &str,
-    timeout: Duration,
-    keep: usize,
-    privileged: bool,
-) -> Result<Answer, Trouble> {
+async fn run_postgres(connection: &mut PgConnection, sql: &str, timeout: Duration, keep: usize, privileged: bool) -> Result<Answer, Error> {
     let limit = format!("SET LOCAL statement_timeout = {}", timeout.as_millis());
     for statement in ["BEGIN READ ONLY", limit.as_str()] {
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await?;
@@ -305,7 +249,8 @@ async fn run_postgres(
         Ok(answer)
     }
     .await;
-    sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await.map_err(Trouble::from).and(answer)
+    let ended = sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await;
+    answer.and_then(|answer| ended.map(|_| answer))
 }
 
 fn postgres_text(row: &PgRow, index: usize) -> Option<String> {
@@ -313,7 +258,7 @@ fn postgres_text(row: &PgRow, index: usize) -> Option<String> {
     value.as_bytes().ok().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
 }
 
-async fn run_mysql(connection: &mut MySqlConnection, sql: &str, timeout: Duration, keep: usize, mariadb: bool) -> Result<Answer, Trouble> {
+async fn run_mysql(connection: &mut MySqlConnection, sql: &str, timeout: Duration, keep: usize, mariadb: bool) -> Result<Answer, Error> {
     let limit = if mariadb {
         format!("SET SESSION max_statement_time = {}", timeout.as_secs_f64())
     } else {
@@ -339,7 +284,8 @@ async fn run_mysql(connection: &mut MySqlConnection, sql: &str, timeout: Duratio
         Ok(answer)
     }
     .await;
-    sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await.map_err(Trouble::from).and(answer)
+    let ended = sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await;
+    answer.and_then(|answer| ended.map(|_| answer))
 }
 
 fn mysql_text(row: &MySqlRow, index: usize) -> Option<String> {
@@ -347,7 +293,7 @@ fn mysql_text(row: &MySqlRow, index: usize) -> Option<String> {
     <&[u8] as Decode<MySql>>::decode(value).ok().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
 }
 
-async fn run_sqlite(connection: &mut SqliteConnection, sql: &str, timeout: Duration, keep: usize) -> Result<Answer, Trouble> {
+async fn run_sqlite(connection: &mut SqliteConnection, sql: &str, timeout: Duration, keep: usize) -> Result<Answer, Error> {
     let deadline = Instant::now() + timeout;
     // SQLite has no server to keep time: its virtual machine asks every so many instructions.
     connection.lock_handle().await?.set_progress_handler(10_000, move || Instant::now() < deadline);

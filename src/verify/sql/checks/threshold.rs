@@ -153,11 +153,11 @@ pub fn duration(text: &str) -> Option<Duration> {
 }
 
 /// Seconds since the epoch of a stamp as the engines print it: `2026-01-31 02:00:00[.5][+00]`, with `T` and `Z` as well, a date alone, or seconds.
-/// A stamp without a zone is UTC, as the session is.
+/// A stamp without a zone is UTC, as the session is. None for what is no time, or one that microseconds cannot be counted to.
 pub fn stamp(text: &str) -> Option<i64> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<i64>() {
-        return Some(seconds);
+        return Some(seconds).filter(|seconds| seconds.unsigned_abs() < 1 << 42);
     }
     let zoned = ["%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.f%#z"];
     if let Some(time) = zoned.iter().find_map(|format| chrono::DateTime::parse_from_str(text, format).ok()) {
@@ -218,6 +218,7 @@ mod tests {
         }
         assert_eq!(stamp("0000-00-00 00:00:00"), None);
         assert_eq!(stamp("infinity"), None);
+        assert_eq!((stamp("9223372036854775807"), stamp("-9223372036854775808")), (None, None));
     }
 
     proptest::proptest! {

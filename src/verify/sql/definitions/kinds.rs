@@ -5,9 +5,12 @@
 //! their use, and a recovery goes on after the last that may have been used; behind it the same numbers would be given twice. And what the
 //! reader itself was granted is no part of a comparison: it has to be granted on a restored copy before it can be read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
+
+/// The kind of tables.
+pub const TABLE: &str = "table";
 
 /// The kind whose names end in ` to ROLE`.
 pub const GRANT: &str = "grant";
@@ -21,17 +24,29 @@ pub struct Definitions {
     kinds: BTreeMap<String, BTreeMap<String, String>>,
     /// Who has asked, as grants name it.
     reader: Option<String>,
+    /// Kinds that the reader is not shown in full, and the right that it lacks.
+    hidden: BTreeMap<String, String>,
 }
 
 impl Definitions {
     /// None of each of these kinds, and says of each that it is shown.
     pub fn of_kinds<'a>(kinds: impl IntoIterator<Item = &'a str>, reader: Option<String>) -> Self {
-        Self { kinds: kinds.into_iter().map(|kind| (kind.to_owned(), BTreeMap::new())).collect(), reader }
+        Self { kinds: kinds.into_iter().map(|kind| (kind.to_owned(), BTreeMap::new())).collect(), reader, hidden: BTreeMap::new() }
     }
 
     /// Says that a kind is shown.
     pub fn show(&mut self, kind: &str) {
         self.kinds.entry(kind.to_owned()).or_default();
+    }
+
+    /// Says that a kind is not shown, or not in full, to readers without `right`.
+    pub fn hide(&mut self, kind: &str, right: &str) {
+        self.hidden.insert(kind.to_owned(), right.to_owned());
+    }
+
+    /// What is not shown, and the rights that it takes, in one line; nothing where all is.
+    pub fn hidden(&self) -> Option<String> {
+        in_one_line(self.hidden.iter().map(|(kind, right)| (kind.as_str(), right.as_str())))
     }
 
     /// Adds a definition as its digest; a position as it is. What is added to the same name once more continues its definition.
@@ -52,12 +67,41 @@ impl Definitions {
         if let Some(reader) = &self.reader {
             kinds.insert(READER.to_owned(), json!(reader));
         }
+        if !self.hidden.is_empty() {
+            kinds.insert(HIDDEN.to_owned(), json!(self.hidden));
+        }
         Value::Object(kinds)
     }
 }
 
 /// Beside the kinds, whose values are objects.
 const READER: &str = "reader";
+
+/// Beside the kinds too: those that were not shown, and the rights that it takes.
+const HIDDEN: &str = "not shown";
+
+fn in_one_line<'a>(hidden: impl Iterator<Item = (&'a str, &'a str)>) -> Option<String> {
+    let each: Vec<String> = hidden.map(|(kind, right)| format!("{kind} (needs {right})")).collect();
+    (!each.is_empty()).then(|| each.join(", "))
+}
+
+/// What a manifest's header says was not shown when it was captured.
+pub fn hidden_before(before: &Value) -> Option<String> {
+    in_one_line(
+        before[HIDDEN].as_object().into_iter().flatten().map(|(kind, right)| (kind.as_str(), right.as_str().unwrap_or("another right"))),
+    )
+}
+
+/// What `before` holds and this reader is not shown, in one line: nothing can be said of it. Grants are not among it: few readers may see
+/// those of others.
+pub fn unseen(before: &Value, now: &Definitions) -> Option<String> {
+    let is_held = |kind: &str| match (before[kind].as_object(), now.kinds.get(kind)) {
+        (Some(old), Some(new)) => old.keys().any(|name| !new.contains_key(name)),
+        (old, None) => old.is_some(),
+        (None, _) => false,
+    };
+    in_one_line(now.hidden.iter().filter(|(kind, _)| *kind != GRANT && is_held(kind)).map(|(kind, right)| (kind.as_str(), right.as_str())))
+}
 
 /// The first 16 bytes of BLAKE3 in key derivation mode.
 fn digest(definition: &str) -> String {
@@ -75,8 +119,10 @@ pub struct Change {
     pub now: String,
 }
 
-/// What changed since `before`, which is of a manifest's header. Only kinds that both sides show are compared.
-pub fn changes(before: &Value, now: &Definitions) -> Vec<Change> {
+/// What changed since `before`, which is of a manifest's header. Only kinds that both sides show are compared. What one side lacks is told
+/// without all that belongs to it, and of the tables in `told` that has been said already.
+pub fn changes(before: &Value, now: &Definitions, told: &BTreeSet<String>) -> Vec<Change> {
+    let lone = lone(before, now);
     let readers: Vec<&str> = before[READER].as_str().into_iter().chain(now.reader.as_deref()).collect();
     let counts = |kind: &str, name: &str| {
         kind != GRANT || !readers.iter().any(|reader| name.strip_suffix(reader).is_some_and(|n| n.ends_with(" to ")))
@@ -87,7 +133,10 @@ pub fn changes(before: &Value, now: &Definitions) -> Vec<Change> {
         let mut tell = |name: &str, before: &str, now: &str| {
             found.push(Change { what: format!("{kind} {name}"), before: before.to_owned(), now: now.to_owned() });
         };
-        for (name, before) in old.iter().filter(|(name, _)| counts(kind, name)) {
+        let is_told =
+            |name: &str| kind == TABLE && (told.contains(name) || name.strip_prefix("public.").is_some_and(|name| told.contains(name)));
+        let counts = |name: &str| counts(kind, name) && !is_told(name) && !owners(kind, name).any(|owner| lone.contains(owner));
+        for (name, before) in old.iter().filter(|(name, _)| counts(name)) {
             let before = before.as_str().unwrap_or_default();
             match new.get(name) {
                 Some(now) if before == now || (kind == POSITION && !is_behind(before, now)) => {}
@@ -97,11 +146,36 @@ pub fn changes(before: &Value, now: &Definitions) -> Vec<Change> {
                 None => tell(name, "defined", "absent"),
             }
         }
-        for name in new.keys().filter(|name| kind != POSITION && !old.contains_key(*name) && counts(kind, name)) {
+        for name in new.keys().filter(|name| kind != POSITION && !old.contains_key(*name) && counts(name)) {
             tell(name, "absent", "defined");
         }
     }
     found
+}
+
+/// Kinds to which definitions of other kinds belong.
+const OWNERS: [&str; 8] = [TABLE, "view", "routine", "aggregate", "sequence", "type", "foreign table", "event"];
+
+/// The names of what only one side has.
+fn lone<'a>(before: &'a Value, now: &'a Definitions) -> BTreeSet<&'a str> {
+    let mut names = BTreeSet::new();
+    for kind in OWNERS {
+        let (Some(old), Some(new)) = (before[kind].as_object(), now.kinds.get(kind)) else { continue };
+        names.extend(old.keys().filter(|name| !new.contains_key(*name)).map(String::as_str));
+        names.extend(new.keys().filter(|name| !old.contains_key(*name)).map(String::as_str));
+    }
+    names
+}
+
+/// What a definition may belong to: what its name begins with.
+fn owners<'a>(kind: &str, name: &'a str) -> impl Iterator<Item = &'a str> {
+    let name = match kind {
+        "owner" => name.split_once(' ').map_or(name, |(_, name)| name),
+        GRANT => name.rsplit_once(" to ").map_or(name, |(name, _)| name.strip_prefix("type ").unwrap_or(name)),
+        _ => name,
+    };
+    let itself = (!OWNERS.contains(&kind)).then_some(name);
+    itself.into_iter().chain(name.match_indices('.').map(|(dot, _)| &name[..dot]))
 }
 
 /// Numbers that cannot be read are not known to be in order.
@@ -117,7 +191,7 @@ mod tests {
     use super::*;
 
     fn told(before: &Definitions, now: &Definitions) -> Vec<String> {
-        changes(&before.to_value(), now).into_iter().map(|change| change.what).collect()
+        changes(&before.to_value(), now, &BTreeSet::new()).into_iter().map(|change| change.what).collect()
     }
 
     #[test]
@@ -138,6 +212,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_reader_is_not_shown_is_said_and_not_taken_for_absent() {
+        let mut before = Definitions::of_kinds(["view", "event"], None);
+        before.add("event", "e".into(), "1");
+        let mut now = Definitions::of_kinds(["view"], None);
+        now.hide("event", "EVENT");
+        now.hide("routine", "SHOW CREATE ROUTINE");
+        assert!(told(&before, &now).is_empty());
+        assert_eq!(unseen(&before.to_value(), &now).as_deref(), Some("event (needs EVENT)"));
+        assert_eq!(hidden_before(&now.to_value()).as_deref(), Some("event (needs EVENT), routine (needs SHOW CREATE ROUTINE)"));
+        assert_eq!((hidden_before(&before.to_value()), unseen(&now.to_value(), &before), before.hidden()), (None, None, None));
+        // Some names of a kind are shown, and others not.
+        now.add("event", "e".into(), "1");
+        assert_eq!(unseen(&before.to_value(), &now), None);
+        before.add("event", "f".into(), "1");
+        assert!(unseen(&before.to_value(), &now).is_some());
+    }
+
+    #[test]
     fn a_definition_of_many_lines_has_each_of_them_in_its_place() {
         let of = |lines: &[&str]| {
             let mut one = Definitions::default();
@@ -148,6 +240,29 @@ mod tests {
         for other in [&["b", "a"][..], &["a"], &["a", "b", "b"], &["a\nb"]] {
             assert_eq!(told(&of(&["a", "b"]), &of(other)), ["index i"]);
         }
+    }
+
+    #[test]
+    fn what_is_gone_is_told_once_with_all_that_belongs_to_it() {
+        let mut before = Definitions::of_kinds([TABLE, "column", "owner", GRANT, "routine"], None);
+        let mut now = before.clone();
+        for (kind, name) in [
+            (TABLE, "public.t"),
+            ("column", "public.t.a"),
+            ("owner", "relation public.t"),
+            (GRANT, "public.t to app"),
+            (GRANT, "public.t.a to app"),
+            ("routine", "public.f()"),
+            (GRANT, "public.f() to PUBLIC"),
+            ("column", "public.tt.a"),
+        ] {
+            before.add(kind, name.into(), "it");
+        }
+        assert_eq!(told(&before, &now), ["column public.tt.a", "routine public.f()", "table public.t"]);
+        let told_of_it = changes(&before.to_value(), &now, &["t".to_owned()].into());
+        assert_eq!(told_of_it.iter().map(|change| change.what.as_str()).collect::<Vec<_>>(), ["column public.tt.a", "routine public.f()"]);
+        now.add(TABLE, "public.t".into(), "it");
+        assert_eq!(told(&before, &now).len(), 6, "what a table has lost is told of one that is there");
     }
 
     #[test]

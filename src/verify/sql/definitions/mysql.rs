@@ -4,6 +4,7 @@
 //! of the database `mysql` only, and where somebody else than the reader was granted something: a dump of one database holds none.
 
 use crate::verify::sql::definitions::kinds::{Definitions, GRANT, POSITION};
+use crate::verify::sql::mysql_rights::{ROUTINES, Rights};
 use crate::verify::sql::mysql_wire::answers::Answer;
 use crate::verify::sql::mysql_wire::error::WireError;
 use crate::verify::sql::mysql_wire::session::WireSession;
@@ -16,7 +17,7 @@ const KINDS: &[(&str, &str, &str)] = &[
         "table",
         "SELECT",
         "SELECT TABLE_NAME, CONCAT_WS(' ', ENGINE, TABLE_TYPE, TABLE_COLLATION, IF(CREATE_OPTIONS LIKE '%partitioned%', 'partitioned', NULL)) \
-         FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_TYPE NOT IN ('VIEW', 'SYSTEM VIEW')",
+         FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_TYPE NOT IN ('VIEW', 'SYSTEM VIEW', 'SEQUENCE')",
     ),
     (
         "partition",
@@ -67,13 +68,13 @@ const KINDS: &[(&str, &str, &str)] = &[
     ),
     (
         "routine",
-        "ALTER ROUTINE",
+        ROUTINES,
         "SELECT CONCAT(ROUTINE_TYPE, ' ', ROUTINE_NAME), CONCAT_WS(' ', DTD_IDENTIFIER, IS_DETERMINISTIC, SQL_DATA_ACCESS, SECURITY_TYPE, \
          ROUTINE_DEFINITION, SQL_MODE, DEFINER) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = ?",
     ),
     (
         "routine",
-        "ALTER ROUTINE",
+        ROUTINES,
         "SELECT CONCAT(ROUTINE_TYPE, ' ', SPECIFIC_NAME), CONCAT_WS(' ', ORDINAL_POSITION, PARAMETER_MODE, PARAMETER_NAME, DTD_IDENTIFIER) \
          FROM information_schema.PARAMETERS WHERE SPECIFIC_SCHEMA = ? AND ORDINAL_POSITION > 0 ORDER BY ROUTINE_TYPE, SPECIFIC_NAME, ORDINAL_POSITION",
     ),
@@ -97,28 +98,27 @@ const GRANTS: [&str; 3] = [
      WHERE TABLE_SCHEMA = ? ORDER BY TABLE_NAME, COLUMN_NAME, GRANTEE, PRIVILEGE_TYPE",
 ];
 
-/// The rights that the reader has on all databases or on this one. The session's `sql_mode` is empty: a backslash escapes.
-const RIGHTS: &str = "SELECT PRIVILEGE_TYPE FROM information_schema.USER_PRIVILEGES WHERE REPLACE(GRANTEE, '''', '') = CURRENT_USER() \
-     UNION SELECT PRIVILEGE_TYPE FROM information_schema.SCHEMA_PRIVILEGES \
-     WHERE REPLACE(GRANTEE, '''', '') = CURRENT_USER() AND REPLACE(TABLE_SCHEMA, '\\\\', '') = ?";
-
 /// Reads them.
 pub async fn definitions(session: &mut WireSession, database: &str, mariadb: bool) -> Result<Definitions, WireError> {
     let reader = session.ask("SELECT CURRENT_USER()", &[]).await?.first().and_then(|row| row.text(0));
-    let held: Vec<String> = session.ask(RIGHTS, &[database]).await?.iter().filter_map(|row| row.text(0)).collect();
+    let rights = Rights::of(session, database, mariadb).await?;
     let reader = reader.and_then(|name| name.rsplit_once('@').map(|(user, host)| format!("'{user}'@'{host}'")));
     let mut found = Definitions::of_kinds([], reader.clone());
     let checks = ("check", "SELECT", if mariadb { MARIADB_CHECKS } else { MYSQL_CHECKS });
     let has_checks = session.ask("SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_NAME = ?", &["CHECK_CONSTRAINTS"]).await?;
     let questions = KINDS.iter().copied().chain((!has_checks.is_empty()).then_some(checks));
-    for (kind, _, question) in questions.filter(|(_, right, _)| held.iter().any(|known| known == right)) {
+    for (kind, right, question) in questions {
+        if !rights.holds(right) {
+            found.hide(kind, right);
+            continue;
+        }
         found.show(kind);
         for row in session.ask(question, &[database]).await? {
             let definition = row.text(1).unwrap_or_default().replace(&format!("{}.", backticked(database)), "");
             found.add(kind, row.text(0).unwrap_or_default(), &definition);
         }
     }
-    if mariadb && held.iter().any(|known| known == "SELECT") {
+    if mariadb && rights.holds("SELECT") {
         sequences(session, database, &mut found).await?;
     }
     grants(session, database, reader.as_deref(), &mut found).await?;
@@ -150,6 +150,7 @@ async fn sequences(session: &mut WireSession, database: &str, found: &mut Defini
 async fn grants(session: &mut WireSession, database: &str, reader: Option<&str>, found: &mut Definitions) -> Result<(), WireError> {
     // Without this right each of the three shows the reader's own only.
     if session.ask("SELECT Db FROM mysql.db LIMIT 1", &[]).await.is_err() {
+        found.hide(GRANT, "SELECT on the database mysql");
         return Ok(());
     }
     let mut rows: Vec<Answer> = Vec::new();

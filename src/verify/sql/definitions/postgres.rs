@@ -88,7 +88,7 @@ const KINDS: &[(&str, &str)] = &[
     // A sequence that gives numbers in a circle may be anywhere.
     (
         POSITION,
-        "SELECT c.name, (sign(s.seqincrement) * coalesce(pg_sequence_last_value(c.oid), s.seqstart - s.seqincrement))::numeric::text FROM pg_sequence s JOIN ours c ON c.oid = s.seqrelid \
+        "SELECT c.name, coalesce(sign(s.seqincrement) * pg_sequence_last_value(c.oid), sign(s.seqincrement) * s.seqstart - 1)::numeric::text FROM pg_sequence s JOIN ours c ON c.oid = s.seqrelid \
          WHERE CASE WHEN c.relkind = 'S' THEN has_sequence_privilege(c.oid, 'SELECT,USAGE') END AND c.relpersistence = 'p' AND NOT s.seqcycle",
     ),
     (
@@ -161,15 +161,23 @@ const KINDS: &[(&str, &str)] = &[
     ),
 ];
 
+/// Whether there is a sequence whose position this reader may not see.
+const HIDDEN_POSITIONS: &str = "SELECT EXISTS (SELECT FROM pg_sequence s JOIN ours c ON c.oid = s.seqrelid \
+     WHERE CASE WHEN c.relkind = 'S' THEN NOT has_sequence_privilege(c.oid, 'SELECT,USAGE') END AND c.relpersistence = 'p' AND NOT s.seqcycle)";
+
 /// Reads them, one question for each kind.
 pub async fn definitions(connection: &mut PgConnection) -> Result<Definitions, sqlx::Error> {
-    let reader: String = sqlx::query_scalar("SELECT current_user::regrole::text").fetch_one(&mut *connection).await?;
+    let reader: String =
+        sqlx::query_scalar("SELECT oid::regrole::text FROM pg_roles WHERE rolname = current_user").fetch_one(&mut *connection).await?;
     let mut found = Definitions::of_kinds(KINDS.iter().map(|(kind, _)| *kind), Some(reader));
     for (kind, question) in KINDS {
         for row in sqlx::query(AssertSqlSafe(format!("{OURS}{question}"))).fetch_all(&mut *connection).await? {
             let (name, definition): (String, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
             found.add(kind, name, definition.as_deref().unwrap_or_default());
         }
+    }
+    if sqlx::query_scalar(AssertSqlSafe(format!("{OURS}{HIDDEN_POSITIONS}"))).fetch_one(connection).await? {
+        found.hide(POSITION, "SELECT on the sequence");
     }
     Ok(found)
 }

@@ -1,7 +1,7 @@
 //! Packets in both directions over one stream, with one read buffer in which they are looked at where they lie.
 //!
-//! The buffer holds [`ROOM`] and grows to hold one packet that is larger, which is what a row with a large value is: such a row is held
-//! once. A packet that is continued (16 MiB and more) is joined where it lies.
+//! The buffer holds [`ROOM`] and grows to hold one packet that is larger. A packet that is continued (16 MiB and more) is joined where it
+//! lies. Packets that are longer than [`HELD`] need not be held at all (`pieces`).
 //!
 //! Not here: what packets say (`packets`).
 
@@ -12,10 +12,12 @@ use crate::verify::sql::wire_transport::Transport;
 
 /// The read buffer: some hundred rows, and still within the processor's second cache.
 pub const ROOM: usize = 256 << 10;
+/// Whatever is longer can be taken in pieces.
+pub const HELD: usize = 8 << 20;
 /// A packet of this length is continued by the next one.
-const CONTINUED: usize = 0xff_ffff;
+pub const CONTINUED: usize = 0xff_ffff;
 /// The largest row that a server may send (`max_allowed_packet` goes no further), and its heads.
-const LARGEST: usize = (1 << 30) + (1 << 20);
+pub const LARGEST: usize = (1 << 30) + (1 << 20);
 
 /// Packets in both directions.
 pub struct Channel {
@@ -121,10 +123,51 @@ impl Channel {
         }
     }
 
-    /// Waits until more has arrived.
-    pub async fn fill(&mut self) -> Result<(), WireError> {
+    /// Whether the packet at the front is longer than [`HELD`]; false while its head is not whole.
+    #[inline]
+    pub fn is_long(&self) -> bool {
+        head(self.ahead()).is_some_and(|(length, _)| length > HELD)
+    }
+
+    /// Goes past the head at the front and gives the length that it states; nothing while it is not whole.
+    pub fn pass_head(&mut self) -> Result<Option<usize>, WireError> {
+        let Some((length, number)) = head(self.ahead()) else { return Ok(None) };
+        if number != self.sequence {
+            return Err(out_of_order(self.sequence, number));
+        }
+        self.sequence = self.sequence.wrapping_add(1);
+        self.start += 4;
+        Ok(Some(length))
+    }
+
+    /// What was received and not yet looked at.
+    #[inline]
+    pub fn ahead(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    /// The first bytes of what is [`Channel::ahead`], at most so many; goes past them.
+    pub fn pass(&mut self, most: usize) -> &[u8] {
+        let from = self.start;
+        self.start += most.min(self.end - from);
+        &self.buffer[from..self.start]
+    }
+
+    /// Moves what is ahead to the front of the buffer.
+    fn move_to_front(&mut self) {
         self.buffer.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);
+    }
+
+    /// Waits until more has arrived of a packet that need not be whole; there must be room, which few bytes ahead leave.
+    pub async fn receive(&mut self) -> Result<(), WireError> {
+        self.move_to_front();
+        self.read_on().await
+    }
+
+    /// Waits until more has arrived.
+    pub async fn fill(&mut self) -> Result<(), WireError> {
+        self.move_to_front();
         let (needed, ..) = self.needed()?;
         if needed > self.buffer.len() {
             // No further than to where the packet goes: values of hundreds of MiB are held once.
@@ -134,6 +177,10 @@ impl Channel {
             self.buffer.truncate(ROOM);
             self.buffer.shrink_to_fit();
         }
+        self.read_on().await
+    }
+
+    async fn read_on(&mut self) -> Result<(), WireError> {
         match self.stream.read(&mut self.buffer[self.end..]).await? {
             0 => Err(WireError::ended()),
             count => {

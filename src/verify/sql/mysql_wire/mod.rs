@@ -11,6 +11,7 @@ pub mod error;
 pub mod login;
 pub mod options;
 pub mod packets;
+pub mod pieces;
 pub mod scramble;
 pub mod session;
 pub mod values;

@@ -32,6 +32,7 @@ const LARGEST_PACKET: u32 = 1 << 30;
 
 const QUIT: u8 = 0x01;
 const QUERY: u8 = 0x03;
+const PING: u8 = 0x0e;
 const PREPARE: u8 = 0x16;
 const EXECUTE: u8 = 0x17;
 const CLOSE: u8 = 0x19;
@@ -247,6 +248,13 @@ pub fn login(capabilities: u32, user: &str, proof: &[u8], database: &str, plugin
 /// Ends a session.
 pub fn quit() -> Vec<u8> {
     vec![QUIT]
+}
+
+/// Asks whether the server is there, in so many bytes; all but the first mean nothing.
+pub fn ping(length: usize) -> Vec<u8> {
+    let mut packet = vec![0; length.max(1)];
+    packet[0] = PING;
+    packet
 }
 
 /// A statement as text.

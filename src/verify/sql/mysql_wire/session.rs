@@ -10,6 +10,7 @@ use crate::verify::sql::mysql_wire::error::WireError;
 use crate::verify::sql::mysql_wire::login;
 use crate::verify::sql::mysql_wire::options::MysqlOptions;
 use crate::verify::sql::mysql_wire::packets;
+use crate::verify::sql::mysql_wire::pieces::Pieces;
 use crate::verify::sql::mysql_wire::values::{RowFault, Shape, each_value};
 
 /// What is at hand of rows that stream.
@@ -70,6 +71,14 @@ impl WireSession {
     /// Runs a statement that has no rows.
     pub async fn run(&mut self, statement: &str) -> Result<(), WireError> {
         self.command(&[&packets::query(statement)]).await?;
+        let done = packets::done(self.channel.next().await?);
+        self.ended(done)
+    }
+
+    /// Has the server send rows up to so many bytes at a time: its buffer, 16 KiB at first, grows to the longest packet that it was sent, and
+    /// stays so. It must allow packets of that length.
+    pub async fn widen(&mut self, length: usize) -> Result<(), WireError> {
+        self.command(&[&packets::ping(length)]).await?;
         let done = packets::done(self.channel.next().await?);
         self.ended(done)
     }
@@ -161,6 +170,17 @@ impl WireSession {
     /// Waits until more has arrived.
     pub async fn fill(&mut self) -> Result<(), WireError> {
         self.channel.fill().await
+    }
+
+    /// Whether the packet that has begun to arrive is too long to be held ([`WireSession::pieces`]).
+    #[inline]
+    pub fn is_long(&self) -> bool {
+        self.channel.is_long()
+    }
+
+    /// That packet, in pieces.
+    pub fn pieces(&mut self) -> Pieces<'_> {
+        Pieces::new(&mut self.channel)
     }
 
     /// Ends the session politely.

@@ -1,0 +1,11 @@
+--! id = "directory.booking-types"
+--! title = "Prices are whole numbers and times are times: SQLite would keep anything in such a column"
+--! engines = ["sqlite"]
+--! requires = ["bookings"]
+--! columns = ["bookings.id", "bookings.starts_at", "bookings.price_minor"]
+--! kind = "violations"
+--! severity = "major"
+--! error_if = "> 0"
+--! show = ["booking_id"]
+--! timeout = "15m"
+SELECT id AS booking_id, price_minor, starts_at FROM bookings WHERE typeof(price_minor) <> 'integer' OR datetime(starts_at) IS NULL

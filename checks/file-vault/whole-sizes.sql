@@ -1,0 +1,11 @@
+--! id = "vault.whole-sizes"
+--! title = "Every size is a whole number: SQLite would keep anything in such a column"
+--! engines = ["sqlite"]
+--! requires = ["files"]
+--! columns = ["files.id", "files.size_bytes"]
+--! kind = "violations"
+--! severity = "major"
+--! error_if = "> 0"
+--! show = ["file_id"]
+--! timeout = "15m"
+SELECT id AS file_id FROM files WHERE typeof(size_bytes) <> 'integer'

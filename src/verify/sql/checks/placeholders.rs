@@ -1,0 +1,89 @@
+//! What stands in braces in a check's statement, filled in for an engine: the table or reference that the statement is repeated for, and
+//! `{exact:COLUMN}`, a column's text byte for byte, whatever its collation takes for equal.
+
+use crate::verify::sql::checks::subjects::{Column, Counter, ForeignKey};
+
+/// `sql` with every `{exact:COLUMN}` written for `engine`; `COLUMN` may have its table's name before it.
+pub fn exact(sql: &str, engine: &str) -> Result<String, String> {
+    const OPENING: &str = "{exact:";
+    let (mut out, mut rest) = (String::new(), sql);
+    while let Some(at) = rest.find(OPENING) {
+        out.push_str(&rest[..at]);
+        let inside = &rest[at + OPENING.len()..];
+        let end = inside.find('}').ok_or("`{exact:` without its `}`")?;
+        let column = &inside[..end];
+        let legal = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_');
+        if column.split('.').count() > 2 || !column.split('.').all(legal) {
+            return Err(format!("`{{exact:{}}}`: expected the name of a column", column.escape_default()));
+        }
+        out.push_str(&match engine {
+            "postgres" => format!("(({column})::text COLLATE \"C\")"),
+            // Literals are UTF-8, and so is what they are compared with; bytes that are no text stay what they are.
+            "mysql" | "mariadb" => {
+                format!("CAST(IF(CHARSET({column}) = 'binary', {column}, CONVERT({column} USING utf8mb4)) AS BINARY)")
+            }
+            _ => format!("(({column}) COLLATE BINARY)"),
+        });
+        rest = &inside[end + 1..];
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+/// For a reference: `{child}`, `{parent}`, `{on}`, `{child_not_null}`, `{parent_null}`, `{name}`.
+pub fn for_key(sql: &str, key: &ForeignKey) -> String {
+    let joined = |part: &dyn Fn(&(String, String)) -> String| key.columns.iter().map(part).collect::<Vec<_>>().join(" AND ");
+    sql.replace("{child}", &key.child)
+        .replace("{parent}", &key.parent)
+        .replace("{on}", &joined(&|(child, parent)| format!("c.{child} = p.{parent}")))
+        .replace("{child_not_null}", &joined(&|(child, _)| format!("c.{child} IS NOT NULL")))
+        .replace("{parent_null}", &joined(&|(_, parent)| format!("p.{parent} IS NULL")))
+        .replace("{name}", &literal(&key.name))
+}
+
+/// For a sequence: `{counter}`, `{name}`.
+pub fn for_sequence(sql: &str, name: &str, counter: &str) -> String {
+    sql.replace("{counter}", counter).replace("{name}", &literal(name))
+}
+
+/// For a counter: `{counter}`, `{table}`, `{column}`, `{name}`.
+pub fn for_counter(sql: &str, counter: &Counter) -> String {
+    let sql = sql.replace("{table}", &counter.column.table).replace("{column}", &counter.column.column);
+    for_sequence(&sql, &counter.name, &counter.counter)
+}
+
+/// For a column: `{table}`, `{column}`, `{name}`.
+pub fn for_column(sql: &str, column: &Column) -> String {
+    sql.replace("{table}", &column.table).replace("{column}", &column.column).replace("{name}", &literal(&column.name))
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exact_is_written_for_each_engine() {
+        let sql = "SELECT 1 FROM t WHERE {exact:t.kind} <> 'a' OR {exact:n} = ''";
+        assert_eq!(
+            exact(sql, "postgres").unwrap(),
+            "SELECT 1 FROM t WHERE ((t.kind)::text COLLATE \"C\") <> 'a' OR ((n)::text COLLATE \"C\") = ''"
+        );
+        assert!(exact(sql, "sqlite").unwrap().contains("((t.kind) COLLATE BINARY) <> 'a'"));
+        assert!(exact(sql, "mariadb").unwrap().contains("AS BINARY) <> 'a'"));
+        assert_eq!(exact("SELECT 1", "mysql").unwrap(), "SELECT 1");
+        for wrong in ["{exact:}", "{exact:a.b.c}", "{exact:a b}", "{exact:a", "{exact:a)--}"] {
+            assert!(exact(wrong, "sqlite").unwrap_err().contains("exact"), "{wrong}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_filled_or_refused(sql in ".{0,60}(\\{exact:[a-z.}]{0,5})?.{0,20}") {
+            let _ = exact(&sql, "mysql");
+        }
+    }
+}
