@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use attestore::model::failure::FailureKind;
 use attestore::model::finding::{Class, Finding};
@@ -22,10 +23,11 @@ use attestore::verify::sql::database::Database;
 use attestore::verify::sql::postgres_decode;
 use attestore::verify::sql::postgres_wire::error::PgWireError;
 use attestore::verify::sql::postgres_wire::session::PgWireSession;
+use attestore::verify::sql::reading::Limits;
 use attestore::verify::sql::table::{Table, Wire, double_quoted};
 use futures_util::TryStreamExt as _;
 use servers::{Kind, PASSWORD, Server, USER};
-use sql_support::{Db, POSTGRES_TYPES, access, as_user, key, peak_of_capture, places};
+use sql_support::{Db, POSTGRES_TYPES, access, as_user, hasty, key, peak_of_capture, places};
 use sqlx::{Connection, PgConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -35,9 +37,14 @@ fn blank() -> Row {
     Row::new(&RowKeys::new(&key()))
 }
 
+/// Waits long enough for a server that has much to do.
+fn patient() -> Access {
+    Access { limits: Limits { silence: Duration::from_secs(60), ..hasty() }, ..access() }
+}
+
 /// The rows of a table in canonical form, sorted, as they are read here.
 async fn own(url: &SourceUrl, name: &str) -> (Table, Vec<Vec<u8>>) {
-    let mut db = Database::open(url, &access()).await.unwrap();
+    let mut db = Database::open(url, &patient()).await.unwrap();
     let table = db.tables().await.unwrap().into_iter().find(|table| table.name == name).unwrap();
     let columns: Vec<usize> = (0..table.columns.len()).collect();
     let mut rows = Vec::new();
@@ -135,7 +142,7 @@ async fn values_of_300_mib_take_little_memory() {
     let peak = peak_of_capture(&server.url("wire_lob"), &out);
     assert!(peak < 120 * 1024, "two values of 300 MiB took {peak} KiB");
     db.run("UPDATE lob SET t = overlay(t PLACING 'y' FROM 200000000) WHERE id = 1").await;
-    let (result, findings) = db.compare(&out).await;
+    let (result, findings) = db.compare_as(&patient(), &out).await.unwrap();
     assert_eq!(places(&findings), [(Class::Mismatch, "lob id=1".into())]);
     assert_eq!(result.rows.unwrap().matched, 1);
     db.run("DROP TABLE lob").await;
@@ -243,9 +250,9 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, fault: Fault, tim
     }
 }
 
-async fn compared(url: &str, manifest: &Path) -> Vec<Finding> {
+async fn compared(url: &str, manifest: &Path, access: &Access) -> Vec<Finding> {
     let monitor = Collected::default();
-    compare(&url.parse().unwrap(), &access(), &Manifest::open(manifest).unwrap(), &key(), &monitor).await.unwrap();
+    compare(&url.parse().unwrap(), access, &Manifest::open(manifest).unwrap(), &key(), &monitor).await.unwrap();
     monitor.findings()
 }
 
@@ -273,13 +280,14 @@ async fn a_wire_that_lies_is_found_out_and_a_session_that_is_lost_is_replaced() 
         (Fault::Page, "invalid page in block 7 (XX001)"),
         (Fault::Shutdown, "terminating connection (57P01)"),
     ] {
+        let access = if fault == Fault::Silence { access() } else { patient() };
         if matches!(fault, Fault::Cut | Fault::Silence | Fault::Length | Fault::Shutdown) {
             let once = Proxy::start(&server, fault, 1).await;
-            assert_eq!(compared(&once.url("wire_lies"), &manifest).await, [], "{fault:?}");
+            assert_eq!(compared(&once.url("wire_lies"), &manifest, &access).await, [], "{fault:?}");
             assert_eq!(once.struck.load(Ordering::SeqCst), 1, "{fault:?}");
         }
         let always = Proxy::start(&server, fault, usize::MAX).await;
-        let findings = compared(&always.url("wire_lies"), &manifest).await;
+        let findings = compared(&always.url("wire_lies"), &manifest, &access).await;
         assert_eq!(places(&findings), [(Class::Unreadable, "m".into())], "{fault:?}: {findings:?}");
         let found = findings[0].actual.as_deref().unwrap();
         assert!(found.contains(said), "{fault:?}: expected `{said}` in `{found}`");

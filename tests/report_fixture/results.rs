@@ -312,6 +312,7 @@ fn checks(result: &mut PointResult, res: &Res, plot: Plot) {
         expected: None,
         actual: Some(actual.into()),
         result: CheckOutcome::Pass,
+        not_applicable: false,
         reason: None,
         rows: Vec::new(),
         duration_ms: 840,

@@ -347,6 +347,7 @@ fn check(id: &str, severity: Severity) -> CheckResult {
         expected: None,
         actual: Some("0".into()),
         result: CheckOutcome::Pass,
+        not_applicable: false,
         reason: None,
         rows: vec![],
         duration_ms: 3,

@@ -19,10 +19,11 @@ use crate::verify::sql::table::Table;
 /// The oldest version that is read.
 const OLDEST: u32 = 120_000;
 
-/// What every session sets: nothing hidden by row-level security (an error instead), UTC, no time limits but our own, names qualified.
+/// What every session sets: nothing hidden by row-level security (an error instead), UTC, no time limits but our own, names qualified, no
+/// compiling of questions that are each asked once.
 const PIN: &str = "SET row_security = off; SET TimeZone = 'UTC'; SET statement_timeout = 0; \
                    SET idle_in_transaction_session_timeout = 0; SET search_path = pg_catalog; \
-                   SET default_transaction_read_only = on; SET synchronize_seqscans = off";
+                   SET default_transaction_read_only = on; SET synchronize_seqscans = off; SET jit = off";
 
 /// What sessions set that read tables: an index may be damaged, and must neither hide rows nor lend its copies of them.
 const WITHOUT_INDEXES: &str = "SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off";
