@@ -3,6 +3,7 @@
 mod servers;
 mod sql_support;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use attestore::model::check::CheckOutcome;
@@ -13,6 +14,7 @@ use attestore::monitor::Silent;
 use attestore::verify::manifest::reader::Manifest;
 use attestore::verify::sql::access::Access;
 use attestore::verify::sql::checks::pack::Pack;
+use attestore::verify::sql::checks::recording;
 use attestore::verify::sql::compare::compare;
 use servers::Kind;
 use sql_support::{Db, KillAfter, access, key, places};
@@ -143,7 +145,7 @@ async fn what_cannot_be_reached_is_denied_or_absent() {
 const BANK: &str = "CREATE TABLE customers (id BIGINT PRIMARY KEY, name VARCHAR(120) NOT NULL, email VARCHAR(160) NOT NULL, created_at TIMESTAMP NOT NULL); \
      CREATE TABLE accounts (id BIGINT PRIMARY KEY, customer_id BIGINT NOT NULL, currency CHAR(3) NOT NULL, balance_minor BIGINT NOT NULL, updated_at TIMESTAMP NOT NULL, FOREIGN KEY (customer_id) REFERENCES customers (id)); \
      CREATE TABLE transactions (id BIGINT PRIMARY KEY, account_id BIGINT NOT NULL, amount_minor BIGINT NOT NULL, kind VARCHAR(16) NOT NULL, booked_at TIMESTAMP NOT NULL, reference VARCHAR(80), \
-     FOREIGN KEY (account_id) REFERENCES accounts (id)); CREATE TABLE counter (id TINYINT PRIMARY KEY AUTO_INCREMENT); INSERT INTO counter VALUES (5); \
+     FOREIGN KEY (account_id) REFERENCES accounts (id)); CREATE TABLE counter (id TINYINT PRIMARY KEY AUTO_INCREMENT); INSERT INTO counter VALUES (5); CREATE VIEW seen AS SELECT id FROM customers; CREATE PROCEDURE used() SELECT COUNT(*) FROM customers; \
      INSERT INTO customers VALUES (1, 'A', 'a@example.com', UTC_TIMESTAMP()); INSERT INTO accounts VALUES (10, 1, 'SGD', 50, UTC_TIMESTAMP()); \
      INSERT INTO transactions VALUES (1, 10, 80, 'credit', UTC_TIMESTAMP(), NULL), (2, 10, -30, 'debit', UTC_TIMESTAMP(), 'x');";
 
@@ -152,25 +154,41 @@ async fn each_shipped_check_passes_and_fails() {
     let Some(server) = servers::shared(Kind::Mariadb) else { return };
     let packs = [Pack::load("structure-mysql").unwrap(), Pack::load("bank").unwrap()];
     let good = Db::new(&server, Kind::Mariadb, "bank_good", BANK).await;
-    let results = good.check(&packs, &[("rows.customers", "1"), ("rows.accounts", "1"), ("rows.transactions", "2")]).await;
-    assert_eq!(results.len(), 13);
+    let indexes = recording::baselines(&good.url(), &access(), &packs, &BTreeMap::new(), &key(), &Silent).await.unwrap();
+    let indexes = indexes["structure.mysql-indexes"].as_str();
+    let baselines = [("rows.customers", "1"), ("rows.accounts", "1"), ("rows.transactions", "2"), ("structure.mysql-indexes", indexes)];
+    let results = good.check(&packs, &baselines).await;
+    assert_eq!(results.len(), 16);
     assert!(results.values().all(|result| result.result == CheckOutcome::Pass), "{results:?}");
     let bad = Db::new(&server, Kind::Mariadb, "bank_bad", BANK).await;
     bad.run(
         "SET foreign_key_checks = 0; UPDATE accounts SET customer_id = 2; UPDATE transactions SET booked_at = '2020-01-01'; UPDATE transactions SET account_id = 11, kind = 'odd' WHERE id = 2; \
-         ALTER TABLE accounts DROP INDEX customer_id; CREATE TABLE passing (id INT); CREATE VIEW lost AS SELECT id FROM passing; DROP TABLE passing; \
-         INSERT INTO counter VALUES (127); CREATE TABLE broken (id INT PRIMARY KEY, v VARCHAR(10) CHARACTER SET latin1, KEY (v)) ENGINE = MyISAM; INSERT INTO broken VALUES (1, 'a'), (2, 'b'), (3, 'c'); FLUSH TABLES",
+         ALTER TABLE accounts DROP INDEX customer_id; CREATE TABLE passing (id INT); CREATE VIEW lost AS SELECT id FROM passing; CREATE PROCEDURE lame() SELECT id FROM passing; DROP TABLE passing; \
+         SET sql_mode = ''; CREATE TABLE dated (d DATE); INSERT INTO dated VALUES ('0000-00-00'), ('2026-00-10'), ('2026-01-01'), (NULL); INSERT INTO counter VALUES (127); CREATE TABLE broken (id INT PRIMARY KEY, v VARCHAR(10) CHARACTER SET latin1, KEY (v)) ENGINE = MyISAM; INSERT INTO broken VALUES (1, 'a'), (2, 'b'), (3, 'c'); FLUSH TABLES",
     )
     .await;
     // MyISAM keeps rows and keys in two files: rows that vanish from one are what CHECK TABLE is for.
     let file = server.data().join("bank_bad").join("broken.MYD");
     let bytes = std::fs::read(&file).unwrap();
     std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
-    let results = bad.check(&packs, &[("rows.customers", "2"), ("rows.accounts", "2"), ("rows.transactions", "3")]).await;
+    let baselines = [("rows.customers", "2"), ("rows.accounts", "2"), ("rows.transactions", "3"), ("structure.mysql-indexes", indexes)];
+    let results = bad.check(&packs, &baselines).await;
+    let lame = &results["structure.mysql-routines"];
+    let lacking = [("routine".to_owned(), "procedure lame".to_owned()), ("lacking".to_owned(), "passing".to_owned())];
+    assert_eq!(lame.rows, [lacking], "{lame:?}");
+    let zero = &results["structure.mysql-zero-dates"];
+    assert_eq!((zero.actual.as_deref(), zero.rows[0][0].1.as_str()), (Some("2"), "dated.d"), "{zero:?}");
     assert!(results.values().all(|result| result.result == CheckOutcome::Fail), "{results:?}");
     let none = Db::new(&server, Kind::Mariadb, "bank_none", "SELECT 1").await.check(&packs, &[]).await;
     assert_eq!(none["structure.mysql-check-table"].result, CheckOutcome::Vacuous);
     assert_eq!(none["bank.ledger-balances"].result, CheckOutcome::Error);
+    let structural = |id: &&String| id.starts_with("structure.") && *id != "structure.mysql-indexes";
+    assert!(none.keys().filter(structural).all(|id| none[id].result == CheckOutcome::Vacuous), "{none:?}");
+    // No manifest holds its indexes, nothing refers to anything: no fault of a sound database.
+    let plain = Db::new(&server, Kind::Mariadb, "bank_plain", "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)").await;
+    let plain = plain.check(&packs[..1], &[]).await;
+    assert!(plain.values().all(|result| result.result == CheckOutcome::Pass || !result.counts()), "{plain:?}");
+    assert!(plain["structure.mysql-orphans"].not_applicable && plain["structure.mysql-indexes"].not_applicable, "{plain:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -180,6 +198,7 @@ async fn a_check_can_neither_write_nor_run_for_ever() {
     let mut pack = Pack::load("structure-mysql").unwrap();
     pack.checks.retain(|check| check.each.is_none());
     pack.checks.truncate(1);
+    pack.checks[0].looks_at = None;
     for sql in ["INSERT INTO t VALUES (1)", "DROP TABLE t", "CREATE TABLE x (id INT)", "SELECT 1; DROP TABLE t", "TRUNCATE t"] {
         pack.checks[0].sql = sql.into();
         let results = db.check(&[pack.clone()], &[]).await;

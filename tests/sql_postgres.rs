@@ -208,6 +208,7 @@ const BANK: &str = "CREATE TABLE customers (id BIGINT PRIMARY KEY, name VARCHAR(
      CREATE TABLE accounts (id BIGINT PRIMARY KEY, customer_id BIGINT NOT NULL, currency CHAR(3) NOT NULL, balance_minor BIGINT NOT NULL, updated_at TIMESTAMP NOT NULL, FOREIGN KEY (customer_id) REFERENCES customers (id)); \
      CREATE TABLE transactions (id BIGINT PRIMARY KEY, account_id BIGINT NOT NULL, amount_minor BIGINT NOT NULL, kind VARCHAR(16) NOT NULL, booked_at TIMESTAMP NOT NULL, reference VARCHAR(80), \
      FOREIGN KEY (account_id) REFERENCES accounts (id)); CREATE SEQUENCE s MAXVALUE 3; SELECT nextval('s'); CREATE EXTENSION amcheck; \
+     CREATE TABLE served (id SERIAL PRIMARY KEY, n BIGINT GENERATED ALWAYS AS IDENTITY, other BIGINT DEFAULT nextval('s')); INSERT INTO served VALUES (DEFAULT, DEFAULT, 1); \
      INSERT INTO customers VALUES (1, 'A', 'a@example.com', now() AT TIME ZONE 'UTC'); INSERT INTO accounts VALUES (10, 1, 'SGD', 50, now() AT TIME ZONE 'UTC'); \
      INSERT INTO transactions VALUES (1, 10, 80, 'credit', now() AT TIME ZONE 'UTC', NULL), (2, 10, -30, 'debit', now() AT TIME ZONE 'UTC', 'x');";
 
@@ -217,10 +218,17 @@ async fn each_shipped_check_passes_and_fails() {
     let packs = [Pack::load("structure-postgres").unwrap(), Pack::load("bank").unwrap()];
     let good = Db::new(&server, Kind::Postgres, "bank_good", BANK).await;
     let results = good.check(&packs, &[("rows.customers", "1"), ("rows.accounts", "1"), ("rows.transactions", "2")]).await;
-    assert_eq!(results.len(), 14);
-    assert!(results.values().all(|result| result.result == CheckOutcome::Pass), "{results:?}");
+    assert_eq!(results.len(), 18);
+    // The server has no page checksums; a database of the locale C has no version of its collation.
+    let apart =
+        [("structure.postgres-page-checksums", CheckOutcome::Warn), ("structure.postgres-database-collation", CheckOutcome::Untested)];
+    for (id, result) in &results {
+        let expected = apart.iter().find(|(apart, _)| apart == id).map_or(CheckOutcome::Pass, |(_, outcome)| *outcome);
+        assert_eq!(result.result, expected, "{result:?}");
+    }
     let bad = Db::new(&server, Kind::Postgres, "bank_bad", BANK).await;
     bad.run("SET session_replication_role = replica; UPDATE accounts SET customer_id = 2; UPDATE transactions SET booked_at = '2020-01-01'; UPDATE transactions SET account_id = 11, kind = 'odd' WHERE id = 2").await;
+    bad.run("ALTER SEQUENCE served_n_seq RESTART WITH 1; CREATE COLLATION elder (provider = icu, locale = 'en', version = '0.1'); CREATE TABLE sorted (w text COLLATE elder)").await;
     bad.run("SELECT nextval('s'), nextval('s'); ALTER TABLE customers ADD CONSTRAINT named CHECK (name <> 'A') NOT VALID; CREATE TABLE twice (x int); INSERT INTO twice VALUES (1), (1)").await;
     let mut connection = PgConnection::connect(&server.full_url("bank_bad")).await.unwrap();
     assert!(sqlx::raw_sql("CREATE UNIQUE INDEX CONCURRENTLY unfinished ON twice (x)").execute(&mut connection).await.is_err());
@@ -229,9 +237,68 @@ async fn each_shipped_check_passes_and_fails() {
     // Damaged heaps and trees are made in `a_flipped_byte_passes_the_engine_and_not_the_fingerprint`.
     assert_eq!(results.remove("structure.postgres-heap").unwrap().result, CheckOutcome::Pass);
     assert_eq!(results.remove("structure.postgres-btree").unwrap().result, CheckOutcome::Pass);
+    let behind = &results["structure.postgres-sequences-behind"];
+    assert_eq!(behind.rows, [[("sequence".to_owned(), "public.served_n_seq".to_owned())]], "{behind:?}");
+    for (id, outcome) in apart {
+        assert_eq!(results.remove(id).unwrap().result, outcome);
+    }
     assert!(results.values().all(|result| result.result == CheckOutcome::Fail), "{results:?}");
     bad.run("DROP EXTENSION amcheck").await;
     assert_eq!(bad.check(&packs, &[]).await["structure.postgres-heap"].result, CheckOutcome::Error);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_whose_collation_sorts_otherwise_fails_and_page_checksums_pass() {
+    let Some(server) = servers::own_with(Kind::Postgres, &["--data-checksums"]).map(Arc::new) else { return };
+    let of_icu = "CREATE DATABASE sorted TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en' LOCALE 'C'";
+    sql_support::run(&server, Kind::Postgres, "postgres", of_icu).await;
+    let db = Db { server: server.clone(), kind: Kind::Postgres, name: "sorted".into() };
+    let pack = [Pack::load("structure-postgres").unwrap()];
+    let empty = db.check(&pack, &[]).await;
+    assert!(empty.values().all(|result| !matches!(result.result, CheckOutcome::Pass | CheckOutcome::Warn)), "{empty:?}");
+    db.run("CREATE EXTENSION amcheck; CREATE TABLE t (id int); INSERT INTO t VALUES (1)").await;
+    let sound = db.check(&pack, &[]).await;
+    assert_eq!(sound["structure.postgres-page-checksums"].result, CheckOutcome::Pass);
+    assert_eq!(sound["structure.postgres-database-collation"].result, CheckOutcome::Pass);
+    // Without references, sequences and the like: nothing is the matter with it, and nothing of that kind was looked at.
+    let apart: Vec<&str> = sound.values().filter(|result| !result.counts()).map(|result| result.id.as_str()).collect();
+    assert!(apart.contains(&"structure.postgres-orphans") && apart.contains(&"structure.postgres-sequences"), "{sound:?}");
+    assert!(sound.values().all(|result| result.result == CheckOutcome::Pass || !result.counts()), "{sound:?}");
+    db.run("UPDATE pg_database SET datcollversion = '0.1' WHERE datname = 'sorted'").await;
+    assert_eq!(db.check(&pack, &[]).await["structure.postgres-database-collation"].result, CheckOutcome::Fail);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_inheriting_tables_are_no_orphans_and_no_value_is_told() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let sql = "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (p int REFERENCES p); CREATE TABLE c_more () INHERITS (c); \
+        CREATE FUNCTION told(t text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the value is %', t USING ERRCODE = '22000'; END $$; \
+        CREATE TABLE w (s text); INSERT INTO p VALUES (1); INSERT INTO c VALUES (1); INSERT INTO c_more VALUES (9); INSERT INTO w VALUES ('a sekret'), (E'\"b\"\nsekret')";
+    let db = Db::new(&server, Kind::Postgres, "inherited", sql).await;
+    let mut pack = Pack::load("structure-postgres").unwrap();
+    let orphans = &db.check(std::slice::from_ref(&pack), &[]).await["structure.postgres-orphans"];
+    assert_eq!(orphans.result, CheckOutcome::Pass, "{orphans:?}");
+    pack.checks.retain(|check| check.id == "structure.postgres-invalid-indexes");
+    for (sql, said) in [
+        ("SELECT s::int FROM w", "invalid input syntax for type integer: (redacted) (22P02)"),
+        ("SELECT s::int FROM w ORDER BY s DESC", "invalid input syntax for type integer: (redacted) (22P02)"),
+        ("SELECT s::regclass FROM w WHERE s LIKE 'a%'", "(42"),
+        ("SELECT told(s) FROM w", "raised by a function of the database: (redacted) (22000)"),
+        ("SELECT nowhere FROM w", "\"nowhere\" does not exist (42703)"),
+    ] {
+        pack.checks[0].sql = sql.into();
+        let results = db.check(std::slice::from_ref(&pack), &[]).await;
+        let result = results.values().next().unwrap();
+        assert_eq!(result.result, CheckOutcome::Error, "{result:?}");
+        let reason = result.reason.as_ref().unwrap();
+        assert!(reason.contains(said) && !reason.contains("sekret"), "{reason}");
+    }
+    db.run("CREATE SEQUENCE hidden; CREATE ROLE looker LOGIN PASSWORD 'looker'; GRANT pg_read_all_data TO looker; REVOKE pg_read_all_data FROM looker").await;
+    let pack = [Pack::load("structure-postgres").unwrap()];
+    let access = sql_support::as_user("looker", "looker");
+    let results = attestore::verify::sql::checks::runner::run(&db.url(), &access, &pack, &Default::default(), &Silent).await.unwrap();
+    let sequences = results.iter().find(|result| result.id == "structure.postgres-sequences").unwrap();
+    assert_eq!(sequences.result, CheckOutcome::Error, "what may not be read has not passed: {sequences:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -981,6 +981,20 @@ fn undeserved_passes_end_in_their_named_fault() {
 }
 
 #[test]
+fn a_check_that_does_not_apply_stands_against_no_pass_and_excuses_no_failure() {
+    let (found, _) = run(Lie(|body, _| {
+        passing(body, |r| {
+            r.sql_checks.iter_mut().for_each(|c| (c.result, c.not_applicable, c.actual) = (CheckOutcome::Untested, true, None));
+        })
+    }));
+    assert_eq!(found, [] as [&str; 0]);
+    let (found, _) = run(Lie(|body, _| {
+        passing(body, |r| r.sql_checks.iter_mut().for_each(|c| (c.result, c.not_applicable) = (CheckOutcome::Fail, true)))
+    }));
+    assert!(found.contains(&Rule::PassCriticalCheck.as_str()), "{found:?}");
+}
+
+#[test]
 fn every_rule_has_a_tamper() {
     let tried: Vec<Rule> = tampers().into_iter().map(|(_, rule, _)| rule).collect();
     let anchored = [Rule::AnchorSignatureBad, Rule::TruncatedSinceAnchor, Rule::ForkedFromAnchor];

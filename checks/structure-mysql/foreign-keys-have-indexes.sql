@@ -7,6 +7,7 @@
 --! limit = 20
 --! show = ["table_name", "constraint_name"]
 --! timeout = "15m"
+--! looks_at = "SELECT COUNT(*) FROM information_schema.KEY_COLUMN_USAGE WHERE TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_NAME IS NOT NULL"
 SELECT k.TABLE_NAME AS table_name, k.CONSTRAINT_NAME AS constraint_name
 FROM information_schema.KEY_COLUMN_USAGE k
 WHERE k.TABLE_SCHEMA = DATABASE() AND k.REFERENCED_TABLE_NAME IS NOT NULL AND k.ORDINAL_POSITION = 1

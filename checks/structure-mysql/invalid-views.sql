@@ -7,6 +7,7 @@
 --! limit = 20
 --! show = ["view_name"]
 --! timeout = "15m"
+--! looks_at = "SELECT COUNT(*) FROM information_schema.VIEWS WHERE TABLE_SCHEMA = DATABASE()"
 -- MariaDB opens a view, and sees that it does not resolve, only where more than its comment is asked for: hence TABLE_ROWS.
 SELECT TABLE_NAME AS view_name
 FROM information_schema.TABLES

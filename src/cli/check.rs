@@ -121,7 +121,12 @@ fn conclude(source: &SourceUrl, engine: &str, results: &[CheckResult], console: 
         console.say(format!("no check of the packs is for {engine}: nothing was proved"));
     }
     console.summary("check", outcome.as_str(), code, totals(results));
-    console.say(format!("{source}: {outcome}, {} checks", results.len()));
+    let run = results.iter().filter(|result| result.counts()).count();
+    let apart = match results.len() - run {
+        0 => String::new(),
+        n => format!(", {n} more do not apply"),
+    };
+    console.say(format!("{source}: {outcome}, {run} checks{apart}"));
     Ok(code)
 }
 

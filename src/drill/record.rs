@@ -105,6 +105,7 @@ pub fn verify_facts(
         objects: counts(&verification.objects),
         tables: counts(&verification.tables),
         rows: counts(&verification.rows),
+        definitions: counts(&verification.definitions),
         items: counts(&verification.items),
         unread: verification.unread.iter().map(|(kind, n)| (kind.as_str().to_owned(), *n)).collect(),
         expired: (verification.expired > 0).then_some(verification.expired),

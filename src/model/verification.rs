@@ -67,6 +67,8 @@ pub struct Verification {
     pub tables: Option<Counts>,
     /// Rows of all tables together.
     pub rows: Option<Counts>,
+    /// What a database defines beside the rows of its tables.
+    pub definitions: Option<Counts>,
     /// DynamoDB items.
     pub items: Option<Counts>,
     /// What protects objects: retention, legal hold, encryption, replication; a verdict apart from the content.
@@ -123,6 +125,7 @@ impl Verification {
             objects: None,
             tables: None,
             rows: None,
+            definitions: None,
             items: None,
             protection: None,
             fields: BTreeMap::new(),
@@ -140,7 +143,8 @@ impl Verification {
 
     /// The counts that are present, with their names in JSON.
     pub fn counts(&self) -> impl Iterator<Item = (&'static str, &Counts)> {
-        [("objects", &self.objects), ("tables", &self.tables), ("rows", &self.rows), ("items", &self.items)]
+        let (tables, rows, definitions) = (("tables", &self.tables), ("rows", &self.rows), ("definitions", &self.definitions));
+        [("objects", &self.objects), tables, rows, definitions, ("items", &self.items)]
             .into_iter()
             .filter_map(|(name, counts)| counts.as_ref().map(|counts| (name, counts)))
     }
@@ -181,8 +185,8 @@ impl Verification {
                 outcome = Outcome::Inconclusive;
             }
         }
-        // Tables without a single row are structure, not data.
-        let data = |name: &str| name != "tables" || self.rows.is_none();
+        // Tables without a single row are structure, not data, and so is what is defined beside them.
+        let data = |name: &str| !matches!(name, "tables" | "definitions") || self.rows.is_none();
         if outcome == Outcome::Pass && !self.counts().any(|(name, counts)| data(name) && counts.expected > 0) {
             reasons.push("nothing was expected, so nothing is proved".into());
             outcome = Outcome::Inconclusive;

@@ -70,10 +70,16 @@ fn case(plan: &PlannedCase, chosen: String, said: Option<Said<'_, PointResult>>,
     let result = said.map(|said| said.body);
     let verify = result.and_then(|result| result.verify.as_ref());
     let totals = verify.map_or_else(Vec::new, |verify| {
-        [("objects", verify.objects), ("tables", verify.tables), ("rows", verify.rows), ("items", verify.items)]
-            .into_iter()
-            .filter_map(|(name, counts)| counts.map(|counts| Total { name, counts }))
-            .collect()
+        [
+            ("objects", verify.objects),
+            ("tables", verify.tables),
+            ("rows", verify.rows),
+            ("definitions", verify.definitions),
+            ("items", verify.items),
+        ]
+        .into_iter()
+        .filter_map(|(name, counts)| counts.map(|counts| Total { name, counts }))
+        .collect()
     });
     Case {
         case: plan.case.clone(),

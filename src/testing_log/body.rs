@@ -483,6 +483,9 @@ pub struct VerifyFacts {
     /// Rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<Counts>,
+    /// What a database defines beside the rows of its tables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definitions: Option<Counts>,
     /// Items.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub items: Option<Counts>,

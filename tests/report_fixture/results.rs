@@ -312,6 +312,7 @@ fn checks(result: &mut PointResult, res: &Res, plot: Plot) {
         expected: None,
         actual: Some(actual.into()),
         result: CheckOutcome::Pass,
+        not_applicable: false,
         reason: None,
         rows: Vec::new(),
         duration_ms: 840,
@@ -335,9 +336,14 @@ fn judge(result: &mut PointResult, plot: Plot) {
     let (outcome, reasons): (Outcome, &[&str]) = match plot {
         Plot::Mismatch => (Outcome::Fail, &["rows: 3 mismatch", "rows: 1 missing", "SQL check bank.ledger-balances failed"]),
         Plot::MissingVersion => (Outcome::Fail, &["objects: 1 missing"]),
-        Plot::CompletedWithoutData => {
-            (Outcome::Fail, &["the service answered COMPLETED and the restored table is empty", "items: 1 missing"])
-        }
+        Plot::CompletedWithoutData => (
+            Outcome::Fail,
+            &[
+                "the service answered COMPLETED and the restored table is empty",
+                "definitions: None,
+        items: 1 missing",
+            ],
+        ),
         Plot::VacuousCheck => (Outcome::Inconclusive, &["critical SQL check bank.ledger-balances is vacuous"]),
         Plot::MissedRto => (Outcome::Fail, &["recovery time objective missed"]),
         _ => (Outcome::Pass, &[]),

@@ -12,7 +12,8 @@ const WHOLE_PPM: u64 = 1_000_000;
 
 /// The counts of a comparison that are there, with their names.
 pub fn counts(facts: &VerifyFacts) -> impl Iterator<Item = (&'static str, &Counts)> {
-    [("objects", &facts.objects), ("tables", &facts.tables), ("rows", &facts.rows), ("items", &facts.items)]
+    let (tables, rows, definitions) = (("tables", &facts.tables), ("rows", &facts.rows), ("definitions", &facts.definitions));
+    [("objects", &facts.objects), tables, rows, definitions, ("items", &facts.items)]
         .into_iter()
         .filter_map(|(name, counts)| counts.as_ref().map(|counts| (name, counts)))
 }

@@ -427,21 +427,26 @@ impl Run<'_> {
                 let hidden =
                     kinds::hidden_before(before).map(|hidden| format!("not in the manifest, whose reader was not shown it: {hidden}"));
                 self.result.left_out.extend(hidden);
-                if let Some(unseen) = kinds::unseen(before, &now) {
+                if let Some(unseen) = kinds::unseen(before, &now).filter(|_| self.partial_sight.is_none()) {
                     let said = format!("in the manifest, and not shown to this reader in full: {unseen}");
                     self.result.cut_short = Some(Failure::new(FailureKind::Denied, said).hint(GIVE_RIGHTS));
                 }
+                let mut counts = kinds::equal(before, &now);
                 for Change { what, before: expected, now: actual } in kinds::changes(before, &now, &self.lone) {
-                    self.tables.add(self.class(Class::SchemaChanged));
+                    let is_extra = expected == kinds::ABSENT;
+                    counts.add(self.class(if is_extra { Class::Extra } else { Class::SchemaChanged }));
                     self.find(Class::SchemaChanged, Kind::Table, Place::Key(what), Some(expected), Some(actual));
                 }
+                self.result.definitions = Some(counts);
             }
             // A right, a lock or a connection: what was compared stands, and the rest was not looked at.
             Err(failure) if failure.kind.is_outside_the_data() => {
                 self.result.cut_short = Some(failure.context("what is defined beside tables"));
             }
             Err(failure) => {
-                self.tables.add(Class::Unreadable);
+                let mut counts = Counts::default();
+                counts.add(Class::Unreadable);
+                self.result.definitions = Some(counts);
                 let found = Some(failure.message);
                 self.find(Class::Unreadable, Kind::Table, Place::Key("definitions".into()), None, found);
             }

@@ -142,16 +142,20 @@ impl Run<'_> {
                 for (side, hidden) in [("checked", now.hidden()), ("baseline", before.hidden())] {
                     self.result.left_out.extend(hidden.map(|hidden| format!("{side}: not shown to the reader in full: {hidden}")));
                 }
+                let mut counts = kinds::equal(&before.to_value(), &now);
                 for Change { what, before, now } in kinds::changes(&before.to_value(), &now, &self.lone) {
-                    self.tables.add(Class::SchemaChanged);
+                    counts.add(if before == kinds::ABSENT { Class::Extra } else { Class::SchemaChanged });
                     find(self.monitor, Class::SchemaChanged, Kind::Table, Place::Key(what), Some(before), Some(now));
                 }
+                self.result.definitions = Some(counts);
             }
             Err(failure) if failure.kind.is_outside_the_data() => {
                 self.result.cut_short = Some(failure.context("what is defined beside tables"));
             }
             Err(failure) => {
-                self.tables.add(Class::Unreadable);
+                let mut counts = Counts::default();
+                counts.add(Class::Unreadable);
+                self.result.definitions = Some(counts);
                 let place = Place::Key("definitions".into());
                 find(self.monitor, Class::Unreadable, Kind::Table, place, None, Some(failure.message));
             }

@@ -1,6 +1,6 @@
 //! What a reader of this MySQL or MariaDB database needs, as the server names its rights.
 
-use crate::verify::sql::grants_spelling::{Account, pattern};
+use crate::verify::sql::grants_spelling::{Account, in_comment, pattern};
 use crate::verify::sql::mysql_rights::ROUTINES;
 use crate::verify::sql::mysql_wire::error::WireError;
 use crate::verify::sql::mysql_wire::session::WireSession;
@@ -16,7 +16,7 @@ pub async fn needed(session: &mut WireSession, database: &str, user: &str) -> Re
     let mut lines = Vec::new();
     let there = session.ask("SELECT User FROM mysql.user WHERE User = ? AND Host = ?", &[&account.name, &account.host]).await;
     if !there.is_ok_and(|rows| !rows.is_empty()) {
-        lines.push(format!("-- where it does not exist yet: CREATE USER {} IDENTIFIED BY '…';", account.to_string().escape_debug()));
+        lines.push(format!("-- where it does not exist yet: CREATE USER {} IDENTIFIED BY '…';", in_comment(&account.to_string())));
     }
     let mut rights = vec!["SELECT", "SHOW VIEW", "TRIGGER", "EVENT"];
     rights.extend(knows(ROUTINES).then_some(ROUTINES));

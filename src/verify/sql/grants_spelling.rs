@@ -4,7 +4,7 @@ use crate::verify::sql::table::backticked;
 
 /// Foreign text that cannot leave a comment.
 pub fn in_comment(text: &str) -> String {
-    text.escape_debug().to_string()
+    text.chars().map(|char| if char.is_control() { char.escape_debug().to_string() } else { char.to_string() }).collect()
 }
 
 /// A database's name where a grant takes a pattern: `_` and `%` mean themselves only behind a backslash.

@@ -9,7 +9,7 @@ use crate::verify::sql::mysql_wire::session::WireSession;
 use crate::verify::sql::table::{Column, Table, Wire, backticked};
 
 const TABLES: &str =
-    "SELECT TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')";
+    "SELECT TABLE_NAME, ENGINE, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')";
 
 const COLUMNS: &str = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, EXTRA, COLLATION_NAME \
      FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? ORDER BY TABLE_NAME, ORDINAL_POSITION";
@@ -66,6 +66,9 @@ pub async fn tables(session: &mut WireSession, database: &str) -> Result<Vec<Tab
         let key = indexes.get(&(name.clone(), "PRIMARY".to_owned())).cloned().unwrap_or_default();
         let mut table = Table::new(name.clone(), sql_name, read, &key);
         table.left_out = left_out;
+        if row.text(2).is_some_and(|kind| kind == "SYSTEM VERSIONED") {
+            table.left_out.push("history: rows that were deleted or replaced".to_owned());
+        }
         table.unprotected = row.text(1).filter(|engine| !matches!(engine.as_str(), "InnoDB" | "ROCKSDB"));
         let of_table = |owner: &str| owner == name;
         table.constraints = indexes

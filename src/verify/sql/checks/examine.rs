@@ -212,7 +212,7 @@ impl<'a> Examination<'a> {
         let mut vacuous = vacuous;
         if total == 0 && looked_at == 0 {
             vacuous = Some("no table has an engine that can check it".into());
-        } else if total == 0 && check.each.is_some() && subjects::all_empty(self.session, &tables).await {
+        } else if total == 0 && !tables.is_empty() && subjects::all_empty(self.session, &tables).await {
             if matches!(check.each, Some(Each::Counter | Each::DateColumn)) && self.empty_database().await?.is_none() {
                 result.actual = None;
                 return self.nothing_of_the_kind(result).await;
@@ -238,6 +238,13 @@ impl<'a> Examination<'a> {
             Some(Each::Sequence) => {
                 let sequences = subjects::sequences(self.session).await?;
                 sequences.iter().map(|(name, counter)| (counter.clone(), placeholders::for_sequence(sql, name, counter))).collect()
+            }
+            // The catalog is looked into, and no table.
+            Some(Each::RoutineReference) => {
+                let references = subjects::references(self.session).await?;
+                let statements = references.iter().map(|(name, reference)| placeholders::for_reference(sql, name, reference));
+                let statements: Vec<String> = statements.collect();
+                return Ok(if statements.is_empty() { None } else { Some((Vec::new(), statements)) });
             }
             Some(Each::Counter) => {
                 let counters = subjects::counters(self.session).await?;

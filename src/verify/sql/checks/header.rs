@@ -25,6 +25,8 @@ pub enum Each {
     Sequence,
     /// Every sequence that a column takes its numbers from (PostgreSQL): `{counter}`, `{table}`, `{column}`, `{name}`.
     Counter,
+    /// Every table or procedure that the body of a routine, trigger or event names (MySQL, MariaDB): `{name}`, `{reference}`.
+    RoutineReference,
     /// Every column of dates (MySQL, MariaDB): `{table}`, `{column}`, `{name}`.
     DateColumn,
 }

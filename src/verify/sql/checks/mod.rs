@@ -13,6 +13,7 @@ pub mod pack;
 pub mod placeholders;
 pub mod recording;
 pub mod redact;
+pub mod routines;
 pub mod runner;
 pub mod session;
 pub mod statement;

@@ -24,7 +24,8 @@ pub fn known(names: &BTreeMap<String, String>, packs: &[Pack]) -> Result<(), Fai
         return Err(Failure::invalid(format!("`{}`: the checks of the packs name no table", unknown.escape_default()))
             .hint("a name is one of the tables and columns of a pack: name the pack with --pack"));
     }
-    Err(Failure::invalid(format!("no check of the packs names `{}`{}", unknown.escape_default(), nearest(unknown, &known)))
+    let near = Some(nearest(unknown, &known)).filter(|said| said.contains("did you mean")).unwrap_or_default();
+    Err(Failure::invalid(format!("no check of the packs names `{}`{near}", unknown.escape_default()))
         .hint(format!("what may have another name: {}", known.join(", "))))
 }
 
@@ -109,7 +110,7 @@ mod tests {
         let asked = |name: &str| known(&BTreeMap::from([(name.to_owned(), "x".to_owned())]), &packs);
         assert!(asked("a").is_ok() && asked("b.id").is_ok() && known(&BTreeMap::new(), &[]).is_ok());
         let error = asked("nonsense").unwrap_err();
-        assert!(error.message.contains("`nonsense`") && error.message.contains("a, a.id, a.n, b, b.id"), "{error}");
+        assert!(error.message.contains("`nonsense`") && error.hint.as_ref().unwrap().contains("a, a.id, a.n, b, b.id"), "{error}");
         assert!(asked("a.m").unwrap_err().message.contains("did you mean `a.n`"));
         assert!(known(&BTreeMap::from([("a".to_owned(), "x".to_owned())]), &[]).unwrap_err().message.contains("no table"));
     }

@@ -22,10 +22,11 @@ struct Shipped {
 shipped! {
     "structure-sqlite": "what SQLite itself can tell of a file's structure" { "integrity", "foreign-keys" }
     "structure-postgres": "what PostgreSQL itself can tell of a database's structure" {
-        "heap", "btree", "invalid-indexes", "not-valid-constraints", "sequences", "orphans"
+        "heap", "btree", "invalid-indexes", "not-valid-constraints", "sequences", "sequences-behind", "collation-versions",
+        "database-collation", "page-checksums", "orphans"
     }
     "structure-mysql": "what MySQL and MariaDB themselves can tell of a database's structure" {
-        "check-table", "auto-increment", "orphans", "invalid-views", "foreign-keys-have-indexes"
+        "check-table", "auto-increment", "orphans", "invalid-views", "foreign-keys-have-indexes", "zero-dates", "indexes", "routines"
     }
     "bank": "customers, accounts and a ledger of transactions" {
         "ledger-balances", "orphan-accounts", "orphan-transactions", "transaction-kinds", "whole-amounts", "freshness", "customers-not-fewer", "accounts-not-fewer", "transactions-not-fewer"

@@ -57,8 +57,14 @@ pub fn for_column(sql: &str, column: &Column) -> String {
     sql.replace("{table}", &column.table).replace("{column}", &column.column).replace("{name}", &literal(&column.name))
 }
 
+/// For what a routine's body names: `{name}`, `{reference}`.
+pub fn for_reference(sql: &str, routine: &str, reference: &str) -> String {
+    sql.replace("{name}", &literal(routine)).replace("{reference}", &literal(reference))
+}
+
 fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
+    // MySQL takes a backslash for more than itself; no name that a check is repeated for needs one.
+    format!("'{}'", text.replace('\\', "").replace('\'', "''"))
 }
 
 #[cfg(test)]

@@ -113,8 +113,10 @@ impl Session {
                 Engine { name: "postgres", version: row.try_get(0).map_err(failed)? }
             }
             Connected::Mysql(connection) => {
-                let row = sqlx::query("SELECT version()").fetch_one(connection).await.map_err(failed)?;
+                let row = sqlx::query("SELECT version()").fetch_one(&mut *connection).await.map_err(failed)?;
                 let version = mysql_row::text(&row, 0).map_err(failed)?.unwrap_or_default();
+                // MySQL 8 remembers for a day what its catalog told of a table; who does not know the setting remembers nothing.
+                let _ = sqlx::raw_sql("SET SESSION information_schema_stats_expiry = 0").execute(&mut *connection).await;
                 Engine { name: if version.contains("MariaDB") { "mariadb" } else { "mysql" }, version }
             }
             Connected::Sqlite(connection, _) => {

@@ -3,6 +3,9 @@
 //!
 //! Not here: what the statements are (`placeholders`), and what their answers mean (`runner`).
 
+use std::collections::BTreeSet;
+
+use crate::verify::sql::checks::routines;
 use crate::verify::sql::checks::session::{GRACE, Session, Trouble};
 use crate::verify::sql::table::{backticked, double_quoted};
 
@@ -173,6 +176,35 @@ pub async fn date_columns(session: &mut Session) -> Result<Vec<Column>, Trouble>
         _ => None,
     };
     Ok(found.iter().filter_map(column).collect())
+}
+
+/// What the bodies of routines, triggers and events of MySQL and MariaDB name: the routine, and a table or procedure of this database.
+///
+/// # Errors
+/// Where a body is not shown to this user: nothing can be said of it.
+pub async fn references(session: &mut Session) -> Result<Vec<(String, String)>, Trouble> {
+    if !matches!(session.engine().name, "mysql" | "mariadb") {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT CONCAT(LOWER(ROUTINE_TYPE), ' ', ROUTINE_NAME), ROUTINE_DEFINITION FROM information_schema.ROUTINES \
+               WHERE ROUTINE_SCHEMA = database() AND ROUTINE_BODY = 'SQL' \
+         UNION ALL SELECT CONCAT('trigger ', TRIGGER_NAME), ACTION_STATEMENT FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = database() \
+         UNION ALL SELECT CONCAT('event ', EVENT_NAME), EVENT_DEFINITION FROM information_schema.EVENTS WHERE EVENT_SCHEMA = database() ORDER BY 1";
+    let bodies = session.run(sql, GRACE, usize::MAX, true).await?.rows;
+    let mut named = Vec::new();
+    for row in &bodies {
+        let [Some(name), body] = &row[..] else { continue };
+        let body = body.as_deref().ok_or_else(|| Trouble::said(format!("the body of {name} is not shown to this user")))?;
+        named.push((name.clone(), routines::names(body)));
+    }
+    // What one of them makes another one may use.
+    let made: BTreeSet<String> = named.iter().flat_map(|(_, names)| &names.made).map(|name| name.to_lowercase()).collect();
+    let mut references = Vec::new();
+    for (name, names) in named {
+        let used = names.used.into_iter().filter(|used| !made.contains(&used.to_lowercase()));
+        references.extend(used.map(|used| (name.clone(), used)));
+    }
+    Ok(references)
 }
 
 /// Why there is nothing to look at in the database: it has no table, or no table has a row; none where there is something, or where that

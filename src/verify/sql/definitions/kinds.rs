@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use crate::model::counts::Counts;
+use crate::model::finding::Class;
+
 /// The kind of tables.
 pub const TABLE: &str = "table";
 
@@ -108,6 +111,9 @@ fn digest(definition: &str) -> String {
     hex::encode(&blake3::derive_key("attestore definition v1", definition.as_bytes())[..16])
 }
 
+/// How a definition is that one side lacks.
+pub const ABSENT: &str = "absent";
+
 /// Something that is defined otherwise.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Change {
@@ -117,6 +123,22 @@ pub struct Change {
     pub before: String,
     /// How it is.
     pub now: String,
+}
+
+/// How many definitions are equal, of the kinds that both sides show.
+pub fn equal(before: &Value, now: &Definitions) -> Counts {
+    let mut counts = Counts::default();
+    for (kind, old) in before.as_object().into_iter().flatten() {
+        let (Some(old), Some(new)) = (old.as_object(), now.kinds.get(kind)) else { continue };
+        let same = |name: &str, before: &str| new.get(name).is_some_and(|now| is_same(kind, before, now));
+        let equal = old.iter().filter(|(name, before)| before.as_str().is_some_and(|before| same(name, before))).count();
+        counts.add_many(Class::Match, equal as u64);
+    }
+    counts
+}
+
+fn is_same(kind: &str, before: &str, now: &str) -> bool {
+    before == now || (kind == POSITION && !is_behind(before, now))
 }
 
 /// What changed since `before`, which is of a manifest's header. Only kinds that both sides show are compared. What one side lacks is told
@@ -139,15 +161,15 @@ pub fn changes(before: &Value, now: &Definitions, told: &BTreeSet<String>) -> Ve
         for (name, before) in old.iter().filter(|(name, _)| counts(name)) {
             let before = before.as_str().unwrap_or_default();
             match new.get(name) {
-                Some(now) if before == now || (kind == POSITION && !is_behind(before, now)) => {}
+                Some(now) if is_same(kind, before, now) => {}
                 Some(now) => tell(name, before, now),
                 // A sequence that is gone is told as such, and one whose position may not be seen has none.
                 None if kind == POSITION => {}
-                None => tell(name, "defined", "absent"),
+                None => tell(name, "defined", ABSENT),
             }
         }
         for name in new.keys().filter(|name| kind != POSITION && !old.contains_key(*name) && counts(name)) {
-            tell(name, "absent", "defined");
+            tell(name, ABSENT, "defined");
         }
     }
     found
@@ -219,6 +241,7 @@ mod tests {
         now.hide("event", "EVENT");
         now.hide("routine", "SHOW CREATE ROUTINE");
         assert!(told(&before, &now).is_empty());
+        assert_eq!(equal(&before.to_value(), &now).expected, 0);
         assert_eq!(unseen(&before.to_value(), &now).as_deref(), Some("event (needs EVENT)"));
         assert_eq!(hidden_before(&now.to_value()).as_deref(), Some("event (needs EVENT), routine (needs SHOW CREATE ROUTINE)"));
         assert_eq!((hidden_before(&before.to_value()), unseen(&now.to_value(), &before), before.hidden()), (None, None, None));
