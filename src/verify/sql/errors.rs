@@ -28,7 +28,7 @@ pub fn failure(what: &str, error: Error) -> Failure {
 /// The same of a SQLite file that is read without the driver.
 pub fn sqlite_failure(what: &str, error: rusqlite::Error) -> Failure {
     let code = error.sqlite_error().map_or(0, |error| error.extended_code);
-    let said = hinted(sqlite_kind(&code.to_string()), format!("{what}: {}", sqlite_message(&error)), false);
+    let said = hinted(sqlite_error_kind(&error), format!("{what}: {}", sqlite_message(&error)), false);
     said_of_damage(said, code & 0xff).caused_by(error)
 }
 
@@ -57,13 +57,7 @@ pub fn wire_failure(what: &str, error: WireError) -> Failure {
 /// The same of a session of PostgreSQL that is read without the driver.
 pub fn pg_wire_failure(what: &str, error: PgWireError) -> Failure {
     let tls = matches!(error, PgWireError::Tls(_));
-    let kind = match &error {
-        PgWireError::Io(_) | PgWireError::Tls(_) => FailureKind::Network,
-        PgWireError::Server { code, .. } => postgres_kind(code),
-        PgWireError::Login(_) => FailureKind::Invalid,
-        PgWireError::Protocol(_) => FailureKind::Remote,
-    };
-    hinted(kind, format!("{what}: {}", one_line(&error.to_string())), tls).caused_by(error)
+    hinted(pg_wire_kind(&error), format!("{what}: {}", one_line(&error.to_string())), tls).caused_by(error)
 }
 
 fn hinted(kind: FailureKind, message: String, tls: bool) -> Failure {
@@ -156,17 +150,14 @@ impl Broken {
         let refused = matches!(error, PgWireError::Server { code, .. } if !ends_the_session(code));
         let kind = match error {
             PgWireError::Server { code, .. } => postgres_reading_kind(code),
-            PgWireError::Io(_) | PgWireError::Tls(_) => FailureKind::Network,
-            PgWireError::Login(_) => FailureKind::Invalid,
-            PgWireError::Protocol(_) => FailureKind::Remote,
+            other => pg_wire_kind(other),
         };
         Self { said: one_line(&error.to_string()), lost: !refused, kind }
     }
 
-    /// What SQLite says of a file.
+    /// What `error` of a SQLite file says.
     pub fn of_sqlite(error: &rusqlite::Error) -> Self {
-        let code = error.sqlite_error().map_or(0, |error| error.extended_code);
-        Self { said: sqlite_message(error), lost: false, kind: sqlite_kind(&code.to_string()) }
+        Self { said: sqlite_message(error), lost: false, kind: sqlite_error_kind(error) }
     }
 
     /// What arrived is at fault: another session would bring the same.
@@ -206,6 +197,19 @@ fn kind_of(error: &Error) -> FailureKind {
         }
         _ => FailureKind::Remote,
     }
+}
+
+fn pg_wire_kind(error: &PgWireError) -> FailureKind {
+    match error {
+        PgWireError::Io(_) | PgWireError::Tls(_) => FailureKind::Network,
+        PgWireError::Server { code, .. } => postgres_kind(code),
+        PgWireError::Login(_) => FailureKind::Invalid,
+        PgWireError::Protocol(_) => FailureKind::Remote,
+    }
+}
+
+fn sqlite_error_kind(error: &rusqlite::Error) -> FailureKind {
+    sqlite_kind(&error.sqlite_error().map_or(0, |error| error.extended_code).to_string())
 }
 
 fn wire_kind(error: &WireError) -> FailureKind {
