@@ -199,7 +199,7 @@ async fn a_server_that_ends_is_told_by_its_first_word_and_cuts_the_reading_short
     // The same at capture: the network, and no advice to drop a table.
     let monitor = Meanwhile::new(When::FirstRows("m"), || server.kill());
     let request = attestore::verify::manifest::request::CaptureRequest::new(
-        &dir.path().join("again"),
+        dir.path().join("again"),
         attestore::model::capture::CaptureMode::SnapshotExact,
     );
     let key = sql_support::key();

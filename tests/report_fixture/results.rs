@@ -261,6 +261,7 @@ fn compared(log: &LogWriter, result: &mut PointResult, res: &Res, plot: Plot, ba
         tables: None,
         rows,
         items,
+        definitions: None,
         unread: std::collections::BTreeMap::new(),
         expired: None,
         // Retention and encryption of the restored objects are as they were captured, whatever became of their contents.
@@ -336,14 +337,9 @@ fn judge(result: &mut PointResult, plot: Plot) {
     let (outcome, reasons): (Outcome, &[&str]) = match plot {
         Plot::Mismatch => (Outcome::Fail, &["rows: 3 mismatch", "rows: 1 missing", "SQL check bank.ledger-balances failed"]),
         Plot::MissingVersion => (Outcome::Fail, &["objects: 1 missing"]),
-        Plot::CompletedWithoutData => (
-            Outcome::Fail,
-            &[
-                "the service answered COMPLETED and the restored table is empty",
-                "definitions: None,
-        items: 1 missing",
-            ],
-        ),
+        Plot::CompletedWithoutData => {
+            (Outcome::Fail, &["the service answered COMPLETED and the restored table is empty", "items: 1 missing"])
+        }
         Plot::VacuousCheck => (Outcome::Inconclusive, &["critical SQL check bank.ledger-balances is vacuous"]),
         Plot::MissedRto => (Outcome::Fail, &["recovery time objective missed"]),
         _ => (Outcome::Pass, &[]),
