@@ -187,7 +187,7 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, fault: Fault) -> 
         let mut body = vec![0; length];
         from.read_exact(&mut body).await.ok()?;
         let (begins, strikes) = (length == CONTINUED && !continues, std::mem::replace(&mut continues, length == CONTINUED));
-        if fault == Fault::Dribble && length > 8 * MIB || (fault == Fault::Dribble && strikes) {
+        if fault == Fault::Dribble && (length > 8 * MIB || strikes) {
             dribble(&mut to, &[&head[..], &body].concat()).await.ok()?;
             continue;
         }
