@@ -230,8 +230,10 @@ async fn a_copied_data_directory_is_the_same_and_a_killed_server_is_unreadable()
     let opened = Manifest::open(&manifest).unwrap();
     let result = compare(&db.url(), &access(), &opened, &key(), &monitor).await.unwrap();
     let findings = monitor.findings.findings();
-    // Two tables, and the definitions.
-    assert!(findings.iter().all(|finding| finding.class == Class::Unreadable) && findings.len() == 3, "{findings:?}");
+    // Nothing more is asked of a server that is gone: what was not looked at is neither right nor wrong.
+    assert!(findings.iter().all(|finding| finding.class == Class::Unreadable) && !findings.is_empty(), "{findings:?}");
+    assert_eq!(findings[0].place.parts().1, "big");
     let rows = result.rows.unwrap();
-    assert_eq!((rows.unreadable, rows.mismatch, rows.missing), (120_001, 0, 0));
+    assert_eq!((rows.unreadable, rows.mismatch, rows.missing, result.cut_short.is_some()), (120_000, 0, 0, true));
+    assert_eq!(result.outcome(0).0, attestore::model::outcome::Outcome::Inconclusive);
 }

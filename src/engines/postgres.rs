@@ -31,7 +31,16 @@ const SETTINGS: &[&str] = &[
 /// Makes `home/data`: empty, UTF-8, C collation.
 pub async fn init(programs: &Programs, area: &Area, home: &Path) -> Result<(), Failure> {
     let mut command = area::command(area, &programs.init);
-    command.arg("-D").arg(home.join("data")).args(["-U", ADMIN, "-E", "UTF8", "--locale=C", "--no-sync", "--wal-segsize=1"]);
+    command.arg("-D").arg(home.join("data")).args([
+        "-U",
+        ADMIN,
+        "-E",
+        "UTF8",
+        "--locale=C",
+        "--no-sync",
+        "--wal-segsize=1",
+        "--data-checksums",
+    ]);
     command.args(["--auth-local=trust", "--auth-host=scram-sha-256"]);
     area::run(command, "cannot make a PostgreSQL data directory", "").await?;
     let path = home.join("data/pg_hba.conf");

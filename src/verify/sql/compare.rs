@@ -233,7 +233,7 @@ struct Run<'a> {
     kept: Option<Kept>,
     /// Why the reader is not shown every table.
     partial_sight: Option<Failure>,
-    /// Tables that only one side has.
+    /// Tables that only one side has, or that could not be read: what belongs to them has been said with them.
     lone: BTreeSet<String>,
 }
 
@@ -456,6 +456,7 @@ impl Run<'_> {
 
     fn unreadable(&mut self, name: &str, expected: u64, rows: u64, failure: &Failure) {
         self.tables.add(Class::Unreadable);
+        self.lone.insert(name.to_owned());
         self.rows.add_many(Class::Unreadable, expected);
         if failure.kind.is_outside_the_data() {
             *self.result.unread.entry(failure.kind).or_default() += 1;

@@ -155,9 +155,9 @@ pub fn changes(before: &Value, now: &Definitions, told: &BTreeSet<String>) -> Ve
         let mut tell = |name: &str, before: &str, now: &str| {
             found.push(Change { what: format!("{kind} {name}"), before: before.to_owned(), now: now.to_owned() });
         };
-        let is_told =
-            |name: &str| kind == TABLE && (told.contains(name) || name.strip_prefix("public.").is_some_and(|name| told.contains(name)));
-        let counts = |name: &str| counts(kind, name) && !is_told(name) && !owners(kind, name).any(|owner| lone.contains(owner));
+        let is_told = |name: &str| told.contains(name) || name.strip_prefix("public.").is_some_and(|name| told.contains(name));
+        let follows = |name: &str| owners(kind, name).any(|owner| lone.contains(owner) || is_told(owner));
+        let counts = |name: &str| counts(kind, name) && !(kind == TABLE && is_told(name)) && !follows(name);
         for (name, before) in old.iter().filter(|(name, _)| counts(name)) {
             let before = before.as_str().unwrap_or_default();
             match new.get(name) {
