@@ -480,15 +480,22 @@ async fn the_command_line_compares_two_databases_and_prints_rights() {
     let text = sqlite(&dir.path().join("text.db"), &sql.replace("numeric", "text").replace("1.5", "'1.50'").replace("2)", "'2')"))
         .await
         .to_string();
-    let (code, _, summary) = attestore(&["verify", &one, "--against", &one]);
+    std::fs::copy(dir.path().join("one.db"), dir.path().join("copy.db")).unwrap();
+    let copy = SourceUrl::Sqlite { path: dir.path().join("copy.db") }.to_string();
+    let (code, _, summary) = attestore(&["verify", &copy, "--against", &one]);
     assert_eq!((code, &summary["mode"], &summary["outcome"]), (Some(0), &"dual-path".into(), &"pass".into()), "{summary}");
     let (code, said, summary) = attestore(&["verify", &other, "--against", &one]);
     assert_eq!((code, &summary["rows"]["mismatch"]), (Some(1), &1.into()), "{said}");
     assert!(said.contains("t id=2") && said.contains("differs in n"), "{said}");
     assert_eq!(attestore(&["verify", &text, "--against", &one, "--logical"]).0, Some(0));
     for (args, wanted) in [
-        (&["verify", &one, "--against", &one, "--logical", "--type", "t.n=colour"][..], "unknown logical type `colour`"),
+        (&["verify", &one, "--against", &copy, "--logical", "--type", "t.n=colour"][..], "unknown logical type `colour`"),
         (&["verify", &one], "--manifest"),
+        (&["verify", &one, "--against", &one], "are the same database"),
+        (&["verify", &one, "--against", &copy, "--include", "nope/**"], "leave --include out"),
+        (&["verify", &one, "--against", &copy, "--max-bytes", "1"], "leave --max-bytes out"),
+        (&["manifest", "create", &one, "--tier", "inventory", "--out", "m"], "leave --tier out"),
+        (&["manifest", "create", &one, "--time-limit", "2s", "--out", "m"], "leave --time-limit out"),
         (&["verify", &one, "--against", "dir:x"], "not a SQL database"),
         (&["manifest", "create", &one, "--mode", "invariants", "--out", "m"], "invariants"),
     ] {

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::cli::object_args::refuse_first;
+use crate::model::failure::Failure;
+use crate::model::source_url::SourceUrl;
 use crate::verify::manifest::request::{Effort, StateDir};
 
 /// Options that are shared by `verify` and `manifest create`.
@@ -47,6 +50,24 @@ impl EffortArgs {
             max_bytes: self.max_bytes,
             state: self.state.clone().map(|path| StateDir { path, max_age: self.max_age }),
         }
+    }
+}
+
+impl EffortArgs {
+    /// Refuses options that mean nothing for a database: its tables are read whole, and only ranges of them are kept.
+    pub fn refuse(&self, url: &SourceUrl) -> Result<(), Failure> {
+        if !matches!(url, SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } | SourceUrl::Sqlite { .. }) {
+            return Ok(());
+        }
+        let given = [
+            (self.budget.is_some(), "--budget"),
+            (self.concurrency.is_some(), "--concurrency"),
+            (self.stall.is_some(), "--stall"),
+            (self.time_limit.is_some(), "--time-limit"),
+            (self.max_bytes.is_some(), "--max-bytes"),
+            (self.max_age.is_some(), "--max-age"),
+        ];
+        refuse_first(url, "has no objects", &given)
     }
 }
 

@@ -181,6 +181,8 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
         }
         return Ok(tables::show_grants(&args.source, user, &means, console).await?);
     }
+    args.objects.refuse(&args.source)?;
+    args.effort.refuse(&args.source)?;
     let out = args.out.clone().unwrap_or_default();
     // Everything that can be wrong is found before the source is read.
     let registration = match (&args.config, &args.resource) {

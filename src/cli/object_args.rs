@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use crate::aws::s3_archive::Thaw;
 use crate::aws::s3_customer_keys::CustomerKeys;
 use crate::model::failure::Failure;
+use crate::model::source_url::SourceUrl;
 use crate::verify::objects::fields::FieldSet;
 use crate::verify::objects::filter::Filter;
 use crate::verify::objects::keys::text::Form;
@@ -50,6 +51,16 @@ pub struct ObjectArgs {
     pub sse_c_keys: Option<PathBuf>,
 }
 
+/// Refuses the first of `given` that was given.
+pub fn refuse_first(url: &SourceUrl, why: &str, given: &[(bool, &str)]) -> Result<(), Failure> {
+    match given.iter().find(|(given, _)| *given) {
+        Some((_, name)) => {
+            Err(Failure::invalid(format!("{url} {why}, and {name} is about reading them")).hint(format!("leave {name} out")))
+        }
+        None => Ok(()),
+    }
+}
+
 /// The retrieval tiers of S3.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
 pub enum Speed {
@@ -81,6 +92,22 @@ impl ObjectArgs {
     /// The list of keys, and its form.
     pub fn keys(&self) -> Option<(String, Option<Form>)> {
         self.keys_from.clone().map(|list| (list, self.keys_form))
+    }
+
+    /// Refuses options that mean nothing for `url`, which would else look as if they had been heeded.
+    pub fn refuse(&self, url: &SourceUrl) -> Result<(), Failure> {
+        if matches!(url, SourceUrl::Dir { .. } | SourceUrl::S3 { .. }) {
+            return Ok(());
+        }
+        let given = [
+            (!self.include.is_empty(), "--include"),
+            (!self.exclude.is_empty(), "--exclude"),
+            (self.tier.is_some(), "--tier"),
+            (self.compare.is_some(), "--compare"),
+            (self.restore_archived.is_some(), "--restore-archived"),
+            (self.sse_c_keys.is_some(), "--sse-c-keys"),
+        ];
+        refuse_first(url, "has no objects", &given)
     }
 
     /// The keys for SSE-C.

@@ -9,7 +9,7 @@ use serde_json::{Map, json};
 use crate::cli::console::Console;
 use crate::cli::coverage;
 use crate::cli::effort::EffortArgs;
-use crate::cli::object_args::ObjectArgs;
+use crate::cli::object_args::{ObjectArgs, refuse_first};
 use crate::cli::scan_args::ScanArgs;
 use crate::cli::source::{self, Means, shown};
 use crate::cli::tables;
@@ -101,6 +101,7 @@ pub struct VerifyArgs {
 /// Runs the command.
 pub async fn run(args: VerifyArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode> {
     let key = args.key.as_deref().map(VerifyingKey::load_pem).transpose()?;
+    refuse_of_objects(&args)?;
     let (thaw, customer_keys) = (args.objects.thaw(), args.objects.customer_keys()?);
     let filter = args.objects.filter()?;
     let mut means = Means {
@@ -166,6 +167,21 @@ fn refusal(manifest: &Manifest, signature: SignatureState, key_given: bool) -> O
         _ => return None,
     };
     Some(Failure::new(FailureKind::BadEvidence, said).hint("nothing was read; fetch the manifest again from where it is kept"))
+}
+
+/// Options about objects, for a source that has none.
+fn refuse_of_objects(args: &VerifyArgs) -> Result<(), Failure> {
+    args.objects.refuse(&args.source)?;
+    args.effort.refuse(&args.source)?;
+    if matches!(args.source, SourceUrl::Dir { .. } | SourceUrl::S3 { .. }) {
+        return Ok(());
+    }
+    let given = [
+        (args.digest.is_some(), "--digest"),
+        (args.without_delete_markers, "--without-delete-markers"),
+        (args.against_region.is_some(), "--against-region"),
+    ];
+    refuse_first(&args.source, "has no objects", &given)
 }
 
 fn refuse(failure: &Failure, signature: SignatureState, console: &Console) -> ExitCode {

@@ -41,6 +41,16 @@ impl Database {
         })
     }
 
+    /// What two sessions have in common when they look at one and the same database, however its address was spelled; nothing where that
+    /// cannot be told.
+    pub async fn identity(&mut self) -> Option<Value> {
+        match self {
+            Self::Postgres(session) => session.identity().await,
+            Self::Mysql(session) => session.identity(),
+            Self::Sqlite(session) => session.identity(),
+        }
+    }
+
     /// The engine and its version.
     pub fn engine(&self) -> &Engine {
         match self {

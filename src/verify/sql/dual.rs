@@ -50,6 +50,14 @@ pub async fn against(
     let started = Instant::now();
     let mut now = Database::open(checked.url, checked.access).await?;
     let mut before = Database::open(baseline.url, baseline.access).await?;
+    let (one, other) = (now.identity().await, before.identity().await);
+    if one.is_some() && one == other {
+        return Err(Failure::invalid(format!(
+            "{} and {} are the same database: that it is equal to itself proves nothing",
+            checked.url, baseline.url
+        ))
+        .hint("name two restores, or a restore and a copy"));
+    }
     for db in [&mut now, &mut before] {
         if let Some(failure) = db.partial_sight().await? {
             return Err(failure);

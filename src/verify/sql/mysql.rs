@@ -126,6 +126,12 @@ impl MysqlSession {
         opener.mark(connection).await.position()
     }
 
+    /// The server as it names itself, and the database in it.
+    pub fn identity(&self) -> Option<Value> {
+        let server = self.standing.as_ref()?.server.clone()?;
+        Some(json!({"server": server, "database": self.database}))
+    }
+
     /// Where the source stood when the snapshot was taken, where it proves that.
     pub fn standing(&self) -> Option<Value> {
         self.standing.as_ref().map(Mark::standing)

@@ -151,6 +151,16 @@ impl PostgresSession {
         (!under_way).then(|| json!({"snapshot": snapshot, "started": started, "database": database}))
     }
 
+    /// The server by the moment it was started and where its data lies in the network's sight, and the database in it.
+    pub async fn identity(&mut self) -> Option<Value> {
+        let question = "SELECT pg_catalog.pg_postmaster_start_time()::text || ' ' || pg_catalog.inet_server_port()::text, \
+                        (SELECT oid::int8 FROM pg_catalog.pg_database WHERE datname = current_database())";
+        let asked = tokio::time::timeout(self.opener.limits.silence, sqlx::query(question).fetch_one(&mut self.control)).await;
+        let row = asked.ok()?.ok()?;
+        let (server, database): (Option<String>, i64) = (row.try_get(0).ok()?, row.try_get(1).ok()?);
+        server.map(|server| json!({"server": server, "database": database}))
+    }
+
     /// Streams some columns of a table in one session.
     pub async fn read(&mut self, table: &Table, columns: &[usize], mut delivery: Delivery<'_>) -> Result<u64, ReadError> {
         let mut worker = self.worker().await?;

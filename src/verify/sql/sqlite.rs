@@ -95,6 +95,12 @@ impl SqliteSession {
         json!({"change_counter": read.map_or(0, |()| u32::from_be_bytes(counter)), "bytes": length(&self.path), "wal_bytes": wal})
     }
 
+    /// Which file it is.
+    pub fn identity(&self) -> Option<Value> {
+        let meta = std::fs::metadata(&self.path).ok()?;
+        Some(json!([meta.dev(), meta.ino()]))
+    }
+
     /// Which file it is and when it, and what lies beside it, was last written.
     pub fn standing(&self) -> Option<Value> {
         let of = |path: &Path| {
