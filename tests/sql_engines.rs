@@ -462,6 +462,10 @@ async fn definitions_beside_tables_are_compared() {
         assert_eq!(places(&findings).iter().map(|(_, place)| place.as_str()).collect::<Vec<_>>(), expected, "{url}");
         assert_eq!((result.rows.unwrap().matched, result.outcome(0).0), (1, Outcome::Fail));
     }
+    // Of another engine nothing is compared: rows as they are stored would all differ.
+    let (of_postgres, elsewhere) = (Manifest::open(&dir.path().join("m0")).unwrap(), SourceUrl::Sqlite { path: file });
+    let refused = compare_restored(&elsewhere, &access(), &of_postgres, &key(), Restored::default(), &Silent).await.unwrap_err();
+    assert!(refused.kind == FailureKind::Invalid && refused.message.contains("its rows are of postgres"), "{refused}");
 }
 
 fn attestore(args: &[&str]) -> (Option<i32>, String, serde_json::Value) {

@@ -113,6 +113,7 @@ pub async fn compare_restored(
     match opened {
         Ok((mut db, tables)) => {
             run.result.first_read_after = Some(started.elapsed());
+            check_engine(manifest, db.engine().name)?;
             if let Some(dir) = &access.state {
                 let of = json!({"manifest": manifest.digest()});
                 let purpose = kept::purpose(&url.to_string(), &header.encoding, hash_key, of);
@@ -182,6 +183,18 @@ fn check_header(manifest: &Manifest, hash_key: &HashKey) -> Result<(), Failure> 
             .hint("name the hash key that the manifest was made with; with another one nothing can be compared"));
     }
     Ok(())
+}
+
+/// Exact rows of engines that store values otherwise are never equal: that is no finding.
+fn check_engine(manifest: &Manifest, found: &str) -> Result<(), Failure> {
+    let header = manifest.header();
+    let captured = header.position.as_ref().and_then(|position| position["engine"].as_str()).unwrap_or(found);
+    let family = |name: &str| if name == "mariadb" { "mysql".to_owned() } else { name.to_owned() };
+    if header.encoding == LOGICAL_ENCODING || family(captured) == family(found) {
+        return Ok(());
+    }
+    Err(Failure::invalid(format!("manifest {}: its rows are of {captured}, as stored, and this is {found}", manifest.dir().display()))
+        .hint("compare with a database of that engine, or capture the source with --logical"))
 }
 
 /// What the manifest says of one table.
