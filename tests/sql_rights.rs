@@ -125,6 +125,7 @@ async fn what_a_mariadb_reader_is_not_shown_is_never_missing() {
     let Some(server) = servers::shared(Kind::Mariadb) else { return };
     let dir = tempfile::tempdir().unwrap();
     let db = Db::new(&server, Kind::Mariadb, "partly", SHOP).await;
+    let copy = Db::new(&server, Kind::Mariadb, "copy_of_it", SHOP).await;
     let manifest = dir.path().join("m");
     db.capture(&manifest).await.unwrap();
     db.run(
@@ -147,7 +148,7 @@ async fn what_a_mariadb_reader_is_not_shown_is_never_missing() {
         assert!(cut.kind == FailureKind::Denied && cut.hint.as_deref().unwrap().contains("--show-grants"), "{user}: {cut}");
         assert_eq!(result.tables.unwrap().expected, 2, "the tables of the manifest");
         let sides = attestore::verify::sql::dual::Side { url: &db.url(), access: &reader };
-        let whole = attestore::verify::sql::dual::Side { url: &db.url(), access: &access() };
+        let whole = attestore::verify::sql::dual::Side { url: &copy.url(), access: &access() };
         let key = sql_support::key();
         let error = attestore::verify::sql::dual::against(sides, whole, &key, None, &attestore::monitor::Silent).await.unwrap_err();
         assert_eq!(error.kind, FailureKind::Denied, "{user}: {error}");
