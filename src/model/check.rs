@@ -63,6 +63,9 @@ pub struct CheckResult {
     /// result is `untested`, and it is none of the checks that a pass needs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub not_applicable: bool,
+    /// True where the reader lacks a right that the check needs: then it is an `error`, and nothing is said of the data.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub denied: bool,
     /// Why, where it is not `pass`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

@@ -314,6 +314,7 @@ fn checks(result: &mut PointResult, res: &Res, plot: Plot) {
         actual: Some(actual.into()),
         result: CheckOutcome::Pass,
         not_applicable: false,
+        denied: false,
         reason: None,
         rows: Vec::new(),
         duration_ms: 840,

@@ -348,6 +348,7 @@ fn check(id: &str, severity: Severity) -> CheckResult {
         actual: Some("0".into()),
         result: CheckOutcome::Pass,
         not_applicable: false,
+        denied: false,
         reason: None,
         rows: vec![],
         duration_ms: 3,

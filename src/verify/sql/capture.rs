@@ -148,7 +148,8 @@ async fn read_all(
         return Err(failure);
     }
     let tables = db.tables().await?;
-    let (mut scope, mut tables) = Scope::declare(db, &request.tables, tables).await?;
+    let (mut scope, mut tables, said) = Scope::declare(db, &request.tables, tables).await?;
+    said.iter().for_each(|said| monitor.event(Event::Note(said)));
     if let Some(watermark) = scope.watermark.as_ref().filter(|watermark| !watermark.left_out.is_empty()) {
         let said = format!(
             "tables without the column {}, of which the manifest says nothing: {}",

@@ -20,6 +20,7 @@ use crate::verify::leaf::{Form, Leaf};
 use crate::verify::sql::access::Access;
 use crate::verify::sql::canon::RowKeys;
 use crate::verify::sql::database::Database;
+use crate::verify::sql::declared;
 use crate::verify::sql::definitions::kinds::{self, Change};
 use crate::verify::sql::digester::Meaning;
 use crate::verify::sql::logical::{LogicalColumn, LogicalType};
@@ -64,6 +65,9 @@ pub async fn against(
         }
     }
     let (now_tables, before_tables) = (now.tables().await?, before.tables().await?);
+    if let Some(declared) = declared {
+        declared::types(declared, before_tables.iter().chain(&now_tables))?;
+    }
     let positions = (now.position().await, before.position().await);
     if declared.is_none() && now.engine().name != before.engine().name {
         let message = format!(

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
@@ -77,6 +78,22 @@ impl SqliteSession {
     /// What it takes to read it.
     pub fn grants(&self) -> Vec<String> {
         vec![format!("-- read permission on {} and its -wal file; nothing is written", self.path.display().to_string().escape_debug())]
+    }
+
+    /// The rows of a small question whose columns are texts.
+    pub async fn ask(&mut self, question: &str) -> Result<Vec<Vec<String>>, Failure> {
+        let connection = locked(&self.connection);
+        let failed = |error| errors::sqlite_failure(&self.shown, error);
+        let mut statement = connection.prepare(question).map_err(failed)?;
+        let columns = statement.column_count();
+        let text = |row: &rusqlite::Row<'_>, at| {
+            Ok(match row.get_ref(at)? {
+                ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+                _ => String::new(),
+            })
+        };
+        let rows = statement.query_map([], |row| (0..columns).map(|at| text(row, at)).collect());
+        rows.map_err(failed)?.collect::<Result<_, _>>().map_err(failed)
     }
 
     /// The greatest value of a column.

@@ -10,6 +10,7 @@ use crate::verify::sql::checks::header::{Check, Each};
 use crate::verify::sql::checks::kind::CheckKind;
 use crate::verify::sql::checks::redact::REDACTED;
 use crate::verify::sql::checks::session::{Answer, Session, Trouble};
+use crate::verify::sql::checks::sight::Sight;
 use crate::verify::sql::checks::threshold::{Decimal, stamp};
 use crate::verify::sql::checks::{names, placeholders, subjects};
 use crate::verify::sql::reading::Engine;
@@ -23,12 +24,14 @@ pub struct Examination<'a> {
     demands: &'a CheckDemands,
     /// Why nothing is in the database at all, once that has been asked.
     emptiness: Option<Option<String>>,
+    /// What the reader is shown.
+    sight: Sight,
 }
 
 impl<'a> Examination<'a> {
     /// In `session`, held against `demands`.
     pub fn new(session: &'a mut Session, demands: &'a CheckDemands) -> Self {
-        Self { session, demands, emptiness: None }
+        Self { session, demands, emptiness: None, sight: Sight::default() }
     }
 
     /// The engine.
@@ -41,6 +44,7 @@ impl<'a> Examination<'a> {
     /// # Errors
     /// Where it cannot be run, or where the engine calls its data corrupt.
     pub async fn run(&mut self, check: &Check, result: &mut CheckResult) -> Result<Verdict, Trouble> {
+        self.sight.of(self.session, check).await?;
         let mut empty = Vec::new();
         for table in &check.requires {
             let table = names::table(&self.demands.names, table);
@@ -291,7 +295,7 @@ fn starts_with_check_table(sql: &str) -> bool {
 fn without_good_news(answer: &mut Answer) -> Result<bool, Trouble> {
     let text = |row: &[Option<String>], index: usize| row.get(index).cloned().flatten().unwrap_or_default();
     if answer.rows.iter().any(|row| text(row, 2).eq_ignore_ascii_case("error") && text(row, 3).contains("command denied")) {
-        return Err(Trouble::said("the right to check a table is denied"));
+        return Err(Trouble::denied("the right to check a table"));
     }
     let before = answer.rows.len();
     answer.rows.retain(|row| text(row, 2) != "note");

@@ -16,6 +16,7 @@ pub mod redact;
 pub mod routines;
 pub mod runner;
 pub mod session;
+pub mod sight;
 pub mod statement;
 pub mod subjects;
 pub mod threshold;

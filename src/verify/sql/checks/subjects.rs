@@ -194,7 +194,7 @@ pub async fn references(session: &mut Session) -> Result<Vec<(String, String)>, 
     let mut named = Vec::new();
     for row in &bodies {
         let [Some(name), body] = &row[..] else { continue };
-        let body = body.as_deref().ok_or_else(|| Trouble::said(format!("the body of {name} is not shown to this user")))?;
+        let body = body.as_deref().ok_or_else(|| Trouble::denied(format!("the body of {name} is not shown to this user")))?;
         named.push((name.clone(), routines::names(body)));
     }
     // What one of them makes another one may use.
