@@ -6,14 +6,17 @@ mod sql_support;
 
 use attestore::model::capture::CaptureMode;
 use attestore::model::failure::{Failure, FailureKind};
+use attestore::model::outcome::Outcome;
 use attestore::model::source_url::SourceUrl;
-use attestore::monitor::Silent;
+use attestore::monitor::{Event, Monitor, Silent};
 use attestore::verify::manifest::header::Header;
+use attestore::verify::manifest::reader::Manifest;
 use attestore::verify::manifest::request::{CaptureRequest, TableRequest};
 use attestore::verify::sql::access::Access;
 use attestore::verify::sql::capture::capture;
 use attestore::verify::sql::checks::pack::Pack;
 use attestore::verify::sql::checks::runner;
+use attestore::verify::sql::compare::compare;
 use attestore::verify::sql::database::Database;
 use attestore::verify::sql::dual::{self, Side};
 use servers::{Kind, PASSWORD};
@@ -163,6 +166,89 @@ async fn what_is_declared_of_a_sqlite_file_has_to_be_there() {
     assert!(failure.kind == FailureKind::Invalid && failure.message.contains("--type e.nope"), "{failure}");
     let types = [dual::declaration("e.v=text").unwrap()].into();
     assert!(dual::against(side(&url), side(&other), &key(), Some(&types), &Silent).await.is_ok());
+}
+
+/// The comparison with a capture in this mode, and what it says that it does not speak of.
+async fn spoken_of(url: &SourceUrl, (mode, tables): (CaptureMode, TableRequest)) -> (Outcome, Vec<String>, Vec<String>) {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("m");
+    let request = CaptureRequest { tables, ..CaptureRequest::new(&out, mode) };
+    let notes = Notes::default();
+    capture(url, &access(), &request, &key(), None, &notes).await.unwrap();
+    let manifest = Manifest::open(&out).unwrap();
+    let result = compare(url, &access(), &manifest, &key(), &Silent).await.unwrap();
+    (result.outcome(0).0, result.left_out, notes.0.into_inner().unwrap())
+}
+
+/// Keeps what is said.
+#[derive(Default)]
+struct Notes(std::sync::Mutex<Vec<String>>);
+
+impl Monitor for Notes {
+    fn event(&self, event: Event<'_>) {
+        if let Event::Note(said) = event {
+            self.0.lock().unwrap().push(said.to_owned());
+        }
+    }
+}
+
+fn says(all: &[String], words: &[&str]) {
+    words.iter().for_each(|word| assert!(all.iter().any(|said| said.contains(word)), "{word}: {all:?}"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_comparison_says_again_what_its_manifest_leaves_out() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let sql = "CREATE TABLE e (id int PRIMARY KEY); INSERT INTO e VALUES (1); CREATE TABLE other (x int); CREATE TABLE more (x int); \
+               CREATE VIEW v AS SELECT 1; CREATE MATERIALIZED VIEW mv AS SELECT 1; CREATE EXTENSION file_fdw; \
+               CREATE SERVER files FOREIGN DATA WRAPPER file_fdw; CREATE FOREIGN TABLE ft (x int) SERVER files OPTIONS (filename '/dev/null')";
+    let url = Db::new(&server, Kind::Postgres, "left_out", sql).await.url();
+    let (outcome, left_out, notes) = spoken_of(&url, watermark("id")).await;
+    assert_eq!(outcome, Outcome::Pass);
+    says(&left_out, &["without the column id", "more, other", "materialized view (mv)", "foreign table (ft)", "rows beyond"]);
+    says(&notes, &["of kind view (v)", "materialized view (mv)", "more, other"]);
+    let (_, left_out, _) = spoken_of(&url, closed(&["e"])).await;
+    says(&left_out, &["not declared closed", "more, other"]);
+    let (_, left_out, _) = spoken_of(&url, (CaptureMode::Sealed, TableRequest::default())).await;
+    assert_eq!(left_out.len(), 1, "{left_out:?}");
+    // A file: its view is a definition, and is compared.
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("v.db");
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    connection
+        .execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, n INT GENERATED ALWAYS AS (id) VIRTUAL); INSERT INTO t VALUES (1); CREATE VIEW v AS SELECT 1")
+        .unwrap();
+    drop(connection);
+    let url: SourceUrl = format!("sqlite:{}", file.display()).parse().unwrap();
+    let (_, left_out, notes) = spoken_of(&url, (CaptureMode::Sealed, TableRequest::default())).await;
+    assert_eq!(left_out, Vec::<String>::new());
+    says(&notes, &["1 of kind view (v)", "t.n: virtual generated column"]);
+    let shown = shown_of(&url, dir.path());
+    says(
+        &shown,
+        &[
+            "engine     sqlite 3.",
+            "t.n: virtual",
+            "not read   1 of kind view (v)",
+            "prefix     up to id: t 1",
+            "1 view",
+            "the rows of 1 tables",
+        ],
+    );
+}
+
+/// What `manifest show` prints of an append-prefix capture of a file.
+fn shown_of(url: &SourceUrl, dir: &std::path::Path) -> Vec<String> {
+    let (key, out) = (dir.join("key"), dir.join("shown"));
+    std::fs::write(&key, format!("{}\n", "07".repeat(32))).unwrap();
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let run = |args: &[&str]| std::process::Command::new(env!("CARGO_BIN_EXE_attestore")).args(args).output().unwrap();
+    let (url, out, key) = (url.to_string(), out.display().to_string(), key.display().to_string());
+    let made = run(&["manifest", "create", &url, "--out", &out, "--hash-key", &key, "--mode", "append-prefix", "--watermark", "id"]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let shown = run(&["manifest", "show", &out]);
+    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+    String::from_utf8_lossy(&shown.stdout).lines().map(str::to_owned).collect()
 }
 
 /// With the waits of earnest, so that it is seen who answers before time is up.

@@ -1,5 +1,7 @@
 //! Results of SQL checks, as they are logged and reported.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Sha256Digest;
@@ -72,6 +74,9 @@ pub struct CheckResult {
     /// Offending rows: only the columns of `show`, at most `limit`. Clear values: they belong into evidence, not into an entry.
     #[serde(skip)]
     pub rows: Vec<Vec<(String, String)>>,
+    /// What was measured of each table or column, by its name among baselines: for a manifest, no part of an entry.
+    #[serde(skip)]
+    pub measured: BTreeMap<String, String>,
     /// Wall time.
     pub duration_ms: u64,
 }

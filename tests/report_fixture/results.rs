@@ -315,6 +315,7 @@ fn checks(result: &mut PointResult, res: &Res, plot: Plot) {
         result: CheckOutcome::Pass,
         not_applicable: false,
         denied: false,
+        measured: Default::default(),
         reason: None,
         rows: Vec::new(),
         duration_ms: 840,

@@ -349,6 +349,7 @@ fn check(id: &str, severity: Severity) -> CheckResult {
         result: CheckOutcome::Pass,
         not_applicable: false,
         denied: false,
+        measured: Default::default(),
         reason: None,
         rows: vec![],
         duration_ms: 3,

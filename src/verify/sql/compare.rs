@@ -34,6 +34,7 @@ use crate::verify::sql::errors::GIVE_RIGHTS;
 use crate::verify::sql::kept::{self, Kept};
 use crate::verify::sql::key_order::KeyOrder;
 use crate::verify::sql::naming::{self, Bounds, NAMED_ROWS, Seen, SeenRows};
+use crate::verify::sql::not_read;
 use crate::verify::sql::of_table::OfTable;
 use crate::verify::sql::reading::{Cause, ReadError};
 use crate::verify::sql::scan::{self, Look, Scan, Way};
@@ -119,6 +120,7 @@ pub async fn compare_restored(
                 let purpose = kept::purpose(&url.to_string(), &header.encoding, hash_key, of);
                 run.kept = Kept::open(dir, purpose, db.standing().await, hash_key, monitor)?;
             }
+            run.result.left_out.extend(not_read::beyond(&run.scope, &tables, header.position.as_ref()));
             let tables = run.scope.apply(db.engine().name, tables);
             run.partial_sight = db.partial_sight().await?;
             run.all(&mut db, expected, tables).await?;

@@ -39,6 +39,7 @@ pub mod mysql_rows;
 pub mod mysql_session;
 pub mod mysql_wire;
 pub mod naming;
+pub mod not_read;
 pub mod of_table;
 pub mod postgres;
 pub mod postgres_catalog;

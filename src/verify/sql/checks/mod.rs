@@ -8,6 +8,7 @@ pub mod demands;
 pub mod examine;
 pub mod header;
 pub mod kind;
+pub mod measured;
 pub mod names;
 pub mod pack;
 pub mod placeholders;

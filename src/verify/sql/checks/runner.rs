@@ -103,6 +103,7 @@ async fn one(examination: &mut Examination<'_>, check: &Check) -> CheckResult {
         result: CheckOutcome::Untested,
         not_applicable: false,
         denied: false,
+        measured: BTreeMap::new(),
         reason: None,
         rows: Vec::new(),
         duration_ms: 0,
