@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::iter::Peekable;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -25,7 +26,7 @@ use crate::verify::leaf::{Form, Leaf};
 use crate::verify::manifest::header::ManifestKind;
 use crate::verify::manifest::reader::{Manifest, Rows};
 use crate::verify::manifest::row::{LeafKind, SidecarRow};
-use crate::verify::sql::access::Access;
+use crate::verify::sql::access::{Access, database_name};
 use crate::verify::sql::canon::{ENCODING, LOGICAL_ENCODING, RowKeys};
 use crate::verify::sql::database::Database;
 use crate::verify::sql::definitions::kinds::{self, Change};
@@ -40,6 +41,7 @@ use crate::verify::sql::reading::{Cause, ReadError};
 use crate::verify::sql::scan::{self, Look, Scan, Way};
 use crate::verify::sql::scope::{Scope, TableRanges};
 use crate::verify::sql::table::{Table, schema_difference};
+use crate::verify::sql::touched::{self, Reading, Touched, Window};
 
 /// What is known of a restore.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -76,6 +78,18 @@ pub async fn compare_restored(
     restored: Restored,
     monitor: &dyn Monitor,
 ) -> Result<Verification, Failure> {
+    compare_beside(url, access, manifest, hash_key, (restored, None), monitor).await
+}
+
+/// The same beside a log of changes, in mode `position-bounded`: rows that it names as written in between are no damage.
+pub async fn compare_beside(
+    url: &SourceUrl,
+    access: &Access,
+    manifest: &Manifest,
+    hash_key: &HashKey,
+    (restored, changes): (Restored, Option<&Path>),
+    monitor: &dyn Monitor,
+) -> Result<Verification, Failure> {
     let started = Instant::now();
     check_header(manifest, hash_key)?;
     manifest.check_parts()?;
@@ -103,6 +117,7 @@ pub async fn compare_restored(
         kept: None,
         partial_sight: None,
         lone: BTreeSet::new(),
+        touched: (Touched::default(), named(bounds)),
     };
     let opened = match Database::open(url, access).await {
         Ok(mut db) => match db.tables().await {
@@ -122,6 +137,9 @@ pub async fn compare_restored(
             }
             run.result.left_out.extend(not_read::beyond(&run.scope, &tables, header.position.as_ref()));
             let tables = run.scope.apply(db.engine().name, tables);
+            if let Some(log) = changes {
+                run.load(log, (manifest, restored.at), &tables)?;
+            }
             run.partial_sight = db.partial_sight().await?;
             run.all(&mut db, expected, tables).await?;
             run.definitions(&mut db, header.position.as_ref()).await;
@@ -139,6 +157,11 @@ pub async fn compare_restored(
         kept.finish()?;
     }
     Ok(run.finish(started.elapsed()))
+}
+
+/// What rows are judged by that a log names: of their stamps only that they are not younger than the restore.
+fn named(bounds: Option<Bounds>) -> Bounds {
+    Bounds { named: true, ..bounds.unwrap_or(Bounds::new(0, i64::MAX, 0)) }
 }
 
 /// The comparison with a backup that did not come back at all: every table that the manifest knows is unreadable, for this reason.
@@ -160,6 +183,7 @@ pub fn unreadable(manifest: &Manifest, hash_key: &HashKey, why: &str, monitor: &
         kept: None,
         partial_sight: None,
         lone: BTreeSet::new(),
+        touched: (Touched::default(), named(None)),
     };
     let failure = Failure::new(FailureKind::Remote, why);
     for (name, table) in &expected {
@@ -235,6 +259,9 @@ fn expected_tables(manifest: &Manifest) -> Result<BTreeMap<String, Expected>, Fa
     Ok(tables)
 }
 
+/// Counts and differences of a table's rows.
+type OfRows = (Counts, Vec<Difference>, Vec<Range>, (Counts, Vec<Difference>));
+
 struct Run<'a> {
     scope: Scope,
     bounds: Option<Bounds>,
@@ -250,9 +277,30 @@ struct Run<'a> {
     partial_sight: Option<Failure>,
     /// Tables that only one side has, or that could not be read: what belongs to them has been said with them.
     lone: BTreeSet<String>,
+    /// Rows that a log names as written in between, and the bounds that they are judged by.
+    touched: (Touched, Bounds),
 }
 
 impl Run<'_> {
+    /// Reads a log of changes.
+    fn load(&mut self, log: &Path, (manifest, restored): (&Manifest, Option<Timestamp>), tables: &[Table]) -> Result<(), Failure> {
+        let header = manifest.header();
+        let mut known = tables.to_vec();
+        let meanings: Vec<Meaning> =
+            known.iter_mut().map(|table| self.scope.meaning(table, self.described.get(&table.name).cloned().as_ref())).collect();
+        let order = |table: &Table| self.scope.ranges.get(&table.name).map(|ranges| &ranges.order);
+        let source: Option<SourceUrl> = header.source.parse().ok();
+        let database = source.filter(|url| matches!(url, SourceUrl::Mysql { .. })).and_then(|url| database_name(&url).ok());
+        let reading = Reading {
+            tables: known.iter().zip(meanings).map(|(table, meaning)| (table, meaning, order(table))).collect(),
+            keys: &self.keys,
+            window: Window::new(header, &self.scope, restored),
+            database,
+        };
+        self.touched.0 = touched::load(log, reading, self.monitor)?;
+        Ok(())
+    }
+
     /// A merge of two name-sorted lists; `Err` only for evidence that does not hold.
     async fn all(&mut self, db: &mut Database, expected: BTreeMap<String, Expected>, actual: Vec<Table>) -> Result<(), Failure> {
         let mut actual = actual.into_iter().peekable();
@@ -334,16 +382,20 @@ impl Run<'_> {
             // Across engines only the columns are the same; their own types and constraints are each engine's affair.
             Meaning::Logical(_) => described.as_ref().is_some_and(|before| names_of(before) == names_of(&table.describe())),
         };
-        let (counts, differences, unnamed) = self.rows_of(name, before, ranges.as_ref(), &read)?;
+        let (counts, differences, unnamed, between) = self.rows_of(name, before, ranges.as_ref(), &read)?;
         if !same_schema {
             let (expected, actual) = schema_difference(described.as_ref(), &table.describe());
             self.find(Class::SchemaChanged, Kind::Table, Place::Key(name.to_owned()), Some(expected), Some(actual));
         }
-        let clean = differences.is_empty() && unnamed.is_empty();
+        let clean = differences.is_empty() && unnamed.is_empty() && between.1.is_empty();
         // Other columns make every row another one: the table has been named, and a million rows would add nothing.
         let counts = if same_schema || counts.matched > 0 {
             unnamed.iter().for_each(|range| self.find_range(name, ranges.as_ref(), range));
-            self.tell(db, (&table, &meaning, order), &differences, &counts).await
+            let mut told = self.tell(db, (&table, &meaning, order), (&differences, self.bounds), &counts).await;
+            if !between.1.is_empty() {
+                told.merge(&self.tell(db, (&table, &meaning, order), (&between.1, Some(self.touched.1)), &between.0).await);
+            }
+            told
         } else {
             naming::settled(&counts, &Counts::default(), &[], self.bounds)
         };
@@ -352,25 +404,30 @@ impl Run<'_> {
         self.tables.add(match (same_schema, clean) {
             (true, true) => Class::Match,
             (false, _) => self.class(Class::SchemaChanged),
+            (true, false) if excused && counts.indeterminate == 0 => Class::ChangedBetween,
             (true, false) if excused => Class::Indeterminate,
             (true, false) => Class::Mismatch,
         });
         Ok(())
     }
 
-    /// The counts, the differences (at most [`NAMED_ROWS`]), and the ranges whose rows could not be told apart.
-    fn rows_of(
-        &mut self,
-        name: &str,
-        before: &Expected,
-        ranges: Option<&TableRanges>,
-        read: &Scan,
-    ) -> Result<(Counts, Vec<Difference>, Vec<Range>), Failure> {
+    /// The counts, the differences (at most [`NAMED_ROWS`]), the ranges whose rows could not be told apart, and apart from these what a log
+    /// names as written in between.
+    fn rows_of(&mut self, name: &str, before: &Expected, ranges: Option<&TableRanges>, read: &Scan) -> Result<OfRows, Failure> {
         let (mut differences, mut unnamed) = (Vec::new(), Vec::new());
+        let (mut between, mut written) = (Counts::default(), Vec::new());
+        let touched = self.touched.0.of(name);
         let sidecar = OfTable { rows: &mut self.sidecar, table: name };
         let mut push = |difference| {
-            if differences.len() < NAMED_ROWS {
-                differences.push(difference);
+            let of = match &difference {
+                Difference::Row { key_hash, class, .. } if touched.is_some_and(|touched| touched.holds(key_hash)) => {
+                    between.add(*class);
+                    &mut written
+                }
+                _ => &mut differences,
+            };
+            if of.len() < NAMED_ROWS {
+                of.push(difference);
             }
         };
         let counts = if before.kind == LeafKind::Range {
@@ -383,7 +440,11 @@ impl Run<'_> {
             fingerprint::compare(&before.leaves, sidecar, &read.fingerprint, &mut push)
         };
         let counts = counts.map_err(|failure| failure.context(format!("table {name}")))?;
-        Ok((counts, differences, unnamed))
+        let mut others = Counts::default();
+        for ((class, n), (_, between)) in counts.by_class().into_iter().zip(between.by_class()) {
+            others.add_many(class, n.saturating_sub(between));
+        }
+        Ok((others, differences, unnamed, (between, written)))
     }
 
     fn find_range(&self, table: &str, ranges: Option<&TableRanges>, range: &Range) {
@@ -397,7 +458,7 @@ impl Run<'_> {
         &mut self,
         db: &mut Database,
         (table, meaning, order): (&Table, &Meaning, Option<&KeyOrder>),
-        differences: &[Difference],
+        (differences, bounds): (&[Difference], Option<Bounds>),
         counts: &Counts,
     ) -> Counts {
         let there = |difference: &Difference| match difference {
@@ -411,8 +472,8 @@ impl Run<'_> {
             _ => None,
         };
         let before: SeenRows = differences.iter().filter_map(by_place).collect();
-        let wanted = if order.is_some() && self.bounds.is_none() { HashSet::new() } else { wanted };
-        let look = Look { order, stamp: self.bounds.and_then(|_| self.scope.stamp_of(table)), fields: false };
+        let wanted = if order.is_some() && bounds.is_none() { HashSet::new() } else { wanted };
+        let look = Look { order, stamp: bounds.and_then(|_| self.scope.stamp_of(table)), fields: false };
         let seen = match scan::look_up(db, table, &self.keys, meaning, &look, wanted, self.monitor).await {
             Ok(seen) => seen,
             Err(_) => {
@@ -421,7 +482,7 @@ impl Run<'_> {
                 SeenRows::new()
             }
         };
-        naming::tell(self.monitor, (&table.name, &[]), differences, (&before, &seen), self.bounds, counts)
+        naming::tell(self.monitor, (&table.name, &[]), differences, (&before, &seen), bounds, counts)
     }
 
     /// What is defined beside tables, as far as both sides show it; within one engine only.

@@ -5,6 +5,8 @@
 pub mod access;
 pub mod canon;
 pub mod capture;
+pub mod change_events;
+pub mod change_keys;
 pub mod checks;
 pub mod compare;
 pub mod database;
@@ -59,5 +61,6 @@ pub mod sqlite_rows;
 pub mod steady_tcp;
 pub mod table;
 pub mod tag;
+pub mod touched;
 pub mod wire_tls;
 pub mod wire_transport;
