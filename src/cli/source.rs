@@ -251,7 +251,7 @@ pub async fn compare(
     let access = Access { state: options.effort.state.map(|state| state.path), ..means.access() };
     let mode = position::earned(url, &access, manifest, manifest.header().mode, monitor).await?;
     let changes = means.scan.changes.as_deref().map(|log| log_of_changes(log, mode, monitor)).transpose()?.flatten();
-    let restored = Restored { mode: Some(mode), at: means.restored_to, ..Restored::default() };
+    let restored = Restored { mode: Some(mode), at: means.restored_to, to_the_second: means.restored_to.is_some(), ..Restored::default() };
     sql::compare::compare_beside(url, &access, manifest, &hash_key, (restored, changes.as_deref()), monitor).await
 }
 

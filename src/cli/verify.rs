@@ -39,6 +39,7 @@ use crate::verify::objects::replica::ReplicaOptions;
   attestore verify s3://vault --against s3://vault-replica --against-region eu-central-1
   attestore verify s3://vault-restored --manifest manifests/vault --view at=2026-01-31T02:00:00Z
   attestore verify postgres://reader@restored/crm --against postgres://reader@copy/crm
+  attestore verify postgres://reader@restored/crm --manifest manifests/crm --changes changes.jsonl --restored-to 2026-01-31T02:00:00Z
 
 Exit codes: 0 proven, 1 differences or a bad signature, 2 usage, 3 nothing to compare or stopped, 4 denied or absent, 5 network or disk")]
 pub struct VerifyArgs {

@@ -22,16 +22,16 @@ use crate::signing::hash_key::HashKey;
 use crate::verify::differences::Difference;
 use crate::verify::fingerprint;
 use crate::verify::key_ranges::{self, Range, Told};
-use crate::verify::leaf::{Form, Leaf};
-use crate::verify::manifest::header::ManifestKind;
+use crate::verify::leaf::Form;
 use crate::verify::manifest::reader::{Manifest, Rows};
 use crate::verify::manifest::row::{LeafKind, SidecarRow};
 use crate::verify::sql::access::{Access, database_name};
-use crate::verify::sql::canon::{ENCODING, LOGICAL_ENCODING, RowKeys};
+use crate::verify::sql::canon::RowKeys;
 use crate::verify::sql::database::Database;
 use crate::verify::sql::definitions::kinds::{self, Change};
 use crate::verify::sql::digester::Meaning;
 use crate::verify::sql::errors::GIVE_RIGHTS;
+use crate::verify::sql::expected::{Expected, check_engine, check_header, expected_tables};
 use crate::verify::sql::kept::{self, Kept};
 use crate::verify::sql::key_order::KeyOrder;
 use crate::verify::sql::naming::{self, Bounds, NAMED_ROWS, Seen, SeenRows};
@@ -117,7 +117,7 @@ pub async fn compare_beside(
         kept: None,
         partial_sight: None,
         lone: BTreeSet::new(),
-        touched: (Touched::default(), named(bounds)),
+        touched: (None, named(bounds)),
     };
     let opened = match Database::open(url, access).await {
         Ok(mut db) => match db.tables().await {
@@ -138,7 +138,7 @@ pub async fn compare_beside(
             run.result.left_out.extend(not_read::beyond(&run.scope, &tables, header.position.as_ref()));
             let tables = run.scope.apply(db.engine().name, tables);
             if let Some(log) = changes {
-                run.load(log, (manifest, restored.at), &tables)?;
+                run.load(log, (manifest, restored), &tables)?;
             }
             run.partial_sight = db.partial_sight().await?;
             run.all(&mut db, expected, tables).await?;
@@ -183,80 +183,13 @@ pub fn unreadable(manifest: &Manifest, hash_key: &HashKey, why: &str, monitor: &
         kept: None,
         partial_sight: None,
         lone: BTreeSet::new(),
-        touched: (Touched::default(), named(None)),
+        touched: (None, named(None)),
     };
     let failure = Failure::new(FailureKind::Remote, why);
     for (name, table) in &expected {
         run.unreadable(name, table.rows(), 0, &failure);
     }
     Ok(run.finish(started.elapsed()))
-}
-
-fn check_header(manifest: &Manifest, hash_key: &HashKey) -> Result<(), Failure> {
-    let header = manifest.header();
-    let at = manifest.dir().display();
-    if header.kind != ManifestKind::TableSet {
-        return Err(Failure::invalid(format!("manifest {at} is of kind {}, expected table-set", header.kind.as_str()))
-            .hint("a database is compared with a manifest of a database"));
-    }
-    if ![ENCODING, LOGICAL_ENCODING].contains(&header.encoding.as_str()) {
-        return Err(Failure::invalid(format!("manifest {at}: rows are encoded as `{}`, this version reads `{ENCODING}`", header.encoding))
-            .hint("drafts are readable by the version that wrote them only: capture it again"));
-    }
-    let (expected, found) = (header.hash_key_id.as_deref().unwrap_or("none"), hash_key.id());
-    if expected != found {
-        return Err(Failure::invalid(format!("manifest {at}: made with hash key {expected}, found hash key {found}"))
-            .hint("name the hash key that the manifest was made with; with another one nothing can be compared"));
-    }
-    Ok(())
-}
-
-/// Exact rows of engines that store values otherwise are never equal: that is no finding.
-fn check_engine(manifest: &Manifest, found: &str) -> Result<(), Failure> {
-    let header = manifest.header();
-    let captured = header.position.as_ref().and_then(|position| position["engine"].as_str()).unwrap_or(found);
-    let family = |name: &str| if name == "mariadb" { "mysql".to_owned() } else { name.to_owned() };
-    if header.encoding == LOGICAL_ENCODING || family(captured) == family(found) {
-        return Ok(());
-    }
-    Err(Failure::invalid(format!("manifest {}: its rows are of {captured}, as stored, and this is {found}", manifest.dir().display()))
-        .hint("compare with a database of that engine, or capture the source with --logical"))
-}
-
-/// What the manifest says of one table.
-struct Expected {
-    leaves: Vec<Leaf>,
-    /// What the leaves are made of.
-    kind: LeafKind,
-    schema: Option<[u8; 32]>,
-}
-
-impl Expected {
-    fn rows(&self) -> u64 {
-        self.leaves.iter().map(|leaf| leaf.rows).sum()
-    }
-}
-
-/// All leaves, read to their end before anything is concluded: the root is verified with the last one.
-fn expected_tables(manifest: &Manifest) -> Result<BTreeMap<String, Expected>, Failure> {
-    let mut tables: BTreeMap<String, Expected> = BTreeMap::new();
-    for row in manifest.leaves() {
-        let row = row?;
-        let blank = || Expected { leaves: Vec::new(), kind: LeafKind::Bucket, schema: None };
-        let table = tables.entry(row.key).or_insert_with(blank);
-        match row.kind {
-            LeafKind::Bucket | LeafKind::Sum | LeafKind::Range if table.leaves.is_empty() || table.kind == row.kind => {
-                table.kind = row.kind;
-                table.leaves.push(Leaf { index: row.seq, bits: row.bits, rows: row.rows, digest: row.digest });
-            }
-            LeafKind::Bucket | LeafKind::Sum | LeafKind::Range => {
-                let said = format!("manifest {}: a table has leaves of two kinds", manifest.dir().display());
-                return Err(Failure::new(FailureKind::BadEvidence, said).hint("it was written by another version: capture it again"));
-            }
-            LeafKind::Schema => table.schema = Some(row.digest),
-        }
-    }
-    Ok(tables)
 }
 
 /// Counts and differences of a table's rows.
@@ -278,12 +211,12 @@ struct Run<'a> {
     /// Tables that only one side has, or that could not be read: what belongs to them has been said with them.
     lone: BTreeSet<String>,
     /// Rows that a log names as written in between, and the bounds that they are judged by.
-    touched: (Touched, Bounds),
+    touched: (Option<Touched>, Bounds),
 }
 
 impl Run<'_> {
     /// Reads a log of changes.
-    fn load(&mut self, log: &Path, (manifest, restored): (&Manifest, Option<Timestamp>), tables: &[Table]) -> Result<(), Failure> {
+    fn load(&mut self, log: &Path, (manifest, restored): (&Manifest, Restored), tables: &[Table]) -> Result<(), Failure> {
         let header = manifest.header();
         let mut known = tables.to_vec();
         let meanings: Vec<Meaning> =
@@ -294,10 +227,10 @@ impl Run<'_> {
         let reading = Reading {
             tables: known.iter().zip(meanings).map(|(table, meaning)| (table, meaning, order(table))).collect(),
             keys: &self.keys,
-            window: Window::new(header, &self.scope, restored),
+            window: Window::new(header, &self.scope, restored.at, restored.to_the_second),
             database,
         };
-        self.touched.0 = touched::load(log, reading, self.monitor)?;
+        self.touched.0 = Some(touched::load(log, reading, self.monitor)?);
         Ok(())
     }
 
@@ -387,17 +320,20 @@ impl Run<'_> {
             let (expected, actual) = schema_difference(described.as_ref(), &table.describe());
             self.find(Class::SchemaChanged, Kind::Table, Place::Key(name.to_owned()), Some(expected), Some(actual));
         }
+        // Of a table whose rows a log can name, nothing may have changed that it does not name.
+        let is_told = self.touched.0.is_some() && !table.key.is_empty();
+        let bounds = self.bounds.map(|bounds| Bounds { may_have_changed: bounds.may_have_changed && !is_told, ..bounds });
         let clean = differences.is_empty() && unnamed.is_empty() && between.1.is_empty();
         // Other columns make every row another one: the table has been named, and a million rows would add nothing.
         let counts = if same_schema || counts.matched > 0 {
             unnamed.iter().for_each(|range| self.find_range(name, ranges.as_ref(), range));
-            let mut told = self.tell(db, (&table, &meaning, order), (&differences, self.bounds), &counts).await;
+            let mut told = self.tell(db, (&table, &meaning, order), (&differences, bounds), &counts).await;
             if !between.1.is_empty() {
                 told.merge(&self.tell(db, (&table, &meaning, order), (&between.1, Some(self.touched.1)), &between.0).await);
             }
             told
         } else {
-            naming::settled(&counts, &Counts::default(), &[], self.bounds)
+            naming::settled(&counts, &Counts::default(), &[], bounds)
         };
         self.rows.merge(&counts);
         let excused = same_schema && !clean && counts.mismatch + counts.missing + counts.extra + counts.future == 0;
@@ -416,7 +352,7 @@ impl Run<'_> {
     fn rows_of(&mut self, name: &str, before: &Expected, ranges: Option<&TableRanges>, read: &Scan) -> Result<OfRows, Failure> {
         let (mut differences, mut unnamed) = (Vec::new(), Vec::new());
         let (mut between, mut written) = (Counts::default(), Vec::new());
-        let touched = self.touched.0.of(name);
+        let touched = self.touched.0.as_ref().and_then(|touched| touched.of(name));
         let sidecar = OfTable { rows: &mut self.sidecar, table: name };
         let mut push = |difference| {
             let of = match &difference {

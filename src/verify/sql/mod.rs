@@ -16,6 +16,7 @@ pub mod digester;
 pub mod display;
 pub mod dual;
 pub mod errors;
+pub mod expected;
 pub mod fields;
 pub mod grants;
 pub mod grants_mysql;

@@ -117,15 +117,16 @@ impl Snapshot {
 }
 
 impl Window {
-    /// From what a manifest says and the time that was restored to; nothing of it: now, and whatever has been written until then.
-    pub fn new(header: &Header, scope: &Scope, restored: Option<Timestamp>) -> Self {
+    /// From what a manifest says and the time that was restored to; nothing of it: now, and whatever has been written until then. A restore
+    /// that is not one to the second may hold what is a little younger.
+    pub fn new(header: &Header, scope: &Scope, restored: Option<Timestamp>, to_the_second: bool) -> Self {
         let slack = if scope.longest_transaction > 0 { scope.longest_transaction } else { LONGEST_TRANSACTION };
         let before = header.position.as_ref().map(|position| &position["before"]).unwrap_or(&Value::Null);
         let binlog = before["binlog"].as_str().and_then(|text| text.rsplit_once(':'));
         let (captured, ended) = (header.captured_start.0, header.captured_end.0);
         let (from, to) = match restored {
             Some(at) if at.0 < captured => (at.0.saturating_sub(slack), ended),
-            Some(at) => (captured.saturating_sub(slack), at.0.saturating_add(SECOND)),
+            Some(at) => (captured.saturating_sub(slack), at.0.saturating_add(if to_the_second { SECOND } else { slack })),
             None => (captured.saturating_sub(slack), i64::MAX),
         };
         // A restore to before the capture: what the capture shows and the restore does not is just what lies between them.
