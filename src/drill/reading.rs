@@ -67,7 +67,8 @@ pub async fn prove(opened: &Opened, resource: &Resource, patience_s: u64, monito
                 return Ok(());
             }
             Err(denied) if denied.kind == FailureKind::Denied => {
-                let said = format!("{} does not take the password that the drill set: it may not be what was restored: {denied}", proof.url);
+                let said =
+                    format!("{} does not take the password that the drill set: it may not be what was restored: {denied}", proof.url);
                 let refused = Failure::new(FailureKind::Refused, said);
                 pace.pause(monitor).await.map_err(|late| if late.kind == FailureKind::Interrupted { late } else { refused })?;
             }

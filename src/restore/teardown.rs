@@ -143,7 +143,10 @@ impl<'a> Undoing<'a> {
         let mut waiting: Option<(Pace, String)> = None;
         while let Some(job) = self.job_under_way(facts).await? {
             let (pace, task) = waiting.get_or_insert_with(|| {
-                self.monitor.event(Event::Note(&format!("{job}; it is waited for, at most {} s: what it makes is taken down then", self.patience_s)));
+                self.monitor.event(Event::Note(&format!(
+                    "{job}; it is waited for, at most {} s: what it makes is taken down then",
+                    self.patience_s
+                )));
                 let task = format!("waiting for {job}");
                 self.monitor.event(Event::Started { task: &task, unit: "looks", total: None });
                 (Pace::new(format!("{job}: its end"), self.patience_s), task)
