@@ -48,6 +48,18 @@ pub enum PgType {
     Range(Box<PgType>),
     Multirange(Box<PgType>),
     Opaque(String),
+    /// The text that the server prints of a type's values.
+    Printed(Printed),
+}
+
+/// A type whose values are asked for as text: the server has no binary form of it, or one that says nothing in another database, as the
+/// number of a table there does not.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Printed {
+    /// The type, as manifests name it.
+    pub name: String,
+    /// What the value is cast to, one after the other, before it is text.
+    pub casts: String,
 }
 
 impl PgType {
@@ -84,7 +96,7 @@ impl PgType {
     /// Adds the names of opaque types in here to `names`.
     pub fn opaque_names(&self, names: &mut Vec<String>) {
         match self {
-            Self::Opaque(name) => names.push(name.clone()),
+            Self::Opaque(name) | Self::Printed(Printed { name, .. }) => names.push(name.clone()),
             Self::Array(inner) | Self::Range(inner) | Self::Multirange(inner) => inner.opaque_names(names),
             Self::Composite(columns) => columns.iter().for_each(|column| column.opaque_names(names)),
             _ => {}
@@ -163,7 +175,7 @@ fn value_at(kind: &PgType, value: Option<&[u8]>, row: &mut Row, depth: u32) -> R
         PgType::Composite(columns) => composite(columns, bytes, row, depth)?,
         PgType::Range(inner) => range(inner, bytes, row, depth)?,
         PgType::Multirange(inner) => multirange(inner, bytes, row, depth)?,
-        PgType::Opaque(name) => row.opaque(name, bytes),
+        PgType::Opaque(name) | PgType::Printed(Printed { name, .. }) => row.opaque(name, bytes),
     }
     Ok(())
 }
