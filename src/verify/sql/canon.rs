@@ -99,18 +99,20 @@ pub struct Row {
     bytes: Vec<u8>,
     ends: Vec<usize>,
     large: [u8; 32],
+    /// Bytes of large values, of which only the digest is here.
+    beyond: u64,
     depth: u32,
 }
 
 impl Row {
     /// An empty row; `keys` give large values their nested digest.
     pub fn new(keys: &RowKeys) -> Self {
-        Self { bytes: Vec::with_capacity(512), ends: Vec::new(), large: keys.row, depth: 0 }
+        Self { bytes: Vec::with_capacity(512), ends: Vec::new(), large: keys.row, beyond: 0, depth: 0 }
     }
 
     /// A row that holds nothing and is not written to.
     pub fn empty() -> Self {
-        Self { bytes: Vec::new(), ends: Vec::new(), large: [0; 32], depth: 0 }
+        Self { bytes: Vec::new(), ends: Vec::new(), large: [0; 32], beyond: 0, depth: 0 }
     }
 
     /// Starts a new row of `columns` fields.
@@ -118,7 +120,7 @@ impl Row {
     pub fn begin(&mut self, columns: usize) {
         self.bytes.clear();
         self.ends.clear();
-        self.depth = 0;
+        (self.beyond, self.depth) = (0, 0);
         self.bytes.extend_from_slice(&(columns as u32).to_be_bytes());
     }
 
@@ -126,6 +128,12 @@ impl Row {
     #[inline]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// How many bytes were hashed for it: its own, and those of its large values.
+    #[inline]
+    pub fn hashed_bytes(&self) -> u64 {
+        self.bytes.len() as u64 + self.beyond
     }
 
     /// How many fields have been written.
@@ -214,6 +222,7 @@ impl Row {
 
     /// A payload of more than [`LARGE_BYTES`] that would stand under `tag`, by its length and its digest (`large_value`).
     pub fn large(&mut self, tag: u8, length: u64, digest: &[u8; 32]) {
+        self.beyond = self.beyond.saturating_add(length);
         self.fixed(tag::LARGE, &[&[tag], &length.to_be_bytes(), digest]);
     }
 
@@ -475,6 +484,8 @@ mod tests {
         let mut large = vec![0u8; LARGE_BYTES + 1];
         let first = encoded(&[Value::Blob(large.clone())]);
         assert_eq!(first.bytes().len(), 4 + 1 + 1 + 8 + 32);
+        assert_eq!(first.hashed_bytes(), 4 + 1 + 1 + 8 + 32 + large.len() as u64);
+        assert_eq!(encoded(&[Value::Null]).hashed_bytes(), 5);
         large[LARGE_BYTES] = 1;
         assert_ne!(first.bytes(), encoded(&[Value::Blob(large)]).bytes());
     }

@@ -173,7 +173,7 @@ impl Database {
         let (mut rows, mut bytes) = (0, 0);
         let each = &mut |row: &Row| {
             digester.gather(row, &mut records);
-            (rows, bytes) = (rows + 1, bytes + row.bytes().len() as u64);
+            (rows, bytes) = (rows + 1, bytes + row.hashed_bytes());
             if rows < BREATH as u64 {
                 return Ok(true);
             }
