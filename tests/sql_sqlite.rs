@@ -13,7 +13,7 @@ use attestore::model::finding::{Class, Finding};
 use attestore::model::outcome::Outcome;
 use attestore::model::source_url::SourceUrl;
 use attestore::model::verification::Verification;
-use attestore::monitor::{Collected, Silent};
+use attestore::monitor::{Collected, Event, Monitor, Silent};
 use attestore::signing::hash_key::HashKey;
 use attestore::verify::manifest::header::Header;
 use attestore::verify::manifest::reader::Manifest;
@@ -389,6 +389,35 @@ async fn even_a_statement_that_got_past_the_first_fence_writes_nothing() {
         pack.checks[0].sql = sql.into();
         let results = runner::run(&db.url(), &Access::default(), &[pack.clone()], &BTreeMap::new(), &Silent).await.unwrap();
         assert_eq!(results[0].result, CheckOutcome::Error, "{sql}: {results:?}");
+    }
+}
+
+/// A capture of a file in rollback mode holds its lock: that is said before it begins, and of a file in WAL mode it is not so.
+#[tokio::test]
+async fn a_file_that_is_locked_while_it_is_read_is_said_to_be() {
+    let db = Db::new("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)").await;
+    let said = async |out: &str| {
+        let monitor = Notes::default();
+        let request = CaptureRequest::new(db.out(out), CaptureMode::Sealed);
+        capture(&db.url(), &Access::default(), &request, &key(), None, &monitor).await.unwrap();
+        monitor.0.into_inner().unwrap().iter().any(|note| note.contains("rollback-journal mode"))
+    };
+    assert!(said("a").await);
+    let session = Database::open(&db.url(), &Access::default()).await.unwrap();
+    assert!(session.caution().unwrap().contains("journal_mode = WAL"));
+    session.close().await;
+    db.run("PRAGMA journal_mode = WAL").await;
+    assert!(!said("b").await);
+}
+
+#[derive(Default)]
+struct Notes(std::sync::Mutex<Vec<String>>);
+
+impl Monitor for Notes {
+    fn event(&self, event: Event<'_>) {
+        if let Event::Note(said) = event {
+            self.0.lock().unwrap().push(said.to_owned());
+        }
     }
 }
 

@@ -109,6 +109,14 @@ impl Database {
         }
     }
 
+    /// What whoever writes to it should know before all of it is read.
+    pub fn caution(&self) -> Option<String> {
+        match self {
+            Self::Sqlite(session) => session.caution(),
+            Self::Postgres(_) | Self::Mysql(_) => None,
+        }
+    }
+
     /// The greatest value of a column, as the server writes it; nothing in an empty table.
     pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<String>, Failure> {
         match self {

@@ -246,7 +246,7 @@ fn brought(column: LogicalColumn, exact: &[u8], row: &mut Row) -> Option<()> {
         }
         LogicalType::Inet => row.labelled(tag::NETWORK, &logical_text::inet(text?)?),
         LogicalType::Bits => bits(kind, payload, text, column.bits_at_end, row)?,
-        LogicalType::Geometry if matches!(kind, tag::GEOMETRY | tag::BYTES) => row.labelled(tag::GEOMETRY, sized(payload)?),
+        LogicalType::Geometry if matches!(kind, tag::GEOMETRY | tag::BYTES) => row.geometry(sized(payload)?),
         LogicalType::Geometry | LogicalType::Bytes | LogicalType::AsStored => return None,
     }
     Some(())

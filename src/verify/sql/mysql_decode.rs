@@ -95,7 +95,7 @@ pub fn field(kind: &MysqlType, value: Option<&[u8]>, row: &mut Row) -> Result<()
             _ => return Err("enum without its mark".into()),
         },
         MysqlType::Set => row.labelled(tag::SET, bytes),
-        MysqlType::Geometry => row.labelled(tag::GEOMETRY, bytes),
+        MysqlType::Geometry => row.geometry(bytes),
         MysqlType::Opaque(name) => row.opaque(name, bytes),
     }
     Ok(())

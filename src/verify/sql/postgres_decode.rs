@@ -106,12 +106,14 @@ impl PgType {
 
 /// What a large value of this type is taken piece by piece as, and the byte that stands before its payload; nothing for what must be read
 /// as a whole.
-pub fn in_pieces(kind: &PgType) -> Option<(Payload, Option<u8>)> {
+pub fn in_pieces(kind: &PgType) -> Option<(Payload<'_>, Option<u8>)> {
     match kind {
         PgType::Text => Some((Payload::Text, None)),
         PgType::Bytes => Some((Payload::Tagged(tag::BYTES), None)),
         PgType::Json => Some((Payload::Tagged(tag::JSON), None)),
         PgType::Jsonb => Some((Payload::Tagged(tag::JSONB), Some(JSONB_VERSION))),
+        PgType::Geometry => Some((Payload::Tagged(tag::GEOMETRY), None)),
+        PgType::Opaque(name) | PgType::Printed(Printed { name, .. }) => Some((Payload::Opaque(name), None)),
         _ => None,
     }
 }
@@ -170,7 +172,7 @@ fn value_at(kind: &PgType, value: Option<&[u8]>, row: &mut Row, depth: u32) -> R
         PgType::Uuid => row.uuid(&fixed(bytes, "uuid")?),
         PgType::Network => row.labelled(tag::NETWORK, bytes),
         PgType::Hardware => row.labelled(tag::HARDWARE, bytes),
-        PgType::Geometry => row.labelled(tag::GEOMETRY, bytes),
+        PgType::Geometry => row.geometry(bytes),
         PgType::Array(inner) => array(inner, bytes, row, depth)?,
         PgType::Composite(columns) => composite(columns, bytes, row, depth)?,
         PgType::Range(inner) => range(inner, bytes, row, depth)?,
