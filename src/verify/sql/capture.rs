@@ -80,6 +80,9 @@ pub async fn capture(
     // Before the first connection: an output that cannot be written must not cost a reading.
     let mut writer = ManifestWriter::create(&request.out, draft)?;
     let mut db = Database::open(url, access).await?;
+    if let Some(said) = db.caution() {
+        monitor.event(Event::Note(&said));
+    }
     let kept = match &access.state {
         None => Ok(None),
         Some(dir) => {
@@ -258,6 +261,9 @@ fn what_to_do(kind: FailureKind) -> &'static str {
         FailureKind::Denied => errors::GIVE_RIGHTS,
         FailureKind::Busy => {
             "a manifest needs every table: run it again when nobody locks or changes this one, or name a copy; nothing is wrong with it"
+        }
+        FailureKind::TooLarge => {
+            "a manifest needs every table, and this one has a value that is not held at once; nothing is wrong with it"
         }
         kind if kind.is_outside_the_data() => {
             "nothing is said of the data: check that the server is up and lets this machine in, and run it again"

@@ -119,6 +119,14 @@ impl Database {
         }
     }
 
+    /// What whoever writes to it should know before all of it is read.
+    pub fn caution(&self) -> Option<String> {
+        match self {
+            Self::Sqlite(session) => session.caution(),
+            Self::Postgres(_) | Self::Mysql(_) => None,
+        }
+    }
+
     /// The greatest value of a column, as the server writes it; nothing in an empty table.
     pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<String>, Failure> {
         match self {
@@ -183,7 +191,7 @@ impl Database {
         let (mut rows, mut bytes) = (0, 0);
         let each = &mut |row: &Row| {
             digester.gather(row, &mut records);
-            (rows, bytes) = (rows + 1, bytes + row.bytes().len() as u64);
+            (rows, bytes) = (rows + 1, bytes + row.hashed_bytes());
             if rows < BREATH as u64 {
                 return Ok(true);
             }

@@ -3,10 +3,14 @@
 //! Not here: restoring a database (`restore`), what a drill concludes, and where findings go.
 
 pub mod access;
+pub mod baseline;
+pub mod beside;
 pub mod canon;
 pub mod capture;
 pub mod checks;
+pub mod columns;
 pub mod compare;
+pub mod compare_tables;
 pub mod database;
 pub mod definitions;
 pub mod digester;
