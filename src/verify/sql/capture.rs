@@ -30,6 +30,7 @@ use crate::verify::sql::errors;
 use crate::verify::sql::kept::{self, Kept};
 use crate::verify::sql::key_order::KeyOrder;
 use crate::verify::sql::not_read::NotRead;
+use crate::verify::sql::position;
 use crate::verify::sql::reading::Cause;
 use crate::verify::sql::scan::{self, Way};
 use crate::verify::sql::scope::{self, Scope, TableRanges};
@@ -80,6 +81,9 @@ pub async fn capture(
     // Before the first connection: an output that cannot be written must not cost a reading.
     let mut writer = ManifestWriter::create(&request.out, draft)?;
     let mut db = Database::open(url, access).await?;
+    if let Some(said) = db.caution() {
+        monitor.event(Event::Note(&said));
+    }
     let kept = match &access.state {
         None => Ok(None),
         Some(dir) => {
@@ -206,11 +210,14 @@ async fn read_all(
     if tables.is_empty() {
         monitor.event(Event::Note("the database has no tables: its manifest proves nothing"));
     }
-    let after = db.position().await;
-    let moved = before != after;
-    if moved {
-        monitor.event(Event::Note(&format!("the source moved while it was read: from {before} to {after}")));
+    let after = db.moved_since(&before).await;
+    let moved = after.is_some();
+    if let Some(after) = &after {
+        let (from, to) = (position::told(&before), position::told(after));
+        monitor.event(Event::Note(&format!("the source moved while it was read: from {from} to {to}")));
     }
+    // Where only the server's own records moved its log, it stood still.
+    let after = after.unwrap_or_else(|| before.clone());
     let engine = db.engine();
     let mut position = json!({"engine": engine.name, "version": engine.version, "before": before, "after": after, "tables": described});
     if !opaque.is_empty() {
@@ -266,6 +273,9 @@ fn what_to_do(kind: FailureKind) -> &'static str {
         FailureKind::Denied => errors::GIVE_RIGHTS,
         FailureKind::Busy => {
             "a manifest needs every table: run it again when nobody locks or changes this one, or name a copy; nothing is wrong with it"
+        }
+        FailureKind::TooLarge => {
+            "a manifest needs every table, and this one has a value that is not held at once; nothing is wrong with it"
         }
         kind if kind.is_outside_the_data() => {
             "nothing is said of the data: check that the server is up and lets this machine in, and run it again"

@@ -61,6 +61,16 @@ impl Database {
         }
     }
 
+    /// Whether anything changed since `before`, as far as the source shows it: what the position is now, where something did.
+    pub async fn moved_since(&mut self, before: &Value) -> Option<Value> {
+        let now = self.position().await;
+        let committed = match self {
+            Self::Postgres(session) if now != *before => session.has_committed().await,
+            _ => None,
+        };
+        (now != *before && committed != Some(false)).then_some(now)
+    }
+
     /// Base tables in ascending order of their names' bytes. Views, foreign tables and partitioned parents are not among them.
     pub async fn tables(&mut self) -> Result<Vec<Table>, Failure> {
         let mut tables = match self {
@@ -152,6 +162,14 @@ impl Database {
         Ok(found)
     }
 
+    /// What whoever writes to it should know before all of it is read.
+    pub fn caution(&self) -> Option<String> {
+        match self {
+            Self::Sqlite(session) => session.caution(),
+            Self::Postgres(_) | Self::Mysql(_) => None,
+        }
+    }
+
     /// The greatest value of a column, as the server writes it; nothing in an empty table.
     pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<String>, Failure> {
         match self {
@@ -216,7 +234,7 @@ impl Database {
         let (mut rows, mut bytes) = (0, 0);
         let each = &mut |row: &Row| {
             digester.gather(row, &mut records);
-            (rows, bytes) = (rows + 1, bytes + row.bytes().len() as u64);
+            (rows, bytes) = (rows + 1, bytes + row.hashed_bytes());
             if rows < BREATH as u64 {
                 return Ok(true);
             }

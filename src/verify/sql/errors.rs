@@ -175,6 +175,11 @@ impl Broken {
         Self { said: said.into(), lost: false, kind: FailureKind::Busy }
     }
 
+    /// A value that is longer than what is held at once.
+    pub fn too_large(said: impl Into<String>) -> Self {
+        Self { said: said.into(), lost: false, kind: FailureKind::TooLarge }
+    }
+
     /// Nothing arrived for so long.
     pub fn silent(silence: Duration) -> Self {
         Self { said: format!("no data for {} seconds", silence.as_secs()), lost: true, kind: FailureKind::Network }

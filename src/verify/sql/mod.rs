@@ -3,12 +3,16 @@
 //! Not here: restoring a database (`restore`), what a drill concludes, and where findings go.
 
 pub mod access;
+pub mod baseline;
+pub mod beside;
 pub mod canon;
 pub mod capture;
 pub mod change_events;
 pub mod change_keys;
 pub mod checks;
+pub mod columns;
 pub mod compare;
+pub mod compare_tables;
 pub mod database;
 pub mod declared;
 pub mod definitions;
@@ -16,7 +20,6 @@ pub mod digester;
 pub mod display;
 pub mod dual;
 pub mod errors;
-pub mod expected;
 pub mod fields;
 pub mod grants;
 pub mod grants_mysql;
@@ -44,6 +47,7 @@ pub mod mysql_wire;
 pub mod naming;
 pub mod not_read;
 pub mod of_table;
+pub mod position;
 pub mod postgres;
 pub mod postgres_catalog;
 pub mod postgres_copy;

@@ -111,12 +111,13 @@ pub fn tell(
                     Some(known) => format!("{table} {}", known.name),
                     None => format!("{table} #{}", hex::encode(key_hash)),
                 };
-                let differing = match (before.get(&key_hash), seen) {
+                let columns = match (before.get(&key_hash), seen) {
                     (Some(before), Some(now)) => differing(columns, before, now),
-                    _ => String::new(),
+                    _ => Vec::new(),
                 };
-                let actual = actual.map(|row| format!("{}{differing}", hex::encode(row)));
-                find(monitor, class, Kind::Row, Place::Row(place), expected.map(hex::encode), actual);
+                let more = if columns.is_empty() { String::new() } else { format!(" differs in {}", columns.join(", ")) };
+                let (expected, actual) = (expected.map(hex::encode), actual.map(|row| format!("{}{more}", hex::encode(row))));
+                monitor.event(Event::Finding(&Finding { expected, actual, columns, ..Finding::new(class, Kind::Row, Place::Row(place)) }));
             }
             Difference::Bucket { index, bits, expected, actual } => {
                 let place = Place::Bucket(format!("{table} {index}/{}", 1u32 << bits));
@@ -146,10 +147,9 @@ pub fn settled(counts: &Counts, named: &Counts, moved: &[(Class, Class)], bounds
     settled
 }
 
-fn differing(columns: &[&str], before: &Seen, now: &Seen) -> String {
+fn differing(columns: &[&str], before: &Seen, now: &Seen) -> Vec<String> {
     let fields = columns.iter().zip(before.fields.iter().zip(&now.fields));
-    let names: Vec<&str> = fields.filter(|(_, (before, now))| before != now).map(|(name, _)| *name).collect();
-    if names.is_empty() { String::new() } else { format!(" differs in {}", names.join(", ")) }
+    fields.filter(|(_, (before, now))| before != now).map(|(name, _)| (*name).to_owned()).collect()
 }
 
 #[cfg(test)]

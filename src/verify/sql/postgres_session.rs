@@ -21,10 +21,12 @@ use crate::verify::sql::table::Table;
 const OLDEST: u32 = 120_000;
 
 /// What every session sets: nothing hidden by row-level security (an error instead), UTC, no time limits but our own, names qualified, no
-/// compiling of questions that are each asked once.
+/// compiling of questions that are each asked once; and one way to print what has no binary form.
 const PIN: &str = "SET row_security = off; SET TimeZone = 'UTC'; SET statement_timeout = 0; \
                    SET idle_in_transaction_session_timeout = 0; SET search_path = pg_catalog; \
-                   SET default_transaction_read_only = on; SET synchronize_seqscans = off; SET jit = off";
+                   SET default_transaction_read_only = on; SET synchronize_seqscans = off; SET jit = off; \
+                   SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; SET bytea_output = 'hex'; \
+                   SET xmloption = 'content'; SET quote_all_identifiers = off; SET lc_monetary = 'C'";
 
 /// What sessions set that read tables: an index may be damaged, and must neither hide rows nor lend its copies of them.
 const WITHOUT_INDEXES: &str = "SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off";

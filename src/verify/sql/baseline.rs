@@ -1,6 +1,6 @@
-//! What a manifest of a database expects of each table, once it is known to be one that can be compared.
+//! What a manifest says of a database's tables, read to its end, and whether it can be compared with at all.
 //!
-//! Not here: the comparison (`compare`).
+//! Not here: the comparison (`compare`, `compare_tables`), and how manifests are kept (`manifest`).
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::verify::manifest::reader::Manifest;
 use crate::verify::manifest::row::LeafKind;
 use crate::verify::sql::canon::{ENCODING, LOGICAL_ENCODING};
 
-/// Refuses a manifest of something else, of another version, or of another key.
+/// Refuses a manifest of something else, in another encoding, or made with another hash key.
 pub fn check_header(manifest: &Manifest, hash_key: &HashKey) -> Result<(), Failure> {
     let header = manifest.header();
     let at = manifest.dir().display();
@@ -46,7 +46,7 @@ pub fn check_engine(manifest: &Manifest, found: &str) -> Result<(), Failure> {
 
 /// What the manifest says of one table.
 pub struct Expected {
-    /// Its leaves.
+    /// Its leaves, in their order.
     pub leaves: Vec<Leaf>,
     /// What the leaves are made of.
     pub kind: LeafKind,
@@ -55,7 +55,7 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// How many rows it has.
+    /// Its number of rows.
     pub fn rows(&self) -> u64 {
         self.leaves.iter().map(|leaf| leaf.rows).sum()
     }
