@@ -15,6 +15,7 @@ use attestore::verify::manifest::reader::Manifest;
 use attestore::verify::sql::access::Access;
 use attestore::verify::sql::checks::pack::Pack;
 use attestore::verify::sql::compare::compare;
+use attestore::verify::sql::database::Database;
 use servers::Kind;
 use sql_support::{Db, KillAfter, POSTGRES_TYPES, access, key, places};
 use sqlx::{Connection, PgConnection};
@@ -386,6 +387,22 @@ async fn a_flipped_byte_passes_the_engine_and_not_the_fingerprint() {
     damage(&db, "h", |bytes| bytes[24] |= 3).await;
     let results = db.check(&pack, &[]).await;
     assert_eq!(results["structure.postgres-heap"].result, CheckOutcome::Fail, "{results:?}");
+}
+
+/// The server's own records move its log: that is no change, and a commit is one.
+#[tokio::test]
+async fn a_log_that_moves_alone_is_no_moving_source() {
+    let Some(server) = servers::own(Kind::Postgres).map(Arc::new) else { return };
+    let db = Db::new(&server, Kind::Postgres, "still", "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)").await;
+    let mut session = Database::open(&db.url(), &access()).await.unwrap();
+    let before = session.position().await;
+    db.run("CHECKPOINT").await;
+    assert_ne!(session.position().await["lsn"], before["lsn"]);
+    assert_eq!(session.moved_since(&before).await, None);
+    db.run("INSERT INTO t VALUES (2)").await;
+    let after = session.moved_since(&before).await.unwrap();
+    assert!(after["lsn"].is_string() && after != before);
+    session.close().await;
 }
 
 /// Types that the server cannot send in binary, in every place where a type can stand, and those whose binary form is a number of the catalogue.

@@ -275,6 +275,7 @@ fn result(pen: &mut Pen, case: &PlannedCase, fails: bool, requested_at: Timestam
             status: "COMPLETED".into(),
             attempts: 1,
             raw_describe: Some(raw),
+            engine_versions: None,
             recovery_checklist: Vec::new(),
         }),
         rto: Objective {

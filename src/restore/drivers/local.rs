@@ -59,7 +59,7 @@ impl Driver for Local {
         let path = restored(order)?;
         let is_database = path.is_file() && (order.source.starts_with("sqlite:") || has_sqlite_header(&path));
         let url = if is_database { SourceUrl::Sqlite { path } } else { SourceUrl::Dir { path } };
-        Ok(Some(Opened { url, region: None, login: None, unreadable: None }))
+        Ok(Some(Opened { url, region: None, login: None, proof: None, unreadable: None }))
     }
 }
 

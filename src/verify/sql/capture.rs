@@ -29,6 +29,7 @@ use crate::verify::sql::digester::Meaning;
 use crate::verify::sql::errors;
 use crate::verify::sql::kept::{self, Kept};
 use crate::verify::sql::key_order::KeyOrder;
+use crate::verify::sql::position;
 use crate::verify::sql::reading::Cause;
 use crate::verify::sql::scan::{self, Way};
 use crate::verify::sql::scope::{self, Scope, TableRanges};
@@ -198,11 +199,14 @@ async fn read_all(
     if tables.is_empty() {
         monitor.event(Event::Note("the database has no tables: its manifest proves nothing"));
     }
-    let after = db.position().await;
-    let moved = before != after;
-    if moved {
-        monitor.event(Event::Note(&format!("the source moved while it was read: from {before} to {after}")));
+    let after = db.moved_since(&before).await;
+    let moved = after.is_some();
+    if let Some(after) = &after {
+        let (from, to) = (position::told(&before), position::told(after));
+        monitor.event(Event::Note(&format!("the source moved while it was read: from {from} to {to}")));
     }
+    // Where only the server's own records moved its log, it stood still.
+    let after = after.unwrap_or_else(|| before.clone());
     let engine = db.engine();
     let mut position = json!({"engine": engine.name, "version": engine.version, "before": before, "after": after, "tables": described});
     if !opaque.is_empty() {

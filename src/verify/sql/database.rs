@@ -60,6 +60,16 @@ impl Database {
         }
     }
 
+    /// Whether anything changed since `before`, as far as the source shows it: what the position is now, where something did.
+    pub async fn moved_since(&mut self, before: &Value) -> Option<Value> {
+        let now = self.position().await;
+        let committed = match self {
+            Self::Postgres(session) if now != *before => session.has_committed().await,
+            _ => None,
+        };
+        (now != *before && committed != Some(false)).then_some(now)
+    }
+
     /// Base tables in ascending order of their names' bytes. Views, foreign tables and partitioned parents are not among them.
     pub async fn tables(&mut self) -> Result<Vec<Table>, Failure> {
         let mut tables = match self {

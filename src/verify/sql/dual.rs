@@ -25,6 +25,7 @@ use crate::verify::sql::database::Database;
 use crate::verify::sql::digester::Meaning;
 use crate::verify::sql::logical::{LogicalColumn, LogicalType};
 use crate::verify::sql::naming::{NAMED_ROWS, SeenRows, find, find_changed, tell};
+use crate::verify::sql::position;
 use crate::verify::sql::reading::{Cause, ReadError};
 use crate::verify::sql::scan::{self, Look, Scan, Way};
 use crate::verify::sql::table::Table;
@@ -105,8 +106,8 @@ pub async fn against(
         run.definitions(&mut before, &mut now).await;
     }
     for (side, first, db) in [(&checked, &positions.0, &mut now), (&baseline, &positions.1, &mut before)] {
-        let last = db.position().await;
-        if last != *first {
+        if let Some(last) = db.moved_since(first).await {
+            let (first, last) = (position::told(first), position::told(&last));
             monitor.event(Event::Note(&format!("{} moved while it was read: from {first} to {last}", side.url)));
         }
     }

@@ -43,6 +43,7 @@ pub mod mysql_session;
 pub mod mysql_wire;
 pub mod naming;
 pub mod of_table;
+pub mod position;
 pub mod postgres;
 pub mod postgres_catalog;
 pub mod postgres_copy;

@@ -95,6 +95,16 @@ impl PostgresSession {
         asked.unwrap_or_default()
     }
 
+    /// Whether anything was committed since the snapshot was taken; nothing where that cannot be told. The server writes records of its own into
+    /// its log, so that the log's position moves while nothing in the database does.
+    pub async fn has_committed(&mut self) -> Option<bool> {
+        let ours = self.position().await;
+        let mut fresh = Opener { snapshot: None, ..self.opener.clone() }.open().await.ok()?;
+        let theirs = tokio::time::timeout(self.opener.limits.silence, position(&mut fresh)).await.unwrap_or_default();
+        let _ = fresh.close().await;
+        Some(ours["snapshot"].as_str()? != theirs["snapshot"].as_str()?)
+    }
+
     /// The digests of all rows of a table, in lanes.
     pub async fn digest(
         &mut self,
