@@ -74,6 +74,7 @@ async fn columns_on(url: &SourceUrl, baseline: &SourceUrl, change: impl AsyncFn(
         assert_eq!((rows.matched, rows.expected, rows.extra, tables.mismatch, tables.matched), (ROWS, ROWS, 0, 2, 1));
         assert_eq!(result.outcome(0).0, Outcome::Fail);
         assert!(findings[0].expected.as_deref().unwrap().contains("no aa"), "{findings:?}");
+        assert_eq!(findings[0].to_json()["columns"], serde_json::json!(["aa"]));
     }
     let (result, findings) = against(url, baseline).await;
     assert_eq!((changed(&findings).len(), rows_of(&findings), result.rows.unwrap().matched), (2, vec![], ROWS), "{findings:?}");

@@ -30,7 +30,7 @@ pub struct Counts {
     pub deleted_between: u64,
     /// Stamped later than the restore's own position.
     pub future: u64,
-    /// Inside a fuzzy window with no other evidence.
+    /// Inside a fuzzy window with no other evidence, or in a leaf that differs where nothing says which of its rows do.
     pub indeterminate: u64,
 }
 

@@ -31,7 +31,7 @@ pub enum Class {
     DeletedBetween,
     /// Stamped later than the restore's position.
     Future,
-    /// Inside a fuzzy window without other evidence.
+    /// Inside a fuzzy window without other evidence, or in a leaf that differs where nothing says which of its rows do.
     Indeterminate,
     /// The table's definition differs.
     SchemaChanged,
@@ -125,7 +125,7 @@ pub struct Finding {
     pub expected: Option<String>,
     /// What was read.
     pub actual: Option<String>,
-    /// Of a row that is there on both sides, both at hand: the columns that differ.
+    /// The columns that differ: of a row that both sides have, both at hand, or of a table's definition.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
 }

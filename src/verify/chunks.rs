@@ -24,9 +24,7 @@ pub type Pool<const N: usize> = Vec<Vec<[u8; N]>>;
 
 impl<const N: usize> Chunks<N> {
     /// None.
-    pub const fn new() -> Self {
-        Self { chunks: Vec::new() }
-    }
+    pub const EMPTY: Self = Self { chunks: Vec::new() };
 
     /// Adds a record; room comes from `pool` where there is some.
     #[inline]
@@ -46,7 +44,7 @@ impl<const N: usize> Chunks<N> {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub fn records(&self) -> usize {
         self.chunks.iter().map(Vec::len).sum()
     }
 
@@ -88,7 +86,7 @@ impl<const N: usize> Chunks<N> {
 /// Sorts each of `parts`, whose records share their first byte: as many at once as there are processors.
 pub fn sort_each<const N: usize>(parts: &mut [Chunks<N>]) {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let records: usize = parts.iter().map(Chunks::len).sum();
+    let records: usize = parts.iter().map(Chunks::records).sum();
     if threads == 1 || records < FEW * threads {
         let mut room = Vec::new();
         return parts.iter_mut().for_each(|part| part.sort(&mut room));
@@ -121,7 +119,7 @@ mod tests {
     #[test]
     fn each_part_is_sorted_in_its_chunks() {
         for each in [0, 1, 15, 16, 17, 600, FEW as u64] {
-            let mut parts: Vec<Chunks<9>> = (0..5).map(|_| Chunks::new()).collect();
+            let mut parts: Vec<Chunks<9>> = (0..5).map(|_| Chunks::EMPTY).collect();
             let mut expected = vec![Vec::new(); 5];
             for n in 0..each * 5 {
                 let part = (n % 5) as usize;
@@ -132,18 +130,18 @@ mod tests {
             sort_each(&mut parts);
             let walked: Vec<Vec<[u8; 9]>> = parts.iter().map(|part| part.slices().flatten().copied().collect()).collect();
             assert_eq!(walked, expected);
-            assert!(parts.iter().all(|part| part.len() as u64 == each && part.slices().all(|slice| !slice.is_empty())));
+            assert!(parts.iter().all(|part| part.records() as u64 == each && part.slices().all(|slice| !slice.is_empty())));
         }
     }
 
     #[test]
     fn room_is_used_again_whichever_part_wants_it() {
-        let (mut pool, mut one, mut other) = (Pool::new(), Chunks::new(), Chunks::new());
+        let (mut pool, mut one, mut other) = (Pool::new(), Chunks::EMPTY, Chunks::EMPTY);
         (0..10_000).for_each(|n| one.push(record(n), &mut pool));
         one.clear(&mut pool);
         let room = pool.len();
-        assert!(one.len() == 0 && room > 10 && pool.iter().all(|chunk| chunk.is_empty() && chunk.capacity() >= MOST));
+        assert!(one.records() == 0 && room > 10 && pool.iter().all(|chunk| chunk.is_empty() && chunk.capacity() >= MOST));
         (0..5_000).for_each(|n| other.push(record(n), &mut pool));
-        assert_eq!((other.len(), pool.len()), (5_000, room - 5_000_usize.div_ceil(pool[0].capacity())));
+        assert_eq!((other.records(), pool.len()), (5_000, room - 5_000_usize.div_ceil(pool[0].capacity())));
     }
 }

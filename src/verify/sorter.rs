@@ -31,7 +31,7 @@ type Run = Box<[u64; PARTS + 1]>;
 impl<const N: usize> Sorter<N> {
     /// `budget` in bytes; at least 64 records stay in memory.
     pub fn new(budget: usize) -> Self {
-        let parts = Box::new([const { Chunks::new() }; PARTS]);
+        let parts = Box::new([Chunks::EMPTY; PARTS]);
         Self { parts, pool: Pool::new(), held: 0, limit: (budget / N).max(64), file: None, runs: Vec::new(), count: 0 }
     }
 
@@ -70,7 +70,7 @@ impl<const N: usize> Sorter<N> {
         let mut run = Box::new([at; PARTS + 1]);
         for (part, records) in self.parts.iter_mut().enumerate() {
             records.slices().try_for_each(|slice| file.write_all(slice.as_flattened())).map_err(failed)?;
-            at += records.len() as u64;
+            at += records.records() as u64;
             run[part + 1] = at;
             records.clear(&mut self.pool);
         }
@@ -87,7 +87,7 @@ impl<const N: usize> Sorter<N> {
         } else {
             // A walk holds one part: the records in memory become the last run, and their room is given back.
             self.spill()?;
-            self.parts = Box::new([const { Chunks::new() }; PARTS]);
+            self.parts = Box::new([Chunks::EMPTY; PARTS]);
         }
         let spilled = self.file.map(|file| (file, self.runs));
         Ok(Sorted { parts: self.parts, spilled, limit: self.limit, count: self.count })

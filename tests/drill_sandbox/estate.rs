@@ -252,7 +252,7 @@ impl Laying {
     pub async fn database_with_reader(&mut self) -> [String; 2] {
         std::fs::write(self.estate.path("reader"), "reader:hers\n").unwrap();
         let sql = "CREATE ROLE reader LOGIN PASSWORD 'hers';\nGRANT pg_read_all_data, pg_monitor TO reader;\n";
-        self.database_of(EngineKind::Postgres, sql, "database = \"crm\"\ncredentials = \"file:reader\"\ntls_ca = \"sandbox/control/rds-ca.pem\"\n").await
+        self.database_of(EngineKind::Postgres, sql, "database = \"crm\"\ncredentials = \"file:reader\"\n").await
     }
 
     /// A parameter group.
@@ -321,6 +321,39 @@ impl Laying {
     /// The same with a continuous recovery point of AWS Backup.
     pub async fn continuous(&mut self, kind: EngineKind) -> String {
         self.in_time(kind, true).await
+    }
+
+    /// A table that only grows: 20 rows in the manifest, 5 more before the second, 15 after it. The point's id. `stamped` says whether the
+    /// manifest names the column with their stamps.
+    pub async fn grown_in_time(&mut self, kind: EngineKind, stamped: bool) -> String {
+        let (engine, name, resource_kind) = match kind {
+            EngineKind::Postgres => ("postgres", "pg", "rds-postgres"),
+            EngineKind::MariaDb => ("mariadb", "maria", "rds-mysql"),
+        };
+        let port = self.clients.instance(name, engine).await;
+        let stamp = || chrono::Utc::now().format("%Y-%m-%d %H:%M:%S").to_string();
+        let rows = |ids: std::ops::Range<i32>| ids.map(|id| format!("({id}, '{}')", stamp())).collect::<Vec<_>>().join(", ");
+        execute(kind, port, "CREATE TABLE event (id INT PRIMARY KEY, written_at TIMESTAMP NOT NULL)").await;
+        execute(kind, port, &format!("INSERT INTO event VALUES {}", rows(0..20))).await;
+        let url = match kind {
+            EngineKind::Postgres => SourceUrl::Postgres { url: format!("postgres://keeper@127.0.0.1:{port}/crm") },
+            EngineKind::MariaDb => SourceUrl::Mysql { url: format!("mysql://keeper@127.0.0.1:{port}/crm") },
+        };
+        let access = Access { user: Some("keeper".into()), password: Some("first-secret".into()), ..Access::default() };
+        let mut request = self.request(name, 0, CaptureMode::AppendPrefix, "");
+        request.tables.watermark = Some("id".into());
+        request.tables.stamp = stamped.then(|| "written_at".into());
+        self.capture(&url, &access, &request).await;
+        self.estate.register(&mut self.log, name, &request.out);
+        execute(kind, port, &format!("INSERT INTO event VALUES {}", rows(100..105))).await;
+        let second = chrono::Utc::now().timestamp() + 1;
+        over(second).await;
+        let at = chrono::DateTime::from_timestamp(second, 0).unwrap().format("%Y-%m-%dT%H:%M:%SZ").to_string();
+        execute(kind, port, &format!("INSERT INTO event VALUES {}", rows(200..215))).await;
+        over(chrono::Utc::now().timestamp()).await;
+        let more = "database = \"crm\"\ntls_ca = \"sandbox/control/rds-ca.pem\"\n";
+        self.resource(name, resource_kind, name, more, &format!("from = \"rds-pitr\"\nat = [\"{at}\"]"));
+        format!("arn:aws:rds:eu-west-2:{ACCOUNT}:db:{name}@{at}")
     }
 
     async fn in_time(&mut self, kind: EngineKind, through_aws_backup: bool) -> String {

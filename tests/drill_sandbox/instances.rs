@@ -78,6 +78,18 @@ async fn what_a_service_says_later_is_held_to_the_same() {
             assert!(result.outcome_reasons.iter().any(|why| why.contains(words)), "{:?}", result.outcome_reasons);
         }
     }
+    // Without a network that anybody demanded, what is proved is less.
+    let text = std::fs::read_to_string(estate.path("attestore.toml")).unwrap();
+    let demanded = "subnet_group = \"default\"\nsecurity_group_ids = [\"sg-0restore\"]\n";
+    assert!(text.contains(demanded));
+    std::fs::write(estate.path("attestore.toml"), text.replace(demanded, "")).unwrap();
+    told(&estate, "DBInstanceStatus", Some("available"), true).await;
+    let (code, results, said) = drilled(&estate, "40s");
+    assert_eq!(code, Some(0), "{said}");
+    for result in results {
+        assert_eq!(result.outcome, Outcome::PassWithException);
+        assert_eq!(result.isolation.unwrap().undemanded.len(), 2, "{:?}", result.outcome_reasons);
+    }
     assert!(estate.verdict().holds(), "{:?}", estate.verdict().faults);
     assert_eq!(leftovers(&estate).await, Vec::<String>::new());
 }
@@ -92,7 +104,10 @@ async fn another_servers_endpoint_is_found_out_and_gets_nobodys_password() {
     let estate = laying.end().await;
     let (code, results, said) = drilled(&estate, "40s");
     assert_eq!(code, Some(0), "{said}");
-    assert!(results.iter().all(|result| result.verify.as_ref().unwrap().rows.unwrap().matched == 30));
+    for result in &results {
+        assert_eq!((result.outcome, result.verify.as_ref().unwrap().rows.unwrap().matched), (Outcome::PassWithException, 30));
+        assert!(result.outcome_reasons[0].contains("certificate"), "{:?}", result.outcome_reasons);
+    }
 
     told(&estate, "Port", Some(&server.port().to_string()), false).await;
     let (code, results, said) = drilled(&estate, "15s");

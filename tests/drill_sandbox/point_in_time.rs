@@ -50,6 +50,56 @@ async fn to_a_second(kind: EngineKind) {
     running.stop().await.unwrap();
 }
 
+/// The prefix of a table that only grows is equal whenever it was restored to: the stamps of what is beyond it show the second, and where there
+/// are none, nothing does.
+async fn a_prefix_to_a_second(kind: EngineKind, stamped: bool) {
+    if !engine(kind) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut laying = Laying::begin(folder.path()).await;
+    let point = laying.grown_in_time(kind, stamped).await;
+    let estate = laying.end().await;
+    let output = estate.run(&["drill"], None);
+    let good: PointResult = estate.results().remove(0);
+    let rows = good.verify.as_ref().unwrap().rows.unwrap();
+    assert_eq!((output.status.code(), rows.matched, rows.future), (Some(0), 20, 0), "{:?}", good.outcome_reasons);
+    assert_eq!(good.outcome, if stamped { Outcome::Pass } else { Outcome::PassWithException }, "{:?}", good.outcome_reasons);
+    assert_eq!(good.restore.as_ref().unwrap().second_shown, Some(stamped));
+    assert_eq!(good.rpo.basis.contains("newest stamp"), stamped, "{}", good.rpo.basis);
+
+    let (running, _) = start(&estate.path("sandbox")).await;
+    running.control().faults().on_restore(point.rsplit_once('@').unwrap().0, RestoreFault::IgnoresTime).unwrap();
+    running.stop().await.unwrap();
+    let output = estate.run(&["drill"], None);
+    let bad = estate.results().into_iter().find(|result| result.drill_id != good.drill_id).unwrap();
+    match stamped {
+        true => {
+            assert_eq!((output.status.code(), bad.outcome), (Some(1), Outcome::Fail), "{:?}", bad.outcome_reasons);
+            assert_eq!(bad.verify.as_ref().unwrap().rows.unwrap().future, 1);
+        }
+        false => {
+            assert_eq!(bad.outcome, Outcome::PassWithException, "{:?}", bad.outcome_reasons);
+            assert!(bad.outcome_reasons.iter().any(|why| why.contains("the second was honoured")), "{:?}", bad.outcome_reasons);
+        }
+    }
+    assert!(estate.verdict().holds(), "{:?}", estate.verdict().faults);
+    let (running, _) = start(&estate.path("sandbox")).await;
+    running.control().purge().await.unwrap();
+    running.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stamped_prefix_of_postgres_to_a_second() {
+    a_prefix_to_a_second(EngineKind::Postgres, true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prefix_of_mariadb_to_a_second() {
+    a_prefix_to_a_second(EngineKind::MariaDb, true).await;
+    a_prefix_to_a_second(EngineKind::MariaDb, false).await;
+}
+
 /// The same second through AWS Backup: a continuous recovery point and a restore job with a time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_continuous_backup_to_a_second_through_aws_backup() {

@@ -68,7 +68,10 @@ pub fn objections(result: &PointResult, policy: Option<&ClassPolicy>, as_if: Out
         } else if check.severity == Severity::Critical && check.result != CheckOutcome::Pass {
             found.push((Rule::PassCriticalCheck, format!("critical check {} ended as {}", check.id, check.result.as_str())));
         } else if check.result != CheckOutcome::Pass && as_if == Outcome::Pass {
-            found.push((Rule::PassWithReasons, format!("check {} ended as {}: an exception{}", check.id, check.result.as_str(), said(check))));
+            found.push((
+                Rule::PassWithReasons,
+                format!("check {} ended as {}: an exception{}", check.id, check.result.as_str(), said(check)),
+            ));
         }
     }
     for (name, objective) in [("RTO", &result.rto), ("RPO", &result.rpo)] {

@@ -38,7 +38,7 @@ use crate::verify::sql::of_table::OfTable;
 use crate::verify::sql::reading::{Cause, ReadError};
 use crate::verify::sql::scan::{self, Look, Scan, Way};
 use crate::verify::sql::scope::{Scope, TableRanges};
-use crate::verify::sql::table::{Table, schema_difference};
+use crate::verify::sql::table::Table;
 use crate::verify::sql::touched::Touched;
 
 /// A comparison under way.
@@ -222,8 +222,7 @@ impl Run<'_> {
             Meaning::Logical(_) => described.as_ref().is_some_and(|before| names_of(before) == names_of(&table.describe())),
         };
         if !same_schema {
-            let (expected, actual) = schema_difference(described.as_ref(), &table.describe());
-            self.find(Class::SchemaChanged, Kind::Table, Place::Key(name.to_owned()), Some(expected), Some(actual));
+            naming::find_changed(self.monitor, name, described.as_ref(), &table.describe());
         }
         let mut rows = if keyed { self.rows_of(name, before, ranges.as_ref(), &read)? } else { Told::default() };
         if !common.lost.is_empty() || !same_schema && !common.retyped.is_empty() && rows.counts.matched == 0 {

@@ -25,11 +25,11 @@ use crate::verify::sql::database::Database;
 use crate::verify::sql::declared;
 use crate::verify::sql::digester::Meaning;
 use crate::verify::sql::logical::{LogicalColumn, LogicalType};
-use crate::verify::sql::naming::{NAMED_ROWS, SeenRows, find, tell};
+use crate::verify::sql::naming::{NAMED_ROWS, SeenRows, find, find_changed, tell};
 use crate::verify::sql::position;
 use crate::verify::sql::reading::{Cause, ReadError};
 use crate::verify::sql::scan::{self, Look, Scan, Way};
-use crate::verify::sql::table::{Table, schema_difference};
+use crate::verify::sql::table::Table;
 
 /// Logical types that the operator declares, by `TABLE.COLUMN`.
 pub type Declared = BTreeMap<String, LogicalType>;
@@ -171,8 +171,7 @@ impl Run<'_> {
             None => expected.schema_digest()? == actual.schema_digest()?,
         };
         if !same_schema {
-            let (there, here) = schema_difference(Some(&expected.describe()), &actual.describe());
-            find(self.monitor, Class::SchemaChanged, Kind::Table, Place::Key(name.clone()), Some(there), Some(here));
+            find_changed(self.monitor, &name, Some(&expected.describe()), &actual.describe());
         }
         let (expected, actual) = (common.part_of(&expected), common.part_of(&actual));
         let (before_meaning, now_meaning) = self.meanings(&expected, &actual);

@@ -5,11 +5,14 @@
 
 use std::collections::HashMap;
 
+use serde_json::Value;
+
 use crate::model::counts::Counts;
 use crate::model::finding::{Class, Finding, Kind, Place};
 use crate::monitor::{Event, Monitor};
 use crate::verify::differences::Difference;
 use crate::verify::sql::fields::sized;
+use crate::verify::sql::table::{changed_columns, schema_difference};
 use crate::verify::sql::tag;
 
 /// Rows of one table that are named one by one; the counts say how many there are beyond.
@@ -86,6 +89,14 @@ pub fn stamp_in(text: &str) -> Option<i64> {
 /// Tells one finding.
 pub fn find(monitor: &dyn Monitor, class: Class, kind: Kind, place: Place, expected: Option<String>, actual: Option<String>) {
     monitor.event(Event::Finding(&Finding { expected, actual, ..Finding::new(class, kind, place) }));
+}
+
+/// Tells that a table is defined otherwise: how, and which of its columns. `before` is the baseline's description, where there is one.
+pub fn find_changed(monitor: &dyn Monitor, table: &str, before: Option<&Value>, now: &Value) {
+    let (expected, actual) = schema_difference(before, now);
+    let columns = before.map(|before| changed_columns(before, now)).unwrap_or_default();
+    let finding = Finding::new(Class::SchemaChanged, Kind::Table, Place::Key(table.to_owned()));
+    monitor.event(Event::Finding(&Finding { expected: Some(expected), actual: Some(actual), columns, ..finding }));
 }
 
 /// Tells the differences of one table and gives the counts by their final classes. `before` knows rows of the baseline where it is

@@ -146,18 +146,32 @@ impl Table {
     }
 }
 
+/// The columns of a description by name, each with its type as findings tell it.
+fn columns_of(side: &Value) -> Vec<(String, String)> {
+    let of = |column: &Value| {
+        let text = |name: &str| column[name].as_str().unwrap_or_default().to_owned();
+        let null = if column["nullable"] == json!(true) { "" } else { " NOT NULL" };
+        (text("name"), format!("{}{null}", text("type")))
+    };
+    side["columns"].as_array().map(|columns| columns.iter().map(of).collect()).unwrap_or_default()
+}
+
+/// The names of the columns that only one of two descriptions has, or that they have otherwise, in their order.
+pub fn changed_columns(before: &Value, now: &Value) -> Vec<String> {
+    let (old, new) = (columns_of(before), columns_of(now));
+    let only = |one: &[(String, String)], other: &[(String, String)]| -> Vec<String> {
+        one.iter().filter(|column| !other.contains(column)).map(|(name, _)| name.clone()).collect()
+    };
+    let mut names = [only(&old, &new), only(&new, &old)].concat();
+    names.sort();
+    names.dedup();
+    names
+}
+
 /// What differs between two descriptions, in few words; `before` is from a manifest's header.
 pub fn schema_difference(before: Option<&Value>, now: &Value) -> (String, String) {
     let Some(before) = before else { return ("another definition".into(), "this definition".into()) };
-    let columns = |side: &Value| -> Vec<(String, String)> {
-        let of = |column: &Value| {
-            let text = |name: &str| column[name].as_str().unwrap_or_default().to_owned();
-            let null = if column["nullable"] == json!(true) { "" } else { " NOT NULL" };
-            (text("name"), format!("{}{null}", text("type")))
-        };
-        side["columns"].as_array().map(|columns| columns.iter().map(of).collect()).unwrap_or_default()
-    };
-    let (old, new) = (columns(before), columns(now));
+    let (old, new) = (columns_of(before), columns_of(now));
     let (mut expected, mut actual) = (Vec::new(), Vec::new());
     for (name, kind) in &old {
         match new.iter().find(|(other, _)| other == name) {
@@ -222,6 +236,10 @@ mod tests {
         assert_ne!(one.schema_digest().unwrap(), changed.schema_digest().unwrap());
         let (before, now) = schema_difference(Some(&one.describe()), &changed.describe());
         assert_eq!((before.as_str(), now.as_str()), ("a INT NOT NULL", "a BIGINT NOT NULL"));
+        assert_eq!(changed_columns(&one.describe(), &changed.describe()), ["a"]);
+        let fewer = make(vec![column("b", "TEXT"), column("c", "TEXT")]);
+        assert_eq!(changed_columns(&one.describe(), &fewer.describe()), ["a", "c"]);
+        assert!(changed_columns(&one.describe(), &other.describe()).is_empty());
     }
 
     #[test]

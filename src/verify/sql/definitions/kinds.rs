@@ -171,7 +171,7 @@ pub fn changes(before: &Value, now: &Definitions, told: &BTreeSet<String>) -> Ve
         };
         let is_told = |name: &str| told.contains(name) || name.strip_prefix("public.").is_some_and(|name| told.contains(name));
         let follows = |name: &str| owners(kind, name).any(|owner| lone.contains(owner) || is_told(owner));
-        let counts = |name: &str| !is_readers(kind, name, before, now) && !(kind == TABLE && is_told(name)) && !follows(name);
+        let counts = |name: &str| !(is_readers(kind, name, before, now) || kind == TABLE && is_told(name) || follows(name));
         for (name, before) in old.iter().filter(|(name, _)| counts(name)) {
             let before = before.as_str().unwrap_or_default();
             match new.get(name) {
