@@ -9,6 +9,7 @@ use crate::drill::items;
 use crate::drill::manifests::Chosen;
 use crate::drill::position;
 use crate::estate::config::{Authentication, Resource};
+use crate::model::capture::CaptureMode;
 use crate::model::check::CheckResult;
 use crate::model::digest::Digest32;
 use crate::model::failure::{Failure, FailureKind};
@@ -131,7 +132,7 @@ pub async fn compare(
             let access = Access { state: Some(state_in(kept, opened)), ..access(opened, resource, clouds)? };
             let mut pace = Pace::new(format!("the drill's password on {}", opened.url), PASSWORD_PATIENCE_S);
             loop {
-                match compare_database((&opened.url, &access), (chosen, hash_key), point, monitor).await {
+                match compare_database((&opened.url, &access), (chosen, hash_key), (point, resource.changes.as_deref()), monitor).await {
                     Err(failure) if failure.kind == FailureKind::Denied && (opened.login.is_some() || access.tokens.is_some()) => {
                         pace.pause(monitor).await.map_err(|late| if late.kind == FailureKind::Interrupted { late } else { failure })?;
                     }
@@ -156,14 +157,16 @@ fn is_access_point(bucket: &str) -> bool {
 async fn compare_database(
     (url, access): (&SourceUrl, &Access),
     (chosen, hash_key): (&Chosen, &HashKey),
-    point: &RecoveryPoint,
+    (point, changes): (&RecoveryPoint, Option<&Path>),
     monitor: &dyn Monitor,
 ) -> Result<Verification, Failure> {
     let manifest = &chosen.manifest;
     let mode = position::earned(url, access, manifest, chosen.mode, monitor).await?;
     let restored =
         Restored { at: Some(point.created_at), to_the_second: point.is_in_time(), mode: Some(mode), of_another_moment: chosen.downgraded };
-    sql::compare::compare_restored(url, access, manifest, hash_key, restored, monitor).await
+    // Where a restore shows the very position of its manifest, or a mode says that nothing may have changed, no log excuses anything.
+    let changes = changes.filter(|_| mode == CaptureMode::PositionBounded);
+    sql::compare::compare_beside(url, access, manifest, hash_key, (restored, changes), monitor).await
 }
 
 /// A table in SQLite for the items of a DynamoDB table, where a check of its class wants one.

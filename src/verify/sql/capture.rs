@@ -29,6 +29,7 @@ use crate::verify::sql::digester::Meaning;
 use crate::verify::sql::errors;
 use crate::verify::sql::kept::{self, Kept};
 use crate::verify::sql::key_order::KeyOrder;
+use crate::verify::sql::not_read::NotRead;
 use crate::verify::sql::position;
 use crate::verify::sql::reading::Cause;
 use crate::verify::sql::scan::{self, Way};
@@ -152,7 +153,8 @@ async fn read_all(
         return Err(failure);
     }
     let tables = db.tables().await?;
-    let (mut scope, mut tables) = Scope::declare(db, &request.tables, tables).await?;
+    let (mut scope, mut tables, said) = Scope::declare(db, &request.tables, tables).await?;
+    said.iter().for_each(|said| monitor.event(Event::Note(said)));
     if let Some(watermark) = scope.watermark.as_ref().filter(|watermark| !watermark.left_out.is_empty()) {
         let said = format!(
             "tables without the column {}, of which the manifest says nothing: {}",
@@ -163,6 +165,15 @@ async fn read_all(
     }
     let unprotected =
         tables.iter().filter_map(|table| table.unprotected.as_ref().map(|engine| format!("{} ({engine})", table.name))).collect();
+    let not_read = NotRead::of(db).await?;
+    if let Some(kinds) = not_read.in_one_line() {
+        monitor.event(Event::Note(&format!("not read, since rows are those of tables: {kinds}")));
+    }
+    let columns: Vec<String> =
+        tables.iter().flat_map(|table| table.left_out.iter().map(|column| format!("{}.{column}", table.name))).collect();
+    if !columns.is_empty() {
+        monitor.event(Event::Note(&format!("left out of the rows: {}", columns.join(", "))));
+    }
     let definitions = db.definitions().await?;
     if let Some(hidden) = definitions.hidden() {
         monitor.event(Event::Note(&format!("not in the manifest, since the reader is not shown it in full: {hidden}")));
@@ -213,6 +224,7 @@ async fn read_all(
         position["opaque"] = Value::Object(opaque);
     }
     position["definitions"] = definitions.to_value();
+    not_read.state(&mut position);
     scope.state(&mut position);
     Ok((Finish { captured_end: None, counts: totals, baselines, position: Some(position) }, moved, unprotected))
 }

@@ -3,6 +3,7 @@
 //! Not here: how tables are compared (`compare_tables`), and two databases at hand (`dual`).
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -16,14 +17,18 @@ use crate::model::verification::Verification;
 use crate::monitor::Monitor;
 use crate::signing::hash_key::HashKey;
 use crate::verify::manifest::reader::Manifest;
-use crate::verify::sql::access::Access;
+use crate::verify::sql::access::{Access, database_name};
 use crate::verify::sql::baseline::{check_engine, check_header, expected_tables};
 use crate::verify::sql::canon::RowKeys;
+use crate::verify::sql::columns::Common;
 use crate::verify::sql::compare_tables::Run;
 use crate::verify::sql::database::Database;
 use crate::verify::sql::kept::{self, Kept};
 use crate::verify::sql::naming::Bounds;
+use crate::verify::sql::not_read;
 use crate::verify::sql::scope::Scope;
+use crate::verify::sql::table::Table;
+use crate::verify::sql::touched::{self, Reading, Touched, Window};
 
 /// What is known of a restore.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -60,6 +65,18 @@ pub async fn compare_restored(
     restored: Restored,
     monitor: &dyn Monitor,
 ) -> Result<Verification, Failure> {
+    compare_beside(url, access, manifest, hash_key, (restored, None), monitor).await
+}
+
+/// The same beside a log of changes, in mode `position-bounded`: rows that it names as written in between are no damage.
+pub async fn compare_beside(
+    url: &SourceUrl,
+    access: &Access,
+    manifest: &Manifest,
+    hash_key: &HashKey,
+    (restored, changes): (Restored, Option<&Path>),
+    monitor: &dyn Monitor,
+) -> Result<Verification, Failure> {
     let started = Instant::now();
     check_header(manifest, hash_key)?;
     manifest.check_parts()?;
@@ -74,9 +91,11 @@ pub async fn compare_restored(
         let youngest = if restored.at.is_some() && restored.to_the_second { at } else { now.max(at) };
         Bounds { restored: youngest.0, may_have_changed, ..bounds }
     });
+    let second = restored.at.filter(|_| restored.to_the_second && scope.stamp.is_some());
     let mut run = Run {
         scope,
         bounds,
+        second,
         keys: RowKeys::new(hash_key),
         monitor,
         described: header.position.as_ref().and_then(|position| position.get("tables")).cloned().unwrap_or_default(),
@@ -87,6 +106,7 @@ pub async fn compare_restored(
         kept: None,
         partial_sight: None,
         lone: BTreeSet::new(),
+        touched: (None, named(bounds)),
     };
     let opened = match Database::open(url, access).await {
         Ok(mut db) => match db.tables().await {
@@ -104,7 +124,11 @@ pub async fn compare_restored(
                 let purpose = kept::purpose(&url.to_string(), &header.encoding, hash_key, of);
                 run.kept = Kept::open(dir, purpose, db.standing().await, hash_key, monitor)?;
             }
+            run.result.left_out.extend(not_read::beyond(&run.scope, &tables, header.position.as_ref()));
             let tables = run.scope.apply(db.engine().name, tables);
+            if let Some(log) = changes {
+                run.touched.0 = Some(written_between(log, (manifest, restored), &run, &tables)?);
+            }
             run.partial_sight = db.partial_sight().await?;
             run.all(&mut db, expected, tables).await?;
             run.definitions(&mut db, header.position.as_ref()).await;
@@ -124,6 +148,33 @@ pub async fn compare_restored(
     Ok(run.finish(started.elapsed()))
 }
 
+/// What rows are judged by that a log names: of their stamps only that they are not younger than the restore.
+fn named(bounds: Option<Bounds>) -> Bounds {
+    Bounds { named: true, ..bounds.unwrap_or(Bounds::new(0, i64::MAX, 0)) }
+}
+
+/// Reads a log of changes: which rows of `tables` it names.
+fn written_between(log: &Path, (manifest, restored): (&Manifest, Restored), run: &Run<'_>, tables: &[Table]) -> Result<Touched, Failure> {
+    let header = manifest.header();
+    let mut known = Vec::new();
+    for table in tables {
+        let described = run.described.get(&table.name);
+        let common = described.map(|before| Common::of_manifest(before, table)).unwrap_or_default();
+        let mut part = if described.is_some() { common.part_of(table) } else { table.clone() };
+        let meaning = run.scope.meaning(&mut part, described);
+        known.push((part, meaning, run.scope.ranges.get(&table.name).map(|ranges| &ranges.order)));
+    }
+    let source: Option<SourceUrl> = header.source.parse().ok();
+    let database = source.filter(|url| matches!(url, SourceUrl::Mysql { .. })).and_then(|url| database_name(&url).ok());
+    let reading = Reading {
+        tables: known.iter().map(|(table, meaning, order)| (table, meaning.clone(), *order)).collect(),
+        keys: &run.keys,
+        window: Window::new(header, &run.scope, restored.at, restored.to_the_second),
+        database,
+    };
+    touched::load(log, reading, run.monitor)
+}
+
 /// The comparison with a backup that did not come back at all: every table that the manifest knows is unreadable, for this reason.
 pub fn unreadable(manifest: &Manifest, hash_key: &HashKey, why: &str, monitor: &dyn Monitor) -> Result<Verification, Failure> {
     let started = Instant::now();
@@ -133,6 +184,7 @@ pub fn unreadable(manifest: &Manifest, hash_key: &HashKey, why: &str, monitor: &
     let mut run = Run {
         scope: Scope::of(manifest.header().position.as_ref()),
         bounds: None,
+        second: None,
         keys: RowKeys::new(hash_key),
         monitor,
         described: Value::Null,
@@ -143,6 +195,7 @@ pub fn unreadable(manifest: &Manifest, hash_key: &HashKey, why: &str, monitor: &
         kept: None,
         partial_sight: None,
         lone: BTreeSet::new(),
+        touched: (None, named(None)),
     };
     let failure = Failure::new(FailureKind::Remote, why);
     for (name, table) in &expected {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::model::clock::Timestamp;
 use crate::model::counts::Counts;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::finding::{Class, Kind, Place};
@@ -38,6 +39,7 @@ use crate::verify::sql::reading::{Cause, ReadError};
 use crate::verify::sql::scan::{self, Look, Scan, Way};
 use crate::verify::sql::scope::{Scope, TableRanges};
 use crate::verify::sql::table::Table;
+use crate::verify::sql::touched::Touched;
 
 /// A comparison under way.
 pub struct Run<'a> {
@@ -45,6 +47,8 @@ pub struct Run<'a> {
     pub scope: Scope,
     /// What change stamps may excuse; nothing where they excuse nothing.
     pub bounds: Option<Bounds>,
+    /// Of a restore to a second whose rows have stamps: that second.
+    pub second: Option<Timestamp>,
     /// What digests are keyed with.
     pub keys: RowKeys,
     /// Gets the findings.
@@ -65,6 +69,8 @@ pub struct Run<'a> {
     pub partial_sight: Option<Failure>,
     /// Tables that only one side has, or that could not be read: what belongs to them has been said with them.
     pub lone: BTreeSet<String>,
+    /// Rows that a log names as written in between, where there is one, and the bounds that they are judged by.
+    pub touched: (Option<Touched>, Bounds),
 }
 
 /// What is known of a table's rows.
@@ -75,12 +81,18 @@ struct Told {
     differences: Vec<Difference>,
     /// Ranges whose rows could not be told apart.
     unnamed: Vec<Range>,
+    /// Apart from all these, what a log names as written in between.
+    between: Counts,
+    /// The same, at most [`NAMED_ROWS`].
+    written: Vec<Difference>,
 }
 
 impl Told {
     /// Where no row can be equal: those that are there under their keys count, and are not told one by one; those that are gone or surplus
     /// by their keys are. Where keys say nothing, the numbers of rows do.
     fn as_one(&mut self, expected: u64, read: u64) {
+        self.counts.merge(&std::mem::take(&mut self.between));
+        self.differences.append(&mut self.written);
         let is_row = |difference: &Difference| matches!(difference, Difference::Row { .. });
         let explained = self.counts.indeterminate == 0 && self.unnamed.is_empty() && self.differences.iter().all(is_row);
         if explained && self.counts.mismatch > 0 {
@@ -98,6 +110,7 @@ impl Run<'_> {
         let mut expected = expected.into_iter().peekable();
         loop {
             if self.result.cut_short.is_some() {
+                expected.for_each(|(_, before)| self.not_reached(before.rows()));
                 return Ok(());
             }
             let order = match (expected.peek(), actual.peek()) {
@@ -113,6 +126,37 @@ impl Run<'_> {
                 (Some((name, before)), None) => self.missing(&name, before.rows()),
                 (None, Some(table)) => self.extra(db, &table).await,
                 (None, None) => return Ok(()),
+            }
+        }
+    }
+
+    /// Counts a table of the manifest that the reading did not come to: what is expected does not shrink to what was reached.
+    fn not_reached(&mut self, rows: u64) {
+        self.tables.add(Class::Unreadable);
+        self.rows.add_many(Class::Unreadable, rows);
+        if let Some(failure) = &self.result.cut_short {
+            *self.result.unread.entry(failure.kind).or_default() += 1;
+        }
+    }
+
+    /// What the newest stamp of a table says of a restore to a second: nothing in it may be younger, be it beyond the watermark.
+    async fn newest(&mut self, db: &mut Database, table: &Table) {
+        let (Some(second), Some(place)) = (self.second, self.scope.stamp_of(table)) else { return };
+        let column = &table.columns[place].name;
+        match db.greatest(table, column).await {
+            Ok(newest) => {
+                let Some(at) = newest.as_deref().and_then(naming::stamp_in).map(Timestamp) else { return };
+                self.result.newest_stamp = self.result.newest_stamp.max(Some(at));
+                // Within what is compared row by row each such row has been told.
+                if at > second && self.scope.watermark.is_some() {
+                    self.rows.add(Class::Future);
+                    let (expected, actual) = (format!("no {column} after {second}"), format!("{at}"));
+                    self.find(Class::Future, Kind::Table, Place::Key(table.name.clone()), Some(expected), Some(actual));
+                }
+            }
+            Err(failure) => {
+                let said = format!("table {}: its newest {column} could not be read: {failure}", table.name);
+                self.monitor.event(Event::Note(&said));
             }
         }
     }
@@ -162,6 +206,7 @@ impl Run<'_> {
             Ok(read) => read,
             Err(ReadError { cause: Cause::Stopped(failure), .. }) => {
                 self.result.cut_short = Some(failure);
+                self.not_reached(before.rows());
                 return Ok(());
             }
             Err(ReadError { rows, cause: Cause::Unreadable(failure) }) => {
@@ -170,6 +215,7 @@ impl Run<'_> {
             }
         };
         self.result.bytes_checked += read.bytes;
+        self.newest(db, &part).await;
         let same_schema = match meaning {
             Meaning::Exact => before.schema == Some(table.schema_digest()?),
             // Across engines only the columns are the same; their own types and constraints are each engine's affair.
@@ -183,14 +229,22 @@ impl Run<'_> {
             rows.as_one(before.rows(), read.fingerprint.rows());
             self.say_as_one(name, &common, rows.counts.mismatch);
         }
-        let clean = rows.differences.is_empty() && rows.unnamed.is_empty();
+        let clean = rows.differences.is_empty() && rows.unnamed.is_empty() && rows.written.is_empty();
         rows.unnamed.iter().for_each(|range| self.find_range(name, ranges.as_ref(), range));
-        let counts = self.tell(db, (&part, &meaning, order), &rows.differences, &rows.counts).await;
+        // Of a table whose rows a log can name, nothing may have changed that it does not name.
+        let is_told = self.touched.0.is_some() && !part.key.is_empty();
+        let bounds = self.bounds.map(|bounds| Bounds { may_have_changed: bounds.may_have_changed && !is_told, ..bounds });
+        let mut counts = self.tell(db, (&part, &meaning, order), (&rows.differences, bounds), &rows.counts).await;
+        if !rows.written.is_empty() {
+            let bounds = Some(self.touched.1);
+            counts.merge(&self.tell(db, (&part, &meaning, order), (&rows.written, bounds), &rows.between).await);
+        }
         self.rows.merge(&counts);
         let excused = same_schema && !clean && counts.mismatch + counts.missing + counts.extra + counts.future == 0;
         self.tables.add(match (same_schema, clean) {
             (true, true) => Class::Match,
             (false, _) => self.class(Class::SchemaChanged),
+            (true, false) if excused && counts.indeterminate == 0 => Class::ChangedBetween,
             (true, false) if excused => Class::Indeterminate,
             (true, false) => Class::Mismatch,
         });
@@ -211,10 +265,19 @@ impl Run<'_> {
     /// What the leaves and the sidecar say of the rows that were read.
     fn rows_of(&mut self, name: &str, before: &Expected, ranges: Option<&TableRanges>, read: &Scan) -> Result<Told, Failure> {
         let (mut differences, mut unnamed) = (Vec::new(), Vec::new());
+        let (mut between, mut written) = (Counts::default(), Vec::new());
+        let touched = self.touched.0.as_ref().and_then(|touched| touched.of(name));
         let sidecar = OfTable { rows: &mut self.sidecar, table: name };
         let mut push = |difference| {
-            if differences.len() < NAMED_ROWS {
-                differences.push(difference);
+            let of = match &difference {
+                Difference::Row { key_hash, class, .. } if touched.is_some_and(|touched| touched.holds(key_hash)) => {
+                    between.add(*class);
+                    &mut written
+                }
+                _ => &mut differences,
+            };
+            if of.len() < NAMED_ROWS {
+                of.push(difference);
             }
         };
         let counts = if before.kind == LeafKind::Range {
@@ -227,7 +290,11 @@ impl Run<'_> {
             fingerprint::compare(&before.leaves, sidecar, &read.fingerprint, &mut push)
         };
         let counts = counts.map_err(|failure| failure.context(format!("table {name}")))?;
-        Ok(Told { counts, differences, unnamed })
+        let mut others = Counts::default();
+        for ((class, n), (_, between)) in counts.by_class().into_iter().zip(between.by_class()) {
+            others.add_many(class, n.saturating_sub(between));
+        }
+        Ok(Told { counts: others, differences, unnamed, between, written })
     }
 
     fn find_range(&self, table: &str, ranges: Option<&TableRanges>, range: &Range) {
@@ -241,7 +308,7 @@ impl Run<'_> {
         &mut self,
         db: &mut Database,
         (table, meaning, order): (&Table, &Meaning, Option<&KeyOrder>),
-        differences: &[Difference],
+        (differences, bounds): (&[Difference], Option<Bounds>),
         counts: &Counts,
     ) -> Counts {
         let there = |difference: &Difference| match difference {
@@ -255,8 +322,8 @@ impl Run<'_> {
             _ => None,
         };
         let before: SeenRows = differences.iter().filter_map(by_place).collect();
-        let wanted = if order.is_some() && self.bounds.is_none() { HashSet::new() } else { wanted };
-        let look = Look { order, stamp: self.bounds.and_then(|_| self.scope.stamp_of(table)), fields: false };
+        let wanted = if order.is_some() && bounds.is_none() { HashSet::new() } else { wanted };
+        let look = Look { order, stamp: bounds.and_then(|_| self.scope.stamp_of(table)), fields: false };
         let seen = match scan::look_up(db, table, &self.keys, meaning, &look, wanted, self.monitor).await {
             Ok(seen) => seen,
             Err(_) => {
@@ -265,7 +332,7 @@ impl Run<'_> {
                 SeenRows::new()
             }
         };
-        naming::tell(self.monitor, (&table.name, &[]), differences, (&before, &seen), self.bounds, counts)
+        naming::tell(self.monitor, (&table.name, &[]), differences, (&before, &seen), bounds, counts)
     }
 
     /// What is defined beside tables, as far as both sides show it; within one engine only.

@@ -22,6 +22,7 @@ use crate::verify::sql::beside;
 use crate::verify::sql::canon::RowKeys;
 use crate::verify::sql::columns::{Common, not_as_a_whole};
 use crate::verify::sql::database::Database;
+use crate::verify::sql::declared;
 use crate::verify::sql::digester::Meaning;
 use crate::verify::sql::logical::{LogicalColumn, LogicalType};
 use crate::verify::sql::naming::{NAMED_ROWS, SeenRows, find, find_changed, tell};
@@ -66,6 +67,9 @@ pub async fn against(
         }
     }
     let (now_tables, before_tables) = (now.tables().await?, before.tables().await?);
+    if let Some(declared) = declared {
+        declared::types(declared, before_tables.iter().chain(&now_tables))?;
+    }
     let positions = (now.position().await, before.position().await);
     if declared.is_none() && now.engine().name != before.engine().name {
         let message = format!(

@@ -82,6 +82,11 @@ fn is_tls(error: &Error) -> bool {
     matches!(error, Error::Tls(_)) || text.contains("certificate") || text.contains("TLS")
 }
 
+/// The class of an error of the driver's, while a statement of the caller's own runs.
+pub fn kind(error: &Error) -> FailureKind {
+    kind_of(error)
+}
+
 /// The error in one line, without the driver's own preface.
 pub fn message(error: &Error) -> String {
     let text = match error {

@@ -12,6 +12,7 @@ use crate::verify::sql::mysql_wire::error::WireError;
 use crate::verify::sql::mysql_wire::options::MysqlOptions;
 use crate::verify::sql::mysql_wire::session::WireSession;
 use crate::verify::sql::reading::Limits;
+use crate::verify::sql::speaker::{Entrance, Speaker};
 
 /// Raw bytes in the character set that they are stored in, no limits but our own; a snapshot at repeatable read.
 const PIN: &[&str] = &[
@@ -50,7 +51,8 @@ impl Opener {
             let options = self.door.now().await?;
             WireSession::connect(&options).await.map_err(|error| errors::wire_failure(&self.shown, error))
         };
-        self.limits.connecting(&self.shown, connect).await
+        let entrance = Entrance { shown: &self.shown, at: self.door.options().at(), wanted: Speaker::Mysql };
+        self.limits.connecting(&self.shown, entrance.open(connect)).await
     }
 
     /// A session with a snapshot of now.

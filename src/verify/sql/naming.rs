@@ -41,18 +41,24 @@ pub struct Bounds {
     pub restored: i64,
     /// Whether what has no stamp may have changed between the capture and the restore.
     pub may_have_changed: bool,
+    /// Whether a log names the rows as changed in between.
+    pub named: bool,
 }
 
 impl Bounds {
     /// From the positions of the capture and of the restore and the longest transaction.
     pub fn new(captured: i64, restored: i64, longest_transaction: i64) -> Self {
-        Self { settled: captured.min(restored).saturating_sub(longest_transaction), restored, may_have_changed: false }
+        Self { settled: captured.min(restored).saturating_sub(longest_transaction), restored, may_have_changed: false, named: false }
     }
 
     /// The class of what differs. A row that is absent has no stamp, and stays missing unless it may have been deleted in between; a
     /// stamp beyond the restore is no excuse for a row that had to be equal.
     pub fn class(&self, class: Class, stamp: Option<i64>) -> Class {
         match (class, stamp) {
+            (Class::Extra, Some(stamp)) if self.named && stamp > self.restored => Class::Future,
+            (Class::Mismatch, _) if self.named => Class::ChangedBetween,
+            (Class::Missing, _) if self.named => Class::DeletedBetween,
+            (Class::Extra, _) if self.named => Class::AddedBetween,
             (Class::Mismatch | Class::Missing | Class::Extra | Class::SchemaChanged, None) if self.may_have_changed => Class::Indeterminate,
             (Class::Extra, Some(stamp)) if stamp > self.restored => Class::Future,
             (Class::Mismatch | Class::Extra, Some(stamp)) if stamp > self.settled && stamp <= self.restored => Class::Indeterminate,
@@ -67,14 +73,17 @@ pub fn stamp_of(field: &[u8]) -> Option<i64> {
     match *kind {
         tag::DATETIME | tag::INSTANT => Some(i64::from_be_bytes(payload.try_into().ok()?)),
         tag::DATE => i64::from_be_bytes(payload.try_into().ok()?).checked_mul(86_400_000_000),
-        tag::TEXT => {
-            let mut row = crate::verify::sql::canon::Row::empty();
-            row.begin(1);
-            crate::verify::sql::logical_text::datetime(std::str::from_utf8(sized(payload)?).ok()?, tag::INSTANT, &mut row)?;
-            stamp_of(row.field(0)).filter(|_| row.field(0).first() == Some(&tag::INSTANT))
-        }
+        tag::TEXT => stamp_in(std::str::from_utf8(sized(payload)?).ok()?),
         _ => None,
     }
+}
+
+/// The same of a value as an engine prints it.
+pub fn stamp_in(text: &str) -> Option<i64> {
+    let mut row = crate::verify::sql::canon::Row::empty();
+    row.begin(1);
+    crate::verify::sql::logical_text::datetime(text, tag::INSTANT, &mut row)?;
+    stamp_of(row.field(0)).filter(|_| row.field(0).first() == Some(&tag::INSTANT))
 }
 
 /// Tells one finding.
@@ -164,7 +173,7 @@ mod tests {
     #[test]
     fn stamps_excuse_what_the_contract_says_and_no_more() {
         let bounds = Bounds::new(100, 200, 10);
-        assert_eq!(bounds, Bounds { settled: 90, restored: 200, may_have_changed: false });
+        assert_eq!(bounds, Bounds { settled: 90, restored: 200, may_have_changed: false, named: false });
         for (class, stamp, expected) in [
             (Class::Mismatch, Some(90), Class::Mismatch),
             (Class::Mismatch, Some(91), Class::Indeterminate),
@@ -190,6 +199,19 @@ mod tests {
             (Class::Unreadable, None, Class::Unreadable),
         ] {
             assert_eq!(moved.class(class, stamp), expected, "{class} {stamp:?}");
+        }
+        // Named by a log: changed in between, however old its stamp; but what is younger than the restore is none of its rows.
+        let named = Bounds { named: true, ..moved };
+        for (class, stamp, expected) in [
+            (Class::Mismatch, None, Class::ChangedBetween),
+            (Class::Mismatch, Some(5), Class::ChangedBetween),
+            (Class::Missing, None, Class::DeletedBetween),
+            (Class::Extra, Some(90), Class::AddedBetween),
+            (Class::Extra, Some(201), Class::Future),
+            (Class::Unreadable, None, Class::Unreadable),
+            (Class::Match, None, Class::Match),
+        ] {
+            assert_eq!(named.class(class, stamp), expected, "{class} {stamp:?}");
         }
         // A restore to before the capture settles earlier.
         assert_eq!(Bounds::new(200, 100, 10).settled, 90);

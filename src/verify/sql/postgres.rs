@@ -4,7 +4,7 @@
 //! that breaks costs its workers only: the others are still read at the same instant.
 
 use serde_json::{Map, Value, json};
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection, Row as _};
 
 use crate::model::failure::{Failure, FailureKind};
@@ -79,6 +79,15 @@ impl PostgresSession {
         let shown = &self.opener.shown;
         let asked = grants_postgres::needed(&mut self.control, user);
         self.opener.limits.asking(shown, async { asked.await.map_err(|error| errors::failure(shown, error)) }).await
+    }
+
+    /// The rows of a small question whose columns are texts or small numbers.
+    pub async fn ask(&mut self, question: &str) -> Result<Vec<Vec<String>>, Failure> {
+        let shown = &self.opener.shown;
+        let asked = sqlx::raw_sql(AssertSqlSafe(question)).fetch_all(&mut self.control);
+        let rows = self.opener.limits.asking(shown, async { asked.await.map_err(|error| errors::failure(shown, error)) }).await?;
+        let text = |row: &PgRow, at| row.try_get_raw(at).ok().and_then(|value| Some(value.as_str().ok()?.to_owned())).unwrap_or_default();
+        Ok(rows.iter().map(|row| (0..row.len()).map(|at| text(row, at)).collect()).collect())
     }
 
     /// The greatest value of a column.

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
@@ -90,6 +91,22 @@ impl SqliteSession {
         let said = "it is in rollback-journal mode: as long as it is read, its shared lock is held, and whoever writes to it waits or is told \
                     `database is locked`; read a copy, or set journal_mode = WAL";
         self.locks_out_writers.then(|| format!("{}: {said}", self.shown))
+    }
+
+    /// The rows of a small question whose columns are texts.
+    pub async fn ask(&mut self, question: &str) -> Result<Vec<Vec<String>>, Failure> {
+        let connection = locked(&self.connection);
+        let failed = |error| errors::sqlite_failure(&self.shown, error);
+        let mut statement = connection.prepare(question).map_err(failed)?;
+        let columns = statement.column_count();
+        let text = |row: &rusqlite::Row<'_>, at| {
+            Ok(match row.get_ref(at)? {
+                ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+                _ => String::new(),
+            })
+        };
+        let rows = statement.query_map([], |row| (0..columns).map(|at| text(row, at)).collect());
+        rows.map_err(failed)?.collect::<Result<_, _>>().map_err(failed)
     }
 
     /// The greatest value of a column.
