@@ -30,19 +30,22 @@ const ROWS: u64 = 10;
 async fn captured(url: &SourceUrl, out: &Path, leaves: Leaves) {
     let mut request = CaptureRequest::new(out, CaptureMode::FirstRestore);
     request.tables.leaves = leaves;
-    capture(url, &access(), &request, &key(), None, &Collected::default()).await.unwrap();
+    // On the heap: one test holds many of these, and its stack is small.
+    let (access, key, seen) = (access(), key(), Collected::default());
+    Box::pin(capture(url, &access, &request, &key, None, &seen)).await.unwrap();
 }
 
 async fn compared(url: &SourceUrl, manifest: &Path) -> (Verification, Vec<Finding>) {
     let seen = Collected::default();
-    let result = compare(url, &access(), &Manifest::open(manifest).unwrap(), &key(), &seen).await.unwrap();
+    let (access, manifest) = (access(), Manifest::open(manifest).unwrap());
+    let result = Box::pin(compare(url, &access, &manifest, &key(), &seen)).await.unwrap();
     (result, seen.findings())
 }
 
 async fn against(checked: &SourceUrl, baseline: &SourceUrl) -> (Verification, Vec<Finding>) {
     let (seen, access) = (Collected::default(), access());
     let side = |url| Side { url, access: &access };
-    let result = dual::against(side(checked), side(baseline), &key(), None, &seen).await.unwrap();
+    let result = Box::pin(dual::against(side(checked), side(baseline), &key(), None, &seen)).await.unwrap();
     (result, seen.findings())
 }
 
