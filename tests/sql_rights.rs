@@ -13,7 +13,7 @@ use attestore::model::outcome::Outcome;
 use attestore::monitor::Silent;
 use attestore::verify::sql::access::Access;
 use attestore::verify::sql::checks::pack::Pack;
-use attestore::verify::sql::checks::runner;
+use attestore::verify::sql::checks::{recording, runner};
 use attestore::verify::sql::grants;
 use servers::Kind;
 use sql_support::{Db, access, as_user, places};
@@ -220,6 +220,11 @@ async fn a_check_of_what_a_postgresql_reader_may_not_see_is_denied() {
     };
     let (code, said) = program("checker", "r");
     assert!(code == Some(4) && said.contains("structure.postgres-orphans") && said.contains("--show-grants"), "{code:?} {said}");
+    // A capture that is to record what a check measures is not made without it, nor with a part of it.
+    db.run("GRANT SELECT ON a TO checker").await;
+    let (packs, names) = ([Pack::load("baseline").unwrap()], Default::default());
+    let failure = recording::baselines(&db.url(), &reader, &packs, &names, &sql_support::key(), &Silent).await.unwrap_err();
+    assert!(failure.kind == FailureKind::Denied && failure.message.contains("baseline.sums"), "{failure}");
     db.run("GRANT SELECT ON a, b TO checker").await;
     let results = checked(&db, &reader).await;
     assert_eq!(of(&results, positive), (CheckOutcome::Fail, false, "violations > 0"));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::check::{CheckOutcome, CheckResult};
-use crate::model::failure::Failure;
+use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
 use crate::monitor::Monitor;
 use crate::signing::hash_key::HashKey;
@@ -12,6 +12,7 @@ use crate::verify::sql::checks::demands::CheckDemands;
 use crate::verify::sql::checks::kind::CheckKind;
 use crate::verify::sql::checks::pack::Pack;
 use crate::verify::sql::checks::runner;
+use crate::verify::sql::errors::GIVE_RIGHTS;
 
 /// What is to be recorded: the `baseline-scalar` and `canary` checks of packs. Numbers of rows (`rows.TABLE`) are not among them: a capture counts
 /// those itself.
@@ -51,8 +52,12 @@ impl Recording {
     pub fn gather(&self, results: Vec<CheckResult>) -> Result<BTreeMap<String, String>, Failure> {
         let mut found = BTreeMap::new();
         for result in results {
-            // What is measured of each table or column there is; in a database without any, that is nothing.
-            if !result.measured.is_empty() || result.not_applicable {
+            if result.denied {
+                let said = format!("check {} has no baseline to record: {}", result.id, result.reason.unwrap_or_default());
+                return Err(Failure::new(FailureKind::Denied, said).hint(GIVE_RIGHTS));
+            }
+            // What is measured of each table or column there is; in a database without any, that is nothing. What broke off holds a part.
+            if result.not_applicable || result.result == CheckOutcome::Pass && !result.measured.is_empty() {
                 found.extend(result.measured);
                 continue;
             }
