@@ -15,5 +15,6 @@ pub mod physical;
 pub mod point_in_time;
 pub mod postgres;
 pub mod process;
+pub mod psql_lexer;
 pub mod script;
 pub mod servers;

@@ -132,6 +132,8 @@ async fn load(order: &Order, source: &Path, to: &Path) -> Result<Loaded, Unloade
     let booted = if matches!(dump, Dump::PostgresData | Dump::MariadbData) {
         let booted = servers.adopt_copy(dump, path, HOME).await?;
         servers.create_reader(engine, HOME, booted.port, USER, &order.password).await?;
+        // A copy without that database is told when it is opened; without the right the checks themselves end as errors.
+        let _ = servers.permit_checks(engine, HOME, booted.port, database(order)?, USER).await;
         booted
     } else {
         servers.make_empty(engine, HOME).await?;
@@ -140,8 +142,6 @@ async fn load(order: &Order, source: &Path, to: &Path) -> Result<Loaded, Unloade
         servers.load(dump, path, HOME, booted, &master).await?;
         booted
     };
-    // A copy without that database is told when it is opened; without the right the checks themselves end as errors.
-    let _ = servers.permit_checks(engine, HOME, booted.port, database(order)?, USER).await;
     if let Some(unpacked) = &unpacked {
         std::fs::remove_file(unpacked).map_err(|error| Failure::io(format!("remove {}", unpacked.display()), error))?;
     }
