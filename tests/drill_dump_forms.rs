@@ -203,3 +203,140 @@ async fn hostile_postgres_dumps_reach_nothing() {
     }
     source.servers.purge().await.unwrap();
 }
+
+const MARIADB: &str = r#"
+CREATE TABLE german (id INT PRIMARY KEY, v VARCHAR(20), FULLTEXT (v)) DEFAULT CHARSET latin1; INSERT INTO german VALUES (1, 'Zoë'), (2, '\\! touch x\n\\q');
+CREATE TABLE old (v VARCHAR(20) CHARACTER SET utf8mb3, d DATE, t TIMESTAMP NULL, b BIT(9), j JSON, e ENUM('', 'a;b', 'x''y'), g POINT NOT NULL, SPATIAL (g));
+SET sql_mode = ''; INSERT INTO old VALUES ('ä', '0000-00-00', '2026-01-01 00:00:00', b'101', '{"a": 1}', 'a;b', POINT(1, 2)); SET sql_mode = DEFAULT;
+CREATE TABLE versioned (id INT PRIMARY KEY, v INT) WITH SYSTEM VERSIONING; INSERT INTO versioned VALUES (1, 1);
+CREATE TABLE made (id INT AUTO_INCREMENT PRIMARY KEY, a INT CHECK (a > 0), b INT AS (a * 2) STORED, c INT AS (a + 1) VIRTUAL, u UUID, i INET6, h INT INVISIBLE DEFAULT 7) AUTO_INCREMENT = 50;
+INSERT INTO made (a, u, i) VALUES (3, UUID(), '::1'); CREATE TABLE packed (id INT PRIMARY KEY, t TEXT) ROW_FORMAT = COMPRESSED; INSERT INTO packed VALUES (1, REPEAT('x', 9000));
+CREATE TABLE egg (id INT PRIMARY KEY, hen INT); CREATE TABLE hen (id INT PRIMARY KEY, egg INT, FOREIGN KEY (egg) REFERENCES egg (id));
+ALTER TABLE egg ADD FOREIGN KEY (hen) REFERENCES hen (id); SET foreign_key_checks = 0; INSERT INTO egg VALUES (1, 1); INSERT INTO hen VALUES (1, 1); SET foreign_key_checks = 1;
+CREATE TABLE parts (id INT PRIMARY KEY) PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN MAXVALUE); INSERT INTO parts VALUES (1), (11);
+CREATE TABLE isam (id INT PRIMARY KEY) ENGINE = MyISAM; INSERT INTO isam VALUES (1); CREATE TABLE `we``ird; -- t` (`c\n;` INT PRIMARY KEY); INSERT INTO `we``ird; -- t` VALUES (1);
+CREATE SEQUENCE counting START 7 INCREMENT 3; SELECT NEXTVAL(counting);
+CREATE USER 'gone'@'nowhere'; GRANT ALL ON crm.* TO 'gone'@'nowhere'; CREATE VIEW seen AS SELECT id FROM german; CREATE VIEW seen_twice AS SELECT id FROM seen; ALTER DEFINER = 'gone'@'nowhere' SQL SECURITY DEFINER VIEW seen AS SELECT id FROM german;
+CREATE TABLE big (id INT PRIMARY KEY, b LONGBLOB); INSERT INTO big VALUES (1, REPEAT(CHAR(0, 39, 92, 10, 13, 26, 255), 100000));
+DELIMITER //
+CREATE DEFINER = 'gone'@'nowhere' TRIGGER counted BEFORE INSERT ON isam FOR EACH ROW BEGIN SET NEW.id = NEW.id + 0; END//
+CREATE PROCEDURE p() BEGIN SELECT 1; SELECT '\\! id
+\\! id'; END//
+CREATE FUNCTION f(a INT) RETURNS INT DETERMINISTIC RETURN a + 1//
+CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO BEGIN SET @x = 1; SET @y = 2; END//
+DELIMITER ;
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_people_have_in_mariadb_comes_back_and_hostile_dumps_reach_nothing() {
+    if !engine(EngineKind::MariaDb) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let source = Source::start(&folder.path().join("source"), EngineKind::MariaDb).await;
+    source.administer(MARIADB).await;
+    let vault = folder.path().join("vault/db");
+    std::fs::create_dir_all(&vault).unwrap();
+    let all = ["--routines", "--events", "--triggers"];
+    let good: [(&str, &[&str]); 4] = [
+        ("full.sql", &["--single-transaction", "crm"]),
+        ("databases.sql", &["--databases", "crm", "--add-drop-database"]),
+        ("plainest.sql", &["--skip-opt", "--create-options", "--complete-insert", "--hex-blob", "--skip-tz-utc", "crm"]),
+        ("ordered.sql", &["--order-by-primary", "--skip-extended-insert", "--skip-dump-date", "crm"]),
+    ];
+    for (name, arguments) in good {
+        source.mariadb_dump_with(&[&all[..], arguments].concat(), &vault.join(name));
+    }
+    source.mariadb_dump_with(&[&all[..], &["--compact", "crm"]].concat(), &vault.join("compact.sql"));
+    let marks = tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777)).tempdir().unwrap();
+    let at = |mark: &str| marks.path().join(mark).display().to_string();
+    let hostile = [
+        ("command", format!("\\! touch {}", at("command"))),
+        ("system", format!("system touch {}", at("system"))),
+        ("outfile", format!("SELECT 1 INTO OUTFILE '{}';", at("outfile"))),
+        ("log", format!("SET GLOBAL general_log_file = '{}'; SET GLOBAL general_log = 1;", at("log"))),
+        (
+            "definer",
+            format!(
+                "DELIMITER ;;\nCREATE DEFINER = rdsadmin@localhost PROCEDURE evil() SQL SECURITY DEFINER BEGIN SET GLOBAL general_log_file = '{}'; \
+                 SET GLOBAL general_log = 1; END;;\nDELIMITER ;\nCALL evil();",
+                at("definer")
+            ),
+        ),
+        ("lacking", "CREATE TABLE x (v TEXT COLLATE utf8mb4_0900_as_ci);".to_owned()),
+    ];
+    for (name, text) in &hostile {
+        edit(&vault.join("plainest.sql"), &vault.join(name), |dump| dump.replacen("\nCREATE TABLE", &format!("\n{text}\nCREATE TABLE"), 1));
+    }
+    let names: Vec<&str> = good.iter().map(|(name, _)| *name).collect();
+    let bad: Vec<&str> = hostile.iter().map(|(name, _)| *name).collect();
+    let estate = lay(folder.path(), &source, &[&names[..], &bad, &["compact.sql"]].concat()).await;
+    let output = estate.run(&["drill", "--at-once", "2"], None);
+    assert_ne!(output.status.code(), Some(0));
+    for point in &bad {
+        assert!(!marks.path().join(point).exists(), "{point} reached a file");
+        assert_ne!(result(&estate, point).outcome, Outcome::Pass, "{point}");
+    }
+    for point in ["outfile", "log", "definer"] {
+        untold(&estate, point, "rights that are withheld");
+    }
+    untold(&estate, "lacking", "the server here lacks");
+    untold(&estate, "compact.sql", "without comments");
+    // The history of a system-versioned table is in no dump of mariadb-dump without --dump-history: an exception, and told.
+    let failed: Vec<String> = names
+        .iter()
+        .filter(|point| !matches!(result(&estate, point).outcome, Outcome::Pass | Outcome::PassWithException))
+        .filter_map(|point| passes(&estate, point).err())
+        .collect();
+    assert!(failed.is_empty(), "{failed:#?}\n{}", findings(&estate));
+    source.servers.purge().await.unwrap();
+}
+
+/// A data directory as `pg_basebackup -Ft` keeps it, whole and not.
+#[tokio::test(flavor = "multi_thread")]
+async fn base_backups_in_archives_come_back() {
+    if !engine(EngineKind::Postgres) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let source = Source::start(&folder.path().join("source"), EngineKind::Postgres).await;
+    // Who looks at the definitions afterwards must leave them as they are.
+    source
+        .administer(
+            "CREATE TABLE seen (tag text); CREATE FUNCTION see() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.seen VALUES (tg_tag); END $$; \
+             CREATE EVENT TRIGGER sees ON ddl_command_end EXECUTE FUNCTION see(); ALTER EVENT TRIGGER sees ENABLE ALWAYS;",
+        )
+        .await;
+    let vault = folder.path().join("vault/db");
+    std::fs::create_dir_all(&vault).unwrap();
+    let points = ["data", "base", "spaced", "cut", "logless", "linked"];
+    let estate = lay(folder.path(), &source, &points).await;
+    let data = vault.join("data");
+    source.copy_data(&data).await;
+    let tar = |arguments: &[&str], to: &Path, from: &Path| {
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        let status =
+            std::process::Command::new("tar").arg("-c").arg("-f").arg(to).arg("-C").arg(from).args(arguments).arg(".").status().unwrap();
+        assert!(status.success());
+    };
+    tar(&["-z", "--exclude=./pg_wal/0*"], &vault.join("base/base.tar.gz"), &data);
+    tar(&[], &vault.join("base/pg_wal.tar"), &data.join("pg_wal"));
+    for other in ["spaced", "cut", "logless"] {
+        std::fs::create_dir_all(vault.join(other)).unwrap();
+        std::fs::copy(vault.join("base/base.tar.gz"), vault.join(other).join("base.tar.gz")).unwrap();
+    }
+    std::fs::copy(vault.join("base/pg_wal.tar"), vault.join("spaced/pg_wal.tar")).unwrap();
+    std::fs::copy(vault.join("base/pg_wal.tar"), vault.join("spaced/16400.tar")).unwrap();
+    dump_vault::cut(&vault.join("base/base.tar.gz"), &vault.join("cut/base.tar.gz"), 60);
+    std::fs::create_dir_all(vault.join("linked")).unwrap();
+    std::fs::copy(data.join("PG_VERSION"), vault.join("linked/PG_VERSION")).unwrap();
+    std::os::unix::fs::symlink(data.join("pg_wal"), vault.join("linked/pg_wal")).unwrap();
+    drill(&estate, 1);
+    all_pass(&estate, &["data", "base"]);
+    untold(&estate, "spaced", "16400.tar holds a tablespace");
+    untold(&estate, "linked", "pg_wal is a link");
+    for (point, why) in [("cut", "tar: "), ("logless", "checkpoint")] {
+        dump_vault::expect_unreadable(&estate, point, why);
+    }
+    source.servers.purge().await.unwrap();
+}

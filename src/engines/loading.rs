@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::engines::area;
+use crate::engines::definers;
 use crate::engines::dumps::{Dump, Unloaded};
 use crate::engines::installed::EngineKind;
 use crate::engines::master::Master;
@@ -29,8 +30,15 @@ impl Servers {
         if dump == Dump::MysqlPlain {
             let mut client = mariadb::client_of(self.programs(EngineKind::MariaDb)?, self.area(), server.port, master, database);
             client.stdin(open(path)?);
+            let (mut accounts, mut line) = (BTreeSet::new(), Vec::new());
+            let (mut reader, _) = self.script_of(Source::Plain, path, &[])?;
+            while next_line(&mut reader, &mut line).await? {
+                definers::note(&line, &mut accounts);
+            }
+            let text = mariadb::make_definers(&accounts, database) + &mariadb::restrict(&master.user);
+            self.sql(EngineKind::MariaDb, name, server.port, "mysql", &text).await?;
             let said = spawn(client, "mariadb")?.wait_with_output().await.map_err(|error| Failure::io("mariadb", error))?;
-            return judge(&said, server.process, path, &Origin::default());
+            return judge(&said, server.process, path, |said| of_mariadb(said, path));
         }
         let (from, path) = match dump {
             Dump::PostgresFolder => {
@@ -46,7 +54,7 @@ impl Servers {
             return Err(failure.context("what the dump needs of the server").hint("install the extensions that the source has").into());
         }
         let (said, script) = self.pass(from, &path, name, server.port, master, &needs).await?;
-        judge(&said, server.process, &path, &origin)?;
+        judge(&said, server.process, &path, |said| refusal(said, &path, &origin))?;
         // Before event triggers are there, which would see it.
         self.permit_checks(EngineKind::Postgres, name, server.port, database, &master.user).await?;
         let last = script.for_administrator();
@@ -236,7 +244,7 @@ fn major(version: &str) -> u32 {
     version.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0)
 }
 
-fn judge(output: &Output, server: ProcessMark, path: &Path, origin: &Origin) -> Result<(), Unloaded> {
+fn judge(output: &Output, server: ProcessMark, path: &Path, of: impl Fn(&str) -> Unloaded) -> Result<(), Unloaded> {
     if output.status.success() {
         return Ok(());
     }
@@ -244,7 +252,25 @@ fn judge(output: &Output, server: ProcessMark, path: &Path, origin: &Origin) -> 
     if !server.is_alive() {
         return Err(Failure::new(FailureKind::Remote, format!("{}: the server ended while it was loaded: {said}", path.display())).into());
     }
-    Err(refusal(&said, path, origin))
+    Err(of(&said))
+}
+
+/// What MariaDB's first error says of the dump, by its number ("MariaDB Error Codes" of its documentation).
+fn of_mariadb(said: &str, path: &Path) -> Unloaded {
+    let number = said.split_once("ERROR ").and_then(|(_, rest)| rest.split_whitespace().next()).and_then(|word| word.parse().ok());
+    let at = path.display();
+    match number.unwrap_or(0) {
+        1044 | 1045 | 1142 | 1143 | 1227 | 1290 | 1370 | 1410 | 1419 => Unloaded::Failed(
+            Failure::new(FailureKind::Refused, format!("{at}: it wants rights that are withheld where it is loaded: {said}"))
+                .hint("restore it yourself where you trust it, and compare that database with `attestore verify`"),
+        ),
+        // Character sets, collations, settings, storage engines and plugins of another version or product; disk and memory.
+        1021 | 1037 | 1038 | 1041 | 1115 | 1193 | 1231 | 1273 | 1286 | 1524 | 3 | 28 => Unloaded::Failed(
+            Failure::new(FailureKind::Absent, format!("{at}: the server here lacks what it wants: {said}"))
+                .hint("install the product, the version and the plugins that the dump was written with; MariaDB stands in for MySQL here"),
+        ),
+        _ => Unloaded::Damaged(format!("{at}: {said}")),
+    }
 }
 
 /// What PostgreSQL's first error says of the dump, by its code ("PostgreSQL Error Codes", appendix A of its documentation).

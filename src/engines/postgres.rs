@@ -92,15 +92,15 @@ pub fn create_reader(user: &str, password: &str) -> String {
 }
 
 /// The statements that let `user` see every row and large object of a database that was loaded, and run the functions of `amcheck` where
-/// it has that extension: on a server of one's own nobody else can be asked for these rights.
+/// it has that extension: on a server of one's own nobody else can be asked for these rights. Each on a line of its own.
 pub fn permit_checks(user: &str) -> String {
     let reader = name(user);
     format!(
         "ALTER ROLE {reader} BYPASSRLS;\n\
          DO $do$ BEGIN GRANT pg_read_all_data TO {reader}; EXCEPTION WHEN undefined_object THEN NULL; END $do$;\n\
-         DO $do$ DECLARE checked regprocedure; BEGIN\n\
+         DO $do$ DECLARE checked regprocedure; BEGIN \
          FOR checked IN SELECT d.objid FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid \
-         WHERE e.extname = 'amcheck' AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e' LOOP\n\
+         WHERE e.extname = 'amcheck' AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e' LOOP \
          EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO {}', checked); END LOOP; END $do$;\n",
         reader.replace('%', "%%").replace('\'', "''")
     )

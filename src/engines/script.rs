@@ -8,7 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engines::postgres;
-use crate::engines::psql_lexer::{Lexer, Statement, Stray, Token};
+use crate::engines::psql_lexer::{Lexer, Stray};
+use crate::engines::psql_statement::{Statement, Token};
 
 /// The role that owns the database while a dump is loaded into it, with every owner in the dump as a member.
 pub const OWNERS: &str = "attestore_owners";

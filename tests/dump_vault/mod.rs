@@ -84,9 +84,14 @@ impl Source {
     }
 
     pub fn mariadb_dump(&self, to: &Path) {
+        self.mariadb_dump_with(&["--single-transaction", "crm"], to);
+    }
+
+    /// `mariadb-dump` of the source with these arguments, the databases among them.
+    pub fn mariadb_dump_with(&self, arguments: &[&str], to: &Path) {
         let mut command = self.tool(&["mariadb-dump", "mysqldump"]);
-        command.args(["--no-defaults", "--protocol=tcp", "--host=127.0.0.1", "--single-transaction", "--user", USER]);
-        let output = command.arg(format!("--port={}", self.booted.port)).arg("crm").env("MYSQL_PWD", PASSWORD).output().unwrap();
+        command.args(["--no-defaults", "--protocol=tcp", "--host=127.0.0.1", "--user", USER]);
+        let output = command.arg(format!("--port={}", self.booted.port)).args(arguments).env("MYSQL_PWD", PASSWORD).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         std::fs::write(to, output.stdout).unwrap();
     }
@@ -116,7 +121,9 @@ pub async fn lay(folder: &Path, source: &Source, points: &[&str]) -> Estate {
     std::fs::create_dir_all(estate.path("manifests/db")).unwrap();
     let access = Access { user: Some(USER.into()), password: Some(PASSWORD.into()), ..Access::default() };
     for point in points {
-        let mut request = CaptureRequest::new(estate.path("manifests/db").join(point), CaptureMode::SnapshotExact);
+        // Tables of MyISAM have no snapshot; nothing writes to them here.
+        let mode = if source.kind == EngineKind::Postgres { CaptureMode::SnapshotExact } else { CaptureMode::Sealed };
+        let mut request = CaptureRequest::new(estate.path("manifests/db").join(point), mode);
         request.recovery_point_id = Some(PointId::local(&"db".into(), point));
         let signer = Some((ORIGIN, &key));
         attestore::verify::sql::capture::capture(&source.url(), &access, &request, &hash_key, signer, &Silent).await.unwrap();
