@@ -3,6 +3,7 @@
 
 mod drill_estate;
 
+use attestore::model::check::CheckOutcome;
 use attestore::model::finding::Class;
 use attestore::model::outcome::Outcome;
 use attestore::testing_log::entry::Body;
@@ -244,6 +245,28 @@ async fn without_a_manifest_there_is_no_pass() {
     assert_eq!(of_bare(&estate), [Outcome::Pass; 3]);
 }
 
+/// A first restore keeps what the checks of its class will be compared with: from the second drill on they pass, and find what has changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_restore_keeps_baselines_for_checks() {
+    let folder = tempfile::tempdir().unwrap();
+    let estate = Estate::lay(folder.path()).await;
+    let text = std::fs::read_to_string(estate.path("attestore.toml")).unwrap();
+    let (bare, _) = text.split_once("[[resource]]\nid = \"files\"").unwrap();
+    let bare = bare.replace("manifests = \"manifests/app\"", "manifests = \"manifests/bare\"").replace("id = \"app\"", "id = \"bare\"");
+    let bare = bare.replace("test_period", "when_no_manifest = \"first-restore\"\nchecks = [\"./sum.sql\"]\ntest_period");
+    std::fs::write(estate.path("attestore.toml"), bare).unwrap();
+    let check = "--! id = \"sum.ids\"\n--! title = \"The sum of the ids\"\n--! engines = [\"sqlite\"]\n--! requires = [\"booking\"]\n\
+                 --! kind = \"baseline-scalar\"\n--! severity = \"critical\"\n--! error_if = \"!= baseline\"\nSELECT SUM(id) FROM booking\n";
+    std::fs::write(estate.path("sum.sql"), check).unwrap();
+    std::fs::create_dir_all(estate.path("manifests/bare")).unwrap();
+    assert_eq!(estate.run(&["drill"], None).status.code(), Some(3), "a first restore is no pass");
+    let second = estate.run(&["drill"], None);
+    assert_eq!(second.status.code(), Some(0), "{}", said(&second));
+    let last = estate.verdict().drills.last().unwrap().drill_id.clone();
+    let results: Vec<_> = estate.results().into_iter().filter(|result| result.drill_id == last).collect();
+    assert!(results.len() > 1 && results.iter().all(|result| result.sql_checks[0].result == CheckOutcome::Pass), "{results:?}");
+}
+
 /// Outcomes and counts by point: what must not depend on where a run was killed.
 fn essence(estate: &Estate) -> Vec<(String, Outcome, String)> {
     let essence = |result: attestore::testing_log::body::PointResult| {
@@ -390,6 +413,11 @@ async fn an_unfinished_drill_can_be_given_up_and_counts_as_failed() {
         let given_up = estate.run(&["drill", "--abandon"], None);
         assert_eq!(given_up.status.code(), Some(3), "{n}: {}", said(&given_up));
         assert!(estate.leftovers().is_empty());
+        if n == 16 {
+            let resumed = estate.run(&["drill", "--resume"], None);
+            assert_eq!(resumed.status.code(), Some(3), "{}", said(&resumed));
+            assert!(said(&resumed).contains("was given up"), "{}", said(&resumed));
+        }
         assert_eq!(estate.run(&["drill"], None).status.code(), Some(1), "the next one is free to begin");
         let verdict = estate.verdict();
         assert!(verdict.holds(), "{n}: {:?}", verdict.faults);

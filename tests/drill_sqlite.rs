@@ -292,3 +292,40 @@ async fn compressed_databases_come_back_and_what_is_no_database_is_an_error() {
     }
     assert_eq!(estate.leftovers(), Vec::<String>::new());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_a_log_of_changes_what_it_names_has_changed_and_what_it_does_not_is_damage() {
+    for damaged in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let (estate, mut log, key, hash_key) = lay(folder.path());
+        let config = estate.path("attestore.toml");
+        let text = std::fs::read_to_string(&config).unwrap();
+        std::fs::write(&config, text.replace("[[resource.points]]", "changes = \"changes.jsonl\"\n[[resource.points]]")).unwrap();
+        let path = estate.path("vault/db/later.db");
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+        let mut connection = options.connect().await.unwrap();
+        run(&mut connection, "CREATE TABLE t (id INTEGER PRIMARY KEY, v INT); INSERT INTO t VALUES (1, 1), (2, 2), (3, 3), (4, 4)").await;
+        connection.close().await.unwrap();
+        let request = CaptureRequest::new(estate.path("manifests/db/m"), CaptureMode::Sealed);
+        capture(&estate, &path, &key, &hash_key, &request, &mut log).await;
+        log.checkpoint().unwrap();
+        drop(log);
+        let mut connection = options.connect().await.unwrap();
+        run(&mut connection, "UPDATE t SET v = 9 WHERE id = 1; DELETE FROM t WHERE id = 2; INSERT INTO t VALUES (5, 5)").await;
+        if damaged {
+            run(&mut connection, "UPDATE t SET v = 9 WHERE id = 4").await;
+        }
+        connection.close().await.unwrap();
+        let at = attestore::model::clock::Timestamp::now().0 / 1_000;
+        let event = |op: &str, images: &str| format!("{{\"op\": \"{op}\", {images}, \"source\": {{\"table\": \"t\", \"ts_ms\": {at}}}}}\n");
+        let events = [event("u", "\"after\": {\"id\": 1}"), event("d", "\"before\": {\"id\": 2}"), event("c", "\"after\": {\"id\": 5}")];
+        std::fs::write(estate.path("changes.jsonl"), events.concat()).unwrap();
+        let output = estate.run(&["drill", "--json"], None);
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let facts = result(&estate, "later.db").verify.unwrap();
+        let rows = facts.rows.unwrap();
+        assert_eq!((rows.changed_between, rows.deleted_between, rows.added_between, rows.indeterminate), (1, 1, 1, 0), "{said}");
+        assert_eq!((facts.mode, rows.mismatch), (CaptureMode::PositionBounded, u64::from(damaged)));
+        assert_eq!(output.status.code(), Some(i32::from(damaged)), "{said}");
+    }
+}

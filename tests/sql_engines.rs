@@ -253,6 +253,26 @@ async fn what_an_engine_cannot_hold_is_a_mismatch_and_never_hidden() {
     assert_eq!(result.rows.unwrap().matched, 2);
 }
 
+/// What is said to have been read is what was hashed, large values included.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bytes_of_large_values_count_as_read() {
+    let Some((postgres, mariadb)) = servers_of_both() else { return };
+    const BYTES: u64 = 9 << 20;
+    let dir = tempfile::tempdir().unwrap();
+    let of = |value: &str| format!("CREATE TABLE t (id int PRIMARY KEY, v {value}; INSERT INTO t (id) VALUES (2)");
+    let repeated = of(&format!("text); INSERT INTO t VALUES (1, repeat('x', {BYTES}))"));
+    let one = Db::new(&postgres, Kind::Postgres, "bytes", &repeated).await.url();
+    let other = Db::new(&mariadb, Kind::Mariadb, "bytes", &repeated.replace("v text", "v longtext")).await.url();
+    let file = sqlite(&dir.path().join("bytes.db"), &of(&format!("text); INSERT INTO t VALUES (1, printf('%.*c', {BYTES}, 'x'))"))).await;
+    for (url, name) in [(one, "postgres"), (other, "mariadb"), (file, "sqlite")] {
+        let out = dir.path().join(name);
+        captured(&url, out.clone(), CaptureMode::FirstRestore, TableRequest::default()).await.unwrap();
+        let (result, findings) = compared(&url, &out, Restored::default()).await;
+        assert_eq!((findings, result.rows.unwrap().matched), (vec![], 2), "{name}");
+        assert!(result.bytes_checked > BYTES && result.bytes_checked < BYTES + 1_000, "{name}: {}", result.bytes_checked);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_live_databases_name_their_rows_and_columns() {
     let Some((postgres, mariadb)) = servers_of_both() else { return };

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use attestore::model::check::CheckOutcome;
 use attestore::model::failure::FailureKind;
 use attestore::model::finding::Class;
+use attestore::model::outcome::Outcome;
 use attestore::model::source_url::SourceUrl;
 use attestore::monitor::Silent;
 use attestore::verify::manifest::reader::Manifest;
@@ -236,4 +237,91 @@ async fn a_copied_data_directory_is_the_same_and_a_killed_server_is_unreadable()
     let rows = result.rows.unwrap();
     assert_eq!((rows.unreadable, rows.mismatch, rows.missing, result.cut_short.is_some()), (120_000, 0, 0, true));
     assert_eq!(result.outcome(0).0, attestore::model::outcome::Outcome::Inconclusive);
+}
+
+/// Two values print as the empty text: the label that is empty, and the error value, which is no label.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_error_value_of_an_enum_is_no_empty_label() {
+    let Some(server) = servers::shared(Kind::Mariadb) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let sql = "SET sql_mode = ''; CREATE TABLE t (id INT PRIMARY KEY, e ENUM('a', '', 'q''s') CHARACTER SET latin1, p ENUM('a'), s SET('', 'x'), k SET('a'));\
+         INSERT INTO t VALUES (1, '', 'a', 1, ''), (2, 0, 0, 0, 0), (3, 'q''s', 'a', 2, 'a'), (4, NULL, NULL, NULL, NULL), (5, 'a', 'a', 3, 'a');\
+         CREATE TABLE keyed (e ENUM('', 'b') PRIMARY KEY, v INT); INSERT INTO keyed VALUES (0, 1), (1, 2), (2, 3)";
+    let db = Db::new(&server, Kind::Mariadb, "labels", sql).await;
+    db.capture(&dir.path().join("m")).await.unwrap();
+    let same = Db::new(&server, Kind::Mariadb, "labels_same", sql).await;
+    assert_eq!(same.compare(&dir.path().join("m")).await.1, []);
+    for (change, back) in [
+        ("UPDATE t SET e = 0 WHERE id = 1", "UPDATE t SET e = '' WHERE id = 1"),
+        ("UPDATE t SET e = '' WHERE id = 2", "UPDATE t SET e = 0 WHERE id = 2"),
+        ("UPDATE t SET s = 0 WHERE id = 1", "UPDATE t SET s = 1 WHERE id = 1"),
+        ("UPDATE t SET s = 3 WHERE id = 3", "UPDATE t SET s = 2 WHERE id = 3"),
+    ] {
+        db.run(&format!("SET sql_mode = ''; {change}")).await;
+        let (_, findings) = db.compare(&dir.path().join("m")).await;
+        assert!(matches!(places(&findings)[..], [(Class::Mismatch, _)]), "{change}: {findings:?}");
+        db.run(&format!("SET sql_mode = ''; {back}")).await;
+        assert_eq!(db.compare(&dir.path().join("m")).await.1, [], "{back}");
+    }
+}
+
+/// What rows were before they were replaced or deleted is data of a system-versioned table. A dump leaves it out unless it is told not to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_history_of_versioned_tables_is_compared() {
+    let Some(server) = servers::shared(Kind::Mariadb) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let sql = "CREATE TABLE plain (id INT PRIMARY KEY, v INT) WITH SYSTEM VERSIONING; INSERT INTO plain VALUES (1, 1), (2, 2); UPDATE plain SET v = 9; DELETE FROM plain WHERE id = 2;\
+         CREATE TABLE named (id INT PRIMARY KEY, v INT, since TIMESTAMP(6) GENERATED ALWAYS AS ROW START, until TIMESTAMP(6) GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME (since, until)) WITH SYSTEM VERSIONING;\
+         INSERT INTO named (id, v) VALUES (1, 1); UPDATE named SET v = 2; CREATE TABLE keyless (v INT) WITH SYSTEM VERSIONING; INSERT INTO keyless VALUES (1), (1); DELETE FROM keyless;\
+         CREATE TABLE other (id INT PRIMARY KEY)";
+    let db = Db::new(&server, Kind::Mariadb, "versioned", sql).await;
+    let manifest = dir.path().join("m");
+    let header = db.capture(&manifest).await.unwrap();
+    assert_eq!(header.baselines["rows.plain"], "1");
+    assert_eq!((header.baselines["rows.plain (history)"].as_str(), header.baselines["rows.keyless (history)"].as_str()), ("4", "2"));
+    // A server that shows its tables as they were: nothing of that is to be seen.
+    db.run("SET GLOBAL system_versioning_asof = '2020-01-01'").await;
+    let seen = db.compare(&manifest).await;
+    db.run("SET GLOBAL system_versioning_asof = DEFAULT").await;
+    assert_eq!((seen.1, seen.0.rows.unwrap().matched), (vec![], header.counts["rows"]));
+    // The same rows of today, loaded as a dump without history loads them.
+    let today = Db::new(
+        &server,
+        Kind::Mariadb,
+        "versioned_today",
+        "CREATE TABLE plain (id INT PRIMARY KEY, v INT) WITH SYSTEM VERSIONING; INSERT INTO plain VALUES (1, 9)",
+    )
+    .await;
+    let (result, findings) = today.compare(&manifest).await;
+    let of_plain: Vec<_> =
+        findings.iter().filter(|finding| finding.place.parts().1.starts_with("plain")).map(|finding| finding.class).collect();
+    assert_eq!(of_plain.iter().filter(|class| **class == Class::Missing).count(), 3, "{findings:?}");
+    assert_eq!(result.outcome(0).0, Outcome::Fail);
+    // Its history deleted, and nothing else.
+    db.run("DELETE HISTORY FROM plain; DELETE HISTORY FROM keyless").await;
+    let (result, findings) = db.compare(&manifest).await;
+    assert_eq!(result.rows.unwrap().missing, 5, "{findings:?}");
+    assert!(places(&findings).iter().all(|(class, place)| *class == Class::Missing && place.contains(" (history) ")), "{findings:?}");
+    assert!(
+        places(&findings).iter().any(|(_, place)| place.starts_with("plain (history) id=2 ") || place.starts_with("plain (history) #")),
+        "{findings:?}"
+    );
+    // Versioning ended.
+    db.run("ALTER TABLE plain DROP SYSTEM VERSIONING").await;
+    let (_, findings) = db.compare(&manifest).await;
+    assert!(places(&findings).contains(&(Class::Missing, "plain (history)".into())), "{findings:?}");
+}
+
+/// Keys in another character set, and those that are bytes, are shown as what they are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_that_are_no_utf_8_are_shown() {
+    let Some(server) = servers::shared(Kind::Mariadb) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let sql = "SET NAMES utf8mb4; CREATE TABLE lat (id VARCHAR(9) CHARACTER SET latin1 PRIMARY KEY, v INT); INSERT INTO lat VALUES ('é', 1); \
+         CREATE TABLE raw (id VARBINARY(9) PRIMARY KEY, v INT); INSERT INTO raw VALUES (x'00ff', 1)";
+    let db = Db::new(&server, Kind::Mariadb, "shown", sql).await;
+    db.capture(&dir.path().join("m")).await.unwrap();
+    db.run("UPDATE lat SET v = 2; UPDATE raw SET v = 2").await;
+    let (_, findings) = db.compare(&dir.path().join("m")).await;
+    assert_eq!(places(&findings), [(Class::Mismatch, "lat id=x'e9'".into()), (Class::Mismatch, "raw id=x'00ff'".into())]);
 }

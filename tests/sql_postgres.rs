@@ -15,6 +15,7 @@ use attestore::verify::manifest::reader::Manifest;
 use attestore::verify::sql::access::Access;
 use attestore::verify::sql::checks::pack::Pack;
 use attestore::verify::sql::compare::compare;
+use attestore::verify::sql::database::Database;
 use servers::Kind;
 use sql_support::{Db, KillAfter, POSTGRES_TYPES, access, key, places};
 use sqlx::{Connection, PgConnection};
@@ -386,4 +387,67 @@ async fn a_flipped_byte_passes_the_engine_and_not_the_fingerprint() {
     damage(&db, "h", |bytes| bytes[24] |= 3).await;
     let results = db.check(&pack, &[]).await;
     assert_eq!(results["structure.postgres-heap"].result, CheckOutcome::Fail, "{results:?}");
+}
+
+/// The server's own records move its log: that is no change, and a commit is one.
+#[tokio::test]
+async fn a_log_that_moves_alone_is_no_moving_source() {
+    let Some(server) = servers::own(Kind::Postgres).map(Arc::new) else { return };
+    let db = Db::new(&server, Kind::Postgres, "still", "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)").await;
+    let mut session = Database::open(&db.url(), &access()).await.unwrap();
+    let before = session.position().await;
+    db.run("CHECKPOINT").await;
+    assert_ne!(session.position().await["lsn"], before["lsn"]);
+    assert_eq!(session.moved_since(&before).await, None);
+    db.run("INSERT INTO t VALUES (2)").await;
+    let after = session.moved_since(&before).await.unwrap();
+    assert!(after["lsn"].is_string() && after != before);
+    session.close().await;
+}
+
+/// Types that the server cannot send in binary, in every place where a type can stand, and those whose binary form is a number of the catalogue.
+const PRINTED: &str = "CREATE EXTENSION isn; CREATE EXTENSION seg; CREATE EXTENSION intarray; CREATE SCHEMA app; CREATE TABLE app.aimed (id int); CREATE ROLE printed_role; \
+     CREATE FUNCTION app.f(int) RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE FUNCTION app.f(text) RETURNS int LANGUAGE sql AS 'SELECT 1'; \
+     CREATE DOMAIN book AS isbn13; CREATE TYPE held AS (n int, s seg); \
+     CREATE TABLE printed (id isbn13 PRIMARY KEY, s seg, q query_int, a aclitem, many seg[], b book, h held, hs held[]); \
+     INSERT INTO printed VALUES ('978-0-393-04002-9', '1.50 .. 2', '1&!2', 'printed_role=r/printed_role', '{1..2,NULL}', '978-0-393-04002-9', '(1,3)', NULL); \
+     CREATE TABLE aims (id int PRIMARY KEY, c regclass, p regproc, ps regproc[], pr regprocedure, t regtype, r regrole, n regnamespace, o oid); \
+     INSERT INTO aims VALUES (1, 'app.aimed', (SELECT oid FROM pg_proc WHERE oid = 'app.f(int)'::regprocedure), NULL, 'app.f(text)', 'held', 'printed_role', 'app', 7), (2, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL)";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn types_without_a_binary_form_and_names_of_objects_are_compared_as_the_server_prints_them() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::new(&server, Kind::Postgres, "printed", PRINTED).await;
+    let header = db.capture(&dir.path().join("m")).await.unwrap();
+    let said = header.position.unwrap()["opaque"].clone();
+    assert_eq!(
+        said["printed"],
+        serde_json::json!(["aclitem::text", "held::text", "held[]::text", "isbn13::text", "query_int::text", "seg::text", "seg[]::text"])
+    );
+    assert!(said["aims"].to_string().contains("regproc[]::text"), "{said}");
+    // Made again, as a dump does it: every object has another number.
+    let others = PRINTED
+        .replace("CREATE ROLE printed_role; ", "CREATE TABLE between (); DROP TABLE between; ")
+        .replace("CREATE TABLE app.aimed (id int);", "");
+    let others = others.replace("CREATE TABLE aims", "CREATE TABLE app.aimed (id int); CREATE TABLE aims");
+    let again = Db::new(&server, Kind::Postgres, "printed_again", &others).await;
+    again.run("ALTER DATABASE printed_again SET search_path = app, public; ALTER DATABASE printed_again SET extra_float_digits = 3").await;
+    let (result, findings) = again.compare(&dir.path().join("m")).await;
+    assert_eq!((findings, result.rows.unwrap().matched), (vec![], 3));
+    for (change, row) in [
+        ("UPDATE printed SET s = '1.5 .. 2'", "printed id=978-0-393-04002-9"),
+        ("UPDATE printed SET many = '{1..2}'", "printed id=978-0-393-04002-9"),
+        ("UPDATE printed SET h = '(1,4)'", "printed id=978-0-393-04002-9"),
+        // Another function of the same name.
+        ("UPDATE aims SET p = (SELECT oid FROM pg_proc WHERE oid = 'app.f(text)'::regprocedure) WHERE id = 1", "aims id=1"),
+        ("UPDATE aims SET c = 'app.second' WHERE id = 1", "aims id=1"),
+        ("UPDATE aims SET o = 8 WHERE id = 1", "aims id=1"),
+    ] {
+        let aside = "CREATE TABLE app.second (); CREATE TABLE kept_p AS SELECT * FROM printed; CREATE TABLE kept_a AS SELECT * FROM aims";
+        db.run(&format!("{aside}; {change}")).await;
+        let (_, findings) = db.compare(&dir.path().join("m")).await;
+        assert!(places(&findings).contains(&(Class::Mismatch, row.into())), "{change}: {findings:?}");
+        db.run("DELETE FROM printed; INSERT INTO printed SELECT * FROM kept_p; DELETE FROM aims; INSERT INTO aims SELECT * FROM kept_a; DROP TABLE kept_p, kept_a, app.second").await;
+    }
 }

@@ -6,10 +6,14 @@ mod sql_support;
 
 use std::path::Path;
 
+use attestore::model::check::{CheckOutcome, CheckResult};
 use attestore::model::failure::FailureKind;
 use attestore::model::finding::Class;
 use attestore::model::outcome::Outcome;
+use attestore::monitor::Silent;
 use attestore::verify::sql::access::Access;
+use attestore::verify::sql::checks::pack::Pack;
+use attestore::verify::sql::checks::runner;
 use attestore::verify::sql::grants;
 use servers::Kind;
 use sql_support::{Db, access, as_user, places};
@@ -167,4 +171,96 @@ async fn what_a_mariadb_reader_is_not_shown_is_never_missing() {
     assert_eq!((findings, result.outcome(0).0), (vec![], Outcome::Inconclusive));
     let cut = result.cut_short.unwrap();
     assert!(cut.kind == FailureKind::Denied && cut.message.contains("routine") && cut.message.contains("event"), "{cut}");
+}
+
+const USER_CHECK: &str = "--! id = \"user.positive\"\n--! engines = [\"postgres\", \"mariadb\", \"mysql\"]\n--! requires = [\"a\"]\n\
+     --! kind = \"violations\"\n--! severity = \"critical\"\n--! show = [\"id\"]\nSELECT id FROM a WHERE id < 0\n";
+
+/// What a check of a user's own and the structural pack say to this reader.
+async fn checked(db: &Db, reader: &Access) -> Vec<CheckResult> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("positive.sql");
+    std::fs::write(&file, USER_CHECK).unwrap();
+    let structure = if db.kind == Kind::Postgres { "postgres" } else { "mysql" };
+    let packs = [Pack::load(file.to_str().unwrap()).unwrap(), Pack::structure(structure).unwrap()];
+    runner::run(&db.url(), reader, &packs, &Default::default(), &Silent).await.unwrap()
+}
+
+fn of<'r>(results: &'r [CheckResult], id: &str) -> (CheckOutcome, bool, &'r str) {
+    let result = results.iter().find(|result| result.id == id).unwrap_or_else(|| panic!("{id}"));
+    (result.result, result.denied, result.reason.as_deref().unwrap_or_default())
+}
+
+fn denied(results: &[CheckResult], id: &str, word: &str) {
+    let (outcome, denied, reason) = of(results, id);
+    assert!(
+        outcome == CheckOutcome::Error && denied && reason.starts_with("denied: ") && reason.contains(word),
+        "{id}: {outcome:?} {reason}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_of_what_a_postgresql_reader_may_not_see_is_denied() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let sql = "CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a VALUES (1), (-1); CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a); \
+               INSERT INTO b VALUES (1, 1); CREATE ROLE checker LOGIN PASSWORD 'r'; REVOKE ALL ON SCHEMA public FROM PUBLIC";
+    let db = Db::new(&server, Kind::Postgres, "checked_pg", sql).await;
+    let reader = as_user("checker", "r");
+    let positive = "user.positive";
+    denied(&checked(&db, &reader).await, positive, "schema public");
+    db.run("GRANT USAGE ON SCHEMA public TO checker").await;
+    let results = checked(&db, &reader).await;
+    denied(&results, positive, "permission denied");
+    denied(&results, "structure.postgres-orphans", "permission denied");
+    let program = |user: &str, password: &str| {
+        let url = db.url().to_string().replace("tester@", &format!("{user}@"));
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_attestore"));
+        let output = program.args(["check", &url, "--json"]).env("PGPASSWORD", password).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = program("checker", "r");
+    assert!(code == Some(4) && said.contains("structure.postgres-orphans") && said.contains("--show-grants"), "{code:?} {said}");
+    db.run("GRANT SELECT ON a, b TO checker").await;
+    let results = checked(&db, &reader).await;
+    assert_eq!(of(&results, positive), (CheckOutcome::Fail, false, "violations > 0"));
+    // Row-level security would hide the row that is wrong.
+    db.run("ALTER TABLE a ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON a USING (id > 0)").await;
+    denied(&checked(&db, &reader).await, positive, "row-level security");
+    db.run("ALTER ROLE checker BYPASSRLS; GRANT pg_read_all_data TO checker").await;
+    assert_eq!(of(&checked(&db, &reader).await, positive).0, CheckOutcome::Fail, "the right to see past it is kept");
+    // What is not there at all is absent, whoever asks.
+    db.run("DROP TABLE b; DROP TABLE a").await;
+    let results = checked(&db, &reader).await;
+    assert_eq!(of(&results, positive), (CheckOutcome::Error, false, "table a is absent"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_of_what_a_mariadb_reader_is_not_shown_is_denied() {
+    let Some(server) = servers::shared(Kind::Mariadb) else { return };
+    let sql = "CREATE TABLE a (id INT PRIMARY KEY); INSERT INTO a VALUES (1), (-1); CREATE TABLE b (id INT PRIMARY KEY, a INT REFERENCES a (id), d DATE); \
+               INSERT INTO b VALUES (1, 1, '2026-01-01'); CREATE PROCEDURE p() SELECT * FROM gone; \
+               CREATE USER checker IDENTIFIED BY 'r'; GRANT SELECT ON checked_my.b TO checker";
+    let db = Db::new(&server, Kind::Mariadb, "checked_my", sql).await;
+    let reader = as_user("checker", "r");
+    let results = checked(&db, &reader).await;
+    denied(&results, "user.positive", "denied");
+    let passed: Vec<&str> = results
+        .iter()
+        .filter(|result| result.result == CheckOutcome::Pass || result.not_applicable)
+        .map(|result| result.id.as_str())
+        .collect();
+    assert_eq!(passed, Vec::<&str>::new(), "of the half that is shown nothing is concluded");
+    for id in ["structure.mysql-orphans", "structure.mysql-zero-dates", "structure.mysql-check-table", "structure.mysql-auto-increment"] {
+        denied(&results, id, "SELECT on the whole database");
+    }
+    db.run("GRANT SELECT ON checked_my.* TO checker").await;
+    let results = checked(&db, &reader).await;
+    assert_eq!(of(&results, "user.positive"), (CheckOutcome::Fail, false, "violations > 0"));
+    assert_eq!(of(&results, "structure.mysql-orphans").0, CheckOutcome::Pass);
+    // Routines are shown to nobody but who may read them: their absence proves nothing.
+    denied(&results, "structure.mysql-routines", "TRIGGER");
+    let everything = checked(&db, &access()).await;
+    assert_eq!(of(&everything, "structure.mysql-routines").0, CheckOutcome::Fail, "the procedure names a table that is gone");
+    db.run("DROP TABLE b; DROP TABLE a").await;
+    assert_eq!(of(&checked(&db, &reader).await, "user.positive"), (CheckOutcome::Error, false, "table a is absent"));
 }

@@ -191,6 +191,52 @@ fn a_large_value_is_its_tag_length_and_digest() {
     assert_eq!(row.field(0), expected);
 }
 
+/// What is nested is large by all that it holds, and the fields around it are where they were; all that was hashed is counted.
+#[test]
+fn what_is_large_is_its_digest_and_still_differs() {
+    let keys = RowKeys::new(&HashKey::from_bytes([7; 32]));
+    let built = |fill: &dyn Fn(&mut Row)| {
+        let mut row = Row::new(&keys);
+        row.begin(3);
+        row.null();
+        fill(&mut row);
+        row.unsigned(1);
+        row
+    };
+    let array = |last: u64| {
+        built(&|row: &mut Row| {
+            row.enter();
+            row.nested(tag::ARRAY, &[0, 0, 0, 1, 0, 0x0d, 0, 0, 0, 0, 0, 1]);
+            (0..LARGE_BYTES / 10 + 1).for_each(|_| row.unsigned(7));
+            row.unsigned(last);
+            row.leave();
+        })
+    };
+    let blob = |last: u8| built(&|row: &mut Row| row.blob(&[&vec![0; LARGE_BYTES][..], &[last]].concat()));
+    let opaque = |name: &str, last: u8| built(&|row: &mut Row| row.opaque(name, &[&vec![0; LARGE_BYTES][..], &[last]].concat()));
+    for (one, other, of) in [
+        (array(1), array(2), tag::ARRAY),
+        (blob(1), blob(2), tag::BYTES),
+        (opaque("seg", 1), opaque("seg", 2), tag::OPAQUE),
+        (opaque("seg", 1), opaque("segs", 1), tag::OPAQUE),
+    ] {
+        assert_eq!((&one.field(1)[..2], one.field(1).len(), one.field(2)[0]), (&[tag::LARGE, of][..], 42, tag::INTEGER));
+        assert_ne!(one.bytes(), other.bytes());
+        assert!(one.hashed_bytes() > LARGE_BYTES as u64 && one.hashed_bytes() < 2 * LARGE_BYTES as u64);
+    }
+    assert_eq!(built(&|row: &mut Row| row.null()).hashed_bytes(), 16);
+}
+
+#[test]
+fn keys_and_rows_are_keyed_apart() {
+    let (one, other) = (RowKeys::new(&HashKey::from_bytes([7; 32])), RowKeys::new(&HashKey::from_bytes([8; 32])));
+    let mut row = Row::new(&one);
+    row.begin(1);
+    row.unsigned(1);
+    assert_ne!(one.row_digest(&row), other.row_digest(&row));
+    assert_ne!(one.row_digest(&row), one.key_hash(&row, &[0]), "a key's hash tells nothing of a row that is its key alone");
+}
+
 #[test]
 fn a_program_written_from_the_specification_agrees() {
     let there = Command::new("python3").arg("--version").output().is_ok();

@@ -52,7 +52,7 @@ pub struct Instance {
     pub engine: String,
     /// Such as `15.8`.
     pub engine_version: Option<String>,
-    /// Its parameter groups.
+    /// Its parameter groups; one that is not in force yet with its state, such as `quiet (pending-reboot)`.
     pub parameter_groups: Vec<String>,
     /// The latest time that it can be restored to, where its automated backups are on.
     pub latest_restorable: Option<Timestamp>,
@@ -301,6 +301,14 @@ fn snapshot_of(from: aws_sdk_rds::types::DbSnapshot) -> Option<Snapshot> {
     })
 }
 
+fn parameter_group_of(from: aws_sdk_rds::types::DbParameterGroupStatus) -> Option<String> {
+    let name = from.db_parameter_group_name?;
+    Some(match from.parameter_apply_status.as_deref() {
+        Some("in-sync") => name,
+        state => format!("{name} ({})", state.unwrap_or("its state is not stated")),
+    })
+}
+
 fn instance_of(from: aws_sdk_rds::types::DbInstance) -> Instance {
     let endpoint = from.endpoint.and_then(|endpoint| Some((endpoint.address?, u16::try_from(endpoint.port?).ok()?)));
     let group = from.db_subnet_group;
@@ -310,7 +318,7 @@ fn instance_of(from: aws_sdk_rds::types::DbInstance) -> Instance {
         status: from.db_instance_status.unwrap_or_default(),
         engine: from.engine.unwrap_or_default(),
         engine_version: from.engine_version,
-        parameter_groups: from.db_parameter_groups.unwrap_or_default().into_iter().filter_map(|one| one.db_parameter_group_name).collect(),
+        parameter_groups: from.db_parameter_groups.unwrap_or_default().into_iter().filter_map(parameter_group_of).collect(),
         latest_restorable: from.latest_restorable_time.as_ref().map(timestamp),
         master_user: from.master_username,
         database: from.db_name,

@@ -11,7 +11,7 @@ use crate::cli::scan_args::ScanArgs;
 use crate::cli::source::{Means, items_of};
 use crate::model::check::{CheckOutcome, CheckResult, Severity};
 use crate::model::exit::ExitCode;
-use crate::model::failure::Failure;
+use crate::model::failure::{Failure, FailureKind};
 use crate::model::outcome::Outcome;
 use crate::model::source_url::SourceUrl;
 use crate::signing::hash_key::HashKey;
@@ -23,6 +23,7 @@ use crate::verify::sql::checks::header::{Check, nearest};
 use crate::verify::sql::checks::names::known;
 use crate::verify::sql::checks::pack::{Pack, names};
 use crate::verify::sql::checks::runner;
+use crate::verify::sql::errors::GIVE_RIGHTS;
 use crate::verify::sql::items::{ENGINE, ItemsTable, MOST_BYTES};
 
 /// Arguments of `check`.
@@ -116,7 +117,14 @@ fn conclude(source: &SourceUrl, engine: &str, results: &[CheckResult], console: 
         }
     }
     let outcome = outcome(results);
-    let code = ExitCode::of_outcome(outcome);
+    let mut code = ExitCode::of_outcome(outcome);
+    let denied: Vec<&str> = results.iter().filter(|result| result.denied).map(|result| result.id.as_str()).collect();
+    if !denied.is_empty() {
+        let said = format!("{source}: the reader may not see what these checks look at: {}", denied.join(", "));
+        let failure = Failure::new(FailureKind::Denied, said).hint(GIVE_RIGHTS);
+        code = code.and(failure.kind.exit_code());
+        console.failure(&failure);
+    }
     if results.is_empty() {
         console.say(format!("no check of the packs is for {engine}: nothing was proved"));
     }

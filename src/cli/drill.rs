@@ -73,7 +73,7 @@ fn at_once(text: &str) -> Result<usize, String> {
     }
 }
 
-fn span(text: &str) -> Result<u64, String> {
+pub fn span(text: &str) -> Result<u64, String> {
     Span::try_from(text.to_owned())?.seconds().ok_or_else(|| "a drill without a deadline would never end".to_owned())
 }
 

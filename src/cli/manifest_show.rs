@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use crate::cli::console::Console;
+use crate::cli::manifest_details;
 use crate::cli::manifest_import::imported_line;
 use crate::cli::source::shown;
 use crate::cli::words::bytes_text;
@@ -62,6 +63,7 @@ pub fn show(args: &ShowArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode>
         ]
         .into_iter()
         .chain(imported_line(header))
+        .chain(manifest_details::lines(header))
         .chain([String::new()])
         .collect::<Vec<_>>()
         .join("\n"),

@@ -20,6 +20,7 @@ pub mod init;
 pub mod keys;
 pub mod log;
 pub mod manifest;
+pub mod manifest_details;
 pub mod manifest_export;
 pub mod manifest_import;
 pub mod manifest_observe;

@@ -20,9 +20,10 @@ pub struct ScanArgs {
     /// DynamoDB: keep the scan's state in this directory, and go on from it after an interruption
     #[arg(long, value_name = "DIR")]
     pub scan_state: Option<PathBuf>,
-    /// DynamoDB: an incremental export over the time between capture and restore; the keys that it names are not mismatches
-    #[arg(long, value_name = "dynamodb-export:s3://…")]
-    pub changes: Option<SourceUrl>,
+    /// What was written between capture and restore: the keys that it names are not mismatches. DynamoDB: an incremental export. Databases
+    /// (verify, in mode position-bounded): a file with one change event a line, as Debezium or AWS DMS write them in JSON
+    #[arg(long, value_name = "dynamodb-export:s3://…|FILE")]
+    pub changes: Option<String>,
     /// DynamoDB: items end by this attribute, where neither the table nor an export can say so [default: as the table says]
     #[arg(long, value_name = "NAME")]
     pub time_to_live: Option<String>,
@@ -43,10 +44,15 @@ impl ScanArgs {
             max_rcu: self.max_rcu,
             state: self.scan_state.clone(),
             projection: self.attributes.clone(),
-            changes: self.changes.as_ref().map(ToString::to_string),
+            changes: self.export()?.as_ref().map(ToString::to_string),
             time_to_live: self.time_to_live.clone(),
             ..usual
         })
+    }
+
+    /// The incremental export that `--changes` names.
+    pub fn export(&self) -> Result<Option<SourceUrl>, Failure> {
+        self.changes.as_deref().map(str::parse).transpose()
     }
 
     /// Refuses options that mean nothing for `url`.

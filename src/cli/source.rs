@@ -20,7 +20,7 @@ use crate::model::clock::Timestamp;
 use crate::model::failure::Failure;
 use crate::model::source_url::{SourceUrl, View};
 use crate::model::verification::Verification;
-use crate::monitor::Monitor;
+use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
 use crate::signing::keys::SigningKey;
 use crate::verify::items;
@@ -61,6 +61,8 @@ pub struct Means {
     pub scan: ScanArgs,
     /// What is asked of archived objects.
     pub thaw: Option<Thaw>,
+    /// The time that a database was restored to, where it is known.
+    pub restored_to: Option<Timestamp>,
     /// Keys of objects under SSE-C.
     pub customer_keys: CustomerKeys,
     /// A list of keys, read instead of listing a bucket, and its form.
@@ -239,17 +241,31 @@ pub async fn compare(
     let hash_key = means.hash_key(url)?;
     if let Some((source, session)) = items_of(url, Some(manifest), means).await? {
         let schema = source.key_schema().await?;
-        let changes = means.scan.changes.as_ref();
+        let changes = means.scan.export()?;
         let until = source.moment().map(|moment| moment.at);
-        let touched = crate::drill::items::touched(&session, changes, manifest, until, &schema, &hash_key, monitor).await?;
+        let touched = crate::drill::items::touched(&session, changes.as_ref(), manifest, until, &schema, &hash_key, monitor).await?;
         let beside = Beside { tap: None, touched: touched.as_ref(), shown_at: until };
         return items::compare::compare_with(source, manifest, &hash_key, &means.scan.options()?, beside, monitor).await;
     }
-    means.scan.refuse(url)?;
+    ScanArgs { changes: None, ..means.scan.clone() }.refuse(url)?;
     let access = Access { state: options.effort.state.map(|state| state.path), ..means.access() };
     let mode = position::earned(url, &access, manifest, manifest.header().mode, monitor).await?;
-    let restored = Restored { mode: Some(mode), ..Restored::default() };
-    sql::compare::compare_restored(url, &access, manifest, &hash_key, restored, monitor).await
+    let changes = means.scan.changes.as_deref().map(|log| log_of_changes(log, mode, monitor)).transpose()?.flatten();
+    let restored = Restored { mode: Some(mode), at: means.restored_to, to_the_second: means.restored_to.is_some(), ..Restored::default() };
+    sql::compare::compare_beside(url, &access, manifest, &hash_key, (restored, changes.as_deref()), monitor).await
+}
+
+/// The log that counts in this mode: where a restore shows the very position of its manifest, nothing was written in between.
+fn log_of_changes(log: &str, mode: CaptureMode, monitor: &dyn Monitor) -> Result<Option<PathBuf>, Failure> {
+    match mode {
+        CaptureMode::PositionBounded => Ok(Some(log.into())),
+        CaptureMode::SnapshotExact => {
+            monitor.event(Event::Note("the restore shows the position that the manifest was captured at: no event of --changes counts"));
+            Ok(None)
+        }
+        other => Err(Failure::invalid(format!("--changes counts in mode position-bounded only, and the manifest is {other}"))
+            .hint("leave --changes out, or capture with --mode position-bounded")),
+    }
 }
 
 /// The mode of a capture that does not say: the strongest that the way of reading earns by itself.

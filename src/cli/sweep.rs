@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Map, json};
 
 use crate::cli::console::Console;
-use crate::cli::{scorecard, session};
+use crate::cli::{drill, scorecard, session};
 use crate::drill::context::{WORK, journal_path, prefix};
 use crate::estate::config::Config;
 use crate::estate::load;
@@ -31,6 +31,9 @@ pub struct SweepArgs {
     /// Delete what the teardown rule allows
     #[arg(long)]
     pub apply: bool,
+    /// With --apply: how long each deletion, and the end of a restore job, is waited for
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = drill::span)]
+    pub teardown_deadline: u64,
 }
 
 /// Runs the command.
@@ -51,7 +54,7 @@ pub async fn run(args: SweepArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     let work = loaded.base().join(WORK);
     let regions = regions(config);
     let field = Field { journal: &journal, clouds: &reach.clouds, work: &work, prefix: prefix(config), regions: &regions };
-    let swept = sweep(&field, args.apply, console.as_ref()).await;
+    let swept = sweep(&field, args.apply.then_some(args.teardown_deadline), console.as_ref()).await;
     reach.close().await;
     let swept = swept?;
     tell(&swept, args.apply, console);

@@ -17,6 +17,7 @@ use crate::cli::verify_replica;
 use crate::cli::verify_words::{evidence_lines, evidence_summary};
 use crate::cli::words::bytes_text;
 use crate::estate::load;
+use crate::model::clock::Timestamp;
 use crate::model::exit::ExitCode;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::outcome::Outcome;
@@ -38,6 +39,7 @@ use crate::verify::objects::replica::ReplicaOptions;
   attestore verify s3://vault --against s3://vault-replica --against-region eu-central-1
   attestore verify s3://vault-restored --manifest manifests/vault --view at=2026-01-31T02:00:00Z
   attestore verify postgres://reader@restored/crm --against postgres://reader@copy/crm
+  attestore verify postgres://reader@restored/crm --manifest manifests/crm --changes changes.jsonl --restored-to 2026-01-31T02:00:00Z
 
 Exit codes: 0 proven, 1 differences or a bad signature, 2 usage, 3 nothing to compare or stopped, 4 denied or absent, 5 network or disk")]
 pub struct VerifyArgs {
@@ -90,6 +92,9 @@ pub struct VerifyArgs {
     /// Read nothing: show what the runs with this --state have covered, and when
     #[arg(long, requires = "state")]
     pub coverage: bool,
+    /// Databases: the time that was restored to, such as 2026-01-31T02:00:00Z; later changes are not its own [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub restored_to: Option<Timestamp>,
     /// How a DynamoDB table is scanned
     #[command(flatten)]
     pub scan: ScanArgs,
@@ -111,6 +116,7 @@ pub async fn run(args: VerifyArgs, console: &Arc<Console>) -> anyhow::Result<Exi
         thaw,
         customer_keys,
         scan: args.scan,
+        restored_to: args.restored_to,
         keys: args.objects.keys(),
         ..Means::default()
     };
@@ -119,6 +125,11 @@ pub async fn run(args: VerifyArgs, console: &Arc<Console>) -> anyhow::Result<Exi
     }
     means.limits.lanes = args.lanes.map_or(means.limits.lanes, usize::from);
     if let Some(against) = &args.against {
+        let given = [(means.scan.changes.is_some(), "--changes"), (means.restored_to.is_some(), "--restored-to")];
+        if let Some((_, name)) = given.into_iter().find(|(given, _)| *given) {
+            let said = format!("{name} says what lies between a manifest and a restore, and two live sources are compared");
+            return Err(Failure::invalid(said).hint(format!("leave {name} out")).into());
+        }
         if !matches!(args.source, SourceUrl::S3 { .. }) {
             return Ok(tables::against(&args.source, against, (args.logical, &args.types), &means, console).await?);
         }
@@ -173,6 +184,8 @@ fn refusal(manifest: &Manifest, signature: SignatureState, key_given: bool) -> O
 fn refuse_of_objects(args: &VerifyArgs) -> Result<(), Failure> {
     args.objects.refuse(&args.source)?;
     args.effort.refuse(&args.source)?;
+    let is_database = matches!(args.source, SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } | SourceUrl::Sqlite { .. });
+    refuse_first(&args.source, "is no database", &[(args.restored_to.is_some() && !is_database, "--restored-to")])?;
     if matches!(args.source, SourceUrl::Dir { .. } | SourceUrl::S3 { .. }) {
         return Ok(());
     }

@@ -61,7 +61,15 @@ impl BringBack<'_> {
         if self.driver.sets_password() {
             self.password(&cleared).await?;
         }
-        self.open().await
+        let opened = self.open().await?;
+        // What says where it is read is held to the same as before: a description may have changed since.
+        self.look_again(seen).await?;
+        Ok(opened)
+    }
+
+    /// Looks once more at what was created; what is seen for the first time is added to the probes.
+    pub async fn look_again(&self, seen: &mut Seen) -> InPhase<()> {
+        self.guard_after(&self.order.target(self.driver.target_kind()), seen).await
     }
 
     async fn guard_before(&self, target: &Target, seen: &mut Seen) -> InPhase<Cleared> {

@@ -157,7 +157,12 @@ impl Case<'_> {
                     Basis::Manifest(chosen) => reading::as_of(opened, chosen.manifest.header().kind),
                     _ => opened,
                 };
-                let read = self.read(result, &basis, &opened).await;
+                let mut read = self.read(result, &basis, &opened).await;
+                if read.is_ok() {
+                    seen.isolation = result.isolation.take();
+                    read = bringing.look_again(&mut seen).await;
+                    result.isolation = seen.isolation.take();
+                }
                 self.restore_facts(result, driver, &order, &seen)?;
                 if let Err((phase, failure)) = read {
                     self.absorb(result, phase, failure)?;
@@ -177,6 +182,7 @@ impl Case<'_> {
         if let (Some(why), Basis::FirstRestore | Basis::Invariants) = (&opened.unreadable, basis) {
             return Err(("restore", Failure::new(FailureKind::Remote, format!("the backup cannot be read: {why}"))));
         }
+        reading::prove(opened, self.resource, self.patience_s, context.monitor.as_ref()).await.map_err(|failure| ("guard", failure))?;
         // A database's comparison has its own evidence of what may have changed: the change stamps.
         let undecided = matches!(basis, Basis::Manifest(chosen) if chosen.downgraded) && !reading::is_database(opened);
         let (case, resource) = (&self.planned.case, &self.resource.id);
@@ -324,15 +330,14 @@ impl Case<'_> {
     }
 
     fn restore_facts(&self, result: &mut PointResult, driver: &dyn Driver, order: &Order, seen: &Seen) -> Result<(), Failure> {
-        let checklist = record::checklist(seen.raw.as_ref());
-        self.tell_checklist(&checklist);
-        let raw = match &seen.raw {
+        self.tell_checklist(&record::checklist(seen.raw.as_ref()));
+        let digest = match &seen.raw {
             Some(raw) => Some(self.context.ledger.evidence(raw.to_string().as_bytes())?),
             None => None,
         };
         let facts = self.context.journal.case(&self.drill.drill, &self.planned.case);
         let target = order.target(driver.target_kind()).name;
-        result.restore = record::restore_facts(driver.mechanism(), &target, &seen.status, (raw, checklist), &facts);
+        result.restore = record::restore_facts(driver.mechanism(), &target, &seen.status, (digest, seen.raw.as_ref()), &facts);
         Ok(())
     }
 

@@ -19,10 +19,15 @@ use crate::restore::driver::Opened;
 use crate::restore::order;
 use crate::testing_log::body::ManifestRegistered;
 use crate::testing_log::entry::Body;
+use crate::verify::items::capture::Witness;
+use crate::verify::items::scan::ScanOptions;
+use crate::verify::items::source::ItemSource;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::manifest::request::CaptureRequest;
 use crate::verify::objects::dir::DirSource;
 use crate::verify::sql::access::Access;
+use crate::verify::sql::checks::recording;
+use crate::verify::sql::items::ItemBaselines;
 use crate::verify::{items, objects, sql};
 
 /// Captures what was restored and registers it for the point. May be repeated after a crash.
@@ -73,6 +78,8 @@ async fn capture(
 ) -> Result<(), Failure> {
     let origin = context.ledger.origin();
     let signer = Some((origin.as_str(), &context.signing_key));
+    // The checks of the class compare with what they find now, from the next drill on.
+    let packs = context.packs.get(&resource.class).map(Vec::as_slice).unwrap_or_default();
     let header = match &opened.url {
         SourceUrl::S3 { bucket, prefix } => {
             let session = context.clouds.session(opened.region.as_deref())?;
@@ -82,13 +89,18 @@ async fn capture(
         SourceUrl::Dir { path } => objects::capture::capture(&DirSource::open(path)?, request, signer, monitor).await?,
         SourceUrl::Dynamodb { table } => {
             let source = TableSource::open(&context.clouds.session(opened.region.as_deref())?, table).await?;
-            items::capture::capture(Arc::new(source), request, &context.hash_key, signer, monitor).await?
+            let mut witness = ItemBaselines::create(source.key_schema().await?, packs, &resource.names, &context.hash_key).await?;
+            let witness = witness.as_mut().map(|witness| witness as &mut dyn Witness);
+            let options = ScanOptions::default();
+            items::capture::capture_before(Arc::new(source), request, (&options, witness), &context.hash_key, signer, monitor).await?
         }
         SourceUrl::DynamodbExport { .. } => return Err(Failure::invalid(format!("{}: no driver restores into an export", opened.url))),
         SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } | SourceUrl::Sqlite { .. } => {
             let state = Some(reading::state_in(kept, opened));
             let access = Access { state, ..reading::access(opened, resource, &context.clouds)? };
-            sql::capture::capture(&opened.url, &access, request, &context.hash_key, signer, monitor).await?
+            let baselines = recording::baselines(&opened.url, &access, packs, &resource.names, &context.hash_key, monitor).await?;
+            let request = CaptureRequest { baselines, ..request.clone() };
+            sql::capture::capture(&opened.url, &access, &request, &context.hash_key, signer, monitor).await?
         }
     };
     drop(header);

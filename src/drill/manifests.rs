@@ -56,7 +56,13 @@ pub fn fitting<'a>(
     point: &PointId,
     created_at: Timestamp,
 ) -> Option<(&'a (u64, ManifestRegistered), bool)> {
-    if let Some(named) = registered.iter().rev().find(|(_, body)| body.recovery_point_id.as_ref() == Some(point)) {
+    // A baseline is what the point's own restore looked like: one from before the point is of another that bore its name, as snapshots that are
+    // replaced under one name do. A file beside AWS that has become younger is no such thing: somebody wrote to it.
+    let is_another = |body: &ManifestRegistered| {
+        body.mode == CaptureMode::FirstRestore && body.captured_end < created_at && !point.0.starts_with("file:")
+    };
+    let names = |body: &ManifestRegistered| body.recovery_point_id.as_ref() == Some(point) && !is_another(body);
+    if let Some(named) = registered.iter().rev().find(|(_, body)| names(body)) {
         return Some((named, false));
     }
     // The baseline of another point's first restore says nothing of this one.
@@ -191,6 +197,8 @@ mod tests {
         assert_eq!(pick("p3", 35), Some((4, true)));
         assert_eq!(pick("p3", 20), Some((3, true)), "not after the point");
         assert_eq!(pick("p3", 9), None);
+        assert_eq!(pick("p9", 21), Some((6, false)), "the baseline of its own first restore");
+        assert_eq!(pick("p9", 22), Some((3, true)), "a point of the same name, taken since");
         assert_eq!(downgraded(exact, ResourceKind::Dynamodb), CaptureMode::WindowBounded);
         assert_eq!(downgraded(CaptureMode::AppendPrefix, ResourceKind::S3), CaptureMode::AppendPrefix);
     }

@@ -3,6 +3,7 @@
 use crate::model::check::{CheckOutcome, Severity};
 use crate::model::outcome::Outcome;
 use crate::testing_log::body::{ClassPolicy, PointResult};
+use crate::testing_log::verify::fault::Rule;
 use crate::testing_log::verify::pass::{data_failures, objections};
 
 /// Sets outcome and reasons from everything else that the result says; what was not tried stays untested, for the reason that it has.
@@ -29,11 +30,17 @@ pub fn decide(result: &mut PointResult, policy: &ClassPolicy) {
     }
     let errors: Vec<String> = result.errors.iter().map(|error| format!("{}: {}", error.phase, error.message)).collect();
     if !failed.is_empty() {
+        failed.extend(in_doubt);
         failed.extend(errors);
         (result.outcome, result.outcome_reasons) = (Outcome::Fail, failed);
     } else if !errors.is_empty() {
         (result.outcome, result.outcome_reasons) = (Outcome::Error, errors);
     } else if !in_doubt.is_empty() {
+        result.outcome_reasons.clear();
+        // What else stands in the way of a pass; the checks have been told.
+        let others = objections(result, Some(policy), Outcome::PassWithException).into_iter();
+        let others = others.filter(|(rule, _)| !matches!(rule, Rule::PassCriticalCheck | Rule::PassVacuousCheck)).map(|(_, why)| why);
+        in_doubt.extend(others.chain(unread(result)));
         (result.outcome, result.outcome_reasons) = (Outcome::Inconclusive, in_doubt);
     } else {
         passed_or_not(result, policy);
@@ -42,7 +49,7 @@ pub fn decide(result: &mut PointResult, policy: &ClassPolicy) {
 
 fn passed_or_not(result: &mut PointResult, policy: &ClassPolicy) {
     result.outcome_reasons.clear();
-    let words = |found: Vec<(crate::testing_log::verify::fault::Rule, String)>| found.into_iter().map(|(_, why)| why).collect::<Vec<_>>();
+    let words = |found: Vec<(Rule, String)>| found.into_iter().map(|(_, why)| why).collect::<Vec<_>>();
     let against = words(objections(result, Some(policy), Outcome::Pass));
     if against.is_empty() {
         result.outcome = Outcome::Pass;
@@ -51,9 +58,15 @@ fn passed_or_not(result: &mut PointResult, policy: &ClassPolicy) {
     let grave = words(objections(result, Some(policy), Outcome::PassWithException));
     (result.outcome, result.outcome_reasons) =
         if grave.is_empty() { (Outcome::PassWithException, against) } else { (Outcome::Inconclusive, grave) };
-    let unread = result.verify.iter().flat_map(|facts| &facts.unread);
-    let of = if result.verify.as_ref().is_some_and(|facts| facts.objects.is_some()) { "objects" } else { "tables" };
-    result.outcome_reasons.extend(unread.map(|(why, n)| format!("{of}: {n} not read: {why}")));
+    let unread = unread(result);
+    result.outcome_reasons.extend(unread);
+}
+
+/// What was not read for a reason outside of the data, in words.
+fn unread(result: &PointResult) -> Vec<String> {
+    let Some(facts) = &result.verify else { return Vec::new() };
+    let of = if facts.objects.is_some() { "objects" } else { "tables" };
+    facts.unread.iter().map(|(why, n)| format!("{of}: {n} not read: {why}")).collect()
 }
 
 fn spelled(outcome: CheckOutcome) -> &'static str {

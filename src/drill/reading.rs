@@ -9,6 +9,7 @@ use crate::drill::items;
 use crate::drill::manifests::Chosen;
 use crate::drill::position;
 use crate::estate::config::{Authentication, Resource};
+use crate::model::capture::CaptureMode;
 use crate::model::check::CheckResult;
 use crate::model::digest::Digest32;
 use crate::model::failure::{Failure, FailureKind};
@@ -32,6 +33,7 @@ use crate::verify::sql::access::Access;
 use crate::verify::sql::checks::demands::CheckDemands;
 use crate::verify::sql::checks::pack::Pack;
 use crate::verify::sql::compare::Restored;
+use crate::verify::sql::database::Database;
 use crate::verify::sql::items::{ItemsTable, MOST_BYTES, wants_items};
 
 /// A password that was just set may take this long to be in force everywhere.
@@ -50,6 +52,30 @@ pub fn as_of(mut opened: Opened, kind: ManifestKind) -> Opened {
         (url, _) => url,
     };
     opened
+}
+
+/// Opens what was restored with the drill's own password before anything is read of it: a service that names another server, the live source
+/// say, is found out, and nobody's password goes there.
+pub async fn prove(opened: &Opened, resource: &Resource, patience_s: u64, monitor: &dyn Monitor) -> Result<(), Failure> {
+    let Some(proof) = &opened.proof else { return Ok(()) };
+    let (user, password) = (Some(proof.user.clone()), Some(proof.password.clone()));
+    let access = Access { tls_ca: resource.tls_ca.clone(), user, password, ..Access::default() };
+    let mut pace = Pace::new(format!("the drill's password on {}", proof.url), PASSWORD_PATIENCE_S.min(patience_s));
+    loop {
+        match Database::open(&proof.url, &access).await {
+            Ok(db) => {
+                db.close().await;
+                return Ok(());
+            }
+            Err(denied) if denied.kind == FailureKind::Denied => {
+                let said =
+                    format!("{} does not take the password that the drill set: it may not be what was restored: {denied}", proof.url);
+                let refused = Failure::new(FailureKind::Refused, said);
+                pace.pause(monitor).await.map_err(|late| if late.kind == FailureKind::Interrupted { late } else { refused })?;
+            }
+            Err(other) => return Err(other),
+        }
+    }
 }
 
 /// Whether it is read as a SQL database. Its comparison weighs change stamps itself.
@@ -106,7 +132,7 @@ pub async fn compare(
             let access = Access { state: Some(state_in(kept, opened)), ..access(opened, resource, clouds)? };
             let mut pace = Pace::new(format!("the drill's password on {}", opened.url), PASSWORD_PATIENCE_S);
             loop {
-                match compare_database((&opened.url, &access), (chosen, hash_key), point, monitor).await {
+                match compare_database((&opened.url, &access), (chosen, hash_key), (point, resource.changes.as_deref()), monitor).await {
                     Err(failure) if failure.kind == FailureKind::Denied && (opened.login.is_some() || access.tokens.is_some()) => {
                         pace.pause(monitor).await.map_err(|late| if late.kind == FailureKind::Interrupted { late } else { failure })?;
                     }
@@ -131,14 +157,16 @@ fn is_access_point(bucket: &str) -> bool {
 async fn compare_database(
     (url, access): (&SourceUrl, &Access),
     (chosen, hash_key): (&Chosen, &HashKey),
-    point: &RecoveryPoint,
+    (point, changes): (&RecoveryPoint, Option<&Path>),
     monitor: &dyn Monitor,
 ) -> Result<Verification, Failure> {
     let manifest = &chosen.manifest;
     let mode = position::earned(url, access, manifest, chosen.mode, monitor).await?;
     let restored =
         Restored { at: Some(point.created_at), to_the_second: point.is_in_time(), mode: Some(mode), of_another_moment: chosen.downgraded };
-    sql::compare::compare_restored(url, access, manifest, hash_key, restored, monitor).await
+    // Where a restore shows the very position of its manifest, or a mode says that nothing may have changed, no log excuses anything.
+    let changes = changes.filter(|_| mode == CaptureMode::PositionBounded);
+    sql::compare::compare_beside(url, access, manifest, hash_key, (restored, changes), monitor).await
 }
 
 /// A table in SQLite for the items of a DynamoDB table, where a check of its class wants one.
@@ -183,8 +211,8 @@ pub async fn check(
     sql::checks::runner::run_with(&opened.url, &access(opened, resource, clouds)?, packs, &demands, monitor).await
 }
 
-/// How a restored database is reached: with tokens where its URL asks for them, with the credentials that are configured for it, else with
-/// the drill's own.
+/// How a restored database is read: with tokens where its URL asks for them, as the user of the configured credentials (who is in the restore
+/// as in the source), else as the master user. Always after [`prove`].
 pub fn access(opened: &Opened, resource: &Resource, clouds: &Clouds) -> Result<Access, Failure> {
     let mut access = Access { tls_ca: resource.tls_ca.clone(), ..Access::default() };
     let Some((master, password)) = &opened.login else {

@@ -57,7 +57,7 @@ pub fn restore_facts(
     mechanism: &str,
     target: &str,
     status: &str,
-    (raw, recovery_checklist): (Option<Sha256Digest>, Vec<ChecklistLine>),
+    (digest, raw): (Option<Sha256Digest>, Option<&Value>),
     facts: &CaseFacts,
 ) -> Option<RestoreFacts> {
     let restore = facts.steps.get(&Step::Restore)?;
@@ -74,8 +74,9 @@ pub fn restore_facts(
         verified_at: at(Phase::Verified),
         status: status.to_owned(),
         attempts: restore.attempts,
-        raw_describe: raw,
-        recovery_checklist,
+        raw_describe: digest,
+        engine_versions: raw.and_then(|raw| serde_json::from_value(raw["engine_versions"].clone()).ok()),
+        recovery_checklist: checklist(raw),
     })
 }
 

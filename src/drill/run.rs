@@ -151,6 +151,11 @@ fn begin(context: &Context, request: &Request) -> Result<(DrillOpened, bool), Fa
                     .hint("begin one with `attestore drill`; the journal lies beside the configuration")
             })?;
             if drill.closed {
+                let id = &drill.opened.drill;
+                if context.entries.iter().any(|entry| matches!(&entry.body, Body::DrillAborted(body) if body.drill_id == *id)) {
+                    return Err(Failure::new(FailureKind::Interrupted, format!("drill {id} was given up, and cannot be gone on with"))
+                        .hint("begin another with `attestore drill`; what the log says of this one stays"));
+                }
                 return Ok((drill.opened.clone(), true));
             }
             if drill.opened.config != context.loaded.digest {

@@ -260,6 +260,8 @@ pub struct Resource {
     pub names: BTreeMap<String, String>,
     /// What the leaves of its tables' fingerprints are made of; default `buckets`.
     pub leaves: Option<Leaves>,
+    /// A log of what was written to the database, one change event a line, which tells changes since the capture from damage.
+    pub changes: Option<PathBuf>,
     /// Where its recovery points are found.
     #[serde(default)]
     pub points: Vec<Points>,

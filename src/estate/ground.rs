@@ -89,6 +89,12 @@ fn resource_files(resource: &DeTable<'_>, path: &str, base: &Path, mistakes: &mu
     if let Some(bundle) = text(resource, path, "tls_ca") {
         ca_bundle(&bundle, base, mistakes);
     }
+    if let Some(log) = text(resource, path, "changes")
+        && let Err(found) = kind_of(&base.join(log.value), false)
+    {
+        let mistake = mistakes.note(&log.path, Some(log.span), "the log of changes is not there yet").found(found);
+        mistake.hint("a drill that compares with an earlier manifest needs it");
+    }
     if let Some(manifests) = text(resource, path, "manifests")
         && let Err(found) = kind_of(&base.join(manifests.value), true)
     {

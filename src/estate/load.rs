@@ -113,6 +113,7 @@ pub fn resolve(config: &mut Config, base: &Path) {
     for resource in &mut config.resource {
         resource.manifests.as_mut().map(to);
         resource.tls_ca.as_mut().map(to);
+        resource.changes.as_mut().map(to);
         resource.source = resolved_source(base, &resource.source);
         if let Some(path) = resource.credentials.as_deref().and_then(|from| from.strip_prefix("file:")) {
             resource.credentials = Some(format!("file:{}", joined(base, path)));

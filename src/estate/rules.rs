@@ -358,6 +358,12 @@ fn database_rule(resource: &DeTable<'_>, span: Range<usize>, path: &str, kind: &
     if !is_rds && written && !kind.is_empty() {
         mistakes.note(&key, resource.get("database").map(Spanned::span), format!("`database` says nothing for the kind `{kind}`"));
     }
+    if matches!(kind, "s3" | "dynamodb" | "ebs" | "ecs")
+        && let Some(log) = resource.get("changes")
+    {
+        let said = format!("`changes` is a log of a database's rows, and the kind is `{kind}`");
+        mistakes.add(&join(path, "changes"), Some(log.span()), said).allowed("nothing here");
+    }
     if is_rds && !written && text(resource, path, "source").is_some_and(|source| !source.value.contains("://")) {
         let mistake = mistakes.add(&key, Some(span), format!("`{path}` has no key `database`"));
         mistake.allowed("the database that is read in the restored instance");

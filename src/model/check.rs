@@ -1,5 +1,7 @@
 //! Results of SQL checks, as they are logged and reported.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Sha256Digest;
@@ -63,12 +65,18 @@ pub struct CheckResult {
     /// result is `untested`, and it is none of the checks that a pass needs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub not_applicable: bool,
+    /// True where the reader lacks a right that the check needs: then it is an `error`, and nothing is said of the data.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub denied: bool,
     /// Why, where it is not `pass`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Offending rows: only the columns of `show`, at most `limit`. Clear values: they belong into evidence, not into an entry.
     #[serde(skip)]
     pub rows: Vec<Vec<(String, String)>>,
+    /// What was measured of each table or column, by its name among baselines: for a manifest, no part of an entry.
+    #[serde(skip)]
+    pub measured: BTreeMap<String, String>,
     /// Wall time.
     pub duration_ms: u64,
 }

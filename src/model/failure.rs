@@ -34,6 +34,8 @@ pub enum FailureKind {
     Archived,
     /// Locked, cancelled, or dropped, emptied or rewritten by somebody else while it was read; another run may read it.
     Busy,
+    /// More at once than this program holds: a limit of its own, and no fault of what is read.
+    TooLarge,
     /// The other side answered something that its documentation does not allow, or a job failed there.
     Remote,
 }
@@ -46,13 +48,13 @@ impl FailureKind {
             Self::BadEvidence => ExitCode::Findings,
             Self::Denied | Self::Absent | Self::Refused => ExitCode::Denied,
             Self::Throttled | Self::Network | Self::Disk => ExitCode::Environment,
-            Self::Interrupted | Self::Archived | Self::Busy | Self::Remote => ExitCode::Incomplete,
+            Self::Interrupted | Self::Archived | Self::Busy | Self::TooLarge | Self::Remote => ExitCode::Incomplete,
         }
     }
 
     /// True where what could not be read may be as good as new: nothing was seen of it, and nothing is said against it.
     pub fn is_outside_the_data(self) -> bool {
-        matches!(self, Self::Denied | Self::Throttled | Self::Network | Self::Disk | Self::Archived | Self::Busy)
+        matches!(self, Self::Denied | Self::Throttled | Self::Network | Self::Disk | Self::Archived | Self::Busy | Self::TooLarge)
     }
 
     /// Why something was not read, for people.
@@ -64,6 +66,7 @@ impl FailureKind {
             Self::Disk => "the disk did not answer",
             Self::Archived => "archived, not readable without a restore",
             Self::Busy => "locked, cancelled or changed by somebody else while it was read",
+            Self::TooLarge => "beyond what is held at once",
             other => other.as_str(),
         }
     }
@@ -87,6 +90,7 @@ impl FailureKind {
             Self::Interrupted => "interrupted",
             Self::Archived => "archived",
             Self::Busy => "busy",
+            Self::TooLarge => "too_large",
             Self::Remote => "remote",
         }
     }

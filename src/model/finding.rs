@@ -125,12 +125,15 @@ pub struct Finding {
     pub expected: Option<String>,
     /// What was read.
     pub actual: Option<String>,
+    /// Of a row that is there on both sides, both at hand: the columns that differ.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
 }
 
 impl Finding {
     /// A finding outside any drill, with neither value stated.
     pub fn new(class: Class, kind: Kind, place: Place) -> Self {
-        Self { case: None, resource: None, class, kind, place, version_id: None, expected: None, actual: None }
+        Self { case: None, resource: None, class, kind, place, version_id: None, expected: None, actual: None, columns: Vec::new() }
     }
 
     /// The JSON line of `contracts.md`, with `id` = the first 16 hex digits of SHA-256 over the RFC 8785 form of everything else.
@@ -151,7 +154,10 @@ impl Finding {
         put(name, Some(place));
         put("class", Some(self.class.as_str()));
         line.insert("kind".into(), serde_json::to_value(self.kind).expect("a unit variant is a string"));
-        let form = canonical_json::to_bytes(&line).expect("strings alone are canonical");
+        if !self.columns.is_empty() {
+            line.insert("columns".into(), json!(self.columns));
+        }
+        let form = canonical_json::to_bytes(&line).expect("strings and lists of them are canonical");
         line.insert("id".into(), json!(Digest32::sha256(&form).hex()[..16]));
         Value::Object(line)
     }
@@ -170,5 +176,8 @@ mod tests {
         assert_eq!(finding.to_json(), first);
         finding.version_id = Some("v1".into());
         assert_ne!(finding.to_json()["id"], first["id"]);
+        assert!(first.get("columns").is_none());
+        finding.columns = vec!["note".into()];
+        assert_eq!(finding.to_json()["columns"], json!(["note"]));
     }
 }

@@ -68,8 +68,21 @@ pub struct Opened {
     pub region: Option<String>,
     /// User and password of a database; absent where its URL asks for tokens.
     pub login: Option<(String, String)>,
+    /// What the drill's own password opens. Whoever else is asked for it is not what was restored.
+    pub proof: Option<Proof>,
     /// Why nothing can be read of it: the backup itself did not come back. A verdict on the backup, not an error.
     pub unreadable: Option<String>,
+}
+
+/// A login that nothing but the restored database takes.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Proof {
+    /// The same database, with a password and not with tokens.
+    pub url: SourceUrl,
+    /// The master user.
+    pub user: String,
+    /// The drill's own password.
+    pub password: String,
 }
 
 /// One way to bring a recovery point back.

@@ -66,7 +66,9 @@ pub async fn after(order: &Order, target: &Target, clouds: &Clouds, seen: &Isola
     let mut isolation = seen.clone();
     let looked = match targets::find(clouds, &order.work, target).await {
         Ok(Some(found)) => {
-            isolation.probes.extend(of_created(order, &found));
+            // What an earlier look saw just so stands there once.
+            let fresh = of_created(order, &found).into_iter().filter(|probe| !seen.probes.contains(probe));
+            isolation.probes.extend(fresh);
             Ok(())
         }
         Ok(None) => {

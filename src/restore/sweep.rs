@@ -11,7 +11,8 @@ use crate::model::ids::CaseId;
 use crate::monitor::Monitor;
 use crate::restore::journal::Journal;
 use crate::restore::order::{Clouds, DRILL_TAG};
-use crate::restore::records::{Target, TargetKind};
+use crate::restore::records::{Step, Target, TargetKind};
+use crate::restore::steps::CaseFacts;
 use crate::restore::targets;
 use crate::restore::teardown::{Undoing, may_delete};
 
@@ -55,13 +56,14 @@ pub struct Field<'a> {
     pub regions: &'a [Option<String>],
 }
 
-/// Looks, and with `apply` takes down what the teardown rule allows.
-pub async fn sweep(field: &Field<'_>, apply: bool, monitor: &dyn Monitor) -> Result<Swept, Failure> {
+/// Looks, and with `apply`, which says how many seconds each deletion may take, takes down what the teardown rule allows.
+pub async fn sweep(field: &Field<'_>, apply: Option<u64>, monitor: &dyn Monitor) -> Result<Swept, Failure> {
     let mut swept = Swept::default();
     let mut known = BTreeSet::new();
     let state = field.journal.state();
     for drill in state.drills.values().rev() {
-        let undoing = Undoing::new(field.journal, field.clouds, field.work, &drill.opened, monitor);
+        let mut undoing = Undoing::new(field.journal, field.clouds, field.work, &drill.opened, monitor);
+        undoing.patience_s = apply.unwrap_or(undoing.patience_s);
         for (case, facts) in drill.cases.iter().rev() {
             for step in facts.steps.values() {
                 known.extend(step.target.iter().map(|target| (target.kind, target.name.clone())));
@@ -70,7 +72,7 @@ pub async fn sweep(field: &Field<'_>, apply: bool, monitor: &dyn Monitor) -> Res
             if standing.is_empty() {
                 continue;
             }
-            if apply {
+            if apply.is_some() {
                 let teardown = undoing.undo(case).await?;
                 for resource in teardown.resources {
                     match resource.state {
@@ -86,6 +88,7 @@ pub async fn sweep(field: &Field<'_>, apply: bool, monitor: &dyn Monitor) -> Res
                 }
                 continue;
             }
+            swept.standing.extend(unfinished(&undoing, case, facts).await);
             for (_, step) in standing {
                 let Some(target) = &step.target else { continue };
                 match targets::find(field.clouds, field.work, target).await {
@@ -113,6 +116,18 @@ pub async fn sweep(field: &Field<'_>, apply: bool, monitor: &dyn Monitor) -> Res
     }
     strangers(field, &known, &mut swept).await;
     Ok(swept)
+}
+
+/// A restore job that has not ended: what it makes is not there yet, and will be.
+async fn unfinished(undoing: &Undoing<'_>, case: &CaseId, facts: &CaseFacts) -> Option<Leftover> {
+    let about = match undoing.job_under_way(facts).await {
+        Ok(None) => return None,
+        Ok(Some(job)) => format!("{job}: what it makes would be left behind; --apply waits for its end"),
+        Err(failure) => format!("whether its restore job has ended is not known: {failure}"),
+    };
+    let step = facts.steps.get(&Step::Restore)?;
+    let arn = step.job_id.clone().or_else(|| step.target.as_ref().map(|target| target.name.clone()))?;
+    Some(Leftover { arn, case: Some(case.clone()), created_at: None, about, deletable: true })
 }
 
 /// Everything with the prefix that the journal does not know: of a drill whose journal is elsewhere, or lost. Listed only.

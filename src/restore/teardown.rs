@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::CaseId;
-use crate::monitor::Monitor;
+use crate::monitor::{Event, Monitor};
 use crate::restore::journal::Journal;
 use crate::restore::order::{self, Clouds, DRILL_TAG};
 use crate::restore::pace::Pace;
@@ -133,24 +133,47 @@ impl<'a> Undoing<'a> {
         if let Err(error) = std::fs::remove_dir_all(&kept)
             && error.kind() != std::io::ErrorKind::NotFound
         {
-            self.monitor.event(crate::monitor::Event::Problem(&Failure::io(format!("remove {}", kept.display()), error)));
+            self.monitor.event(Event::Problem(&Failure::io(format!("remove {}", kept.display()), error)));
         }
         Ok(outcome(&self.journal.case(&self.drill.drill, case)))
     }
 
     /// A restore job cannot be called off: one that is still under way would create its target after we had looked.
     async fn settle(&self, facts: &CaseFacts) -> Result<(), Failure> {
-        let Some(restore) = facts.steps.get(&Step::Restore) else { return Ok(()) };
+        let mut waiting: Option<(Pace, String)> = None;
+        while let Some(job) = self.job_under_way(facts).await? {
+            let (pace, task) = waiting.get_or_insert_with(|| {
+                self.monitor.event(Event::Note(&format!(
+                    "{job}; it is waited for, at most {} s: what it makes is taken down then",
+                    self.patience_s
+                )));
+                let task = format!("waiting for {job}");
+                self.monitor.event(Event::Started { task: &task, unit: "looks", total: None });
+                (Pace::new(format!("{job}: its end"), self.patience_s), task)
+            });
+            self.monitor.event(Event::Advanced { task, by: 1, bytes: 0 });
+            if let Err(late) = pace.pause(self.monitor).await {
+                self.monitor.event(Event::Finished { task });
+                return Err(late);
+            }
+        }
+        if let Some((_, task)) = &waiting {
+            self.monitor.event(Event::Finished { task });
+        }
+        Ok(())
+    }
+
+    /// In words, the restore job that the case has asked for and that has not ended; nothing where there is none.
+    pub async fn job_under_way(&self, facts: &CaseFacts) -> Result<Option<String>, Failure> {
+        let Some(restore) = facts.steps.get(&Step::Restore) else { return Ok(None) };
         // A bucket of our own that is gone cannot come back: a job that still runs fails for want of it.
-        let Some(target) = restore.target.as_ref().filter(|_| self.clouds.has_aws()) else { return Ok(()) };
+        let Some(target) = restore.target.as_ref().filter(|_| self.clouds.has_aws()) else { return Ok(None) };
         let region = target.region.as_deref();
-        let mut pace = Pace::new(format!("the restore job of {} to end", target.name), self.patience_s);
         match (&restore.state, &restore.job_id) {
             (StepState::Done, Some(job)) => {
-                let backup = self.clouds.backup(region)?;
-                while matches!(backup.restore_job(job).await?.status.as_str(), "PENDING" | "RUNNING") {
-                    pace.pause(self.monitor).await?;
-                }
+                let status = self.clouds.backup(region)?.restore_job(job).await?.status;
+                let is_under_way = matches!(status.as_str(), "PENDING" | "RUNNING");
+                Ok(is_under_way.then(|| format!("restore job {job} for {} is {status}", target.name)))
             }
             // The call may have gone out, and its answer was lost.
             (StepState::Intended, _) if !matches!(target.kind, TargetKind::Path | TargetKind::AccessPoint) => {
@@ -164,17 +187,14 @@ impl<'a> Undoing<'a> {
                     .map(|point| point.handle)
                     .collect();
                 if points.is_empty() {
-                    return Ok(());
+                    return Ok(None);
                 }
                 let since = self.drill.as_service(restore.intended_at).plus_secs(-60);
-                let backup = self.clouds.backup(region)?;
-                while !backup.unfinished_jobs(since, &|arn| points.contains(arn)).await?.is_empty() {
-                    pace.pause(self.monitor).await?;
-                }
+                let jobs = self.clouds.backup(region)?.unfinished_jobs(since, &|arn| points.contains(arn)).await?;
+                Ok((!jobs.is_empty()).then(|| format!("a restore job that may be for {} is under way", target.name)))
             }
-            _ => {}
+            _ => Ok(None),
         }
-        Ok(())
     }
 
     async fn undo_step(&self, case: &CaseId, step: Step, facts: &StepFacts) -> Result<(), Failure> {
@@ -194,7 +214,7 @@ impl<'a> Undoing<'a> {
             }
             Err(failure) if failure.kind == FailureKind::Interrupted => Err(failure),
             Err(failure) => {
-                self.monitor.event(crate::monitor::Event::Problem(&failure));
+                self.monitor.event(Event::Problem(&failure));
                 self.record(Record::UndoFailed { case: case.clone(), step, message: failure.to_string() })
             }
         }

@@ -414,10 +414,40 @@ pub struct RestoreFacts {
     /// Digest of the last raw describe answer, which is evidence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_describe: Option<Sha256Digest>,
+    /// Of a database instance: the engine that wrote the data and the one that was restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine_versions: Option<EngineVersions>,
     /// Settings of the source that a restore of its kind leaves behind, as a checklist for whoever recovers; no verdict on the data. What they are set to
     /// is in the evidence of `raw_describe`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recovery_checklist: Vec<ChecklistLine>,
+}
+
+/// Engine versions on both sides of a restore, as the service states them.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EngineVersions {
+    /// The version that wrote the data, where a snapshot states it; else what the source runs now, which may have been upgraded since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The version of the restored instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restored: Option<String>,
+    /// Whether `source` is the version of the very data.
+    pub wrote_the_data: bool,
+}
+
+impl EngineVersions {
+    /// What speaks against a plain pass: that the engines differ, or that it is not stated which they are.
+    pub fn exception(&self) -> Option<String> {
+        match (&self.source, &self.restored) {
+            (_, None) => Some("the restored instance states no engine version".to_owned()),
+            (None, Some(_)) if self.wrote_the_data => Some("the engine version that wrote the data is not stated".to_owned()),
+            (Some(source), Some(restored)) if self.wrote_the_data && source != restored => {
+                Some(format!("the data was written by engine version {source}, and restored into {restored}"))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// One setting of the checklist.

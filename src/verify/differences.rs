@@ -100,11 +100,14 @@ where
     }
 }
 
-/// Where nothing says which rows differ, none of them is known to be equal.
+/// Where a leaf differs and nothing says which of its rows do: as few as must be are called different, and none of the others is known to be
+/// equal. So many rows fewer are missing, so many more are surplus; of as many, one at least is another.
 pub fn unexplained(expected: u64, read: u64, counts: &mut Counts) {
     let (both, more) = (expected.min(read), expected.max(read) - expected.min(read));
-    counts.add_many(Class::Mismatch, both);
     counts.add_many(if expected > read { Class::Missing } else { Class::Extra }, more);
+    let changed = u64::from(more == 0).min(both);
+    counts.add_many(Class::Mismatch, changed);
+    counts.add_many(Class::Indeterminate, both - changed);
 }
 
 fn skip<I: Iterator<Item = Result<SidecarPair, Failure>>>(pairs: &mut Peekable<I>, to: &Stretch<'_>) -> Result<(), Failure> {

@@ -194,8 +194,8 @@ fn head(hash: &[u8]) -> [u8; 8] {
 }
 
 /// Compares a baseline with what was read, and tells differences to `found`, at most [`MOST_NAMED`] a bucket. The leaves decide; the sidecar,
-/// which is read only where a leaf differs, names the rows. In a bucket without names every row counts as a mismatch: none of them is known
-/// to be equal.
+/// which is read only where a leaf differs, names the rows. In a bucket without names as few rows count as different as must be, and no other
+/// as equal ([`differences::unexplained`]).
 pub fn compare(
     baseline: &[Leaf],
     sidecar: impl IntoIterator<Item = Result<SidecarPair, Failure>>,
@@ -324,7 +324,7 @@ mod tests {
         let baseline = of((0..100).map(row), DEFAULT_BUDGET);
         let actual = of((1..100).map(row), DEFAULT_BUDGET);
         let (counts, found) = compared(&baseline, &actual, false);
-        assert_eq!((counts.matched, counts.mismatch, counts.missing), (0, 99, 1));
+        assert_eq!((counts.matched, counts.mismatch, counts.missing, counts.indeterminate), (0, 0, 1, 99));
         assert_eq!(found, [Difference::Bucket { index: 0, bits: 0, expected: 100, actual: 99 }]);
     }
 

@@ -5,6 +5,7 @@
 pub mod buckets;
 pub mod budget;
 pub mod checksum;
+pub mod chunks;
 pub mod differences;
 pub mod fingerprint;
 pub mod hashing;

@@ -4,7 +4,6 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::sync::Mutex;
 
 use crate::model::failure::Failure;
 
@@ -22,27 +21,6 @@ pub fn sort<const N: usize>(records: &mut [[u8; N]], common: usize) {
     for bound in bounds.windows(2) {
         sort_few(&mut records[bound[0]..bound[1]]);
     }
-}
-
-/// Sorts each of `parts`, whose records share their first byte: as many at once as there are processors.
-pub fn sort_each<const N: usize>(parts: &mut [Vec<[u8; N]>]) {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let records: usize = parts.iter().map(Vec::len).sum();
-    if threads == 1 || records < FEW * threads {
-        return parts.iter_mut().for_each(|part| sort(part, 1));
-    }
-    let parts = Mutex::new(parts.iter_mut());
-    // The lock is given back before the part is sorted.
-    let next = || parts.lock().expect("no panic while held").next();
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some(part) = next() {
-                    sort(part, 1);
-                }
-            });
-        }
-    });
 }
 
 /// By the first eight bytes as one number where they decide, which for hashes they do: several times fewer steps than byte by byte.
@@ -100,11 +78,6 @@ mod tests {
         // All in one part.
         sort(&mut again, 0);
         assert_eq!(again, expected);
-        let mut parts: Vec<Vec<[u8; 9]>> = (0..5).map(|part| (0..FEW as u64).map(|n| record(n * 5 + part)).collect()).collect();
-        let mut one_by_one = parts.clone();
-        one_by_one.iter_mut().for_each(|part| part.sort_unstable());
-        sort_each(&mut parts);
-        assert_eq!(parts, one_by_one);
         let bounds = divide(&mut again, 1);
         assert!((0..PARTS).all(|part| again[bounds[part]..bounds[part + 1]].iter().all(|record| usize::from(record[1]) == part)));
     }

@@ -7,13 +7,15 @@ use std::fs::File;
 use std::io::Write;
 
 use crate::model::failure::Failure;
+use crate::verify::chunks::{Chunks, Pool, sort_each};
 use crate::verify::merge::Merge;
-use crate::verify::records::{PARTS, read, sort, sort_each};
+use crate::verify::records::{PARTS, read, sort};
 
 /// Sorts fixed-size records; beyond the budget they go into one unnamed temporary file.
 pub struct Sorter<const N: usize> {
     /// What is in memory, by the records' first byte.
     parts: Parts<N>,
+    pool: Pool<N>,
     held: usize,
     limit: usize,
     file: Option<File>,
@@ -21,7 +23,7 @@ pub struct Sorter<const N: usize> {
     count: u64,
 }
 
-type Parts<const N: usize> = Box<[Vec<[u8; N]>; PARTS]>;
+type Parts<const N: usize> = Box<[Chunks<N>; PARTS]>;
 
 /// Where each part of what was written at once begins in the file, in records, and where the last one ends.
 type Run = Box<[u64; PARTS + 1]>;
@@ -29,8 +31,8 @@ type Run = Box<[u64; PARTS + 1]>;
 impl<const N: usize> Sorter<N> {
     /// `budget` in bytes; at least 64 records stay in memory.
     pub fn new(budget: usize) -> Self {
-        let parts = Box::new([const { Vec::new() }; PARTS]);
-        Self { parts, held: 0, limit: (budget / N).max(64), file: None, runs: Vec::new(), count: 0 }
+        let parts = Box::new([const { Chunks::new() }; PARTS]);
+        Self { parts, pool: Pool::new(), held: 0, limit: (budget / N).max(64), file: None, runs: Vec::new(), count: 0 }
     }
 
     /// Records so far.
@@ -51,7 +53,7 @@ impl<const N: usize> Sorter<N> {
                 self.spill()?;
             }
             let (some, rest) = records.split_at((self.limit - self.held).min(records.len()));
-            some.iter().for_each(|record| self.parts[usize::from(record[0])].push(*record));
+            some.iter().for_each(|record| self.parts[usize::from(record[0])].push(*record, &mut self.pool));
             self.held += some.len();
             records = rest;
         }
@@ -67,10 +69,10 @@ impl<const N: usize> Sorter<N> {
         let mut at = self.runs.last().map_or(0, |run| run[PARTS]);
         let mut run = Box::new([at; PARTS + 1]);
         for (part, records) in self.parts.iter_mut().enumerate() {
-            file.write_all(records.as_flattened()).map_err(failed)?;
+            records.slices().try_for_each(|slice| file.write_all(slice.as_flattened())).map_err(failed)?;
             at += records.len() as u64;
             run[part + 1] = at;
-            records.clear();
+            records.clear(&mut self.pool);
         }
         self.file = Some(file);
         self.runs.push(run);
@@ -85,7 +87,7 @@ impl<const N: usize> Sorter<N> {
         } else {
             // A walk holds one part: the records in memory become the last run, and their room is given back.
             self.spill()?;
-            self.parts = Box::new([const { Vec::new() }; PARTS]);
+            self.parts = Box::new([const { Chunks::new() }; PARTS]);
         }
         let spilled = self.file.map(|file| (file, self.runs));
         Ok(Sorted { parts: self.parts, spilled, limit: self.limit, count: self.count })
@@ -114,7 +116,7 @@ impl<const N: usize> Sorted<N> {
 
     /// The records in ascending order, duplicates kept, block by block.
     pub fn blocks(&self) -> Blocks<'_, N> {
-        Blocks { sorted: self, part: 0, room: Vec::new(), at: 0, merge: None }
+        Blocks { sorted: self, part: 0, chunk: 0, room: Vec::new(), at: 0, merge: None }
     }
 
     /// The same one by one.
@@ -128,6 +130,8 @@ pub struct Blocks<'a, const N: usize> {
     sorted: &'a Sorted<N>,
     /// The next part.
     part: usize,
+    /// The chunk at hand of a part in memory.
+    chunk: usize,
     /// What was read from the file.
     room: Vec<[u8; N]>,
     /// How far we are in the block at hand.
@@ -139,11 +143,14 @@ impl<const N: usize> Blocks<'_, N> {
     /// Some of the records that come next, at least one; none at the end. After a failure there is nothing more to be had.
     pub fn ahead(&mut self) -> Result<&[[u8; N]], Failure> {
         let Some((file, runs)) = &self.sorted.spilled else {
-            let parts = &self.sorted.parts;
-            while self.part < PARTS && self.at == parts[self.part].len() {
-                (self.part, self.at) = (self.part + 1, 0);
+            while let Some(part) = self.sorted.parts.get(self.part) {
+                match part.slice(self.chunk) {
+                    Some(slice) if self.at < slice.len() => return Ok(&slice[self.at..]),
+                    Some(_) => (self.chunk, self.at) = (self.chunk + 1, 0),
+                    None => (self.part, self.chunk, self.at) = (self.part + 1, 0, 0),
+                }
             }
-            return Ok(parts.get(self.part).map_or(&[], |part| &part[self.at..]));
+            return Ok(&[]);
         };
         if self.at == self.room.len() {
             self.room.clear();

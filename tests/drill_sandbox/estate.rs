@@ -248,6 +248,20 @@ impl Laying {
         self.database_of(kind, "", "database = \"crm\"\n").await
     }
 
+    /// The same in PostgreSQL, read by a user of the source whose password the configuration names.
+    pub async fn database_with_reader(&mut self) -> [String; 2] {
+        std::fs::write(self.estate.path("reader"), "reader:hers\n").unwrap();
+        let sql = "CREATE ROLE reader LOGIN PASSWORD 'hers';\nGRANT pg_read_all_data, pg_monitor TO reader;\n";
+        self.database_of(EngineKind::Postgres, sql, "database = \"crm\"\ncredentials = \"file:reader\"\n").await
+    }
+
+    /// A parameter group.
+    pub async fn parameter_group(&self, name: &str, family: &str) {
+        let rds = &self.clients.rds;
+        let asked = rds.create_db_parameter_group().db_parameter_group_name(name).db_parameter_group_family(family).description("quiet");
+        asked.send().await.unwrap();
+    }
+
     /// The same in PostgreSQL with a user of tokens, who reads what was restored.
     pub async fn database_with_tokens(&mut self) -> [String; 2] {
         let sql = "CREATE ROLE reader LOGIN;\nGRANT rds_iam, pg_read_all_data, pg_monitor TO reader;\n";

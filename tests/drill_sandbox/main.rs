@@ -8,9 +8,12 @@ mod drill_estate;
 mod drills;
 mod drivers;
 mod estate;
+mod instances;
 mod items;
 mod kills;
 mod point_in_time;
+#[path = "../servers/mod.rs"]
+mod servers;
 mod signals;
 #[allow(dead_code)]
 #[path = "../sandbox_control/support.rs"]

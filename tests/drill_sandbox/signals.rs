@@ -83,3 +83,28 @@ async fn a_second_signal_ends_at_once_and_the_drill_goes_on_later() {
     // Two of the same kind could reach the process as one.
     stopped(&[Signal::INT, Signal::TERM], 130).await;
 }
+
+/// A job that never ends will make what nobody looks for any more: a sweep names it, and one that waits for it says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_names_the_job_that_has_not_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut laying = Laying::begin(folder.path()).await;
+    let points = laying.table().await;
+    laying.running.control().faults().on_restore(&points[0], RestoreFault::Hangs).unwrap();
+    let estate = laying.end().await;
+    let drilled = estate.run(&["drill", "--case-deadline", "3s", "--teardown-deadline", "2s"], None);
+    assert_eq!(drilled.status.code(), Some(6), "{}", said(&drilled));
+    let looked = estate.run(&["sweep"], None);
+    let told = String::from_utf8_lossy(&looked.stdout).into_owned();
+    assert_eq!(looked.status.code(), Some(6), "{told}");
+    assert!(told.contains("restore job") && told.contains("is RUNNING"), "{told}");
+    let waited = estate.run(&["sweep", "--apply", "--teardown-deadline", "2s"], None);
+    assert_eq!(waited.status.code(), Some(6), "{}", said(&waited));
+    assert!(said(&waited).contains("it is waited for, at most 2 s"), "{}", said(&waited));
+    let (running, _) = start(&estate.path("sandbox")).await;
+    running.control().faults().clear().unwrap();
+    running.stop().await.unwrap();
+    let swept = estate.run(&["sweep", "--apply"], None);
+    assert_eq!(swept.status.code(), Some(0), "{} {}", String::from_utf8_lossy(&swept.stdout), said(&swept));
+    nothing_is_left(&estate, "swept").await;
+}

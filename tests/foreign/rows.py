@@ -183,6 +183,8 @@ ROWS = [
     ("dates", [{"date": -1}, {"infinity": "date"}, {"minus_infinity": "instant"}, {"partial": ["date", 0, 0, 0, 0]}, {"partial": ["datetime", 2026, 2, 0, 3723500000]}], []),
     ("times", [{"datetime": 1}, {"instant": -1}, {"time": -3020399999999}, {"time_zoned": [43200000000, -10800]}, {"interval": [1, -2, 3500000]}], [1]),
     ("documents and labels", [{"json": '{"a" : 1}'}, {"jsonb": '{"a": 1}'}, {"enum": "ok"}, {"set": "x,z"}], []),
+    ("an enum's empty label, its error value, a set by its number", [{"enum": ""}, {"integer": "0"}, {"integer": "3"}], []),
+    ("values that the server prints", [{"opaque": ["regclass::text", "6170702e74"]}, {"opaque": ["seg[]::text", "7b312e2e327d"]}], [0]),
     ("bytes of a kind", [{"bytes": "00ff"}, {"bytes": ""}, {"bits": "10101"}, {"bits": ""}, {"uuid": "a0eebc999c0b4ef8bb6d6bb9bd380a11"}, {"network": "022000040a000001"}, {"hardware": "08002b010203"}, {"geometry": "0000000001"}, {"boolean": True}], [4]),
     ("nested", [{"array": {"dimensions": [[2, 0]], "elements": [{"integer": "1"}, {"null": True}]}}, {"array": {"dimensions": [], "elements": []}}, {"composite": [{"integer": "1"}, {"text": "a"}]}, {"range": {"flags": 2, "bounds": [{"integer": "1"}, {"integer": "5"}]}}, {"multirange": [{"flags": 1, "bounds": [{"null": True}, {"null": True}]}]}, {"opaque": ["point", "00"]}], []),
     ("longer than a chunk", [{"text": "0123456789" * 250}, {"bytes": "ab" * 1500}], [0]),

@@ -147,6 +147,7 @@ fn refuse(result: &mut PointResult, case: &PlannedCase, at: Timestamp) {
         status: "FAILED".into(),
         attempts: 2,
         raw_describe: None,
+        engine_versions: None,
         recovery_checklist: Vec::new(),
     });
     result.errors.push(CaseError {
@@ -193,6 +194,7 @@ fn restored(result: &mut PointResult, res: &Res, case: &PlannedCase, plot: Plot,
         status: "COMPLETED".into(),
         attempts: 1,
         raw_describe: None,
+        engine_versions: None,
         recovery_checklist: Vec::new(),
     });
     let achieved = u64::try_from(verified.millis_since(requested)).unwrap();
@@ -314,6 +316,8 @@ fn checks(result: &mut PointResult, res: &Res, plot: Plot) {
         actual: Some(actual.into()),
         result: CheckOutcome::Pass,
         not_applicable: false,
+        denied: false,
+        measured: Default::default(),
         reason: None,
         rows: Vec::new(),
         duration_ms: 840,

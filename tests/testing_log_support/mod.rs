@@ -275,6 +275,7 @@ fn result(pen: &mut Pen, case: &PlannedCase, fails: bool, requested_at: Timestam
             status: "COMPLETED".into(),
             attempts: 1,
             raw_describe: Some(raw),
+            engine_versions: None,
             recovery_checklist: Vec::new(),
         }),
         rto: Objective {
@@ -348,6 +349,8 @@ fn check(id: &str, severity: Severity) -> CheckResult {
         actual: Some("0".into()),
         result: CheckOutcome::Pass,
         not_applicable: false,
+        denied: false,
+        measured: Default::default(),
         reason: None,
         rows: vec![],
         duration_ms: 3,

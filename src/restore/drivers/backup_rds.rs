@@ -86,6 +86,9 @@ fn restore_metadata(order: &Order, name: &str, source: &BTreeMap<String, String>
         if let Some(group) = &demands.subnet_group {
             set("DBSubnetGroupName", group.clone());
         }
+        if let Some(group) = source.get("Engine").and_then(|engine| demands.parameter_groups.get(engine)) {
+            set("DBParameterGroupName", group.clone());
+        }
         if !demands.security_group_ids.is_empty() {
             let list = serde_json::to_string(&demands.security_group_ids)
                 .map_err(|error| Failure::invalid(format!("security groups: {error}")).caused_by(error))?;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::aws::rds::{Instance, Rds, RestoreFrom, RestoreRequest};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
-use crate::restore::driver::{Accepted, Opened, Progress};
+use crate::restore::driver::{Accepted, Opened, Progress, Proof};
 use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
 use crate::restore::records::TargetKind;
@@ -104,7 +104,7 @@ pub fn as_new_as(source: SourceVersion, restored: Option<String>, ready: Progres
     let SourceVersion { version: source, binding } = source;
     let older = binding && source.as_deref().zip(restored.as_deref()).is_some_and(|(source, restored)| version(restored) < version(source));
     if let Value::Object(members) = &mut raw {
-        members.insert("engine_versions".into(), json!({"source": source, "restored": restored}));
+        members.insert("engine_versions".into(), json!({"source": source, "restored": restored, "wrote_the_data": binding}));
     }
     if older {
         let (source, restored) = (source.unwrap_or_default(), restored.unwrap_or_default());
@@ -144,7 +144,7 @@ pub fn ready(found: &Found, status: Option<String>, raw: Value) -> Result<Progre
     })
 }
 
-/// ModifyDBInstance with a password of the drill's own: the source's passwords open nothing of the drill's.
+/// ModifyDBInstance with a password of the drill's own: that it opens what is read proves that it is what was restored.
 pub async fn set_password(order: &Order, clouds: &Clouds, permit: &Permit) -> Result<(), Failure> {
     let target = permit.target();
     clouds.rds(target.region.as_deref())?.set_password(&target.name, &order.password, order.iam_user.is_some()).await
@@ -169,22 +169,24 @@ pub async fn open(order: &Order, clouds: &Clouds) -> Result<Option<Opened>, Fail
             .hint("set `database` of the resource in attestore.toml")
     })?;
     let database = utf8_percent_encode(&database, NON_ALPHANUMERIC).to_string().replace("%5F", "_").replace("%2D", "-");
-    let user_in_url = utf8_percent_encode(order.iam_user.as_ref().unwrap_or(&user), NON_ALPHANUMERIC);
-    // The token is for the user of the URL; the master user's password stays the drill's, and unused.
+    let encoded = |user: &str| utf8_percent_encode(user, NON_ALPHANUMERIC).to_string();
+    // The token is for the user of the URL.
+    let reader = encoded(order.iam_user.as_ref().unwrap_or(&user));
     let query = match (&order.iam_user, &target.region) {
         (None, _) => String::new(),
         (Some(_), None) => "?authentication=iam".to_owned(),
         (Some(_), Some(region)) => format!("?authentication=iam&region={region}"),
     };
-    let url = match instance.engine.as_str() {
+    let url = |reader: &str, query: &str| match instance.engine.as_str() {
         engine if engine.starts_with("postgres") => {
-            SourceUrl::Postgres { url: format!("postgres://{user_in_url}@{host}:{port}/{database}{query}") }
+            Ok(SourceUrl::Postgres { url: format!("postgres://{reader}@{host}:{port}/{database}{query}") })
         }
-        "mysql" | "mariadb" => SourceUrl::Mysql { url: format!("mysql://{user_in_url}@{host}:{port}/{database}{query}") },
-        other => return Err(Failure::invalid(format!("instance {}: engine {other} cannot be read", target.name))),
+        "mysql" | "mariadb" => Ok(SourceUrl::Mysql { url: format!("mysql://{reader}@{host}:{port}/{database}{query}") }),
+        other => Err(Failure::invalid(format!("instance {}: engine {other} cannot be read", target.name))),
     };
+    let proof = Proof { url: url(&encoded(&user), "")?, user: user.clone(), password: order.password.clone() };
     let login = order.iam_user.is_none().then(|| (user, order.password.clone()));
-    Ok(Some(Opened { url, region: target.region, login, unreadable: None }))
+    Ok(Some(Opened { url: url(&reader, &query)?, region: target.region, login, proof: Some(proof), unreadable: None }))
 }
 
 /// The instance in a description.

@@ -113,7 +113,7 @@ impl Driver for LocalDatabase {
             EngineKind::MariaDb => SourceUrl::Mysql { url: format!("mysql://{at}") },
         };
         let login = Some((USER.to_owned(), order.password.clone()));
-        Ok(Some(Opened { url, region: None, login, unreadable: loaded.unreadable }))
+        Ok(Some(Opened { url, region: None, login, proof: None, unreadable: loaded.unreadable }))
     }
 }
 

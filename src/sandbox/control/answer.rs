@@ -156,6 +156,21 @@ impl Xml {
         self.put(name, time.to_rfc3339_opts(SecondsFormat::Millis, true));
     }
 
+    /// What another holds.
+    pub fn append(&mut self, other: &Self) {
+        self.text += &other.text;
+    }
+
+    /// Another value in the first `<name>…</name>`, or none at all.
+    pub fn replace(&mut self, name: &str, value: Option<&str>) {
+        let (open, close) = (format!("<{name}>"), format!("</{name}>"));
+        let Some(from) = self.text.find(&open) else { return };
+        let Some(to) = self.text[from..].find(&close).map(|at| from + at + close.len()) else { return };
+        let mut other = Self::default();
+        other.put_some(name, value);
+        self.text.replace_range(from..to, &other.text);
+    }
+
     /// `<name>…</name>` around what `fill` writes.
     pub fn within(&mut self, name: &str, fill: impl FnOnce(&mut Self)) {
         self.text += &format!("<{name}>");

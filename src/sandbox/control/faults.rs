@@ -63,8 +63,24 @@ pub enum AccessPointFault {
     Stays,
 }
 
+/// What descriptions of some instances say instead of what is so.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Lie {
+    /// The identifiers that begin so.
+    pub of: String,
+    /// The member, such as `PubliclyAccessible`.
+    pub member: String,
+    /// What stands in it; without one it is left out.
+    pub says: Option<String>,
+    /// Only once such an instance has been modified.
+    pub once_modified: bool,
+}
+
 #[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
 struct Plan {
+    /// About database instances.
+    #[serde(default)]
+    lies: Vec<Lie>,
     /// By the ARN of the recovery point or snapshot.
     restores: BTreeMap<String, RestoreFault>,
     /// By the ARN of the recovery point.
@@ -99,6 +115,25 @@ impl Faults {
     /// On-demand backups of the table `arn` show half of its keys as they were `seconds` before (it needs point-in-time recovery for that).
     pub fn fuzzy_backups(&self, arn: &str, seconds: i64) -> Result<(), Failure> {
         self.plan.change(|plan| plan.fuzzy.insert(arn.into(), seconds)).map(drop)
+    }
+
+    /// From now on, instances are described so.
+    pub fn on_description(&self, lie: Lie) -> Result<(), Failure> {
+        self.plan.change(|plan| plan.lies.push(lie)).map(drop)
+    }
+
+    /// The instance `id` was modified: what waited for that comes into force.
+    pub fn modified(&self, id: &str) -> Result<(), Failure> {
+        let waits = |lie: &Lie| lie.once_modified && id.starts_with(&lie.of);
+        if !self.plan.read(|plan| plan.lies.iter().any(waits)) {
+            return Ok(());
+        }
+        self.plan.change(|plan| plan.lies.iter_mut().filter(|lie| waits(lie)).for_each(|lie| lie.once_modified = false))
+    }
+
+    /// What is said of the instance `id` in place of what is so.
+    pub fn lies(&self, id: &str) -> Vec<Lie> {
+        self.plan.read(|plan| plan.lies.iter().filter(|lie| !lie.once_modified && id.starts_with(&lie.of)).cloned().collect())
     }
 
     /// How fuzzy the on-demand backups of a table are.

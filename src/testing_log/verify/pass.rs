@@ -4,7 +4,9 @@ use crate::model::check::{CheckOutcome, Severity};
 use crate::model::counts::Counts;
 use crate::model::outcome::Outcome;
 use crate::model::verification::damaged;
-use crate::testing_log::body::{ACCESS_POINT_ALLOWED, ACCESS_POINT_MECHANISM, ClassPolicy, Objective, PointResult, VerifyFacts};
+use crate::testing_log::body::{
+    ACCESS_POINT_ALLOWED, ACCESS_POINT_MECHANISM, ClassPolicy, EngineVersions, Objective, PointResult, VerifyFacts,
+};
 use crate::testing_log::verify::fault::Rule;
 
 /// All of the declared scope.
@@ -47,6 +49,10 @@ pub fn objections(result: &PointResult, policy: Option<&ClassPolicy>, as_if: Out
             let why = "read where it lies, through a backup access point: not a restore, and no recovery time was measured";
             found.push((Rule::PassWithReasons, why.to_owned()));
         }
+    }
+    let versions = result.restore.as_ref().and_then(|restore| restore.engine_versions.as_ref());
+    if let Some(why) = versions.and_then(EngineVersions::exception).filter(|_| as_if == Outcome::Pass) {
+        found.push((Rule::PassWithReasons, why));
     }
     for check in result.sql_checks.iter().filter(|check| check.counts()) {
         if check.result == CheckOutcome::Vacuous && (check.severity == Severity::Critical || as_if == Outcome::Pass) {

@@ -16,6 +16,7 @@ use crate::verify::sql::mysql_wire::options::{MysqlOptions, TlsMode};
 use crate::verify::sql::postgres_wire::options::PgOptions;
 use crate::verify::sql::postgres_wire::password_file;
 use crate::verify::sql::reading::Limits;
+use crate::verify::sql::wire_tls;
 
 /// Credentials and trust for one database. What is absent comes from the URL, then from `PGUSER`/`PGPASSWORD` or
 /// `MYSQL_USER`/`MYSQL_PWD`, and a password of PostgreSQL from `.pgpass`.
@@ -154,11 +155,12 @@ impl Access {
     }
 
     fn check_ca(&self) -> Result<(), Failure> {
-        match &self.tls_ca {
-            Some(ca) if !ca.is_file() => Err(Failure::invalid(format!("the CA bundle {} is not there", ca.display()))
-                .hint("tls_ca names a PEM file, such as the one AWS publishes for RDS")),
-            _ => Ok(()),
+        let Some(ca) = &self.tls_ca else { return Ok(()) };
+        let hint = "a CA bundle is a file of PEM certificates, such as the one that AWS publishes for RDS";
+        if !ca.is_file() {
+            return Err(Failure::invalid(format!("the CA bundle {} is not there", ca.display())).hint(hint));
         }
+        wire_tls::check_authorities(ca).map_err(|said| Failure::invalid(format!("the CA bundle: {said}")).hint(hint))
     }
 }
 
@@ -256,6 +258,38 @@ mod tests {
         assert!(missing.postgres("postgres://h/db").is_err());
     }
 
+    /// A certificate that nobody has the key of.
+    const AUTHORITY: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBkjCCATmgAwIBAgIUDR3fvOZOWqb0nPtYUVb4dU9FPC4wCgYIKoZIzj0EAwIw
+HjEcMBoGA1UEAwwTYXV0aG9yaXR5IG9mIGEgdGVzdDAgFw0yNjExMjEyMzQzMzla
+GA8yMTI2MTAyODIzNDMzOVowHjEcMBoGA1UEAwwTYXV0aG9yaXR5IG9mIGEgdGVz
+dDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABBoAdlQkFCgfzyStRAZy/flfRqNr
+VPdr3cmN8w7PH66b5CbQCO9bS3jM2ruThtA3DZKewCATCXd8gQBzJ+FEX6OjUzBR
+MB0GA1UdDgQWBBQAqhgzR1B/YO34keaWXmy81W/AMjAfBgNVHSMEGDAWgBQAqhgz
+R1B/YO34keaWXmy81W/AMjAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0cA
+MEQCIAreeq/xH3e7g+7k6R9TQxlhBetUjlXSsEGh8bDoEYH1AiAH32EnSnwqLSTZ
+oKk+dbd5O4li415MZh4o0B6bWONPoQ==
+-----END CERTIFICATE-----
+";
+
+    #[test]
+    fn a_bundle_without_a_certificate_is_found_out_at_once() {
+        let bundle = tempfile::NamedTempFile::new().unwrap();
+        let access = Access { tls_ca: Some(bundle.path().to_owned()), ..Access::default() };
+        let key =
+            "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n-----END PRIVATE KEY-----\n";
+        for (text, said) in [("", "no certificate in"), (key, "no certificate in"), (&AUTHORITY.replace("MII", "MIJ"), "")] {
+            std::fs::write(bundle.path(), text).unwrap();
+            for failure in [access.postgres("postgres://h/d").unwrap_err(), access.mysql("mysql://h/d").unwrap_err()] {
+                assert!(failure.kind == FailureKind::Invalid && failure.message.contains(said), "{failure}");
+                assert!(failure.hint.unwrap().contains("PEM"));
+            }
+        }
+        std::fs::write(bundle.path(), AUTHORITY).unwrap();
+        assert!(access.postgres("postgres://h/d").is_ok() && access.mysql("mysql://h/d").is_ok());
+    }
+
     struct Named;
 
     #[async_trait::async_trait]
@@ -268,6 +302,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_goes_to_a_verified_server_only() {
         let ca = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(ca.path(), AUTHORITY).unwrap();
         let access = Access { tls_ca: Some(ca.path().to_owned()), tokens: Some(Arc::new(Named)), ..Access::default() };
         let place = |url: &str| access.postgres(url).map(|door| format!("{door:?}"));
         let known = place("postgres://reader@db.example/crm?authentication=iam&region=eu-west-2").unwrap();

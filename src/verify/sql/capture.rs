@@ -29,6 +29,8 @@ use crate::verify::sql::digester::Meaning;
 use crate::verify::sql::errors;
 use crate::verify::sql::kept::{self, Kept};
 use crate::verify::sql::key_order::KeyOrder;
+use crate::verify::sql::not_read::NotRead;
+use crate::verify::sql::position;
 use crate::verify::sql::reading::Cause;
 use crate::verify::sql::scan::{self, Way};
 use crate::verify::sql::scope::{self, Scope, TableRanges};
@@ -79,6 +81,9 @@ pub async fn capture(
     // Before the first connection: an output that cannot be written must not cost a reading.
     let mut writer = ManifestWriter::create(&request.out, draft)?;
     let mut db = Database::open(url, access).await?;
+    if let Some(said) = db.caution() {
+        monitor.event(Event::Note(&said));
+    }
     let kept = match &access.state {
         None => Ok(None),
         Some(dir) => {
@@ -148,7 +153,8 @@ async fn read_all(
         return Err(failure);
     }
     let tables = db.tables().await?;
-    let (mut scope, mut tables) = Scope::declare(db, &request.tables, tables).await?;
+    let (mut scope, mut tables, said) = Scope::declare(db, &request.tables, tables).await?;
+    said.iter().for_each(|said| monitor.event(Event::Note(said)));
     if let Some(watermark) = scope.watermark.as_ref().filter(|watermark| !watermark.left_out.is_empty()) {
         let said = format!(
             "tables without the column {}, of which the manifest says nothing: {}",
@@ -159,6 +165,15 @@ async fn read_all(
     }
     let unprotected =
         tables.iter().filter_map(|table| table.unprotected.as_ref().map(|engine| format!("{} ({engine})", table.name))).collect();
+    let not_read = NotRead::of(db).await?;
+    if let Some(kinds) = not_read.in_one_line() {
+        monitor.event(Event::Note(&format!("not read, since rows are those of tables: {kinds}")));
+    }
+    let columns: Vec<String> =
+        tables.iter().flat_map(|table| table.left_out.iter().map(|column| format!("{}.{column}", table.name))).collect();
+    if !columns.is_empty() {
+        monitor.event(Event::Note(&format!("left out of the rows: {}", columns.join(", "))));
+    }
     let definitions = db.definitions().await?;
     if let Some(hidden) = definitions.hidden() {
         monitor.event(Event::Note(&format!("not in the manifest, since the reader is not shown it in full: {hidden}")));
@@ -195,17 +210,21 @@ async fn read_all(
     if tables.is_empty() {
         monitor.event(Event::Note("the database has no tables: its manifest proves nothing"));
     }
-    let after = db.position().await;
-    let moved = before != after;
-    if moved {
-        monitor.event(Event::Note(&format!("the source moved while it was read: from {before} to {after}")));
+    let after = db.moved_since(&before).await;
+    let moved = after.is_some();
+    if let Some(after) = &after {
+        let (from, to) = (position::told(&before), position::told(after));
+        monitor.event(Event::Note(&format!("the source moved while it was read: from {from} to {to}")));
     }
+    // Where only the server's own records moved its log, it stood still.
+    let after = after.unwrap_or_else(|| before.clone());
     let engine = db.engine();
     let mut position = json!({"engine": engine.name, "version": engine.version, "before": before, "after": after, "tables": described});
     if !opaque.is_empty() {
         position["opaque"] = Value::Object(opaque);
     }
     position["definitions"] = definitions.to_value();
+    not_read.state(&mut position);
     scope.state(&mut position);
     Ok((Finish { captured_end: None, counts: totals, baselines, position: Some(position) }, moved, unprotected))
 }
@@ -254,6 +273,9 @@ fn what_to_do(kind: FailureKind) -> &'static str {
         FailureKind::Denied => errors::GIVE_RIGHTS,
         FailureKind::Busy => {
             "a manifest needs every table: run it again when nobody locks or changes this one, or name a copy; nothing is wrong with it"
+        }
+        FailureKind::TooLarge => {
+            "a manifest needs every table, and this one has a value that is not held at once; nothing is wrong with it"
         }
         kind if kind.is_outside_the_data() => {
             "nothing is said of the data: check that the server is up and lets this machine in, and run it again"

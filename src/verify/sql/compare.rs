@@ -1,11 +1,10 @@
-//! A database against a manifest: tables by name, rows by bucket and sidecar, findings to the monitor.
+//! A database against a manifest: what is known of the two before the first row is read, and what there is to say where none can be.
 //!
-//! A table whose stream breaks is `unreadable`, with the rows that had been read; the others are compared all the same. Where the reason
-//! lies outside the data, it is counted by that reason, and is no verdict on the table.
+//! Not here: how tables are compared (`compare_tables`), and two databases at hand (`dual`).
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::iter::Peekable;
-use std::time::{Duration, Instant};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -13,32 +12,23 @@ use crate::model::capture::CaptureMode;
 use crate::model::clock::Timestamp;
 use crate::model::counts::Counts;
 use crate::model::failure::{Failure, FailureKind};
-use crate::model::finding::{Class, Kind, Place};
 use crate::model::source_url::SourceUrl;
 use crate::model::verification::Verification;
-use crate::monitor::{Event, Monitor};
+use crate::monitor::Monitor;
 use crate::signing::hash_key::HashKey;
-use crate::verify::differences::Difference;
-use crate::verify::fingerprint;
-use crate::verify::key_ranges::{self, Range, Told};
-use crate::verify::leaf::{Form, Leaf};
-use crate::verify::manifest::header::ManifestKind;
-use crate::verify::manifest::reader::{Manifest, Rows};
-use crate::verify::manifest::row::{LeafKind, SidecarRow};
-use crate::verify::sql::access::Access;
-use crate::verify::sql::canon::{ENCODING, LOGICAL_ENCODING, RowKeys};
+use crate::verify::manifest::reader::Manifest;
+use crate::verify::sql::access::{Access, database_name};
+use crate::verify::sql::baseline::{check_engine, check_header, expected_tables};
+use crate::verify::sql::canon::RowKeys;
+use crate::verify::sql::columns::Common;
+use crate::verify::sql::compare_tables::Run;
 use crate::verify::sql::database::Database;
-use crate::verify::sql::definitions::kinds::{self, Change};
-use crate::verify::sql::digester::Meaning;
-use crate::verify::sql::errors::GIVE_RIGHTS;
 use crate::verify::sql::kept::{self, Kept};
-use crate::verify::sql::key_order::KeyOrder;
-use crate::verify::sql::naming::{self, Bounds, NAMED_ROWS, Seen, SeenRows};
-use crate::verify::sql::of_table::OfTable;
-use crate::verify::sql::reading::{Cause, ReadError};
-use crate::verify::sql::scan::{self, Look, Scan, Way};
-use crate::verify::sql::scope::{Scope, TableRanges};
-use crate::verify::sql::table::{Table, schema_difference};
+use crate::verify::sql::naming::Bounds;
+use crate::verify::sql::not_read;
+use crate::verify::sql::scope::Scope;
+use crate::verify::sql::table::Table;
+use crate::verify::sql::touched::{self, Reading, Touched, Window};
 
 /// What is known of a restore.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -75,6 +65,18 @@ pub async fn compare_restored(
     restored: Restored,
     monitor: &dyn Monitor,
 ) -> Result<Verification, Failure> {
+    compare_beside(url, access, manifest, hash_key, (restored, None), monitor).await
+}
+
+/// The same beside a log of changes, in mode `position-bounded`: rows that it names as written in between are no damage.
+pub async fn compare_beside(
+    url: &SourceUrl,
+    access: &Access,
+    manifest: &Manifest,
+    hash_key: &HashKey,
+    (restored, changes): (Restored, Option<&Path>),
+    monitor: &dyn Monitor,
+) -> Result<Verification, Failure> {
     let started = Instant::now();
     check_header(manifest, hash_key)?;
     manifest.check_parts()?;
@@ -102,6 +104,7 @@ pub async fn compare_restored(
         kept: None,
         partial_sight: None,
         lone: BTreeSet::new(),
+        touched: (None, named(bounds)),
     };
     let opened = match Database::open(url, access).await {
         Ok(mut db) => match db.tables().await {
@@ -119,7 +122,11 @@ pub async fn compare_restored(
                 let purpose = kept::purpose(&url.to_string(), &header.encoding, hash_key, of);
                 run.kept = Kept::open(dir, purpose, db.standing().await, hash_key, monitor)?;
             }
+            run.result.left_out.extend(not_read::beyond(&run.scope, &tables, header.position.as_ref()));
             let tables = run.scope.apply(db.engine().name, tables);
+            if let Some(log) = changes {
+                run.touched.0 = Some(written_between(log, (manifest, restored), &run, &tables)?);
+            }
             run.partial_sight = db.partial_sight().await?;
             run.all(&mut db, expected, tables).await?;
             run.definitions(&mut db, header.position.as_ref()).await;
@@ -137,6 +144,33 @@ pub async fn compare_restored(
         kept.finish()?;
     }
     Ok(run.finish(started.elapsed()))
+}
+
+/// What rows are judged by that a log names: of their stamps only that they are not younger than the restore.
+fn named(bounds: Option<Bounds>) -> Bounds {
+    Bounds { named: true, ..bounds.unwrap_or(Bounds::new(0, i64::MAX, 0)) }
+}
+
+/// Reads a log of changes: which rows of `tables` it names.
+fn written_between(log: &Path, (manifest, restored): (&Manifest, Restored), run: &Run<'_>, tables: &[Table]) -> Result<Touched, Failure> {
+    let header = manifest.header();
+    let mut known = Vec::new();
+    for table in tables {
+        let described = run.described.get(&table.name);
+        let common = described.map(|before| Common::of_manifest(before, table)).unwrap_or_default();
+        let mut part = if described.is_some() { common.part_of(table) } else { table.clone() };
+        let meaning = run.scope.meaning(&mut part, described);
+        known.push((part, meaning, run.scope.ranges.get(&table.name).map(|ranges| &ranges.order)));
+    }
+    let source: Option<SourceUrl> = header.source.parse().ok();
+    let database = source.filter(|url| matches!(url, SourceUrl::Mysql { .. })).and_then(|url| database_name(&url).ok());
+    let reading = Reading {
+        tables: known.iter().map(|(table, meaning, order)| (table, meaning.clone(), *order)).collect(),
+        keys: &run.keys,
+        window: Window::new(header, &run.scope, restored.at, restored.to_the_second),
+        database,
+    };
+    touched::load(log, reading, run.monitor)
 }
 
 /// The comparison with a backup that did not come back at all: every table that the manifest knows is unreadable, for this reason.
@@ -158,340 +192,11 @@ pub fn unreadable(manifest: &Manifest, hash_key: &HashKey, why: &str, monitor: &
         kept: None,
         partial_sight: None,
         lone: BTreeSet::new(),
+        touched: (None, named(None)),
     };
     let failure = Failure::new(FailureKind::Remote, why);
     for (name, table) in &expected {
         run.unreadable(name, table.rows(), 0, &failure);
     }
     Ok(run.finish(started.elapsed()))
-}
-
-fn check_header(manifest: &Manifest, hash_key: &HashKey) -> Result<(), Failure> {
-    let header = manifest.header();
-    let at = manifest.dir().display();
-    if header.kind != ManifestKind::TableSet {
-        return Err(Failure::invalid(format!("manifest {at} is of kind {}, expected table-set", header.kind.as_str()))
-            .hint("a database is compared with a manifest of a database"));
-    }
-    if ![ENCODING, LOGICAL_ENCODING].contains(&header.encoding.as_str()) {
-        return Err(Failure::invalid(format!("manifest {at}: rows are encoded as `{}`, this version reads `{ENCODING}`", header.encoding))
-            .hint("drafts are readable by the version that wrote them only: capture it again"));
-    }
-    let (expected, found) = (header.hash_key_id.as_deref().unwrap_or("none"), hash_key.id());
-    if expected != found {
-        return Err(Failure::invalid(format!("manifest {at}: made with hash key {expected}, found hash key {found}"))
-            .hint("name the hash key that the manifest was made with; with another one nothing can be compared"));
-    }
-    Ok(())
-}
-
-/// Exact rows of engines that store values otherwise are never equal: that is no finding.
-fn check_engine(manifest: &Manifest, found: &str) -> Result<(), Failure> {
-    let header = manifest.header();
-    let captured = header.position.as_ref().and_then(|position| position["engine"].as_str()).unwrap_or(found);
-    let family = |name: &str| if name == "mariadb" { "mysql".to_owned() } else { name.to_owned() };
-    if header.encoding == LOGICAL_ENCODING || family(captured) == family(found) {
-        return Ok(());
-    }
-    Err(Failure::invalid(format!("manifest {}: its rows are of {captured}, as stored, and this is {found}", manifest.dir().display()))
-        .hint("compare with a database of that engine, or capture the source with --logical"))
-}
-
-/// What the manifest says of one table.
-struct Expected {
-    leaves: Vec<Leaf>,
-    /// What the leaves are made of.
-    kind: LeafKind,
-    schema: Option<[u8; 32]>,
-}
-
-impl Expected {
-    fn rows(&self) -> u64 {
-        self.leaves.iter().map(|leaf| leaf.rows).sum()
-    }
-}
-
-/// All leaves, read to their end before anything is concluded: the root is verified with the last one.
-fn expected_tables(manifest: &Manifest) -> Result<BTreeMap<String, Expected>, Failure> {
-    let mut tables: BTreeMap<String, Expected> = BTreeMap::new();
-    for row in manifest.leaves() {
-        let row = row?;
-        let blank = || Expected { leaves: Vec::new(), kind: LeafKind::Bucket, schema: None };
-        let table = tables.entry(row.key).or_insert_with(blank);
-        match row.kind {
-            LeafKind::Bucket | LeafKind::Sum | LeafKind::Range if table.leaves.is_empty() || table.kind == row.kind => {
-                table.kind = row.kind;
-                table.leaves.push(Leaf { index: row.seq, bits: row.bits, rows: row.rows, digest: row.digest });
-            }
-            LeafKind::Bucket | LeafKind::Sum | LeafKind::Range => {
-                let said = format!("manifest {}: a table has leaves of two kinds", manifest.dir().display());
-                return Err(Failure::new(FailureKind::BadEvidence, said).hint("it was written by another version: capture it again"));
-            }
-            LeafKind::Schema => table.schema = Some(row.digest),
-        }
-    }
-    Ok(tables)
-}
-
-struct Run<'a> {
-    scope: Scope,
-    bounds: Option<Bounds>,
-    keys: RowKeys,
-    monitor: &'a dyn Monitor,
-    described: Value,
-    sidecar: Peekable<Rows<SidecarRow>>,
-    result: Verification,
-    tables: Counts,
-    rows: Counts,
-    kept: Option<Kept>,
-    /// Why the reader is not shown every table.
-    partial_sight: Option<Failure>,
-    /// Tables that only one side has, or that could not be read: what belongs to them has been said with them.
-    lone: BTreeSet<String>,
-}
-
-impl Run<'_> {
-    /// A merge of two name-sorted lists; `Err` only for evidence that does not hold.
-    async fn all(&mut self, db: &mut Database, expected: BTreeMap<String, Expected>, actual: Vec<Table>) -> Result<(), Failure> {
-        let mut actual = actual.into_iter().peekable();
-        let mut expected = expected.into_iter().peekable();
-        loop {
-            if self.result.cut_short.is_some() {
-                return Ok(());
-            }
-            let order = match (expected.peek(), actual.peek()) {
-                (None, None) => return Ok(()),
-                (Some(_), None) => std::cmp::Ordering::Less,
-                (None, Some(_)) => std::cmp::Ordering::Greater,
-                (Some((name, _)), Some(table)) => name.as_bytes().cmp(table.name.as_bytes()),
-            };
-            let before = if order.is_le() { expected.next() } else { None };
-            let table = if order.is_ge() { actual.next() } else { None };
-            match (before, table) {
-                (Some((name, before)), Some(table)) => self.table(db, &name, &before, &table).await?,
-                (Some((name, before)), None) => self.missing(&name, before.rows()),
-                (None, Some(table)) => self.extra(db, &table).await,
-                (None, None) => return Ok(()),
-            }
-        }
-    }
-
-    fn missing(&mut self, name: &str, rows: u64) {
-        // Who is not shown every table cannot tell one that is gone from one that is withheld.
-        if let Some(failure) = self.partial_sight.as_ref().map(|failure| Failure::new(failure.kind, failure.message.clone())) {
-            return self.unreadable(name, rows, 0, &failure);
-        }
-        let class = self.class(Class::Missing);
-        self.lone.insert(name.to_owned());
-        self.tables.add(class);
-        self.rows.add_many(class, rows);
-        self.find(class, Kind::Table, Place::Key(name.to_owned()), Some(format!("{rows} rows")), None);
-    }
-
-    async fn extra(&mut self, db: &mut Database, table: &Table) {
-        let class = self.class(Class::Extra);
-        self.lone.insert(table.name.clone());
-        self.tables.add(class);
-        let (rows, whole) = scan::count(db, table, &self.keys).await;
-        let found = if whole { format!("{rows} rows") } else { format!("at least {rows} rows") };
-        self.rows.add_many(class, rows);
-        self.find(class, Kind::Table, Place::Key(table.name.clone()), None, Some(found));
-    }
-
-    /// What a table counts as that only one side has, or that is defined otherwise: it has no stamp.
-    fn class(&self, class: Class) -> Class {
-        self.bounds.map_or(class, |bounds| bounds.class(class, None))
-    }
-
-    async fn table(&mut self, db: &mut Database, name: &str, before: &Expected, table: &Table) -> Result<(), Failure> {
-        if let Some(failure) = if self.partial_sight.is_some() { db.withheld(table).await } else { None } {
-            self.unreadable(name, before.rows(), 0, &failure);
-            return Ok(());
-        }
-        let mut table = table.clone();
-        let described = self.described.get(name).cloned();
-        let meaning = self.scope.meaning(&mut table, described.as_ref());
-        let ranges = (before.kind == LeafKind::Range).then(|| self.scope.ranges.get(name).cloned()).flatten();
-        let order = ranges.as_ref().map(|ranges| &ranges.order);
-        let form = if before.kind == LeafKind::Sum { Form::Sums } else { Form::Sorted };
-        let way = Way { keys: &self.keys, form, order, budget: scan::BUDGET };
-        let read = match scan::scan(db, (&table, &meaning), way, self.kept.as_mut(), self.monitor).await {
-            Ok(read) => read,
-            Err(ReadError { cause: Cause::Stopped(failure), .. }) => {
-                self.result.cut_short = Some(failure);
-                return Ok(());
-            }
-            Err(ReadError { rows, cause: Cause::Unreadable(failure) }) => {
-                self.unreadable(name, before.rows(), rows, &failure);
-                return Ok(());
-            }
-        };
-        self.result.bytes_checked += read.bytes;
-        let same_schema = match meaning {
-            Meaning::Exact => before.schema == Some(table.schema_digest()?),
-            // Across engines only the columns are the same; their own types and constraints are each engine's affair.
-            Meaning::Logical(_) => described.as_ref().is_some_and(|before| names_of(before) == names_of(&table.describe())),
-        };
-        let (counts, differences, unnamed) = self.rows_of(name, before, ranges.as_ref(), &read)?;
-        if !same_schema {
-            let (expected, actual) = schema_difference(described.as_ref(), &table.describe());
-            self.find(Class::SchemaChanged, Kind::Table, Place::Key(name.to_owned()), Some(expected), Some(actual));
-        }
-        let clean = differences.is_empty() && unnamed.is_empty();
-        // Other columns make every row another one: the table has been named, and a million rows would add nothing.
-        let counts = if same_schema || counts.matched > 0 {
-            unnamed.iter().for_each(|range| self.find_range(name, ranges.as_ref(), range));
-            self.tell(db, (&table, &meaning, order), &differences, &counts).await
-        } else {
-            naming::settled(&counts, &Counts::default(), &[], self.bounds)
-        };
-        self.rows.merge(&counts);
-        let excused = same_schema && !clean && counts.mismatch + counts.missing + counts.extra + counts.future == 0;
-        self.tables.add(match (same_schema, clean) {
-            (true, true) => Class::Match,
-            (false, _) => self.class(Class::SchemaChanged),
-            (true, false) if excused => Class::Indeterminate,
-            (true, false) => Class::Mismatch,
-        });
-        Ok(())
-    }
-
-    /// The counts, the differences (at most [`NAMED_ROWS`]), and the ranges whose rows could not be told apart.
-    fn rows_of(
-        &mut self,
-        name: &str,
-        before: &Expected,
-        ranges: Option<&TableRanges>,
-        read: &Scan,
-    ) -> Result<(Counts, Vec<Difference>, Vec<Range>), Failure> {
-        let (mut differences, mut unnamed) = (Vec::new(), Vec::new());
-        let sidecar = OfTable { rows: &mut self.sidecar, table: name };
-        let mut push = |difference| {
-            if differences.len() < NAMED_ROWS {
-                differences.push(difference);
-            }
-        };
-        let counts = if before.kind == LeafKind::Range {
-            let begins = ranges.map_or(&[][..], |ranges| &ranges.begins);
-            key_ranges::compare((&before.leaves, begins), sidecar, &read.fingerprint, &mut |told| match told {
-                Told::Row(difference) => push(difference),
-                Told::Range(range) => unnamed.push(range),
-            })
-        } else {
-            fingerprint::compare(&before.leaves, sidecar, &read.fingerprint, &mut push)
-        };
-        let counts = counts.map_err(|failure| failure.context(format!("table {name}")))?;
-        Ok((counts, differences, unnamed))
-    }
-
-    fn find_range(&self, table: &str, ranges: Option<&TableRanges>, range: &Range) {
-        let named = ranges.map_or_else(|| format!("range {}", range.index), |ranges| ranges.name(range.index));
-        let (expected, actual) = (Some(format!("{} rows", range.expected)), Some(format!("{} rows", range.actual)));
-        self.find(self.class(Class::Mismatch), Kind::Bucket, Place::Bucket(format!("{table} {named}")), expected, actual);
-    }
-
-    /// Names the rows that are there with a second pass over their keys, the others by their keyed hash; gives the final counts.
-    async fn tell(
-        &mut self,
-        db: &mut Database,
-        (table, meaning, order): (&Table, &Meaning, Option<&KeyOrder>),
-        differences: &[Difference],
-        counts: &Counts,
-    ) -> Counts {
-        let there = |difference: &Difference| match difference {
-            Difference::Row { key_hash, actual: Some(_), .. } => Some(*key_hash),
-            _ => None,
-        };
-        let wanted: HashSet<[u8; 8]> = differences.iter().filter_map(there).collect();
-        // A key's place in its order is the key: nothing has to be looked up, of rows that are gone either.
-        let by_place = |difference: &Difference| match (difference, order) {
-            (Difference::Row { key_hash, .. }, Some(order)) => Some((*key_hash, Seen { name: order.name(*key_hash), ..Seen::default() })),
-            _ => None,
-        };
-        let before: SeenRows = differences.iter().filter_map(by_place).collect();
-        let wanted = if order.is_some() && self.bounds.is_none() { HashSet::new() } else { wanted };
-        let look = Look { order, stamp: self.bounds.and_then(|_| self.scope.stamp_of(table)), fields: false };
-        let seen = match scan::look_up(db, table, &self.keys, meaning, &look, wanted, self.monitor).await {
-            Ok(seen) => seen,
-            Err(_) => {
-                let said = format!("table {}: rows are named by their hashes, their keys could not be read again", table.name);
-                self.monitor.event(Event::Note(&said));
-                SeenRows::new()
-            }
-        };
-        naming::tell(self.monitor, (&table.name, &[]), differences, (&before, &seen), self.bounds, counts)
-    }
-
-    /// What is defined beside tables, as far as both sides show it; within one engine only.
-    async fn definitions(&mut self, db: &mut Database, position: Option<&Value>) {
-        let before = position.map(|position| &position["definitions"]).filter(|before| before.is_object());
-        let (Some(before), None) = (before, &self.scope.logical) else { return };
-        if self.result.cut_short.is_some() {
-            return;
-        }
-        let (engine, own) = (position.and_then(|position| position["engine"].as_str()).unwrap_or_default(), db.engine().name);
-        if engine != own {
-            let said =
-                format!("the manifest is of {engine} and this is {own}: each words definitions in its own way, they are not compared");
-            self.monitor.event(Event::Note(&said));
-            return;
-        }
-        match db.definitions().await {
-            Ok(now) => {
-                let hidden =
-                    kinds::hidden_before(before).map(|hidden| format!("not in the manifest, whose reader was not shown it: {hidden}"));
-                self.result.left_out.extend(hidden);
-                if let Some(unseen) = kinds::unseen(before, &now).filter(|_| self.partial_sight.is_none()) {
-                    let said = format!("in the manifest, and not shown to this reader in full: {unseen}");
-                    self.result.cut_short = Some(Failure::new(FailureKind::Denied, said).hint(GIVE_RIGHTS));
-                }
-                let mut counts = kinds::equal(before, &now);
-                for Change { what, before: expected, now: actual } in kinds::changes(before, &now, &self.lone) {
-                    let is_extra = expected == kinds::ABSENT;
-                    counts.add(self.class(if is_extra { Class::Extra } else { Class::SchemaChanged }));
-                    self.find(Class::SchemaChanged, Kind::Table, Place::Key(what), Some(expected), Some(actual));
-                }
-                self.result.definitions = Some(counts);
-            }
-            // A right, a lock or a connection: what was compared stands, and the rest was not looked at.
-            Err(failure) if failure.kind.is_outside_the_data() => {
-                self.result.cut_short = Some(failure.context("what is defined beside tables"));
-            }
-            Err(failure) => {
-                let mut counts = Counts::default();
-                counts.add(Class::Unreadable);
-                self.result.definitions = Some(counts);
-                let found = Some(failure.message);
-                self.find(Class::Unreadable, Kind::Table, Place::Key("definitions".into()), None, found);
-            }
-        }
-    }
-
-    fn unreadable(&mut self, name: &str, expected: u64, rows: u64, failure: &Failure) {
-        self.tables.add(Class::Unreadable);
-        self.lone.insert(name.to_owned());
-        self.rows.add_many(Class::Unreadable, expected);
-        if failure.kind.is_outside_the_data() {
-            *self.result.unread.entry(failure.kind).or_default() += 1;
-        }
-        let found = format!("{rows} rows, then: {failure}");
-        self.find(Class::Unreadable, Kind::Table, Place::Key(name.to_owned()), Some(format!("{expected} rows")), Some(found));
-    }
-
-    fn find(&self, class: Class, kind: Kind, place: Place, expected: Option<String>, actual: Option<String>) {
-        naming::find(self.monitor, class, kind, place, expected, actual);
-    }
-
-    fn finish(mut self, duration: Duration) -> Verification {
-        // All that it is shown may be equal, and there may be more.
-        self.result.cut_short = self.result.cut_short.or(self.partial_sight);
-        self.result.tables = Some(self.tables);
-        self.result.rows = Some(self.rows);
-        self.result.duration = duration;
-        self.result
-    }
-}
-
-fn names_of(described: &Value) -> Vec<&str> {
-    described["columns"].as_array().into_iter().flatten().filter_map(|column| column["name"].as_str()).collect()
 }

@@ -13,6 +13,7 @@ use crate::verify::sql::digester::Digester;
 use crate::verify::sql::kept::KeptTable;
 use crate::verify::sql::mysql::MysqlSession;
 use crate::verify::sql::postgres::PostgresSession;
+use crate::verify::sql::postgres_catalog::shown_name;
 use crate::verify::sql::reading::{BREATH, Cause, Delivery, Engine, Harvest, HarvestSink, ReadError, Sink};
 use crate::verify::sql::sqlite::SqliteSession;
 use crate::verify::sql::table::Table;
@@ -58,6 +59,16 @@ impl Database {
             Self::Mysql(session) => session.engine(),
             Self::Sqlite(session) => session.engine(),
         }
+    }
+
+    /// Whether anything changed since `before`, as far as the source shows it: what the position is now, where something did.
+    pub async fn moved_since(&mut self, before: &Value) -> Option<Value> {
+        let now = self.position().await;
+        let committed = match self {
+            Self::Postgres(session) if now != *before => session.has_committed().await,
+            _ => None,
+        };
+        (now != *before && committed != Some(false)).then_some(now)
     }
 
     /// Base tables in ascending order of their names' bytes. Views, foreign tables and partitioned parents are not among them.
@@ -106,6 +117,56 @@ impl Database {
             Self::Postgres(session) => session.definitions().await,
             Self::Mysql(session) => session.definitions().await,
             Self::Sqlite(session) => session.definitions().await,
+        }
+    }
+
+    /// The rows of a small question about the catalogue or a value, each column as text; NULL is empty.
+    pub async fn ask(&mut self, question: &str) -> Result<Vec<Vec<String>>, Failure> {
+        match self {
+            Self::Postgres(session) => session.ask(question).await,
+            Self::Mysql(session) => session.ask(question).await,
+            Self::Sqlite(session) => session.ask(question).await,
+        }
+    }
+
+    /// Partitions, each after what it is one of: of PostgreSQL all leaf partitions, as tables are named, with every table that they belong
+    /// to; of MySQL and MariaDB those of `table`, subpartitions too.
+    pub async fn partitions(&mut self, table: Option<&str>) -> Result<Vec<(String, String)>, Failure> {
+        let question = match (&self, table) {
+            (Self::Postgres(_), _) => {
+                "SELECT an.nspname::text, a.relname::text, cn.nspname::text, c.relname::text \
+                 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace cn ON cn.oid = c.relnamespace \
+                 CROSS JOIN LATERAL pg_catalog.pg_partition_ancestors(c.oid) t(relid) \
+                 JOIN pg_catalog.pg_class a ON a.oid = t.relid AND a.oid <> c.oid JOIN pg_catalog.pg_namespace an ON an.oid = a.relnamespace \
+                 WHERE c.relispartition AND c.relkind = 'r'".to_owned()
+            }
+            (Self::Mysql(_), Some(table)) => {
+                let table = table.replace('\\', "\\\\").replace('\'', "''");
+                format!(
+                    "SELECT PARTITION_NAME, SUBPARTITION_NAME FROM information_schema.PARTITIONS \
+                     WHERE TABLE_SCHEMA = database() AND TABLE_NAME = '{table}' AND PARTITION_NAME IS NOT NULL ORDER BY 1, 2"
+                )
+            }
+            _ => return Ok(Vec::new()),
+        };
+        let mut found = Vec::new();
+        for row in self.ask(&question).await? {
+            match (&row[..], table) {
+                ([schema, parent, own_schema, own], _) => found.push((shown_name(schema, parent), shown_name(own_schema, own))),
+                (names, Some(table)) => found.extend(names.iter().map(|name| (table.to_owned(), name.clone()))),
+                _ => {}
+            }
+        }
+        found.retain(|(_, own)| !own.is_empty());
+        found.dedup();
+        Ok(found)
+    }
+
+    /// What whoever writes to it should know before all of it is read.
+    pub fn caution(&self) -> Option<String> {
+        match self {
+            Self::Sqlite(session) => session.caution(),
+            Self::Postgres(_) | Self::Mysql(_) => None,
         }
     }
 
@@ -173,7 +234,7 @@ impl Database {
         let (mut rows, mut bytes) = (0, 0);
         let each = &mut |row: &Row| {
             digester.gather(row, &mut records);
-            (rows, bytes) = (rows + 1, bytes + row.bytes().len() as u64);
+            (rows, bytes) = (rows + 1, bytes + row.hashed_bytes());
             if rows < BREATH as u64 {
                 return Ok(true);
             }

@@ -29,13 +29,50 @@ pub fn field(bytes: &[u8]) -> String {
         }
         tag::PLUS_INFINITY => "infinity".into(),
         tag::MINUS_INFINITY => "-infinity".into(),
-        tag::BYTES => format!("0x{}", hex::encode(sized(payload))),
+        tag::TEXT_INVALID | tag::BYTES | tag::GEOMETRY | tag::HARDWARE => bytes_of(sized(payload)),
+        tag::BITS => bytes_of(payload.get(16..).unwrap_or_default()),
+        tag::TIME => micros(payload).map_or_else(|| "?".into(), time_of_day),
+        tag::NETWORK => network(sized(payload)),
+        tag::OPAQUE => opaque(payload),
         _ => format!("0x{}", hex::encode(bytes)),
     };
     match shown.char_indices().nth(LONGEST) {
         Some((at, _)) => format!("{}…", &shown[..at]),
         None => shown,
     }
+}
+
+/// Bytes that are no text: a key in another character set than UTF-8 is shown so, too.
+fn bytes_of(bytes: &[u8]) -> String {
+    format!("x'{}'", hex::encode(&bytes[..bytes.len().min(LONGEST)]))
+}
+
+/// A value of a type without a rule: the text that the server prints, where it was asked for that.
+fn opaque(payload: &[u8]) -> String {
+    let name_length = payload.first_chunk::<8>().and_then(|length| usize::try_from(u64::from_be_bytes(*length)).ok());
+    let split = name_length.and_then(|length| payload[8..].split_at_checked(length));
+    match split {
+        Some((name, value)) if name.ends_with(b"::text") => quoted(&String::from_utf8_lossy(sized(value))),
+        Some((_, value)) => bytes_of(sized(value)),
+        None => "?".into(),
+    }
+}
+
+/// PostgreSQL's form: family, bits of the prefix, 1 for a network, length, address.
+fn network(bytes: &[u8]) -> String {
+    let (address, most): (std::net::IpAddr, u8) = match bytes {
+        [_, _, _, 4, address @ ..] if address.len() == 4 => (<[u8; 4]>::try_from(address).expect("4 bytes").into(), 32),
+        [_, _, _, 16, address @ ..] if address.len() == 16 => (<[u8; 16]>::try_from(address).expect("16 bytes").into(), 128),
+        _ => return bytes_of(bytes),
+    };
+    if bytes[1] == most && bytes[2] == 0 { address.to_string() } else { format!("{address}/{}", bytes[1]) }
+}
+
+fn time_of_day(micros: i64) -> String {
+    let (sign, whole) = (if micros < 0 { "-" } else { "" }, micros.unsigned_abs());
+    let (seconds, fraction) = (whole / 1_000_000, whole % 1_000_000);
+    let fraction = if fraction == 0 { String::new() } else { format!(".{fraction:06}") };
+    format!("{sign}{:02}:{:02}:{:02}{fraction}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
 }
 
 fn integer(payload: &[u8]) -> String {
@@ -117,6 +154,23 @@ mod tests {
                 "18446744073709551615"
             ]
         );
+    }
+
+    #[test]
+    fn what_is_no_text_is_shown_as_the_bytes_that_it_is() {
+        let mut row = Row::new(&RowKeys::new(&HashKey::from_bytes([1; 32])));
+        row.begin(9);
+        row.text(b"\xe9");
+        row.blob(&[0, 0xff]);
+        row.opaque("point", &[7]);
+        row.opaque("regclass::text", b"public.t");
+        row.micros(tag::TIME, -3_661_000_005);
+        row.labelled(tag::NETWORK, &[2, 8, 1, 4, 10, 0, 0, 0]);
+        row.labelled(tag::NETWORK, &[2, 32, 0, 4, 10, 0, 0, 1]);
+        row.bits(5, &[0xa8]);
+        row.labelled(tag::HARDWARE, &[8, 0]);
+        let shown: Vec<String> = (0..9).map(|index| field(row.field(index))).collect();
+        assert_eq!(shown, ["x'e9'", "x'00ff'", "x'07'", "public.t", "-01:01:01.000005", "10.0.0.0/8", "10.0.0.1", "x'a8'", "x'0800'"]);
     }
 
     #[test]

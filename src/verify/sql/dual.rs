@@ -18,12 +18,15 @@ use crate::verify::differences::Difference;
 use crate::verify::fingerprint;
 use crate::verify::leaf::{Form, Leaf};
 use crate::verify::sql::access::Access;
+use crate::verify::sql::beside;
 use crate::verify::sql::canon::RowKeys;
+use crate::verify::sql::columns::{Common, not_as_a_whole};
 use crate::verify::sql::database::Database;
-use crate::verify::sql::definitions::kinds::{self, Change};
+use crate::verify::sql::declared;
 use crate::verify::sql::digester::Meaning;
 use crate::verify::sql::logical::{LogicalColumn, LogicalType};
 use crate::verify::sql::naming::{NAMED_ROWS, SeenRows, find, tell};
+use crate::verify::sql::position;
 use crate::verify::sql::reading::{Cause, ReadError};
 use crate::verify::sql::scan::{self, Look, Scan, Way};
 use crate::verify::sql::table::{Table, schema_difference};
@@ -64,6 +67,9 @@ pub async fn against(
         }
     }
     let (now_tables, before_tables) = (now.tables().await?, before.tables().await?);
+    if let Some(declared) = declared {
+        declared::types(declared, before_tables.iter().chain(&now_tables))?;
+    }
     let positions = (now.position().await, before.position().await);
     if declared.is_none() && now.engine().name != before.engine().name {
         let message = format!(
@@ -104,8 +110,8 @@ pub async fn against(
         run.definitions(&mut before, &mut now).await;
     }
     for (side, first, db) in [(&checked, &positions.0, &mut now), (&baseline, &positions.1, &mut before)] {
-        let last = db.position().await;
-        if last != *first {
+        if let Some(last) = db.moved_since(first).await {
+            let (first, last) = (position::told(first), position::told(&last));
             monitor.event(Event::Note(&format!("{} moved while it was read: from {first} to {last}", side.url)));
         }
     }
@@ -150,39 +156,26 @@ impl Run<'_> {
                 for (side, hidden) in [("checked", now.hidden()), ("baseline", before.hidden())] {
                     self.result.left_out.extend(hidden.map(|hidden| format!("{side}: not shown to the reader in full: {hidden}")));
                 }
-                let mut counts = kinds::equal(&before.to_value(), &now);
-                for Change { what, before, now } in kinds::changes(&before.to_value(), &now, &self.lone) {
-                    counts.add(if before == kinds::ABSENT { Class::Extra } else { Class::SchemaChanged });
-                    find(self.monitor, Class::SchemaChanged, Kind::Table, Place::Key(what), Some(before), Some(now));
-                }
+                let counts = beside::tell(self.monitor, (&before.to_value(), &now), &self.lone, |class| class);
                 self.result.definitions = Some(counts);
             }
-            Err(failure) if failure.kind.is_outside_the_data() => {
-                self.result.cut_short = Some(failure.context("what is defined beside tables"));
-            }
-            Err(failure) => {
-                let mut counts = Counts::default();
-                counts.add(Class::Unreadable);
-                self.result.definitions = Some(counts);
-                let place = Place::Key("definitions".into());
-                find(self.monitor, Class::Unreadable, Kind::Table, place, None, Some(failure.message));
-            }
+            Err(failure) => beside::not_read(self.monitor, failure, &mut self.result),
         }
     }
 
-    async fn table(&mut self, before: &mut Database, mut expected: Table, now: &mut Database, mut actual: Table) -> Result<(), Failure> {
+    async fn table(&mut self, before: &mut Database, expected: Table, now: &mut Database, actual: Table) -> Result<(), Failure> {
         let name = expected.name.clone();
-        let (before_meaning, now_meaning) = match self.meanings(&mut expected, &mut actual) {
-            Ok(meanings) => meanings,
-            Err((there, here)) => {
-                // Other columns make every row another one.
-                let rows = scan::count(before, &expected, &self.keys).await.0;
-                self.tables.add(Class::SchemaChanged);
-                self.rows.add_many(Class::Mismatch, rows);
-                find(self.monitor, Class::SchemaChanged, Kind::Table, Place::Key(name), Some(there), Some(here));
-                return Ok(());
-            }
+        let common = Common::of_tables(&expected, &actual, self.declared.is_none());
+        let same_schema = match self.declared {
+            Some(_) => common.lost.is_empty() && common.columns.len() == actual.columns.len(),
+            None => expected.schema_digest()? == actual.schema_digest()?,
         };
+        if !same_schema {
+            let (there, here) = schema_difference(Some(&expected.describe()), &actual.describe());
+            find(self.monitor, Class::SchemaChanged, Kind::Table, Place::Key(name.clone()), Some(there), Some(here));
+        }
+        let (expected, actual) = (common.part_of(&expected), common.part_of(&actual));
+        let (before_meaning, now_meaning) = self.meanings(&expected, &actual);
         let Some(old) = self.scan(before, &expected, &before_meaning, None).await else { return Ok(()) };
         let Some(new) = self.scan(now, &actual, &now_meaning, Some(old.fingerprint.rows())).await else { return Ok(()) };
         self.result.bytes_checked += old.bytes + new.bytes;
@@ -193,11 +186,6 @@ impl Run<'_> {
                 differences.push(difference);
             }
         })?;
-        let same_schema = self.declared.is_some() || expected.schema_digest()? == actual.schema_digest()?;
-        if !same_schema {
-            let (there, here) = schema_difference(Some(&expected.describe()), &actual.describe());
-            find(self.monitor, Class::SchemaChanged, Kind::Table, Place::Key(name.clone()), Some(there), Some(here));
-        }
         self.tables.add(match (same_schema, differences.is_empty()) {
             (true, true) => Class::Match,
             (false, _) => Class::SchemaChanged,
@@ -206,22 +194,22 @@ impl Run<'_> {
         let seen_before = self.look(before, &expected, &before_meaning, &differences, true).await;
         let seen_now = self.look(now, &actual, &now_meaning, &differences, false).await;
         let columns: Vec<&str> = expected.columns.iter().map(|column| column.name.as_str()).collect();
-        let counts = tell(self.monitor, (&name, &columns), &differences, (&seen_before, &seen_now), None, &counts);
+        let mut counts = tell(self.monitor, (&name, &columns), &differences, (&seen_before, &seen_now), None, &counts);
+        if !common.lost.is_empty() {
+            let (equal, lost) = (counts.matched, common.lost.join(", "));
+            counts = not_as_a_whole(&counts);
+            let said = format!(
+                "table {name}: {equal} rows are equal but for {lost}, which both sides do not have alike: they count as mismatches"
+            );
+            self.monitor.event(Event::Note(&said));
+        }
         self.rows.merge(&counts);
         Ok(())
     }
 
-    /// What the columns of both sides mean, or how their columns differ. By logical types, both sides take the baseline's key.
-    fn meanings(&self, expected: &mut Table, actual: &mut Table) -> Result<(Meaning, Meaning), (String, String)> {
-        let Some(declared) = self.declared else {
-            // An exact comparison of tables with other columns is told by the schema; rows are compared all the same.
-            return Ok((Meaning::Exact, Meaning::Exact));
-        };
-        let names = |table: &Table| table.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
-        if names(expected) != names(actual) {
-            return Err(schema_difference(Some(&expected.describe()), &actual.describe()));
-        }
-        actual.key = expected.key.clone();
+    /// What the columns of both sides mean, which have the same names.
+    fn meanings(&self, expected: &Table, actual: &Table) -> (Meaning, Meaning) {
+        let Some(declared) = self.declared else { return (Meaning::Exact, Meaning::Exact) };
         let (mut there, mut here) = (Vec::new(), Vec::new());
         for (before, now) in expected.columns.iter().zip(&actual.columns) {
             let own = declared.get(&format!("{}.{}", expected.name, before.name)).copied();
@@ -237,7 +225,7 @@ impl Run<'_> {
             there.push(LogicalColumn::new(kind, before));
             here.push(LogicalColumn::new(kind, now));
         }
-        Ok((Meaning::Logical(there), Meaning::Logical(here)))
+        (Meaning::Logical(there), Meaning::Logical(here))
     }
 
     /// The fingerprint of one side; nothing where the table cannot be read, which has been told. `expected` is the number of rows of

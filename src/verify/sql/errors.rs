@@ -82,6 +82,11 @@ fn is_tls(error: &Error) -> bool {
     matches!(error, Error::Tls(_)) || text.contains("certificate") || text.contains("TLS")
 }
 
+/// The class of an error of the driver's, while a statement of the caller's own runs.
+pub fn kind(error: &Error) -> FailureKind {
+    kind_of(error)
+}
+
 /// The error in one line, without the driver's own preface.
 pub fn message(error: &Error) -> String {
     let text = match error {
@@ -168,6 +173,11 @@ impl Broken {
     /// Somebody has dropped, emptied or rewritten what was to be read.
     pub fn moved(said: impl Into<String>) -> Self {
         Self { said: said.into(), lost: false, kind: FailureKind::Busy }
+    }
+
+    /// A value that is longer than what is held at once.
+    pub fn too_large(said: impl Into<String>) -> Self {
+        Self { said: said.into(), lost: false, kind: FailureKind::TooLarge }
     }
 
     /// Nothing arrived for so long.

@@ -75,7 +75,11 @@ fn general(url: &SourceUrl, user: &str) -> Result<Vec<String>, Failure> {
             ]
         }
         SourceUrl::Sqlite { path } => {
-            vec![format!("-- read permission on {} and its -wal file; nothing is written", in_comment(&path.display().to_string()))]
+            vec![
+                format!("-- read permission on {} and its -wal file; nothing is written", in_comment(&path.display().to_string())),
+                "-- in rollback-journal mode whoever writes to it waits as long as it is read: read a copy, or set journal_mode = WAL"
+                    .to_owned(),
+            ]
         }
         other => return Err(not_sql(other)),
     })

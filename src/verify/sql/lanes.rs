@@ -61,7 +61,7 @@ impl Outlet {
     pub fn row(&mut self, row: &Row) {
         self.digester.gather(row, &mut self.records);
         self.rows += 1;
-        self.bytes += row.bytes().len() as u64;
+        self.bytes += row.hashed_bytes();
     }
 
     /// To be called every [`crate::verify::sql::reading::BREATH`] rows; false where nobody receives any more.

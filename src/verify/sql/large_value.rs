@@ -3,24 +3,27 @@
 //! What comes out is, byte for byte, the field that the whole payload would give (`canon`, tag 22). Whether a text is UTF-8 is found out
 //! on the way, characters that lie in two pieces included.
 //!
-//! Not here: where pieces come from, and values that must be parsed as a whole (arrays, geometry).
+//! Not here: where pieces come from, and values that must be parsed as a whole (arrays, composites, ranges).
 
 use crate::verify::sql::canon::{LARGE_BYTES, Row};
 use crate::verify::sql::tag;
 
 /// What a payload is, once it is known to be large.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Payload {
+pub enum Payload<'a> {
     /// Text: under `TEXT` where it is UTF-8, `TEXT_INVALID` where it is not.
     Text,
-    /// Under this tag whatever it holds: `BYTES`, `JSON`, `JSONB`.
+    /// Under this tag whatever it holds: `BYTES`, `JSON`, `JSONB`, `GEOMETRY`.
     Tagged(u8),
+    /// Of a type that has no rule, by its name.
+    Opaque(&'a str),
 }
 
 /// A payload of more than [`LARGE_BYTES`] on its way.
 #[derive(Clone)]
 pub struct LargeValue {
-    payload: Payload,
+    /// Its tag, once it is known whether text is UTF-8.
+    tag: u8,
     hasher: blake3::Hasher,
     length: u64,
     text: Utf8,
@@ -34,15 +37,20 @@ impl LargeValue {
     }
 
     /// Nothing taken yet of a value that is for `row`.
-    pub fn new(row: &Row, payload: Payload) -> Self {
-        Self { payload, hasher: row.large_hasher(), length: 0, text: Utf8::default() }
+    pub fn new(row: &Row, payload: Payload<'_>) -> Self {
+        let (tag, hasher) = match payload {
+            Payload::Text => (tag::TEXT, row.large_hasher()),
+            Payload::Tagged(tag) => (tag, row.large_hasher()),
+            Payload::Opaque(name) => (tag::OPAQUE, row.large_hasher_of(name)),
+        };
+        Self { tag, hasher, length: 0, text: Utf8::default() }
     }
 
     /// Takes the next bytes.
     pub fn piece(&mut self, bytes: &[u8]) {
         self.length += bytes.len() as u64;
         self.hasher.update(bytes);
-        if self.payload == Payload::Text {
+        if self.tag == tag::TEXT {
             self.text.take(bytes);
         }
     }
@@ -57,11 +65,7 @@ impl LargeValue {
         if !Self::is_large(self.length) {
             return Err(format!("a value of {} bytes is not large: it was cut short", self.length));
         }
-        let tag = match self.payload {
-            Payload::Text if self.text.is_whole() => tag::TEXT,
-            Payload::Text => tag::TEXT_INVALID,
-            Payload::Tagged(tag) => tag,
-        };
+        let tag = if self.tag == tag::TEXT && !self.text.is_whole() { tag::TEXT_INVALID } else { self.tag };
         row.large(tag, self.length, self.hasher.finalize().as_bytes());
         Ok(())
     }
@@ -120,17 +124,19 @@ mod tests {
         row
     }
 
-    fn whole(payload: Payload, bytes: &[u8]) -> Vec<u8> {
+    fn whole(payload: Payload<'_>, bytes: &[u8]) -> Vec<u8> {
         let mut row = row();
         match payload {
             Payload::Text => row.text(bytes),
             Payload::Tagged(tag::BYTES) => row.blob(bytes),
+            Payload::Tagged(tag::GEOMETRY) => row.geometry(bytes),
+            Payload::Opaque(name) => row.opaque(name, bytes),
             Payload::Tagged(tag) => row.json(tag, bytes),
         }
         row.field(0).to_vec()
     }
 
-    fn in_pieces(payload: Payload, pieces: &[&[u8]]) -> Result<Vec<u8>, String> {
+    fn in_pieces(payload: Payload<'_>, pieces: &[&[u8]]) -> Result<Vec<u8>, String> {
         let mut row = row();
         let mut value = LargeValue::new(&row, payload);
         pieces.iter().for_each(|piece| value.piece(piece));
@@ -185,9 +191,9 @@ mod tests {
             unit in prop_oneof![Just("a€𐍈é".as_bytes().to_vec()), prop::collection::vec(any::<u8>(), 1..9)],
             surplus in 1usize..5_000,
             sizes in prop::collection::vec(1usize..900_000, 1..40),
-            kind in 0usize..4,
+            kind in 0usize..6,
         ) {
-            let payload = [Payload::Text, Payload::Tagged(tag::BYTES), Payload::Tagged(tag::JSON), Payload::Tagged(tag::JSONB)][kind];
+            let payload = [Payload::Text, Payload::Tagged(tag::BYTES), Payload::Tagged(tag::JSON), Payload::Tagged(tag::JSONB), Payload::Tagged(tag::GEOMETRY), Payload::Opaque("seg")][kind];
             let bytes: Vec<u8> = unit.iter().copied().cycle().take(LARGE_BYTES + surplus).collect();
             let (mut pieces, mut rest, mut sizes) = (Vec::new(), &bytes[..], sizes.into_iter().cycle());
             while let Some(size) = sizes.next().filter(|_| !rest.is_empty()) {

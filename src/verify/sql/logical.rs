@@ -143,7 +143,7 @@ fn of_postgres(kind: &PgType, type_text: &str) -> LogicalType {
 
 fn of_mysql(kind: &MysqlType, type_text: &str) -> LogicalType {
     match kind {
-        MysqlType::Signed | MysqlType::Unsigned | MysqlType::Year => LogicalType::Integer,
+        MysqlType::Signed | MysqlType::Unsigned | MysqlType::Year | MysqlType::SetNumber => LogicalType::Integer,
         MysqlType::Float => LogicalType::Real,
         MysqlType::Double => LogicalType::Double,
         MysqlType::Decimal => LogicalType::Decimal,
@@ -155,7 +155,7 @@ fn of_mysql(kind: &MysqlType, type_text: &str) -> LogicalType {
         MysqlType::Text if type_text.starts_with("char(") => LogicalType::Char,
         MysqlType::Text if type_text.starts_with("uuid") => LogicalType::Uuid,
         MysqlType::Text if type_text.starts_with("inet") => LogicalType::Inet,
-        MysqlType::Text | MysqlType::Enum | MysqlType::Set => LogicalType::Text,
+        MysqlType::Text | MysqlType::Enum | MysqlType::EnumMarked | MysqlType::Set => LogicalType::Text,
         MysqlType::Bytes => LogicalType::Bytes,
         MysqlType::Json => LogicalType::Json,
         MysqlType::Geometry => LogicalType::Geometry,
@@ -246,7 +246,7 @@ fn brought(column: LogicalColumn, exact: &[u8], row: &mut Row) -> Option<()> {
         }
         LogicalType::Inet => row.labelled(tag::NETWORK, &logical_text::inet(text?)?),
         LogicalType::Bits => bits(kind, payload, text, column.bits_at_end, row)?,
-        LogicalType::Geometry if matches!(kind, tag::GEOMETRY | tag::BYTES) => row.labelled(tag::GEOMETRY, sized(payload)?),
+        LogicalType::Geometry if matches!(kind, tag::GEOMETRY | tag::BYTES) => row.geometry(sized(payload)?),
         LogicalType::Geometry | LogicalType::Bytes | LogicalType::AsStored => return None,
     }
     Some(())

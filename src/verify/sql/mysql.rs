@@ -107,6 +107,15 @@ impl MysqlSession {
         limits.asking(&shown, asked).await.err().filter(|failure| failure.kind == FailureKind::Denied)
     }
 
+    /// The rows of a small question.
+    pub async fn ask(&mut self, question: &str) -> Result<Vec<Vec<String>>, Failure> {
+        let (shown, limits) = (self.opener.shown.clone(), self.opener.limits);
+        let connection = self.session().await?;
+        let asked = async { connection.ask(question, &[]).await.map_err(|error| errors::wire_failure(&shown, error)) };
+        let rows = limits.asking(&shown, asked).await?;
+        Ok(rows.iter().map(|row| (0..row.0.len()).map(|at| row.text(at).unwrap_or_default()).collect()).collect())
+    }
+
     /// The greatest value of a column.
     pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<String>, Failure> {
         let (shown, limits) = (self.opener.shown.clone(), self.opener.limits);

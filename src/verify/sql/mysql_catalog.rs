@@ -1,4 +1,4 @@
-//! The tables of a MySQL or MariaDB database, from `information_schema`.
+//! The tables of a MySQL or MariaDB database, from `information_schema`. What a system-versioned table has been is a table of its own here.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::verify::sql::table::{Column, Table, Wire, backticked};
 
 const TABLES: &str = "SELECT TABLE_NAME, ENGINE, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')";
 
-const COLUMNS: &str = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, EXTRA, COLLATION_NAME \
+const COLUMNS: &str = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, EXTRA, COLLATION_NAME, GENERATION_EXPRESSION \
      FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? ORDER BY TABLE_NAME, ORDINAL_POSITION";
 
 const INDEXES: &str = "SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME FROM information_schema.STATISTICS \
@@ -19,6 +19,9 @@ const INDEXES: &str = "SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME FROM informati
 const REFERENCES: &str = "SELECT k.TABLE_NAME, k.CONSTRAINT_NAME, k.COLUMN_NAME, k.REFERENCED_TABLE_NAME, k.REFERENCED_COLUMN_NAME \
      FROM information_schema.KEY_COLUMN_USAGE k WHERE k.TABLE_SCHEMA = ? AND k.REFERENCED_TABLE_NAME IS NOT NULL \
      ORDER BY k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION";
+
+/// How the type of the column ends that says until when a row was valid.
+const ROW_END: &str = " AS ROW END";
 
 /// Columns, the table that they refer to, and its columns.
 type Reference = (Vec<String>, String, Vec<String>);
@@ -37,6 +40,9 @@ pub async fn tables(session: &mut WireSession, database: &str) -> Result<Vec<Tab
         let mut type_text = without_display_width(&get(&row, 3));
         if let Some(collation) = row.text(6) {
             type_text = format!("{type_text} COLLATE {collation}");
+        }
+        if let Some(bound) = row.text(7).filter(|said| matches!(said.as_str(), "ROW START" | "ROW END")) {
+            type_text = format!("{type_text} AS {bound}");
         }
         read.push(Column {
             wire: Wire::Mysql(MysqlType::of(&get(&row, 2), &get(&row, 3))),
@@ -57,7 +63,7 @@ pub async fn tables(session: &mut WireSession, database: &str) -> Result<Vec<Tab
         entry.1 = get(&row, 3);
         entry.2.push(get(&row, 4));
     }
-    let mut tables = Vec::new();
+    let (mut tables, mut histories) = (Vec::new(), Vec::new());
     for row in session.ask(TABLES, &[database]).await? {
         let name = get(&row, 0);
         let sql_name = format!("{}.{}", backticked(database), backticked(&name));
@@ -65,9 +71,6 @@ pub async fn tables(session: &mut WireSession, database: &str) -> Result<Vec<Tab
         let key = indexes.get(&(name.clone(), "PRIMARY".to_owned())).cloned().unwrap_or_default();
         let mut table = Table::new(name.clone(), sql_name, read, &key);
         table.left_out = left_out;
-        if row.text(2).is_some_and(|kind| kind == "SYSTEM VERSIONED") {
-            table.left_out.push("history: rows that were deleted or replaced".to_owned());
-        }
         table.unprotected = row.text(1).filter(|engine| !matches!(engine.as_str(), "InnoDB" | "ROCKSDB"));
         let of_table = |owner: &str| owner == name;
         table.constraints = indexes
@@ -78,9 +81,39 @@ pub async fn tables(session: &mut WireSession, database: &str) -> Result<Vec<Tab
                 format!("{constraint}: FOREIGN KEY ({}) REFERENCES {to} ({})", from.join(", "), at.join(", "))
             }))
             .collect();
+        histories.extend((row.text(2).as_deref() == Some("SYSTEM VERSIONED")).then(|| history(&table, &key)));
         tables.push(table);
     }
+    for mut history in histories {
+        while tables.iter().any(|table| table.name == history.name) {
+            history.name.push_str(HISTORY);
+        }
+        tables.push(history);
+    }
     Ok(tables)
+}
+
+/// What a system-versioned table's history is called beside it.
+const HISTORY: &str = " (history)";
+
+/// All rows that a system-versioned table has had, each with the time from which and until which it was valid. A dump without its history
+/// restores the rows of today, all of them valid from the time of the restore on (mariadb.com/kb/en/system-versioned-tables).
+fn history(table: &Table, key: &[String]) -> Table {
+    let mut columns = table.columns.clone();
+    let mut key = key.to_vec();
+    // Columns of this kind that the definition names are read as any other; those that it does not name are shown where they are named.
+    if !columns.iter().any(|column| column.type_text.ends_with(ROW_END)) {
+        for name in ["row_start", "row_end"] {
+            let (name, type_text, wire) = (name.to_owned(), "timestamp(6)".to_owned(), Wire::Mysql(MysqlType::Timestamp));
+            columns.push(Column { name, type_text, nullable: false, generated: true, wire });
+        }
+        // One key has many rows, which follow one another.
+        key.extend((!key.is_empty()).then(|| "row_end".to_owned()));
+    }
+    let sql_name = format!("{} FOR SYSTEM_TIME ALL", table.sql_name);
+    let mut history = Table::new(format!("{}{HISTORY}", table.name), sql_name, columns, &key);
+    (history.left_out, history.unprotected) = (table.left_out.clone(), table.unprotected.clone());
+    history
 }
 
 fn get(row: &Answer, index: usize) -> String {

@@ -25,7 +25,11 @@ pub enum MysqlType {
     Bytes,
     Json,
     Enum,
+    /// An enum that may have an empty label: `1` and the label, or `0` where there is none.
+    EnumMarked,
     Set,
+    /// A set that may have an empty label, whose text does not tell its labels: the number that is stored.
+    SetNumber,
     Geometry,
     Opaque(String),
 }
@@ -51,6 +55,9 @@ impl MysqlType {
             "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" | "uuid" | "inet6" | "inet4" => Self::Text,
             "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => Self::Bytes,
             "json" => Self::Json,
+            // Doubled quotes are an empty label, or a quote in a label; to take the second for the first changes no value.
+            "enum" if column_type.contains("''") => Self::EnumMarked,
+            "set" if column_type.contains("''") => Self::SetNumber,
             "enum" => Self::Enum,
             "set" => Self::Set,
             "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon" | "geometrycollection"
@@ -69,7 +76,7 @@ pub fn field(kind: &MysqlType, value: Option<&[u8]>, row: &mut Row) -> Result<()
     };
     match kind {
         MysqlType::Signed => row.signed(signed(bytes)?),
-        MysqlType::Unsigned | MysqlType::Year => row.unsigned(unsigned(bytes)?),
+        MysqlType::Unsigned | MysqlType::Year | MysqlType::SetNumber => row.unsigned(unsigned(bytes)?),
         MysqlType::Float => row.f32(f32::from_le_bytes(fixed(bytes, "float")?)),
         MysqlType::Double => row.f64(f64::from_le_bytes(fixed(bytes, "double")?)),
         MysqlType::Decimal => decimal(bytes, row)?,
@@ -81,12 +88,22 @@ pub fn field(kind: &MysqlType, value: Option<&[u8]>, row: &mut Row) -> Result<()
         MysqlType::Text => row.text(bytes),
         MysqlType::Bytes => row.blob(bytes),
         MysqlType::Json => row.json(tag::JSON, bytes),
-        MysqlType::Enum => row.labelled(tag::ENUM, bytes),
+        MysqlType::Enum => label(bytes, row),
+        MysqlType::EnumMarked => match bytes.split_first() {
+            Some((b'0', [])) => label(&[], row),
+            Some((b'1', text)) => row.labelled(tag::ENUM, text),
+            _ => return Err("enum without its mark".into()),
+        },
         MysqlType::Set => row.labelled(tag::SET, bytes),
-        MysqlType::Geometry => row.labelled(tag::GEOMETRY, bytes),
+        MysqlType::Geometry => row.geometry(bytes),
         MysqlType::Opaque(name) => row.opaque(name, bytes),
     }
     Ok(())
+}
+
+/// The text of an enum none of whose labels is empty: the empty text is its error value, which is stored as 0 and is no label.
+fn label(text: &[u8], row: &mut Row) {
+    if text.is_empty() { row.unsigned(0) } else { row.labelled(tag::ENUM, text) }
 }
 
 #[inline]

@@ -1,7 +1,5 @@
 //! A row that is too long to be held: its large values are taken piece by piece, so that only their digests stay.
 //!
-//! Values of which the canonical form holds the bytes themselves (geometries, types without a rule) are held however long they are.
-//!
 //! Not here: rows that fit the read buffer (`mysql_rows`), and what values mean (`mysql_decode`, `large_value`).
 
 use std::time::Duration;
@@ -55,11 +53,13 @@ pub async fn take(
 }
 
 /// What the canonical form holds the digest of, where it is large.
-fn payload(kind: &MysqlType) -> Option<Payload> {
+fn payload(kind: &MysqlType) -> Option<Payload<'_>> {
     match kind {
         MysqlType::Text => Some(Payload::Text),
         MysqlType::Bytes => Some(Payload::Tagged(tag::BYTES)),
         MysqlType::Json => Some(Payload::Tagged(tag::JSON)),
+        MysqlType::Geometry => Some(Payload::Tagged(tag::GEOMETRY)),
+        MysqlType::Opaque(name) => Some(Payload::Opaque(name)),
         _ => None,
     }
 }

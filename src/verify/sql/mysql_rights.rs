@@ -15,7 +15,7 @@ use crate::verify::sql::table::backticked;
 pub const ROUTINES: &str = "SHOW CREATE ROUTINE";
 
 /// A name that no table has: who may read the whole database is told that there is none, everybody else that access is denied.
-const NO_TABLE: &str = "attestore asks whether it may read this database";
+pub const NO_TABLE: &str = "attestore asks whether it may read this database";
 
 /// What the reader holds on one database, in all the ways in which it can be granted: globally, by a pattern of names, through roles.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -39,17 +39,24 @@ impl Rights {
             lines.extend(answers(session, &question).await?.unwrap_or_default());
         }
         let known: Vec<String> = answers(session, "SHOW PRIVILEGES").await?.unwrap_or_default();
-        let mut held = held(&lines, database, &known);
-        // What the server does is more than what it prints: rights that were taken away in part, or come on ways not known here.
-        held.remove("SELECT");
         let probe = format!("SELECT 1 FROM {}.{} LIMIT 0", backticked(database), backticked(NO_TABLE));
-        if may(session, &probe).await? {
+        let reads = may(session, &probe).await?;
+        let bodies = answers(session, "SELECT 1 FROM mysql.proc LIMIT 0").await?.is_some();
+        Ok(Self::from_answers(&lines, &known, database, (reads, bodies)))
+    }
+
+    /// From the lines of `SHOW GRANTS`, the rights that the server knows, and whether a table of the database and one of the routines' bodies
+    /// could be read: what the server does is more than what it prints, of rights that were taken away in part, or come on ways not known here.
+    pub fn from_answers(lines: &[String], known: &[String], database: &str, (reads, bodies): (bool, bool)) -> Self {
+        let mut held = held(lines, database, known);
+        held.remove("SELECT");
+        if reads {
             held.insert("SELECT".to_owned());
         }
-        if held.contains("SHOW_ROUTINE") || answers(session, "SELECT 1 FROM mysql.proc LIMIT 0").await?.is_some() {
+        if bodies || held.contains("SHOW_ROUTINE") {
             held.insert(ROUTINES.to_owned());
         }
-        Ok(Self { held })
+        Self { held }
     }
 
     /// Whether a right is held on the whole database.

@@ -12,6 +12,7 @@ use crate::verify::sql::mysql_wire::error::WireError;
 use crate::verify::sql::mysql_wire::options::MysqlOptions;
 use crate::verify::sql::mysql_wire::session::WireSession;
 use crate::verify::sql::reading::Limits;
+use crate::verify::sql::speaker::{Entrance, Speaker};
 
 /// Raw bytes in the character set that they are stored in, no limits but our own; a snapshot at repeatable read.
 const PIN: &[&str] = &[
@@ -23,6 +24,9 @@ const PIN: &[&str] = &[
     "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
     "SET SESSION character_set_results = NULL",
 ];
+
+/// What is valid at the end of time is what is valid now: a row that was replaced or deleted ended in the past.
+const NOW: &str = "SET SESSION system_versioning_asof = '2038-01-19 03:14:07.999998'";
 
 /// Bytes that a server is to send at a time: for each piece it calls its kernel, and a reader wakes.
 const WIDE: usize = 256 << 10;
@@ -47,7 +51,8 @@ impl Opener {
             let options = self.door.now().await?;
             WireSession::connect(&options).await.map_err(|error| errors::wire_failure(&self.shown, error))
         };
-        self.limits.connecting(&self.shown, connect).await
+        let entrance = Entrance { shown: &self.shown, at: self.door.options().at(), wanted: Speaker::Mysql };
+        self.limits.connecting(&self.shown, entrance.open(connect)).await
     }
 
     /// A session with a snapshot of now.
@@ -72,9 +77,15 @@ impl Opener {
         let unlimited = if self.mariadb { "SET SESSION max_statement_time = 0" } else { "SET SESSION max_execution_time = 0" };
         let seconds = self.limits.lock.as_secs().max(1);
         let waits = [format!("SET SESSION innodb_lock_wait_timeout = {seconds}"), format!("SET SESSION lock_wait_timeout = {seconds}")];
+        // A server may show tables as they were; as of the end of time they are as they are. Its own word for that is not taken back.
+        let seldom = "SELECT 1 FROM information_schema.SYSTEM_VARIABLES WHERE VARIABLE_NAME = 'SYSTEM_VERSIONING_ASOF' AND SESSION_VALUE <> 'DEFAULT'";
         let pinned = async {
+            let as_of = self.mariadb && first(session, seldom).await.is_some();
             for statement in waits.iter().map(String::as_str).chain([unlimited]).chain(PIN.iter().copied()) {
                 session.run(statement).await.map_err(|error| errors::wire_failure(&self.shown, error))?;
+            }
+            if as_of {
+                session.run(NOW).await.map_err(|error| errors::wire_failure(&self.shown, error))?;
             }
             widen(session).await.map_err(|error| errors::wire_failure(&self.shown, error))
         };

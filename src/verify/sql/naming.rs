@@ -38,18 +38,24 @@ pub struct Bounds {
     pub restored: i64,
     /// Whether what has no stamp may have changed between the capture and the restore.
     pub may_have_changed: bool,
+    /// Whether a log names the rows as changed in between.
+    pub named: bool,
 }
 
 impl Bounds {
     /// From the positions of the capture and of the restore and the longest transaction.
     pub fn new(captured: i64, restored: i64, longest_transaction: i64) -> Self {
-        Self { settled: captured.min(restored).saturating_sub(longest_transaction), restored, may_have_changed: false }
+        Self { settled: captured.min(restored).saturating_sub(longest_transaction), restored, may_have_changed: false, named: false }
     }
 
     /// The class of what differs. A row that is absent has no stamp, and stays missing unless it may have been deleted in between; a
     /// stamp beyond the restore is no excuse for a row that had to be equal.
     pub fn class(&self, class: Class, stamp: Option<i64>) -> Class {
         match (class, stamp) {
+            (Class::Extra, Some(stamp)) if self.named && stamp > self.restored => Class::Future,
+            (Class::Mismatch, _) if self.named => Class::ChangedBetween,
+            (Class::Missing, _) if self.named => Class::DeletedBetween,
+            (Class::Extra, _) if self.named => Class::AddedBetween,
             (Class::Mismatch | Class::Missing | Class::Extra | Class::SchemaChanged, None) if self.may_have_changed => Class::Indeterminate,
             (Class::Extra, Some(stamp)) if stamp > self.restored => Class::Future,
             (Class::Mismatch | Class::Extra, Some(stamp)) if stamp > self.settled && stamp <= self.restored => Class::Indeterminate,
@@ -105,12 +111,13 @@ pub fn tell(
                     Some(known) => format!("{table} {}", known.name),
                     None => format!("{table} #{}", hex::encode(key_hash)),
                 };
-                let differing = match (before.get(&key_hash), seen) {
+                let columns = match (before.get(&key_hash), seen) {
                     (Some(before), Some(now)) => differing(columns, before, now),
-                    _ => String::new(),
+                    _ => Vec::new(),
                 };
-                let actual = actual.map(|row| format!("{}{differing}", hex::encode(row)));
-                find(monitor, class, Kind::Row, Place::Row(place), expected.map(hex::encode), actual);
+                let more = if columns.is_empty() { String::new() } else { format!(" differs in {}", columns.join(", ")) };
+                let (expected, actual) = (expected.map(hex::encode), actual.map(|row| format!("{}{more}", hex::encode(row))));
+                monitor.event(Event::Finding(&Finding { expected, actual, columns, ..Finding::new(class, Kind::Row, Place::Row(place)) }));
             }
             Difference::Bucket { index, bits, expected, actual } => {
                 let place = Place::Bucket(format!("{table} {index}/{}", 1u32 << bits));
@@ -140,10 +147,9 @@ pub fn settled(counts: &Counts, named: &Counts, moved: &[(Class, Class)], bounds
     settled
 }
 
-fn differing(columns: &[&str], before: &Seen, now: &Seen) -> String {
+fn differing(columns: &[&str], before: &Seen, now: &Seen) -> Vec<String> {
     let fields = columns.iter().zip(before.fields.iter().zip(&now.fields));
-    let names: Vec<&str> = fields.filter(|(_, (before, now))| before != now).map(|(name, _)| *name).collect();
-    if names.is_empty() { String::new() } else { format!(" differs in {}", names.join(", ")) }
+    fields.filter(|(_, (before, now))| before != now).map(|(name, _)| (*name).to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -153,7 +159,7 @@ mod tests {
     #[test]
     fn stamps_excuse_what_the_contract_says_and_no_more() {
         let bounds = Bounds::new(100, 200, 10);
-        assert_eq!(bounds, Bounds { settled: 90, restored: 200, may_have_changed: false });
+        assert_eq!(bounds, Bounds { settled: 90, restored: 200, may_have_changed: false, named: false });
         for (class, stamp, expected) in [
             (Class::Mismatch, Some(90), Class::Mismatch),
             (Class::Mismatch, Some(91), Class::Indeterminate),
@@ -179,6 +185,19 @@ mod tests {
             (Class::Unreadable, None, Class::Unreadable),
         ] {
             assert_eq!(moved.class(class, stamp), expected, "{class} {stamp:?}");
+        }
+        // Named by a log: changed in between, however old its stamp; but what is younger than the restore is none of its rows.
+        let named = Bounds { named: true, ..moved };
+        for (class, stamp, expected) in [
+            (Class::Mismatch, None, Class::ChangedBetween),
+            (Class::Mismatch, Some(5), Class::ChangedBetween),
+            (Class::Missing, None, Class::DeletedBetween),
+            (Class::Extra, Some(90), Class::AddedBetween),
+            (Class::Extra, Some(201), Class::Future),
+            (Class::Unreadable, None, Class::Unreadable),
+            (Class::Match, None, Class::Match),
+        ] {
+            assert_eq!(named.class(class, stamp), expected, "{class} {stamp:?}");
         }
         // A restore to before the capture settles earlier.
         assert_eq!(Bounds::new(200, 100, 10).settled, 90);

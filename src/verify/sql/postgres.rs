@@ -4,7 +4,7 @@
 //! that breaks costs its workers only: the others are still read at the same instant.
 
 use serde_json::{Map, Value, json};
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection, Row as _};
 
 use crate::model::failure::{Failure, FailureKind};
@@ -81,6 +81,15 @@ impl PostgresSession {
         self.opener.limits.asking(shown, async { asked.await.map_err(|error| errors::failure(shown, error)) }).await
     }
 
+    /// The rows of a small question whose columns are texts or small numbers.
+    pub async fn ask(&mut self, question: &str) -> Result<Vec<Vec<String>>, Failure> {
+        let shown = &self.opener.shown;
+        let asked = sqlx::raw_sql(AssertSqlSafe(question)).fetch_all(&mut self.control);
+        let rows = self.opener.limits.asking(shown, async { asked.await.map_err(|error| errors::failure(shown, error)) }).await?;
+        let text = |row: &PgRow, at| row.try_get_raw(at).ok().and_then(|value| Some(value.as_str().ok()?.to_owned())).unwrap_or_default();
+        Ok(rows.iter().map(|row| (0..row.len()).map(|at| text(row, at)).collect()).collect())
+    }
+
     /// The greatest value of a column.
     pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<String>, Failure> {
         let shown = &self.opener.shown;
@@ -93,6 +102,16 @@ impl PostgresSession {
     pub async fn position(&mut self) -> Value {
         let asked = tokio::time::timeout(self.opener.limits.silence, position(&mut self.control)).await;
         asked.unwrap_or_default()
+    }
+
+    /// Whether anything was committed since the snapshot was taken; nothing where that cannot be told. The server writes records of its own into
+    /// its log, so that the log's position moves while nothing in the database does.
+    pub async fn has_committed(&mut self) -> Option<bool> {
+        let ours = self.position().await;
+        let mut fresh = Opener { snapshot: None, ..self.opener.clone() }.open().await.ok()?;
+        let theirs = tokio::time::timeout(self.opener.limits.silence, position(&mut fresh)).await.unwrap_or_default();
+        let _ = fresh.close().await;
+        Some(ours["snapshot"].as_str()? != theirs["snapshot"].as_str()?)
     }
 
     /// The digests of all rows of a table, in lanes.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgRow};
 
-use crate::verify::sql::postgres_decode::PgType;
+use crate::verify::sql::postgres_decode::{PgType, Printed};
 use crate::verify::sql::table::{Column, Table, Wire, double_quoted};
 
 /// Ordinary tables and leaf partitions (`relkind` r) that are not temporary and not the system's own; of the system's, the pages of large
@@ -30,7 +30,8 @@ const UNIQUE_INDEXES: &str = "SELECT i.indrelid::int8, pg_get_indexdef(i.indexre
 
 const TYPES: &str = "SELECT t.oid::int8, t.typname::text, t.typtype::text, t.typelem::int8, t.typbasetype::int8, t.typrelid::int8, \
      t.typcategory::text, t.typlen::int4, coalesce(r.rngsubtype::int8, m.rngtypid::int8, 0), \
-     ARRAY(SELECT a.atttypid::int8 FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) \
+     ARRAY(SELECT a.atttypid::int8 FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum), \
+     t.typsend <> 0 \
      FROM pg_type t LEFT JOIN pg_range r ON r.rngtypid = t.oid \
      LEFT JOIN LATERAL (SELECT rngtypid FROM pg_range WHERE to_jsonb(pg_range) ->> 'rngmultitypid' = t.oid::text AND t.typtype = 'm') m ON true";
 
@@ -104,9 +105,12 @@ fn column(row: &PgRow, types: &Types) -> Result<Column, sqlx::Error> {
         type_text,
         nullable: !row.try_get::<bool, _>(4)?,
         generated: generated == "s",
-        wire: Wire::Postgres(types.resolve(row.try_get(2)?, 0)),
+        wire: Wire::Postgres(types.of(row.try_get(2)?)),
     })
 }
+
+/// Types within types that are looked into.
+const MOST_DEEP: u32 = 16;
 
 struct TypeRow {
     name: String,
@@ -117,7 +121,31 @@ struct TypeRow {
     length: i32,
     range_of: i64,
     attributes: Vec<i64>,
+    /// Whether it has a binary form.
+    is_sent: bool,
 }
+
+impl TypeRow {
+    /// The type of its elements, where it is an array.
+    fn array_of(&self) -> Option<i64> {
+        (self.category == "A" && self.element != 0 && self.length == -1).then_some(self.element)
+    }
+}
+
+/// Types whose binary form is the number that an object of the catalogue has in this database, and what tells one object from every other.
+const OBJECTS: &[(&str, &str)] = &[
+    ("regclass", ""),
+    ("regcollation", ""),
+    ("regconfig", ""),
+    ("regdictionary", ""),
+    ("regnamespace", ""),
+    ("regoper", "::regoperator"),
+    ("regoperator", ""),
+    ("regproc", "::regprocedure"),
+    ("regprocedure", ""),
+    ("regrole", ""),
+    ("regtype", ""),
+];
 
 struct Types(HashMap<i64, TypeRow>);
 
@@ -134,14 +162,51 @@ impl Types {
                 length: row.try_get(7)?,
                 range_of: row.try_get(8)?,
                 attributes: row.try_get(9)?,
+                is_sent: row.try_get(10)?,
             };
             types.insert(row.try_get(0)?, kind);
         }
         Ok(Self(types))
     }
 
+    /// How values of a column of this type are asked for.
+    fn of(&self, oid: i64) -> PgType {
+        let printed = |oid: i64, array: &str| {
+            let row = self.0.get(&oid)?;
+            let object = OBJECTS.iter().find(|(name, _)| *name == row.name);
+            let casts = object.map(|(_, to)| if to.is_empty() { String::new() } else { format!("{to}{array}") });
+            let name = format!("{}{array}::text", row.name);
+            casts.or((!self.is_sent(oid, 0)).then(String::new)).map(|casts| PgType::Printed(Printed { name, casts }))
+        };
+        let base = self.base(oid, 0);
+        let array = self.0.get(&base).and_then(TypeRow::array_of).and_then(|element| printed(self.base(element, 0), "[]"));
+        // What holds a value without a binary form somewhere inside has none itself.
+        array.or_else(|| printed(base, "")).unwrap_or_else(|| self.resolve(oid, 0))
+    }
+
+    /// What a domain is over.
+    fn base(&self, oid: i64, depth: u32) -> i64 {
+        match self.0.get(&oid).filter(|row| row.kind == "d" && depth < MOST_DEEP) {
+            Some(row) => self.base(row.base, depth + 1),
+            None => oid,
+        }
+    }
+
+    /// Whether the server has a binary form of its values, whatever they hold.
+    fn is_sent(&self, oid: i64, depth: u32) -> bool {
+        let Some(row) = self.0.get(&oid).filter(|_| depth < MOST_DEEP) else { return true };
+        let inner = |oid: i64| self.is_sent(oid, depth + 1);
+        let inside = match row.kind.as_str() {
+            "d" => inner(row.base),
+            "r" | "m" => inner(row.range_of),
+            "c" => row.attributes.iter().all(|oid| inner(*oid)),
+            _ => row.array_of().is_none_or(inner),
+        };
+        row.is_sent && inside
+    }
+
     fn resolve(&self, oid: i64, depth: u32) -> PgType {
-        let Some(row) = self.0.get(&oid).filter(|_| depth < 16) else { return PgType::Opaque(format!("oid {oid}")) };
+        let Some(row) = self.0.get(&oid).filter(|_| depth < MOST_DEEP) else { return PgType::Opaque(format!("oid {oid}")) };
         let inner = |oid| Box::new(self.resolve(oid, depth + 1));
         match row.kind.as_str() {
             "d" => self.resolve(row.base, depth + 1),
@@ -152,8 +217,10 @@ impl Types {
                 None => PgType::Opaque(row.name.clone()),
             },
             "c" => PgType::Composite(row.attributes.iter().map(|oid| *inner(*oid)).collect()),
-            _ if row.category == "A" && row.element != 0 && row.length == -1 => PgType::Array(inner(row.element)),
-            _ => PgType::base(&row.name),
+            _ => match row.array_of() {
+                Some(element) => PgType::Array(inner(element)),
+                None => PgType::base(&row.name),
+            },
         }
     }
 }

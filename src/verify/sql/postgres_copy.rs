@@ -1,8 +1,8 @@
 //! `COPY … TO STDOUT (FORMAT binary)` (PostgreSQL documentation, COPY, "Binary Format") into rows, as it arrives.
 //!
 //! Rows that are whole where they lie are decoded there. Of a row that arrives in pieces each value is put together alone; a large text,
-//! json or bytea is not put together at all (`large_value`), so that it may be of any size. What must be read as a whole to be understood
-//! (arrays, composites, ranges, geometry, types without a rule) is held while it is read, and PostgreSQL sends no value above 1 GiB.
+//! json, bytea, geometry or value without a rule is not put together at all (`large_value`), so that it may be of any size. What must be
+//! read as a whole to be understood (arrays, composites, ranges, bit strings) is held while it is read, up to a limit.
 //!
 //! Not here: what values mean (`postgres_decode`), and where the bytes come from (`postgres_rows`).
 
@@ -13,6 +13,8 @@ use crate::verify::sql::postgres_decode::{self, PgType};
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 /// Signature, flags, and the length of the header's extension.
 const HEADER: usize = 19;
+/// The longest value that is held: with its canonical form it takes some three times as much, and each lane may have one.
+pub const MOST_HELD: usize = 64 << 20;
 /// Room for values that is kept for the next ones.
 const KEPT: usize = 1 << 20;
 
@@ -20,7 +22,7 @@ const KEPT: usize = 1 << 20;
 pub type RowSink<'a> = &'a mut (dyn FnMut(&Row) -> bool + Send);
 
 /// What has to come next.
-enum Part {
+enum Part<'a> {
     Header,
     Extension(usize),
     /// The number of a row's fields, or the trailer.
@@ -30,7 +32,7 @@ enum Part {
     /// A field of so many bytes.
     Value(usize),
     /// The byte before the payload of a large one, and the payload's length.
-    Version(u8, Payload, usize),
+    Version(u8, Payload<'a>, usize),
     /// So many bytes of a large one.
     Large(Box<LargeValue>, usize),
     /// Nothing: the trailer was seen.
@@ -40,7 +42,9 @@ enum Part {
 /// The rows of one copy.
 pub struct CopyRows<'a> {
     columns: Vec<(&'a PgType, &'a str)>,
-    part: Part,
+    part: Part<'a>,
+    /// Whether a value was too long to be held.
+    is_beyond: bool,
     /// What has arrived of the part, where it has arrived in pieces.
     held: Vec<u8>,
     /// The field that is under way.
@@ -51,7 +55,12 @@ pub struct CopyRows<'a> {
 impl<'a> CopyRows<'a> {
     /// Of a copy of these columns of which nothing has arrived; their names are for errors.
     pub fn new(columns: Vec<(&'a PgType, &'a str)>) -> Self {
-        Self { columns, part: Part::Header, held: Vec::new(), at: 0, rows: 0 }
+        Self { columns, part: Part::Header, is_beyond: false, held: Vec::new(), at: 0, rows: 0 }
+    }
+
+    /// True where an error is that of a value which is too long to be held, and no fault of what arrived.
+    pub fn is_beyond(&self) -> bool {
+        self.is_beyond
     }
 
     /// How many columns there are.
@@ -206,11 +215,18 @@ impl<'a> CopyRows<'a> {
             self.at += 1;
             return self.next_field(row, each);
         };
-        let pieces = self.columns.get(self.at).and_then(|(kind, _)| postgres_decode::in_pieces(kind));
+        let pieces = self.columns.get(self.at).copied().and_then(|(kind, _)| postgres_decode::in_pieces(kind));
         self.part = match pieces {
             Some((payload, None)) if LargeValue::is_large(length as u64) => Part::Large(Box::new(LargeValue::new(row, payload)), length),
             Some((payload, Some(version))) if LargeValue::is_large(length as u64 - u64::from(length > 0)) => {
                 Part::Version(version, payload, length - 1)
+            }
+            _ if length > MOST_HELD => {
+                self.is_beyond = true;
+                return Err(format!(
+                    "column {}: a value of {length} bytes, whose parts are read together; at most {MOST_HELD} bytes are held",
+                    self.name()
+                ));
             }
             _ => Part::Value(length),
         };
@@ -363,13 +379,14 @@ mod tests {
 
     #[test]
     fn large_values_are_what_they_are_whole_and_are_not_held() {
-        let kinds = [PgType::Int2, PgType::Text, PgType::Bytes, PgType::Json, PgType::Jsonb, PgType::Bit];
+        let opaque = PgType::Opaque("seg".into());
+        let kinds = [PgType::Int2, PgType::Text, PgType::Bytes, PgType::Json, PgType::Jsonb, PgType::Geometry, opaque, PgType::Bit];
         let long: Vec<u8> = "a€𐍈".bytes().cycle().take(LARGE_BYTES + 9).collect();
         let versioned = |text: &[u8]| [&[1], text].concat();
         let bits = [&((LARGE_BYTES as i32 + 9) * 8).to_be_bytes(), &long[..]].concat();
-        let large = [&long[..], &long, &long, &versioned(&long), &bits].map(|value| Some(value.to_vec()));
+        let large = [&long[..], &long, &long, &versioned(&long), &long, &long, &bits].map(|value| Some(value.to_vec()));
         let exact = &long[..LARGE_BYTES];
-        let small = [exact, exact, exact, &versioned(exact), &[0, 0, 0, 0]].map(|value| Some(value.to_vec()));
+        let small = [exact, exact, exact, &versioned(exact), exact, exact, &[0, 0, 0, 0]].map(|value| Some(value.to_vec()));
         let rows: Rows = [large, small].map(|row| [&[Some(vec![0, 7])][..], &row].concat()).to_vec();
         let (expected, whole) = (plain(&kinds, &rows), stream(&rows));
         for size in [250_000, LARGE_BYTES, whole.len()] {
@@ -385,6 +402,22 @@ mod tests {
         }
         let refused = stream(&vec![vec![Some(long.clone()), Some(long)]]);
         assert!(decoded(&texts, &[&refused], false).unwrap_err().contains("version"));
+    }
+
+    #[test]
+    fn what_is_too_long_to_be_held_is_refused_before_it_is() {
+        let array = PgType::Array(Box::new(PgType::Bytes));
+        let head = [&SIGNATURE[..], &[0; 8], &[0, 1], &(MOST_HELD as i32 + 1).to_be_bytes()].concat();
+        for whole in [true, false] {
+            let mut copy = CopyRows::new(vec![(&array, "many")]);
+            let mut each = |_: &Row| true;
+            let read = if whole { copy.whole(&head, &mut blank(), &mut each) } else { copy.piece(&head, &mut blank(), &mut each) };
+            assert!(read.unwrap_err().starts_with("column many: a value of 67108865 bytes"));
+            assert!(copy.is_beyond() && copy.held.capacity() < 1 << 10);
+        }
+        let kinds = [PgType::Opaque("x".into())];
+        let mut copy = CopyRows::new(vec![(&kinds[0], "c")]);
+        assert!(copy.piece(&head, &mut blank(), &mut |_| true).is_ok(), "of any length where nothing is held");
     }
 
     fn tables() -> impl Strategy<Value = (Vec<PgType>, Rows)> {

@@ -48,6 +48,18 @@ pub enum PgType {
     Range(Box<PgType>),
     Multirange(Box<PgType>),
     Opaque(String),
+    /// The text that the server prints of a type's values.
+    Printed(Printed),
+}
+
+/// A type whose values are asked for as text: the server has no binary form of it, or one that says nothing in another database, as the
+/// number of a table there does not.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Printed {
+    /// The type, as manifests name it.
+    pub name: String,
+    /// What the value is cast to, one after the other, before it is text.
+    pub casts: String,
 }
 
 impl PgType {
@@ -84,7 +96,7 @@ impl PgType {
     /// Adds the names of opaque types in here to `names`.
     pub fn opaque_names(&self, names: &mut Vec<String>) {
         match self {
-            Self::Opaque(name) => names.push(name.clone()),
+            Self::Opaque(name) | Self::Printed(Printed { name, .. }) => names.push(name.clone()),
             Self::Array(inner) | Self::Range(inner) | Self::Multirange(inner) => inner.opaque_names(names),
             Self::Composite(columns) => columns.iter().for_each(|column| column.opaque_names(names)),
             _ => {}
@@ -94,12 +106,14 @@ impl PgType {
 
 /// What a large value of this type is taken piece by piece as, and the byte that stands before its payload; nothing for what must be read
 /// as a whole.
-pub fn in_pieces(kind: &PgType) -> Option<(Payload, Option<u8>)> {
+pub fn in_pieces(kind: &PgType) -> Option<(Payload<'_>, Option<u8>)> {
     match kind {
         PgType::Text => Some((Payload::Text, None)),
         PgType::Bytes => Some((Payload::Tagged(tag::BYTES), None)),
         PgType::Json => Some((Payload::Tagged(tag::JSON), None)),
         PgType::Jsonb => Some((Payload::Tagged(tag::JSONB), Some(JSONB_VERSION))),
+        PgType::Geometry => Some((Payload::Tagged(tag::GEOMETRY), None)),
+        PgType::Opaque(name) | PgType::Printed(Printed { name, .. }) => Some((Payload::Opaque(name), None)),
         _ => None,
     }
 }
@@ -158,12 +172,12 @@ fn value_at(kind: &PgType, value: Option<&[u8]>, row: &mut Row, depth: u32) -> R
         PgType::Uuid => row.uuid(&fixed(bytes, "uuid")?),
         PgType::Network => row.labelled(tag::NETWORK, bytes),
         PgType::Hardware => row.labelled(tag::HARDWARE, bytes),
-        PgType::Geometry => row.labelled(tag::GEOMETRY, bytes),
+        PgType::Geometry => row.geometry(bytes),
         PgType::Array(inner) => array(inner, bytes, row, depth)?,
         PgType::Composite(columns) => composite(columns, bytes, row, depth)?,
         PgType::Range(inner) => range(inner, bytes, row, depth)?,
         PgType::Multirange(inner) => multirange(inner, bytes, row, depth)?,
-        PgType::Opaque(name) => row.opaque(name, bytes),
+        PgType::Opaque(name) | PgType::Printed(Printed { name, .. }) => row.opaque(name, bytes),
     }
     Ok(())
 }

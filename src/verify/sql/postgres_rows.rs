@@ -72,7 +72,8 @@ impl<'a> RowStream<'a> {
                     return Ok(Some(Flow::Ended));
                 }
             };
-            if !go_on.map_err(Broken::data)? {
+            let broken = |said| if copy.is_beyond() { Broken::too_large(said) } else { Broken::data(said) };
+            if !go_on.map_err(broken)? {
                 return Ok(Some(Flow::Enough));
             }
         }

@@ -14,16 +14,19 @@ use crate::verify::sql::postgres_wire::messages::literal;
 use crate::verify::sql::postgres_wire::options::PgOptions;
 use crate::verify::sql::postgres_wire::session::PgWireSession;
 use crate::verify::sql::reading::Limits;
+use crate::verify::sql::speaker::{Entrance, Speaker};
 use crate::verify::sql::table::Table;
 
 /// The oldest version that is read.
 const OLDEST: u32 = 120_000;
 
 /// What every session sets: nothing hidden by row-level security (an error instead), UTC, no time limits but our own, names qualified, no
-/// compiling of questions that are each asked once.
+/// compiling of questions that are each asked once; and one way to print what has no binary form.
 const PIN: &str = "SET row_security = off; SET TimeZone = 'UTC'; SET statement_timeout = 0; \
                    SET idle_in_transaction_session_timeout = 0; SET search_path = pg_catalog; \
-                   SET default_transaction_read_only = on; SET synchronize_seqscans = off; SET jit = off";
+                   SET default_transaction_read_only = on; SET synchronize_seqscans = off; SET jit = off; \
+                   SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; SET bytea_output = 'hex'; \
+                   SET xmloption = 'content'; SET quote_all_identifiers = off; SET lc_monetary = 'C'";
 
 /// What sessions set that read tables: an index may be damaged, and must neither hide rows nor lend its copies of them.
 const WITHOUT_INDEXES: &str = "SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off";
@@ -48,7 +51,8 @@ impl Opener {
     pub async fn open(&self) -> Result<PgConnection, Failure> {
         let failed = |error| errors::failure(&self.shown, error);
         let connect = async { self.door.now().await?.driver().connect().await.map_err(failed) };
-        let mut session = self.limits.connecting(&self.shown, connect).await?;
+        let entrance = Entrance { shown: &self.shown, at: self.door.options().at(), wanted: Speaker::Postgres };
+        let mut session = self.limits.connecting(&self.shown, entrance.open(connect)).await?;
         let pin = async {
             let row = sqlx::raw_sql("SHOW server_version_num").fetch_one(&mut session).await.map_err(failed)?;
             let number: String = row.try_get_unchecked(0).map_err(failed)?;
@@ -66,7 +70,7 @@ impl Opener {
     pub async fn reader(&self) -> Result<PgWireSession, Failure> {
         let failed = |error| errors::pg_wire_failure(&self.shown, error);
         let connect = async { PgWireSession::connect(&self.door.now().await?).await.map_err(failed) };
-        let mut session = self.limits.connecting(&self.shown, connect).await?;
+        let mut session = self.limits.connecting(&self.shown, connect).await.map_err(second_session)?;
         let pin = async {
             for statement in self.pins() {
                 session.run(&statement).await.map_err(failed)?;
@@ -87,6 +91,17 @@ impl Opener {
         pins.extend(self.snapshot.as_ref().map(|name| format!("SET TRANSACTION SNAPSHOT {}", literal(name))));
         pins
     }
+}
+
+/// A role that may have one session only cannot read: the first holds the snapshot.
+fn second_session(failure: Failure) -> Failure {
+    if failure.kind != FailureKind::Throttled {
+        return failure;
+    }
+    failure.hint(
+        "reading takes two sessions, one that holds the snapshot and one that reads, and one more for each lane beyond --lanes 1: raise the \
+         role's CONNECTION LIMIT (2 at least) or the server's max_connections",
+    )
 }
 
 fn check_version(shown: &str, number: &str) -> Result<(), Failure> {

@@ -10,11 +10,12 @@ use crate::model::failure::Failure;
 use crate::verify::key_ranges::{self, Code};
 use crate::verify::manifest::request::{CaptureRequest, TableRequest};
 use crate::verify::sql::database::Database;
+use crate::verify::sql::declared;
 use crate::verify::sql::digester::Meaning;
 use crate::verify::sql::dual::declaration;
 use crate::verify::sql::key_order::KeyOrder;
 use crate::verify::sql::logical::{LogicalColumn, LogicalType};
-use crate::verify::sql::table::{Table, backticked, double_quoted};
+use crate::verify::sql::table::{Column, Table, backticked, double_quoted};
 
 /// The part of `position` that describes it.
 const MEMBER: &str = "scope";
@@ -28,6 +29,35 @@ pub struct Watermark {
     pub values: BTreeMap<String, Option<String>>,
     /// Tables without the column: the manifest does not speak of them.
     pub left_out: Vec<String>,
+}
+
+impl Watermark {
+    /// As `COLUMN` or `COLUMN=VALUE` asks for it.
+    async fn declare(db: &mut Database, wanted: &str, tables: &[Table]) -> Result<Self, Failure> {
+        let (name, value) = match wanted.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (wanted, None),
+        };
+        let mut watermark = Self { column: name.to_owned(), values: BTreeMap::new(), left_out: Vec::new() };
+        for table in tables {
+            let Some(column) = table.columns.iter().find(|known| known.name == name) else {
+                watermark.left_out.push(table.name.clone());
+                continue;
+            };
+            let last = if let Some(value) = value {
+                declared::watermark_value(db, table, column, value).await?;
+                Some(value.to_owned())
+            } else {
+                declared::has_order(db, table, column).await?;
+                db.greatest(table, name).await?
+            };
+            watermark.values.insert(table.name.clone(), last);
+        }
+        if watermark.values.is_empty() {
+            return Err(Failure::invalid(format!("no table has a column `{name}`")).hint("--watermark names a column that only grows"));
+        }
+        Ok(watermark)
+    }
 }
 
 /// What a manifest speaks of.
@@ -96,52 +126,36 @@ pub fn check(request: &CaptureRequest) -> Result<(), Failure> {
 }
 
 impl Scope {
-    /// The scope that `request` asks for in `db`; leaves `tables` with the rows that it speaks of.
-    pub async fn declare(db: &mut Database, request: &TableRequest, tables: Vec<Table>) -> Result<(Self, Vec<Table>), Failure> {
+    /// The scope that `request` asks for in `db`; leaves `tables` with the rows that it speaks of. What of it means nothing for some table is
+    /// said in the third.
+    pub async fn declare(
+        db: &mut Database,
+        request: &TableRequest,
+        tables: Vec<Table>,
+    ) -> Result<(Self, Vec<Table>, Vec<String>), Failure> {
         let mut scope = Self {
             stamp: request.stamp.clone(),
             longest_transaction: i64::try_from(request.longest_transaction_s.saturating_mul(1_000_000)).unwrap_or(i64::MAX),
             ..Self::default()
         };
+        let declared: BTreeMap<String, LogicalType> = request.types.iter().map(|text| declaration(text)).collect::<Result<_, _>>()?;
+        declared::types(&declared, tables.iter())?;
+        let mut said = Vec::new();
         if let Some(wanted) = &request.watermark {
-            let (column, value) = match wanted.split_once('=') {
-                Some((column, value)) => (column, Some(value)),
-                None => (wanted.as_str(), None),
-            };
-            let mut watermark = Watermark { column: column.to_owned(), values: BTreeMap::new(), left_out: Vec::new() };
-            for table in &tables {
-                if !table.columns.iter().any(|known| known.name == column) {
-                    watermark.left_out.push(table.name.clone());
-                    continue;
-                }
-                let last = match value {
-                    Some(value) => Some(value.to_owned()),
-                    None => db.greatest(table, column).await?,
-                };
-                watermark.values.insert(table.name.clone(), last);
-            }
-            if watermark.values.is_empty() {
-                return Err(
-                    Failure::invalid(format!("no table has a column `{column}`")).hint("--watermark names a column that only grows")
-                );
-            }
-            scope.watermark = Some(watermark);
+            scope.watermark = Some(Watermark::declare(db, wanted, &tables).await?);
         }
         if !request.closed.is_empty() {
-            scope.closed = Some(closed_of(db.engine().name, &request.closed, &tables)?);
+            scope.closed = Some(declared::closed(db, &request.closed, &tables).await?);
         }
-        if let Some(stamp) = &scope.stamp
-            && !tables.iter().any(|table| table.columns.iter().any(|known| known.name == *stamp))
-        {
-            return Err(Failure::invalid(format!("no table has a column `{stamp}`"))
-                .hint("--stamp names the column with the time of a row's last change"));
+        if let Some(stamp) = &scope.stamp {
+            let unusable = declared::stamps(db, &tables, stamp).await?;
+            said.extend(unusable.into_iter().map(|what| format!("{what}, is no change stamp: its rows have none")));
         }
         let tables = scope.apply(db.engine().name, tables);
         if request.logical {
-            let declared: BTreeMap<String, LogicalType> = request.types.iter().map(|text| declaration(text)).collect::<Result<_, _>>()?;
             scope.logical = Some(logical_types(&tables, &declared)?);
         }
-        Ok((scope, tables))
+        Ok((scope, tables, said))
     }
 
     /// The scope that a manifest's position states.
@@ -256,29 +270,6 @@ impl Scope {
     }
 }
 
-/// Whole tables, which PostgreSQL's partitions are, by their names; partitions of MySQL and MariaDB by that of their table and their own.
-fn closed_of(engine: &str, wanted: &[String], tables: &[Table]) -> Result<BTreeMap<String, Vec<String>>, Failure> {
-    let mut closed: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let known = |name: &str| tables.iter().any(|table| table.name == name);
-    for name in wanted {
-        let (table, partition) = match name.rsplit_once('.').filter(|_| !known(name)) {
-            Some((table, partition)) if matches!(engine, "mysql" | "mariadb") && known(table) => (table, Some(partition)),
-            _ if known(name) => (name.as_str(), None),
-            _ => {
-                let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
-                return Err(Failure::invalid(format!("--closed {name}: there is no such table or partition"))
-                    .hint(format!("expected one of {}; in MySQL and MariaDB also TABLE.PARTITION", names.join(", "))));
-            }
-        };
-        closed.entry(table.to_owned()).or_default().extend(partition.map(str::to_owned));
-    }
-    // A table that is named whole is closed whole, whatever else is said of it.
-    for name in wanted.iter().filter(|name| known(name)) {
-        closed.entry(name.clone()).or_default().clear();
-    }
-    Ok(closed)
-}
-
 fn ranges_of(stated: &Value) -> BTreeMap<String, TableRanges> {
     let code = |text: &Value| -> Option<Code> { hex::decode(text.as_str()?).ok()?.try_into().ok() };
     let one = |stated: &Value| {
@@ -293,21 +284,13 @@ fn logical_types(
     tables: &[Table],
     declared: &BTreeMap<String, LogicalType>,
 ) -> Result<BTreeMap<String, BTreeMap<String, LogicalType>>, Failure> {
-    let mut unused: Vec<&String> = declared.keys().collect();
-    let mut all = BTreeMap::new();
-    for table in tables {
-        let mut types = BTreeMap::new();
-        for column in &table.columns {
-            let name = format!("{}.{}", table.name, column.name);
-            unused.retain(|known| **known != name);
-            types.insert(column.name.clone(), declared.get(&name).copied().unwrap_or_else(|| LogicalType::of(column)));
-        }
-        all.insert(table.name.clone(), types);
-    }
-    match unused.first() {
-        Some(name) => Err(Failure::invalid(format!("a logical type is declared for `{name}`, and there is no such column"))),
-        None => Ok(all),
-    }
+    declared::types(declared, tables.iter())?;
+    let of = |table: &Table| {
+        let kind = |column: &Column| declared.get(&format!("{}.{}", table.name, column.name)).copied();
+        let types = table.columns.iter().map(|column| (column.name.clone(), kind(column).unwrap_or_else(|| LogicalType::of(column))));
+        (table.name.clone(), types.collect())
+    };
+    Ok(tables.iter().map(of).collect())
 }
 
 /// Rows without a value are within the prefix: they cannot be told to be later.

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
@@ -33,6 +34,8 @@ pub struct SqliteSession {
     connection: Arc<Mutex<Connection>>,
     encoding: TextEncoding,
     engine: Engine,
+    /// Whether a writer has to wait for as long as it is read.
+    locks_out_writers: bool,
     /// Where the recovered copy lives; removed with the session.
     _copy: Option<tempfile::TempDir>,
 }
@@ -55,8 +58,9 @@ impl SqliteSession {
             _ => TextEncoding::Utf8,
         };
         let engine = Engine { name: "sqlite", version };
+        let locks_out_writers = way.locks_out_writers();
         let connection = Arc::new(Mutex::new(connection));
-        Ok(Self { shown: shown.to_owned(), path: path.to_owned(), connection, encoding, engine, _copy: way.copy })
+        Ok(Self { shown: shown.to_owned(), path: path.to_owned(), connection, encoding, engine, locks_out_writers, _copy: way.copy })
     }
 
     /// The engine.
@@ -76,7 +80,33 @@ impl SqliteSession {
 
     /// What it takes to read it.
     pub fn grants(&self) -> Vec<String> {
-        vec![format!("-- read permission on {} and its -wal file; nothing is written", self.path.display().to_string().escape_debug())]
+        let path = self.path.display().to_string();
+        let mut lines = vec![format!("-- read permission on {} and its -wal file; nothing is written", path.escape_debug())];
+        lines.extend(self.caution().map(|said| format!("-- {}", said.escape_debug())));
+        lines
+    }
+
+    /// What whoever writes to the file should know before all of it is read.
+    pub fn caution(&self) -> Option<String> {
+        let said = "it is in rollback-journal mode: as long as it is read, its shared lock is held, and whoever writes to it waits or is told \
+                    `database is locked`; read a copy, or set journal_mode = WAL";
+        self.locks_out_writers.then(|| format!("{}: {said}", self.shown))
+    }
+
+    /// The rows of a small question whose columns are texts.
+    pub async fn ask(&mut self, question: &str) -> Result<Vec<Vec<String>>, Failure> {
+        let connection = locked(&self.connection);
+        let failed = |error| errors::sqlite_failure(&self.shown, error);
+        let mut statement = connection.prepare(question).map_err(failed)?;
+        let columns = statement.column_count();
+        let text = |row: &rusqlite::Row<'_>, at| {
+            Ok(match row.get_ref(at)? {
+                ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+                _ => String::new(),
+            })
+        };
+        let rows = statement.query_map([], |row| (0..columns).map(|at| text(row, at)).collect());
+        rows.map_err(failed)?.collect::<Result<_, _>>().map_err(failed)
     }
 
     /// The greatest value of a column.
@@ -179,6 +209,8 @@ struct Way {
     read_only: bool,
     /// Nobody writes to it: no locks, and no shared memory beside it.
     immutable: bool,
+    /// It is in WAL mode.
+    wal: bool,
     /// The copy where one was needed.
     copy: Option<tempfile::TempDir>,
 }
@@ -199,6 +231,11 @@ impl Way {
         Connection::open_with_flags(format!("file:{name}{immutable}"), flags)
     }
 
+    /// In rollback mode, and the file itself: what reads a WAL or a copy of its own is in nobody's way.
+    fn locks_out_writers(&self) -> bool {
+        self.read_only && !self.immutable && !self.wal
+    }
+
     fn to(path: &Path) -> Result<Self, Failure> {
         let what = || format!("sqlite:{}", path.display());
         let meta = std::fs::metadata(path).map_err(|error| Failure::io(what(), error).hint("check the path of the database file"))?;
@@ -216,10 +253,10 @@ impl Way {
         let (wal, shared, journal) = (holds("-wal"), holds("-shm"), holds("-journal"));
         if (wal && !shared) || journal {
             let copy = copy_with(path, &["-wal", "-journal"]).map_err(|error| Failure::io(format!("{}: cannot copy it", what()), error))?;
-            return Ok(Self { path: copy.path().join("database"), read_only: false, immutable: false, copy: Some(copy) });
+            return Ok(Self { path: copy.path().join("database"), read_only: false, immutable: false, wal: false, copy: Some(copy) });
         }
         let wal_mode = head[18] == 2;
-        Ok(Self { path: path.to_owned(), read_only: true, immutable: wal_mode && !wal, copy: None })
+        Ok(Self { path: path.to_owned(), read_only: true, immutable: wal_mode && !wal, wal: wal_mode, copy: None })
     }
 }
 

@@ -20,6 +20,19 @@ pub enum Wire {
     Sqlite,
 }
 
+impl Wire {
+    /// What is asked for, so that a value arrives in this way; `name` is the column's, quoted.
+    fn asked(&self, name: &str) -> String {
+        match self {
+            // The empty text is that of an empty label and that of no label: a byte before it tells which.
+            Self::Mysql(MysqlType::EnumMarked) => format!("CONCAT(IF({name} + 0 = 0, x'30', x'31'), CAST({name} AS BINARY))"),
+            Self::Mysql(MysqlType::SetNumber) => format!("CAST({name} AS UNSIGNED)"),
+            Self::Postgres(PgType::Printed(printed)) => format!("{name}{}::text", printed.casts),
+            _ => name.to_owned(),
+        }
+    }
+}
+
 /// A column that is read.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Column {
@@ -85,8 +98,11 @@ impl Table {
 
     /// The select list of the columns at `columns`; a table without columns has rows all the same.
     pub fn select_list(&self, columns: &[usize], quote: fn(&str) -> String) -> String {
-        let names: Vec<String> = columns.iter().map(|index| quote(&self.columns[*index].name)).collect();
-        names.join(", ")
+        let asked = |index: &usize| {
+            let Column { name, wire, .. } = &self.columns[*index];
+            wire.asked(&quote(name))
+        };
+        columns.iter().map(asked).collect::<Vec<String>>().join(", ")
     }
 
     /// The conditions of a statement that reads it, with `more` beside its own filter.

@@ -2,7 +2,7 @@
 //!
 //! Not here: when TLS is begun (`mysql_wire::login`, `postgres_wire::login`).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
@@ -54,6 +54,19 @@ impl Pem {
         let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.read()?).collect();
         all.map_err(|error| format!("{}: {error}", self.shown()))
     }
+}
+
+/// Whether `bundle` names authorities: found out before anything is connected to.
+///
+/// # Errors
+/// In one line, what of it is not a certificate in PEM.
+pub fn check_authorities(bundle: &Path) -> Result<(), String> {
+    let certificates = Pem::File(bundle.to_owned()).certificates()?;
+    if certificates.is_empty() {
+        return Err(format!("no certificate in {}", bundle.display()));
+    }
+    let mut known = RootCertStore::empty();
+    certificates.into_iter().try_for_each(|certificate| known.add(certificate)).map_err(|error| format!("{}: {error}", bundle.display()))
 }
 
 /// How TLS is begun.

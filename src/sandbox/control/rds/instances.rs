@@ -162,6 +162,7 @@ impl Rds {
             check_password(password)?;
             self.servers.set_password(instance.kind, &instance.home, instance.port, &instance.master_user, password).await?;
         }
+        self.faults.modified(id)?;
         self.set_instance(id, |instance| {
             let kept = &mut instance.settings;
             kept.class = settings.class.or(kept.class.take());

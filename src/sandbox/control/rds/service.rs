@@ -76,7 +76,12 @@ impl Rds {
 
     fn put_instance(&self, xml: &mut Xml, instance: &Instance) {
         let vpc = self.vpc_of(instance.settings.subnet_group.as_deref());
-        xml.within("DBInstance", |xml| render::instance(xml, instance, vpc.as_deref(), now()));
+        let mut described = Xml::default();
+        render::instance(&mut described, instance, vpc.as_deref(), now());
+        for lie in self.faults.lies(&instance.id) {
+            described.replace(&lie.member, lie.says.as_deref());
+        }
+        xml.within("DBInstance", |xml| xml.append(&described));
     }
 
     fn create_instance(&self, form: &Form) -> Result<Xml, Refused> {

@@ -16,6 +16,8 @@ pub struct CheckDemands {
     pub written_until: Option<Timestamp>,
     /// What the database calls the tables and columns of checks: `accounts`, `accounts.id`.
     pub names: BTreeMap<String, String>,
+    /// Whether numbers are wanted for a manifest, of whatever there is, and compared with nothing.
+    pub recording: bool,
     /// The key that canaries are digested with.
     pub hash_key: Option<HashKey>,
 }

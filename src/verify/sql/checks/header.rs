@@ -29,6 +29,8 @@ pub enum Each {
     RoutineReference,
     /// Every column of dates (MySQL, MariaDB): `{table}`, `{column}`, `{name}`.
     DateColumn,
+    /// Every column of whole numbers or decimals: `{table}`, `{column}`, `{name}`, and `{sum}`.
+    NumberColumn,
 }
 
 /// One check.
@@ -191,6 +193,12 @@ impl Fields<'_> {
         if self.table.contains_key("ahead") && kind != CheckKind::Freshness {
             return Err(format!("ahead is for freshness checks, and this is a {} check", kind.as_str()));
         }
+        let each: Option<Each> = self.optional("each")?;
+        let of_each = matches!(each, Some(Each::Table | Each::NumberColumn)) && !self.table.contains_key("warn_if");
+        if each.is_some() && kind != CheckKind::Violations && !(kind == CheckKind::BaselineScalar && of_each) {
+            let expected = "expected violations, or baseline-scalar for each table or number-column and without warn_if";
+            return Err(format!("a {} check is not repeated with each: {expected}", kind.as_str()));
+        }
         let columns: Vec<String> = self.optional("columns")?.unwrap_or_default();
         let columns = columns.iter().map(|name| match name.split_once('.') {
             Some((table, column)) if !table.is_empty() && !column.is_empty() && !column.contains('.') => {
@@ -224,7 +232,7 @@ impl Fields<'_> {
             looks_at: self.optional("looks_at")?,
             baseline_optional: self.optional("baseline_optional")?.unwrap_or(false),
             controls: self.optional("controls")?.unwrap_or_default(),
-            each: self.optional("each")?,
+            each,
             privileged: self.optional("privileged")?.unwrap_or(false),
             id,
             engines,
@@ -288,6 +296,8 @@ mod tests {
             ("show = [\"id\"]", "bounded = true", "freshness"),
             ("\"violations\"", "\"canary\"\n--! error_if = \"> 0\"", "baseline"),
             ("show = [\"id\"]", "ahead = \"1h\"", "freshness"),
+            ("\"violations\"", "\"scalar\"\n--! error_if = \"> 0\"\n--! each = \"table\"", "not repeated"),
+            ("\"violations\"", "\"baseline-scalar\"\n--! each = \"sequence\"", "number-column"),
             ("show = [\"id\"]", "looks_at = \"DROP TABLE t\"", "DROP"),
             ("show = [\"id\"]", "show = [", "not TOML"),
             ("SELECT 1;", "SELECT 1; SELECT 2", "one statement"),

@@ -28,6 +28,7 @@ shipped! {
     "structure-mysql": "what MySQL and MariaDB themselves can tell of a database's structure" {
         "check-table", "auto-increment", "orphans", "invalid-views", "foreign-keys-have-indexes", "zero-dates", "indexes", "routines"
     }
+    "baseline": "numbers of every table as the manifest has them: rows, and the sums of columns" { "row-counts", "sums" }
     "bank": "customers, accounts and a ledger of transactions" {
         "ledger-balances", "orphan-accounts", "orphan-transactions", "transaction-kinds", "whole-amounts", "freshness", "customers-not-fewer", "accounts-not-fewer", "transactions-not-fewer"
     }

@@ -52,6 +52,20 @@ pub fn for_counter(sql: &str, counter: &Counter) -> String {
     for_sequence(&sql, &counter.name, &counter.counter)
 }
 
+/// For a table beside its baseline: `{table}`, and `{only}` before it where a table's name stands for those that inherit from it too.
+pub fn for_table(sql: &str, table: &str, engine: &str) -> String {
+    sql.replace("{only}", if engine == "postgres" { "ONLY " } else { "" }).replace("{table}", table)
+}
+
+/// For a column of numbers: `{sum}`, exact, 0 where there is nothing to add up; the rest as for a table and for a column. SQLite may keep anything
+/// in a column: what is no whole number there is passed over.
+pub fn for_sum(sql: &str, column: &Column, engine: &str) -> String {
+    let name = &column.column;
+    let numbers = if engine == "sqlite" { format!("CASE typeof({name}) WHEN 'integer' THEN {name} END") } else { name.clone() };
+    let sql = sql.replace("{sum}", &format!("COALESCE(SUM({numbers}), 0)"));
+    for_column(&sql.replace("{only}", if engine == "postgres" { "ONLY " } else { "" }), column)
+}
+
 /// For a column: `{table}`, `{column}`, `{name}`.
 pub fn for_column(sql: &str, column: &Column) -> String {
     sql.replace("{table}", &column.table).replace("{column}", &column.column).replace("{name}", &literal(&column.name))

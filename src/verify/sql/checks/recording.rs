@@ -30,7 +30,7 @@ impl Recording {
         let mut packs = packs.to_vec();
         for pack in &mut packs {
             let asks = |kind: CheckKind| matches!(kind, CheckKind::BaselineScalar | CheckKind::Canary);
-            pack.checks.retain(|check| asks(check.kind) && !check.baseline.starts_with("rows."));
+            pack.checks.retain(|check| asks(check.kind) && !check.baseline.starts_with("rows.") && check.baseline != "rows");
         }
         let by_id: BTreeMap<String, String> =
             packs.iter().flat_map(|pack| &pack.checks).map(|check| (check.id.clone(), check.baseline.clone())).collect();
@@ -38,6 +38,7 @@ impl Recording {
             baselines: by_id.values().map(|baseline| (baseline.clone(), "0".to_owned())).collect(),
             names: names.clone(),
             hash_key: Some(hash_key.clone()),
+            recording: true,
             ..CheckDemands::default()
         };
         Self { packs, demands, by_id }
@@ -50,6 +51,11 @@ impl Recording {
     pub fn gather(&self, results: Vec<CheckResult>) -> Result<BTreeMap<String, String>, Failure> {
         let mut found = BTreeMap::new();
         for result in results {
+            // What is measured of each table or column there is; in a database without any, that is nothing.
+            if !result.measured.is_empty() || result.not_applicable {
+                found.extend(result.measured);
+                continue;
+            }
             match (result.actual, result.result, self.by_id.get(&result.id)) {
                 (Some(actual), CheckOutcome::Pass | CheckOutcome::Fail | CheckOutcome::Warn, Some(baseline)) => {
                     found.insert(baseline.clone(), actual);

@@ -102,6 +102,8 @@ async fn one(examination: &mut Examination<'_>, check: &Check) -> CheckResult {
         actual: None,
         result: CheckOutcome::Untested,
         not_applicable: false,
+        denied: false,
+        measured: BTreeMap::new(),
         reason: None,
         rows: Vec::new(),
         duration_ms: 0,
@@ -109,7 +111,10 @@ async fn one(examination: &mut Examination<'_>, check: &Check) -> CheckResult {
     let (outcome, reason) = match examination.run(check, &mut result).await {
         Ok((outcome, reason)) => (outcome, reason),
         Err(trouble) if trouble.corrupt => (CheckOutcome::Fail, Some(format!("the engine reports corruption: {}", trouble.said))),
-        Err(trouble) => (CheckOutcome::Error, Some(trouble.said)),
+        Err(trouble) => {
+            result.denied = trouble.kind == FailureKind::Denied;
+            (CheckOutcome::Error, Some(if result.denied { format!("denied: {}", trouble.said) } else { trouble.said }))
+        }
     };
     result.result = outcome;
     result.reason = reason;

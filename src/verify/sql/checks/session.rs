@@ -17,7 +17,8 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
 use crate::verify::sql::access::{Access, not_sql};
 use crate::verify::sql::checks::redact;
-use crate::verify::sql::reading::{CONNECT_TIMEOUT, Engine};
+use crate::verify::sql::reading::Engine;
+use crate::verify::sql::speaker::{Entrance, Speaker};
 use crate::verify::sql::table::{backticked, double_quoted};
 use crate::verify::sql::{errors, mysql_row, sqlite};
 
@@ -42,6 +43,8 @@ pub struct Trouble {
     pub said: String,
     /// True where the engine itself calls its data corrupt: that is a verdict, not an accident.
     pub corrupt: bool,
+    /// Its class: [`FailureKind::Denied`] where a right is missing, [`FailureKind::Absent`] where a table is.
+    pub kind: FailureKind,
 }
 
 impl Trouble {
@@ -51,12 +54,17 @@ impl Trouble {
         // PostgreSQL: data_corrupted, index_corrupted. SQLite: CORRUPT and NOTADB, with their extended codes.
         let corrupt =
             matches!(code.as_str(), "XX001" | "XX002") || (is_sqlite(error) && matches!(code.parse::<u32>().unwrap_or(0) & 0xff, 11 | 26));
-        Self { said: redact::message(error, statement), corrupt }
+        Self { said: redact::message(error, statement), corrupt, kind: errors::kind(error) }
+    }
+
+    /// A right is missing, in these words.
+    pub fn denied(said: impl Into<String>) -> Self {
+        Self { kind: FailureKind::Denied, ..Self::said(said) }
     }
 
     /// An accident, in these words.
     pub fn said(said: impl Into<String>) -> Self {
-        Self { said: said.into(), corrupt: false }
+        Self { said: said.into(), corrupt: false, kind: FailureKind::Remote }
     }
 }
 
@@ -79,6 +87,9 @@ enum Connected {
 pub struct Session {
     connected: Connected,
     engine: Engine,
+    /// Whether reading rights alone would show less than the session's own: it sees past row-level security, and that right is no role's to
+    /// give. A superuser's are given up all the same.
+    keeps_role: bool,
 }
 
 impl Session {
@@ -89,19 +100,25 @@ impl Session {
         let mut connected = match url {
             SourceUrl::Postgres { url } => {
                 let options = access.postgres(url)?.now().await?;
-                Connected::Postgres(in_time(&shown, options.driver().connect()).await?)
+                let entrance = Entrance { shown: &shown, at: options.at(), wanted: Speaker::Postgres };
+                let connect = async { options.driver().connect().await.map_err(failed) };
+                Connected::Postgres(access.limits.connecting(&shown, entrance.open(connect)).await?)
             }
             SourceUrl::Mysql { url } => {
-                let options = access.mysql(url)?.now().await?.driver();
-                let connect = async { options.connect().await.map_err(failed) };
-                Connected::Mysql(access.limits.connecting(&shown, connect).await?)
+                let options = access.mysql(url)?.now().await?;
+                let entrance = Entrance { shown: &shown, at: options.at(), wanted: Speaker::Mysql };
+                let driver = options.driver();
+                let connect = async { driver.connect().await.map_err(failed) };
+                Connected::Mysql(access.limits.connecting(&shown, entrance.open(connect)).await?)
             }
             SourceUrl::Sqlite { path } => {
                 let (options, copy) = sqlite::options(path)?;
-                Connected::Sqlite(in_time(&shown, options.connect()).await?, copy)
+                let connect = async { options.connect().await.map_err(failed) };
+                Connected::Sqlite(access.limits.connecting(&shown, connect).await?, copy)
             }
             other => return Err(not_sql(other)),
         };
+        let mut keeps_role = false;
         let engine = match &mut connected {
             Connected::Postgres(connection) => {
                 for pin in
@@ -109,7 +126,9 @@ impl Session {
                 {
                     sqlx::raw_sql(pin).execute(&mut *connection).await.map_err(failed)?;
                 }
-                let row = sqlx::query("SELECT current_setting('server_version')").fetch_one(connection).await.map_err(failed)?;
+                let question = "SELECT current_setting('server_version'), (SELECT rolbypassrls AND NOT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)";
+                let row = sqlx::query(question).fetch_one(connection).await.map_err(failed)?;
+                keeps_role = row.try_get::<Option<bool>, _>(1).map_err(failed)?.unwrap_or(false);
                 Engine { name: "postgres", version: row.try_get(0).map_err(failed)? }
             }
             Connected::Mysql(connection) => {
@@ -125,7 +144,7 @@ impl Session {
                 Engine { name: "sqlite", version: row.try_get(0).map_err(failed)? }
             }
         };
-        Ok(Self { connected, engine })
+        Ok(Self { connected, engine, keeps_role })
     }
 
     /// The same session for checks of another engine: items of a table laid in SQLite.
@@ -144,6 +163,7 @@ impl Session {
     /// given up where the server has a role that only reads.
     pub async fn run(&mut self, sql: &str, timeout: Duration, keep: usize, privileged: bool) -> Result<Answer, Trouble> {
         let mariadb = self.engine.name == "mariadb";
+        let privileged = privileged || self.keeps_role;
         let work = async {
             match &mut self.connected {
                 Connected::Postgres(connection) => run_postgres(connection, sql, timeout, keep, privileged).await,
@@ -175,6 +195,9 @@ impl Session {
     }
 
     /// Whether a table or view can be read: none where it is absent, else whether it has a row.
+    ///
+    /// # Errors
+    /// Denied where it may be there and this reader is not shown it: catalogues are silent about what one has no right on.
     pub async fn has_rows(&mut self, name: &str) -> Result<Option<bool>, Trouble> {
         let Some(quoted) = self.quoted(name) else {
             return Err(Trouble::said(format!("`{}` is not a table's name", name.escape_default())));
@@ -182,20 +205,42 @@ impl Session {
         let literal = quoted.replace('\'', "''");
         let bare = name.rsplit('.').next().unwrap_or(name);
         let there = match &self.connected {
-            Connected::Postgres(_) => format!("SELECT 1 WHERE to_regclass('{literal}') IS NOT NULL"),
-            Connected::Mysql(_) => {
-                let schema = name.split_once('.').map_or("database()".to_owned(), |(schema, _)| format!("'{schema}'"));
-                format!("SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = '{bare}'")
-            }
+            Connected::Postgres(_) => Some(format!("SELECT 1 WHERE to_regclass('{literal}') IS NOT NULL")),
+            // Who may not see it is told that it is denied, everybody else that there is none.
+            Connected::Mysql(_) => None,
             Connected::Sqlite(..) => {
-                format!("SELECT 1 FROM sqlite_schema WHERE type IN ('table', 'view') AND name = '{bare}' COLLATE NOCASE")
+                Some(format!("SELECT 1 FROM sqlite_schema WHERE type IN ('table', 'view') AND name = '{bare}' COLLATE NOCASE"))
             }
         };
-        if self.run(&there, GRACE, 1, true).await?.total == 0 {
+        if let Some(there) = there
+            && self.run(&there, GRACE, 1, true).await?.total == 0
+        {
+            return match self.hidden_schema(name).await? {
+                Some(schema) => Err(Trouble::denied(format!("table {name} is in schema {schema}, and the reader has no USAGE on it"))),
+                None => Ok(None),
+            };
+        }
+        match self.run(&format!("SELECT 1 FROM {quoted} LIMIT 1"), GRACE, 1, true).await {
+            Ok(answer) => Ok(Some(answer.total > 0)),
+            Err(trouble) if trouble.kind == FailureKind::Absent => Ok(None),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// The schema of PostgreSQL's search path in which a table of that name lies, and which is passed over since the reader may not use it.
+    async fn hidden_schema(&mut self, name: &str) -> Result<Option<String>, Trouble> {
+        if !matches!(self.connected, Connected::Postgres(_)) || name.contains('.') {
             return Ok(None);
         }
-        let row = self.run(&format!("SELECT 1 FROM {quoted} LIMIT 1"), GRACE, 1, true).await?;
-        Ok(Some(row.total > 0))
+        let question = format!(
+            "SELECT n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE c.relname = '{}' AND NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND n.nspname = ANY ( \
+               SELECT CASE btrim(s) WHEN '\"$user\"' THEN session_user::text ELSE btrim(s, ' \"') END \
+               FROM unnest(string_to_array(current_setting('search_path'), ',')) s)",
+            name.replace('\'', "''")
+        );
+        let answer = self.run(&question, GRACE, 1, true).await?;
+        Ok(answer.rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten())
     }
 
     /// Whether a function is there (PostgreSQL; the others have no extensions that checks rely on).
@@ -214,13 +259,6 @@ impl Session {
             Connected::Mysql(connection) => connection.close().await,
             Connected::Sqlite(connection, _) => connection.close().await,
         };
-    }
-}
-
-async fn in_time<C>(shown: &str, connect: impl Future<Output = Result<C, Error>>) -> Result<C, Failure> {
-    match tokio::time::timeout(CONNECT_TIMEOUT, connect).await {
-        Ok(connection) => connection.map_err(|error| errors::failure(shown, error)),
-        Err(_) => Err(Failure::new(FailureKind::Network, format!("{shown}: no answer within {} seconds", CONNECT_TIMEOUT.as_secs()))),
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::verify::sql::checks::routines;
 use crate::verify::sql::checks::session::{GRACE, Session, Trouble};
+use crate::verify::sql::postgres_catalog::shown_name;
 use crate::verify::sql::table::{backticked, double_quoted};
 
 /// A reference from one table to another, ready for statements that name the child `c` and the parent `p`.
@@ -56,7 +57,13 @@ async fn rows(session: &mut Session, sql: &str) -> Result<Vec<Vec<String>>, Trou
 
 /// The quoted names of all base tables.
 pub async fn tables(session: &mut Session) -> Result<Vec<String>, Trouble> {
+    Ok(named_tables(session).await?.into_iter().map(|(_, quoted)| quoted).collect())
+}
+
+/// All base tables: their names as manifests have them, and their quoted names.
+pub async fn named_tables(session: &mut Session) -> Result<Vec<(String, String)>, Trouble> {
     let quote = quoting(session);
+    let of_postgres = session.engine().name == "postgres";
     let sql = match session.engine().name {
         "postgres" => {
             "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
@@ -69,7 +76,49 @@ pub async fn tables(session: &mut Session) -> Result<Vec<String>, Trouble> {
         _ => "SELECT 'main', name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY 2",
     };
     let found = rows(session, sql).await?;
-    Ok(found.into_iter().map(|row| row.iter().map(|part| quote(part)).collect::<Vec<_>>().join(".")).collect())
+    let named = |row: &Vec<String>| match &row[..] {
+        [schema, name] => {
+            let shown = if of_postgres { shown_name(schema, name) } else { name.clone() };
+            Some((shown, format!("{}.{}", quote(schema), quote(name))))
+        }
+        _ => None,
+    };
+    Ok(found.iter().filter_map(named).collect())
+}
+
+/// The columns of base tables whose values add up exactly: whole numbers and decimals. Of SQLite those that are declared as whole numbers.
+pub async fn number_columns(session: &mut Session) -> Result<Vec<Column>, Trouble> {
+    let quote = quoting(session);
+    let engine = session.engine().name;
+    let sql = match engine {
+        "postgres" => {
+            "SELECT n.nspname, c.relname, a.attname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+             JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
+             WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%' \
+               AND CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END IN ('int2'::pg_catalog.regtype, 'int4'::pg_catalog.regtype, \
+                 'int8'::pg_catalog.regtype, 'numeric'::pg_catalog.regtype) ORDER BY 1, 2, a.attnum"
+        }
+        "mysql" | "mariadb" => {
+            "SELECT c.TABLE_SCHEMA, c.TABLE_NAME, c.COLUMN_NAME FROM information_schema.COLUMNS c \
+             JOIN information_schema.TABLES t ON t.TABLE_SCHEMA = c.TABLE_SCHEMA AND t.TABLE_NAME = c.TABLE_NAME \
+             WHERE c.TABLE_SCHEMA = database() AND t.TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') \
+               AND c.DATA_TYPE IN ('tinyint', 'smallint', 'mediumint', 'int', 'bigint', 'decimal') ORDER BY 2, c.ORDINAL_POSITION"
+        }
+        _ => {
+            "SELECT 'main', s.name, c.name FROM sqlite_schema s JOIN pragma_table_info(s.name) c \
+             WHERE s.type = 'table' AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND upper(c.type) LIKE '%INT%' ORDER BY 2, c.cid"
+        }
+    };
+    let found = rows(session, sql).await?;
+    let column = |row: &Vec<String>| match &row[..] {
+        [schema, table, column] => {
+            let shown = if engine == "postgres" { shown_name(schema, table) } else { table.clone() };
+            Some(Column { name: format!("{shown}.{column}"), table: format!("{}.{}", quote(schema), quote(table)), column: quote(column) })
+        }
+        _ => None,
+    };
+    Ok(found.iter().filter_map(column).collect())
 }
 
 /// Every reference between tables. SQLite answers this itself: `pragma_foreign_key_check`.
@@ -194,7 +243,7 @@ pub async fn references(session: &mut Session) -> Result<Vec<(String, String)>, 
     let mut named = Vec::new();
     for row in &bodies {
         let [Some(name), body] = &row[..] else { continue };
-        let body = body.as_deref().ok_or_else(|| Trouble::said(format!("the body of {name} is not shown to this user")))?;
+        let body = body.as_deref().ok_or_else(|| Trouble::denied(format!("the body of {name} is not shown to this user")))?;
         named.push((name.clone(), routines::names(body)));
     }
     // What one of them makes another one may use.

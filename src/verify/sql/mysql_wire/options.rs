@@ -80,6 +80,11 @@ impl fmt::Debug for MysqlOptions {
 }
 
 impl MysqlOptions {
+    /// Host and port, where the server is not reached through a Unix socket.
+    pub fn at(&self) -> Option<(String, u16)> {
+        self.socket.is_none().then(|| (self.host.clone(), self.port))
+    }
+
     /// How TLS is begun.
     pub fn tls_options(&self) -> TlsOptions {
         let demand = match self.tls {

@@ -83,6 +83,11 @@ impl PgOptions {
         Some(folder.join(format!(".s.PGSQL.{}", self.driver.get_port())))
     }
 
+    /// Host and port, where the server is not reached through a Unix socket.
+    pub fn at(&self) -> Option<(String, u16)> {
+        self.socket().is_none().then(|| (self.driver.get_host().to_owned(), self.driver.get_port()))
+    }
+
     /// How TLS is begun; nothing where it is not wanted, and whether the session does without it where the server has none.
     pub fn tls(&self) -> Result<Option<(TlsOptions, bool)>, String> {
         let demand = match self.driver.get_ssl_mode() {

@@ -1,0 +1,12 @@
+--! id = "baseline.row-counts"
+--! title = "Every table has the rows that it had when the data was known good"
+--! engines = ["postgres", "mysql", "mariadb", "sqlite"]
+--! kind = "baseline-scalar"
+--! severity = "critical"
+--! error_if = "!= baseline"
+--! baseline = "rows"
+--! each = "table"
+--! limit = 20
+--! show = ["name", "expected", "found"]
+--! timeout = "1h"
+SELECT COUNT(*) FROM {only}{table}

@@ -1,0 +1,12 @@
+--! id = "baseline.sums"
+--! title = "Every column of whole numbers or decimals has the sum that it had when the data was known good"
+--! engines = ["postgres", "mysql", "mariadb", "sqlite"]
+--! kind = "baseline-scalar"
+--! severity = "critical"
+--! error_if = "!= baseline"
+--! baseline = "sums"
+--! each = "number-column"
+--! limit = 20
+--! show = ["name"]
+--! timeout = "1h"
+SELECT {sum} FROM {only}{table}

@@ -1,0 +1,149 @@
+//! Records of fixed size in chunks: what was put down is never copied to make room for more, so that memory is touched once. A page that
+//! is touched for the first time costs a processor more than sorting what lies on it.
+//!
+//! Not here: the order of the parts and what is beyond the budget (`sorter`), sorting itself (`records`).
+
+use std::sync::Mutex;
+
+use crate::verify::records::sort;
+
+/// Records in the first chunk of a part; each further one has twice as many, up to [`MOST`].
+const FIRST: usize = 16;
+/// Records in a full chunk: some 20 KiB of digests.
+const MOST: usize = 512;
+/// Fewer records are sorted by one thread: to start another would take longer.
+const FEW: usize = 4096;
+
+/// Records in the order in which they came, until they are sorted.
+pub struct Chunks<const N: usize> {
+    chunks: Vec<Vec<[u8; N]>>,
+}
+
+/// Chunks that are free again after a spill.
+pub type Pool<const N: usize> = Vec<Vec<[u8; N]>>;
+
+impl<const N: usize> Chunks<N> {
+    /// None.
+    pub const fn new() -> Self {
+        Self { chunks: Vec::new() }
+    }
+
+    /// Adds a record; room comes from `pool` where there is some.
+    #[inline]
+    pub fn push(&mut self, record: [u8; N], pool: &mut Pool<N>) {
+        match self.chunks.last_mut() {
+            Some(chunk) if chunk.len() < chunk.capacity() => chunk.push(record),
+            _ => self.push_further(record, pool),
+        }
+    }
+
+    #[cold]
+    fn push_further(&mut self, record: [u8; N], pool: &mut Pool<N>) {
+        let fresh = || Vec::with_capacity(FIRST.checked_shl(self.chunks.len() as u32).map_or(MOST, |records| records.clamp(FIRST, MOST)));
+        let mut chunk = pool.pop().unwrap_or_else(fresh);
+        chunk.push(record);
+        self.chunks.push(chunk);
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.chunks.iter().map(Vec::len).sum()
+    }
+
+    /// The records, chunk by chunk, none of them empty.
+    pub fn slices(&self) -> impl Iterator<Item = &[[u8; N]]> {
+        self.chunks.iter().map(Vec::as_slice)
+    }
+
+    /// Chunk number `at`; none after the last.
+    pub fn slice(&self, at: usize) -> Option<&[[u8; N]]> {
+        self.chunks.get(at).map(Vec::as_slice)
+    }
+
+    /// Forgets the records; full chunks go to `pool`.
+    pub fn clear(&mut self, pool: &mut Pool<N>) {
+        pool.extend(self.chunks.drain(..).filter(|chunk| chunk.capacity() >= MOST).map(|mut chunk| {
+            chunk.clear();
+            chunk
+        }));
+    }
+
+    /// Sorts the records, which share their first byte, by way of `room`.
+    fn sort(&mut self, room: &mut Vec<[u8; N]>) {
+        if let [only] = &mut self.chunks[..] {
+            return sort(only, 1);
+        }
+        room.clear();
+        self.chunks.iter().for_each(|chunk| room.extend_from_slice(chunk));
+        sort(room, 1);
+        let mut rest = room.as_slice();
+        for chunk in &mut self.chunks {
+            let (some, further) = rest.split_at(chunk.len());
+            chunk.copy_from_slice(some);
+            rest = further;
+        }
+    }
+}
+
+/// Sorts each of `parts`, whose records share their first byte: as many at once as there are processors.
+pub fn sort_each<const N: usize>(parts: &mut [Chunks<N>]) {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let records: usize = parts.iter().map(Chunks::len).sum();
+    if threads == 1 || records < FEW * threads {
+        let mut room = Vec::new();
+        return parts.iter_mut().for_each(|part| part.sort(&mut room));
+    }
+    let parts = Mutex::new(parts.iter_mut());
+    // The lock is given back before the part is sorted.
+    let next = || parts.lock().expect("no panic while held").next();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let mut room = Vec::new();
+                while let Some(part) = next() {
+                    part.sort(&mut room);
+                }
+            });
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(n: u64) -> [u8; 9] {
+        let mut record = [7; 9];
+        record[1..].copy_from_slice(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+        record
+    }
+
+    #[test]
+    fn each_part_is_sorted_in_its_chunks() {
+        for each in [0, 1, 15, 16, 17, 600, FEW as u64] {
+            let mut parts: Vec<Chunks<9>> = (0..5).map(|_| Chunks::new()).collect();
+            let mut expected = vec![Vec::new(); 5];
+            for n in 0..each * 5 {
+                let part = (n % 5) as usize;
+                parts[part].push(record(n), &mut Pool::new());
+                expected[part].push(record(n));
+            }
+            expected.iter_mut().for_each(|part| part.sort_unstable());
+            sort_each(&mut parts);
+            let walked: Vec<Vec<[u8; 9]>> = parts.iter().map(|part| part.slices().flatten().copied().collect()).collect();
+            assert_eq!(walked, expected);
+            assert!(parts.iter().all(|part| part.len() as u64 == each && part.slices().all(|slice| !slice.is_empty())));
+        }
+    }
+
+    #[test]
+    fn room_is_used_again_whichever_part_wants_it() {
+        let (mut pool, mut one, mut other) = (Pool::new(), Chunks::new(), Chunks::new());
+        (0..10_000).for_each(|n| one.push(record(n), &mut pool));
+        one.clear(&mut pool);
+        let room = pool.len();
+        assert!(one.len() == 0 && room > 10 && pool.iter().all(|chunk| chunk.is_empty() && chunk.capacity() >= MOST));
+        (0..5_000).for_each(|n| other.push(record(n), &mut pool));
+        assert_eq!((other.len(), pool.len()), (5_000, room - 5_000_usize.div_ceil(pool[0].capacity())));
+    }
+}
