@@ -201,7 +201,7 @@ fn objective(objective: &Objective) -> String {
 
 fn read(result: &PointResult) -> String {
     let Some(facts) = &result.verify else { return "nothing".to_owned() };
-    let parts: Vec<String> = counts(facts).map(|(name, counts)| format!("{} of {} {name}", counts.checked, counts.expected)).collect();
+    let parts: Vec<String> = counts(facts).map(|(name, counts)| format!("{} of {} {name}", counts.checked - counts.unreadable.min(counts.checked), counts.expected)).collect();
     let checks = match result.sql_checks.iter().filter(|check| check.counts()).count() {
         0 => String::new(),
         n => format!(", {n} checks"),

@@ -1,6 +1,8 @@
 //! One point brought back: guard, permit, request, wait, guard again, open. Every step is in the journal before it is taken, and a
 //! resumed case goes on from there: a restore that was accepted is followed, never asked for again.
 
+use std::time::Instant;
+
 use crate::drill::context::Context;
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
@@ -15,6 +17,9 @@ use crate::restore::records::{Phase, Record, Step, Target};
 use crate::restore::steps::{StepState, UndoState};
 use crate::restore::targets;
 use crate::testing_log::body::{Isolation, Probe};
+
+/// A restore that is waited for says so again after as many seconds, be its state the same.
+const WORD_EVERY_S: u64 = 60;
 
 /// A failure with the phase that it happened in.
 pub type InPhase<T> = Result<T, (&'static str, Failure)>;
@@ -80,7 +85,12 @@ impl BringBack<'_> {
     }
 
     async fn guard_after(&self, target: &Target, seen: &mut Seen) -> InPhase<()> {
-        let before = seen.isolation.clone().unwrap_or_else(|| Isolation { account_id: String::new(), probes: Vec::new(), proved: false });
+        let before = seen.isolation.clone().unwrap_or_else(|| Isolation {
+            account_id: String::new(),
+            probes: Vec::new(),
+            proved: false,
+            undemanded: Vec::new(),
+        });
         let (isolation, verdict) = guard::after(self.order, target, &self.context.clouds, &before).await;
         self.keep_isolation(isolation, seen).map_err(|failure| ("guard", failure))?;
         verdict.map_err(|failure| ("guard", failure))
@@ -137,6 +147,7 @@ impl BringBack<'_> {
 
     async fn wait_until_ready(&self, accepted: &Accepted, task: &str, seen: &mut Seen) -> Result<(), Failure> {
         let monitor = self.context.monitor.as_ref();
+        let (began, mut told) = (Instant::now(), Instant::now());
         let mut pace = Pace::new(format!("{} to restore {}", self.driver.mechanism(), self.order.point.id), self.patience_s);
         loop {
             match self.driver.poll(self.order, &self.context.clouds, accepted).await {
@@ -155,7 +166,15 @@ impl BringBack<'_> {
                     (seen.status, seen.raw) = (status, Some(raw));
                     return Err(Failure::new(FailureKind::Remote, message));
                 }
-                Ok(Progress::Waiting { status }) => seen.status = status,
+                Ok(Progress::Waiting { status }) => {
+                    let is_new = status != seen.status;
+                    seen.status = status;
+                    if is_new || told.elapsed().as_secs() >= WORD_EVERY_S {
+                        told = Instant::now();
+                        let waited = began.elapsed().as_secs();
+                        self.context.note(&format!("{}: {}, {waited} s of at most {}", self.order.case, seen.status, self.patience_s));
+                    }
+                }
                 // A look that failed for the moment is looked again, until the deadline.
                 Err(failure) if failure.kind.is_retryable() => monitor.event(Event::Problem(&failure)),
                 Err(failure) => return Err(failure),

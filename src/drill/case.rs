@@ -9,6 +9,8 @@ use crate::drill::manifests::{self, Chosen};
 use crate::drill::sink::Sink;
 use crate::drill::{first_restore, objectives, outcome, reading, record};
 use crate::estate::config::{Authentication, Class, Resource, WhenNoManifest};
+use crate::model::capture::CaptureMode;
+use crate::model::check::CheckOutcome;
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::outcome::Outcome;
@@ -102,7 +104,8 @@ impl Case<'_> {
     pub fn settle(&self, tried: Tried, points: &[rpo::Point]) -> Result<PointResult, Failure> {
         let Tried { mut result, teardown: Some(teardown) } = tried else { return Ok(tried.result) };
         result.rpo = rpo::achieved(self.policy.rpo_s, self.drill.began_at, points);
-        objectives::corroborate(&mut result.rpo, self.point.created_at, &result.sql_checks);
+        let newest = result.verify.as_ref().and_then(|facts| facts.newest_stamp);
+        objectives::corroborate(&mut result.rpo, self.point.created_at, newest, &result.sql_checks);
         outcome::decide(&mut result, self.policy);
         if result.outcome == Outcome::Inconclusive && result.verify.is_none() {
             self.explain_basis(&mut result);
@@ -164,6 +167,7 @@ impl Case<'_> {
                     result.isolation = seen.isolation.take();
                 }
                 self.restore_facts(result, driver, &order, &seen)?;
+                self.witness(result, &opened);
                 if let Err((phase, failure)) = read {
                     self.absorb(result, phase, failure)?;
                 }
@@ -174,6 +178,24 @@ impl Case<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// What the data itself says of the second that was asked for, and what was demanded of the session that read it.
+    fn witness(&self, result: &mut PointResult, opened: &Opened) {
+        if opened.proof.is_some()
+            && self.resource.tls_ca.is_none()
+            && let Some(isolation) = &mut result.isolation
+        {
+            isolation.undemanded.push("the server's certificate: set tls_ca of the resource".into());
+        }
+        let (true, true, Some(facts)) = (self.point.is_in_time(), reading::is_database(opened), &result.verify) else { return };
+        // Every row is compared with the second's own, or the rows' stamps are.
+        let by_rows = facts.lesser_claim.is_none() && !facts.mode.is_bounded() && facts.mode != CaptureMode::FirstRestore;
+        let by_stamps = facts.newest_stamp.is_some();
+        let by_checks = result.sql_checks.iter().any(|check| check.kind == "freshness" && check.result == CheckOutcome::Pass);
+        if let Some(restore) = &mut result.restore {
+            restore.second_shown = Some(by_rows || by_stamps || by_checks);
+        }
     }
 
     async fn read(&self, result: &mut PointResult, basis: &Basis, opened: &Opened) -> Result<(), (&'static str, Failure)> {
@@ -235,6 +257,10 @@ impl Case<'_> {
         let demands = CheckDemands { baselines, written_until, hash_key: Some(context.hash_key.clone()), ..CheckDemands::default() };
         let checked = reading::check(opened, self.resource, &context.clouds, packs, demands, items_table, monitor).await;
         result.sql_checks = checked.map_err(|failure| ("checks", failure))?;
+        // A time to the end of a reading that did not reach its end would be no recovery time.
+        if result.verify.as_ref().is_some_and(|facts| !facts.unread.is_empty()) {
+            return Ok(());
+        }
         self.phase(Phase::Verified, Timestamp::now()).map_err(|failure| ("verify", failure))
     }
 

@@ -17,13 +17,14 @@ pub fn no_rto(target_s: Option<u64>) -> Objective {
     Objective::judged(target_s, None, None, "not measured: nothing was restored, the recovery point was read through a backup access point")
 }
 
-/// Says beside the achieved RPO what the data itself shows: the newest stamp that a freshness check read in what was restored.
+/// Says beside the achieved RPO what the data itself shows: the newest stamp that the comparison or a freshness check read in what was
+/// restored.
 ///
 /// It corroborates and does not judge: a quiet night is not data loss.
-pub fn corroborate(rpo: &mut Objective, point_at: Timestamp, checks: &[CheckResult]) {
+pub fn corroborate(rpo: &mut Objective, point_at: Timestamp, newest: Option<Timestamp>, checks: &[CheckResult]) {
     let stamps =
         checks.iter().filter(|check| check.kind == "freshness").filter_map(|check| check.actual.as_deref()?.parse::<Timestamp>().ok());
-    let Some(newest) = stamps.max() else { return };
+    let Some(newest) = stamps.chain(newest).max() else { return };
     let apart = point_at.as_secs() - newest.as_secs();
     rpo.basis += &if apart >= 0 {
         format!("; newest stamp in the data {newest}, {apart} s before the point")

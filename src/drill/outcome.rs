@@ -17,7 +17,7 @@ pub fn decide(result: &mut PointResult, policy: &ClassPolicy) {
         match (check.result, check.severity) {
             (CheckOutcome::Fail, Severity::Critical) => failed.push(format!("critical check {} failed: {why}", check.id)),
             (CheckOutcome::Pass, _) | (_, Severity::Major | Severity::Minor) => {}
-            (other, Severity::Critical) => in_doubt.push(format!("critical check {} ended as {}: {why}", check.id, spelled(other))),
+            (other, Severity::Critical) => in_doubt.push(format!("critical check {} ended as {}: {why}", check.id, other.as_str())),
         }
     }
     if result.verify.is_some() || !result.sql_checks.is_empty() {
@@ -67,15 +67,4 @@ fn unread(result: &PointResult) -> Vec<String> {
     let Some(facts) = &result.verify else { return Vec::new() };
     let of = if facts.objects.is_some() { "objects" } else { "tables" };
     facts.unread.iter().map(|(why, n)| format!("{of}: {n} not read: {why}")).collect()
-}
-
-fn spelled(outcome: CheckOutcome) -> &'static str {
-    match outcome {
-        CheckOutcome::Pass => "pass",
-        CheckOutcome::Warn => "warn",
-        CheckOutcome::Fail => "fail",
-        CheckOutcome::Error => "error",
-        CheckOutcome::Vacuous => "vacuous",
-        CheckOutcome::Untested => "untested",
-    }
 }

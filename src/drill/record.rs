@@ -75,6 +75,7 @@ pub fn restore_facts(
         status: status.to_owned(),
         attempts: restore.attempts,
         raw_describe: digest,
+        second_shown: None,
         engine_versions: raw.and_then(|raw| serde_json::from_value(raw["engine_versions"].clone()).ok()),
         recovery_checklist: checklist(raw),
     })
@@ -102,6 +103,8 @@ pub fn verify_facts(
         capture_mode: chosen.manifest.header().mode,
         // A restore that does not show the manifest's position has earned less than the manifest claims.
         mode: if chosen.mode == CaptureMode::SnapshotExact { verification.mode } else { chosen.mode },
+        lesser_claim: lesser_claim(chosen, verification),
+        newest_stamp: verification.newest_stamp,
         coverage_ppm: verification.coverage_ppm(),
         objects: counts(&verification.objects),
         tables: counts(&verification.tables),
@@ -116,6 +119,15 @@ pub fn verify_facts(
         duration_ms: u64::try_from(verification.duration.as_millis()).unwrap_or(u64::MAX >> 11),
         findings: FindingSet { total: found.total, inline: found.inline.clone(), full },
     }
+}
+
+/// Why a comparison proves less than its manifest was captured for, in words; nothing where it proves as much.
+fn lesser_claim(chosen: &Chosen, verification: &Verification) -> Option<String> {
+    if chosen.downgraded {
+        return Some("the manifest does not name this recovery point".to_owned());
+    }
+    let is_less = chosen.mode == CaptureMode::SnapshotExact && verification.mode != chosen.mode;
+    is_less.then(|| "what was restored shows another position than the manifest's".to_owned())
 }
 
 /// Differences from a manifest of another moment may be changes in between: without a stamp or a log that names the key they are

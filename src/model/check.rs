@@ -36,6 +36,20 @@ pub enum CheckOutcome {
     Untested,
 }
 
+impl CheckOutcome {
+    /// The word in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+            Self::Error => "error",
+            Self::Vacuous => "vacuous",
+            Self::Untested => "untested",
+        }
+    }
+}
+
 /// One check as run once.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct CheckResult {

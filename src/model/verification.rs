@@ -91,6 +91,8 @@ pub struct Verification {
     pub first_read_after: Option<Duration>,
     /// What this and earlier runs have read, where that is kept.
     pub progress: Option<Progress>,
+    /// The newest change stamp that was found in a restore to a second, where the manifest does not see every row.
+    pub newest_stamp: Option<Timestamp>,
     /// Why reading stopped before its end; what was not looked at is then neither match nor missing.
     pub cut_short: Option<Failure>,
 }
@@ -137,6 +139,7 @@ impl Verification {
             duration: Duration::ZERO,
             first_read_after: None,
             progress: None,
+            newest_stamp: None,
             cut_short: None,
         }
     }
@@ -218,7 +221,18 @@ impl Verification {
             // What was not reached is unknown here; a caller that knows the denominator says so itself.
             return 0;
         }
-        if self.counts().any(|(_, counts)| counts.expected > 0) { 1_000_000 } else { 0 }
+        if !self.counts().any(|(_, counts)| counts.expected > 0) {
+            return 0;
+        }
+        if self.unread.is_empty() {
+            return 1_000_000;
+        }
+        // Of the finest kind that was counted; something is unread, whatever rounding says.
+        let finest = [self.rows, self.items, self.objects, self.tables].into_iter().flatten().find(|counts| counts.expected > 0);
+        finest.map_or(0, |counts| {
+            let decided = u128::from(counts.expected.saturating_sub(counts.unreadable)) * 1_000_000 / u128::from(counts.expected);
+            u64::try_from(decided).unwrap_or(0).min(999_999)
+        })
     }
 }
 
@@ -248,6 +262,7 @@ mod tests {
         assert_eq!(result.outcome(0).0, Outcome::Fail, "damage");
         result.unread = BTreeMap::from([(FailureKind::Denied, 1)]);
         assert_eq!(result.outcome(0), (Outcome::Inconclusive, vec!["tables: 1 not read: access denied".to_owned()]));
+        assert_eq!(result.coverage_ppm(), 357_142, "5 of 14 rows");
         // One of two is damaged: the reason of the other excuses neither it nor rows.
         result.tables.as_mut().unwrap().add(Class::Unreadable);
         let (outcome, reasons) = result.outcome(0);

@@ -53,7 +53,8 @@ pub async fn before(order: &Order, target: &Target, clouds: &Clouds, ours_alread
     for name in BEFORE.iter().filter(|name| looked.is_ok() && !probes.iter().any(|probe| probe.name == **name)).collect::<Vec<_>>() {
         probes.push(probe(name, "a look", "not looked at", false));
     }
-    let isolation = Isolation { account_id: account_of(order), proved: probes.iter().all(|probe| probe.held), probes };
+    let isolation =
+        Isolation { account_id: account_of(order), proved: probes.iter().all(|probe| probe.held), probes, undemanded: Vec::new() };
     let verdict = looked.map_err(cannot_look).and_then(|()| {
         held(&isolation)?;
         Ok(Cleared { target: target.clone(), isolation: isolation.clone() })
@@ -69,6 +70,7 @@ pub async fn after(order: &Order, target: &Target, clouds: &Clouds, seen: &Isola
             // What an earlier look saw just so stands there once.
             let fresh = of_created(order, &found).into_iter().filter(|probe| !seen.probes.contains(probe));
             isolation.probes.extend(fresh);
+            isolation.undemanded = undemanded(order, &found);
             Ok(())
         }
         Ok(None) => {
@@ -289,6 +291,17 @@ fn of_instance(order: &Order, found: &Found, instance: &Instance) -> Vec<Probe> 
     }
     probes.extend(key_as_declared(order, instance.kms_key_arn.as_deref()));
     probes
+}
+
+/// What the configuration demands nothing of: an instance then comes up where the account puts them, and nothing says that this is isolated.
+fn undemanded(order: &Order, found: &Found) -> Vec<String> {
+    let (Detail::Instance(_), Some(demands)) = (&found.detail, &order.isolation) else { return Vec::new() };
+    let network = demands.subnet_group.is_none() && demands.vpc_id.is_none();
+    let missing = [
+        (network, "its network: set subnet_group or vpc_id in [isolation]"),
+        (demands.security_group_ids.is_empty(), "its security groups: set security_group_ids in [isolation]"),
+    ];
+    missing.into_iter().filter(|(is, _)| *is).map(|(_, what)| what.to_owned()).collect()
 }
 
 fn key_as_declared(order: &Order, found: Option<&str>) -> Option<Probe> {

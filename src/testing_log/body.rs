@@ -364,6 +364,9 @@ pub struct Isolation {
     pub probes: Vec<Probe>,
     /// True only when every probe held.
     pub proved: bool,
+    /// What nobody demanded, so that no probe looked at it: a pass without it is one with an exception.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undemanded: Vec<String>,
 }
 
 /// One look of the isolation guard.
@@ -417,6 +420,10 @@ pub struct RestoreFacts {
     /// Of a database instance: the engine that wrote the data and the one that was restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine_versions: Option<EngineVersions>,
+    /// Of a database restored to a second: whether the data shows that the second was honoured. Exact rows of that second do, and so do
+    /// change stamps; the rows up to a watermark do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_shown: Option<bool>,
     /// Settings of the source that a restore of its kind leaves behind, as a checklist for whoever recovers; no verdict on the data. What they are set to
     /// is in the evidence of `raw_describe`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -502,6 +509,12 @@ pub struct VerifyFacts {
     pub capture_mode: CaptureMode,
     /// The mode in which it was compared (a manifest that does not name the point is downgraded).
     pub mode: CaptureMode,
+    /// Why it counts as less than it was captured as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lesser_claim: Option<String>,
+    /// The newest change stamp of what was restored, where the manifest names their column and cannot see rows beyond its watermark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_stamp: Option<Timestamp>,
     /// Share of the declared scope that was read and decided.
     pub coverage_ppm: u64,
     /// Objects.

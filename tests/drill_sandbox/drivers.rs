@@ -163,7 +163,7 @@ impl<'a> Contract<'a> {
 }
 
 fn empty() -> attestore::testing_log::body::Isolation {
-    attestore::testing_log::body::Isolation { account_id: String::new(), probes: Vec::new(), proved: false }
+    attestore::testing_log::body::Isolation { account_id: String::new(), probes: Vec::new(), proved: false, undemanded: Vec::new() }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -245,14 +245,14 @@ impl Laying {
 
     /// A database of 30 rows, with a snapshot of its own and one through AWS Backup; both points' ARNs.
     pub async fn database(&mut self, kind: EngineKind) -> [String; 2] {
-        self.database_of(kind, "", "database = \"crm\"\n").await
+        self.database_of(kind, "", "database = \"crm\"\ntls_ca = \"sandbox/control/rds-ca.pem\"\n").await
     }
 
     /// The same in PostgreSQL, read by a user of the source whose password the configuration names.
     pub async fn database_with_reader(&mut self) -> [String; 2] {
         std::fs::write(self.estate.path("reader"), "reader:hers\n").unwrap();
         let sql = "CREATE ROLE reader LOGIN PASSWORD 'hers';\nGRANT pg_read_all_data, pg_monitor TO reader;\n";
-        self.database_of(EngineKind::Postgres, sql, "database = \"crm\"\ncredentials = \"file:reader\"\n").await
+        self.database_of(EngineKind::Postgres, sql, "database = \"crm\"\ncredentials = \"file:reader\"\ntls_ca = \"sandbox/control/rds-ca.pem\"\n").await
     }
 
     /// A parameter group.
@@ -384,7 +384,8 @@ impl Laying {
         self.log.checkpoint().unwrap();
         let text = format!(
             "version = 1\n[log]\npath = \"log\"\norigin = \"{ORIGIN}\"\n[keys]\nsigning = \"attestore.key\"\nhash = \"attestore.hashkey\"\n\
-             [aws]\nregion = \"eu-west-2\"\nbackup_role_arn = \"{}\"\n[isolation]\naccount_id = \"{ACCOUNT}\"\nname_prefix = \"attestore-drill-\"\n{}\
+             [aws]\nregion = \"eu-west-2\"\nbackup_role_arn = \"{}\"\n[isolation]\naccount_id = \"{ACCOUNT}\"\nname_prefix = \"attestore-drill-\"\n\
+             subnet_group = \"default\"\nsecurity_group_ids = [\"sg-0restore\"]\n{}\
              [sandbox]\ndir = \"sandbox\"\n[class.c]\n{}rpo = \"1d\"\ntest_period = \"90d\"\n{}{}",
             crate::support::ROLE,
             self.isolation,

@@ -130,6 +130,7 @@ fn isolation(case: &PlannedCase) -> Isolation {
             probe("kms-key", "alias/restore", "alias/restore"),
         ],
         proved: true,
+        undemanded: Vec::new(),
     }
 }
 
@@ -147,6 +148,7 @@ fn refuse(result: &mut PointResult, case: &PlannedCase, at: Timestamp) {
         status: "FAILED".into(),
         attempts: 2,
         raw_describe: None,
+        second_shown: None,
         engine_versions: None,
         recovery_checklist: Vec::new(),
     });
@@ -194,6 +196,7 @@ fn restored(result: &mut PointResult, res: &Res, case: &PlannedCase, plot: Plot,
         status: "COMPLETED".into(),
         attempts: 1,
         raw_describe: None,
+        second_shown: None,
         engine_versions: None,
         recovery_checklist: Vec::new(),
     });
@@ -258,6 +261,8 @@ fn compared(log: &LogWriter, result: &mut PointResult, res: &Res, plot: Plot, ba
         manifest_captured_end: base.captured_end,
         capture_mode: mode,
         mode,
+        lesser_claim: None,
+        newest_stamp: None,
         coverage_ppm: 1_000_000,
         objects,
         tables: None,

@@ -1,6 +1,6 @@
 //! What a pass needs, in one place: `log verify` holds results to it, and a drill can ask the same question before it records one.
 
-use crate::model::check::{CheckOutcome, Severity};
+use crate::model::check::{CheckOutcome, CheckResult, Severity};
 use crate::model::counts::Counts;
 use crate::model::outcome::Outcome;
 use crate::model::verification::damaged;
@@ -50,6 +50,14 @@ pub fn objections(result: &PointResult, policy: Option<&ClassPolicy>, as_if: Out
             found.push((Rule::PassWithReasons, why.to_owned()));
         }
     }
+    if as_if == Outcome::Pass {
+        let undemanded = result.isolation.iter().flat_map(|isolation| &isolation.undemanded);
+        found.extend(undemanded.map(|what| (Rule::PassWithReasons, format!("isolation: nothing was demanded of {what}"))));
+        if result.restore.as_ref().is_some_and(|restore| restore.second_shown == Some(false)) {
+            let why = "nothing in the data shows that the second was honoured: no change stamp, and no manifest of that second";
+            found.push((Rule::PassWithReasons, why.to_owned()));
+        }
+    }
     let versions = result.restore.as_ref().and_then(|restore| restore.engine_versions.as_ref());
     if let Some(why) = versions.and_then(EngineVersions::exception).filter(|_| as_if == Outcome::Pass) {
         found.push((Rule::PassWithReasons, why));
@@ -58,9 +66,9 @@ pub fn objections(result: &PointResult, policy: Option<&ClassPolicy>, as_if: Out
         if check.result == CheckOutcome::Vacuous && (check.severity == Severity::Critical || as_if == Outcome::Pass) {
             found.push((Rule::PassVacuousCheck, format!("check {} was vacuous", check.id)));
         } else if check.severity == Severity::Critical && check.result != CheckOutcome::Pass {
-            found.push((Rule::PassCriticalCheck, format!("critical check {} ended as {:?}", check.id, check.result)));
+            found.push((Rule::PassCriticalCheck, format!("critical check {} ended as {}", check.id, check.result.as_str())));
         } else if check.result != CheckOutcome::Pass && as_if == Outcome::Pass {
-            found.push((Rule::PassWithReasons, format!("check {} ended as {:?}: an exception", check.id, check.result)));
+            found.push((Rule::PassWithReasons, format!("check {} ended as {}: an exception{}", check.id, check.result.as_str(), said(check))));
         }
     }
     for (name, objective) in [("RTO", &result.rto), ("RPO", &result.rpo)] {
@@ -101,6 +109,12 @@ pub fn data_failures(result: &PointResult, budget: u64) -> Vec<String> {
         failed.push(format!("{undecided} indeterminate, {budget} allowed"));
     }
     failed
+}
+
+/// What a check says of itself: why, or what it found.
+fn said(check: &CheckResult) -> String {
+    let found = check.actual.as_ref().map(|actual| format!("{} ({actual} found)", check.op));
+    check.reason.clone().or(found).map_or_else(String::new, |why| format!(", {why}"))
 }
 
 /// An objective counts as reached when it was met, or when its policy does not demand it.

@@ -27,6 +27,7 @@ pub fn tell(
         counts.add(class(if expected == kinds::ABSENT { Class::Extra } else { Class::SchemaChanged }));
         find(monitor, Class::SchemaChanged, Kind::Table, Place::Key(what), Some(expected), Some(actual));
     }
+    counts.add_many(class(Class::Missing), kinds::gone_with_another(before, now, lone));
     counts
 }
 

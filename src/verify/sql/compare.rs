@@ -91,9 +91,11 @@ pub async fn compare_beside(
         let youngest = if restored.at.is_some() && restored.to_the_second { at } else { now.max(at) };
         Bounds { restored: youngest.0, may_have_changed, ..bounds }
     });
+    let second = restored.at.filter(|_| restored.to_the_second && scope.stamp.is_some());
     let mut run = Run {
         scope,
         bounds,
+        second,
         keys: RowKeys::new(hash_key),
         monitor,
         described: header.position.as_ref().and_then(|position| position.get("tables")).cloned().unwrap_or_default(),
@@ -182,6 +184,7 @@ pub fn unreadable(manifest: &Manifest, hash_key: &HashKey, why: &str, monitor: &
     let mut run = Run {
         scope: Scope::of(manifest.header().position.as_ref()),
         bounds: None,
+        second: None,
         keys: RowKeys::new(hash_key),
         monitor,
         described: Value::Null,

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::model::clock::Timestamp;
 use crate::model::counts::Counts;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::finding::{Class, Kind, Place};
@@ -46,6 +47,8 @@ pub struct Run<'a> {
     pub scope: Scope,
     /// What change stamps may excuse; nothing where they excuse nothing.
     pub bounds: Option<Bounds>,
+    /// Of a restore to a second whose rows have stamps: that second.
+    pub second: Option<Timestamp>,
     /// What digests are keyed with.
     pub keys: RowKeys,
     /// Gets the findings.
@@ -107,6 +110,7 @@ impl Run<'_> {
         let mut expected = expected.into_iter().peekable();
         loop {
             if self.result.cut_short.is_some() {
+                expected.for_each(|(_, before)| self.not_reached(before.rows()));
                 return Ok(());
             }
             let order = match (expected.peek(), actual.peek()) {
@@ -122,6 +126,37 @@ impl Run<'_> {
                 (Some((name, before)), None) => self.missing(&name, before.rows()),
                 (None, Some(table)) => self.extra(db, &table).await,
                 (None, None) => return Ok(()),
+            }
+        }
+    }
+
+    /// Counts a table of the manifest that the reading did not come to: what is expected does not shrink to what was reached.
+    fn not_reached(&mut self, rows: u64) {
+        self.tables.add(Class::Unreadable);
+        self.rows.add_many(Class::Unreadable, rows);
+        if let Some(failure) = &self.result.cut_short {
+            *self.result.unread.entry(failure.kind).or_default() += 1;
+        }
+    }
+
+    /// What the newest stamp of a table says of a restore to a second: nothing in it may be younger, be it beyond the watermark.
+    async fn newest(&mut self, db: &mut Database, table: &Table) {
+        let (Some(second), Some(place)) = (self.second, self.scope.stamp_of(table)) else { return };
+        let column = &table.columns[place].name;
+        match db.greatest(table, column).await {
+            Ok(newest) => {
+                let Some(at) = newest.as_deref().and_then(naming::stamp_in).map(Timestamp) else { return };
+                self.result.newest_stamp = self.result.newest_stamp.max(Some(at));
+                // Within what is compared row by row each such row has been told.
+                if at > second && self.scope.watermark.is_some() {
+                    self.rows.add(Class::Future);
+                    let (expected, actual) = (format!("no {column} after {second}"), format!("{at}"));
+                    self.find(Class::Future, Kind::Table, Place::Key(table.name.clone()), Some(expected), Some(actual));
+                }
+            }
+            Err(failure) => {
+                let said = format!("table {}: its newest {column} could not be read: {failure}", table.name);
+                self.monitor.event(Event::Note(&said));
             }
         }
     }
@@ -171,6 +206,7 @@ impl Run<'_> {
             Ok(read) => read,
             Err(ReadError { cause: Cause::Stopped(failure), .. }) => {
                 self.result.cut_short = Some(failure);
+                self.not_reached(before.rows());
                 return Ok(());
             }
             Err(ReadError { rows, cause: Cause::Unreadable(failure) }) => {
@@ -179,6 +215,7 @@ impl Run<'_> {
             }
         };
         self.result.bytes_checked += read.bytes;
+        self.newest(db, &part).await;
         let same_schema = match meaning {
             Meaning::Exact => before.schema == Some(table.schema_digest()?),
             // Across engines only the columns are the same; their own types and constraints are each engine's affair.

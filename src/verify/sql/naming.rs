@@ -70,14 +70,17 @@ pub fn stamp_of(field: &[u8]) -> Option<i64> {
     match *kind {
         tag::DATETIME | tag::INSTANT => Some(i64::from_be_bytes(payload.try_into().ok()?)),
         tag::DATE => i64::from_be_bytes(payload.try_into().ok()?).checked_mul(86_400_000_000),
-        tag::TEXT => {
-            let mut row = crate::verify::sql::canon::Row::empty();
-            row.begin(1);
-            crate::verify::sql::logical_text::datetime(std::str::from_utf8(sized(payload)?).ok()?, tag::INSTANT, &mut row)?;
-            stamp_of(row.field(0)).filter(|_| row.field(0).first() == Some(&tag::INSTANT))
-        }
+        tag::TEXT => stamp_in(std::str::from_utf8(sized(payload)?).ok()?),
         _ => None,
     }
+}
+
+/// The same of a value as an engine prints it.
+pub fn stamp_in(text: &str) -> Option<i64> {
+    let mut row = crate::verify::sql::canon::Row::empty();
+    row.begin(1);
+    crate::verify::sql::logical_text::datetime(text, tag::INSTANT, &mut row)?;
+    stamp_of(row.field(0)).filter(|_| row.field(0).first() == Some(&tag::INSTANT))
 }
 
 /// Tells one finding.

@@ -137,6 +137,24 @@ pub fn equal(before: &Value, now: &Definitions) -> Counts {
     counts
 }
 
+/// How many definitions of `before` are gone with what they belong to, so that they are not told one by one; `told` as in [`changes`].
+pub fn gone_with_another(before: &Value, now: &Definitions, told: &BTreeSet<String>) -> u64 {
+    let changed: BTreeSet<String> = changes(before, now, told).into_iter().map(|change| change.what).collect();
+    let mut gone = 0;
+    for (kind, old) in before.as_object().into_iter().flatten().filter(|(kind, _)| *kind != POSITION) {
+        let (Some(old), Some(new)) = (old.as_object(), now.kinds.get(kind)) else { continue };
+        let is_told = |name: &str| changed.contains(&format!("{kind} {name}"));
+        gone += old.keys().filter(|name| !new.contains_key(*name) && !is_told(name) && !is_readers(kind, name, before, now)).count() as u64;
+    }
+    gone
+}
+
+/// Whether it is a right of the user that one of the sides was read by, which is no difference between the two.
+fn is_readers(kind: &str, name: &str, before: &Value, now: &Definitions) -> bool {
+    let mut readers = before[READER].as_str().into_iter().chain(now.reader.as_deref());
+    kind == GRANT && readers.any(|reader| name.strip_suffix(reader).is_some_and(|rest| rest.ends_with(" to ")))
+}
+
 fn is_same(kind: &str, before: &str, now: &str) -> bool {
     before == now || (kind == POSITION && !is_behind(before, now))
 }
@@ -145,10 +163,6 @@ fn is_same(kind: &str, before: &str, now: &str) -> bool {
 /// without all that belongs to it, and of the tables in `told` that has been said already.
 pub fn changes(before: &Value, now: &Definitions, told: &BTreeSet<String>) -> Vec<Change> {
     let lone = lone(before, now);
-    let readers: Vec<&str> = before[READER].as_str().into_iter().chain(now.reader.as_deref()).collect();
-    let counts = |kind: &str, name: &str| {
-        kind != GRANT || !readers.iter().any(|reader| name.strip_suffix(reader).is_some_and(|n| n.ends_with(" to ")))
-    };
     let mut found = Vec::new();
     for (kind, old) in before.as_object().into_iter().flatten() {
         let (Some(old), Some(new)) = (old.as_object(), now.kinds.get(kind)) else { continue };
@@ -157,7 +171,7 @@ pub fn changes(before: &Value, now: &Definitions, told: &BTreeSet<String>) -> Ve
         };
         let is_told = |name: &str| told.contains(name) || name.strip_prefix("public.").is_some_and(|name| told.contains(name));
         let follows = |name: &str| owners(kind, name).any(|owner| lone.contains(owner) || is_told(owner));
-        let counts = |name: &str| counts(kind, name) && !(kind == TABLE && is_told(name)) && !follows(name);
+        let counts = |name: &str| !is_readers(kind, name, before, now) && !(kind == TABLE && is_told(name)) && !follows(name);
         for (name, before) in old.iter().filter(|(name, _)| counts(name)) {
             let before = before.as_str().unwrap_or_default();
             match new.get(name) {
