@@ -247,6 +247,31 @@ fn what_the_file_names_is_looked_at() {
 }
 
 #[test]
+fn a_name_that_no_pack_has_is_refused_with_those_that_are_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path();
+    std::fs::create_dir_all(base.join("own")).unwrap();
+    let own = "--! id = \"own.x\"\n--! engines = [\"postgres\"]\n--! kind = \"violations\"\n--! severity = \"minor\"\n--! columns = [\"till.id\"]\nSELECT id FROM till";
+    std::fs::write(base.join("own/checks.sql"), own).unwrap();
+    let named = |checks: &str, name: &str| {
+        let text = GOOD.replacen("rto = \"4h\"", &format!("rto = \"4h\"\nchecks = [{checks}]"), 1);
+        let text = text.replacen("database = \"crm\"", &format!("database = \"crm\"\nnames = {{ \"{name}\" = \"other\" }}"), 1);
+        let around = Surroundings { base: Some(base), packs: Some(&["bank", "structure-postgres"]), has_driver: &|_, _| true };
+        explain(&text, &around).into_iter().find(|remark| remark.key.starts_with("resource[1].names"))
+    };
+    for good in ["accounts", "accounts.balance_minor", "till", "till.id"] {
+        assert_eq!(named("\"bank\", \"own/checks.sql\"", good), None, "{good}");
+    }
+    let wrong = named("\"bank\", \"own/checks.sql\"", "acounts").unwrap();
+    assert_eq!((wrong.weight, wrong.key.as_str(), wrong.found.as_deref()), (Weight::Mistake, "resource[1].names.acounts", Some("acounts")));
+    let known = wrong.allowed.unwrap();
+    assert!(known.contains("accounts, ") && known.contains("till.id"), "{known}");
+    assert_eq!(wrong.nearest.as_deref(), Some("accounts"));
+    assert!(named("\"structure-postgres\"", "accounts").unwrap().hint.unwrap().contains("know no tables"));
+    assert_eq!(named("\"own/absent.sql\"", "accounts"), None, "the pack that is not there is told");
+}
+
+#[test]
 fn a_ca_bundle_has_to_hold_certificates() {
     let dir = tempfile::tempdir().unwrap();
     let base = dir.path();

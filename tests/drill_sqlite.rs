@@ -237,6 +237,63 @@ async fn beside_an_earlier_manifest_stamps_tell_what_may_have_changed_from_what_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn compressed_databases_come_back_and_what_is_no_database_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let (estate, mut log, key, hash_key) = lay(folder.path());
+    let live = folder.path().join("live.db");
+    let mut connection = SqliteConnectOptions::new().filename(&live).create_if_missing(true).connect().await.unwrap();
+    run(&mut connection, "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'one'), (2, 'two')").await;
+    connection.close().await.unwrap();
+    let bytes = std::fs::read(&live).unwrap();
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut packer, &bytes).unwrap();
+    let gzip = packer.finish().unwrap();
+    let zstd = zstd::encode_all(&bytes[..], 3).unwrap();
+    let mut changed = bytes.clone();
+    let at = changed.windows(3).rposition(|window| window == b"two").unwrap();
+    changed[at] = b'T';
+    let noise: Vec<u8> = (0u32..8192).map(|at| blake3::hash(&at.to_le_bytes()).as_bytes()[0]).collect();
+    let mut headless = bytes.clone();
+    headless[..16].fill(0xff);
+    let points: [(&str, &[u8]); 8] = [
+        ("a.db.gz", &gzip),
+        ("b.db.zst", &zstd),
+        ("cut.db.gz", &gzip[..gzip.len() / 2]),
+        ("changed.db.zst", &zstd::encode_all(&changed[..], 3).unwrap()),
+        ("headless.db", &headless),
+        ("dump.sql", b"PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT);\nCOMMIT;\n"),
+        ("dump.sql.zst", &zstd::encode_all(&b"BEGIN TRANSACTION;\nCOMMIT;\n"[..], 3).unwrap()),
+        ("secret.db", &noise),
+    ];
+    for (name, bytes) in points {
+        std::fs::write(estate.path("vault/db").join(name), bytes).unwrap();
+        let mut request = CaptureRequest::new(estate.path("manifests/db").join(name), CaptureMode::Sealed);
+        request.recovery_point_id = Some(PointId::local(&"db".into(), name));
+        capture(&estate, &live, &key, &hash_key, &request, &mut log).await;
+    }
+    log.checkpoint().unwrap();
+    drop(log);
+    let output = estate.run(&["drill"], None);
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    for point in ["a.db.gz", "b.db.zst"] {
+        let good = result(&estate, point);
+        assert_eq!((good.outcome, good.verify.unwrap().rows.unwrap().matched), (Outcome::Pass, 2), "{point}: {:?}", good.outcome_reasons);
+    }
+    for point in ["cut.db.gz", "headless.db"] {
+        let bad = result(&estate, point);
+        assert_eq!((bad.outcome, bad.verify.unwrap().rows.unwrap().unreadable), (Outcome::Fail, 2), "{point}: {:?}", bad.errors);
+    }
+    let changed = result(&estate, "changed.db.zst");
+    assert_eq!((changed.outcome, changed.verify.unwrap().rows.unwrap().mismatch), (Outcome::Fail, 1));
+    for (point, said) in [("dump.sql", ".dump"), ("dump.sql.zst", ".dump"), ("secret.db", "encrypted")] {
+        let untold = result(&estate, point);
+        assert_eq!((untold.outcome, untold.verify.is_none()), (Outcome::Error, true), "{point}: {:?}", untold.outcome_reasons);
+        assert!(untold.errors[0].message.contains(said), "{point}: {:?}", untold.errors);
+    }
+    assert_eq!(estate.leftovers(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn beside_a_log_of_changes_what_it_names_has_changed_and_what_it_does_not_is_damage() {
     for damaged in [false, true] {
         let folder = tempfile::tempdir().unwrap();

@@ -75,10 +75,17 @@ pub fn recognise(path: &Path) -> Result<Dump, Unloaded> {
             () if path.join("toc.dat").is_file() => Ok(Dump::PostgresFolder),
             () if path.join("PG_VERSION").is_file() => Ok(Dump::PostgresData),
             () if path.join("ibdata1").is_file() && path.join("mysql").is_dir() => Ok(Dump::MariadbData),
-            () => Err(Unloaded::Damaged(format!(
-                "{}: expected a folder of pg_dump (toc.dat) or a data directory (PG_VERSION, or ibdata1 and mysql), found none of them",
-                path.display()
-            ))),
+            () => {
+                let message = format!(
+                    "{}: expected a folder of pg_dump (toc.dat) or a data directory (PG_VERSION, or ibdata1 and mysql), found none of them",
+                    path.display()
+                );
+                // Something of a data directory without what it begins with, or nothing at all, is one that has lost it.
+                let parts = ["global", "base", "pg_wal", "ibdata1", "mysql", "ib_logfile0"];
+                let empty = std::fs::read_dir(path).map_err(about)?.next().is_none();
+                let lost = empty || parts.iter().any(|part| path.join(part).exists());
+                Err(if lost { Unloaded::Damaged(message) } else { elsewhere(format!("{message}: a form that is not read here")) })
+            }
         };
     }
     let mut file = File::open(path).map_err(about)?;
@@ -127,11 +134,23 @@ pub fn format_of(head: &[u8]) -> Option<Dump> {
 fn other_form(head: &[u8]) -> Option<&'static str> {
     match head {
         [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("a file compressed twice: unpack it once"),
-        // bzip2, xz, LZ4
-        [b'B', b'Z', b'h', ..] | [0xfd, b'7', b'z', b'X', b'Z', ..] | [0x04, 0x22, 0x4d, 0x18, ..] => Some(
-            "a file compressed in a way that is not read here: keep it unpacked, with gzip or Zstandard, or in pg_dump's own compressed \
-             format (-Fc)",
-        ),
+        [b'B', b'Z', b'h', ..] | [0xfd, b'7', b'z', b'X', b'Z', ..] | [0x04, 0x22, 0x4d, 0x18, ..] => {
+            Some("a file compressed twice: unpack it once")
+        }
+        [b'P', b'K', 3, 4, ..] | [b'7', b'z', 0xbc, 0xaf, ..] | [0x89, b'L', b'Z', b'O', ..] => {
+            Some("a file compressed in a way that is not read here: keep it unpacked, or with gzip, Zstandard, xz, bzip2 or LZ4")
+        }
+        [b'X', b'B', b'S', b'T', b'C', b'K', ..] => {
+            Some("a stream of mariadb-backup: unpack it with mbstream, prepare it, and name the folder")
+        }
+        // OpenPGP's packets of encrypted keys (RFC 9580, 4.2), in the old form and the new.
+        [0x84 | 0x85 | 0x8c | 0xc1 | 0xc3, ..] => Some("an encrypted file: decrypt it"),
+        _ if [&b"-----BEGIN PGP MESSAGE"[..], b"age-encryption.org/", b"-----BEGIN AGE", b"Salted__"]
+            .iter()
+            .any(|start| head.starts_with(start)) =>
+        {
+            Some("an encrypted file: decrypt it")
+        }
         _ if head.get(257..262) == Some(b"ustar") => Some("a tar archive: unpack it, and name the folder"),
         _ if contains(head, b"-- PostgreSQL database cluster dump") => {
             Some("a dump of a whole cluster: keep one dump a database (pg_dump)")
@@ -184,8 +203,12 @@ mod tests {
             assert!(message.contains(said), "{message}");
         }
         let tar = [&b"backup_label"[..], &[0; 245], b"ustar"].concat();
-        let others: [(&str, &[u8], &str); 4] = [
+        let others: [(&str, &[u8], &str); 8] = [
             ("g", b"BZh91AY", "compressed"),
+            ("l", b"PK\x03\x04", "compressed"),
+            ("m", b"Salted__12345678", "encrypted"),
+            ("n", b"\x85\x02\x0c\x03", "encrypted"),
+            ("o", b"XBSTCK01", "mbstream"),
             ("i", b"-- PostgreSQL database cluster dump\n", "whole cluster"),
             ("j", b"/*M!999999\\- enable the sandbox mode */\n", "without comments"),
             ("k", &tar, "tar archive"),
@@ -194,7 +217,11 @@ mod tests {
             let Err(Unloaded::Failed(failure)) = of(name, text) else { panic!("{name} is called damaged") };
             assert!(failure.message.contains(said), "{failure}");
         }
-        assert!(matches!(recognise(dir.path()), Err(Unloaded::Damaged(_))));
+        assert!(matches!(recognise(dir.path()), Err(Unloaded::Failed(_))), "a folder of something else");
+        for (folder, inside) in [("empty", ""), ("headless", "global"), ("rest", "mysql")] {
+            std::fs::create_dir_all(dir.path().join(folder).join(inside)).unwrap();
+            assert!(matches!(recognise(&dir.path().join(folder)), Err(Unloaded::Damaged(_))), "{folder}");
+        }
         assert!(matches!(recognise(&dir.path().join("absent")), Err(Unloaded::Failed(_))));
     }
 

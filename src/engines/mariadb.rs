@@ -3,12 +3,14 @@
 //! Administration goes through the Unix socket in the server's own folder with a password that lies beside the data; over TCP only the
 //! users that were created can log in. Settings suit throw-away copies.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use tokio::process::Command;
 
 use crate::engines::area::{self, Area};
+use crate::engines::definers::Account;
 use crate::engines::installed::Programs;
 use crate::engines::master::Master;
 use crate::model::failure::{Failure, FailureKind};
@@ -78,7 +80,8 @@ pub fn make_admin(area: &Area, home: &Path) -> Result<PathBuf, Failure> {
 pub fn client_of(programs: &Programs, area: &Area, port: u16, master: &Master, database: &str) -> Command {
     let mut command = area::command(area, &programs.client);
     command.arg("--no-defaults").args(["--protocol=tcp", "--host=127.0.0.1"]).arg(format!("--port={port}"));
-    command.arg(format!("--user={}", master.user)).args(["--batch", "--binary-mode", "--default-character-set=utf8mb4", "--database"]);
+    command.arg(format!("--user={}", master.user)).args(["--batch", "--binary-mode", "--default-character-set=utf8mb4"]);
+    command.args(["--local-infile=0", "--database"]);
     command.arg(database).env("MYSQL_PWD", &master.password).stdout(std::process::Stdio::null());
     command
 }
@@ -109,6 +112,11 @@ pub fn server(programs: &Programs, area: &Area, home: &Path, port: u16) -> Comma
     command.arg("--no-defaults").arg(format!("--datadir={}", home.join("data").display())).arg(format!("--port={port}"));
     command.arg(format!("--socket={}", run.join("s").display())).arg(format!("--pid-file={}", run.join("server.pid").display()));
     command.arg(format!("--tmpdir={}", run.display())).args(SETTINGS);
+    // Statements write and read files nowhere else, and there only what the server's user may: nothing.
+    let files = home.join("files");
+    if std::fs::create_dir_all(&files).is_ok() {
+        command.arg(format!("--secure-file-priv={}", files.display()));
+    }
     // A copy of a server that kept a log goes on keeping one: what was prepared when it was copied is settled by the log.
     if area::log_folder(home).is_some() || home.join("data/binlog.index").is_file() {
         command.args(["--log-bin=binlog", "--server-id=1", "--binlog-format=ROW", "--sync-binlog=0"]);
@@ -208,6 +216,25 @@ pub fn create_master(user: &str, password: &str, database: Option<&str>) -> Stri
     )
 }
 
+/// The statements that make accounts that objects of a dump run as: nobody logs in as them, and they have the rights of one database.
+pub fn make_definers(accounts: &BTreeSet<Account>, database: &str) -> String {
+    let others = accounts.iter().filter(|(user, host)| !user.is_empty() && (user.as_str(), host.as_str()) != (ADMIN, "localhost"));
+    let text = others.map(|(user, host)| {
+        let account = format!("{}@{}", literal(user), literal(host));
+        format!("CREATE USER IF NOT EXISTS {account} ACCOUNT LOCK;\nGRANT ALL ON {}.* TO {account};\n", pattern(database))
+    });
+    text.collect()
+}
+
+/// The statements that keep a user, and whoever a routine of its dump may be defined by, from reaching outside of the server: from its
+/// settings, which name files, from files, and from the accounts of others.
+pub fn restrict(user: &str) -> String {
+    let user = format!("{}@'%'", literal(user));
+    let admin = format!("{ADMIN}@localhost");
+    let outside = "FILE, SUPER, SHUTDOWN, RELOAD, CREATE USER";
+    format!("REVOKE {outside}, GRANT OPTION ON *.* FROM {user};\nREVOKE {outside}, GRANT OPTION ON *.* FROM {admin};\n")
+}
+
 /// The statement that sets a user's password.
 pub fn set_password(user: &str, password: &str) -> String {
     format!("ALTER USER {}@'%' IDENTIFIED BY {};\n", literal(user), literal(password))
@@ -215,6 +242,11 @@ pub fn set_password(user: &str, password: &str) -> String {
 
 fn name(text: &str) -> String {
     format!("`{}`", text.replace('`', "``"))
+}
+
+/// The name of a database in a GRANT, where some characters stand for others.
+fn pattern(text: &str) -> String {
+    name(&text.replace('\\', "\\\\").replace('_', "\\_").replace('%', "\\%"))
 }
 
 fn literal(text: &str) -> String {

@@ -1,10 +1,13 @@
-//! Real database servers over throw-away data directories: PostgreSQL and MariaDB, started from copies, on loopback only.
+//! Real database servers over throw-away data directories: PostgreSQL and MariaDB, started from copies, on loopback only; and the forms
+//! in which databases are kept as files.
 //!
 //! The stand-in's RDS runs its instances with them, and a drill restores dumps and physical copies into them. Not here: what RDS calls
 //! them, and when they are wanted.
 
 pub mod area;
+pub mod base_tar;
 pub mod copies;
+pub mod definers;
 pub mod dumps;
 pub mod installed;
 pub mod loading;
@@ -15,5 +18,8 @@ pub mod physical;
 pub mod point_in_time;
 pub mod postgres;
 pub mod process;
+pub mod psql_lexer;
+pub mod psql_statement;
 pub mod script;
 pub mod servers;
+pub mod sqlite_files;

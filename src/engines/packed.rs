@@ -1,13 +1,14 @@
-//! Dumps kept compressed as a whole, with gzip (RFC 1952; `pg_dump -Z`, `| gzip`) or Zstandard (RFC 8878): unpacked beside the server that
-//! they are loaded into.
+//! Backups kept compressed as a whole, with gzip (RFC 1952; `pg_dump -Z`, `| gzip`) or Zstandard (RFC 8878), or with xz, bzip2 or LZ4, whose
+//! own programs unpack them: unpacked beside the server that they are loaded into.
 //!
 //! Not here: pg_dump's own compressed archives, which pg_restore unpacks, and what a dump is (`dumps`).
 
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read, Write};
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
-use crate::engines::dumps::Unloaded;
+use crate::engines::dumps::{Unloaded, elsewhere};
 use crate::model::failure::Failure;
 
 /// How a file is compressed.
@@ -17,6 +18,8 @@ pub enum Packing {
     Gzip,
     /// One or more frames of Zstandard.
     Zstd,
+    /// By a program of this name, which reads from a file and writes what was packed.
+    By(&'static str),
 }
 
 impl Packing {
@@ -26,6 +29,9 @@ impl Packing {
             [0x1f, 0x8b, ..] => Some(Self::Gzip),
             // A frame, or a skippable frame before it (RFC 8878, 3.1.2).
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Self::Zstd),
+            [0xfd, b'7', b'z', b'X', ..] => Some(Self::By("xz")),
+            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Some(Self::By("bzip2")),
+            [0x04, 0x22, 0x4d, 0x18, ..] => Some(Self::By("lz4")),
             _ => None,
         }
     }
@@ -34,6 +40,7 @@ impl Packing {
         match self {
             Self::Gzip => "gzip",
             Self::Zstd => "Zstandard",
+            Self::By(program) => program,
         }
     }
 }
@@ -49,7 +56,14 @@ pub fn unpack(path: &Path, to: &Path) -> Result<bool, Unloaded> {
     File::open(path).map_err(about)?.take(4).read_to_end(&mut head).map_err(about)?;
     let Some(packing) = Packing::of(&head) else { return Ok(false) };
     let file = BufReader::with_capacity(1 << 18, File::open(path).map_err(about)?);
+    let mut program = None;
     let mut from: Box<dyn Read> = match packing {
+        Packing::By(name) => {
+            let mut started = start(name, path)?;
+            let out = started.stdout.take().ok_or_else(|| elsewhere(format!("{name} has no output")))?;
+            program = Some(started);
+            Box::new(out)
+        }
         Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
         Packing::Zstd => Box::new(zstd::Decoder::with_buffer(file).map_err(about)?),
     };
@@ -58,7 +72,7 @@ pub fn unpack(path: &Path, to: &Path) -> Result<bool, Unloaded> {
     let mut room = vec![0; 1 << 18];
     loop {
         match from.read(&mut room) {
-            Ok(0) => return Ok(true),
+            Ok(0) => return program.map_or(Ok(true), |program| ended(program, packing, path)),
             Ok(read) => out.write_all(&room[..read]).map_err(cannot)?,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             // The disk's own errors have a number of the system; the decoder's have none.
@@ -69,6 +83,32 @@ pub fn unpack(path: &Path, to: &Path) -> Result<bool, Unloaded> {
             }
         }
     }
+}
+
+fn start(name: &str, path: &Path) -> Result<Child, Unloaded> {
+    let file = File::open(path).map_err(|error| Failure::io(format!("cannot read {}", path.display()), error))?;
+    let mut command = Command::new(name);
+    command.args(["-d", "-c"]).env("LC_ALL", "C").stdin(file).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().map_err(|error| {
+        if error.kind() == ErrorKind::NotFound {
+            return elsewhere(format!(
+                "{}: compressed with {name}, which is not installed here: unpack it, or install {name}",
+                path.display()
+            ));
+        }
+        Failure::io(name, error).into()
+    })
+}
+
+/// What the program says at its end; it writes less than a pipe holds of it.
+fn ended(program: Child, packing: Packing, path: &Path) -> Result<bool, Unloaded> {
+    let output = program.wait_with_output().map_err(|error| Failure::io(packing.title(), error))?;
+    if output.status.success() {
+        return Ok(true);
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.lines().next().unwrap_or_default();
+    Err(Unloaded::Damaged(format!("{}: compressed with {}, and does not unpack: {said}", path.display(), packing.title())))
 }
 
 #[cfg(test)]
@@ -103,6 +143,17 @@ mod tests {
         let last = flipped.len() - 6;
         flipped[last] ^= 1;
         assert!(matches!(unpacked(&flipped), Err(Unloaded::Damaged(_))), "the checksum at the end counts");
+        for name in ["xz", "bzip2", "lz4"] {
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::write(dir.path().join("plain"), &text).unwrap();
+            let file = File::open(dir.path().join("plain")).unwrap();
+            let Ok(packed) = Command::new(name).arg("-c").stdin(file).output() else {
+                eprintln!("SKIPPED: no {name} is installed");
+                continue;
+            };
+            assert_eq!(unpacked(&packed.stdout).unwrap().as_deref(), Some(&text[..]), "{name}");
+            assert!(matches!(unpacked(&packed.stdout[..packed.stdout.len() / 2]), Err(Unloaded::Damaged(_))), "{name}");
+        }
         assert_eq!(unpacked(b"-- PostgreSQL database dump\n").unwrap(), None);
         assert_eq!(unpacked(b"").unwrap(), None);
     }

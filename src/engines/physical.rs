@@ -7,13 +7,15 @@ use std::path::Path;
 use crate::engines::area;
 use crate::engines::dumps::{Dump, Unloaded, elsewhere};
 use crate::engines::installed::EngineKind;
+use crate::engines::master::Master;
 use crate::engines::servers::{Booted, Servers};
 use crate::engines::{mariadb, postgres};
 use crate::model::failure::Failure;
 
 impl Servers {
-    /// Copies the data directory at `path` into the fresh home `name`, makes the administrator known in it, and starts a server over it.
-    pub async fn adopt_copy(&self, dump: Dump, path: &Path, name: &str) -> Result<Booted, Unloaded> {
+    /// Copies the data directory at `path` into the fresh home `name`, makes the administrator and `reader` known in it, who may read all of
+    /// `reader.database`, and starts a server over it.
+    pub async fn adopt_copy(&self, dump: Dump, path: &Path, name: &str, reader: &Master) -> Result<Booted, Unloaded> {
         let kind = dump.engine();
         let programs = self.programs(kind)?;
         let home = self.area().make_home(name)?;
@@ -28,13 +30,18 @@ impl Servers {
                         path.display()
                     )));
                 }
+                whole(path, &home.join("data"))?;
                 self.settle_postgres(&home)?;
-                let mut single = area::command(self.area(), &programs.server);
-                single.args(["--single", "-D"]).arg(home.join("data")).arg("template1");
-                area::run(single, "postgres --single", &postgres::make_admin()).await.map_err(|failure| damaged(path, &failure))?;
+                let users = postgres::make_admin() + &postgres::create_reader(&reader.user, &reader.password);
+                self.single(&home, "template1", &users).await.map_err(|failure| damaged(path, &failure))?;
+                // Event triggers of the copy, which might write down what is done here, are silent in this mode. A copy without that
+                // database is told when it is opened; without the right the checks themselves end as errors.
+                let database = reader.database.as_deref().unwrap_or("postgres");
+                let _ = self.single(&home, database, &postgres::permit_checks(&reader.user)).await;
                 Vec::new()
             }
             EngineKind::MariaDb => {
+                of_mariadb(path)?;
                 let init = mariadb::make_admin(self.area(), &home)?;
                 vec![format!("--init-file={}", init.display())]
             }
@@ -43,8 +50,16 @@ impl Servers {
         if kind == EngineKind::MariaDb {
             // The file is read before the server greets; it holds a password.
             let _ = std::fs::remove_file(mariadb::init_file(&home));
+            self.create_reader(kind, name, booted.port, &reader.user, &reader.password).await?;
         }
         Ok(booted)
+    }
+
+    /// Statements of one line each, in the single-user mode of PostgreSQL.
+    async fn single(&self, home: &Path, database: &str, text: &str) -> Result<(), Failure> {
+        let mut single = area::command(self.area(), &self.programs(EngineKind::Postgres)?.server);
+        single.args(["--single", "-D"]).arg(home.join("data")).arg(database);
+        area::run(single, "postgres --single", text).await.map(drop)
     }
 
     /// Settings of our own in place of the copy's; a copy of a standby becomes a primary.
@@ -63,7 +78,46 @@ impl Servers {
     }
 }
 
-/// A server that does not come up over a copy of its own version says that the copy is not whole.
+/// What a copy of PostgreSQL keeps outside of its folder is not there to be brought back.
+fn whole(path: &Path, data: &Path) -> Result<(), Unloaded> {
+    let log = path.join("pg_wal");
+    if log.is_symlink() {
+        return Err(elsewhere(format!("{}: pg_wal is a link to elsewhere: keep the log with the copy", path.display())));
+    }
+    let spaces = std::fs::read_dir(path.join("pg_tblspc")).into_iter().flatten().flatten().next();
+    if spaces.is_some() || std::fs::metadata(data.join("tablespace_map")).is_ok_and(|map| map.len() > 0) {
+        return Err(elsewhere(format!("{}: it has tablespaces, which are kept elsewhere and not brought back here", path.display())));
+    }
+    Ok(())
+}
+
+/// A copy of another product, or one that is not ready to be started.
+fn of_mariadb(path: &Path) -> Result<(), Unloaded> {
+    if path.join("mysql.ibd").is_file() {
+        return Err(elsewhere(format!("{}: a data directory of MySQL 8, and MariaDB is what is started here", path.display())));
+    }
+    for name in ["mariadb_backup_checkpoints", "xtrabackup_checkpoints"] {
+        let text = std::fs::read_to_string(path.join(name)).unwrap_or_default();
+        if text.contains("backup_type") && !text.contains("backup_type = full-prepared") {
+            return Err(elsewhere(format!(
+                "{}: a copy of mariadb-backup that is not prepared: run mariadb-backup --prepare",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A server that does not come up over a copy of its own version says that the copy is not whole, unless it names what it lacks itself.
 fn damaged(path: &Path, failure: &Failure) -> Unloaded {
-    Unloaded::Damaged(format!("{}: {failure}", path.display()))
+    let message = format!("{}: {failure}", path.display());
+    let own = [
+        "incompatible with server",
+        "innodb_page_size",
+        "innodb_data_file_path",
+        "lower_case_table_names",
+        "No space left",
+        "key_management",
+    ];
+    if own.iter().any(|what| message.contains(what)) { elsewhere(message) } else { Unloaded::Damaged(message) }
 }

@@ -3,6 +3,7 @@
 //! Administration goes through the Unix socket in the server's own folder, which only its user can enter; over TCP every user needs a
 //! password (SCRAM-SHA-256). Settings suit throw-away copies: no fsync, little memory.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
@@ -14,7 +15,7 @@ use crate::engines::master::Master;
 use crate::model::failure::Failure;
 
 /// The administrator, named as in RDS; no password of the outside opens it.
-const ADMIN: &str = "rdsadmin";
+pub const ADMIN: &str = "rdsadmin";
 
 const SETTINGS: &[&str] = &[
     "listen_addresses=127.0.0.1",
@@ -91,18 +92,76 @@ pub fn create_reader(user: &str, password: &str) -> String {
 }
 
 /// The statements that let `user` see every row and large object of a database that was loaded, and run the functions of `amcheck` where
-/// it has that extension: on a server of one's own nobody else can be asked for these rights.
+/// it has that extension: on a server of one's own nobody else can be asked for these rights. Each on a line of its own.
 pub fn permit_checks(user: &str) -> String {
     let reader = name(user);
     format!(
         "ALTER ROLE {reader} BYPASSRLS;\n\
          DO $do$ BEGIN GRANT pg_read_all_data TO {reader}; EXCEPTION WHEN undefined_object THEN NULL; END $do$;\n\
-         DO $do$ DECLARE checked regprocedure; BEGIN\n\
+         DO $do$ DECLARE checked regprocedure; BEGIN \
          FOR checked IN SELECT d.objid FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid \
-         WHERE e.extname = 'amcheck' AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e' LOOP\n\
+         WHERE e.extname = 'amcheck' AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e' LOOP \
          EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO {}', checked); END LOOP; END $do$;\n",
         reader.replace('%', "%%").replace('\'', "''")
     )
+}
+
+/// The statements that make what the dump wants to be there before it is loaded by `user`, who may do nothing outside of `database`.
+pub fn prepare(user: &str, database: &str, owners: &str, roles: &BTreeSet<String>, extensions: &[(String, Option<String>)]) -> String {
+    let (quoted, owners) = (name(user), name(owners));
+    // Objects are handed to owners who must be allowed to own them there: all of them share the ownership of the database. Whoever may
+    // make roles may become one that runs programs.
+    let mut text = format!(
+        "ALTER ROLE {quoted} NOCREATEROLE NOCREATEDB BYPASSRLS;\nCREATE ROLE {owners};\nGRANT {owners} TO {quoted};\n\
+         ALTER DATABASE {} OWNER TO {owners};\n",
+        name(database)
+    );
+    text += &make_roles(user, &owners, roles);
+    for (extension, schema) in extensions {
+        if let Some(schema) = schema.as_deref().filter(|schema| *schema != "public" && !schema.starts_with("pg_")) {
+            text += &format!("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {owners};\n", name(schema));
+        }
+        let schema = schema.as_deref().map(|schema| format!(" WITH SCHEMA {}", name(schema))).unwrap_or_default();
+        text += &format!("CREATE EXTENSION IF NOT EXISTS {}{schema};\n", name(extension));
+    }
+    // What the tables of extensions hold is in the dump, and servers are made of their wrappers.
+    text + &format!(
+        "DO $do$ DECLARE of_extension record; BEGIN\n\
+         FOR of_extension IN SELECT c.oid::regclass AS name FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid \
+         WHERE d.deptype = 'e' AND c.relkind IN ('r', 'p') LOOP EXECUTE format('GRANT ALL ON TABLE %s TO {0}', of_extension.name); END LOOP;\n\
+         FOR of_extension IN SELECT quote_ident(fdwname) AS name FROM pg_foreign_data_wrapper LOOP \
+         EXECUTE format('GRANT USAGE ON FOREIGN DATA WRAPPER %s TO {1}', of_extension.name); END LOOP; END $do$;\n",
+        quoted.replace('%', "%%").replace('\'', "''"),
+        owners.replace('%', "%%").replace('\'', "''")
+    )
+}
+
+/// The statements that make roles which `user` may hand objects to; `owners` is in quotes. Roles of the server itself stay out: some of
+/// them read and write files and run programs.
+pub fn make_roles(user: &str, owners: &str, roles: &BTreeSet<String>) -> String {
+    let (user, mut text) = (name(user), String::new());
+    let ours = |role: &str| role == ADMIN || role.starts_with("pg_") || [&user[..], owners].contains(&name(role).as_str());
+    for role in roles.iter().filter(|role| !ours(role)) {
+        let (quoted, literal) = (name(role), literal(role));
+        text += &format!(
+            "SELECT format('CREATE ROLE %I', {literal}) WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {literal}) \\gexec\n\
+             GRANT {quoted} TO {user};\nGRANT {owners} TO {quoted};\n"
+        );
+    }
+    text
+}
+
+/// True where `psql` of this version can be kept from its own commands (`\restrict`, since August 2025).
+pub fn restricts(version: &str) -> bool {
+    let mut numbers = version.split('.').map(|part| part.parse().unwrap_or(0));
+    match (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) {
+        (13, minor) => minor >= 22,
+        (14, minor) => minor >= 19,
+        (15, minor) => minor >= 14,
+        (16, minor) => minor >= 10,
+        (17, minor) => minor >= 6,
+        (major, _) => major >= 18,
+    }
 }
 
 /// `psql` as a user of the outside, to be given a script on its standard input; it ends at the first error.
@@ -227,6 +286,17 @@ mod tests {
             std::fs::File::create(log.join(name)).unwrap().set_len(mib << 20).unwrap();
         }
         assert_eq!(log_segment_mib(home.path()), 32);
+    }
+
+    #[test]
+    fn roles_of_the_server_are_nobodys() {
+        let roles = ["pg_execute_server_program", "rdsadmin", "keeper", "app"].map(str::to_owned);
+        let text = make_roles("keeper", "\"owners\"", &BTreeSet::from(roles));
+        assert!(!text.contains("pg_execute") && !text.contains("rdsadmin") && !text.contains("CREATE ROLE \"keeper\""), "{text}");
+        assert!(text.contains("GRANT \"app\" TO \"keeper\";\nGRANT \"owners\" TO \"app\";\n"), "{text}");
+        for (version, is) in [("15.13", false), ("15.18", true), ("17.5", false), ("18.0", true), ("18beta1", false), ("12.22", false)] {
+            assert_eq!(restricts(version), is, "{version}");
+        }
     }
 
     #[test]

@@ -44,6 +44,7 @@ pub fn explain(text: &str, around: &Surroundings<'_>) -> Vec<Mistake> {
             ground::look(root, base, &mut mistakes);
             if let Some(packs) = around.packs {
                 ground::look_for_packs(root, base, packs, &mut mistakes);
+                ground::look_for_names(root, base, &mut mistakes);
             }
         }
     }

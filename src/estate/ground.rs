@@ -18,6 +18,8 @@ use crate::model::failure::Failure;
 use crate::signing::hash_key::HashKey;
 use crate::signing::keys::SigningKey;
 use crate::testing_log::store::LogDir;
+use crate::verify::sql::checks::names::of_packs;
+use crate::verify::sql::checks::pack::Pack;
 
 /// Looks at everything that the document names; relative paths start at `base`.
 pub fn look(root: &DeTable<'_>, base: &Path, mistakes: &mut Mistakes<'_>) {
@@ -140,6 +142,33 @@ pub fn look_for_packs(root: &DeTable<'_>, base: &Path, built_in: &[&str], mistak
             } else if let Err(error) = std::fs::metadata(base.join(pack.value)) {
                 let mistake = mistakes.add(&pack.path, Some(pack.span), "the check pack cannot be read");
                 mistake.found(format!("{}: {error}", base.join(pack.value).display())).allowed("a .sql file, or a directory of them");
+            }
+        }
+    }
+}
+
+/// A name that no pack of the resource's class has would change nothing, and nobody would know.
+pub fn look_for_names(root: &DeTable<'_>, base: &Path, mistakes: &mut Mistakes<'_>) {
+    for (resource, _, path) in tables(root, "", "resource") {
+        let Some((names, _)) = table(resource, "names") else { continue };
+        let class = text(resource, &path, "class").and_then(|class| table(table(root, "class")?.0, class.value));
+        let Some((class, _)) = class else { continue };
+        let load = |pack: Text<'_>| {
+            let path = base.join(pack.value);
+            Pack::load(if is_pack_path(pack.value) { path.to_str().unwrap_or_default() } else { pack.value })
+        };
+        // A pack that does not load is a mistake of its own.
+        let Ok(packs) = texts(class, "checks", "checks").into_iter().map(load).collect::<Result<Vec<_>, _>>() else { continue };
+        let known = of_packs(&packs);
+        for (name, _) in names.iter().filter(|(name, _)| !known.contains(name.get_ref().as_ref())) {
+            let found: &str = name.get_ref();
+            let message = "no check pack of the resource's class has a table or a column of this name";
+            let mistake = mistakes.add(&join(&join(&path, "names"), found), Some(name.span()), message).found(found);
+            let list: Vec<&str> = known.iter().map(String::as_str).collect();
+            if list.is_empty() {
+                mistake.hint("`checks` of the class names the packs; the structural ones know no tables");
+            } else {
+                mistake.allowed(list.join(", ")).nearest_of(found, list);
             }
         }
     }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use serde_json::json;
 
+use crate::engines::dumps::{self, Unloaded};
+use crate::engines::{packed, sqlite_files};
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
@@ -19,7 +21,7 @@ use crate::restore::targets::{DATA, MARKER, Marker, local_path};
 /// Files that belong to a SQLite database beside it.
 pub const SQLITE_COMPANIONS: &[&str] = &["-wal", "-shm", "-journal"];
 
-/// Appears beside the data once the copy is whole.
+/// Appears beside the data once the copy is whole; what is in it says why it cannot be read.
 const COMPLETE: &str = "complete";
 
 /// The driver.
@@ -39,7 +41,8 @@ impl Driver for Local {
         let path = local_path(&order.work, &permit.target().name)?;
         let marker = Marker { drill: order.drill.0.clone(), case: order.case.0.clone(), created_at: Timestamp::now() };
         let (source, to) = (PathBuf::from(&order.point.handle), path.clone());
-        let copied = tokio::task::spawn_blocking(move || restore(&source, &to, &marker)).await;
+        let is_sqlite = order.source.starts_with("sqlite:");
+        let copied = tokio::task::spawn_blocking(move || restore(&source, &to, &marker, is_sqlite)).await;
         copied.map_err(|error| Failure::new(FailureKind::Disk, format!("copy {}: {error}", order.point.handle)))??;
         Ok(Accepted { job_id: None, created_arn: Some(path.display().to_string()) })
     }
@@ -57,17 +60,12 @@ impl Driver for Local {
 
     async fn open(&self, order: &Order, _clouds: &Clouds) -> Result<Option<Opened>, Failure> {
         let path = restored(order)?;
-        let is_database = path.is_file() && (order.source.starts_with("sqlite:") || has_sqlite_header(&path));
+        let is_database = path.is_file() && (order.source.starts_with("sqlite:") || sqlite_files::has_header(&path));
         let url = if is_database { SourceUrl::Sqlite { path } } else { SourceUrl::Dir { path } };
-        Ok(Some(Opened { url, region: None, login: None, proof: None, unreadable: None }))
+        let said = std::fs::read_to_string(local_path(&order.work, &order.target(TargetKind::Path).name)?.join(COMPLETE));
+        let unreadable = Some(said.map_err(|error| Failure::io("how the copy ended", error))?).filter(|said| !said.is_empty());
+        Ok(Some(Opened { url, region: None, login: None, proof: None, unreadable }))
     }
-}
-
-/// "Database File Format" of SQLite, section 1.3.1.
-fn has_sqlite_header(path: &Path) -> bool {
-    use std::io::Read;
-    let mut head = [0u8; 16];
-    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok() && head == *b"SQLite format 3\0"
 }
 
 /// Where the copy of the point itself is.
@@ -86,7 +84,7 @@ pub fn make_target(to: &Path, marker: &Marker) -> Result<(), Failure> {
     std::fs::write(to.join(MARKER), text).map_err(about)
 }
 
-fn restore(source: &Path, to: &Path, marker: &Marker) -> Result<(), Failure> {
+fn restore(source: &Path, to: &Path, marker: &Marker, is_sqlite: bool) -> Result<(), Failure> {
     let name = source.file_name().ok_or_else(|| Failure::invalid(format!("`{}` has no name", source.display())))?;
     let about = |what: &Path| {
         let what = what.display().to_string();
@@ -102,7 +100,13 @@ fn restore(source: &Path, to: &Path, marker: &Marker) -> Result<(), Failure> {
     make_target(to, marker)?;
     let data = to.join(DATA);
     std::fs::create_dir(&data).map_err(about(&data))?;
-    copy(source, &data.join(name)).map_err(about(source))?;
+    let mut unreadable = String::new();
+    match packed_database(source, &data.join(name), is_sqlite) {
+        Ok(true) => {}
+        Ok(false) => copy(source, &data.join(name)).map_err(about(source))?,
+        Err(Unloaded::Damaged(why)) => unreadable = why,
+        Err(Unloaded::Failed(failure)) => return Err(failure),
+    }
     if source.is_file() {
         for companion in SQLITE_COMPANIONS {
             let mut file = name.to_owned();
@@ -113,7 +117,19 @@ fn restore(source: &Path, to: &Path, marker: &Marker) -> Result<(), Failure> {
             }
         }
     }
-    std::fs::write(to.join(COMPLETE), b"").map_err(about(to))
+    std::fs::write(to.join(COMPLETE), unreadable).map_err(about(to))
+}
+
+/// Unpacks a compressed SQLite database; false for what is copied as it is. What is no database and no damaged one either is an error.
+fn packed_database(source: &Path, to: &Path, is_sqlite: bool) -> Result<bool, Unloaded> {
+    if !is_sqlite || !source.is_file() {
+        return Ok(false);
+    }
+    let unpacked = packed::unpack(source, to)?;
+    match sqlite_files::other_form(if unpacked { to } else { source })? {
+        Some(form) => Err(dumps::elsewhere(format!("{}: expected a database of SQLite, found {form}", source.display()))),
+        None => Ok(unpacked),
+    }
 }
 
 /// Files, directories and links; a link stays a link. What is neither (a socket, a device) is an error, not a silent gap.

@@ -9,6 +9,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::engines::base_tar;
 use crate::engines::dumps::{self, Dump, Unloaded};
 use crate::engines::installed::EngineKind;
 use crate::engines::master::Master;
@@ -130,9 +131,7 @@ async fn load(order: &Order, source: &Path, to: &Path) -> Result<Loaded, Unloade
     let servers = Servers::open(to)?;
     servers.sweep_orphans().await;
     let booted = if matches!(dump, Dump::PostgresData | Dump::MariadbData) {
-        let booted = servers.adopt_copy(dump, path, HOME).await?;
-        servers.create_reader(engine, HOME, booted.port, USER, &order.password).await?;
-        booted
+        servers.adopt_copy(dump, path, HOME, &master).await?
     } else {
         servers.make_empty(engine, HOME).await?;
         let booted = servers.boot(engine, HOME, None).await?;
@@ -140,10 +139,9 @@ async fn load(order: &Order, source: &Path, to: &Path) -> Result<Loaded, Unloade
         servers.load(dump, path, HOME, booted, &master).await?;
         booted
     };
-    // A copy without that database is told when it is opened; without the right the checks themselves end as errors.
-    let _ = servers.permit_checks(engine, HOME, booted.port, database(order)?, USER).await;
     if let Some(unpacked) = &unpacked {
-        std::fs::remove_file(unpacked).map_err(|error| Failure::io(format!("remove {}", unpacked.display()), error))?;
+        let removed = if unpacked.is_dir() { std::fs::remove_dir_all(unpacked) } else { std::fs::remove_file(unpacked) };
+        removed.map_err(|error| Failure::io(format!("remove {}", unpacked.display()), error))?;
     }
     let what = if unpacked.is_some() { format!("{}, compressed", dump.title()) } else { dump.title().to_owned() };
     Ok(Loaded { engine, port: booted.port, what, unreadable: None })
@@ -154,6 +152,9 @@ fn look(source: &Path, to: &Path) -> Result<(Dump, Option<PathBuf>), Unloaded> {
     let room = to.join(UNPACKED);
     std::fs::create_dir_all(&room).map_err(|error| Failure::io(format!("make {}", room.display()), error))?;
     let unpacked = room.join(source.file_name().unwrap_or_default());
+    if base_tar::unpack(source, &unpacked)? {
+        return Ok((dumps::recognise(&unpacked)?, Some(unpacked)));
+    }
     let unpacked = packed::unpack(source, &unpacked)?.then_some(unpacked);
     Ok((dumps::recognise(unpacked.as_deref().unwrap_or(source))?, unpacked))
 }

@@ -12,12 +12,15 @@ pub fn table<'n>(names: &'n BTreeMap<String, String>, table: &'n str) -> &'n str
     names.get(table).map_or(table, String::as_str)
 }
 
+/// The tables and columns that the checks of `packs` know, as a configuration names them: `TABLE` and `TABLE.COLUMN`.
+pub fn of_packs(packs: &[Pack]) -> BTreeSet<String> {
+    let columns = packs.iter().flat_map(|pack| &pack.checks).flat_map(|check| &check.columns);
+    columns.flat_map(|(table, column)| [table.clone(), format!("{table}.{column}")]).collect()
+}
+
 /// Refuses a name that no check of `packs` has: it would change nothing, and nobody would know.
 pub fn known(names: &BTreeMap<String, String>, packs: &[Pack]) -> Result<(), Failure> {
-    let mut known: BTreeSet<String> = BTreeSet::new();
-    for check in packs.iter().flat_map(|pack| &pack.checks) {
-        known.extend(check.columns.iter().flat_map(|(table, column)| [table.clone(), format!("{table}.{column}")]));
-    }
+    let known = of_packs(packs);
     let Some(unknown) = names.keys().find(|name| !known.contains(*name)) else { return Ok(()) };
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     if known.is_empty() {

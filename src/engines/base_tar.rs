@@ -1,0 +1,67 @@
+//! Physical copies as `pg_basebackup -Ft` writes them: a folder with `base.tar` and `pg_wal.tar`, or `base.tar` alone with its log in it,
+//! compressed or not. `tar` unpacks them.
+//!
+//! Not here: bringing the data directory up (`physical`).
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::engines::dumps::{Unloaded, elsewhere};
+use crate::model::failure::Failure;
+
+/// How `pg_basebackup` names what it compressed.
+const ENDINGS: &[&str] = &["tar", "tar.gz", "tar.zst", "tar.lz4"];
+
+/// Unpacks a base backup at `path` into `to`, a folder to be made; false where `path` is something else and nothing was written.
+pub fn unpack(path: &Path, to: &Path) -> Result<bool, Unloaded> {
+    let Some((base, log)) = parts(path)? else { return Ok(false) };
+    std::fs::create_dir_all(to).map_err(|error| Failure::io(format!("cannot make {}", to.display()), error))?;
+    extract(&base, to)?;
+    if let Some(log) = log {
+        extract(&log, &to.join("pg_wal"))?;
+    }
+    Ok(true)
+}
+
+/// The archives of data and log.
+fn parts(path: &Path) -> Result<Option<(PathBuf, Option<PathBuf>)>, Unloaded> {
+    if path.is_dir() {
+        let named = |stem: &str| ENDINGS.iter().map(|ending| path.join(format!("{stem}.{ending}"))).find(|file| file.is_file());
+        let Some(base) = named("base") else { return Ok(None) };
+        let about = |error| Failure::io(format!("cannot read {}", path.display()), error);
+        for entry in std::fs::read_dir(path).map_err(about)? {
+            let name = entry.map_err(about)?.file_name().to_string_lossy().into_owned();
+            if name.starts_with(|first: char| first.is_ascii_digit()) && name.contains(".tar") {
+                return Err(elsewhere(format!("{}: {name} holds a tablespace, which is not brought back here", path.display())));
+            }
+        }
+        return Ok(Some((base, named("pg_wal"))));
+    }
+    let mut head = Vec::new();
+    let about = |error| Failure::io(format!("cannot read {}", path.display()), error);
+    File::open(path).map_err(about)?.take(512).read_to_end(&mut head).map_err(about)?;
+    let first = [&b"backup_label\0"[..], b"PG_VERSION\0"].iter().any(|name| head.starts_with(name));
+    Ok((first && head.get(257..262) == Some(b"ustar")).then(|| (path.to_owned(), None)))
+}
+
+fn extract(archive: &Path, to: &Path) -> Result<(), Unloaded> {
+    std::fs::create_dir_all(to).map_err(|error| Failure::io(format!("cannot make {}", to.display()), error))?;
+    let mut command = Command::new("tar");
+    command.arg("-x").arg("-f").arg(archive).arg("-C").arg(to).arg("--no-same-owner");
+    command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null());
+    let output = command.output().map_err(|error| match error.kind() {
+        ErrorKind::NotFound => elsewhere(format!("{}: a tar archive, and no tar is installed here: unpack it", archive.display())),
+        _ => Failure::io("tar", error).into(),
+    })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let first = said.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let message = format!("{}: tar: {first}", archive.display());
+    // The disk and the programs that unpack are ours.
+    let ours = ["Cannot exec", "No space left", "Cannot mkdir", "Cannot open"].iter().any(|what| said.contains(what));
+    Err(if ours { elsewhere(message) } else { Unloaded::Damaged(message) })
+}
