@@ -22,8 +22,9 @@ use crate::restore::drivers::choose::driver_by;
 use crate::restore::order::{Order, reading_state};
 use crate::restore::records::{DrillOpened, Phase, Record, TargetKind};
 use crate::restore::teardown::Undoing;
-use crate::testing_log::body::{ChecklistLine, ClassPolicy, PlannedCase, PointResult, Teardown};
+use crate::testing_log::body::{ClassPolicy, PlannedCase, PointResult, Teardown};
 use crate::testing_log::entry::Body;
+use crate::testing_log::restore_facts::ChecklistLine;
 use crate::testing_log::verify::rpo;
 use crate::verify::sql::checks::demands::CheckDemands;
 

@@ -14,7 +14,8 @@ use crate::model::recovery_point::RecoveryPoint;
 use crate::model::verification::Verification;
 use crate::restore::records::{Phase, Step};
 use crate::restore::steps::CaseFacts;
-use crate::testing_log::body::{CaseError, ChecklistLine, FindingSet, RestoreFacts, RpFacts, VerifyFacts};
+use crate::testing_log::body::{CaseError, FindingSet, RpFacts, VerifyFacts};
+use crate::testing_log::restore_facts::{ChecklistLine, RestoreFacts};
 
 /// The longest message that an entry carries, in characters.
 const LONGEST_MESSAGE: usize = 600;

@@ -8,7 +8,8 @@ use crate::model::digest::Sha256Digest;
 use crate::model::outcome::Outcome;
 use crate::report::gather::{DrillStory, Said};
 use crate::report::model_case::{Case, EvidenceState, FindingRow, FindingsReport, Phase, Protection, Total};
-use crate::testing_log::body::{FindingSet, PlannedCase, PointResult, RestoreFacts};
+use crate::testing_log::body::{FindingSet, PlannedCase, PointResult};
+use crate::testing_log::restore_facts::RestoreFacts;
 use crate::verify::objects::tier::Tier;
 
 /// Looks evidence up by its digest; nothing where it was erased or is kept elsewhere.

@@ -10,6 +10,7 @@ pub mod exact;
 pub mod intents;
 pub mod pages;
 pub mod public_tools;
+pub mod restore_facts;
 pub mod sample;
 pub mod store;
 pub mod verify;

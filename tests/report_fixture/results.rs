@@ -8,8 +8,8 @@ use attestore::model::digest::{Digest32, Sha256Digest};
 use attestore::model::finding::{Class, Finding, Kind, Place};
 use attestore::model::outcome::Outcome;
 use attestore::testing_log::body::{
-    CaseError, CreatedResource, FindingSet, InlineFinding, Isolation, Objective, PlannedCase, PointResult, Presence, Probe, RestoreFacts,
-    RpFacts, Teardown, VerifyFacts,
+    CaseError, CreatedResource, FindingSet, InlineFinding, Isolation, Objective, PlannedCase, PointResult, Presence, Probe, RpFacts,
+    Teardown, VerifyFacts,
 };
 use attestore::testing_log::writer::LogWriter;
 
@@ -135,7 +135,7 @@ fn isolation(case: &PlannedCase) -> Isolation {
 }
 
 fn refuse(result: &mut PointResult, case: &PlannedCase, at: Timestamp) {
-    result.restore = Some(RestoreFacts {
+    result.restore = Some(attestore::testing_log::restore_facts::RestoreFacts {
         mechanism: "aws-backup:StartRestoreJob".into(),
         job_id: Some("7C1B2E44-55A0".into()),
         target: None,
@@ -183,7 +183,7 @@ fn restored(result: &mut PointResult, res: &Res, case: &PlannedCase, plot: Plot,
         }
         _ => ("aws-backup:StartRestoreJob", format!("arn:aws:s3:::attestore-{}", case.case)),
     };
-    result.restore = Some(RestoreFacts {
+    result.restore = Some(attestore::testing_log::restore_facts::RestoreFacts {
         mechanism: mechanism.into(),
         job_id: (res.from == "aws-backup").then(|| "52B7D3A1-0C9E".into()),
         target: Some(target.clone()),

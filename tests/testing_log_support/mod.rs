@@ -263,7 +263,7 @@ fn result(pen: &mut Pen, case: &PlannedCase, fails: bool, requested_at: Timestam
             proved: true,
             undemanded: Vec::new(),
         }),
-        restore: Some(RestoreFacts {
+        restore: Some(attestore::testing_log::restore_facts::RestoreFacts {
             mechanism: "aws-backup:StartRestoreJob".into(),
             job_id: Some("job-1".into()),
             target: Some("drill-target".into()),

@@ -4,9 +4,8 @@ use crate::model::check::{CheckOutcome, CheckResult, Severity};
 use crate::model::counts::Counts;
 use crate::model::outcome::Outcome;
 use crate::model::verification::damaged;
-use crate::testing_log::body::{
-    ACCESS_POINT_ALLOWED, ACCESS_POINT_MECHANISM, ClassPolicy, EngineVersions, Objective, PointResult, VerifyFacts,
-};
+use crate::testing_log::body::{ACCESS_POINT_ALLOWED, ACCESS_POINT_MECHANISM, ClassPolicy, Objective, PointResult, VerifyFacts};
+use crate::testing_log::restore_facts::EngineVersions;
 use crate::testing_log::verify::fault::Rule;
 
 /// All of the declared scope.

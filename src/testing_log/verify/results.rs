@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::model::capture::CaptureMode;
 use crate::model::clock::Timestamp;
-use crate::testing_log::body::{
-    ClassPolicy, DrillPlanned, ManifestRegistered, Objective, PointResult, Presence, RestoreFacts, VerifyFacts,
-};
+use crate::testing_log::body::{ClassPolicy, DrillPlanned, ManifestRegistered, Objective, PointResult, Presence, VerifyFacts};
 use crate::testing_log::entry::Body;
+use crate::testing_log::restore_facts::RestoreFacts;
 use crate::testing_log::verify::draw::policy_of;
 use crate::testing_log::verify::drills::{Drill, Placed};
 use crate::testing_log::verify::fault::{Faults, Rule};

@@ -1,0 +1,92 @@
+//! What the log says of one restore: who brought the point back, when it reached which phase, and between which engines.
+//!
+//! Not here: the result that it stands in (`body`), and how it is judged (`verify`).
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::clock::Timestamp;
+use crate::model::digest::Sha256Digest;
+
+/// How the point was brought back. Instants are absent where that phase was not reached.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct RestoreFacts {
+    /// `aws-backup:StartRestoreJob`, `rds:RestoreDBInstanceFromDBSnapshot`, `local:copy`, …
+    pub mechanism: String,
+    /// The service's id of the job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<String>,
+    /// What was created.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// The call was made.
+    pub requested_at: Timestamp,
+    /// The service accepted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepted_at: Option<Timestamp>,
+    /// The service says that it is complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub available_at: Option<Timestamp>,
+    /// The first byte was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_read_at: Option<Timestamp>,
+    /// The last byte was read: the restore is hydrated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fully_read_at: Option<Timestamp>,
+    /// Compared and checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified_at: Option<Timestamp>,
+    /// The job's last state in the service's words.
+    pub status: String,
+    /// How many times it was requested.
+    pub attempts: u64,
+    /// Digest of the last raw describe answer, which is evidence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raw_describe: Option<Sha256Digest>,
+    /// Of a database instance: the engine that wrote the data and the one that was restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine_versions: Option<EngineVersions>,
+    /// Of a database restored to a second: whether the data shows that the second was honoured. Exact rows of that second do, and so do
+    /// change stamps; the rows up to a watermark do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_shown: Option<bool>,
+    /// Settings of the source that a restore of its kind leaves behind, as a checklist for whoever recovers; no verdict on the data. What they are set to
+    /// is in the evidence of `raw_describe`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recovery_checklist: Vec<ChecklistLine>,
+}
+
+/// Engine versions on both sides of a restore, as the service states them.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EngineVersions {
+    /// The version that wrote the data, where a snapshot states it; else what the source runs now, which may have been upgraded since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The version of the restored instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restored: Option<String>,
+    /// Whether `source` is the version of the very data.
+    pub wrote_the_data: bool,
+}
+
+impl EngineVersions {
+    /// What speaks against a plain pass: that the engines differ, or that it is not stated which they are.
+    pub fn exception(&self) -> Option<String> {
+        match (&self.source, &self.restored) {
+            (_, None) => Some("the restored instance states no engine version".to_owned()),
+            (None, Some(_)) if self.wrote_the_data => Some("the engine version that wrote the data is not stated".to_owned()),
+            (Some(source), Some(restored)) if self.wrote_the_data && source != restored => {
+                Some(format!("the data was written by engine version {source}, and restored into {restored}"))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// One setting of the checklist.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ChecklistLine {
+    /// Such as `time to live`.
+    pub setting: String,
+    /// `same`, `lost`, `different`, or `not looked at`.
+    pub state: String,
+}
