@@ -37,6 +37,7 @@ backup_role_arn = "arn:aws:iam::{ACCOUNT_ID}:role/attestore-restore"
 [isolation]
 account_id = "{ACCOUNT_ID}"
 subnet_group = "{SUBNET_GROUP}"
+security_group_ids = ["sg-0restore"]
 name_prefix = "attestore-"
 
 # The stand-in AWS: every command that reads this file starts it over this folder.
@@ -115,8 +116,8 @@ from = "dynamodb-backup"
         resource(&mut text, &database.resource.0, application, &database.kind, class, &database.resource.0);
         let _ = write!(
             text,
-            "database = \"{}\"\ncredentials = \"file:{CREDENTIALS}\"\n[[resource.points]]\nfrom = \"rds-snapshot\"\n\
-             [[resource.points]]\nfrom = \"aws-backup\"\nvault = \"{BANK_VAULT}\"\n",
+            "database = \"{}\"\ncredentials = \"file:{CREDENTIALS}\"\ntls_ca = \"sandbox/control/rds-ca.pem\"\n\
+             [[resource.points]]\nfrom = \"rds-snapshot\"\n[[resource.points]]\nfrom = \"aws-backup\"\nvault = \"{BANK_VAULT}\"\n",
             database.database
         );
     }
