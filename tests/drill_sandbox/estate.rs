@@ -418,7 +418,7 @@ impl Laying {
         let text = format!(
             "version = 1\n[log]\npath = \"log\"\norigin = \"{ORIGIN}\"\n[keys]\nsigning = \"attestore.key\"\nhash = \"attestore.hashkey\"\n\
              [aws]\nregion = \"eu-west-2\"\nbackup_role_arn = \"{}\"\n[isolation]\naccount_id = \"{ACCOUNT}\"\nname_prefix = \"attestore-drill-\"\n\
-             subnet_group = \"default\"\nsecurity_group_ids = [\"sg-0restore\"]\n{}\
+             subnet_group = \"default\"\nsecurity_group_ids = [\"sg-0a1b2c3d4e5f60718\"]\n{}\
              [sandbox]\ndir = \"sandbox\"\n[class.c]\n{}rpo = \"1d\"\ntest_period = \"90d\"\n{}{}",
             crate::support::ROLE,
             self.isolation,

@@ -80,7 +80,7 @@ async fn what_a_service_says_later_is_held_to_the_same() {
     }
     // Without a network that anybody demanded, what is proved is less.
     let text = std::fs::read_to_string(estate.path("attestore.toml")).unwrap();
-    let demanded = "subnet_group = \"default\"\nsecurity_group_ids = [\"sg-0restore\"]\n";
+    let demanded = "subnet_group = \"default\"\nsecurity_group_ids = [\"sg-0a1b2c3d4e5f60718\"]\n";
     assert!(text.contains(demanded));
     std::fs::write(estate.path("attestore.toml"), text.replace(demanded, "")).unwrap();
     told(&estate, "DBInstanceStatus", Some("available"), true).await;

@@ -37,7 +37,7 @@ backup_role_arn = "arn:aws:iam::{ACCOUNT_ID}:role/attestore-restore"
 [isolation]
 account_id = "{ACCOUNT_ID}"
 subnet_group = "{SUBNET_GROUP}"
-security_group_ids = ["sg-0restore"]
+security_group_ids = ["sg-0a1b2c3d4e5f60718"]
 name_prefix = "attestore-"
 
 # The stand-in AWS: every command that reads this file starts it over this folder.

@@ -15,11 +15,11 @@ use crate::verify::sql::definitions::kinds::{self, Change, Definitions};
 use crate::verify::sql::naming::find;
 
 /// Tells what differs between `before`, as a manifest has it, and `now`, and gives the counts; `lone` are tables of one side, with which all
-/// of theirs has been told. `class` is what a definition counts as that is surplus or another one.
+/// of theirs has been told, and of what could not be read, `unread` among them. `class` is what a definition counts as that is surplus or another one.
 pub fn tell(
     monitor: &dyn Monitor,
     (before, now): (&Value, &Definitions),
-    lone: &BTreeSet<String>,
+    (lone, unread): (&BTreeSet<String>, &BTreeSet<String>),
     class: impl Fn(Class) -> Class,
 ) -> Counts {
     let mut counts = kinds::equal(before, now);
@@ -27,7 +27,7 @@ pub fn tell(
         counts.add(class(if expected == kinds::ABSENT { Class::Extra } else { Class::SchemaChanged }));
         find(monitor, Class::SchemaChanged, Kind::Table, Place::Key(what), Some(expected), Some(actual));
     }
-    counts.add_many(class(Class::Missing), kinds::gone_with_another(before, now, lone));
+    counts.add_many(class(Class::Missing), kinds::gone_with_another(before, now, lone, unread));
     counts
 }
 

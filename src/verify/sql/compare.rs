@@ -106,6 +106,7 @@ pub async fn compare_beside(
         kept: None,
         partial_sight: None,
         lone: BTreeSet::new(),
+        withheld: BTreeSet::new(),
         touched: (None, named(bounds)),
     };
     let opened = match Database::open(url, access).await {
@@ -195,6 +196,7 @@ pub fn unreadable(manifest: &Manifest, hash_key: &HashKey, why: &str, monitor: &
         kept: None,
         partial_sight: None,
         lone: BTreeSet::new(),
+        withheld: BTreeSet::new(),
         touched: (None, named(None)),
     };
     let failure = Failure::new(FailureKind::Remote, why);

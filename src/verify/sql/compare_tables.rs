@@ -69,6 +69,8 @@ pub struct Run<'a> {
     pub partial_sight: Option<Failure>,
     /// Tables that only one side has, or that could not be read: what belongs to them has been said with them.
     pub lone: BTreeSet<String>,
+    /// Of these, the ones that could not be read.
+    pub withheld: BTreeSet<String>,
     /// Rows that a log names as written in between, where there is one, and the bounds that they are judged by.
     pub touched: (Option<Touched>, Bounds),
 }
@@ -359,7 +361,7 @@ impl Run<'_> {
                     self.result.cut_short = Some(Failure::new(FailureKind::Denied, said).hint(GIVE_RIGHTS));
                 }
                 let class = |class| self.class(class);
-                self.result.definitions = Some(beside::tell(self.monitor, (before, &now), &self.lone, class));
+                self.result.definitions = Some(beside::tell(self.monitor, (before, &now), (&self.lone, &self.withheld), class));
             }
             Err(failure) => beside::not_read(self.monitor, failure, &mut self.result),
         }
@@ -369,6 +371,7 @@ impl Run<'_> {
     pub fn unreadable(&mut self, name: &str, expected: u64, rows: u64, failure: &Failure) {
         self.tables.add(Class::Unreadable);
         self.lone.insert(name.to_owned());
+        self.withheld.insert(name.to_owned());
         self.rows.add_many(Class::Unreadable, expected);
         if failure.kind.is_outside_the_data() {
             *self.result.unread.entry(failure.kind).or_default() += 1;

@@ -156,7 +156,7 @@ impl Run<'_> {
                 for (side, hidden) in [("checked", now.hidden()), ("baseline", before.hidden())] {
                     self.result.left_out.extend(hidden.map(|hidden| format!("{side}: not shown to the reader in full: {hidden}")));
                 }
-                let counts = beside::tell(self.monitor, (&before.to_value(), &now), &self.lone, |class| class);
+                let counts = beside::tell(self.monitor, (&before.to_value(), &now), (&self.lone, &BTreeSet::new()), |class| class);
                 self.result.definitions = Some(counts);
             }
             Err(failure) => beside::not_read(self.monitor, failure, &mut self.result),

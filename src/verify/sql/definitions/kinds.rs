@@ -137,14 +137,17 @@ pub fn equal(before: &Value, now: &Definitions) -> Counts {
     counts
 }
 
-/// How many definitions of `before` are gone with what they belong to, so that they are not told one by one; `told` as in [`changes`].
-pub fn gone_with_another(before: &Value, now: &Definitions, told: &BTreeSet<String>) -> u64 {
+/// How many definitions of `before` are gone with what they belong to, so that they are not told one by one; `told` as in [`changes`]. What
+/// belongs to a table that could not be read is not counted: whether it is gone is not known.
+pub fn gone_with_another(before: &Value, now: &Definitions, told: &BTreeSet<String>, unread: &BTreeSet<String>) -> u64 {
     let changed: BTreeSet<String> = changes(before, now, told).into_iter().map(|change| change.what).collect();
     let mut gone = 0;
     for (kind, old) in before.as_object().into_iter().flatten().filter(|(kind, _)| *kind != POSITION) {
         let (Some(old), Some(new)) = (old.as_object(), now.kinds.get(kind)) else { continue };
         let is_told = |name: &str| changed.contains(&format!("{kind} {name}"));
-        gone += old.keys().filter(|name| !new.contains_key(*name) && !is_told(name) && !is_readers(kind, name, before, now)).count() as u64;
+        let is_unread = |name: &str| unread.contains(name) || name.strip_prefix("public.").is_some_and(|name| unread.contains(name));
+        let is_known = |name: &str| !is_readers(kind, name, before, now) && !is_unread(name) && !owners(kind, name).any(is_unread);
+        gone += old.keys().filter(|name| !new.contains_key(*name) && !is_told(name) && is_known(name)).count() as u64;
     }
     gone
 }
