@@ -83,7 +83,7 @@ async fn what_a_service_says_later_is_held_to_the_same() {
     let demanded = "subnet_group = \"default\"\nsecurity_group_ids = [\"sg-0a1b2c3d4e5f60718\"]\n";
     assert!(text.contains(demanded));
     std::fs::write(estate.path("attestore.toml"), text.replace(demanded, "")).unwrap();
-    told(&estate, "DBInstanceStatus", Some("available"), true).await;
+    told(&estate, "AvailabilityZone", Some("eu-west-2a"), false).await;
     let (code, results, said) = drilled(&estate, "40s");
     assert_eq!(code, Some(0), "{said}");
     for result in results {
