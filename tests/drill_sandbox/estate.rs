@@ -270,10 +270,7 @@ impl Laying {
     }
 
     async fn database_of(&mut self, kind: EngineKind, administration: &str, more: &str) -> [String; 2] {
-        let (engine, name, resource_kind) = match kind {
-            EngineKind::Postgres => ("postgres", "pg", "rds-postgres"),
-            EngineKind::MariaDb => ("mariadb", "maria", "rds-mysql"),
-        };
+        let (engine, name, resource_kind) = called(kind);
         let port = self.clients.instance(name, engine).await;
         fill(kind, port).await;
         if !administration.is_empty() {
@@ -296,11 +293,7 @@ impl Laying {
         })
         .await;
         let through = self.clients.back_up(VAULT, &format!("arn:aws:rds:eu-west-2:{ACCOUNT}:db:{name}")).await;
-        let url = match kind {
-            EngineKind::Postgres => SourceUrl::Postgres { url: format!("postgres://keeper@127.0.0.1:{port}/crm") },
-            EngineKind::MariaDb => SourceUrl::Mysql { url: format!("mysql://keeper@127.0.0.1:{port}/crm") },
-        };
-        let access = Access { user: Some("keeper".into()), password: Some("first-secret".into()), ..Access::default() };
+        let (url, access) = as_keeper(kind, port);
         for (at, point) in [&own, &through].into_iter().enumerate() {
             let request = self.request(name, at, CaptureMode::Sealed, point);
             self.capture(&url, &access, &request).await;
@@ -326,20 +319,13 @@ impl Laying {
     /// A table that only grows: 20 rows in the manifest, 5 more before the second, 15 after it. The point's id. `stamped` says whether the
     /// manifest names the column with their stamps.
     pub async fn grown_in_time(&mut self, kind: EngineKind, stamped: bool) -> String {
-        let (engine, name, resource_kind) = match kind {
-            EngineKind::Postgres => ("postgres", "pg", "rds-postgres"),
-            EngineKind::MariaDb => ("mariadb", "maria", "rds-mysql"),
-        };
+        let (engine, name, resource_kind) = called(kind);
         let port = self.clients.instance(name, engine).await;
         let stamp = || chrono::Utc::now().format("%Y-%m-%d %H:%M:%S").to_string();
         let rows = |ids: std::ops::Range<i32>| ids.map(|id| format!("({id}, '{}')", stamp())).collect::<Vec<_>>().join(", ");
         execute(kind, port, "CREATE TABLE event (id INT PRIMARY KEY, written_at TIMESTAMP NOT NULL)").await;
         execute(kind, port, &format!("INSERT INTO event VALUES {}", rows(0..20))).await;
-        let url = match kind {
-            EngineKind::Postgres => SourceUrl::Postgres { url: format!("postgres://keeper@127.0.0.1:{port}/crm") },
-            EngineKind::MariaDb => SourceUrl::Mysql { url: format!("mysql://keeper@127.0.0.1:{port}/crm") },
-        };
-        let access = Access { user: Some("keeper".into()), password: Some("first-secret".into()), ..Access::default() };
+        let (url, access) = as_keeper(kind, port);
         let mut request = self.request(name, 0, CaptureMode::AppendPrefix, "");
         request.tables.watermark = Some("id".into());
         request.tables.stamp = stamped.then(|| "written_at".into());
@@ -357,10 +343,7 @@ impl Laying {
     }
 
     async fn in_time(&mut self, kind: EngineKind, through_aws_backup: bool) -> String {
-        let (engine, name, resource_kind) = match kind {
-            EngineKind::Postgres => ("postgres", "pg", "rds-postgres"),
-            EngineKind::MariaDb => ("mariadb", "maria", "rds-mysql"),
-        };
+        let (engine, name, resource_kind) = called(kind);
         let port = self.clients.instance(name, engine).await;
         let stamp = || chrono::Utc::now().format("%Y-%m-%d %H:%M:%S").to_string();
         let rows = |ids: std::ops::Range<i32>| ids.map(|id| format!("({id}, '{}')", stamp())).collect::<Vec<_>>().join(", ");
@@ -374,11 +357,7 @@ impl Laying {
             false => format!("arn:aws:rds:eu-west-2:{ACCOUNT}:db:{name}"),
         };
         let point = format!("{arn}@{at}");
-        let url = match kind {
-            EngineKind::Postgres => SourceUrl::Postgres { url: format!("postgres://keeper@127.0.0.1:{port}/crm") },
-            EngineKind::MariaDb => SourceUrl::Mysql { url: format!("mysql://keeper@127.0.0.1:{port}/crm") },
-        };
-        let access = Access { user: Some("keeper".into()), password: Some("first-secret".into()), ..Access::default() };
+        let (url, access) = as_keeper(kind, port);
         let request = self.request(name, 0, CaptureMode::Sealed, &point);
         self.capture(&url, &access, &request).await;
         self.estate.register(&mut self.log, name, &request.out);
@@ -449,6 +428,23 @@ impl Laying {
              manifests = \"manifests/{id}\"\n{more}[[resource.points]]\n{points}\n"
         );
     }
+}
+
+/// The engine, the instance and the kind of resource of a database.
+fn called(kind: EngineKind) -> (&'static str, &'static str, &'static str) {
+    match kind {
+        EngineKind::Postgres => ("postgres", "pg", "rds-postgres"),
+        EngineKind::MariaDb => ("mariadb", "maria", "rds-mysql"),
+    }
+}
+
+/// How the master user reaches the database of an instance.
+fn as_keeper(kind: EngineKind, port: u16) -> (SourceUrl, Access) {
+    let url = match kind {
+        EngineKind::Postgres => SourceUrl::Postgres { url: format!("postgres://keeper@127.0.0.1:{port}/crm") },
+        EngineKind::MariaDb => SourceUrl::Mysql { url: format!("mysql://keeper@127.0.0.1:{port}/crm") },
+    };
+    (url, Access { user: Some("keeper".into()), password: Some("first-secret".into()), ..Access::default() })
 }
 
 /// The names of the backup access points.
