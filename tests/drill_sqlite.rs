@@ -17,7 +17,7 @@ use attestore::signing::keys::SigningKey;
 use attestore::testing_log::body::PointResult;
 use attestore::testing_log::writer::LogWriter;
 use attestore::verify::manifest::request::{CaptureRequest, TableRequest};
-use attestore::verify::sql::access::Access;
+use attestore::verify::sql::connect::access::Access;
 use drill_estate::{Estate, ORIGIN};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};

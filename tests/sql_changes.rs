@@ -20,7 +20,7 @@ use attestore::verify::manifest::header::Header;
 use attestore::verify::manifest::reader::Manifest;
 use attestore::verify::manifest::request::{CaptureRequest, Leaves, TableRequest};
 use attestore::verify::sql::capture::capture;
-use attestore::verify::sql::compare::{Restored, compare_beside};
+use attestore::verify::sql::compare::database::{Restored, compare_beside};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use servers::Kind;

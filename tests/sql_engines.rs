@@ -18,8 +18,9 @@ use attestore::verify::manifest::header::Header;
 use attestore::verify::manifest::reader::Manifest;
 use attestore::verify::manifest::request::{CaptureRequest, TableRequest};
 use attestore::verify::sql::capture::capture;
-use attestore::verify::sql::compare::{Restored, compare_restored};
-use attestore::verify::sql::dual::{self, Declared, Side};
+use attestore::verify::sql::compare::database::{Restored, compare_restored};
+use attestore::verify::sql::compare::dual::{self, Declared, Side};
+use attestore::verify::sql::declared;
 use servers::{Kind, Server};
 use sql_support::{Db, access, key, places};
 use sqlx::sqlite::SqliteConnectOptions;
@@ -185,7 +186,7 @@ async fn one_data_set_is_equal_in_three_engines_by_logical_types() {
     let in_mariadb = Db::new(&mariadb, Kind::Mariadb, "one_set", &laid(1)).await;
     let (a, b, c) = (in_postgres.url(), in_mariadb.url(), sqlite(&dir.path().join("one.db"), &laid(2)).await);
     let declared: Declared =
-        ["t.doc=json", "t.list=array", "t.shape=geometry"].into_iter().map(|text| dual::declaration(text).unwrap()).collect();
+        ["t.doc=json", "t.list=array", "t.shape=geometry"].into_iter().map(|text| declared::declaration(text).unwrap()).collect();
     for (checked, baseline) in [(&a, &b), (&b, &c), (&c, &a)] {
         let (result, findings) = against(checked, baseline, Some(&declared)).await;
         assert_eq!(findings, [], "{checked} against {baseline}");
@@ -196,7 +197,7 @@ async fn one_data_set_is_equal_in_three_engines_by_logical_types() {
     let manifest = dir.path().join("m");
     let tables = TableRequest { logical: true, types: vec!["t.shape=geometry".into()], ..TableRequest::default() };
     let header = captured(&a, manifest.clone(), CaptureMode::SnapshotExact, tables).await.unwrap();
-    assert_eq!(header.encoding, attestore::verify::sql::canon::LOGICAL_ENCODING);
+    assert_eq!(header.encoding, attestore::verify::sql::rows::canon::LOGICAL_ENCODING);
     for url in [&a, &b, &c] {
         assert_eq!(compared(url, &manifest, Restored::default()).await.1, [], "{url}");
     }

@@ -13,10 +13,10 @@ use attestore::model::outcome::Outcome;
 use attestore::model::source_url::SourceUrl;
 use attestore::monitor::Silent;
 use attestore::verify::manifest::reader::Manifest;
-use attestore::verify::sql::access::Access;
 use attestore::verify::sql::checks::pack::Pack;
 use attestore::verify::sql::checks::recording;
-use attestore::verify::sql::compare::compare;
+use attestore::verify::sql::compare::database::compare;
+use attestore::verify::sql::connect::access::Access;
 use servers::Kind;
 use sql_support::{Db, KillAfter, access, key, places};
 

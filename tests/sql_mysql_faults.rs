@@ -11,9 +11,9 @@ use attestore::model::finding::{Class, Finding};
 use attestore::model::outcome::Outcome;
 use attestore::model::verification::Verification;
 use attestore::monitor::Silent;
-use attestore::verify::sql::access::Access;
 use attestore::verify::sql::checks::pack::Pack;
 use attestore::verify::sql::checks::runner;
+use attestore::verify::sql::connect::access::Access;
 use servers::Kind;
 use sql_support::{Db, Meanwhile, When, access, as_user, places, run_aside, until_quiet};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row};
@@ -237,7 +237,7 @@ async fn what_refuses_to_talk_is_told_apart() {
     let compare = async |url: String, access: Access| {
         let manifest = attestore::verify::manifest::reader::Manifest::open(&manifest).unwrap();
         let url = url.parse().unwrap();
-        attestore::verify::sql::compare::compare(&url, &access, &manifest, &sql_support::key(), &Silent).await
+        attestore::verify::sql::compare::database::compare(&url, &access, &manifest, &sql_support::key(), &Silent).await
     };
     let error = compare(format!("{}?ssl-mode=REQUIRED", server.url("talk")), access()).await.unwrap_err();
     assert!(error.kind == FailureKind::Network && error.message.contains("TLS"), "{error}");

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use attestore::model::finding::Class;
 use attestore::model::source_url::SourceUrl;
-use attestore::verify::sql::access::Access;
-use attestore::verify::sql::canon::{Row, RowKeys};
+use attestore::verify::sql::connect::access::Access;
 use attestore::verify::sql::database::Database;
-use attestore::verify::sql::mysql_wire::channel::CONTINUED;
 use attestore::verify::sql::reading::{Cause, Limits, ReadError};
-use attestore::verify::sql::tag;
+use attestore::verify::sql::rows::canon::{Row, RowKeys};
+use attestore::verify::sql::rows::tag;
+use attestore::verify::sql::wire::mysql::channel::CONTINUED;
 use servers::{Kind, PASSWORD, Server, USER};
 use sql_support::{Db, access, key, places};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

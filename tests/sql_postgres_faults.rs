@@ -10,7 +10,7 @@ use std::time::Duration;
 use attestore::model::failure::FailureKind;
 use attestore::model::finding::Class;
 use attestore::model::outcome::Outcome;
-use attestore::verify::sql::access::Access;
+use attestore::verify::sql::connect::access::Access;
 use attestore::verify::sql::reading::Limits;
 use servers::Kind;
 use sql_support::{Db, Meanwhile, When, access, as_user, hasty, peak_of_capture, places, run_aside, signal};
@@ -272,7 +272,7 @@ async fn what_refuses_to_talk_is_told_apart() {
     let compare = async |url: String, access: Access| {
         let manifest = attestore::verify::manifest::reader::Manifest::open(&manifest).unwrap();
         let url = url.parse().unwrap();
-        attestore::verify::sql::compare::compare(&url, &access, &manifest, &sql_support::key(), &attestore::monitor::Silent).await
+        attestore::verify::sql::compare::database::compare(&url, &access, &manifest, &sql_support::key(), &attestore::monitor::Silent).await
     };
     // TLS that the server does not have, demanded by the URL or by a CA bundle: never in clear instead.
     let error = compare(format!("{}?sslmode=require", server.url("talk")), access()).await.unwrap_err();

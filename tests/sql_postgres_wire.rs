@@ -16,15 +16,15 @@ use attestore::model::finding::{Class, Finding};
 use attestore::model::source_url::SourceUrl;
 use attestore::monitor::Collected;
 use attestore::verify::manifest::reader::Manifest;
-use attestore::verify::sql::access::Access;
-use attestore::verify::sql::canon::{LARGE_BYTES, Row, RowKeys};
-use attestore::verify::sql::compare::compare;
+use attestore::verify::sql::compare::database::compare;
+use attestore::verify::sql::connect::access::Access;
 use attestore::verify::sql::database::Database;
-use attestore::verify::sql::postgres_decode;
-use attestore::verify::sql::postgres_wire::error::PgWireError;
-use attestore::verify::sql::postgres_wire::session::PgWireSession;
 use attestore::verify::sql::reading::Limits;
-use attestore::verify::sql::table::{Table, Wire, double_quoted};
+use attestore::verify::sql::rows::canon::{LARGE_BYTES, Row, RowKeys};
+use attestore::verify::sql::rows::postgres_decode;
+use attestore::verify::sql::rows::table::{Table, Wire, double_quoted};
+use attestore::verify::sql::wire::postgres::error::PgWireError;
+use attestore::verify::sql::wire::postgres::session::PgWireSession;
 use futures_util::TryStreamExt as _;
 use servers::{Kind, PASSWORD, Server, USER};
 use sql_support::{Db, POSTGRES_TYPES, access, as_user, hasty, key, peak_of_capture, places};
@@ -467,13 +467,13 @@ impl Between {
                 let mut far = TcpStream::connect(("127.0.0.1", to)).await.unwrap();
                 far.write_all(&[0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f]).await.unwrap();
                 far.read_exact(&mut [0]).await.unwrap();
-                let options = attestore::verify::sql::wire_tls::TlsOptions {
+                let options = attestore::verify::sql::wire::tls::TlsOptions {
                     host: "localhost".into(),
-                    demand: attestore::verify::sql::wire_tls::Demand::Nothing,
+                    demand: attestore::verify::sql::wire::tls::Demand::Nothing,
                     authorities: None,
                     own: None,
                 };
-                let mut far = attestore::verify::sql::wire_tls::begin(far, options).await.unwrap();
+                let mut far = attestore::verify::sql::wire::tls::begin(far, options).await.unwrap();
                 let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
             }
         });

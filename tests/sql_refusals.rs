@@ -15,9 +15,9 @@ use attestore::model::failure::{Failure, FailureKind};
 use attestore::model::source_url::SourceUrl;
 use attestore::monitor::Silent;
 use attestore::sandbox::control::rds::tls;
-use attestore::verify::sql::access::Access;
 use attestore::verify::sql::checks::pack::Pack;
 use attestore::verify::sql::checks::runner;
+use attestore::verify::sql::connect::access::Access;
 use attestore::verify::sql::database::Database;
 use engines::engine;
 

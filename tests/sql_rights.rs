@@ -11,9 +11,9 @@ use attestore::model::failure::FailureKind;
 use attestore::model::finding::Class;
 use attestore::model::outcome::Outcome;
 use attestore::monitor::Silent;
-use attestore::verify::sql::access::Access;
 use attestore::verify::sql::checks::pack::Pack;
 use attestore::verify::sql::checks::{recording, runner};
+use attestore::verify::sql::connect::access::Access;
 use attestore::verify::sql::grants;
 use servers::Kind;
 use sql_support::{Db, access, as_user, places};
@@ -151,10 +151,11 @@ async fn what_a_mariadb_reader_is_not_shown_is_never_missing() {
         let cut = result.cut_short.as_ref().unwrap();
         assert!(cut.kind == FailureKind::Denied && cut.hint.as_deref().unwrap().contains("--show-grants"), "{user}: {cut}");
         assert_eq!(result.tables.unwrap().expected, 2, "the tables of the manifest");
-        let sides = attestore::verify::sql::dual::Side { url: &db.url(), access: &reader };
-        let whole = attestore::verify::sql::dual::Side { url: &copy.url(), access: &access() };
+        let sides = attestore::verify::sql::compare::dual::Side { url: &db.url(), access: &reader };
+        let whole = attestore::verify::sql::compare::dual::Side { url: &copy.url(), access: &access() };
         let key = sql_support::key();
-        let error = attestore::verify::sql::dual::against(sides, whole, &key, None, &attestore::monitor::Silent).await.unwrap_err();
+        let error =
+            attestore::verify::sql::compare::dual::against(sides, whole, &key, None, &attestore::monitor::Silent).await.unwrap_err();
         assert_eq!(error.kind, FailureKind::Denied, "{user}: {error}");
     }
     // Through a role and a pattern, the whole database is in sight; of the rest what the role shows.

@@ -18,13 +18,13 @@ use attestore::signing::hash_key::HashKey;
 use attestore::verify::manifest::header::Header;
 use attestore::verify::manifest::reader::Manifest;
 use attestore::verify::manifest::request::CaptureRequest;
-use attestore::verify::sql::access::Access;
-use attestore::verify::sql::canon::{Row, RowKeys};
 use attestore::verify::sql::capture::capture;
 use attestore::verify::sql::checks::pack::Pack;
 use attestore::verify::sql::checks::runner;
-use attestore::verify::sql::compare::compare;
+use attestore::verify::sql::compare::database::compare;
+use attestore::verify::sql::connect::access::Access;
 use attestore::verify::sql::database::Database;
+use attestore::verify::sql::rows::canon::{Row, RowKeys};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
 

@@ -14,7 +14,7 @@ use attestore::model::failure::{Failure, FailureKind};
 use attestore::model::source_url::SourceUrl;
 use attestore::sandbox::control::rds::{tls, token};
 use attestore::sandbox::identity;
-use attestore::verify::sql::access::Access;
+use attestore::verify::sql::connect::access::Access;
 use attestore::verify::sql::database::Database;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

@@ -12,13 +12,14 @@ use attestore::monitor::{Event, Monitor, Silent};
 use attestore::verify::manifest::header::Header;
 use attestore::verify::manifest::reader::Manifest;
 use attestore::verify::manifest::request::{CaptureRequest, TableRequest};
-use attestore::verify::sql::access::Access;
 use attestore::verify::sql::capture::capture;
 use attestore::verify::sql::checks::pack::Pack;
 use attestore::verify::sql::checks::runner;
-use attestore::verify::sql::compare::compare;
+use attestore::verify::sql::compare::database::compare;
+use attestore::verify::sql::compare::dual::{self, Side};
+use attestore::verify::sql::connect::access::Access;
 use attestore::verify::sql::database::Database;
-use attestore::verify::sql::dual::{self, Side};
+use attestore::verify::sql::declared;
 use servers::{Kind, PASSWORD};
 use sql_support::{Db, access, as_user, key};
 
@@ -161,10 +162,10 @@ async fn what_is_declared_of_a_sqlite_file_has_to_be_there() {
     let other: SourceUrl = format!("sqlite:{}", copy.display()).parse().unwrap();
     let access = access();
     let side = |url| Side { url, access: &access };
-    let types = [dual::declaration("e.nope=text").unwrap()].into();
+    let types = [declared::declaration("e.nope=text").unwrap()].into();
     let failure = dual::against(side(&url), side(&other), &key(), Some(&types), &Silent).await.unwrap_err();
     assert!(failure.kind == FailureKind::Invalid && failure.message.contains("--type e.nope"), "{failure}");
-    let types = [dual::declaration("e.v=text").unwrap()].into();
+    let types = [declared::declaration("e.v=text").unwrap()].into();
     assert!(dual::against(side(&url), side(&other), &key(), Some(&types), &Silent).await.is_ok());
 }
 

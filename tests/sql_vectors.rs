@@ -6,9 +6,9 @@ use attestore::signing::hash_key::HashKey;
 use attestore::verify::buckets::record_at;
 use attestore::verify::fingerprint::{Accumulator, DEFAULT_BUDGET};
 use attestore::verify::key_ranges::cut;
-use attestore::verify::sql::canon::{ENCODING, LARGE_BYTES, Row, RowKeys};
-use attestore::verify::sql::mysql_decode;
-use attestore::verify::sql::tag;
+use attestore::verify::sql::rows::canon::{ENCODING, LARGE_BYTES, Row, RowKeys};
+use attestore::verify::sql::rows::mysql_decode;
+use attestore::verify::sql::rows::tag;
 use serde_json::Value;
 
 const VECTORS: &str = include_str!("vectors/rows-v1-draft.json");

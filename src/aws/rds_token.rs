@@ -15,7 +15,7 @@ use crate::aws::errors;
 use crate::aws::session::{Session, SessionOptions};
 use crate::aws::signature::SigningKey;
 use crate::model::failure::Failure;
-use crate::verify::sql::login::{Place, Tokens};
+use crate::verify::sql::connect::login::{Place, Tokens};
 
 /// How long a token opens sessions; one that is open stays so. RDS fixes it.
 const SECONDS: u32 = 900;

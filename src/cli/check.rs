@@ -17,13 +17,13 @@ use crate::model::source_url::SourceUrl;
 use crate::signing::hash_key::HashKey;
 use crate::verify::items::scan::scan;
 use crate::verify::manifest::reader::Manifest;
-use crate::verify::sql::access::not_sql;
 use crate::verify::sql::checks::demands::CheckDemands;
 use crate::verify::sql::checks::header::{Check, nearest};
 use crate::verify::sql::checks::names::known;
 use crate::verify::sql::checks::pack::{Pack, names};
 use crate::verify::sql::checks::runner;
-use crate::verify::sql::errors::GIVE_RIGHTS;
+use crate::verify::sql::connect::access::not_sql;
+use crate::verify::sql::connect::errors::GIVE_RIGHTS;
 use crate::verify::sql::items::{ENGINE, ItemsTable, MOST_BYTES};
 
 /// Arguments of `check`.

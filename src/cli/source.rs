@@ -37,10 +37,10 @@ use crate::verify::objects::dir::DirSource;
 use crate::verify::objects::keys::text::Form;
 use crate::verify::objects::source::ObjectSource;
 use crate::verify::sql;
-use crate::verify::sql::access::Access;
 use crate::verify::sql::checks::pack::Pack;
 use crate::verify::sql::checks::recording;
-use crate::verify::sql::compare::Restored;
+use crate::verify::sql::compare::database::Restored;
+use crate::verify::sql::connect::access::Access;
 use crate::verify::sql::items::ItemBaselines;
 use crate::verify::sql::reading::Limits;
 
@@ -252,7 +252,7 @@ pub async fn compare(
     let mode = position::earned(url, &access, manifest, manifest.header().mode, monitor).await?;
     let changes = means.scan.changes.as_deref().map(|log| log_of_changes(log, mode, monitor)).transpose()?.flatten();
     let restored = Restored { mode: Some(mode), at: means.restored_to, to_the_second: means.restored_to.is_some(), ..Restored::default() };
-    sql::compare::compare_beside(url, &access, manifest, &hash_key, (restored, changes.as_deref()), monitor).await
+    sql::compare::database::compare_beside(url, &access, manifest, &hash_key, (restored, changes.as_deref()), monitor).await
 }
 
 /// The log that counts in this mode: where a restore shows the very position of its manifest, nothing was written in between.

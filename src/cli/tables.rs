@@ -17,7 +17,8 @@ use crate::model::verification::Verification;
 use crate::monitor::Monitor;
 use crate::signing::hash_key::HashKey;
 use crate::verify::manifest::request::{DEFAULT_SIDECAR_MAX_ROWS, Leaves, TableRequest};
-use crate::verify::sql::dual::{self, Declared, Side};
+use crate::verify::sql::compare::dual::{self, Declared, Side};
+use crate::verify::sql::declared;
 use crate::verify::sql::grants;
 
 /// Of tables, at capture.
@@ -99,7 +100,7 @@ pub async fn against(
         None => momentary()?,
     };
     let declared: Option<Declared> =
-        logical.then(|| types.iter().map(|text| dual::declaration(text)).collect::<Result<_, _>>()).transpose()?;
+        logical.then(|| types.iter().map(|text| declared::declaration(text)).collect::<Result<_, _>>()).transpose()?;
     let access = means.access();
     let monitor: &dyn Monitor = console.as_ref();
     let side = |url| Side { url, access: &access };

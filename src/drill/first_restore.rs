@@ -25,8 +25,8 @@ use crate::verify::items::source::ItemSource;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::manifest::request::CaptureRequest;
 use crate::verify::objects::dir::DirSource;
-use crate::verify::sql::access::Access;
 use crate::verify::sql::checks::recording;
+use crate::verify::sql::connect::access::Access;
 use crate::verify::sql::items::ItemBaselines;
 use crate::verify::{items, objects, sql};
 

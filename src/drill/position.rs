@@ -11,7 +11,7 @@ use crate::model::failure::Failure;
 use crate::model::source_url::SourceUrl;
 use crate::monitor::{Event, Monitor};
 use crate::verify::manifest::reader::Manifest;
-use crate::verify::sql::access::Access;
+use crate::verify::sql::connect::access::Access;
 use crate::verify::sql::database::Database;
 
 /// The claims of a position that identify what is committed, by engine.

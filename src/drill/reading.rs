@@ -29,10 +29,10 @@ use crate::verify::manifest::request::ReadOptions;
 use crate::verify::objects;
 use crate::verify::objects::dir::DirSource;
 use crate::verify::sql;
-use crate::verify::sql::access::Access;
 use crate::verify::sql::checks::demands::CheckDemands;
 use crate::verify::sql::checks::pack::Pack;
-use crate::verify::sql::compare::Restored;
+use crate::verify::sql::compare::database::Restored;
+use crate::verify::sql::connect::access::Access;
 use crate::verify::sql::database::Database;
 use crate::verify::sql::items::{ItemsTable, MOST_BYTES, wants_items};
 
@@ -96,7 +96,7 @@ pub async fn compare(
 ) -> Result<Verification, Failure> {
     let manifest = &chosen.manifest;
     if let Some(why) = &opened.unreadable {
-        return sql::compare::unreadable(manifest, hash_key, why, monitor);
+        return sql::compare::database::unreadable(manifest, hash_key, why, monitor);
     }
     match &opened.url {
         SourceUrl::S3 { bucket, prefix } => {
@@ -166,7 +166,7 @@ async fn compare_database(
         Restored { at: Some(point.created_at), to_the_second: point.is_in_time(), mode: Some(mode), of_another_moment: chosen.downgraded };
     // Where a restore shows the very position of its manifest, or a mode says that nothing may have changed, no log excuses anything.
     let changes = changes.filter(|_| mode == CaptureMode::PositionBounded);
-    sql::compare::compare_beside(url, access, manifest, hash_key, (restored, changes), monitor).await
+    sql::compare::database::compare_beside(url, access, manifest, hash_key, (restored, changes), monitor).await
 }
 
 /// A table in SQLite for the items of a DynamoDB table, where a check of its class wants one.

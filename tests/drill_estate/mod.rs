@@ -19,7 +19,7 @@ use attestore::testing_log::writer::LogWriter;
 use attestore::verify::manifest::reader::Manifest;
 use attestore::verify::manifest::request::CaptureRequest;
 use attestore::verify::objects::dir::DirSource;
-use attestore::verify::sql::access::Access;
+use attestore::verify::sql::connect::access::Access;
 use sqlx::{ConnectOptions, Connection};
 
 /// The log's origin.

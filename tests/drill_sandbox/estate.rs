@@ -20,7 +20,7 @@ use attestore::testing_log::writer::LogWriter;
 use attestore::verify::items::export_files::ExportSource;
 use attestore::verify::manifest::request::CaptureRequest;
 use attestore::verify::objects::tier::Tier;
-use attestore::verify::sql::access::Access;
+use attestore::verify::sql::connect::access::Access;
 use aws_sdk_s3::primitives::ByteStream;
 use sqlx::Connection;
 

@@ -20,7 +20,7 @@ use attestore::signing::keys::SigningKey;
 use attestore::testing_log::body::PointResult;
 use attestore::testing_log::writer::LogWriter;
 use attestore::verify::manifest::request::CaptureRequest;
-use attestore::verify::sql::access::Access;
+use attestore::verify::sql::connect::access::Access;
 
 use crate::drill_estate::{Estate, ORIGIN};
 

@@ -1,4 +1,4 @@
-"""Canonical rows from their specification (src/verify/sql/ROWS.md) alone, with a BLAKE3 of its own; no package is needed.
+"""Canonical rows from their specification (src/verify/sql/rows/ROWS.md) alone, with a BLAKE3 of its own; no package is needed.
 
 `rows.py VECTORS` recomputes every vector and says what differs; `rows.py --make` prints the vectors.
 """

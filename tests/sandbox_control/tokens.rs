@@ -11,9 +11,9 @@ use attestore::model::failure::{Failure, FailureKind};
 use attestore::model::source_url::SourceUrl;
 use attestore::sandbox::control::rds::tls::CA_BUNDLE;
 use attestore::sandbox::server::Running;
-use attestore::verify::sql::access::Access;
+use attestore::verify::sql::connect::access::Access;
+use attestore::verify::sql::connect::login::{Place, Tokens};
 use attestore::verify::sql::database::Database;
-use attestore::verify::sql::login::{Place, Tokens};
 use sqlx::Connection;
 
 use crate::support::{engine, start};

@@ -22,19 +22,19 @@ use crate::verify::manifest::header::{Header, ManifestKind};
 use crate::verify::manifest::request::{CaptureRequest, Leaves};
 use crate::verify::manifest::row::{LeafKind, LeafRow, SidecarRun};
 use crate::verify::manifest::writer::{Draft, Finish, ManifestWriter};
-use crate::verify::sql::access::Access;
-use crate::verify::sql::canon::{ENCODING, LOGICAL_ENCODING, RowKeys};
+use crate::verify::sql::connect::access::Access;
+use crate::verify::sql::connect::errors;
 use crate::verify::sql::database::Database;
-use crate::verify::sql::digester::Meaning;
-use crate::verify::sql::errors;
 use crate::verify::sql::kept::{self, Kept};
-use crate::verify::sql::key_order::KeyOrder;
 use crate::verify::sql::not_read::NotRead;
 use crate::verify::sql::position;
 use crate::verify::sql::reading::Cause;
+use crate::verify::sql::rows::canon::{ENCODING, LOGICAL_ENCODING, RowKeys};
+use crate::verify::sql::rows::digester::Meaning;
+use crate::verify::sql::rows::key_order::KeyOrder;
+use crate::verify::sql::rows::table::Table;
 use crate::verify::sql::scan::{self, Way};
 use crate::verify::sql::scope::{self, Scope, TableRanges};
-use crate::verify::sql::table::Table;
 
 /// Pieces of a fingerprint that wait to be written at most; a leaf has some ten thousand rows.
 const PIECES_AHEAD: usize = 8;

@@ -1,22 +1,22 @@
 //! One open database, whichever engine: its tables, its position, and rows as they stream.
 //!
-//! Not here: the engines themselves (`postgres`, `mysql`, `sqlite`), and what rows are compared with.
+//! Not here: the engines themselves (`postgres::snapshot`, `mysql::snapshot`, `sqlite::file`), and what rows are compared with.
 
 use serde_json::Value;
 
 use crate::model::failure::Failure;
 use crate::model::source_url::SourceUrl;
-use crate::verify::sql::access::{Access, not_sql};
-use crate::verify::sql::canon::Row;
+use crate::verify::sql::connect::access::{Access, not_sql};
 use crate::verify::sql::definitions::kinds::Definitions;
-use crate::verify::sql::digester::Digester;
 use crate::verify::sql::kept::KeptTable;
-use crate::verify::sql::mysql::MysqlSession;
-use crate::verify::sql::postgres::PostgresSession;
-use crate::verify::sql::postgres_catalog::shown_name;
+use crate::verify::sql::mysql::snapshot::MysqlSession;
+use crate::verify::sql::postgres::catalog::shown_name;
+use crate::verify::sql::postgres::snapshot::PostgresSession;
 use crate::verify::sql::reading::{BREATH, Cause, Delivery, Engine, Harvest, HarvestSink, ReadError, Sink};
-use crate::verify::sql::sqlite::SqliteSession;
-use crate::verify::sql::table::Table;
+use crate::verify::sql::rows::canon::Row;
+use crate::verify::sql::rows::digester::Digester;
+use crate::verify::sql::rows::table::Table;
+use crate::verify::sql::sqlite::file::SqliteSession;
 
 /// An open database.
 pub enum Database {

@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::sql::database::Database;
-use crate::verify::sql::logical::LogicalType;
-use crate::verify::sql::logical_text;
-use crate::verify::sql::mysql_decode::MysqlType;
 use crate::verify::sql::naming::stamp_of;
-use crate::verify::sql::postgres_decode::PgType;
-use crate::verify::sql::table::{Column, Table, Wire, backticked, double_quoted};
-use crate::verify::sql::tag;
+use crate::verify::sql::rows::logical::LogicalType;
+use crate::verify::sql::rows::logical_text;
+use crate::verify::sql::rows::mysql_decode::MysqlType;
+use crate::verify::sql::rows::postgres_decode::PgType;
+use crate::verify::sql::rows::table::{Column, Table, Wire, backticked, double_quoted};
+use crate::verify::sql::rows::tag;
 
 /// Names that a message lists at most.
 const LISTED: usize = 20;
@@ -77,7 +77,7 @@ pub async fn has_order(db: &mut Database, table: &Table, column: &Column) -> Res
 
 /// What a column of MySQL or MariaDB wants, where `value` is not that.
 fn expected_by(kind: &MysqlType, value: &str) -> Option<&'static str> {
-    let is_time = |of| logical_text::datetime(value, of, &mut crate::verify::sql::canon::Row::empty()).is_some();
+    let is_time = |of| logical_text::datetime(value, of, &mut crate::verify::sql::rows::canon::Row::empty()).is_some();
     let digits = value.strip_prefix('-').unwrap_or(value);
     let whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     match kind {
@@ -219,6 +219,16 @@ fn listed(names: &[String]) -> String {
         shown.push(format!("{} more", names.len() - LISTED));
     }
     shown.join(", ")
+}
+
+/// Parses `TABLE.COLUMN=TYPE`.
+pub fn declaration(text: &str) -> Result<(String, LogicalType), Failure> {
+    let wrong = |said: String| Failure::new(FailureKind::Invalid, format!("logical type `{text}`: {said}"));
+    let (column, kind) = text.rsplit_once('=').ok_or_else(|| wrong("expected TABLE.COLUMN=TYPE".into()))?;
+    if !column.contains('.') {
+        return Err(wrong("expected TABLE.COLUMN before the `=`".into()));
+    }
+    Ok((column.to_owned(), kind.parse().map_err(wrong)?))
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! The rights that a reader of this database needs, as statements for the administrator, and no more than that: asked of the database where
 //! it can be reached, in a general form where it cannot.
 //!
-//! Not here: what a reader holds (`mysql_rights`), what catalogues say (`grants_postgres`, `grants_mysql`).
+//! Not here: what a reader holds (`rights::mysql_held`), what catalogues say (`rights::postgres`, `rights::mysql`).
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
-use crate::verify::sql::access::{Access, database_name, not_sql};
+use crate::verify::sql::connect::access::{Access, database_name, not_sql};
 use crate::verify::sql::database::Database;
-use crate::verify::sql::grants_spelling::{Account, in_comment, pattern};
-use crate::verify::sql::table::double_quoted;
+use crate::verify::sql::rights::spelling::{Account, in_comment, pattern};
+use crate::verify::sql::rows::table::double_quoted;
 
 /// Statements, and comments between them.
 #[derive(Debug)]

@@ -20,13 +20,13 @@ use crate::signing::hash_key::HashKey;
 use crate::verify::items::capture::Witness;
 use crate::verify::items::item::{Attribute, Item, KeySchema, to_json};
 use crate::verify::items::scan::ItemTap;
-use crate::verify::sql::access::Access;
 use crate::verify::sql::checks::demands::CheckDemands;
 use crate::verify::sql::checks::pack::Pack;
 use crate::verify::sql::checks::recording::Recording;
 use crate::verify::sql::checks::runner;
 use crate::verify::sql::checks::session::Session;
-use crate::verify::sql::table::double_quoted;
+use crate::verify::sql::connect::access::Access;
+use crate::verify::sql::rows::table::double_quoted;
 
 /// The engine that checks over items name.
 pub const ENGINE: &str = "dynamodb";

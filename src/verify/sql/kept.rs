@@ -26,9 +26,9 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
 use crate::verify::buckets::Record;
-use crate::verify::sql::digester::Meaning;
 use crate::verify::sql::reading::{HELD_BACK, Harvest, HarvestSink, Ranges};
-use crate::verify::sql::table::Table;
+use crate::verify::sql::rows::digester::Meaning;
+use crate::verify::sql::rows::table::Table;
 
 /// The file in the directory.
 const FILE: &str = "rows.state";

@@ -3,7 +3,7 @@
 //! A range counts only when it was read to its end, so that a lane that loses its session reads the range again and nothing is counted
 //! twice. Ranges that an earlier run has read to their end are taken from where it kept them.
 //!
-//! Not here: how a table is cut into ranges and how a range is read (`postgres_lanes`, `mysql_lanes`).
+//! Not here: how a table is cut into ranges and how a range is read (`postgres::block_ranges`, `mysql::key_ranges`).
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -13,11 +13,11 @@ use tokio::sync::mpsc;
 
 use crate::model::failure::Failure;
 use crate::verify::buckets::Record;
-use crate::verify::sql::canon::Row;
-use crate::verify::sql::digester::Digester;
-use crate::verify::sql::errors::Broken;
+use crate::verify::sql::connect::errors::Broken;
 use crate::verify::sql::kept::KeptTable;
 use crate::verify::sql::reading::{Cause, HELD_BACK, Harvest, HarvestSink, Ranges, ReadError};
+use crate::verify::sql::rows::canon::Row;
+use crate::verify::sql::rows::digester::Digester;
 
 /// A table that is read in ranges.
 #[async_trait]

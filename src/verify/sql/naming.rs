@@ -11,9 +11,9 @@ use crate::model::counts::Counts;
 use crate::model::finding::{Class, Finding, Kind, Place};
 use crate::monitor::{Event, Monitor};
 use crate::verify::differences::Difference;
-use crate::verify::sql::fields::sized;
-use crate::verify::sql::table::{changed_columns, schema_difference};
-use crate::verify::sql::tag;
+use crate::verify::sql::rows::fields::sized;
+use crate::verify::sql::rows::table::{changed_columns, schema_difference};
+use crate::verify::sql::rows::tag;
 
 /// Rows of one table that are named one by one; the counts say how many there are beyond.
 pub const NAMED_ROWS: usize = 10_000;
@@ -80,9 +80,9 @@ pub fn stamp_of(field: &[u8]) -> Option<i64> {
 
 /// The same of a value as an engine prints it.
 pub fn stamp_in(text: &str) -> Option<i64> {
-    let mut row = crate::verify::sql::canon::Row::empty();
+    let mut row = crate::verify::sql::rows::canon::Row::empty();
     row.begin(1);
-    crate::verify::sql::logical_text::datetime(text, tag::INSTANT, &mut row)?;
+    crate::verify::sql::rows::logical_text::datetime(text, tag::INSTANT, &mut row)?;
     stamp_of(row.field(0)).filter(|_| row.field(0).first() == Some(&tag::INSTANT))
 }
 

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use crate::model::failure::Failure;
 use crate::verify::sql::database::Database;
-use crate::verify::sql::postgres_catalog::shown_name;
+use crate::verify::sql::postgres::catalog::shown_name;
+use crate::verify::sql::rows::table::Table;
 use crate::verify::sql::scope::Scope;
-use crate::verify::sql::table::Table;
 
 /// The part of `position` that names it.
 const MEMBER: &str = "not_read";

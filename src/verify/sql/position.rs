@@ -1,6 +1,6 @@
 //! Positions of a source in words.
 //!
-//! Not here: how an engine is asked for its position (`postgres`, `mysql`), and what a drill makes of it.
+//! Not here: how an engine is asked for its position (`postgres::snapshot`, `mysql::snapshot`), and what a drill makes of it.
 
 use serde_json::Value;
 

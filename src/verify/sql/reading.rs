@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::buckets::Record;
-use crate::verify::sql::canon::Row;
-use crate::verify::sql::errors::Broken;
+use crate::verify::sql::connect::errors::Broken;
+use crate::verify::sql::rows::canon::Row;
 
 /// Longest wait for a session to open.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);

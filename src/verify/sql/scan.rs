@@ -9,15 +9,15 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::monitor::{Event, Monitor};
 use crate::verify::fingerprint::{Accumulator, Fingerprint};
 use crate::verify::leaf::Form;
-use crate::verify::sql::canon::{Row, RowKeys};
 use crate::verify::sql::database::Database;
-use crate::verify::sql::digester::{Digester, Meaning};
-use crate::verify::sql::display;
 use crate::verify::sql::kept::Kept;
-use crate::verify::sql::key_order::KeyOrder;
 use crate::verify::sql::naming::{self, Seen, SeenRows};
 use crate::verify::sql::reading::{Cause, Harvest, ReadError};
-use crate::verify::sql::table::Table;
+use crate::verify::sql::rows::canon::{Row, RowKeys};
+use crate::verify::sql::rows::digester::{Digester, Meaning};
+use crate::verify::sql::rows::display;
+use crate::verify::sql::rows::key_order::KeyOrder;
+use crate::verify::sql::rows::table::Table;
 
 /// Bytes of records that stay in memory, three million rows; beyond it they go into a temporary file.
 pub const BUDGET: usize = 120 << 20;

@@ -11,11 +11,11 @@ use crate::verify::key_ranges::{self, Code};
 use crate::verify::manifest::request::{CaptureRequest, TableRequest};
 use crate::verify::sql::database::Database;
 use crate::verify::sql::declared;
-use crate::verify::sql::digester::Meaning;
-use crate::verify::sql::dual::declaration;
-use crate::verify::sql::key_order::KeyOrder;
-use crate::verify::sql::logical::{LogicalColumn, LogicalType};
-use crate::verify::sql::table::{Column, Table, backticked, double_quoted};
+use crate::verify::sql::declared::declaration;
+use crate::verify::sql::rows::digester::Meaning;
+use crate::verify::sql::rows::key_order::KeyOrder;
+use crate::verify::sql::rows::logical::{LogicalColumn, LogicalType};
+use crate::verify::sql::rows::table::{Column, Table, backticked, double_quoted};
 
 /// The part of `position` that describes it.
 const MEMBER: &str = "scope";

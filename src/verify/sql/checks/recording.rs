@@ -7,12 +7,12 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
 use crate::monitor::Monitor;
 use crate::signing::hash_key::HashKey;
-use crate::verify::sql::access::Access;
 use crate::verify::sql::checks::demands::CheckDemands;
 use crate::verify::sql::checks::kind::CheckKind;
 use crate::verify::sql::checks::pack::Pack;
 use crate::verify::sql::checks::runner;
-use crate::verify::sql::errors::GIVE_RIGHTS;
+use crate::verify::sql::connect::access::Access;
+use crate::verify::sql::connect::errors::GIVE_RIGHTS;
 
 /// What is to be recorded: the `baseline-scalar` and `canary` checks of packs. Numbers of rows (`rows.TABLE`) are not among them: a capture counts
 /// those itself.

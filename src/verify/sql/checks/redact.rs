@@ -17,7 +17,7 @@ const QUOTES: &[char] = &['\'', '"', '`', '´', '«', '»', '‹', '›', '“',
 
 /// `error` of a statement, in one line with its code.
 pub fn message(error: &Error, statement: &str) -> String {
-    let Error::Database(database) = error else { return crate::verify::sql::errors::message(error) };
+    let Error::Database(database) = error else { return crate::verify::sql::connect::errors::message(error) };
     let code = database.code().unwrap_or_default().into_owned();
     let postgres = database.try_downcast_ref::<sqlx::postgres::PgDatabaseError>();
     let mysql = database.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>();

@@ -8,12 +8,12 @@ use crate::model::check::{CheckOutcome, CheckResult};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
 use crate::monitor::{Event, Monitor};
-use crate::verify::sql::access::Access;
 use crate::verify::sql::checks::demands::CheckDemands;
 use crate::verify::sql::checks::examine::Examination;
 use crate::verify::sql::checks::header::Check;
 use crate::verify::sql::checks::pack::Pack;
 use crate::verify::sql::checks::session::Session;
+use crate::verify::sql::connect::access::Access;
 
 /// Runs every check of `packs` that names the engine; `baselines` are those of the manifest (`rows.TABLE`, or a check's id). Ages are
 /// taken against now.

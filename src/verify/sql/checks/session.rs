@@ -15,12 +15,14 @@ use sqlx::{
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
-use crate::verify::sql::access::{Access, not_sql};
 use crate::verify::sql::checks::redact;
+use crate::verify::sql::connect::access::{Access, not_sql};
+use crate::verify::sql::connect::errors;
+use crate::verify::sql::connect::speaker::{Entrance, Speaker};
+use crate::verify::sql::mysql::driver_row;
 use crate::verify::sql::reading::Engine;
-use crate::verify::sql::speaker::{Entrance, Speaker};
-use crate::verify::sql::table::{backticked, double_quoted};
-use crate::verify::sql::{errors, mysql_row, sqlite};
+use crate::verify::sql::rows::table::{backticked, double_quoted};
+use crate::verify::sql::sqlite::file;
 
 /// How much longer than the server's limit this side waits: a server that does not hold its limit must not hold us.
 pub const GRACE: Duration = Duration::from_secs(30);
@@ -112,7 +114,7 @@ impl Session {
                 Connected::Mysql(access.limits.connecting(&shown, entrance.open(connect)).await?)
             }
             SourceUrl::Sqlite { path } => {
-                let (options, copy) = sqlite::options(path)?;
+                let (options, copy) = file::options(path)?;
                 let connect = async { options.connect().await.map_err(failed) };
                 Connected::Sqlite(access.limits.connecting(&shown, connect).await?, copy)
             }
@@ -133,7 +135,7 @@ impl Session {
             }
             Connected::Mysql(connection) => {
                 let row = sqlx::query("SELECT version()").fetch_one(&mut *connection).await.map_err(failed)?;
-                let version = mysql_row::text(&row, 0).map_err(failed)?.unwrap_or_default();
+                let version = driver_row::text(&row, 0).map_err(failed)?.unwrap_or_default();
                 // MySQL 8 remembers for a day what its catalog told of a table; who does not know the setting remembers nothing.
                 let _ = sqlx::raw_sql("SET SESSION information_schema_stats_expiry = 0").execute(&mut *connection).await;
                 Engine { name: if version.contains("MariaDB") { "mariadb" } else { "mysql" }, version }

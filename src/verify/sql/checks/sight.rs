@@ -6,8 +6,8 @@
 use crate::model::failure::FailureKind;
 use crate::verify::sql::checks::header::{Check, Each};
 use crate::verify::sql::checks::session::{GRACE, Session, Trouble};
-use crate::verify::sql::mysql_rights::{NO_TABLE, ROUTINES, Rights};
-use crate::verify::sql::table::backticked;
+use crate::verify::sql::rights::mysql_held::{NO_TABLE, ROUTINES, Rights};
+use crate::verify::sql::rows::table::backticked;
 
 /// What has been found out of a reader's rights, asked once a run.
 #[derive(Default)]

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use crate::verify::sql::checks::routines;
 use crate::verify::sql::checks::session::{GRACE, Session, Trouble};
-use crate::verify::sql::postgres_catalog::shown_name;
-use crate::verify::sql::table::{backticked, double_quoted};
+use crate::verify::sql::postgres::catalog::shown_name;
+use crate::verify::sql::rows::table::{backticked, double_quoted};
 
 /// A reference from one table to another, ready for statements that name the child `c` and the parent `p`.
 #[derive(Clone, PartialEq, Eq, Debug)]

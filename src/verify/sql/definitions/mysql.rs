@@ -4,11 +4,11 @@
 //! of the database `mysql` only, and where somebody else than the reader was granted something: a dump of one database holds none.
 
 use crate::verify::sql::definitions::kinds::{Definitions, GRANT, POSITION};
-use crate::verify::sql::mysql_rights::{ROUTINES, Rights};
-use crate::verify::sql::mysql_wire::answers::Answer;
-use crate::verify::sql::mysql_wire::error::WireError;
-use crate::verify::sql::mysql_wire::session::WireSession;
-use crate::verify::sql::table::backticked;
+use crate::verify::sql::rights::mysql_held::{ROUTINES, Rights};
+use crate::verify::sql::rows::table::backticked;
+use crate::verify::sql::wire::mysql::answers::Answer;
+use crate::verify::sql::wire::mysql::error::WireError;
+use crate::verify::sql::wire::mysql::session::WireSession;
 
 /// Kind, the privilege without which it is not seen in full, and the question, whose only value is the database's name. Rows of one name
 /// that come one after another are one definition.

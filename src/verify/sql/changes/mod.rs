@@ -1,0 +1,7 @@
+//! Logs of changes: the rows that were written between a capture and a restore.
+//!
+//! Not here: what differs (`compare`).
+
+pub mod events;
+pub mod keys;
+pub mod touched;

@@ -1,0 +1,207 @@
+//! A database against a manifest: what is known of the two before the first row is read, and what there is to say where none can be.
+//!
+//! Not here: how tables are compared (`tables`), and two databases at hand (`dual`).
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::model::capture::CaptureMode;
+use crate::model::clock::Timestamp;
+use crate::model::counts::Counts;
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::source_url::SourceUrl;
+use crate::model::verification::Verification;
+use crate::monitor::Monitor;
+use crate::signing::hash_key::HashKey;
+use crate::verify::manifest::reader::Manifest;
+use crate::verify::sql::changes::touched::{self, Reading, Touched, Window};
+use crate::verify::sql::compare::baseline::{check_engine, check_header, expected_tables};
+use crate::verify::sql::compare::columns::Common;
+use crate::verify::sql::compare::tables::Run;
+use crate::verify::sql::connect::access::{Access, database_name};
+use crate::verify::sql::database::Database;
+use crate::verify::sql::kept::{self, Kept};
+use crate::verify::sql::naming::Bounds;
+use crate::verify::sql::not_read;
+use crate::verify::sql::rows::canon::RowKeys;
+use crate::verify::sql::rows::table::Table;
+use crate::verify::sql::scope::Scope;
+
+/// What is known of a restore.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Restored {
+    /// The position in time that it was restored to; absent: now.
+    pub at: Option<Timestamp>,
+    /// Whether it holds nothing younger than `at`, as a restore to a second does. A snapshot may be a little younger than its time.
+    pub to_the_second: bool,
+    /// The mode that the comparison counts in; absent: the manifest's. Change stamps are consulted only in a bounded one.
+    pub mode: Option<CaptureMode>,
+    /// Whether the manifest is of another moment: what no change stamp shows to be older than both may have changed in between. The
+    /// prefix of an append-only table may not.
+    pub of_another_moment: bool,
+}
+
+/// Reads every table of `url` and compares it with the manifest; findings go to the monitor. Another hash key is
+/// [`FailureKind::Invalid`], never a mismatch.
+pub async fn compare(
+    url: &SourceUrl,
+    access: &Access,
+    manifest: &Manifest,
+    hash_key: &HashKey,
+    monitor: &dyn Monitor,
+) -> Result<Verification, Failure> {
+    compare_restored(url, access, manifest, hash_key, Restored::default(), monitor).await
+}
+
+/// [`compare`] with what is known of the restore.
+pub async fn compare_restored(
+    url: &SourceUrl,
+    access: &Access,
+    manifest: &Manifest,
+    hash_key: &HashKey,
+    restored: Restored,
+    monitor: &dyn Monitor,
+) -> Result<Verification, Failure> {
+    compare_beside(url, access, manifest, hash_key, (restored, None), monitor).await
+}
+
+/// The same beside a log of changes, in mode `position-bounded`: rows that it names as written in between are no damage.
+pub async fn compare_beside(
+    url: &SourceUrl,
+    access: &Access,
+    manifest: &Manifest,
+    hash_key: &HashKey,
+    (restored, changes): (Restored, Option<&Path>),
+    monitor: &dyn Monitor,
+) -> Result<Verification, Failure> {
+    let started = Instant::now();
+    check_header(manifest, hash_key)?;
+    manifest.check_parts()?;
+    let expected = expected_tables(manifest)?;
+    let header = manifest.header();
+    let scope = Scope::of(header.position.as_ref());
+    let mode = restored.mode.unwrap_or(header.mode);
+    let may_have_changed = restored.of_another_moment && header.mode != CaptureMode::AppendPrefix;
+    let bounds = (mode.is_bounded() && (scope.stamp.is_some() || may_have_changed)).then(|| {
+        let (at, now) = (restored.at.unwrap_or_else(Timestamp::now), Timestamp::now());
+        let bounds = Bounds::new(header.captured_start.0, at.0, scope.longest_transaction);
+        let youngest = if restored.at.is_some() && restored.to_the_second { at } else { now.max(at) };
+        Bounds { restored: youngest.0, may_have_changed, ..bounds }
+    });
+    let second = restored.at.filter(|_| restored.to_the_second && scope.stamp.is_some());
+    let mut run = Run {
+        scope,
+        bounds,
+        second,
+        keys: RowKeys::new(hash_key),
+        monitor,
+        described: header.position.as_ref().and_then(|position| position.get("tables")).cloned().unwrap_or_default(),
+        sidecar: manifest.sidecar().peekable(),
+        result: Verification::empty(mode),
+        tables: Counts::default(),
+        rows: Counts::default(),
+        kept: None,
+        partial_sight: None,
+        lone: BTreeSet::new(),
+        withheld: BTreeSet::new(),
+        touched: (None, named(bounds)),
+    };
+    let opened = match Database::open(url, access).await {
+        Ok(mut db) => match db.tables().await {
+            Ok(tables) => Ok((db, tables)),
+            Err(failure) => Err(failure),
+        },
+        Err(failure) => Err(failure),
+    };
+    match opened {
+        Ok((mut db, tables)) => {
+            run.result.first_read_after = Some(started.elapsed());
+            check_engine(manifest, db.engine().name)?;
+            if let Some(dir) = &access.state {
+                let of = json!({"manifest": manifest.digest()});
+                let purpose = kept::purpose(&url.to_string(), &header.encoding, hash_key, of);
+                run.kept = Kept::open(dir, purpose, db.standing().await, hash_key, monitor)?;
+            }
+            run.result.left_out.extend(not_read::beyond(&run.scope, &tables, header.position.as_ref()));
+            let tables = run.scope.apply(db.engine().name, tables);
+            if let Some(log) = changes {
+                run.touched.0 = Some(written_between(log, (manifest, restored), &run, &tables)?);
+            }
+            run.partial_sight = db.partial_sight().await?;
+            run.all(&mut db, expected, tables).await?;
+            run.definitions(&mut db, header.position.as_ref()).await;
+            db.close().await;
+        }
+        // A file that is no database is a verdict on the restored file, not an error of ours.
+        Err(failure) if failure.kind == FailureKind::Remote && matches!(url, SourceUrl::Sqlite { .. }) => {
+            for (name, table) in &expected {
+                run.unreadable(name, table.rows(), 0, &failure);
+            }
+        }
+        Err(failure) => return Err(failure),
+    }
+    if let Some(kept) = run.kept.take().filter(|_| run.result.cut_short.is_none()) {
+        kept.finish()?;
+    }
+    Ok(run.finish(started.elapsed()))
+}
+
+/// What rows are judged by that a log names: of their stamps only that they are not younger than the restore.
+fn named(bounds: Option<Bounds>) -> Bounds {
+    Bounds { named: true, ..bounds.unwrap_or(Bounds::new(0, i64::MAX, 0)) }
+}
+
+/// Reads a log of changes: which rows of `tables` it names.
+fn written_between(log: &Path, (manifest, restored): (&Manifest, Restored), run: &Run<'_>, tables: &[Table]) -> Result<Touched, Failure> {
+    let header = manifest.header();
+    let mut known = Vec::new();
+    for table in tables {
+        let described = run.described.get(&table.name);
+        let common = described.map(|before| Common::of_manifest(before, table)).unwrap_or_default();
+        let mut part = if described.is_some() { common.part_of(table) } else { table.clone() };
+        let meaning = run.scope.meaning(&mut part, described);
+        known.push((part, meaning, run.scope.ranges.get(&table.name).map(|ranges| &ranges.order)));
+    }
+    let source: Option<SourceUrl> = header.source.parse().ok();
+    let database = source.filter(|url| matches!(url, SourceUrl::Mysql { .. })).and_then(|url| database_name(&url).ok());
+    let reading = Reading {
+        tables: known.iter().map(|(table, meaning, order)| (table, meaning.clone(), *order)).collect(),
+        keys: &run.keys,
+        window: Window::new(header, &run.scope, restored.at, restored.to_the_second),
+        database,
+    };
+    touched::load(log, reading, run.monitor)
+}
+
+/// The comparison with a backup that did not come back at all: every table that the manifest knows is unreadable, for this reason.
+pub fn unreadable(manifest: &Manifest, hash_key: &HashKey, why: &str, monitor: &dyn Monitor) -> Result<Verification, Failure> {
+    let started = Instant::now();
+    check_header(manifest, hash_key)?;
+    manifest.check_parts()?;
+    let expected = expected_tables(manifest)?;
+    let mut run = Run {
+        scope: Scope::of(manifest.header().position.as_ref()),
+        bounds: None,
+        second: None,
+        keys: RowKeys::new(hash_key),
+        monitor,
+        described: Value::Null,
+        sidecar: manifest.sidecar().peekable(),
+        result: Verification::empty(manifest.header().mode),
+        tables: Counts::default(),
+        rows: Counts::default(),
+        kept: None,
+        partial_sight: None,
+        lone: BTreeSet::new(),
+        withheld: BTreeSet::new(),
+        touched: (None, named(None)),
+    };
+    let failure = Failure::new(FailureKind::Remote, why);
+    for (name, table) in &expected {
+        run.unreadable(name, table.rows(), 0, &failure);
+    }
+    Ok(run.finish(started.elapsed()))
+}

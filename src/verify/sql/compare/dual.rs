@@ -1,0 +1,284 @@
+//! Two databases against each other: two restores of one point, a restore and a copy, or two engines by logical types.
+//!
+//! Both sides are at hand, so that every differing row is named and the columns that differ are too. Faults that both sides share stay
+//! unseen: that is what mode `dual-path` says.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Instant;
+
+use crate::model::capture::CaptureMode;
+use crate::model::counts::Counts;
+use crate::model::failure::Failure;
+use crate::model::finding::{Class, Kind, Place};
+use crate::model::source_url::SourceUrl;
+use crate::model::verification::Verification;
+use crate::monitor::{Event, Monitor};
+use crate::signing::hash_key::HashKey;
+use crate::verify::differences::Difference;
+use crate::verify::fingerprint;
+use crate::verify::leaf::{Form, Leaf};
+use crate::verify::sql::compare::beside;
+use crate::verify::sql::compare::columns::{Common, not_as_a_whole};
+use crate::verify::sql::connect::access::Access;
+use crate::verify::sql::database::Database;
+use crate::verify::sql::declared;
+use crate::verify::sql::naming::{NAMED_ROWS, SeenRows, find, find_changed, tell};
+use crate::verify::sql::position;
+use crate::verify::sql::reading::{Cause, ReadError};
+use crate::verify::sql::rows::canon::RowKeys;
+use crate::verify::sql::rows::digester::Meaning;
+use crate::verify::sql::rows::logical::{LogicalColumn, LogicalType};
+use crate::verify::sql::rows::table::Table;
+use crate::verify::sql::scan::{self, Look, Scan, Way};
+
+/// Logical types that the operator declares, by `TABLE.COLUMN`.
+pub type Declared = BTreeMap<String, LogicalType>;
+
+/// One side.
+pub struct Side<'a> {
+    /// Where it is.
+    pub url: &'a SourceUrl,
+    /// How it is reached.
+    pub access: &'a Access,
+}
+
+/// Compares the rows of `checked` with those of `baseline`; with `declared` by logical types, else exactly. Findings go to the monitor.
+pub async fn against(
+    checked: Side<'_>,
+    baseline: Side<'_>,
+    hash_key: &HashKey,
+    declared: Option<&Declared>,
+    monitor: &dyn Monitor,
+) -> Result<Verification, Failure> {
+    let started = Instant::now();
+    let mut now = Database::open(checked.url, checked.access).await?;
+    let mut before = Database::open(baseline.url, baseline.access).await?;
+    let (one, other) = (now.identity().await, before.identity().await);
+    if one.is_some() && one == other {
+        return Err(Failure::invalid(format!(
+            "{} and {} are the same database: that it is equal to itself proves nothing",
+            checked.url, baseline.url
+        ))
+        .hint("name two restores, or a restore and a copy"));
+    }
+    for db in [&mut now, &mut before] {
+        if let Some(failure) = db.partial_sight().await? {
+            return Err(failure);
+        }
+    }
+    let (now_tables, before_tables) = (now.tables().await?, before.tables().await?);
+    if let Some(declared) = declared {
+        declared::types(declared, before_tables.iter().chain(&now_tables))?;
+    }
+    let positions = (now.position().await, before.position().await);
+    if declared.is_none() && now.engine().name != before.engine().name {
+        let message = format!(
+            "{} is {}, {} is {}: exact rows of two engines are never equal",
+            checked.url,
+            now.engine().name,
+            baseline.url,
+            before.engine().name
+        );
+        return Err(Failure::invalid(message).hint("compare them by logical types: --logical"));
+    }
+    let mut run = Run {
+        keys: RowKeys::new(hash_key),
+        monitor,
+        declared,
+        result: Verification::empty(CaptureMode::DualPath),
+        tables: Counts::default(),
+        rows: Counts::default(),
+        lone: BTreeSet::new(),
+    };
+    run.result.first_read_after = Some(started.elapsed());
+    let mut left: BTreeMap<Vec<u8>, Table> = now_tables.into_iter().map(|table| (table.name.clone().into_bytes(), table)).collect();
+    for table in before_tables {
+        if run.result.cut_short.is_some() {
+            break;
+        }
+        match left.remove(table.name.as_bytes()) {
+            Some(other) => run.table(&mut before, table, &mut now, other).await?,
+            None => run.only_there(&mut before, &table, Class::Missing).await,
+        }
+    }
+    for table in left.into_values() {
+        if run.result.cut_short.is_none() {
+            run.only_there(&mut now, &table, Class::Extra).await;
+        }
+    }
+    if declared.is_none() && run.result.cut_short.is_none() {
+        run.definitions(&mut before, &mut now).await;
+    }
+    for (side, first, db) in [(&checked, &positions.0, &mut now), (&baseline, &positions.1, &mut before)] {
+        if let Some(last) = db.moved_since(first).await {
+            let (first, last) = (position::told(first), position::told(&last));
+            monitor.event(Event::Note(&format!("{} moved while it was read: from {first} to {last}", side.url)));
+        }
+    }
+    now.close().await;
+    before.close().await;
+    run.result.tables = Some(run.tables);
+    run.result.rows = Some(run.rows);
+    run.result.duration = started.elapsed();
+    Ok(run.result)
+}
+
+struct Run<'a> {
+    keys: RowKeys,
+    monitor: &'a dyn Monitor,
+    declared: Option<&'a Declared>,
+    result: Verification,
+    tables: Counts,
+    rows: Counts,
+    /// Tables that only one side has.
+    lone: BTreeSet<String>,
+}
+
+impl Run<'_> {
+    async fn only_there(&mut self, db: &mut Database, table: &Table, class: Class) {
+        self.tables.add(class);
+        self.lone.insert(table.name.clone());
+        let (rows, whole) = scan::count(db, table, &self.keys).await;
+        self.rows.add_many(class, rows);
+        let found = if whole { format!("{rows} rows") } else { format!("at least {rows} rows") };
+        let (expected, actual) = if class == Class::Missing { (Some(found), None) } else { (None, Some(found)) };
+        find(self.monitor, class, Kind::Table, Place::Key(table.name.clone()), expected, actual);
+    }
+
+    /// What is defined beside tables, as far as both sides show it.
+    async fn definitions(&mut self, before: &mut Database, now: &mut Database) {
+        let both = match before.definitions().await {
+            Ok(before) => now.definitions().await.map(|now| (before, now)),
+            Err(failure) => Err(failure),
+        };
+        match both {
+            Ok((before, now)) => {
+                for (side, hidden) in [("checked", now.hidden()), ("baseline", before.hidden())] {
+                    self.result.left_out.extend(hidden.map(|hidden| format!("{side}: not shown to the reader in full: {hidden}")));
+                }
+                let counts = beside::tell(self.monitor, (&before.to_value(), &now), (&self.lone, &BTreeSet::new()), |class| class);
+                self.result.definitions = Some(counts);
+            }
+            Err(failure) => beside::not_read(self.monitor, failure, &mut self.result),
+        }
+    }
+
+    async fn table(&mut self, before: &mut Database, expected: Table, now: &mut Database, actual: Table) -> Result<(), Failure> {
+        let name = expected.name.clone();
+        let common = Common::of_tables(&expected, &actual, self.declared.is_none());
+        let same_schema = match self.declared {
+            Some(_) => common.lost.is_empty() && common.columns.len() == actual.columns.len(),
+            None => expected.schema_digest()? == actual.schema_digest()?,
+        };
+        if !same_schema {
+            find_changed(self.monitor, &name, Some(&expected.describe()), &actual.describe());
+        }
+        let (expected, actual) = (common.part_of(&expected), common.part_of(&actual));
+        let (before_meaning, now_meaning) = self.meanings(&expected, &actual);
+        let Some(old) = self.scan(before, &expected, &before_meaning, None).await else { return Ok(()) };
+        let Some(new) = self.scan(now, &actual, &now_meaning, Some(old.fingerprint.rows())).await else { return Ok(()) };
+        self.result.bytes_checked += old.bytes + new.bytes;
+        let leaves: Vec<Leaf> = old.fingerprint.leaves().collect::<Result<_, _>>()?;
+        let mut differences = Vec::new();
+        let counts = fingerprint::compare(&leaves, old.fingerprint.sidecar(), &new.fingerprint, &mut |difference| {
+            if differences.len() < NAMED_ROWS {
+                differences.push(difference);
+            }
+        })?;
+        self.tables.add(match (same_schema, differences.is_empty()) {
+            (true, true) => Class::Match,
+            (false, _) => Class::SchemaChanged,
+            (true, false) => Class::Mismatch,
+        });
+        let seen_before = self.look(before, &expected, &before_meaning, &differences, true).await;
+        let seen_now = self.look(now, &actual, &now_meaning, &differences, false).await;
+        let columns: Vec<&str> = expected.columns.iter().map(|column| column.name.as_str()).collect();
+        let mut counts = tell(self.monitor, (&name, &columns), &differences, (&seen_before, &seen_now), None, &counts);
+        if !common.lost.is_empty() {
+            let (equal, lost) = (counts.matched, common.lost.join(", "));
+            counts = not_as_a_whole(&counts);
+            let said = format!(
+                "table {name}: {equal} rows are equal but for {lost}, which both sides do not have alike: they count as mismatches"
+            );
+            self.monitor.event(Event::Note(&said));
+        }
+        self.rows.merge(&counts);
+        Ok(())
+    }
+
+    /// What the columns of both sides mean, which have the same names.
+    fn meanings(&self, expected: &Table, actual: &Table) -> (Meaning, Meaning) {
+        let Some(declared) = self.declared else { return (Meaning::Exact, Meaning::Exact) };
+        let (mut there, mut here) = (Vec::new(), Vec::new());
+        for (before, now) in expected.columns.iter().zip(&actual.columns) {
+            let own = declared.get(&format!("{}.{}", expected.name, before.name)).copied();
+            let (one, other) = (LogicalType::of(before), LogicalType::of(now));
+            let kind = own.or_else(|| one.join(other)).unwrap_or_else(|| {
+                let said = format!(
+                    "table {}: column {} is {one} on one side and {other} on the other: compared as stored",
+                    expected.name, before.name
+                );
+                self.monitor.event(Event::Note(&said));
+                LogicalType::AsStored
+            });
+            there.push(LogicalColumn::new(kind, before));
+            here.push(LogicalColumn::new(kind, now));
+        }
+        (Meaning::Logical(there), Meaning::Logical(here))
+    }
+
+    /// The fingerprint of one side; nothing where the table cannot be read, which has been told. `expected` is the number of rows of
+    /// the baseline, where this is the other side.
+    async fn scan(&mut self, db: &mut Database, table: &Table, meaning: &Meaning, expected: Option<u64>) -> Option<Scan> {
+        match scan::scan(
+            db,
+            (table, meaning),
+            Way { keys: &self.keys, form: Form::Sorted, order: None, budget: scan::BUDGET / 2 },
+            None,
+            self.monitor,
+        )
+        .await
+        {
+            Ok(read) => Some(read),
+            Err(ReadError { cause: Cause::Stopped(failure), .. }) => {
+                self.result.cut_short = Some(failure);
+                None
+            }
+            Err(ReadError { rows, cause: Cause::Unreadable(failure) }) => {
+                self.tables.add(Class::Unreadable);
+                self.rows.add_many(Class::Unreadable, expected.unwrap_or(rows).max(1));
+                if failure.kind.is_outside_the_data() {
+                    *self.result.unread.entry(failure.kind).or_default() += 1;
+                }
+                let told = format!("{rows} rows, then: {failure}");
+                let (there, here) = match expected {
+                    None => (Some(told), None),
+                    Some(expected) => (Some(format!("{expected} rows")), Some(told)),
+                };
+                find(self.monitor, Class::Unreadable, Kind::Table, Place::Key(table.name.clone()), there, here);
+                None
+            }
+        }
+    }
+
+    /// The differing rows of one side once more, whole.
+    async fn look(&self, db: &mut Database, table: &Table, meaning: &Meaning, differences: &[Difference], baseline: bool) -> SeenRows {
+        let wanted: HashSet<[u8; 8]> = differences
+            .iter()
+            .filter_map(|difference| match difference {
+                Difference::Row { key_hash, expected, actual, .. } if (if baseline { expected } else { actual }).is_some() => {
+                    Some(*key_hash)
+                }
+                _ => None,
+            })
+            .collect();
+        match scan::look_up(db, table, &self.keys, meaning, &Look { order: None, stamp: None, fields: true }, wanted, self.monitor).await {
+            Ok(seen) => seen,
+            Err(_) => {
+                let said = format!("table {}: rows are named by their hashes, they could not be read again", table.name);
+                self.monitor.event(Event::Note(&said));
+                SeenRows::new()
+            }
+        }
+    }
+}

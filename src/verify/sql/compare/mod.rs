@@ -1,0 +1,11 @@
+//! A database against a manifest, or against another database.
+//!
+//! Not here: reading either of them, and what findings mean for a verdict.
+
+pub mod baseline;
+pub mod beside;
+pub mod columns;
+pub mod database;
+pub mod dual;
+pub mod of_table;
+pub mod tables;

@@ -1,0 +1,8 @@
+//! How a database is reached, who answers there, and what its refusals mean.
+//!
+//! Not here: the bytes of a connection (`wire`), and what is asked on it.
+
+pub mod access;
+pub mod errors;
+pub mod login;
+pub mod speaker;

@@ -1,0 +1,115 @@
+//! PostgreSQL in lanes: sessions over one exported snapshot, and ranges of blocks. The last range has no upper end: the table may have
+//! grown since it was measured.
+
+use crate::model::failure::Failure;
+use crate::verify::sql::connect::errors::Broken;
+use crate::verify::sql::kept::KeptTable;
+use crate::verify::sql::lanes::{self, Outlet, Ranged};
+use crate::verify::sql::postgres::rows::RowStream;
+use crate::verify::sql::postgres::session::{Opener, hold};
+use crate::verify::sql::reading::{BREATH, Cause, Flow, HarvestSink, Ranges, ReadError};
+use crate::verify::sql::rows::digester::Digester;
+use crate::verify::sql::rows::table::Table;
+use crate::verify::sql::wire::postgres::session::PgWireSession;
+use async_trait::async_trait;
+
+/// Blocks of one range: 32 MiB of table.
+const RANGE_BLOCKS: u64 = 4_096;
+
+/// The conditions on `ctid` that cut a table of `blocks` blocks into ranges; one range where the server would read the whole table
+/// for each (before PostgreSQL 14).
+pub fn ranges(blocks: u64, server: u32) -> Ranges {
+    let count = if server < 140_000 { 1 } else { (blocks / RANGE_BLOCKS).max(1) };
+    let from = |range: u64| format!("ctid >= '({},0)'", range * RANGE_BLOCKS);
+    let below = |range: u64| format!("ctid < '({},0)'", (range + 1) * RANGE_BLOCKS);
+    (0..count)
+        .map(|range| {
+            let mut conditions = Vec::new();
+            if range > 0 {
+                conditions.push(from(range));
+            }
+            if range + 1 < count {
+                conditions.push(below(range));
+            }
+            conditions
+        })
+        .collect()
+}
+
+struct Blocks {
+    opener: Opener,
+    table: Table,
+}
+
+#[async_trait]
+impl Ranged for Blocks {
+    type Session = PgWireSession;
+
+    async fn open(&self) -> Result<PgWireSession, Failure> {
+        self.opener.reader().await
+    }
+
+    async fn read(&self, session: &mut PgWireSession, range: &[String], outlet: &mut Outlet) -> Result<bool, Broken> {
+        let columns: Vec<usize> = (0..self.table.columns.len()).collect();
+        let mut row = outlet.blank();
+        let mut stream = RowStream::open(session, &self.table, &columns, range, self.opener.limits).await?;
+        loop {
+            let mut each = |row: &_| {
+                outlet.row(row);
+                true
+            };
+            let flow = stream.some(BREATH, &mut row, &mut each).await?;
+            if flow != Flow::On || !outlet.breathe().await {
+                return Ok(flow != Flow::On);
+            }
+        }
+    }
+
+    async fn discard(session: PgWireSession) {
+        drop(session);
+    }
+}
+
+/// Reads all of `table` with at most `opener.limits.lanes` sessions, those of `workers` first; healthy ones are put back. Gives the
+/// number of rows.
+pub async fn digest(
+    opener: &Opener,
+    server: u32,
+    workers: &mut Vec<PgWireSession>,
+    table: &Table,
+    (digester, kept): (&Digester, Option<&mut KeptTable<'_>>),
+    sink: HarvestSink<'_>,
+) -> Result<u64, ReadError> {
+    let unreadable = |broken: Broken| ReadError { rows: 0, cause: Cause::Unreadable(broken.failure()) };
+    let mut first = match workers.pop() {
+        Some(worker) => worker,
+        None => opener.reader().await.map_err(lanes::not_opened)?,
+    };
+    let blocks = match tokio::time::timeout(opener.limits.silence, hold(&mut first, table)).await {
+        Ok(Ok(blocks)) => blocks,
+        Ok(Err(broken)) => return Err(unreadable(broken)),
+        Err(_) => return Err(unreadable(Broken::silent(opener.limits.silence))),
+    };
+    let source = Blocks { opener: opener.clone(), table: table.clone() };
+    lanes::digest(source, (first, workers), (ranges(blocks, server), opener.limits.lanes), digester, kept, sink).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_cover_every_block_once_and_the_last_has_no_end() {
+        assert_eq!(ranges(0, 150_000), [Vec::<String>::new()]);
+        assert_eq!(ranges(1 << 30, 130_000).len(), 1, "before version 14 a range would be a scan of the whole table");
+        let three = ranges(3 * RANGE_BLOCKS + 7, 150_000);
+        assert_eq!(
+            three,
+            [
+                vec!["ctid < '(4096,0)'".to_owned()],
+                vec!["ctid >= '(4096,0)'".to_owned(), "ctid < '(8192,0)'".to_owned()],
+                vec!["ctid >= '(8192,0)'".to_owned()],
+            ]
+        );
+    }
+}

@@ -1,0 +1,10 @@
+//! PostgreSQL as a source: snapshot, catalogue, sessions, lanes, rows.
+//!
+//! Not here: the protocol (`wire::postgres`), and what values mean (`rows::postgres_decode`).
+
+pub mod block_ranges;
+pub mod catalog;
+pub mod copy;
+pub mod rows;
+pub mod session;
+pub mod snapshot;

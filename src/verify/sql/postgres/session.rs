@@ -1,0 +1,153 @@
+//! Sessions of PostgreSQL that all read one exported snapshot: the driver's, which holds it and reads the catalogue, and those of our own
+//! wire, which read tables.
+//!
+//! Not here: what is read in which order (`snapshot`, `block_ranges`), rows as they stream (`rows`).
+
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, ConnectOptions, Row as _};
+
+use crate::model::failure::{Failure, FailureKind};
+use crate::verify::sql::connect::errors::{self, Broken};
+use crate::verify::sql::connect::login::Door;
+use crate::verify::sql::connect::speaker::{Entrance, Speaker};
+use crate::verify::sql::reading::Limits;
+use crate::verify::sql::rows::table::Table;
+use crate::verify::sql::wire::postgres::error::PgWireError;
+use crate::verify::sql::wire::postgres::messages::literal;
+use crate::verify::sql::wire::postgres::options::PgOptions;
+use crate::verify::sql::wire::postgres::session::PgWireSession;
+
+/// The oldest version that is read.
+const OLDEST: u32 = 120_000;
+
+/// What every session sets: nothing hidden by row-level security (an error instead), UTC, no time limits but our own, names qualified, no
+/// compiling of questions that are each asked once; and one way to print what has no binary form.
+const PIN: &str = "SET row_security = off; SET TimeZone = 'UTC'; SET statement_timeout = 0; \
+                   SET idle_in_transaction_session_timeout = 0; SET search_path = pg_catalog; \
+                   SET default_transaction_read_only = on; SET synchronize_seqscans = off; SET jit = off; \
+                   SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; SET bytea_output = 'hex'; \
+                   SET xmloption = 'content'; SET quote_all_identifiers = off; SET lc_monetary = 'C'";
+
+/// What sessions set that read tables: an index may be damaged, and must neither hide rows nor lend its copies of them.
+const WITHOUT_INDEXES: &str = "SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off";
+
+/// Opens sessions.
+#[derive(Clone)]
+pub struct Opener {
+    /// The URL without secrets.
+    pub shown: String,
+    /// How the server is reached.
+    pub door: Door<PgOptions>,
+    /// How long is waited for what.
+    pub limits: Limits,
+    /// The exported snapshot, once there is one.
+    pub snapshot: Option<String>,
+    /// True where the database declares no encoding: then bytes must not be checked on their way.
+    pub without_encoding: bool,
+}
+
+impl Opener {
+    /// The driver's session in a read-only transaction: what exports the snapshot and is asked for the catalogue.
+    pub async fn open(&self) -> Result<PgConnection, Failure> {
+        let failed = |error| errors::failure(&self.shown, error);
+        let connect = async { self.door.now().await?.driver().connect().await.map_err(failed) };
+        let entrance = Entrance { shown: &self.shown, at: self.door.options().at(), wanted: Speaker::Postgres };
+        let mut session = self.limits.connecting(&self.shown, entrance.open(connect)).await?;
+        let pin = async {
+            let row = sqlx::raw_sql("SHOW server_version_num").fetch_one(&mut session).await.map_err(failed)?;
+            let number: String = row.try_get_unchecked(0).map_err(failed)?;
+            check_version(&self.shown, &number)?;
+            for statement in self.pins() {
+                execute(&mut session, &statement).await.map_err(failed)?;
+            }
+            Ok(())
+        };
+        self.limits.asking(&self.shown, pin).await?;
+        Ok(session)
+    }
+
+    /// A session that reads tables, in a read-only transaction over the snapshot.
+    pub async fn reader(&self) -> Result<PgWireSession, Failure> {
+        let failed = |error| errors::pg_wire_failure(&self.shown, error);
+        let connect = async { PgWireSession::connect(&self.door.now().await?).await.map_err(failed) };
+        let mut session = self.limits.connecting(&self.shown, connect).await.map_err(second_session)?;
+        let pin = async {
+            for statement in self.pins() {
+                session.run(&statement).await.map_err(failed)?;
+            }
+            Ok(())
+        };
+        self.limits.asking(&self.shown, pin).await?;
+        Ok(session)
+    }
+
+    /// What a session begins with.
+    fn pins(&self) -> Vec<String> {
+        // SQL_ASCII is no encoding: the server would refuse to send what is not UTF-8, and we want to see it.
+        let encoding = if self.without_encoding { "SET client_encoding = 'SQL_ASCII'" } else { "SET client_encoding = 'UTF8'" };
+        let mut pins = vec![PIN.to_owned(), format!("SET lock_timeout = {}", self.limits.lock.as_millis()), encoding.to_owned()];
+        pins.extend(self.snapshot.is_some().then(|| WITHOUT_INDEXES.to_owned()));
+        pins.push("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned());
+        pins.extend(self.snapshot.as_ref().map(|name| format!("SET TRANSACTION SNAPSHOT {}", literal(name))));
+        pins
+    }
+}
+
+/// A role that may have one session only cannot read: the first holds the snapshot.
+fn second_session(failure: Failure) -> Failure {
+    if failure.kind != FailureKind::Throttled {
+        return failure;
+    }
+    failure.hint(
+        "reading takes two sessions, one that holds the snapshot and one that reads, and one more for each lane beyond --lanes 1: raise the \
+         role's CONNECTION LIMIT (2 at least) or the server's max_connections",
+    )
+}
+
+fn check_version(shown: &str, number: &str) -> Result<(), Failure> {
+    match number.trim().parse::<u32>() {
+        Ok(found) if found >= OLDEST => Ok(()),
+        Ok(found) => Err(Failure::new(FailureKind::Remote, format!("{shown}: expected PostgreSQL 12 or later, found version {found}"))
+            .hint("restore it into a newer server and read it there")),
+        Err(_) => Err(Failure::new(FailureKind::Remote, format!("{shown}: expected a version, found `{}`", number.escape_default()))),
+    }
+}
+
+/// Runs one statement.
+pub async fn execute(session: &mut PgConnection, statement: &str) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(session).await.map(|_| ())
+}
+
+/// Holds the table as it was in the snapshot and gives its size in blocks. A table that was rewritten or emptied after the snapshot
+/// was taken would read as empty (PostgreSQL documentation, "Caveats" of MVCC): that is told apart here.
+pub async fn hold(session: &mut PgWireSession, table: &Table) -> Result<u64, Broken> {
+    let broken = |error: PgWireError| Broken::of_pg_wire(&error);
+    session.run(&format!("LOCK TABLE ONLY {} IN ACCESS SHARE MODE", table.sql_name)).await.map_err(broken)?;
+    let question = format!(
+        "SELECT relfilenode::int8, coalesce(pg_relation_filenode(oid)::int8, 0), \
+         pg_relation_size(oid) / current_setting('block_size')::int8 FROM pg_class WHERE oid = {}::text::regclass",
+        literal(&table.sql_name)
+    );
+    let answers = session.ask(&question).await.map_err(broken)?;
+    let number = |at: usize| answers.first()?.get(at)?.as_ref()?.parse::<i64>().ok();
+    let (Some(then), Some(now), Some(blocks)) = (number(0), number(1), number(2)) else {
+        return Err(broken(PgWireError::protocol("no answer to the question where the table is")));
+    };
+    if then != now {
+        return Err(Broken::moved("the table was rewritten or truncated after the snapshot was taken"));
+    }
+    Ok(u64::try_from(blocks).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_versions_are_refused_by_name() {
+        assert!(check_version("postgres://h/d", "120000").is_ok() && check_version("postgres://h/d", "180001").is_ok());
+        let error = check_version("postgres://h/d", "90624").unwrap_err();
+        assert!(error.message.contains("90624") && error.kind == FailureKind::Remote && error.hint.is_some());
+        assert!(check_version("postgres://h/d", "twelve").is_err());
+    }
+}

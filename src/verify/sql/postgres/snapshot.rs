@@ -1,0 +1,245 @@
+//! PostgreSQL: one exported snapshot, and sessions that all read it.
+//!
+//! The session that holds the snapshot reads nothing large; tables are read by worker sessions that take the snapshot over. A table
+//! that breaks costs its workers only: the others are still read at the same instant.
+
+use serde_json::{Map, Value, json};
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{AssertSqlSafe, Connection, Row as _};
+
+use crate::model::failure::{Failure, FailureKind};
+use crate::verify::sql::connect::errors::{self, Broken};
+use crate::verify::sql::connect::login::Door;
+use crate::verify::sql::definitions::kinds::Definitions;
+use crate::verify::sql::definitions::postgres as definitions;
+use crate::verify::sql::kept::KeptTable;
+use crate::verify::sql::lanes;
+use crate::verify::sql::postgres::block_ranges;
+use crate::verify::sql::postgres::catalog;
+use crate::verify::sql::postgres::rows::RowStream;
+use crate::verify::sql::postgres::session::{Opener, execute, hold};
+use crate::verify::sql::reading::{Cause, Delivery, Engine, Flow, HarvestSink, Limits, ReadError};
+use crate::verify::sql::rights;
+use crate::verify::sql::rows::canon::Row;
+use crate::verify::sql::rows::digester::Digester;
+use crate::verify::sql::rows::table::{Table, double_quoted};
+use crate::verify::sql::wire::postgres::options::PgOptions;
+use crate::verify::sql::wire::postgres::session::PgWireSession;
+
+/// Rows between two looks at the receiver.
+const BREATH: usize = 4_096;
+
+/// A database and its snapshot.
+pub struct PostgresSession {
+    opener: Opener,
+    control: PgConnection,
+    workers: Vec<PgWireSession>,
+    engine: Engine,
+    server: u32,
+}
+
+impl PostgresSession {
+    /// Opens the session that holds the snapshot; `shown` is the URL without secrets.
+    pub async fn open(shown: &str, door: Door<PgOptions>, limits: Limits) -> Result<Self, Failure> {
+        let failed = |error| errors::failure(shown, error);
+        let mut opener = Opener { shown: shown.to_owned(), door, limits, snapshot: None, without_encoding: false };
+        let mut control = opener.open().await?;
+        let question = "SELECT pg_catalog.pg_export_snapshot(), current_setting('server_version'), \
+                        current_setting('server_version_num')::int4, current_setting('server_encoding')";
+        let ask = async { sqlx::query(question).fetch_one(&mut control).await.map_err(failed) };
+        let row = limits.asking(shown, ask).await?;
+        opener.snapshot = Some(row.try_get(0).map_err(failed)?);
+        opener.without_encoding = row.try_get::<String, _>(3).map_err(failed)? == "SQL_ASCII";
+        let engine = Engine { name: "postgres", version: row.try_get(1).map_err(failed)? };
+        let server = u32::try_from(row.try_get::<i32, _>(2).map_err(failed)?).unwrap_or(0);
+        Ok(Self { opener, control, workers: Vec::new(), engine, server })
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Its tables.
+    pub async fn tables(&mut self) -> Result<Vec<Table>, Failure> {
+        let shown = &self.opener.shown;
+        let tables = catalog::tables(&mut self.control);
+        self.opener.limits.asking(shown, async { tables.await.map_err(|error| errors::failure(shown, error)) }).await
+    }
+
+    /// What it defines beside tables.
+    pub async fn definitions(&mut self) -> Result<Definitions, Failure> {
+        let shown = &self.opener.shown;
+        let asked = definitions::definitions(&mut self.control);
+        self.opener.limits.asking(shown, async { asked.await.map_err(|error| errors::failure(shown, error)) }).await
+    }
+
+    /// The statements that let `user` read it.
+    pub async fn grants(&mut self, user: &str) -> Result<Vec<String>, Failure> {
+        let shown = &self.opener.shown;
+        let asked = rights::postgres::needed(&mut self.control, user);
+        self.opener.limits.asking(shown, async { asked.await.map_err(|error| errors::failure(shown, error)) }).await
+    }
+
+    /// The rows of a small question whose columns are texts or small numbers.
+    pub async fn ask(&mut self, question: &str) -> Result<Vec<Vec<String>>, Failure> {
+        let shown = &self.opener.shown;
+        let asked = sqlx::raw_sql(AssertSqlSafe(question)).fetch_all(&mut self.control);
+        let rows = self.opener.limits.asking(shown, async { asked.await.map_err(|error| errors::failure(shown, error)) }).await?;
+        let text = |row: &PgRow, at| row.try_get_raw(at).ok().and_then(|value| Some(value.as_str().ok()?.to_owned())).unwrap_or_default();
+        Ok(rows.iter().map(|row| (0..row.len()).map(|at| text(row, at)).collect()).collect())
+    }
+
+    /// The greatest value of a column.
+    pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<String>, Failure> {
+        let shown = &self.opener.shown;
+        let question = format!("SELECT max({})::text FROM ONLY {}", double_quoted(column), table.sql_name);
+        let asked = sqlx::query_scalar(AssertSqlSafe(question)).fetch_one(&mut self.control);
+        self.opener.limits.asking(shown, async { asked.await.map_err(|error| errors::failure(shown, error)) }).await
+    }
+
+    /// The log position, and the transaction snapshot (xmin, xmax, in progress), which is what makes two readings comparable.
+    pub async fn position(&mut self) -> Value {
+        let asked = tokio::time::timeout(self.opener.limits.silence, position(&mut self.control)).await;
+        asked.unwrap_or_default()
+    }
+
+    /// Whether anything was committed since the snapshot was taken; nothing where that cannot be told. The server writes records of its own into
+    /// its log, so that the log's position moves while nothing in the database does.
+    pub async fn has_committed(&mut self) -> Option<bool> {
+        let ours = self.position().await;
+        let mut fresh = Opener { snapshot: None, ..self.opener.clone() }.open().await.ok()?;
+        let theirs = tokio::time::timeout(self.opener.limits.silence, position(&mut fresh)).await.unwrap_or_default();
+        let _ = fresh.close().await;
+        Some(ours["snapshot"].as_str()? != theirs["snapshot"].as_str()?)
+    }
+
+    /// The digests of all rows of a table, in lanes.
+    pub async fn digest(
+        &mut self,
+        table: &Table,
+        digester: &Digester,
+        kept: Option<&mut KeptTable<'_>>,
+        sink: HarvestSink<'_>,
+    ) -> Result<u64, ReadError> {
+        let first = self.worker().await?;
+        self.workers.push(first);
+        let read = block_ranges::digest(&self.opener, self.server, &mut self.workers, table, (digester, kept), sink).await;
+        self.first_cause(read).await
+    }
+
+    /// A worker that was lost in the middle of its rows may not have been told why; where the session that holds the snapshot went too, that
+    /// one was.
+    async fn first_cause(&mut self, read: Result<u64, ReadError>) -> Result<u64, ReadError> {
+        match read {
+            Err(ReadError { rows, cause: Cause::Unreadable(failure) }) if failure.kind == FailureKind::Network => {
+                let failure = self.lost_snapshot().await.unwrap_or(failure);
+                Err(ReadError { rows, cause: Cause::Unreadable(failure) })
+            }
+            read => read,
+        }
+    }
+
+    /// A session over the snapshot. Where none opens because the one that holds the snapshot is gone, why that went is the reason.
+    async fn worker(&mut self) -> Result<PgWireSession, ReadError> {
+        if let Some(worker) = self.workers.pop() {
+            return Ok(worker);
+        }
+        match self.opener.reader().await {
+            Ok(worker) => Ok(worker),
+            Err(failure) => Err(lanes::not_opened(self.lost_snapshot().await.unwrap_or(failure))),
+        }
+    }
+
+    async fn lost_snapshot(&mut self) -> Option<Failure> {
+        let asked = tokio::time::timeout(self.opener.limits.connect, execute(&mut self.control, "SELECT 1")).await;
+        let error = asked.ok()?.err().filter(errors::lost_connection)?;
+        let failure = errors::failure(&self.opener.shown, error).context("the session that holds the snapshot is gone");
+        Some(Failure { kind: FailureKind::Network, ..failure })
+    }
+
+    /// What must be the same where another session is to show the same rows: the server since it was started, the database, and the
+    /// transactions that are visible; nothing where some were under way. Whatever is written takes a transaction of its own.
+    pub async fn standing(&mut self) -> Option<Value> {
+        let question = "SELECT pg_catalog.pg_current_snapshot()::text, pg_catalog.pg_postmaster_start_time()::text, \
+                        (SELECT oid::int8 FROM pg_catalog.pg_database WHERE datname = current_database())";
+        let asked = tokio::time::timeout(self.opener.limits.silence, sqlx::query(question).fetch_one(&mut self.control)).await;
+        let row = asked.ok()?.ok()?;
+        let (snapshot, started, database): (String, String, i64) = (row.try_get(0).ok()?, row.try_get(1).ok()?, row.try_get(2).ok()?);
+        let under_way = snapshot.rsplit_once(':').is_none_or(|(_, list)| !list.is_empty());
+        (!under_way).then(|| json!({"snapshot": snapshot, "started": started, "database": database}))
+    }
+
+    /// The server by the moment it was started and where its data lies in the network's sight, and the database in it.
+    pub async fn identity(&mut self) -> Option<Value> {
+        let question = "SELECT pg_catalog.pg_postmaster_start_time()::text || ' ' || pg_catalog.inet_server_port()::text, \
+                        (SELECT oid::int8 FROM pg_catalog.pg_database WHERE datname = current_database())";
+        let asked = tokio::time::timeout(self.opener.limits.silence, sqlx::query(question).fetch_one(&mut self.control)).await;
+        let row = asked.ok()?.ok()?;
+        let (server, database): (Option<String>, i64) = (row.try_get(0).ok()?, row.try_get(1).ok()?);
+        server.map(|server| json!({"server": server, "database": database}))
+    }
+
+    /// Streams some columns of a table in one session.
+    pub async fn read(&mut self, table: &Table, columns: &[usize], mut delivery: Delivery<'_>) -> Result<u64, ReadError> {
+        let mut worker = self.worker().await?;
+        let outcome = stream(&mut worker, table, columns, self.opener.limits, &mut delivery).await;
+        // In the middle of a stream, or in a failed transaction, a session is of no more use.
+        if matches!(outcome, Ok(true)) {
+            self.workers.push(worker);
+        }
+        let read = delivery.end(outcome.map(|_| ()));
+        self.first_cause(read).await
+    }
+
+    /// Ends the sessions.
+    pub async fn close(self) {
+        let limit = self.opener.limits.connect;
+        for worker in self.workers {
+            let _ = tokio::time::timeout(limit, worker.close()).await;
+        }
+        let _ = tokio::time::timeout(limit, self.control.close()).await;
+    }
+}
+
+/// True when the stream was read to its end.
+async fn stream(
+    worker: &mut PgWireSession,
+    table: &Table,
+    columns: &[usize],
+    limits: Limits,
+    delivery: &mut Delivery<'_>,
+) -> Result<bool, Broken> {
+    let held = tokio::time::timeout(limits.silence, hold(worker, table)).await;
+    held.unwrap_or_else(|_| Err(Broken::silent(limits.silence)))?;
+    let mut stream = RowStream::open(worker, table, columns, &[], limits).await?;
+    let mut row = std::mem::replace(&mut delivery.row, Row::empty());
+    loop {
+        match stream.some(BREATH, &mut row, &mut |row| delivery.deliver_row(row)).await? {
+            Flow::On => {}
+            flow => return Ok(flow == Flow::Ended),
+        }
+    }
+}
+
+async fn position(control: &mut PgConnection) -> Value {
+    let mut position = Map::new();
+    let questions = [
+        ("snapshot", "SELECT pg_catalog.pg_current_snapshot()::text"),
+        (
+            "lsn",
+            "SELECT (CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() \
+             ELSE pg_catalog.pg_current_wal_lsn() END)::text",
+        ),
+    ];
+    for (name, question) in questions {
+        // A question that the reader may not ask would spoil the transaction that holds the snapshot: a savepoint catches it.
+        let _ = execute(control, "SAVEPOINT position").await;
+        match sqlx::query(question).fetch_one(&mut *control).await.and_then(|row| row.try_get::<Option<String>, _>(0)) {
+            Ok(answer) => position.extend(answer.map(|answer| (name.to_owned(), json!(answer)))),
+            Err(_) => drop(execute(control, "ROLLBACK TO SAVEPOINT position").await),
+        }
+        let _ = execute(control, "RELEASE SAVEPOINT position").await;
+    }
+    Value::Object(position)
+}
