@@ -22,6 +22,7 @@ use crate::verify::sql::compare::columns::{Common, not_as_a_whole};
 use crate::verify::sql::connect::access::Access;
 use crate::verify::sql::database::Database;
 use crate::verify::sql::declared;
+use crate::verify::sql::definitions::not_carried;
 use crate::verify::sql::naming::{NAMED_ROWS, SeenRows, find, find_changed, tell};
 use crate::verify::sql::position;
 use crate::verify::sql::reading::{Cause, ReadError};
@@ -156,7 +157,9 @@ impl Run<'_> {
                 for (side, hidden) in [("checked", now.hidden()), ("baseline", before.hidden())] {
                     self.result.left_out.extend(hidden.map(|hidden| format!("{side}: not shown to the reader in full: {hidden}")));
                 }
-                let counts = beside::tell(self.monitor, (&before.to_value(), &now), (&self.lone, &BTreeSet::new()), |class| class);
+                let before = before.to_value();
+                self.result.left_out.extend(not_carried::said(&before, &now));
+                let counts = beside::tell(self.monitor, (&before, &now), (&self.lone, &BTreeSet::new()), |class| class);
                 self.result.definitions = Some(counts);
             }
             Err(failure) => beside::not_read(self.monitor, failure, &mut self.result),

@@ -30,7 +30,7 @@ use crate::verify::sql::compare::columns::{self, Common};
 use crate::verify::sql::compare::of_table::OfTable;
 use crate::verify::sql::connect::errors::GIVE_RIGHTS;
 use crate::verify::sql::database::Database;
-use crate::verify::sql::definitions::kinds;
+use crate::verify::sql::definitions::differences;
 use crate::verify::sql::kept::Kept;
 use crate::verify::sql::naming::{self, Bounds, NAMED_ROWS, Seen, SeenRows};
 use crate::verify::sql::reading::{Cause, ReadError};
@@ -353,10 +353,8 @@ impl Run<'_> {
         }
         match db.definitions().await {
             Ok(now) => {
-                let hidden =
-                    kinds::hidden_before(before).map(|hidden| format!("not in the manifest, whose reader was not shown it: {hidden}"));
-                self.result.left_out.extend(hidden);
-                if let Some(unseen) = kinds::unseen(before, &now).filter(|_| self.partial_sight.is_none()) {
+                self.result.left_out.extend(beside::words(before, &now));
+                if let Some(unseen) = differences::unseen(before, &now, false).filter(|_| self.partial_sight.is_none()) {
                     let said = format!("in the manifest, and not shown to this reader in full: {unseen}");
                     self.result.cut_short = Some(Failure::new(FailureKind::Denied, said).hint(GIVE_RIGHTS));
                 }

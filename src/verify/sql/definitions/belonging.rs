@@ -1,0 +1,76 @@
+//! What a definition belongs to, by its name: what is gone takes with it what belonged to it, and that is told once.
+
+use crate::verify::sql::definitions::kinds::{GRANT, GRANT_ON, MAPPING_OPTIONS, OWNER, OWNER_OF, SETTING, TABLE};
+
+/// Kinds to which definitions of other kinds belong.
+pub const OWNERS: [&str; 25] = [
+    TABLE,
+    "view",
+    "routine",
+    "aggregate",
+    "sequence",
+    "type",
+    "foreign table",
+    "event",
+    "access method",
+    "base type",
+    "collation",
+    "conversion",
+    "foreign data wrapper",
+    "foreign server",
+    "language",
+    "large object",
+    "operator",
+    "operator class",
+    "operator family",
+    "publication",
+    "statistics",
+    "text search configuration",
+    "text search dictionary",
+    "text search parser",
+    "user mapping",
+];
+
+/// What a definition may belong to: what its name begins with, and of rights and owners the object itself.
+pub fn owners<'a>(kind: &str, name: &'a str) -> impl Iterator<Item = &'a str> {
+    let before_to = || name.rsplit_once(" to ").map(|(object, _)| object);
+    let name = match kind {
+        OWNER => name.split_once(' ').map_or(name, |(_, name)| name),
+        OWNER_OF => without_kind(name),
+        GRANT => before_to().map_or(name, |object| object.strip_prefix("type ").unwrap_or(object)),
+        GRANT_ON => before_to().map_or(name, without_kind),
+        "user mapping" => before_to().unwrap_or(name),
+        SETTING => "",
+        _ => name,
+    };
+    // Options belong to a mapping, and a mapping to its server.
+    let itself = (!OWNERS.contains(&kind) || kind == "user mapping").then_some(name).filter(|name| !name.is_empty());
+    let server = before_to().filter(|_| kind == MAPPING_OPTIONS);
+    itself.into_iter().chain(server).chain(name.match_indices('.').map(|(dot, _)| &name[..dot]))
+}
+
+/// The name of an object that follows its kind; kinds of two words before those of one.
+fn without_kind(name: &str) -> &str {
+    let mut kinds: Vec<&str> = OWNERS.into_iter().chain(["FUNCTION", "PROCEDURE", "PACKAGE BODY", "PACKAGE"]).collect();
+    kinds.sort_by_key(|kind| std::cmp::Reverse(kind.len()));
+    kinds.into_iter().find_map(|kind| name.strip_prefix(kind)?.strip_prefix(' ')).unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rights_owners_and_parts_belong_to_what_they_name() {
+        let of = |kind: &str, name: &'static str| owners(kind, name).collect::<Vec<_>>();
+        assert_eq!(of(OWNER_OF, "text search configuration public.c"), ["public.c", "public"]);
+        assert_eq!(of(OWNER_OF, "type public.mood"), ["public.mood", "public"]);
+        assert_eq!(of(GRANT_ON, "foreign server s to app"), ["s"]);
+        assert_eq!(of(GRANT, "public.t.a to app"), ["public.t.a", "public", "public.t"]);
+        assert_eq!(of("user mapping", "s to app"), ["s"]);
+        assert_eq!(of(MAPPING_OPTIONS, "s to app"), ["s to app", "s"]);
+        assert_eq!(of("column order", "public.t"), ["public.t", "public"]);
+        assert_eq!(of(SETTING, "plpgsql.x of app"), Vec::<&str>::new());
+        assert_eq!(of("collation", "public.c"), ["public"]);
+    }
+}
