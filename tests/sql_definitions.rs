@@ -24,7 +24,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 const POSTGRES: &str = "
-CREATE ROLE definitions_app; CREATE ROLE definitions_other;
+CREATE ROLE definitions_app; CREATE ROLE definitions_other; CREATE ROLE definitions_super SUPERUSER;
 CREATE TABLE part (id int, day date, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
 CREATE TABLE part_a PARTITION OF part FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
 CREATE TABLE part_b PARTITION OF part FOR VALUES FROM ('2021-01-01') TO ('2022-01-01');
@@ -45,6 +45,17 @@ CREATE SCHEMA \"weird Schema\"; CREATE TABLE \"weird Schema\".\"a.b\" (a int);
 CREATE PUBLICATION pub FOR TABLE plain; CREATE STATISTICS st ON a, b FROM t;
 GRANT SELECT ON plain TO definitions_app; GRANT SELECT (a) ON t TO definitions_app; GRANT USAGE ON SCHEMA \"weird Schema\" TO definitions_app;
 ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO definitions_app;
+CREATE SEQUENCE fresh; ALTER SEQUENCE fresh RESTART 1000;
+CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false); CREATE COLLATION \"weird Schema\".ci (provider = icu, locale = 'de');
+CREATE TABLE coll (id int PRIMARY KEY, n text COLLATE ci); CREATE DOMAIN cdom AS text COLLATE \"C\"; ALTER VIEW vv ALTER a SET DEFAULT 5;
+CREATE TYPE commas AS ENUM ('a,b', 'c'); CREATE TYPE span AS RANGE (SUBTYPE = float8, SUBTYPE_DIFF = float8mi);
+CREATE PUBLICATION filtered FOR TABLE t (id, a) WHERE (id > 5); CREATE TEXT SEARCH CONFIGURATION english2 (COPY = english);
+CREATE OPERATOR === (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq); CREATE CAST (pair AS text) WITH INOUT;
+CREATE CONVERSION cv FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8; CREATE FOREIGN DATA WRAPPER fdw; CREATE SERVER far FOREIGN DATA WRAPPER fdw;
+CREATE FOREIGN TABLE ft (a int OPTIONS (column_name 'aa')) SERVER far; CREATE USER MAPPING FOR definitions_app SERVER far;
+CREATE TABLE two (a int NOT NULL, b int NOT NULL); CREATE UNIQUE INDEX two_a ON two (a); CREATE UNIQUE INDEX two_b ON two (b);
+ALTER TABLE two REPLICA IDENTITY USING INDEX two_a;
+CREATE TABLE gap (x int, id serial PRIMARY KEY, v text); ALTER TABLE gap DROP COLUMN x;
 ";
 
 /// One statement each, and what has to be named, as the findings' places begin.
@@ -91,7 +102,52 @@ const POSTGRES_CHANGES: &[(&str, &[&str])] = &[
     ("DROP STATISTICS st", &["statistics public.st"]),
     ("ALTER TABLE \"weird Schema\".\"a.b\" ALTER a SET DEFAULT 7", &["column weird Schema.a.b.a"]),
     ("SELECT lo_put(7777, 0, 'HELLO')", &["pg_catalog.pg_largeobject loid=7777 pageno=0"]),
-    ("SELECT lo_unlink(7777)", &["pg_catalog.pg_largeobject "]),
+    ("SELECT lo_unlink(7777)", &["pg_catalog.pg_largeobject ", "pg_catalog.pg_largeobject_metadata "]),
+    ("SELECT lo_unlink(9999)", &["pg_catalog.pg_largeobject_metadata "]),
+    ("SELECT lo_create(6666)", &["pg_catalog.pg_largeobject_metadata oid=6666"]),
+    ("ALTER LARGE OBJECT 9999 OWNER TO definitions_app", &["pg_catalog.pg_largeobject_metadata oid=9999"]),
+    ("GRANT SELECT ON LARGE OBJECT 9999 TO PUBLIC", &["pg_catalog.pg_largeobject_metadata oid=9999"]),
+    ("SELECT lo_put(7777, 5, '\\x00')", &["pg_catalog.pg_largeobject_metadata oid=7777"]),
+    ("ALTER SEQUENCE fresh RESTART 1", &["sequence position public.fresh"]),
+    ("SELECT setval('fresh', 999)", &[]),
+    ("SELECT setval('fresh', 998)", &["sequence position public.fresh"]),
+    ("ALTER TABLE coll ALTER n TYPE text COLLATE \"weird Schema\".ci", &["coll"]),
+    ("DROP DOMAIN cdom; CREATE DOMAIN cdom AS text", &["type public.cdom"]),
+    (
+        "DROP COLLATION \"weird Schema\".ci; CREATE COLLATION \"weird Schema\".ci (provider = icu, locale = 'fr')",
+        &["collation weird Schema.ci"],
+    ),
+    ("ALTER VIEW vv ALTER a DROP DEFAULT", &["column public.vv.a"]),
+    ("DROP TYPE commas; CREATE TYPE commas AS ENUM ('a', 'b', 'c')", &["type public.commas"]),
+    ("DROP TYPE commas; CREATE TYPE commas AS ENUM ('a', 'b,c')", &["type public.commas"]),
+    ("DROP TYPE span; CREATE TYPE span AS RANGE (SUBTYPE = float8)", &["type public.span"]),
+    ("ALTER PUBLICATION filtered SET TABLE t (id, a) WHERE (id > 6)", &["publication filtered"]),
+    ("ALTER PUBLICATION filtered SET TABLE t (id) WHERE (id > 5)", &["publication filtered"]),
+    ("ALTER PUBLICATION pub SET (publish_via_partition_root = true)", &["publication pub"]),
+    ("ALTER PUBLICATION pub ADD TABLES IN SCHEMA public", &["publication pub"]),
+    ("ALTER PUBLICATION pub OWNER TO definitions_super", &["owner publication pub"]),
+    ("DROP TEXT SEARCH CONFIGURATION english2", &["text search configuration public.english2"]),
+    ("ALTER TEXT SEARCH CONFIGURATION english2 DROP MAPPING FOR email", &["text search configuration public.english2"]),
+    ("DROP OPERATOR === (int, int)", &["operator public.===(integer, integer)"]),
+    ("DROP CAST (pair AS text)", &["cast public.pair as text"]),
+    ("DROP CONVERSION cv", &["conversion public.cv"]),
+    ("ALTER FOREIGN TABLE ft ALTER a OPTIONS (SET column_name 'bb')", &["column public.ft.a"]),
+    ("DROP USER MAPPING FOR definitions_app SERVER far", &["user mapping far for definitions_app"]),
+    ("ALTER SERVER far OWNER TO definitions_super", &["owner foreign server far"]),
+    ("GRANT USAGE ON FOREIGN SERVER far TO definitions_app", &["grant foreign server far to definitions_app"]),
+    ("REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC", &["grant language plpgsql to PUBLIC"]),
+    ("ALTER TABLE two REPLICA IDENTITY USING INDEX two_b", &["table public.two"]),
+    ("ALTER TYPE pair OWNER TO definitions_other", &["owner type public.pair"]),
+    ("ALTER SCHEMA public OWNER TO definitions_other", &["owner schema public"]),
+    // A column that is there on one side only is said with its table.
+    ("ALTER TABLE plain ADD z int DEFAULT 5", &["plain"]),
+    ("ALTER TABLE t DROP COLUMN b", &["t", "statistics public.st"]),
+    // The same columns in another order.
+    (
+        "ALTER TABLE two RENAME a TO c; ALTER TABLE two RENAME b TO a; ALTER TABLE two RENAME c TO b; DROP INDEX two_a; DROP INDEX two_b; \
+      CREATE UNIQUE INDEX two_a ON two (a); CREATE UNIQUE INDEX two_b ON two (b); ALTER TABLE two REPLICA IDENTITY USING INDEX two_a",
+        &["column order public.two"],
+    ),
     // Ahead is no loss, and what the reader needs is no change.
     ("SELECT setval('sq', 532); SELECT setval('down', -501)", &[]),
     ("GRANT SELECT ON plain TO CURRENT_USER", &[]),
@@ -123,7 +179,9 @@ fn unlike(found: &(Outcome, Vec<Finding>), expected: &[&str], of: &str) -> Optio
 async fn every_definition_of_postgresql_counts() {
     let Some(server) = servers::shared(Kind::Postgres) else { return };
     let before = Db::new(&server, Kind::Postgres, "defined_before", POSTGRES).await;
-    before.run("SELECT lo_from_bytea(7777, 'hello'); SELECT lo_from_bytea(8888, decode(repeat('ab', 5000), 'hex'))").await;
+    before
+        .run("SELECT lo_from_bytea(7777, 'hello'); SELECT lo_from_bytea(8888, decode(repeat('ab', 5000), 'hex')); SELECT lo_create(9999)")
+        .await;
     let dir = tempfile::tempdir().unwrap();
     let manifest = dir.path().join("m");
     before.capture(&manifest).await.unwrap();
@@ -148,6 +206,87 @@ async fn every_definition_of_postgresql_counts() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// Settings of the database stand beside its schema: a copy that has none of them may be one that a dump made, and it is said.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_of_a_database_are_compared_where_both_have_some() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let db = Db::new(&server, Kind::Postgres, "with_settings", "CREATE TABLE t (a int); INSERT INTO t VALUES (1)").await;
+    db.run("ALTER DATABASE with_settings SET search_path = public").await;
+    let dir = tempfile::tempdir().unwrap();
+    db.capture(&dir.path().join("m")).await.unwrap();
+    db.run("ALTER DATABASE with_settings SET search_path = app").await;
+    let found = against_manifest(&db.url(), &dir.path().join("m")).await;
+    assert_eq!(unlike(&found, &["setting of the database"], "another path"), None);
+    db.run("ALTER DATABASE with_settings RESET ALL").await;
+    let (result, findings) = db.compare(&dir.path().join("m")).await;
+    assert!(findings.is_empty() && result.left_out.iter().any(|said| said.contains("settings")), "{:?}", result.left_out);
+}
+
+/// What a server prints is read by it in another way: the second print is another one. A dump and its restore are that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dump_and_its_restore_are_equal() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let sql = "CREATE TYPE mood AS ENUM ('a', 'b'); CREATE TABLE o (x int, id serial PRIMARY KEY, status varchar(10) CHECK (status IN ('new', 'it''s')), \
+           m mood, k varchar(5) DEFAULT CASE WHEN 'a'::varchar IN ('a', 'b') THEN 'y' END, EXCLUDE USING btree (id WITH =) WHERE (status IN ('new', 'old'))); \
+         ALTER TABLE o DROP COLUMN x; CREATE INDEX o_new ON o (id) WHERE status IN ('new', 'old'); CREATE VIEW vo AS SELECT * FROM o WHERE status IN ('new', 'old'); \
+         CREATE DOMAIN word AS varchar CHECK (VALUE IN ('x', 'y')); CREATE FUNCTION atomic(varchar) RETURNS bool LANGUAGE sql BEGIN ATOMIC; SELECT $1 IN ('a', 'b'); END; \
+         CREATE RULE ro AS ON DELETE TO o WHERE old.status IN ('new', 'old') DO INSTEAD NOTHING; CREATE POLICY po ON o USING (status IN ('new', 'old')); \
+         CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE refers (id int PRIMARY KEY REFERENCES p (id)); \
+         CREATE TABLE p_b PARTITION OF p FOR VALUES FROM (10) TO (20); CREATE TABLE p_a PARTITION OF p FOR VALUES FROM (0) TO (10); CREATE TABLE p_c PARTITION OF p DEFAULT; \
+         INSERT INTO o (status, m) VALUES ('new', 'a'); INSERT INTO p VALUES (1), (11); INSERT INTO refers VALUES (1)";
+    let source = Db::new(&server, Kind::Postgres, "dumped", sql).await;
+    source.run("SELECT lo_create(1); SELECT lo_put(1, 10000, 'tail'); SELECT lo_from_bytea(3, decode(repeat('ab', 5000), 'hex')); SELECT lo_put(3, 9000, 'zz'); SELECT lo_create(4)").await;
+    source.run("SELECT lo_truncate(lo_open(3, 393216), 6144)").await;
+    let dir = tempfile::tempdir().unwrap();
+    source.capture(&dir.path().join("m")).await.unwrap();
+    let run = |program: &str, args: &[&str]| {
+        let done = std::process::Command::new(servers::beside(Kind::Postgres, program))
+            .args(args)
+            .env("PGPASSWORD", servers::PASSWORD)
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{program}: {}", String::from_utf8_lossy(&done.stderr));
+        done.stdout
+    };
+    let dump = dir.path().join("dump.sql");
+    let copy = Db::new(&server, Kind::Postgres, "restored_from_dump", "SELECT 1").await;
+    let (from, to) = (source.url().to_string(), copy.url().to_string());
+    run("pg_dump", &["--file", dump.to_str().unwrap(), &from]);
+    run("psql", &["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", dump.to_str().unwrap(), &to]);
+    assert_eq!(unlike(&against_manifest(&copy.url(), &dir.path().join("m")).await, &[], "restored from a dump"), None);
+    copy.run("ALTER TABLE o DROP CONSTRAINT o_status_check; ALTER TABLE o ADD CHECK (status IN ('new', 'its'))").await;
+    assert_eq!(unlike(&against_manifest(&copy.url(), &dir.path().join("m")).await, &["o"], "another list"), None);
+}
+
+/// Objects that others make and drop while definitions are read are no damage.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn objects_that_come_and_go_are_no_damage() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let db = Db::new(&server, Kind::Postgres, "churned", "CREATE TABLE t (a int); INSERT INTO t VALUES (1)").await;
+    let dir = tempfile::tempdir().unwrap();
+    db.capture(&dir.path().join("m")).await.unwrap();
+    let other = Db { server: server.clone(), kind: Kind::Postgres, name: "churned".into() };
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let churn = tokio::spawn(async move {
+        let mut stopped = stopped;
+        while stopped.try_recv() == Err(tokio::sync::oneshot::error::TryRecvError::Empty) {
+            other.run("CREATE FUNCTION z() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE VIEW zv AS SELECT 1; CREATE TABLE zt (a int PRIMARY KEY CHECK (a > 0))").await;
+            other.run("DROP FUNCTION z(); DROP VIEW zv; DROP TABLE zt").await;
+        }
+    });
+    for _ in 0..8 {
+        let (result, findings) = db.compare(&dir.path().join("m")).await;
+        // What is there for a moment is extra; nothing is unreadable.
+        assert!(
+            findings.iter().all(|finding| finding.class != Class::Unreadable || finding.place.parts().1 == "zt"),
+            "{findings:?} {:?}",
+            result.outcome(0)
+        );
+    }
+    stop.send(()).unwrap();
+    churn.await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_readers_were_granted_is_no_difference() {
     let Some(server) = servers::shared(Kind::Postgres) else { return };
@@ -170,7 +309,7 @@ CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY, a int DEFAULT 42, b varchar(2
 INSERT INTO t (a, b, at, p) VALUES (1, 'x', '2026-01-01', 1);
 CREATE TABLE part (id int PRIMARY KEY) PARTITION BY RANGE (id) (PARTITION low VALUES LESS THAN (10), PARTITION high VALUES LESS THAN (20));
 CREATE VIEW vv AS SELECT a FROM t; CREATE SEQUENCE sq START WITH 500 NOCACHE; SELECT NEXT VALUE FOR sq;
-CREATE PROCEDURE pr(IN x int) SELECT x; CREATE FUNCTION f(x int) RETURNS int DETERMINISTIC RETURN x;
+CREATE TABLE uniq (a int, UNIQUE u (a)); CREATE PROCEDURE pr(IN x int) SELECT x; CREATE FUNCTION f(x int) RETURNS int DETERMINISTIC RETURN x;
 CREATE TRIGGER tr BEFORE INSERT ON parent FOR EACH ROW SET NEW.id = NEW.id; CREATE EVENT ev ON SCHEDULE EVERY 1 YEAR STARTS '2026-01-01' DO SELECT 1;
 ";
 
@@ -199,6 +338,17 @@ const MARIADB_CHANGES: &[(&str, &[&str])] = &[
         &["routine FUNCTION f"],
     ),
     ("DROP TRIGGER tr", &["trigger tr"]),
+    ("ALTER TABLE t MODIFY b varchar(20) FIRST", &["column order t"]),
+    ("ALTER TABLE t ADD more int DEFAULT 5", &["t"]),
+    ("SET time_zone = '+05:00'; ALTER EVENT ev ON SCHEDULE EVERY 1 YEAR STARTS '2026-01-01'", &["event ev"]),
+    ("ALTER ALGORITHM = TEMPTABLE VIEW vv AS SELECT a FROM t", &["view vv"]),
+    ("ALTER TABLE t ALTER INDEX b_first IGNORED", &["index out of use t.b_first"]),
+    ("ALTER TABLE uniq DROP INDEX u, ADD UNIQUE u (a DESC)", &["index uniq.u"]),
+    (
+        "CREATE DATABASE IF NOT EXISTS aside; CREATE TABLE IF NOT EXISTS aside.parent (id int PRIMARY KEY); INSERT IGNORE INTO aside.parent VALUES (1); \
+      ALTER TABLE t DROP FOREIGN KEY fk; ALTER TABLE t ADD CONSTRAINT fk FOREIGN KEY (p) REFERENCES aside.parent (id) ON DELETE CASCADE",
+        &["t"],
+    ),
     ("SELECT NEXT VALUE FOR sq", &[]),
 ];
 
@@ -255,6 +405,7 @@ CREATE VIEW v AS SELECT a FROM t; CREATE INDEX i ON t (a); PRAGMA user_version =
 const SQLITE_CHANGES: &[(&str, &[&str])] = &[
     ("UPDATE sqlite_sequence SET seq = 1", &["sequence position t"]),
     ("UPDATE sqlite_sequence SET seq = 9", &[]),
+    ("DELETE FROM sqlite_sequence", &["sequence position t"]),
     ("PRAGMA user_version = 8", &["pragma user_version"]),
     ("PRAGMA application_id = 8", &["pragma application_id"]),
     ("DROP VIEW v", &["view v"]),

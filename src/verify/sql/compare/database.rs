@@ -2,7 +2,6 @@
 //!
 //! Not here: how tables are compared (`tables`), and two databases at hand (`dual`).
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
@@ -23,6 +22,7 @@ use crate::verify::sql::compare::columns::Common;
 use crate::verify::sql::compare::tables::Run;
 use crate::verify::sql::connect::access::{Access, database_name};
 use crate::verify::sql::database::Database;
+use crate::verify::sql::definitions::kinds::Told;
 use crate::verify::sql::kept::{self, Kept};
 use crate::verify::sql::naming::Bounds;
 use crate::verify::sql::not_read;
@@ -105,8 +105,8 @@ pub async fn compare_beside(
         rows: Counts::default(),
         kept: None,
         partial_sight: None,
-        lone: BTreeSet::new(),
-        withheld: BTreeSet::new(),
+        said: Told::default(),
+        is_earlier: restored.at.is_some_and(|at| at < header.captured_end),
         touched: (None, named(bounds)),
     };
     let opened = match Database::open(url, access).await {
@@ -166,12 +166,14 @@ fn written_between(log: &Path, (manifest, restored): (&Manifest, Restored), run:
         known.push((part, meaning, run.scope.ranges.get(&table.name).map(|ranges| &ranges.order)));
     }
     let source: Option<SourceUrl> = header.source.parse().ok();
-    let database = source.filter(|url| matches!(url, SourceUrl::Mysql { .. })).and_then(|url| database_name(&url).ok());
+    let has_schemas = matches!(source, Some(SourceUrl::Postgres { .. }));
+    let database = source.filter(|url| !matches!(url, SourceUrl::Sqlite { .. })).and_then(|url| database_name(&url).ok());
     let reading = Reading {
         tables: known.iter().map(|(table, meaning, order)| (table, meaning.clone(), *order)).collect(),
         keys: &run.keys,
         window: Window::new(header, &run.scope, restored.at, restored.to_the_second),
         database,
+        has_schemas,
     };
     touched::load(log, reading, run.monitor)
 }
@@ -195,8 +197,8 @@ pub fn unreadable(manifest: &Manifest, hash_key: &HashKey, why: &str, monitor: &
         rows: Counts::default(),
         kept: None,
         partial_sight: None,
-        lone: BTreeSet::new(),
-        withheld: BTreeSet::new(),
+        said: Told::default(),
+        is_earlier: false,
         touched: (None, named(None)),
     };
     let failure = Failure::new(FailureKind::Remote, why);

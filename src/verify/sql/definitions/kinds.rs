@@ -21,6 +21,12 @@ pub const GRANT: &str = "grant";
 /// The kind whose definitions are whole numbers: how many steps a sequence has come from zero in its own direction.
 pub const POSITION: &str = "sequence position";
 
+/// The kind of what sessions are given by the database: a dump holds it only if it was asked to, so that a copy without any is not compared.
+pub const SETTING: &str = "setting";
+
+/// The kind of the order that a table's columns stand in.
+pub const COLUMN_ORDER: &str = "column order";
+
 /// What one database defines.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Definitions {
@@ -62,6 +68,37 @@ impl Definitions {
             (_, Some(before)) => digest(&format!("{before}\n{definition}")),
         };
         of_kind.insert(name, value);
+    }
+
+    /// As a manifest's header has kept them.
+    pub fn of_value(kept: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let names = |value: &Value| value.as_object().into_iter().flatten().map(|(name, held)| (name.clone(), text(held))).collect();
+        let kinds = kept.as_object().into_iter().flatten().filter(|(kind, held)| *kind != HIDDEN && held.is_object());
+        Self {
+            kinds: kinds.map(|(kind, held)| (kind.clone(), names(held))).collect(),
+            reader: kept[READER].as_str().map(str::to_owned),
+            hidden: names(&kept[HIDDEN]),
+        }
+    }
+
+    /// Takes a kind out; says whether there was one of it.
+    pub fn leave_out(&mut self, kind: &str) -> bool {
+        self.kinds.remove(kind).is_some_and(|names| !names.is_empty())
+    }
+
+    /// Leaves those alone that belong to tables for which `counts` is true, by the name that findings use, and a partition's where there is one.
+    pub fn retain_of_tables(&mut self, counts: impl Fn(&str, Option<&str>) -> bool) {
+        for (kind, names) in &mut self.kinds {
+            names.retain(|name, _| {
+                let within = owned_name(kind, name);
+                let tables = within.match_indices('.').map(|(dot, _)| dot).chain([within.len()]);
+                tables.into_iter().any(|end| {
+                    let (table, rest) = (&within[..end], within.get(end + 1..).filter(|_| kind == "partition"));
+                    counts(table, rest) || table.strip_prefix("public.").is_some_and(|table| counts(table, rest))
+                })
+            });
+        }
     }
 
     /// As a manifest's header keeps them.
@@ -106,6 +143,16 @@ pub fn unseen(before: &Value, now: &Definitions) -> Option<String> {
     in_one_line(now.hidden.iter().filter(|(kind, _)| *kind != GRANT && is_held(kind)).map(|(kind, right)| (kind.as_str(), right.as_str())))
 }
 
+/// Says where one side has settings of the database and the other has none at all: then they are not compared.
+pub fn settings_of_one_side(before: &Value, now: &Definitions) -> Option<String> {
+    let side = match (before[SETTING].is_object(), now.kinds.contains_key(SETTING)) {
+        (true, false) => "the database that was checked has none of the settings that the baseline has for its sessions",
+        (false, true) => "the database that was checked has settings for its sessions, and the baseline has none",
+        _ => return None,
+    };
+    Some(format!("{side}: they are not compared (pg_dump keeps them with --create only)"))
+}
+
 /// The first 16 bytes of BLAKE3 in key derivation mode.
 fn digest(definition: &str) -> String {
     hex::encode(&blake3::derive_key("attestore definition v1", definition.as_bytes())[..16])
@@ -137,9 +184,36 @@ pub fn equal(before: &Value, now: &Definitions) -> Counts {
     counts
 }
 
+/// What has been told of tables, by the names that findings use.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Told {
+    /// Those that only one side has, or that could not be read.
+    pub tables: BTreeSet<String>,
+    /// Of these, the ones that could not be read.
+    pub unread: BTreeSet<String>,
+    /// Columns that only one side has, each as `TABLE.COLUMN`.
+    pub columns: BTreeSet<String>,
+}
+
+impl Told {
+    /// Whether it has been told with the column `name`, or, of the order of a table's columns, that they are not the same ones.
+    fn is_of_column(&self, kind: &str, name: &str) -> bool {
+        let bare = name.strip_prefix("public.").unwrap_or(name);
+        match kind {
+            "column" => self.columns.contains(name) || self.columns.contains(bare),
+            COLUMN_ORDER => {
+                self.columns.iter().any(|column| column.rsplit_once('.').is_some_and(|(table, _)| table == name || table == bare))
+            }
+            GRANT => self.is_of_column("column", name.rsplit_once(" to ").map_or(name, |(column, _)| column)),
+            _ => false,
+        }
+    }
+}
+
 /// How many definitions of `before` are gone with what they belong to, so that they are not told one by one; `told` as in [`changes`]. What
 /// belongs to a table that could not be read is not counted: whether it is gone is not known.
-pub fn gone_with_another(before: &Value, now: &Definitions, told: &BTreeSet<String>, unread: &BTreeSet<String>) -> u64 {
+pub fn gone_with_another(before: &Value, now: &Definitions, told: &Told) -> u64 {
+    let unread = &told.unread;
     let changed: BTreeSet<String> = changes(before, now, told).into_iter().map(|change| change.what).collect();
     let mut gone = 0;
     for (kind, old) in before.as_object().into_iter().flatten().filter(|(kind, _)| *kind != POSITION) {
@@ -163,8 +237,8 @@ fn is_same(kind: &str, before: &str, now: &str) -> bool {
 }
 
 /// What changed since `before`, which is of a manifest's header. Only kinds that both sides show are compared. What one side lacks is told
-/// without all that belongs to it, and of the tables in `told` that has been said already.
-pub fn changes(before: &Value, now: &Definitions, told: &BTreeSet<String>) -> Vec<Change> {
+/// without all that belongs to it, and what is in `told` has been said already.
+pub fn changes(before: &Value, now: &Definitions, told: &Told) -> Vec<Change> {
     let lone = lone(before, now);
     let mut found = Vec::new();
     for (kind, old) in before.as_object().into_iter().flatten() {
@@ -172,20 +246,25 @@ pub fn changes(before: &Value, now: &Definitions, told: &BTreeSet<String>) -> Ve
         let mut tell = |name: &str, before: &str, now: &str| {
             found.push(Change { what: format!("{kind} {name}"), before: before.to_owned(), now: now.to_owned() });
         };
-        let is_told = |name: &str| told.contains(name) || name.strip_prefix("public.").is_some_and(|name| told.contains(name));
+        let tables = &told.tables;
+        let is_told = |name: &str| tables.contains(name) || name.strip_prefix("public.").is_some_and(|name| tables.contains(name));
         let follows = |name: &str| owners(kind, name).any(|owner| lone.contains(owner) || is_told(owner));
-        let counts = |name: &str| !(is_readers(kind, name, before, now) || kind == TABLE && is_told(name) || follows(name));
+        let counts = |name: &str| {
+            !(is_readers(kind, name, before, now) || kind == TABLE && is_told(name) || follows(name) || told.is_of_column(kind, name))
+        };
         for (name, before) in old.iter().filter(|(name, _)| counts(name)) {
             let before = before.as_str().unwrap_or_default();
             match new.get(name) {
                 Some(now) if is_same(kind, before, now) => {}
                 Some(now) => tell(name, before, now),
-                // A sequence that is gone is told as such, and one whose position may not be seen has none.
-                None if kind == POSITION => {}
+                // A sequence that is gone is told as such, and one whose position may not be seen has none; a table whose order of columns is
+                // that of another has none either.
+                None if matches!(kind.as_str(), POSITION | COLUMN_ORDER) => {}
                 None => tell(name, "defined", ABSENT),
             }
         }
-        for name in new.keys().filter(|name| kind != POSITION && !old.contains_key(*name) && counts(name)) {
+        let has_none = matches!(kind.as_str(), POSITION | COLUMN_ORDER);
+        for name in new.keys().filter(|name| !has_none && !old.contains_key(*name) && counts(name)) {
             tell(name, ABSENT, "defined");
         }
     }
@@ -206,13 +285,18 @@ fn lone<'a>(before: &'a Value, now: &'a Definitions) -> BTreeSet<&'a str> {
     names
 }
 
-/// What a definition may belong to: what its name begins with.
-fn owners<'a>(kind: &str, name: &'a str) -> impl Iterator<Item = &'a str> {
-    let name = match kind {
+/// The name of what a right or an owner is of; the name itself of other kinds.
+fn owned_name<'a>(kind: &str, name: &'a str) -> &'a str {
+    match kind {
         "owner" => name.split_once(' ').map_or(name, |(_, name)| name),
         GRANT => name.rsplit_once(" to ").map_or(name, |(name, _)| name.strip_prefix("type ").unwrap_or(name)),
         _ => name,
-    };
+    }
+}
+
+/// What a definition may belong to: what its name begins with.
+fn owners<'a>(kind: &str, name: &'a str) -> impl Iterator<Item = &'a str> {
+    let name = owned_name(kind, name);
     let itself = (!OWNERS.contains(&kind)).then_some(name);
     itself.into_iter().chain(name.match_indices('.').map(|(dot, _)| &name[..dot]))
 }
@@ -230,7 +314,7 @@ mod tests {
     use super::*;
 
     fn told(before: &Definitions, now: &Definitions) -> Vec<String> {
-        changes(&before.to_value(), now, &BTreeSet::new()).into_iter().map(|change| change.what).collect()
+        changes(&before.to_value(), now, &Told::default()).into_iter().map(|change| change.what).collect()
     }
 
     #[test]
@@ -299,10 +383,49 @@ mod tests {
             before.add(kind, name.into(), "it");
         }
         assert_eq!(told(&before, &now), ["column public.tt.a", "routine public.f()", "table public.t"]);
-        let told_of_it = changes(&before.to_value(), &now, &["t".to_owned()].into());
+        let of_table = Told { tables: ["t".to_owned()].into(), ..Told::default() };
+        let told_of_it = changes(&before.to_value(), &now, &of_table);
         assert_eq!(told_of_it.iter().map(|change| change.what.as_str()).collect::<Vec<_>>(), ["column public.tt.a", "routine public.f()"]);
         now.add(TABLE, "public.t".into(), "it");
         assert_eq!(told(&before, &now).len(), 6, "what a table has lost is told of one that is there");
+    }
+
+    #[test]
+    fn only_what_belongs_to_closed_tables_is_left() {
+        let mut all = Definitions::of_kinds(["partition", TABLE, GRANT, "routine"], Some("r".into()));
+        all.hide("event", "EVENT");
+        for (kind, name) in
+            [(TABLE, "public.t"), (TABLE, "public.u"), ("partition", "t.p0"), ("partition", "t.p1"), (GRANT, "t.a to x"), ("routine", "f")]
+        {
+            all.add(kind, name.into(), "it");
+        }
+        assert_eq!(Definitions::of_value(&all.to_value()), all);
+        all.retain_of_tables(|table, partition| table == "t" && partition.is_none_or(|partition| partition == "p0"));
+        let left: Vec<String> = all.kinds.iter().flat_map(|(kind, names)| names.keys().map(move |name| format!("{kind} {name}"))).collect();
+        assert_eq!(left, ["grant t.a to x", "partition t.p0", "table public.t"]);
+    }
+
+    #[test]
+    fn a_column_of_one_side_is_told_with_its_table() {
+        let mut before = Definitions::of_kinds(["column", COLUMN_ORDER, GRANT], None);
+        let mut now = before.clone();
+        ["public.t", "app.t", "app.heir"].iter().for_each(|name| before.add(COLUMN_ORDER, (*name).into(), "another"));
+        let of = [
+            ("column", "public.t.a"),
+            (COLUMN_ORDER, "public.t"),
+            (GRANT, "public.t.a to app"),
+            ("column", "app.t.a"),
+            (COLUMN_ORDER, "app.t"),
+        ];
+        of.iter().for_each(|(kind, name)| now.add(kind, (*name).into(), "it"));
+        let told_with = |columns: &[&str]| {
+            let columns = columns.iter().map(|column| (*column).to_owned()).collect();
+            let found = changes(&before.to_value(), &now, &Told { columns, ..Told::default() });
+            found.into_iter().map(|change| change.what).collect::<Vec<_>>()
+        };
+        assert_eq!(told_with(&["t.a"]), ["column app.t.a", "column order app.t"]);
+        assert_eq!(told_with(&["app.t.a"]), ["column public.t.a", "column order public.t", "grant public.t.a to app"]);
+        assert_eq!(told_with(&["t.b"]), ["column app.t.a", "column public.t.a", "column order app.t", "grant public.t.a to app"]);
     }
 
     #[test]

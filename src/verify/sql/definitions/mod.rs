@@ -2,7 +2,9 @@
 //!
 //! Not here: the columns and keys of tables, which decide how rows are read (`table` and the catalogues).
 
+pub mod folded;
 pub mod kinds;
 pub mod mysql;
 pub mod postgres;
+pub mod postgres_kinds;
 pub mod sqlite;

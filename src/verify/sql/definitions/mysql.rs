@@ -3,7 +3,7 @@
 //! Names of the database itself are left out of the definitions: a restored database may be called otherwise. Grants are shown to readers
 //! of the database `mysql` only, and where somebody else than the reader was granted something: a dump of one database holds none.
 
-use crate::verify::sql::definitions::kinds::{Definitions, GRANT, POSITION};
+use crate::verify::sql::definitions::kinds::{COLUMN_ORDER, Definitions, GRANT, POSITION};
 use crate::verify::sql::rights::mysql_held::{ROUTINES, Rights};
 use crate::verify::sql::rows::table::backticked;
 use crate::verify::sql::wire::mysql::answers::Answer;
@@ -35,11 +35,19 @@ const KINDS: &[(&str, &str, &str)] = &[
          WHERE c.TABLE_SCHEMA = ? AND t.TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') \
          AND (c.COLUMN_DEFAULT IS NOT NULL OR c.EXTRA <> '' OR c.GENERATION_EXPRESSION <> '')",
     ),
+    // What `INSERT INTO … VALUES` and `SELECT *` go by.
+    (
+        COLUMN_ORDER,
+        "SELECT",
+        "SELECT c.TABLE_NAME, c.COLUMN_NAME FROM information_schema.COLUMNS c \
+         JOIN information_schema.TABLES t ON t.TABLE_SCHEMA = c.TABLE_SCHEMA AND t.TABLE_NAME = c.TABLE_NAME \
+         WHERE c.TABLE_SCHEMA = ? AND t.TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY c.TABLE_NAME, c.ORDINAL_POSITION",
+    ),
     (
         "index",
         "SELECT",
         "SELECT CONCAT(TABLE_NAME, '.', INDEX_NAME), CONCAT_WS(' ', NON_UNIQUE, INDEX_TYPE, COLUMN_NAME, SUB_PART, COLLATION) \
-         FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND (NON_UNIQUE = 1 OR SUB_PART IS NOT NULL) \
+         FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND (NON_UNIQUE = 1 OR SUB_PART IS NOT NULL OR COLLATION = 'D') \
          ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX",
     ),
     (
@@ -63,7 +71,7 @@ const KINDS: &[(&str, &str, &str)] = &[
     (
         "event",
         "EVENT",
-        "SELECT EVENT_NAME, CONCAT_WS(' ', EVENT_TYPE, EXECUTE_AT, INTERVAL_VALUE, INTERVAL_FIELD, STARTS, ENDS, STATUS, ON_COMPLETION, \
+        "SELECT EVENT_NAME, CONCAT_WS(' ', EVENT_TYPE, EXECUTE_AT, INTERVAL_VALUE, INTERVAL_FIELD, STARTS, ENDS, TIME_ZONE, STATUS, ON_COMPLETION, \
          EVENT_DEFINITION, SQL_MODE, DEFINER) FROM information_schema.EVENTS WHERE EVENT_SCHEMA = ?",
     ),
     (
@@ -79,6 +87,28 @@ const KINDS: &[(&str, &str, &str)] = &[
          FROM information_schema.PARAMETERS WHERE SPECIFIC_SCHEMA = ? AND ORDINAL_POSITION > 0 ORDER BY ROUTINE_TYPE, SPECIFIC_NAME, ORDINAL_POSITION",
     ),
 ];
+
+/// What not every version has: the table and the column of `information_schema` that show it, and the kind, right and question.
+const SINCE: &[(&str, &str, &str, &str, &str)] = &[
+    ("VIEWS", "ALGORITHM", "view", "SHOW VIEW", "SELECT TABLE_NAME, ALGORITHM FROM information_schema.VIEWS WHERE TABLE_SCHEMA = ?"),
+    (
+        "STATISTICS",
+        "IGNORED",
+        "index out of use",
+        "SELECT",
+        "SELECT DISTINCT CONCAT(TABLE_NAME, '.', INDEX_NAME), '' FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND IGNORED = 'YES'",
+    ),
+    (
+        "STATISTICS",
+        "IS_VISIBLE",
+        "index out of use",
+        "SELECT",
+        "SELECT DISTINCT CONCAT(TABLE_NAME, '.', INDEX_NAME), '' FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND IS_VISIBLE = 'NO'",
+    ),
+];
+
+const HAS_COLUMN: &str =
+    "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'information_schema' AND TABLE_NAME = ? AND COLUMN_NAME = ?";
 
 /// From MariaDB 10.2.22 and MySQL 8.0.16 on; MariaDB's names are their table's only.
 const MARIADB_CHECKS: &str =
@@ -98,6 +128,10 @@ const GRANTS: [&str; 3] = [
      WHERE TABLE_SCHEMA = ? ORDER BY TABLE_NAME, COLUMN_NAME, GRANTEE, PRIVILEGE_TYPE",
 ];
 
+/// Rights on routines; not those that the server gives by itself to whoever makes one, which a dump does not hold.
+const ROUTINE_GRANTS: &str = "SELECT CONCAT(Routine_type, ' ', Routine_name, ' to ''', User, '''@''', Host, ''''), CAST(Proc_priv AS CHAR) FROM mysql.procs_priv \
+     WHERE Db = ? AND CAST(Proc_priv AS CHAR) <> 'Execute,Alter Routine' ORDER BY 1";
+
 /// Reads them.
 pub async fn definitions(session: &mut WireSession, database: &str, mariadb: bool) -> Result<Definitions, WireError> {
     let reader = session.ask("SELECT CURRENT_USER()", &[]).await?.first().and_then(|row| row.text(0));
@@ -106,7 +140,13 @@ pub async fn definitions(session: &mut WireSession, database: &str, mariadb: boo
     let mut found = Definitions::of_kinds([], reader.clone());
     let checks = ("check", "SELECT", if mariadb { MARIADB_CHECKS } else { MYSQL_CHECKS });
     let has_checks = session.ask("SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_NAME = ?", &["CHECK_CONSTRAINTS"]).await?;
-    let questions = KINDS.iter().copied().chain((!has_checks.is_empty()).then_some(checks));
+    let mut since = Vec::new();
+    for (table, column, kind, right, question) in SINCE {
+        if !session.ask(HAS_COLUMN, &[table, column]).await?.is_empty() {
+            since.push((*kind, *right, *question));
+        }
+    }
+    let questions = KINDS.iter().copied().chain((!has_checks.is_empty()).then_some(checks)).chain(since);
     for (kind, right, question) in questions {
         if !rights.holds(right) {
             found.hide(kind, right);
@@ -156,6 +196,11 @@ async fn grants(session: &mut WireSession, database: &str, reader: Option<&str>,
     let mut rows: Vec<Answer> = Vec::new();
     for question in GRANTS {
         rows.extend(session.ask(question, &[database]).await?);
+    }
+    match session.ask(ROUTINE_GRANTS, &[database]).await {
+        Ok(more) => rows.extend(more),
+        Err(WireError::Server { .. }) => found.hide(GRANT, "SELECT on mysql.procs_priv"),
+        Err(error) => return Err(error),
     }
     let of_others = |row: &Answer| row.text(0).is_some_and(|name| !reader.is_some_and(|reader| name.ends_with(&format!(" to {reader}"))));
     for row in rows.iter().filter(|row| of_others(row)) {
