@@ -46,7 +46,7 @@ pub const KINDS: &[(&str, u32, &str)] = &[
         "column",
         0,
         "SELECT c.name || '.' || a.attname::text, to_jsonb(ROW(a.attidentity, a.attgenerated, pg_get_expr(d.adbin, d.adrelid), \
-         CASE WHEN c.relkind IN ('p', 'f') THEN ROW(format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attfdwoptions, \
+         CASE WHEN c.relkind IN ('p', 'f') THEN ROW(format_type(a.atttypid, a.atttypmod), a.attnotnull, ARRAY(SELECT one FROM unnest(a.attfdwoptions) one ORDER BY one COLLATE \"C\"), \
           (SELECT w.name FROM written w WHERE w.oid = a.attcollation)) END))::text \
          FROM ours c JOIN pg_attribute a ON a.attrelid = c.oid LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum \
          WHERE c.relkind IN ('r', 'p', 'f', 'v') AND a.attnum > 0 AND NOT a.attisdropped \
@@ -227,20 +227,20 @@ pub const KINDS: &[(&str, u32, &str)] = &[
     (
         "foreign table",
         0,
-        "SELECT c.name, to_jsonb(ROW(s.srvname, f.ftoptions))::text FROM pg_foreign_table f JOIN ours c ON c.oid = f.ftrelid \
+        "SELECT c.name, to_jsonb(ROW(s.srvname, ARRAY(SELECT one FROM unnest(f.ftoptions) one ORDER BY one COLLATE \"C\")))::text FROM pg_foreign_table f JOIN ours c ON c.oid = f.ftrelid \
          JOIN pg_foreign_server s ON s.oid = f.ftserver",
     ),
     (
         "foreign server",
         0,
-        "SELECT s.srvname::text, to_jsonb(ROW(w.fdwname, s.srvtype, s.srvversion, s.srvoptions))::text \
+        "SELECT s.srvname::text, to_jsonb(ROW(w.fdwname, s.srvtype, s.srvversion, ARRAY(SELECT one FROM unnest(s.srvoptions) one ORDER BY one COLLATE \"C\")))::text \
          FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw \
          WHERE ('pg_foreign_server'::regclass, s.oid) NOT IN (SELECT classid, objid FROM brought)",
     ),
     (
         "foreign data wrapper",
         0,
-        "SELECT w.fdwname::text, to_jsonb(ROW(w.fdwhandler::regprocedure, w.fdwvalidator::regprocedure, w.fdwoptions))::text FROM pg_foreign_data_wrapper w \
+        "SELECT w.fdwname::text, to_jsonb(ROW(w.fdwhandler::regprocedure, w.fdwvalidator::regprocedure, ARRAY(SELECT one FROM unnest(w.fdwoptions) one ORDER BY one COLLATE \"C\")))::text FROM pg_foreign_data_wrapper w \
          WHERE ('pg_foreign_data_wrapper'::regclass, w.oid) NOT IN (SELECT classid, objid FROM brought)",
     ),
     // Its options hold passwords, and are shown to few.
