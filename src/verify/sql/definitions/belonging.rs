@@ -1,9 +1,28 @@
-//! What a definition belongs to, by its name: what is gone takes with it what belonged to it, and that is told once.
+//! Kinds that belong to others, and what a definition belongs to by its name: what is gone takes with it what belonged to it, and that is told once.
 
-use crate::verify::sql::definitions::kinds::{GRANT, GRANT_ON, MAPPING_OPTIONS, OWNER, OWNER_OF, SETTING, TABLE};
+/// The kind of tables.
+pub const TABLE: &str = "table";
+
+/// The kind whose names end in ` to ROLE`.
+pub const GRANT: &str = "grant";
+
+/// The same of what is no table, routine, type or schema; earlier versions did not know of these.
+pub const GRANT_ON: &str = "grant on";
+
+/// Who owns a relation, a routine or a schema.
+pub const OWNER: &str = "owner";
+
+/// Who owns anything else; earlier versions did not know of these.
+pub const OWNER_OF: &str = "owner of";
+
+/// Settings of the database and of roles in it, whose names end in ` of ROLE`.
+pub const SETTING: &str = "setting";
+
+/// Options of user mappings, which few readers are shown.
+pub const MAPPING_OPTIONS: &str = "user mapping options";
 
 /// Kinds to which definitions of other kinds belong.
-pub const OWNERS: [&str; 25] = [
+pub const OWNERS: [&str; 24] = [
     TABLE,
     "view",
     "routine",
@@ -19,7 +38,6 @@ pub const OWNERS: [&str; 25] = [
     "foreign data wrapper",
     "foreign server",
     "language",
-    "large object",
     "operator",
     "operator class",
     "operator family",
@@ -31,10 +49,10 @@ pub const OWNERS: [&str; 25] = [
     "user mapping",
 ];
 
-/// What a definition may belong to: what its name begins with, and of rights and owners the object itself.
-pub fn owners<'a>(kind: &str, name: &'a str) -> impl Iterator<Item = &'a str> {
+/// The name of what a right, an owner or a mapping is of; the name itself of other kinds, and none of what is the database's.
+pub fn object_of<'a>(kind: &str, name: &'a str) -> &'a str {
     let before_to = || name.rsplit_once(" to ").map(|(object, _)| object);
-    let name = match kind {
+    match kind {
         OWNER => name.split_once(' ').map_or(name, |(_, name)| name),
         OWNER_OF => without_kind(name),
         GRANT => before_to().map_or(name, |object| object.strip_prefix("type ").unwrap_or(object)),
@@ -42,10 +60,15 @@ pub fn owners<'a>(kind: &str, name: &'a str) -> impl Iterator<Item = &'a str> {
         "user mapping" => before_to().unwrap_or(name),
         SETTING => "",
         _ => name,
-    };
+    }
+}
+
+/// What a definition may belong to: what its name begins with, and of rights and owners the object itself.
+pub fn owners<'a>(kind: &str, name: &'a str) -> impl Iterator<Item = &'a str> {
     // Options belong to a mapping, and a mapping to its server.
+    let server = name.rsplit_once(" to ").map(|(object, _)| object).filter(|_| kind == MAPPING_OPTIONS);
+    let name = object_of(kind, name);
     let itself = (!OWNERS.contains(&kind) || kind == "user mapping").then_some(name).filter(|name| !name.is_empty());
-    let server = before_to().filter(|_| kind == MAPPING_OPTIONS);
     itself.into_iter().chain(server).chain(name.match_indices('.').map(|(dot, _)| &name[..dot]))
 }
 

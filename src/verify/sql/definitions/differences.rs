@@ -12,10 +12,9 @@ use serde_json::Value;
 
 use crate::model::counts::Counts;
 use crate::model::finding::Class;
-use crate::verify::sql::definitions::belonging::{OWNERS, owners};
+use crate::verify::sql::definitions::belonging::{GRANT, GRANT_ON, OWNERS, SETTING, TABLE, owners};
 use crate::verify::sql::definitions::kinds::{
-    AUTO_INCREMENT, COLUMN_ORDER, Definitions, GRANT, GRANT_ON, HIDDEN, POSITION, RARELY_SHOWN, READER, SETTING, TABLE, in_one_line,
-    is_number,
+    AUTO_INCREMENT, COLUMN_ORDER, Definitions, HIDDEN, POSITION, RARELY_SHOWN, READER, in_one_line, is_number,
 };
 use crate::verify::sql::definitions::not_carried;
 
@@ -70,9 +69,33 @@ pub fn equal(before: &Value, now: &Definitions) -> Counts {
     counts
 }
 
+/// What has been told of tables, by the names that findings use.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Told {
+    /// Those that only one side has, or that could not be read.
+    pub tables: BTreeSet<String>,
+    /// Of these, the ones that could not be read.
+    pub unread: BTreeSet<String>,
+    /// Columns that only one side has, each as `TABLE.COLUMN`.
+    pub columns: BTreeSet<String>,
+}
+
+impl Told {
+    /// Whether it has been told with its column.
+    fn is_of_column(&self, kind: &str, name: &str) -> bool {
+        let column = match kind {
+            "column" | "collation of" => name,
+            GRANT => name.rsplit_once(" to ").map_or(name, |(column, _)| column),
+            _ => return false,
+        };
+        self.columns.contains(column) || column.strip_prefix("public.").is_some_and(|column| self.columns.contains(column))
+    }
+}
+
 /// How many definitions of `before` are gone with what they belong to, so that they are not told one by one; `told` as in [`changes`]. What
 /// belongs to a table that could not be read is not counted: whether it is gone is not known.
-pub fn gone_with_another(before: &Value, now: &Definitions, told: &BTreeSet<String>, unread: &BTreeSet<String>) -> u64 {
+pub fn gone_with_another(before: &Value, now: &Definitions, told: &Told) -> u64 {
+    let unread = &told.unread;
     let changed: BTreeSet<String> = changes(before, now, told).into_iter().map(|change| change.what).collect();
     let mut gone = 0;
     for (kind, old) in before.as_object().into_iter().flatten().filter(|(kind, _)| !is_number(kind)) {
@@ -105,8 +128,8 @@ fn is_same(kind: &str, name: &str, before: &str, now: &Definitions) -> bool {
 }
 
 /// What changed since `before`, which is of a manifest's header. Only kinds that both sides show are compared. What one side lacks is told
-/// without all that belongs to it, and of the tables in `told` that has been said already.
-pub fn changes(before: &Value, now: &Definitions, told: &BTreeSet<String>) -> Vec<Change> {
+/// without all that belongs to it, and what is in `told` has been said already.
+pub fn changes(before: &Value, now: &Definitions, told: &Told) -> Vec<Change> {
     let lone = lone(before, now);
     let is_hidden = |kind: &str| now.not_shown().any(|(hidden, _)| hidden == kind);
     let is_another = |name: &str| before["sequence"][name].as_str().is_some_and(|text| !is_same("sequence", name, text, now));
@@ -116,9 +139,12 @@ pub fn changes(before: &Value, now: &Definitions, told: &BTreeSet<String>) -> Ve
         let mut tell = |name: &str, before: &str, now: &str| {
             found.push(Change { what: format!("{kind} {name}"), before: before.to_owned(), now: now.to_owned() });
         };
-        let is_told = |name: &str| told.contains(name) || name.strip_prefix("public.").is_some_and(|name| told.contains(name));
+        let tables = &told.tables;
+        let is_told = |name: &str| tables.contains(name) || name.strip_prefix("public.").is_some_and(|name| tables.contains(name));
         let follows = |name: &str| owners(kind, name).any(|owner| lone.contains(owner) || is_told(owner));
-        let counts = |name: &str| !(is_readers(kind, name, before, now) || kind == TABLE && is_told(name) || follows(name));
+        let counts = |name: &str| {
+            !(is_readers(kind, name, before, now) || kind == TABLE && is_told(name) || follows(name) || told.is_of_column(kind, name))
+        };
         for (name, before) in old.iter().filter(|(name, _)| counts(name)) {
             let text = before.as_str().unwrap_or_default();
             match new.get(name) {
@@ -170,7 +196,7 @@ mod tests {
     use super::*;
 
     fn told(before: &Definitions, now: &Definitions) -> Vec<String> {
-        changes(&before.to_value(), now, &BTreeSet::new()).into_iter().map(|change| change.what).collect()
+        changes(&before.to_value(), now, &Told::default()).into_iter().map(|change| change.what).collect()
     }
 
     #[test]
@@ -239,10 +265,43 @@ mod tests {
             before.add(kind, name.into(), "it");
         }
         assert_eq!(told(&before, &now), ["column public.tt.a", "routine public.f()", "table public.t"]);
-        let told_of_it = changes(&before.to_value(), &now, &["t".to_owned()].into());
+        let of_table = Told { tables: ["t".to_owned()].into(), ..Told::default() };
+        let told_of_it = changes(&before.to_value(), &now, &of_table);
         assert_eq!(told_of_it.iter().map(|change| change.what.as_str()).collect::<Vec<_>>(), ["column public.tt.a", "routine public.f()"]);
         now.add(TABLE, "public.t".into(), "it");
         assert_eq!(told(&before, &now).len(), 6, "what a table has lost is told of one that is there");
+    }
+
+    #[test]
+    fn only_what_belongs_to_closed_tables_is_left() {
+        let mut all = Definitions::of_kinds(["partition", TABLE, GRANT, "routine"], Some("r".into()));
+        all.hide("event", "EVENT");
+        for (kind, name) in
+            [(TABLE, "public.t"), (TABLE, "public.u"), ("partition", "t.p0"), ("partition", "t.p1"), (GRANT, "t.a to x"), ("routine", "f")]
+        {
+            all.add(kind, name.into(), "it");
+        }
+        assert_eq!(Definitions::of_value(&all.to_value()), all);
+        all.retain_of_tables(|table, partition| table == "t" && partition.is_none_or(|partition| partition == "p0"));
+        let of = |kind: &str| all.of_kind(kind).unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
+        assert_eq!([of(GRANT), of("partition"), of(TABLE), of("routine")], ["t.a to x", "t.p0", "public.t", ""]);
+    }
+
+    #[test]
+    fn a_column_of_one_side_is_told_with_its_table() {
+        let before = Definitions::of_kinds(["column", "collation of", GRANT], None);
+        let mut now = before.clone();
+        for (kind, name) in
+            [("column", "public.t.a"), ("collation of", "public.t.a"), (GRANT, "public.t.a to app"), ("column", "app.t.a")]
+        {
+            now.add(kind, name.into(), "it");
+        }
+        let told_with = |column: &str| {
+            let told = Told { columns: [column.to_owned()].into(), ..Told::default() };
+            changes(&before.to_value(), &now, &told).into_iter().map(|change| change.what).collect::<Vec<_>>()
+        };
+        assert_eq!(told_with("t.a"), ["column app.t.a"]);
+        assert_eq!(told_with("app.t.a"), ["collation of public.t.a", "column public.t.a", "grant public.t.a to app"]);
     }
 
     #[test]
@@ -342,6 +401,6 @@ mod tests {
             one
         };
         assert_eq!(told(&of(SETTING, "search_path of app"), &of(SETTING, "search_path of drill")), ["setting search_path of app"]);
-        assert_eq!(told(&of(GRANT_ON, "large object 7 to app"), &of(GRANT_ON, "large object 7 to drill")).len(), 1);
+        assert_eq!(told(&of(GRANT_ON, "language l to app"), &of(GRANT_ON, "language l to drill")).len(), 1);
     }
 }

@@ -9,26 +9,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-/// The kind of tables.
-pub const TABLE: &str = "table";
-
-/// The kind whose names end in ` to ROLE`.
-pub const GRANT: &str = "grant";
-
-/// The same of what is no table, routine, type or schema; earlier versions did not know of these.
-pub const GRANT_ON: &str = "grant on";
-
-/// Who owns a relation, a routine or a schema.
-pub const OWNER: &str = "owner";
-
-/// Who owns anything else; earlier versions did not know of these.
-pub const OWNER_OF: &str = "owner of";
-
-/// Settings of the database and of roles in it, whose names end in ` of ROLE`.
-pub const SETTING: &str = "setting";
-
-/// Options of user mappings, which few readers are shown.
-pub const MAPPING_OPTIONS: &str = "user mapping options";
+use crate::verify::sql::definitions::belonging::{GRANT, GRANT_ON, MAPPING_OPTIONS, object_of};
 
 /// The kind whose definitions are whole numbers: how many steps a sequence has come from zero in its own direction.
 pub const POSITION: &str = "sequence position";
@@ -123,6 +104,38 @@ impl Definitions {
             self.former.insert((kind.to_owned(), name.clone()), digest(formerly));
         }
         self.add(kind, name, definition);
+    }
+
+    /// As a manifest's header has kept them.
+    pub fn of_value(kept: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let names = |value: &Value| value.as_object().into_iter().flatten().map(|(name, held)| (name.clone(), text(held))).collect();
+        let kinds = kept.as_object().into_iter().flatten().filter(|(kind, held)| *kind != HIDDEN && held.is_object());
+        Self {
+            kinds: kinds.map(|(kind, held)| (kind.clone(), names(held))).collect(),
+            reader: kept[READER].as_str().map(str::to_owned),
+            hidden: names(&kept[HIDDEN]),
+            ..Self::default()
+        }
+    }
+
+    /// Takes a kind out; says whether there was one of it.
+    pub fn leave_out(&mut self, kind: &str) -> bool {
+        self.kinds.remove(kind).is_some_and(|names| !names.is_empty())
+    }
+
+    /// Leaves those alone that belong to tables for which `counts` is true, by the name that findings use, and a partition's where there is one.
+    pub fn retain_of_tables(&mut self, counts: impl Fn(&str, Option<&str>) -> bool) {
+        for (kind, names) in &mut self.kinds {
+            names.retain(|name, _| {
+                let within = object_of(kind, name);
+                let tables = within.match_indices('.').map(|(dot, _)| dot).chain([within.len()]);
+                tables.into_iter().any(|end| {
+                    let (table, rest) = (&within[..end], within.get(end + 1..).filter(|_| kind == "partition"));
+                    counts(table, rest) || table.strip_prefix("public.").is_some_and(|table| counts(table, rest))
+                })
+            });
+        }
     }
 
     /// As a manifest's header keeps them.

@@ -4,8 +4,8 @@
 
 pub mod belonging;
 pub mod differences;
+pub mod folded;
 pub mod kinds;
-pub mod large_objects;
 pub mod mysql;
 pub mod not_carried;
 pub mod postgres;

@@ -6,7 +6,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::verify::sql::definitions::kinds::{AUTO_INCREMENT, DEFAULT, Definitions, REFERENCE_SYSTEM, SETTING};
+use crate::verify::sql::definitions::belonging::SETTING;
+use crate::verify::sql::definitions::kinds::{AUTO_INCREMENT, DEFAULT, Definitions, REFERENCE_SYSTEM};
 
 use std::collections::BTreeMap;
 

@@ -5,8 +5,10 @@
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row as _};
 
-use crate::verify::sql::definitions::kinds::{COLUMN_ORDER, Definitions, GRANT, MAPPING_OPTIONS};
-use crate::verify::sql::definitions::{large_objects, postgres_objects, postgres_positions, postgres_rights};
+use crate::verify::sql::definitions::belonging::{GRANT, MAPPING_OPTIONS};
+use crate::verify::sql::definitions::folded::folded;
+use crate::verify::sql::definitions::kinds::{COLUMN_ORDER, Definitions};
+use crate::verify::sql::definitions::{postgres_objects, postgres_positions, postgres_rights};
 
 /// Schemas and relations of the database itself, and which catalogue's object (classid, objid) an extension has brought.
 const OURS: &str = r"
@@ -18,7 +20,7 @@ WITH brought AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),
  routines AS (SELECT p.*, o.name || '.' || p.proname::text || '(' || pg_get_function_identity_arguments(p.oid) || ')' AS name
   FROM pg_proc p JOIN own o ON o.oid = p.pronamespace WHERE ('pg_proc'::regclass, p.oid) NOT IN (SELECT classid, objid FROM brought)),
  types AS (SELECT t.*, o.name || '.' || t.typname::text AS name FROM pg_type t JOIN own o ON o.oid = t.typnamespace
-  WHERE ('pg_type'::regclass, t.oid) NOT IN (SELECT classid, objid FROM brought) AND t.typelem = 0
+  WHERE ('pg_type'::regclass, t.oid) NOT IN (SELECT classid, objid FROM brought) AND t.typelem = 0 AND t.typisdefined
   AND (t.typrelid = 0 OR (SELECT relkind FROM pg_class WHERE oid = t.typrelid) = 'c'))
 ";
 
@@ -59,7 +61,8 @@ const KINDS: &[(&str, u32, &str)] = &[
         0,
         "SELECT coalesce(c.name, t.name) || '.' || o.conname::text, pg_get_constraintdef(o.oid) FROM pg_constraint o \
          LEFT JOIN ours c ON c.oid = o.conrelid AND c.relkind IN ('p', 'f') LEFT JOIN types t ON t.oid = o.contypid \
-         WHERE coalesce(c.name, t.name) IS NOT NULL AND o.contype IN ('p', 'u', 'f', 'c', 'x')",
+         WHERE coalesce(c.name, t.name) IS NOT NULL AND o.contype IN ('p', 'u', 'f', 'c', 'x') \
+         AND NOT EXISTS (SELECT FROM pg_constraint u WHERE u.oid = o.conparentid AND u.conrelid = o.conrelid)",
     ),
     (
         "view",
@@ -88,7 +91,8 @@ const KINDS: &[(&str, u32, &str)] = &[
         "disabled constraint",
         0,
         "SELECT c.name || '.' || o.conname::text || ' ' || t.tgtype, t.tgenabled::text FROM pg_trigger t JOIN ours c ON c.oid = t.tgrelid \
-         JOIN pg_constraint o ON o.oid = t.tgconstraint WHERE t.tgisinternal AND t.tgenabled <> 'O'",
+         JOIN pg_constraint o ON o.oid = t.tgconstraint WHERE t.tgisinternal AND t.tgenabled <> 'O' \
+         AND NOT EXISTS (SELECT FROM pg_constraint u WHERE u.oid = o.conparentid AND u.conrelid = o.conrelid)",
     ),
     (
         "event trigger",
@@ -105,10 +109,12 @@ const KINDS: &[(&str, u32, &str)] = &[
     (
         "sequence",
         0,
-        "SELECT c.name, concat_ws(' ', c.relpersistence, format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcycle, \
-         (SELECT 'owned by ' || d.refobjid::regclass || '.' || d.refobjsubid FROM pg_depend d WHERE d.classid = 'pg_class'::regclass \
-          AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') LIMIT 1)) \
-         FROM pg_sequence s JOIN ours c ON c.oid = s.seqrelid",
+        "SELECT name, concat_ws(' ', own, 'owned by ' || owner || '.' || quote_ident(attname)), concat_ws(' ', own, 'owned by ' || owner || '.' || number) FROM ( \
+         SELECT c.name, concat_ws(' ', c.relpersistence, format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcycle) AS own, \
+         d.refobjid::regclass AS owner, d.refobjsubid AS number, a.attname FROM pg_sequence s JOIN ours c ON c.oid = s.seqrelid \
+         LEFT JOIN LATERAL (SELECT refobjid, refobjsubid FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid \
+          AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') LIMIT 1) d ON true \
+         LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid) s",
     ),
     (
         "type",
@@ -234,16 +240,30 @@ pub async fn definitions(connection: &mut PgConnection) -> Result<Definitions, s
         }
         found.show(kind);
         for row in sqlx::query(AssertSqlSafe(format!("{OURS}{question}"))).fetch_all(&mut *connection).await? {
-            let (name, definition): (String, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
+            let (name, definition): (Option<String>, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
             let definition = definition.unwrap_or_default();
             let formerly: Option<String> = if row.len() > 2 { row.try_get(2)? } else { None };
-            found.add_reworded(kind, name, &definition, formerly.as_deref().unwrap_or(&definition));
+            let Some(name) = name else { return Err(sqlx::Error::Protocol(GONE.to_owned())) };
+            found.add_reworded(kind, name, &folded(&definition), formerly.as_deref().unwrap_or(&definition));
         }
     }
     if sqlx::query_scalar(postgres_rights::HIDDEN_MAPPINGS).fetch_one(&mut *connection).await? {
         found.hide(MAPPING_OPTIONS, "the rights of a superuser");
     }
     postgres_positions::positions(connection, OURS, &mut found).await?;
-    large_objects::large_objects(connection, &mut found).await?;
     Ok(found)
+}
+
+const GONE: &str = "an object was dropped while definitions were read";
+
+/// Whether an error may be that of an object which is made or dropped by somebody else while it is looked at: the catalogue knows it, and the
+/// server does not find it, since what it prints of an object is what that is now. A catalogue that is damaged says the same, again and again.
+pub fn is_of_change(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Protocol(said) => said == GONE,
+        sqlx::Error::ColumnDecode { source, .. } => source.is::<sqlx::error::UnexpectedNullError>(),
+        // internal_error, undefined_table, undefined_object, undefined_function, invalid_schema_name.
+        sqlx::Error::Database(error) => matches!(error.code().as_deref(), Some("XX000" | "42P01" | "42704" | "42883" | "3F000")),
+        _ => false,
+    }
 }

@@ -3,9 +3,10 @@
 //! Catalogues that hold passwords (`pg_authid`, `pg_user_mapping`) are not for every reader: their views are asked. Of a user mapping only the
 //! name of the user is read there, and of any other option only that there is one: what is short can be guessed from its digest.
 //!
-//! Not here: owners and grants of relations, routines and schemas (`postgres`), large objects (`large_objects`).
+//! Not here: owners and grants of relations, routines and schemas (`postgres`), and of large objects, which are rows (`postgres::large_objects`).
 
-use crate::verify::sql::definitions::kinds::{GRANT_ON, MAPPING_OPTIONS, OWNER_OF, SETTING};
+use crate::verify::sql::definitions::belonging::{GRANT_ON, MAPPING_OPTIONS, OWNER_OF, SETTING};
+use crate::verify::sql::definitions::kinds::DEFAULT;
 
 /// Kind, the first version that the question is for, and the question.
 pub const KINDS: &[(&str, u32, &str)] = &[
@@ -65,6 +66,13 @@ pub const KINDS: &[(&str, u32, &str)] = &[
          (SELECT string_agg(CASE WHEN option_name IN ('user', 'username') THEN option_name || ' ' || quote_literal(option_value) ELSE option_name END,
            ',' ORDER BY option_name) FROM pg_options_to_table(umoptions)) FROM pg_user_mappings
          WHERE (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)",
+    ),
+    // Every server has its own, and a dump none: said, and no difference.
+    (
+        DEFAULT,
+        0,
+        "SELECT 'encoding', pg_encoding_to_char(encoding)::text FROM pg_database WHERE datname = current_database() \
+         UNION ALL SELECT 'collation', datcollate::text FROM pg_database WHERE datname = current_database()",
     ),
     (
         SETTING,

@@ -20,6 +20,10 @@ pub fn definitions(connection: &Connection) -> Result<Definitions, rusqlite::Err
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let (kind, name, definition): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        if kind == "table" && definition.to_ascii_uppercase().contains("AUTOINCREMENT") {
+            // Until its first row, and where its row is lost: numbers begin after the greatest that is there.
+            found.add(POSITION, name.clone(), "0");
+        }
         found.add(&kind, name, &definition);
     }
     let mut statement = connection.prepare(PRAGMAS)?;
