@@ -3,6 +3,7 @@
 //! Contents: PostgreSQL against a manifest and against the live database it was copied from; large objects; MariaDB; SQLite; what is no
 //! change: numbers handed out ahead, the reader's own rights, a restored database of another name.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -10,14 +11,16 @@ use std::sync::Arc;
 use crate::servers::{self, Kind};
 use crate::support::{Db, access, as_user, key, run};
 use attestore::model::capture::CaptureMode;
+use attestore::model::clock::Timestamp;
 use attestore::model::finding::{Class, Finding};
 use attestore::model::outcome::Outcome;
 use attestore::model::source_url::SourceUrl;
 use attestore::monitor::{Collected, Silent};
 use attestore::verify::manifest::reader::Manifest;
-use attestore::verify::manifest::request::CaptureRequest;
+use attestore::verify::manifest::request::{CaptureRequest, TableRequest};
 use attestore::verify::sql::capture::capture;
-use attestore::verify::sql::compare::database::compare;
+use attestore::verify::sql::compare::beside;
+use attestore::verify::sql::compare::database::{Restored, compare, compare_restored};
 use attestore::verify::sql::compare::dual::{self, Side};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
@@ -254,6 +257,80 @@ async fn a_dump_and_its_restore_are_equal() {
     assert_eq!(unlike(&against_manifest(&copy.url(), &dir.path().join("m")).await, &[], "restored from a dump"), None);
     copy.run("ALTER TABLE o DROP CONSTRAINT o_status_check; ALTER TABLE o ADD CHECK (status IN ('new', 'its'))").await;
     assert_eq!(unlike(&against_manifest(&copy.url(), &dir.path().join("m")).await, &["o"], "another list"), None);
+}
+
+async fn of_scope(db: &Db, tables: TableRequest, out: &Path) {
+    let request = CaptureRequest { tables, ..CaptureRequest::new(out, CaptureMode::AppendPrefix) };
+    capture(&db.url(), &access(), &request, &key(), None, &Silent).await.unwrap();
+}
+
+/// A manifest of closed partitions says nothing of the ones that come after them; one up to a column's value needs the column.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_manifest_of_a_prefix_speaks_of_that_alone() {
+    let (Some(postgres), Some(mariadb)) = (servers::shared(Kind::Postgres), servers::shared(Kind::Mariadb)) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let sql = "CREATE TABLE part (id int, k text, PRIMARY KEY (id, k)) PARTITION BY LIST (k); CREATE TABLE part_a PARTITION OF part FOR VALUES IN ('a'); \
+               INSERT INTO part VALUES (1, 'a'); CREATE TABLE w (id int, v text); INSERT INTO w VALUES (1, 'x')";
+    let db = Db::new(&postgres, Kind::Postgres, "prefixes", sql).await;
+    let closed = |name: &str| TableRequest { closed: vec![name.to_owned()], ..TableRequest::default() };
+    of_scope(&db, closed("part_a"), &dir.path().join("closed")).await;
+    of_scope(&db, TableRequest { watermark: Some("id=100".to_owned()), ..TableRequest::default() }, &dir.path().join("watermark")).await;
+    db.run("CREATE TABLE part_c PARTITION OF part FOR VALUES IN ('c'); CREATE TABLE more (a int); CREATE VIEW v AS SELECT 1; ALTER TABLE w DROP id").await;
+    assert_eq!(unlike(&against_manifest(&db.url(), &dir.path().join("closed")).await, &[], "the next partition"), None);
+    let (outcome, findings) = against_manifest(&db.url(), &dir.path().join("watermark")).await;
+    let lost = findings.iter().find(|finding| finding.place.parts().1 == "w").unwrap();
+    assert_eq!((outcome, lost.class), (Outcome::Fail, Class::Unreadable), "{findings:?}");
+    db.run("ALTER TABLE part_a ALTER k SET DEFAULT 'a'").await;
+    assert_eq!(unlike(&against_manifest(&db.url(), &dir.path().join("closed")).await, &["column public.part_a.k"], "its own"), None);
+    let sql = "CREATE TABLE par (id int PRIMARY KEY) PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN (20)); \
+               INSERT INTO par VALUES (1)";
+    let db = Db::new(&mariadb, Kind::Mariadb, "prefixes", sql).await;
+    of_scope(&db, closed("par.p0"), &dir.path().join("of_mariadb")).await;
+    db.run("ALTER TABLE par ADD PARTITION (PARTITION p2 VALUES LESS THAN (30))").await;
+    assert_eq!(unlike(&against_manifest(&db.url(), &dir.path().join("of_mariadb")).await, &[], "the next partition"), None);
+}
+
+/// Two manifests, two databases by what their rows mean, a restore of before the capture: each says what of definitions it compares.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_of_definitions_is_not_compared_is_said() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let sql = "CREATE TABLE t (a int); INSERT INTO t VALUES (1); CREATE VIEW v AS SELECT a FROM t; CREATE MATERIALIZED VIEW mv AS SELECT a FROM t; \
+               CREATE SEQUENCE sq; SELECT setval('sq', 100)";
+    let (one, other) = (Db::new(&server, Kind::Postgres, "said_one", sql).await, Db::new(&server, Kind::Postgres, "said_other", sql).await);
+    let (before, after) = (dir.path().join("before"), dir.path().join("after"));
+    let header = one.capture(&before).await.unwrap();
+    let (monitor, access) = (Collected::default(), access());
+    let side = |db: &Db| db.url();
+    let (checked, baseline) = (side(&one), side(&other));
+    for declared in [None, Some(BTreeMap::new())] {
+        let of = |url| Side { url, access: &access };
+        let result = dual::against(of(&checked), of(&baseline), &key(), declared.as_ref(), &monitor).await.unwrap();
+        let said = result.left_out.join("; ");
+        assert!(said.contains("materialized view (mv)"), "{said}");
+        assert_eq!(said.contains("logical types"), declared.is_some(), "{said}");
+    }
+    one.run("SELECT setval('sq', 50)").await;
+    let restored = |at| Restored { at: Some(at), mode: Some(CaptureMode::PositionBounded), ..Restored::default() };
+    for (at, findings) in [(Timestamp(header.captured_start.0 - 2_000_000), 0), (Timestamp::now(), 1)] {
+        let monitor = Collected::default();
+        let manifest = Manifest::open(&before).unwrap();
+        let result = compare_restored(&one.url(), &access, &manifest, &key(), restored(at), &monitor).await.unwrap();
+        assert_eq!(monitor.findings().len(), findings, "{:?}", monitor.findings());
+        assert_eq!(result.left_out.iter().any(|said| said.contains("sequences")), findings == 0, "{:?}", result.left_out);
+    }
+    one.run("DROP VIEW v; ALTER TABLE t ADD z int DEFAULT 7; CREATE TABLE u (a int DEFAULT 1)").await;
+    one.capture(&after).await.unwrap();
+    let (left, right) = (Manifest::open(&before).unwrap(), Manifest::open(&after).unwrap());
+    let position = |manifest: &Manifest| manifest.header().position.clone();
+    let monitor = Collected::default();
+    let counts = beside::of_manifests(position(&left).as_ref(), position(&right).as_ref(), &monitor).unwrap().unwrap();
+    let found: Vec<String> = monitor.findings().iter().map(|finding| finding.place.parts().1.to_owned()).collect();
+    assert_eq!(found, ["sequence position public.sq", "view public.v"]);
+    assert!(counts.matched > 0 && counts.mismatch + counts.missing + counts.extra >= 2, "{counts:?}");
+    let mut another = position(&right).unwrap();
+    another["engine"] = serde_json::json!("mariadb");
+    assert!(beside::of_manifests(position(&left).as_ref(), Some(&another), &monitor).unwrap().is_err());
 }
 
 /// Objects that others make and drop while definitions are read are no damage.
