@@ -312,6 +312,13 @@ fn programs(kind: Kind) -> Option<(PathBuf, PathBuf)> {
         .find(|(init, server)| init.is_file() && server.is_file())
 }
 
+/// A program that comes with the server, beside it.
+#[allow(dead_code, reason = "each test binary uses its own part of this helper")]
+pub fn beside(kind: Kind, name: &str) -> PathBuf {
+    let (_, server) = programs(kind).unwrap();
+    server.with_file_name(name)
+}
+
 fn is_root() -> bool {
     rustix::process::getuid().is_root()
 }
