@@ -15,6 +15,7 @@ use crate::engines::dumps::{Dump, Unloaded};
 use crate::engines::installed::EngineKind;
 use crate::engines::master::Master;
 use crate::engines::process::ProcessMark;
+use crate::engines::refusals::{self, Origin, major};
 use crate::engines::script::{Line, Needs, OWNERS, Script};
 use crate::engines::servers::{Booted, Servers};
 use crate::engines::{mariadb, postgres};
@@ -35,10 +36,10 @@ impl Servers {
             while next_line(&mut reader, &mut line).await? {
                 definers::note(&line, &mut accounts);
             }
-            let text = mariadb::make_definers(&accounts, database) + &mariadb::restrict(&master.user);
+            let text = mariadb::make_definers(&accounts, database) + &mariadb::restrict(&master.user, database);
             self.sql(EngineKind::MariaDb, name, server.port, "mysql", &text).await?;
             let said = spawn(client, "mariadb")?.wait_with_output().await.map_err(|error| Failure::io("mariadb", error))?;
-            return judge(&said, server.process, path, |said| of_mariadb(said, path));
+            return judge(&said, server.process, path, |said| refusals::of_mariadb(said, path));
         }
         let (from, path) = match dump {
             Dump::PostgresFolder => {
@@ -54,7 +55,7 @@ impl Servers {
             return Err(failure.context("what the dump needs of the server").hint("install the extensions that the source has").into());
         }
         let (said, script) = self.pass(from, &path, name, server.port, master, &needs).await?;
-        judge(&said, server.process, &path, |said| refusal(said, &path, &origin))?;
+        judge(&said, server.process, &path, |said| refusals::of_postgres(said, &path, &origin))?;
         // Before event triggers are there, which would see it.
         self.permit_checks(EngineKind::Postgres, name, server.port, database, &master.user).await?;
         let last = script.for_administrator();
@@ -219,98 +220,23 @@ fn refuse(line: Line, path: &Path) -> Result<Line, Unloaded> {
     }
 }
 
-/// Where a dump comes from, as far as that explains why it is not taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Origin {
-    /// The major versions of the server and of the pg_dump that it was written from and by, the newer of the two.
-    written: u32,
-    /// The major version that is here.
-    installed: u32,
-    /// It defines something.
-    creates: bool,
-}
-
-impl Origin {
-    fn note(&mut self, line: &[u8]) {
-        for start in [&b"-- Dumped from database version "[..], b"-- Dumped by pg_dump version "] {
-            if let Some(version) = line.strip_prefix(start) {
-                self.written = self.written.max(major(&String::from_utf8_lossy(version)));
-            }
-        }
-    }
-}
-
-fn major(version: &str) -> u32 {
-    version.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0)
-}
-
-fn judge(output: &Output, server: ProcessMark, path: &Path, of: impl Fn(&str) -> Unloaded) -> Result<(), Unloaded> {
+/// What the client's end means; `of` reads what it said.
+fn judge(output: &Output, server: ProcessMark, path: &Path, of: impl Fn(&[u8]) -> Unloaded) -> Result<(), Unloaded> {
     if output.status.success() {
         return Ok(());
     }
-    let said = last_lines(&output.stderr);
-    if !server.is_alive() {
-        return Err(Failure::new(FailureKind::Remote, format!("{}: the server ended while it was loaded: {said}", path.display())).into());
-    }
-    Err(of(&said))
-}
-
-/// What MariaDB's first error says of the dump, by its number ("MariaDB Error Codes" of its documentation).
-fn of_mariadb(said: &str, path: &Path) -> Unloaded {
-    let number = said.split_once("ERROR ").and_then(|(_, rest)| rest.split_whitespace().next()).and_then(|word| word.parse().ok());
-    let at = path.display();
-    match number.unwrap_or(0) {
-        1044 | 1045 | 1142 | 1143 | 1227 | 1290 | 1370 | 1410 | 1419 => Unloaded::Failed(
-            Failure::new(FailureKind::Refused, format!("{at}: it wants rights that are withheld where it is loaded: {said}"))
-                .hint("restore it yourself where you trust it, and compare that database with `attestore verify`"),
-        ),
-        // Character sets, collations, settings, storage engines and plugins of another version or product; disk and memory.
-        1021 | 1037 | 1038 | 1041 | 1115 | 1193 | 1231 | 1273 | 1286 | 1524 | 3 | 28 => Unloaded::Failed(
-            Failure::new(FailureKind::Absent, format!("{at}: the server here lacks what it wants: {said}"))
-                .hint("install the product, the version and the plugins that the dump was written with; MariaDB stands in for MySQL here"),
-        ),
-        _ => Unloaded::Damaged(format!("{at}: {said}")),
+    match of(&output.stderr) {
+        said if server.is_alive() => Err(said),
+        Unloaded::Damaged(said) => Err(ended(path, &said).into()),
+        Unloaded::Failed(said) => Err(ended(path, &said.message).into()),
     }
 }
 
-/// What PostgreSQL's first error says of the dump, by its code ("PostgreSQL Error Codes", appendix A of its documentation).
-fn refusal(said: &str, path: &Path, origin: &Origin) -> Unloaded {
-    let code =
-        said.split_once("ERROR:  ").or_else(|| said.split_once("FATAL:  ")).map_or("", |(_, rest)| rest.get(..5).unwrap_or_default());
-    let at = path.display();
-    let other = |kind, message: String, hint: &str| Unloaded::Failed(Failure::new(kind, message).hint(hint));
-    match code {
-        // The dump is loaded without special rights, for whoever wrote it may have wanted more than a restore.
-        "42501" => other(
-            FailureKind::Refused,
-            format!("{at}: it wants rights that are withheld where it is loaded: {said}"),
-            "restore it yourself where you trust it, and compare that database with `attestore verify`",
-        ),
-        _ if origin.written > origin.installed && origin.installed > 0 => other(
-            FailureKind::Absent,
-            format!("{at}: written by PostgreSQL {}, and {} is installed here: {said}", origin.written, origin.installed),
-            "install the version of PostgreSQL that the dump was written with, or a newer one",
-        ),
-        "42P01" if !origin.creates => other(
-            FailureKind::Invalid,
-            format!("{at}: a dump of data alone, without the tables that it belongs into (pg_dump --data-only): {said}"),
-            "keep dumps with definitions and data",
-        ),
-        // Settings, collations and languages that this server was not built with; files of extensions; the disk, the memory, the server.
-        _ if ["0A", "53", "57", "58"].iter().any(|class| code.starts_with(class))
-            || (code == "42704" && ["configuration parameter", "collation", "access method"].iter().any(|what| said.contains(what))) =>
-        {
-            other(
-                FailureKind::Absent,
-                format!("{at}: the server here lacks what it wants: {said}"),
-                "install the version, the locales and the extensions of PostgreSQL that the source has",
-            )
-        }
-        _ => Unloaded::Damaged(format!("{at}: {said}")),
-    }
+fn ended(path: &Path, said: &str) -> Failure {
+    Failure::new(FailureKind::Remote, format!("{}: the server ended while it was loaded: {said}", path.display()))
 }
 
-/// The first error and what follows it, in one line.
+/// The first error of `pg_restore` and what follows it, in one line.
 fn last_lines(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let first = text.lines().position(|line| line.contains("ERROR") || line.contains("error")).unwrap_or(0);

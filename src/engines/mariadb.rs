@@ -24,6 +24,8 @@ const SETTINGS: &[&str] = &[
     "--skip-name-resolve",
     "--performance-schema=OFF",
     "--event-scheduler=OFF",
+    // A copy of a replica knows its primary, and would go on where it stood.
+    "--skip-slave-start",
     "--max-connections=60",
     "--character-set-server=utf8mb4",
     "--innodb-buffer-pool-size=32M",
@@ -226,13 +228,16 @@ pub fn make_definers(accounts: &BTreeSet<Account>, database: &str) -> String {
     text.collect()
 }
 
-/// The statements that keep a user, and whoever a routine of its dump may be defined by, from reaching outside of the server: from its
-/// settings, which name files, from files, and from the accounts of others.
-pub fn restrict(user: &str) -> String {
+/// The statements that leave `user`, who loads a dump into `database` and reads it afterwards, nothing outside of that database but what the
+/// catalogue says, and the administrator nothing at all: objects of a dump may be defined to run as anybody. What is left out names
+/// files, plugins, other servers or accounts. The last thing that the administrator can do.
+pub fn restrict(user: &str, database: &str) -> String {
     let user = format!("{}@'%'", literal(user));
-    let admin = format!("{ADMIN}@localhost");
-    let outside = "FILE, SUPER, SHUTDOWN, RELOAD, CREATE USER";
-    format!("REVOKE {outside}, GRANT OPTION ON *.* FROM {user};\nREVOKE {outside}, GRANT OPTION ON *.* FROM {admin};\n")
+    format!(
+        "REVOKE ALL PRIVILEGES, GRANT OPTION FROM {user};\nGRANT ALL ON {}.* TO {user};\nGRANT SELECT ON mysql.* TO {user};\n\
+         GRANT SET USER, BINLOG MONITOR ON *.* TO {user};\nREVOKE ALL PRIVILEGES, GRANT OPTION FROM {ADMIN}@localhost;\n",
+        pattern(database)
+    )
 }
 
 /// The statement that sets a user's password.

@@ -20,6 +20,7 @@ pub mod postgres;
 pub mod process;
 pub mod psql_lexer;
 pub mod psql_statement;
+pub mod refusals;
 pub mod script;
 pub mod servers;
 pub mod sqlite_files;

@@ -130,7 +130,8 @@ impl Script {
     pub fn for_administrator(&self) -> String {
         // Event triggers last: they would run at the others.
         let all = self.schemas.iter().chain(self.publications.values().flatten()).chain(&self.event_triggers);
-        all.flat_map(|statement| [statement.as_str(), ";\n"]).collect()
+        let text: String = all.flat_map(|statement| [statement.as_str(), ";\n"]).collect();
+        if text.is_empty() { text } else { format!("{}{text}", postgres::OF_THE_SERVER) }
     }
 
     fn another_way(&mut self, statement: &Statement, held: Vec<u8>) -> Line {
