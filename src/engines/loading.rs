@@ -6,16 +6,18 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
 
+use crate::engines::archive_folder;
 use crate::engines::area;
 use crate::engines::definers;
-use crate::engines::dumps::{Dump, Unloaded};
+use crate::engines::dumps::{Dump, Unloaded, elsewhere};
 use crate::engines::installed::EngineKind;
 use crate::engines::master::Master;
 use crate::engines::process::ProcessMark;
 use crate::engines::refusals::{self, Origin, major};
+use crate::engines::room;
 use crate::engines::script::{Line, Needs, OWNERS, Script};
 use crate::engines::servers::{Booted, Servers};
 use crate::engines::{mariadb, postgres};
@@ -23,27 +25,44 @@ use crate::model::failure::{Failure, FailureKind};
 
 /// A folder of pg_dump in the server's home, where its user may read it.
 const FOLDER: &str = "dump";
+/// The longest line of a script that is held, in bytes. Lines of data are of any length.
+const LONGEST_LINE: usize = 256 << 20;
+/// So much of a line is held where only its beginning is looked at, or where it goes on as it is.
+const PIECE: usize = 1 << 20;
+/// So much of what a client says is kept, from the end.
+const HEARD: usize = 64 << 10;
 
 impl Servers {
-    /// Loads the dump at `path` into `master.database` of the server in the home `name`, which is empty.
+    /// Loads the dump at `path` into `master.database` of the server in the home `name`, which is empty. It is given up where it fills the
+    /// disk, and where the future is dropped.
     pub async fn load(&self, dump: Dump, path: &Path, name: &str, server: Booted, master: &Master) -> Result<(), Unloaded> {
+        let what = format!("{}: loading it", path.display());
+        room::watched(self.load_into(dump, path, name, server, master), &what, self.area().root()).await
+    }
+
+    async fn load_into(&self, dump: Dump, path: &Path, name: &str, server: Booted, master: &Master) -> Result<(), Unloaded> {
         let database = master.database.as_deref().unwrap_or_default();
         if dump == Dump::MysqlPlain {
             let mut client = mariadb::client_of(self.programs(EngineKind::MariaDb)?, self.area(), server.port, master, database);
             client.stdin(open(path)?);
             let (mut accounts, mut line) = (BTreeSet::new(), Vec::new());
             let (mut reader, _) = self.script_of(Source::Plain, path, &[])?;
-            while next_line(&mut reader, &mut line).await? {
-                definers::note(&line, &mut accounts);
+            let mut begins = true;
+            while let Some(ended) = next_piece(&mut reader, &mut line, PIECE).await? {
+                if begins {
+                    definers::note(&line, &mut accounts);
+                }
+                begins = ended;
             }
             let text = mariadb::make_definers(&accounts, database) + &mariadb::restrict(&master.user, database);
             self.sql(EngineKind::MariaDb, name, server.port, "mysql", &text).await?;
-            let said = spawn(client, "mariadb")?.wait_with_output().await.map_err(|error| Failure::io("mariadb", error))?;
+            let said = heard(spawn(client, "mariadb")?, "mariadb").await?;
             return judge(&said, server.process, path, |said| refusals::of_mariadb(said, path));
         }
         let (from, path) = match dump {
             Dump::PostgresFolder => {
                 self.area().import(path, name, FOLDER)?;
+                archive_folder::hold_within(&self.home(name).join(FOLDER))?;
                 (Source::Folder, self.home(name).join(FOLDER))
             }
             Dump::PostgresArchive => (Source::Archive, path.to_owned()),
@@ -72,7 +91,11 @@ impl Servers {
         origin.installed = major(&programs.version);
         // Data is left out where the archive's tool can do that; a script is read whole.
         let (mut reader, tool) = self.script_of(from, path, &["--schema-only"])?;
-        while next_line(&mut reader, &mut line).await? {
+        while let Some(ended) = next_line(&mut reader, &mut line, &script, path).await? {
+            if !ended {
+                carry(&mut reader, &mut line, path, None).await?;
+                continue;
+            }
             origin.note(&line);
             refuse(script.line(&line), path)?;
         }
@@ -112,7 +135,11 @@ impl Servers {
             }
             // A client that ends early says why on stderr.
             let mut taken = stdin.write_all(&first).await.is_ok();
-            while taken && next_line(&mut reader, &mut line).await? {
+            while taken && let Some(ended) = next_line(&mut reader, &mut line, &script, path).await? {
+                if !ended {
+                    taken = carry(&mut reader, &mut line, path, Some(&mut stdin)).await?;
+                    continue;
+                }
                 let out = match refuse(script.line(&line), path)? {
                     Line::Instead(text) => text,
                     Line::Pass => [&line[..], b"\n"].concat(),
@@ -135,8 +162,8 @@ impl Servers {
             drop(reader);
             finish(tool, path).await.map(|()| script)
         };
-        let (written, output) = tokio::join!(write, client.wait_with_output());
-        let output = output.map_err(|error| Failure::io("psql", error))?;
+        let (written, output) = tokio::join!(write, heard(client, "psql"));
+        let output = output?;
         // Where the client gave up first, its own words count.
         match written {
             Ok(script) => Ok((output, script)),
@@ -178,24 +205,78 @@ fn open(path: &Path) -> Result<std::fs::File, Failure> {
 }
 
 fn spawn(mut command: Command, what: &str) -> Result<Child, Failure> {
-    command.stderr(Stdio::piped()).kill_on_drop(true);
+    // A group of its own: Ctrl-C at the terminal is for the drill, which then ends its clients.
+    command.stderr(Stdio::piped()).kill_on_drop(true).process_group(0);
     command.spawn().map_err(|error| Failure::io(what, error))
 }
 
-/// The next line without its end; false at the end.
-async fn next_line(reader: &mut Reader, line: &mut Vec<u8>) -> Result<bool, Failure> {
+/// The next line without its end, and true; or so much of a line of data that is long, and false; nothing at the end.
+async fn next_line(reader: &mut Reader, line: &mut Vec<u8>, script: &Script, path: &Path) -> Result<Option<bool>, Unloaded> {
+    let limit = if script.is_data() { PIECE } else { LONGEST_LINE };
+    let ended = next_piece(reader, line, limit).await?;
+    if ended == Some(false) && !script.is_data() {
+        let message = format!("{}: a line of more than {} MiB that is no data", path.display(), LONGEST_LINE >> 20);
+        return Err(elsewhere(message));
+    }
+    Ok(ended)
+}
+
+/// At most `limit` bytes of a line, without its end, and whether that is where it ended; nothing at the end of the script.
+async fn next_piece(reader: &mut Reader, line: &mut Vec<u8>, limit: usize) -> Result<Option<bool>, Failure> {
     line.clear();
-    let read = reader.read_until(b'\n', line).await.map_err(|error| Failure::io("cannot read the dump", error))?;
+    let mut limited = (&mut *reader).take(limit as u64);
+    let read = limited.read_until(b'\n', line).await.map_err(|error| Failure::io("cannot read the dump", error))?;
     if line.last() == Some(&b'\n') {
         line.pop();
+        return Ok(Some(true));
     }
-    Ok(read > 0)
+    Ok((read > 0).then_some(read < limit))
+}
+
+/// A line of data of which `line` is the beginning, to its end and into `to`; false where that takes no more.
+async fn carry(reader: &mut Reader, line: &mut Vec<u8>, path: &Path, mut to: Option<&mut ChildStdin>) -> Result<bool, Unloaded> {
+    let mut ended = false;
+    loop {
+        refuse(Script::data(line), path)?;
+        if ended {
+            line.push(b'\n');
+        }
+        if let Some(to) = &mut to
+            && to.write_all(line).await.is_err()
+        {
+            return Ok(false);
+        }
+        if ended {
+            return Ok(true);
+        }
+        ended = next_piece(reader, line, PIECE).await?.unwrap_or(true);
+    }
+}
+
+/// Waits for a client, and keeps the end of what it says: it ends at the first error, and may say much before.
+async fn heard(mut client: Child, what: &str) -> Result<Output, Failure> {
+    let failed = |error| Failure::io(what, error);
+    let mut said = Vec::new();
+    if let Some(mut from) = client.stderr.take() {
+        let mut piece = vec![0; HEARD];
+        loop {
+            let read = from.read(&mut piece).await.map_err(failed)?;
+            if read == 0 {
+                break;
+            }
+            said.extend_from_slice(&piece[..read]);
+            let surplus = said.len().saturating_sub(HEARD);
+            said.drain(..surplus);
+        }
+    }
+    let status = client.wait().await.map_err(failed)?;
+    Ok(Output { status, stdout: Vec::new(), stderr: said })
 }
 
 /// The unpacking tool's own word.
 async fn finish(tool: Option<Child>, path: &Path) -> Result<(), Unloaded> {
     let Some(tool) = tool else { return Ok(()) };
-    let output = tool.wait_with_output().await.map_err(|error| Failure::io("pg_restore", error))?;
+    let output = heard(tool, "pg_restore").await?;
     if output.status.success() {
         return Ok(());
     }
@@ -241,4 +322,38 @@ fn last_lines(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let first = text.lines().position(|line| line.contains("ERROR") || line.contains("error")).unwrap_or(0);
     text.lines().skip(first).take(3).map(str::trim).collect::<Vec<_>>().join(" / ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reader(bytes: &'static [u8]) -> Reader {
+        BufReader::with_capacity(7, Box::new(bytes))
+    }
+
+    #[tokio::test]
+    async fn lines_of_any_length_come_in_pieces() {
+        for (text, pieces) in [
+            (&b"abc\ndefgh\n\nij"[..], vec![("abc", true), ("defg", false), ("h", true), ("", true), ("ij", true)]),
+            (b"abcd\n", vec![("abcd", false), ("", true)]),
+            (b"", vec![]),
+        ] {
+            let (mut reader, mut line, mut found) = (reader(text), Vec::new(), Vec::new());
+            while let Some(ended) = next_piece(&mut reader, &mut line, 4).await.unwrap() {
+                found.push((String::from_utf8(line.clone()).unwrap(), ended));
+            }
+            let expected: Vec<(String, bool)> = pieces.into_iter().map(|(piece, ended)| (piece.to_owned(), ended)).collect();
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn of_much_that_a_client_says_the_end_is_kept() {
+        let mut client = Command::new("sh");
+        client.args(["-c", "yes 'NOTICE: much' | head -n 100000 >&2; echo 'ERROR:  22P02: last' >&2; exit 3"]);
+        let said = heard(spawn(client, "sh").unwrap(), "sh").await.unwrap();
+        assert_eq!((said.stderr.len(), said.status.code()), (HEARD, Some(3)));
+        assert!(said.stderr.ends_with(b"ERROR:  22P02: last\n"));
+    }
 }

@@ -4,6 +4,7 @@
 //! The stand-in's RDS runs its instances with them, and a drill restores dumps and physical copies into them. Not here: what RDS calls
 //! them, and when they are wanted.
 
+pub mod archive_folder;
 pub mod area;
 pub mod base_tar;
 pub mod copies;
@@ -21,6 +22,7 @@ pub mod process;
 pub mod psql_lexer;
 pub mod psql_statement;
 pub mod refusals;
+pub mod room;
 pub mod script;
 pub mod servers;
 pub mod sqlite_files;

@@ -10,7 +10,7 @@ use crate::engines::installed::EngineKind;
 use crate::engines::master::Master;
 use crate::engines::servers::{Booted, Servers};
 use crate::engines::{mariadb, postgres};
-use crate::model::failure::Failure;
+use crate::model::failure::{Failure, FailureKind};
 
 impl Servers {
     /// Copies the data directory at `path` into the fresh home `name`, makes the administrator and `reader` known in it, who may read all of
@@ -32,13 +32,21 @@ impl Servers {
                 }
                 whole(path, &home.join("data"))?;
                 self.settle_postgres(&home)?;
-                let users = postgres::make_admin() + &postgres::create_reader(&reader.user, &reader.password);
+                let users = postgres::disarm() + &postgres::make_admin() + &postgres::create_reader(&reader.user, &reader.password);
                 self.single(&home, "template1", &users).await.map_err(|failure| damaged(path, &failure))?;
                 // Event triggers of the copy, which might write down what is done here, are silent in this mode. A copy without that
                 // database is told when it is opened; without the right the checks themselves end as errors.
                 let database = reader.database.as_deref().unwrap_or("postgres");
+                if let Ok(answer) = self.single(&home, database, postgres::FOREIGN_CODE).await
+                    && let [file, ..] = postgres::foreign_code(&answer)[..]
+                {
+                    let message =
+                        format!("{}: functions of {database} are native code outside of the server's libraries: {file}", path.display());
+                    return Err(Failure::new(FailureKind::Refused, message).hint("bring the copy up yourself where you trust it").into());
+                }
                 let _ = self.single(&home, database, &postgres::permit_checks(&reader.user)).await;
-                Vec::new()
+                // Its workers would look into the other databases of the copy.
+                vec!["autovacuum=off".to_owned()]
             }
             EngineKind::MariaDb => {
                 of_mariadb(path)?;
@@ -56,10 +64,10 @@ impl Servers {
     }
 
     /// Statements of one line each, in the single-user mode of PostgreSQL.
-    async fn single(&self, home: &Path, database: &str, text: &str) -> Result<(), Failure> {
+    async fn single(&self, home: &Path, database: &str, text: &str) -> Result<String, Failure> {
         let mut single = area::command(self.area(), &self.programs(EngineKind::Postgres)?.server);
         single.args(["--single", "-D"]).arg(home.join("data")).arg(database);
-        area::run(single, "postgres --single", text).await.map(drop)
+        area::run(single, "postgres --single", text).await
     }
 
     /// Settings of our own in place of the copy's; a copy of a standby becomes a primary.

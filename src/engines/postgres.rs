@@ -93,6 +93,25 @@ pub fn make_admin() -> String {
     format!("CREATE ROLE {ADMIN} SUPERUSER LOGIN\n")
 }
 
+/// Statements for the single-user mode, in which no setting of a database or role holds yet: those go that name code to be loaded into each
+/// session of a copy.
+pub fn disarm() -> String {
+    let load = "session_preload_libraries|local_preload_libraries|dynamic_library_path";
+    format!(
+        "{OF_THE_SERVER}UPDATE pg_db_role_setting SET setconfig = ARRAY(SELECT s FROM unnest(setconfig) s WHERE s !~* '^({load})=')\n\
+         DELETE FROM pg_db_role_setting WHERE setconfig = '{{}}'\n"
+    )
+}
+
+/// A question for the single-user mode: the files of native code that functions of a database are in, but for those of the server.
+pub const FOREIGN_CODE: &str = "SELECT DISTINCT p.probin AS foreign_code FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
+     WHERE l.lanname = 'c' AND p.probin LIKE '%/%' AND (p.probin NOT LIKE '$libdir/%' OR p.probin LIKE '%..%')\n";
+
+/// The files that an answer to it names.
+pub fn foreign_code(answer: &str) -> Vec<&str> {
+    answer.lines().filter_map(|line| line.split_once("foreign_code = \"")).filter_map(|(_, rest)| rest.split('"').next()).collect()
+}
+
 /// The statements that make a user who reads everything and owns nothing, for copies whose own passwords are not ours.
 pub fn create_reader(user: &str, password: &str) -> String {
     let user = name(user);
@@ -314,6 +333,13 @@ mod tests {
         for (version, is) in [("15.13", false), ("15.18", true), ("17.5", false), ("18.0", true), ("18beta1", false), ("12.22", false)] {
             assert_eq!(restricts(version), is, "{version}");
         }
+    }
+
+    #[test]
+    fn native_code_of_others_is_named() {
+        let answer = "\t 1: foreign_code\t(typeid = 25, len = -1, typmod = -1, byval = f)\n\t----\n\t 1: foreign_code = \"/x/evil.so\"\t(typeid = 25)\n";
+        assert_eq!(foreign_code(answer), ["/x/evil.so"]);
+        assert!(foreign_code(answer.lines().next().unwrap()).is_empty());
     }
 
     #[test]

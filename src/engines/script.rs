@@ -75,6 +75,16 @@ impl Script {
         self.lexer.is_ambiguous()
     }
 
+    /// True within the data of a COPY.
+    pub fn is_data(&self) -> bool {
+        self.lexer.is_data()
+    }
+
+    /// What becomes of a piece of a line of data.
+    pub fn data(piece: &[u8]) -> Line {
+        if piece.contains(&0) { zero() } else { Line::Pass }
+    }
+
     /// Takes the next line in, without its end.
     pub fn line(&mut self, line: &[u8]) -> Line {
         if self.lexer.is_plain() && line.first() == Some(&b'\\') {
@@ -82,7 +92,7 @@ impl Script {
         }
         if self.lexer.is_data() {
             let _ = self.lexer.line(line, &mut Vec::new());
-            return if line.contains(&0) { zero() } else { Line::Pass };
+            return Self::data(line);
         }
         let (between, mut ended) = (self.lexer.is_between(), Vec::new());
         match self.lexer.line(line, &mut ended) {
