@@ -25,6 +25,10 @@ pub fn unpack(path: &Path, to: &Path) -> Result<bool, Unloaded> {
     std::fs::create_dir_all(to).map_err(|error| Failure::io(format!("cannot make {}", to.display()), error))?;
     extract(&base, to)?;
     if let Some(log) = log {
+        // What the first archive holds may be a link, and would be followed.
+        if to.join("pg_wal").is_symlink() {
+            return Err(elsewhere(format!("{}: pg_wal is a link to elsewhere: keep the log with the copy", base.display())));
+        }
         extract(&log, &to.join("pg_wal"))?;
     }
     Ok(true)

@@ -49,7 +49,7 @@ impl Servers {
                 vec!["autovacuum=off".to_owned()]
             }
             EngineKind::MariaDb => {
-                of_mariadb(path)?;
+                of_mariadb(path, &home.join("data"))?;
                 let init = mariadb::make_admin(self.area(), &home)?;
                 vec![format!("--init-file={}", init.display())]
             }
@@ -100,17 +100,32 @@ fn whole(path: &Path, data: &Path) -> Result<(), Unloaded> {
 }
 
 /// A copy of another product, or one that is not ready to be started.
-fn of_mariadb(path: &Path) -> Result<(), Unloaded> {
-    if path.join("mysql.ibd").is_file() {
+/// `data` is the copy of it that was made here: files and folders only.
+fn of_mariadb(path: &Path, data: &Path) -> Result<(), Unloaded> {
+    if data.join("mysql.ibd").is_file() {
         return Err(elsewhere(format!("{}: a data directory of MySQL 8, and MariaDB is what is started here", path.display())));
     }
     for name in ["mariadb_backup_checkpoints", "xtrabackup_checkpoints"] {
-        let text = std::fs::read_to_string(path.join(name)).unwrap_or_default();
+        let text = std::fs::read_to_string(data.join(name)).unwrap_or_default();
         if text.contains("backup_type") && !text.contains("backup_type = full-prepared") {
             return Err(elsewhere(format!(
                 "{}: a copy of mariadb-backup that is not prepared: run mariadb-backup --prepare",
                 path.display()
             )));
+        }
+    }
+    let about = |error| Failure::io(format!("cannot look into {}", path.display()), error);
+    for folder in std::fs::read_dir(data).map_err(about)? {
+        let folder = folder.map_err(about)?.path();
+        for file in std::fs::read_dir(&folder).into_iter().flatten() {
+            let name = file.map_err(about)?.file_name();
+            if Path::new(&name).extension().is_some_and(|ending| ending == "isl") {
+                let name = Path::new(folder.file_name().unwrap_or_default()).join(&name).display().to_string();
+                return Err(elsewhere(format!(
+                    "{}: {name}: a table that is kept elsewhere (DATA DIRECTORY) is not in the copy",
+                    path.display()
+                )));
+            }
         }
     }
     Ok(())

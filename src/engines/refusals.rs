@@ -74,6 +74,12 @@ pub fn of_postgres(stderr: &[u8], path: &Path, origin: &Origin) -> Unloaded {
             format!("{at}: written by PostgreSQL {}, and {} is installed here: {said}", origin.written, origin.installed),
             "install the version of PostgreSQL that the dump was written with, or a newer one",
         ),
+        // Roles are made beforehand, where they are understood.
+        "42704" if said.contains(": role \"") => other(
+            FailureKind::Absent,
+            format!("{at}: it gives something to a role whose name is not read here: {said}"),
+            "write the dump with --encoding=UTF8, or with --no-owner --no-privileges",
+        ),
         "42P01" if !origin.creates => other(
             FailureKind::Invalid,
             format!("{at}: a dump of data alone, without the tables that it belongs into (pg_dump --data-only): {said}"),

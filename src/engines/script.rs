@@ -408,7 +408,7 @@ mod tests {
         assert_eq!(client, "CREATE PUBLICATION q FOR TABLE t;\nCREATE EVENT TRIGGER l ON login EXECUTE FUNCTION f();\n");
         assert_eq!(
             script.for_administrator(),
-            "CREATE PUBLICATION \"p;\n\"\"x\" FOR ALL TABLES WITH ( publish = 'insert, update' );\n\
+            "SET search_path = pg_catalog, pg_temp;\nCREATE PUBLICATION \"p;\n\"\"x\" FOR ALL TABLES WITH ( publish = 'insert, update' );\n\
              CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION public . f ( );\nALTER EVENT TRIGGER e DISABLE;\n"
         );
     }

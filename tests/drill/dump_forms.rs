@@ -218,15 +218,23 @@ async fn hostile_postgres_dumps_reach_nothing() {
     std::fs::copy(vault.join("good.sql"), &outside).unwrap();
     std::os::unix::fs::symlink(&outside, vault.join("linked.sql")).unwrap();
     std::os::unix::fs::symlink("good.sql", vault.join("latest.sql")).unwrap();
+    // Its values have no ends of lines in them.
+    edit(&vault.join("good.sql"), &vault.join("windows.sql"), |dump| dump.replace('\n', "\r\n"));
+    rustix::fs::mknodat(rustix::fs::CWD, vault.join("pipe.sql"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
     let points: Vec<&str> = hostile.iter().map(|(name, _)| *name).collect();
     for (name, text) in &hostile {
         edit(&vault.join("good.sql"), &vault.join(name), |dump| dump.replace("\nALTER TABLE ONLY", &format!("\n{text}\nALTER TABLE ONLY")));
     }
-    let estate = lay(folder.path(), &source, &[&points[..], &["good.sql", "latest.sql", "astray", "linked.sql"]].concat()).await;
+    let estate = lay(
+        folder.path(),
+        &source,
+        &[&points[..], &["good.sql", "latest.sql", "windows.sql", "astray", "linked.sql", "pipe.sql"]].concat(),
+    )
+    .await;
     std::fs::remove_file(vault.join("x.dat")).unwrap();
     let output = estate.run(&["drill", "--at-once", "2"], None);
     assert_ne!(output.status.code(), Some(0));
-    all_pass(&estate, &["good.sql", "latest.sql"]);
+    all_pass(&estate, &["good.sql", "latest.sql", "windows.sql"]);
     for point in &points {
         assert!(!marks.path().join(point).exists(), "{point} ran a program");
         assert_ne!(result(&estate, point).outcome, Outcome::Pass, "{point}");
@@ -364,10 +372,15 @@ async fn base_backups_in_archives_come_back() {
     let points = ["data", "base", "spaced", "cut", "logless", "linked", "native"];
     let estate = lay(folder.path(), &source, &points).await;
     // Code that a copy brings along, in a function, and loaded into each session.
-    source.administer("SET check_function_bodies = off; CREATE FUNCTION native() RETURNS int LANGUAGE c AS '/nowhere/native.so';").await;
+    source
+        .administer(
+            "CREATE FUNCTION native(regclass) RETURNS void LANGUAGE c AS '$libdir/amcheck', 'bt_index_check'; \
+             UPDATE pg_proc SET probin = '/nowhere/native.so' WHERE proname = 'native';",
+        )
+        .await;
     source.copy_data(&vault.join("native")).await;
     source.booted = source.servers.boot(EngineKind::Postgres, "src", None).await.unwrap();
-    source.administer("DROP FUNCTION native(); ALTER DATABASE crm SET session_preload_libraries = '/nowhere/native.so';").await;
+    source.administer("DROP FUNCTION native(regclass); ALTER DATABASE crm SET session_preload_libraries = '/nowhere/native.so';").await;
     let data = vault.join("data");
     source.copy_data(&data).await;
     let tar = |arguments: &[&str], to: &Path, from: &Path| {
