@@ -4,7 +4,7 @@
 //! counts. Servers are booted from what is installed; an absent server or peer is said to be. `ATTESTORE_BENCH_ROWS` is the size of the
 //! mixed table (default 3,000,000), `ATTESTORE_BENCH_SCALE` that of pgbench (default 20), `ATTESTORE_RELADIFF` the program of that name.
 
-#[path = "../tests/servers/mod.rs"]
+#[path = "../tests/common/servers.rs"]
 mod servers;
 
 use std::path::Path;

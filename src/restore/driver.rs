@@ -1,4 +1,4 @@
-//! What a restore driver can do. One contract suite holds for all of them (`tests/drill_drivers.rs`).
+//! What a restore driver can do. One contract suite holds for all of them (`tests/drill/aws/drivers.rs`).
 //!
 //! A driver asks for a restore, follows it, and says where the restored data is read. It never decides whether it may (that is the
 //! permit), whether the target is isolated (the guard), or when anything is deleted (teardown).

@@ -1,0 +1,121 @@
+//! Instances that are not what they are said to be: another server's endpoint, a group that is not in force, an exposure that comes later,
+//! another engine version; and baselines of a first restore.
+
+use std::collections::BTreeSet;
+
+use attestore::engines::installed::EngineKind;
+use attestore::model::ids::DrillId;
+use attestore::model::outcome::Outcome;
+use attestore::sandbox::control::faults::Lie;
+use attestore::testing_log::body::PointResult;
+
+use crate::aws::estate::{Laying, leftovers};
+use crate::clients::start;
+use crate::drill_estate::Estate;
+use crate::engines::engine;
+
+/// What instances of a drill are described as.
+async fn told(estate: &Estate, member: &str, says: Option<&str>, once_modified: bool) {
+    let (running, _) = start(&estate.path("sandbox")).await;
+    running.control().faults().clear().unwrap();
+    let lie = Lie { of: "attestore-drill-".into(), member: member.into(), says: says.map(str::to_owned), once_modified };
+    running.control().faults().on_description(lie).unwrap();
+    running.stop().await.unwrap();
+}
+
+/// A drill, its exit code, and the results that it added to the log.
+fn drilled(estate: &Estate, patience: &str) -> (Option<i32>, Vec<PointResult>, String) {
+    let before: BTreeSet<DrillId> = estate.results().into_iter().map(|result| result.drill_id).collect();
+    let output = estate.run(&["drill", "--case-deadline", patience], None);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let fresh = estate.results().into_iter().filter(|result| !before.contains(&result.drill_id)).collect();
+    (output.status.code(), fresh, said)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_service_says_later_is_held_to_the_same() {
+    if !engine(EngineKind::Postgres) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut laying = Laying::begin(folder.path()).await;
+    laying.parameter_group("quiet-pg", "postgres15").await;
+    laying.isolation = "[isolation.parameter_groups]\npostgres = \"quiet-pg\"\n".into();
+    laying.database(EngineKind::Postgres).await;
+    let estate = laying.end().await;
+
+    let (code, results, said) = drilled(&estate, "40s");
+    assert_eq!((code, results.len()), (Some(0), 2), "{said}");
+    for result in &results {
+        let isolation = result.isolation.as_ref().unwrap();
+        let groups: Vec<_> = isolation.probes.iter().filter(|probe| probe.name == "parameter-group").collect();
+        assert!(isolation.proved && groups.len() == 1 && groups[0].held, "both ways, and told once: {:?}", isolation.probes);
+        let versions = result.restore.as_ref().unwrap().engine_versions.clone().unwrap();
+        assert!(versions.wrote_the_data && versions.source.is_some() && versions.source == versions.restored, "{versions:?}");
+    }
+
+    for (member, says, once_modified, probe) in [
+        ("PubliclyAccessible", Some("true"), true, "not-public"),
+        ("ParameterApplyStatus", Some("pending-reboot"), false, "parameter-group"),
+        ("ParameterApplyStatus", None, true, "parameter-group"),
+    ] {
+        told(&estate, member, says, once_modified).await;
+        let (code, results, said) = drilled(&estate, "40s");
+        assert_eq!(code, Some(4), "{member}: {said}");
+        for result in results {
+            let isolation = result.isolation.unwrap();
+            let missed: Vec<_> = isolation.probes.iter().filter(|probe| !probe.held).map(|probe| probe.name.as_str()).collect();
+            assert_eq!((result.outcome, isolation.proved, missed), (Outcome::Error, false, vec![probe]), "{member}");
+            assert!(result.verify.is_none(), "nothing was read");
+        }
+    }
+
+    for (says, words) in [(Some("99.1"), "restored into 99.1"), (None, "states no engine version")] {
+        told(&estate, "EngineVersion", says, false).await;
+        let (code, results, said) = drilled(&estate, "40s");
+        assert_eq!(code, Some(0), "{said}");
+        for result in results {
+            assert_eq!(result.outcome, Outcome::PassWithException);
+            assert!(result.outcome_reasons.iter().any(|why| why.contains(words)), "{:?}", result.outcome_reasons);
+        }
+    }
+    // Without a network that anybody demanded, what is proved is less.
+    let text = std::fs::read_to_string(estate.path("attestore.toml")).unwrap();
+    let demanded = "subnet_group = \"default\"\nsecurity_group_ids = [\"sg-0a1b2c3d4e5f60718\"]\n";
+    assert!(text.contains(demanded));
+    std::fs::write(estate.path("attestore.toml"), text.replace(demanded, "")).unwrap();
+    told(&estate, "AvailabilityZone", Some("eu-west-2a"), false).await;
+    let (code, results, said) = drilled(&estate, "40s");
+    assert_eq!(code, Some(0), "{said}");
+    for result in results {
+        assert_eq!(result.outcome, Outcome::PassWithException);
+        assert_eq!(result.isolation.unwrap().undemanded.len(), 2, "{:?}", result.outcome_reasons);
+    }
+    assert!(estate.verdict().holds(), "{:?}", estate.verdict().faults);
+    assert_eq!(leftovers(&estate).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_servers_endpoint_is_found_out_and_gets_nobodys_password() {
+    let Some(server) = crate::servers::shared(crate::servers::Kind::Postgres).filter(|_| engine(EngineKind::Postgres)) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut laying = Laying::begin(folder.path()).await;
+    // The reader of the source is in every restore of it, and there, as in the source, her password is good.
+    laying.database_with_reader().await;
+    let estate = laying.end().await;
+    let (code, results, said) = drilled(&estate, "40s");
+    assert_eq!(code, Some(0), "{said}");
+    for result in &results {
+        assert_eq!((result.outcome, result.verify.as_ref().unwrap().rows.unwrap().matched), (Outcome::PassWithException, 30));
+        assert!(result.outcome_reasons[0].contains("certificate"), "{:?}", result.outcome_reasons);
+    }
+
+    told(&estate, "Port", Some(&server.port().to_string()), false).await;
+    let (code, results, said) = drilled(&estate, "15s");
+    assert_eq!((code, results.len()), (Some(4), 2), "{said}");
+    for result in results {
+        assert_eq!((result.outcome, result.verify.is_none()), (Outcome::Error, true));
+        assert!(result.outcome_reasons[0].contains("may not be what was restored"), "{:?}", result.outcome_reasons);
+    }
+    assert_eq!(leftovers(&estate).await, Vec::<String>::new());
+}

@@ -1,0 +1,15 @@
+//! Drills over the stand-in AWS, as a person runs them: restores through AWS Backup, RDS and DynamoDB, planted damage and lying jobs, kills
+//! at records of the journal; and the contract that every restore driver keeps. Databases are skipped visibly where no server is
+//! installed, unless `ATTESTORE_REQUIRE` names `postgres` or `mariadb`.
+
+mod access_points;
+mod drills;
+mod drivers;
+mod estate;
+mod instances;
+mod items;
+mod kills;
+mod point_in_time;
+mod signals;
+mod tables;
+mod tokens;

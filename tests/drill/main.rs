@@ -1,0 +1,31 @@
+//! Drills as a person runs them: points are drawn, restored, verified and taken down, and the log tells all of it.
+//!
+//! | Module | What it holds |
+//! |---|---|
+//! | `aws` | over the stand-in AWS: AWS Backup, RDS, DynamoDB, access points, kills at records of the journal |
+//! | `local` | points that are local files: kills, locks, waivers, corrections, what is not drawn |
+//! | `sqlite` | points that are SQLite files, packed and not, with their logs |
+//! | `dumps` | points that are dumps of the usual forms |
+//! | `dump_forms` | dumps of every other form: folders, physical copies, hostile ones |
+//! | `dump_vault` | a server with data, dumps of it, and an estate whose points they are |
+//!
+//! Database servers are booted from fresh data directories; where none is installed, the tests that need one say so and are skipped, unless
+//! `ATTESTORE_REQUIRE` names `postgres` or `mariadb`.
+
+#[cfg(feature = "sandbox")]
+mod aws;
+#[cfg(feature = "sandbox")]
+#[path = "../common/clients.rs"]
+mod clients;
+#[path = "../common/drill_estate.rs"]
+mod drill_estate;
+mod dump_forms;
+mod dump_vault;
+mod dumps;
+#[path = "../common/engines.rs"]
+mod engines;
+mod local;
+#[cfg(feature = "sandbox")]
+#[path = "../common/servers.rs"]
+mod servers;
+mod sqlite;

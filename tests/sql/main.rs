@@ -1,0 +1,53 @@
+//! Databases: fingerprints, captures, comparisons, definitions, changes, checks, on the command line and on real servers.
+//!
+//! | Module | What it holds |
+//! |---|---|
+//! | `vectors` | canonical rows against their published vectors and a second implementation in Python |
+//! | `across_engines` | one data set in PostgreSQL, MariaDB and SQLite; two live databases against each other |
+//! | `postgres, mysql, sqlite` | an engine each: every type, comparison, checks |
+//! | `postgres_faults, mysql_faults` | what goes wrong while tables are read, damaged pages, the wrong answers of other tools |
+//! | `postgres_wire, mysql_wire, mysql_large` | rows read without the driver, logins, large values, wires that lie |
+//! | `refusals, tokens` | what a server refuses: TLS, certificates, passwords; tokens of IAM |
+//! | `rights` | what a reader may see, and what it is not shown |
+//! | `definitions` | what a database defines beside its rows |
+//! | `columns` | tables whose columns differ |
+//! | `ranges` | leaves that are ranges of keys |
+//! | `changes` | a database that went on after its capture, beside a log of what was written |
+//! | `resume` | lanes, and readings that were cut short |
+//! | `usage` | mistakes in what is declared of a database, and in its address |
+//! | `check_packs, cli` | the shipped packs; `attestore check` as a person runs it |
+//! | `support` | one database of a throw-away server, captured and compared |
+//!
+//! Database servers are booted from fresh data directories; where none is installed, the tests that need one say so and are skipped, unless
+//! `ATTESTORE_REQUIRE` names `postgres` or `mariadb`.
+
+mod across_engines;
+mod changes;
+mod check_packs;
+#[cfg(feature = "sandbox")]
+mod cli;
+mod columns;
+mod definitions;
+#[cfg(feature = "sandbox")]
+#[path = "../common/engines.rs"]
+mod engines;
+mod mysql;
+mod mysql_faults;
+mod mysql_large;
+mod mysql_wire;
+mod postgres;
+mod postgres_faults;
+mod postgres_wire;
+mod ranges;
+#[cfg(feature = "sandbox")]
+mod refusals;
+mod resume;
+mod rights;
+#[path = "../common/servers.rs"]
+mod servers;
+mod sqlite;
+mod support;
+#[cfg(feature = "sandbox")]
+mod tokens;
+mod usage;
+mod vectors;

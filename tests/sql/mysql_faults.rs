@@ -1,0 +1,277 @@
+//! MariaDB: the wrong answers of other tools, damage in real InnoDB pages, and what can go wrong while tables are read.
+
+use std::sync::Arc;
+
+use crate::servers::{self, Kind};
+use crate::support::{self, Db, Meanwhile, When, access, as_user, places, run_aside, until_quiet};
+use attestore::model::check::CheckOutcome;
+use attestore::model::failure::FailureKind;
+use attestore::model::finding::{Class, Finding};
+use attestore::model::outcome::Outcome;
+use attestore::model::verification::Verification;
+use attestore::monitor::Silent;
+use attestore::verify::sql::checks::pack::Pack;
+use attestore::verify::sql::checks::runner;
+use attestore::verify::sql::connect::access::Access;
+use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row};
+
+/// What a statement that other tools send answers, as text.
+async fn peer(db: &Db, expression: &str) -> String {
+    let mut connection = MySqlConnection::connect(&db.server.full_url(&db.name)).await.unwrap();
+    let row = sqlx::raw_sql(AssertSqlSafe(format!("SELECT CAST({expression} AS CHAR) FROM t"))).fetch_one(&mut connection).await.unwrap();
+    let answer: Option<String> = row.try_get_unchecked(0).unwrap();
+    connection.close().await.unwrap();
+    answer.unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_other_tools_call_equal_is_told_apart() {
+    let Some(server) = servers::shared(Kind::Mariadb) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let columns = "a VARCHAR(20), b VARCHAR(20), n BIGINT, f FLOAT, at DATETIME(6), bl BLOB, d DATE";
+    let db = Db::new(&server, Kind::Mariadb, "wrong", &format!("CREATE TABLE t ({columns})")).await;
+    // What differs, the rows before and after, and an expression of a kind in use that answers the same for both.
+    let cases = [
+        ("no separators", "('x0','y',1,0,NULL,'',NULL)", "('x','0y',1,0,NULL,'',NULL)", "SUM(CRC32(CONCAT(a, b)))"),
+        (
+            "NULL as a word",
+            "(NULL,'y',1,0,NULL,'',NULL)",
+            "('NULL','y',1,0,NULL,'',NULL)",
+            "SUM(CRC32(CONCAT_WS('#', COALESCE(a, 'NULL'), b)))",
+        ),
+        ("NULL in another column", "(NULL,'y',1,0,NULL,'',NULL)", "('y',NULL,1,0,NULL,'',NULL)", "SUM(CRC32(CONCAT_WS('#', a, b)))"),
+        (
+            "equal pairs under XOR",
+            "('a','a',1,0,NULL,'',NULL),('a','a',1,0,NULL,'',NULL)",
+            "('b','b',1,0,NULL,'',NULL),('b','b',1,0,NULL,'',NULL)",
+            "BIT_XOR(CRC32(CONCAT_WS('#', a, b)))",
+        ),
+        (
+            "{1,1,2} and {2,3,3}",
+            "('','',1,0,NULL,'',NULL),('','',1,0,NULL,'',NULL),('','',2,0,NULL,'',NULL)",
+            "('','',2,0,NULL,'',NULL),('','',3,0,NULL,'',NULL),('','',3,0,NULL,'',NULL)",
+            "CONCAT(COUNT(*), BIT_XOR(CAST(CONV(LEFT(MD5(n), 16), 16, 10) AS UNSIGNED)))",
+        ),
+        ("case", "('a','y',1,0,NULL,'',NULL)", "('A','y',1,0,NULL,'',NULL)", "SUM(a = 'a')"),
+        ("trailing spaces", "('a','y',1,0,NULL,'',NULL)", "('a ','y',1,0,NULL,'',NULL)", "SUM(a = 'a')"),
+        (
+            "milliseconds",
+            "('','',1,0,'2026-01-01 00:00:00.000001','',NULL)",
+            "('','',1,0,'2026-01-01 00:00:00.000002','',NULL)",
+            "SUM(CRC32(LEFT(at, 23)))",
+        ),
+        (
+            "a shift that XOR does not see",
+            "('','',1,0,NULL,'',NULL),('','',2,0,NULL,'',NULL)",
+            "('','',9,0,NULL,'',NULL),('','',10,0,NULL,'',NULL)",
+            "BIT_XOR(n)",
+        ),
+        ("columns of bytes left out", "('','',1,0,NULL,'x',NULL)", "('','',1,0,NULL,'y',NULL)", "SUM(CRC32(CONCAT_WS('#', a, b, n, f)))"),
+        ("floats as text", "('','',1,16777217.5,NULL,'',NULL)", "('','',1,16777216,NULL,'',NULL)", "SUM(CRC32(CONCAT_WS('#', f)))"),
+        ("zero dates", "('','',1,0,NULL,'','0000-00-00')", "('','',1,0,NULL,'',NULL)", "COALESCE(SUM(YEAR(NULLIF(d, 0))), 0)"),
+        (
+            "order of sums",
+            "('','',1,0,NULL,'',NULL),('','',4,0,NULL,'',NULL)",
+            "('','',2,0,NULL,'',NULL),('','',3,0,NULL,'',NULL)",
+            "SUM(n)",
+        ),
+    ];
+    for (at, (name, before, after, expression)) in cases.iter().enumerate() {
+        let manifest = dir.path().join(at.to_string());
+        db.run(&format!("SET sql_mode = ''; TRUNCATE t; INSERT INTO t VALUES {before}")).await;
+        let answered = peer(&db, expression).await;
+        db.capture(&manifest).await.unwrap();
+        assert_eq!(db.compare(&manifest).await.1, [], "{name}: equal before the change");
+        db.run(&format!("SET sql_mode = ''; TRUNCATE t; INSERT INTO t VALUES {after}")).await;
+        assert_eq!(peer(&db, expression).await, answered, "{name}: the other tool sees no difference");
+        let (result, findings) = db.compare(&manifest).await;
+        assert!(!findings.is_empty() && result.outcome(0).0 == Outcome::Fail, "{name}");
+    }
+}
+
+/// CRC-32C, bit by bit: what `full_crc32` keeps in the last four bytes of a page.
+fn crc32c(bytes: &[u8]) -> u32 {
+    !bytes
+        .iter()
+        .fold(!0u32, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 }))
+}
+
+const PAGE: usize = 16_384;
+
+/// Changes one byte of a table's file while the server is down, with the page's checksum made to fit or not.
+fn damage(db: &Db, table: &str, needle: &[u8], bit: u8, fitting: bool) {
+    db.server.stop();
+    let path = db.server.data().join(&db.name).join(format!("{table}.ibd"));
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(needle.len()).position(|window| window == needle).unwrap();
+    let page = &mut bytes[at / PAGE * PAGE..][..PAGE];
+    let (body, sum) = page.split_at_mut(PAGE - 4);
+    assert_eq!(sum, crc32c(body).to_be_bytes(), "the page is of the form that is expected here");
+    body[at % PAGE] ^= bit;
+    if fitting {
+        sum.copy_from_slice(&crc32c(body).to_be_bytes());
+    }
+    std::fs::write(&path, bytes).unwrap();
+    db.server.start();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_byte_in_an_innodb_page_passes_the_engine_and_not_the_fingerprint() {
+    let Some(server) = servers::own(Kind::Mariadb).map(Arc::new) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let sql = "CREATE TABLE a (id INT PRIMARY KEY); INSERT INTO a VALUES (1); CREATE TABLE z (id INT PRIMARY KEY); INSERT INTO z VALUES (1); \
+               CREATE TABLE m (id INT PRIMARY KEY, v VARCHAR(200)); INSERT INTO m SELECT seq, CONCAT('plain-', seq, '-end-', REPEAT('x', 100)) FROM seq_1_to_20000";
+    let db = Db::new(&server, Kind::Mariadb, "golden", sql).await;
+    let manifest = dir.path().join("m");
+    db.capture(&manifest).await.unwrap();
+    // What was already wrong in memory when the page was written: its checksum fits.
+    damage(&db, "m", b"plain-1717-end", 1, true);
+    let results = runner::run(&db.url(), &access(), &[Pack::load("structure-mysql").unwrap()], &Default::default(), &Silent).await.unwrap();
+    let check = results.iter().find(|result| result.id == "structure.mysql-check-table").unwrap();
+    assert_eq!(check.result, CheckOutcome::Pass, "CHECK TABLE EXTENDED: {check:?}");
+    assert_eq!(places(&db.compare(&manifest).await.1), [(Class::Mismatch, "m id=1717".into())]);
+    // Text that is no text any more: a mismatch too, not an accident.
+    damage(&db, "m", b"plain-1818-end", 0x80, true);
+    let expected = [(Class::Mismatch, "m id=1717".into()), (Class::Mismatch, "m id=1818".into())];
+    assert_eq!(places(&db.compare(&manifest).await.1), expected);
+    // What was damaged on the disk: the page cannot be read, and so the table.
+    damage(&db, "m", b"plain-9000-end", 1, false);
+    let (result, findings) = db.compare(&manifest).await;
+    only_m(&findings, &result, "", None);
+    assert!(db.capture(&dir.path().join("again")).await.unwrap_err().message.contains("table m"));
+}
+
+/// The middle table is unreadable and says `said`; the others match. `outside` is the reason where the data is not to blame.
+fn only_m(findings: &[Finding], result: &Verification, said: &str, outside: Option<FailureKind>) {
+    assert_eq!(places(findings), [(Class::Unreadable, "m".into())], "{findings:?}");
+    let found = findings[0].actual.as_deref().unwrap();
+    assert!(found.contains(said), "expected `{said}` in `{found}`");
+    let (tables, rows) = (result.tables.unwrap(), result.rows.unwrap());
+    assert_eq!((tables.matched, tables.unreadable, rows.matched, rows.unreadable), (2, 1, 2, 20_000));
+    assert_eq!((rows.mismatch, rows.missing, rows.extra), (0, 0, 0));
+    assert_eq!(result.unread.keys().copied().collect::<Vec<_>>(), Vec::from_iter(outside), "{said}");
+    assert_eq!(result.outcome(0).0, if outside.is_some() { Outcome::Inconclusive } else { Outcome::Fail });
+}
+
+const FILL: &str = "INSERT INTO m SELECT seq, REPEAT(seq, 40) FROM seq_1_to_20000";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_that_are_locked_dropped_emptied_or_altered_meanwhile() {
+    let Some(server) = servers::shared(Kind::Mariadb) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let three = format!(
+        "CREATE TABLE a (id INT PRIMARY KEY); INSERT INTO a VALUES (1); CREATE TABLE m (id INT PRIMARY KEY, v TEXT); {FILL}; \
+         CREATE TABLE z (id INT PRIMARY KEY); INSERT INTO z VALUES (1)"
+    );
+    let db = Db::new(&server, Kind::Mariadb, "meanwhile", &three).await;
+    let manifest = dir.path().join("m");
+    db.capture(&manifest).await.unwrap();
+    let mut holder = MySqlConnection::connect(&server.full_url("meanwhile")).await.unwrap();
+    sqlx::raw_sql("LOCK TABLES m WRITE").execute(&mut holder).await.unwrap();
+    let (result, findings) = db.compare(&manifest).await;
+    only_m(&findings, &result, "Lock wait timeout", Some(FailureKind::Busy));
+    holder.close().await.unwrap();
+    for (change, said, undo) in [
+        ("DROP TABLE m", "doesn't exist", "CREATE TABLE m (id INT PRIMARY KEY, v TEXT)"),
+        ("TRUNCATE m", "definition has changed", "SELECT 1"),
+        ("ALTER TABLE m MODIFY id BIGINT", "definition has changed", "ALTER TABLE m MODIFY id INT"),
+        ("ALTER TABLE m DROP COLUMN v", "Unknown column", "ALTER TABLE m ADD COLUMN v TEXT"),
+    ] {
+        db.run(&format!("TRUNCATE m; {FILL}")).await;
+        assert_eq!(db.compare(&manifest).await.1, [], "before {change}");
+        let monitor = Meanwhile::new(When::Begins("a"), || run_aside(&server, Kind::Mariadb, "meanwhile", change));
+        let result = db.compare_with(&access(), &manifest, &monitor).await;
+        only_m(&monitor.seen.findings(), &result, said, Some(FailureKind::Busy));
+        db.run(undo).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_statement_and_a_lost_session() {
+    let Some(server) = servers::shared(Kind::Mariadb) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    // More than the buffers between both sides hold: the statement is still running when its first rows have arrived.
+    let sql = "CREATE TABLE a (id INT PRIMARY KEY); INSERT INTO a VALUES (1); CREATE TABLE m (id INT PRIMARY KEY, v TEXT) STATS_AUTO_RECALC = 0; \
+               INSERT INTO m SELECT seq, REPEAT(seq, 100) FROM seq_1_to_100000; CREATE TABLE z (id INT PRIMARY KEY); INSERT INTO z VALUES (1)";
+    let db = Db::new(&server, Kind::Mariadb, "killed", sql).await;
+    let manifest = dir.path().join("m");
+    db.capture(&manifest).await.unwrap();
+    // Another session shows the same rows where the source stands still, and takes the place of one that was killed.
+    let unreadable = vec![(Class::Unreadable, "m".to_owned())];
+    for (kill, and, expected, counts) in [
+        ("KILL QUERY", "", &unreadable, (2, 2, 100_000)),
+        ("KILL", "INSERT INTO z VALUES (2); DELETE FROM z WHERE id = 2", &unreadable, (2, 2, 100_000)),
+        ("KILL", "", &Vec::new(), (3, 100_002, 0)),
+    ] {
+        until_quiet(&server).await;
+        let find = format!(
+            "BEGIN NOT ATOMIC FOR p IN (SELECT id FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT `id`%killed%') DO \
+             EXECUTE IMMEDIATE CONCAT('{kill} ', p.id); END FOR; END"
+        );
+        let monitor = Meanwhile::new(When::FirstRows("m"), || {
+            if !and.is_empty() {
+                run_aside(&server, Kind::Mariadb, "killed", and);
+            }
+            run_aside(&server, Kind::Mariadb, "killed", &find);
+        });
+        let result = db.compare_with(&access(), &manifest, &monitor).await;
+        let findings = monitor.seen.findings();
+        assert_eq!(places(&findings), *expected, "{kill} {and}");
+        let (tables, rows) = (result.tables.unwrap(), result.rows.unwrap());
+        assert_eq!((tables.matched, rows.matched, rows.unreadable), counts, "{kill} {and}");
+        let outcome = if expected.is_empty() { Outcome::Pass } else { Outcome::Inconclusive };
+        assert_eq!(result.outcome(0).0, outcome, "{kill} {and}: {:?}", result.unread);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_refuses_to_talk_is_told_apart() {
+    let Some(server) = servers::shared(Kind::Mariadb) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::new(&server, Kind::Mariadb, "talk", "CREATE TABLE a (id INT PRIMARY KEY); INSERT INTO a VALUES (1)").await;
+    let manifest = dir.path().join("m");
+    db.capture(&manifest).await.unwrap();
+    let compare = async |url: String, access: Access| {
+        let manifest = attestore::verify::manifest::reader::Manifest::open(&manifest).unwrap();
+        let url = url.parse().unwrap();
+        attestore::verify::sql::compare::database::compare(&url, &access, &manifest, &support::key(), &Silent).await
+    };
+    let error = compare(format!("{}?ssl-mode=REQUIRED", server.url("talk")), access()).await.unwrap_err();
+    assert!(error.kind == FailureKind::Network && error.message.contains("TLS"), "{error}");
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let error = compare(format!("mysql://u@{}/d", mute.local_addr().unwrap()), access()).await.unwrap_err();
+    assert!(error.kind == FailureKind::Network && error.message.contains("no answer"), "{error}");
+    // As many sessions as the account may have.
+    db.run("CREATE USER full IDENTIFIED BY 'f' WITH MAX_USER_CONNECTIONS 1; GRANT SELECT ON talk.* TO full").await;
+    let held = server.url("talk").replace("tester@", "full:f@");
+    let holder = MySqlConnection::connect(&held).await.unwrap();
+    let error = db.compare_as(&as_user("full", "f"), &manifest).await.unwrap_err();
+    assert_eq!((error.kind, error.kind.exit_code().code()), (FailureKind::Throttled, 5), "{error}");
+    holder.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_without_a_snapshot_are_not_called_snapshot_exact() {
+    let Some(server) = servers::shared(Kind::Mariadb) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let db =
+        Db::new(&server, Kind::Mariadb, "plain_files", "CREATE TABLE a (id INT PRIMARY KEY) ENGINE = MyISAM; INSERT INTO a VALUES (1)")
+            .await;
+    let error = db.capture(&dir.path().join("m")).await.unwrap_err();
+    assert_eq!(error.kind, FailureKind::Refused);
+    assert!(error.message.contains("a (MyISAM)") && error.hint.unwrap().contains("sealed"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_written() {
+    let Some(server) = servers::own(Kind::Mariadb).map(Arc::new) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::new(&server, Kind::Mariadb, "quiet", "CREATE TABLE a (id INT PRIMARY KEY); INSERT INTO a VALUES (1)").await;
+    let manifest = dir.path().join("m");
+    db.capture(&manifest).await.unwrap();
+    server.stop();
+    server.start();
+    let before = support::state_of(&server.data().join("quiet"));
+    assert_eq!(db.compare(&manifest).await.1, []);
+    assert_eq!(support::state_of(&server.data().join("quiet")), before);
+}

@@ -1,0 +1,15 @@
+//! The testing log: written, verified, tampered with, shown.
+//!
+//! | Module | What it holds |
+//! |---|---|
+//! | `whole` | a log of a whole drill verifies; what anchors it; what is no fault |
+//! | `tamper` | everything that could be done to a log, and the named fault that it ends in |
+//! | `cli` | `log verify` and `log show` on the command line |
+//! | `public_tools` | the same log under openssl, ssh-keygen and ten lines of Python |
+//! | `support` | a log of a drill, told by a story that a test can bend |
+
+mod cli;
+mod public_tools;
+mod support;
+mod tamper;
+mod whole;
