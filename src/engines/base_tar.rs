@@ -101,3 +101,26 @@ fn extract(archive: &Path, to: &Path) -> Result<(), Unloaded> {
     let ours = ["Cannot exec", "No space left", "Cannot mkdir", "Cannot open"].iter().any(|what| said.contains(what));
     Err(if ours { elsewhere(message) } else { Unloaded::Damaged(message) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_not_unpacked_through_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let (outside, data, backup) = (dir.path().join("outside"), dir.path().join("data"), dir.path().join("backup"));
+        for folder in [&outside, &data, &backup] {
+            std::fs::create_dir(folder).unwrap();
+        }
+        std::os::unix::fs::symlink(&outside, data.join("pg_wal")).unwrap();
+        std::fs::write(dir.path().join("planted"), "x").unwrap();
+        for (archive, from, what) in [("base.tar", &data, "."), ("pg_wal.tar", &dir.path().to_owned(), "planted")] {
+            let status = Command::new("tar").arg("-cf").arg(backup.join(archive)).arg("-C").arg(from).arg(what).status().unwrap();
+            assert!(status.success());
+        }
+        let Err(Unloaded::Failed(failure)) = unpack(&backup, &dir.path().join("to")) else { panic!("it was unpacked") };
+        assert!(failure.message.contains("pg_wal is a link"), "{failure}");
+        assert!(!outside.join("planted").exists());
+    }
+}

@@ -20,7 +20,7 @@ use crate::engines::refusals::{self, Origin, major};
 use crate::engines::room;
 use crate::engines::script::{Line, Needs, OWNERS, Script};
 use crate::engines::servers::{Booted, Servers};
-use crate::engines::{mariadb, postgres};
+use crate::engines::{mariadb, mysql_script, postgres};
 use crate::model::failure::{Failure, FailureKind};
 
 /// A folder of pg_dump in the server's home, where its user may read it.
@@ -43,21 +43,7 @@ impl Servers {
     async fn load_into(&self, dump: Dump, path: &Path, name: &str, server: Booted, master: &Master) -> Result<(), Unloaded> {
         let database = master.database.as_deref().unwrap_or_default();
         if dump == Dump::MysqlPlain {
-            let mut client = mariadb::client_of(self.programs(EngineKind::MariaDb)?, self.area(), server.port, master, database);
-            client.stdin(open(path)?);
-            let (mut accounts, mut line) = (BTreeSet::new(), Vec::new());
-            let (mut reader, _) = self.script_of(Source::Plain, path, &[])?;
-            let mut begins = true;
-            while let Some(ended) = next_piece(&mut reader, &mut line, PIECE).await? {
-                if begins {
-                    definers::note(&line, &mut accounts);
-                }
-                begins = ended;
-            }
-            let text = mariadb::make_definers(&accounts, database) + &mariadb::restrict(&master.user, database);
-            self.sql(EngineKind::MariaDb, name, server.port, "mysql", &text).await?;
-            let said = heard(spawn(client, "mariadb")?, "mariadb").await?;
-            return judge(&said, server.process, path, |said| refusals::of_mariadb(said, path));
+            return self.load_mariadb(path, name, server, master, database).await;
         }
         let (from, path) = match dump {
             Dump::PostgresFolder => {
@@ -82,6 +68,52 @@ impl Servers {
             Ok(_) => Ok(()),
             Err(failure) => Err(Unloaded::Damaged(format!("{}: {failure}", path.display()))),
         }
+    }
+
+    async fn load_mariadb(&self, path: &Path, name: &str, server: Booted, master: &Master, database: &str) -> Result<(), Unloaded> {
+        let (mut accounts, mut line) = (BTreeSet::new(), Vec::new());
+        let mut databases = BTreeSet::from([database.to_owned()]);
+        let (mut reader, _) = self.script_of(Source::Plain, path, &[])?;
+        let mut begins = true;
+        while let Some(ended) = next_piece(&mut reader, &mut line, PIECE).await? {
+            if begins {
+                definers::note(&line, &mut accounts);
+                if mysql_script::keeps_elsewhere(&line) {
+                    let said = String::from_utf8_lossy(&line[..line.len().min(200)]).into_owned();
+                    return Err(elsewhere(format!("{}: it keeps a table outside of the server's own folder: {said}", path.display())));
+                }
+                databases.extend(mysql_script::database_of(&line).filter(|name| !mysql_script::is_of_the_server(name)));
+            }
+            begins = ended;
+        }
+        let text = mariadb::confine(&master.user, &accounts, &databases);
+        self.sql(EngineKind::MariaDb, name, server.port, "mysql", &text).await?;
+        let mut client = mariadb::client_of(self.programs(EngineKind::MariaDb)?, self.area(), server.port, master, database);
+        client.stdin(Stdio::piped());
+        let mut client = spawn(client, "mariadb")?;
+        let mut stdin = client.stdin.take().ok_or_else(|| Failure::new(FailureKind::Remote, "mariadb takes no input"))?;
+        let (mut reader, _) = self.script_of(Source::Plain, path, &[])?;
+        let write = async {
+            let (mut script, mut begins, mut passes) = (mysql_script::Script::default(), true, true);
+            while let Some(ended) = next_piece(&mut reader, &mut line, PIECE).await? {
+                if ended {
+                    line.push(b'\n');
+                }
+                if begins {
+                    passes = script.passes(&line);
+                }
+                begins = ended;
+                // A client that ends early says why on stderr.
+                if passes && stdin.write_all(&line).await.is_err() {
+                    break;
+                }
+            }
+            drop(stdin);
+            Ok::<(), Failure>(())
+        };
+        let (written, said) = tokio::join!(write, heard(client, "mariadb"));
+        written?;
+        judge(&said?, server.process, path, |said| refusals::of_mariadb(said, path))
     }
 
     /// What the script needs; a first pass over it.

@@ -14,6 +14,7 @@ pub mod installed;
 pub mod loading;
 pub mod mariadb;
 pub mod master;
+pub mod mysql_script;
 pub mod packed;
 pub mod physical;
 pub mod point_in_time;

@@ -297,9 +297,10 @@ fn removes_something(statement: &Statement) -> bool {
         || (statement.begins("SELECT pg_catalog") && statement.first.get(3).is_some_and(|token| token.is("lo_unlink")))
 }
 
-/// The same statement of its tokens, each in quotes that hold it; nothing where that is not all of it.
+/// The same statement of its tokens, each in quotes that hold it; nothing where that is not all of it, or where it holds an expression: a
+/// value of a type of the dump runs that type's conditions.
 fn anew(statement: &Statement) -> Option<String> {
-    if statement.shortened {
+    if statement.shortened || statement.tokens().any(|token| token.is("where")) {
         return None;
     }
     let parts = statement.tokens().map(|token| match token {

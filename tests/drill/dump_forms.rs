@@ -170,6 +170,7 @@ async fn hostile_postgres_dumps_reach_nothing() {
             ),
         ),
         ("granted", format!("GRANT pg_execute_server_program TO attestore_drill;\n{}", run("granted"))),
+        ("elsewhere", "CREATE EXTENSION IF NOT EXISTS dblink;\nSELECT public.dblink_connect('host=127.0.0.1 port=1');".to_owned()),
         ("made", format!("CREATE ROLE boss SUPERUSER LOGIN;\nSET ROLE boss;\n{}", run("made"))),
         ("name", format!("GRANT SELECT ON customer TO \"x$do$; ALTER ROLE attestore_drill SUPERUSER; --\";\n{}", run("name"))),
         (
@@ -180,19 +181,28 @@ async fn hostile_postgres_dumps_reach_nothing() {
                 run("event")
             ),
         ),
-    ];
-    let far = format!("host=127.0.0.1 port={} dbname=crm user=keeper password=first-secret", source.booted.port);
-    let hostile = hostile.into_iter().chain([
-        // What fits better than the server's own operator is used by whoever is not careful.
+        // What the administrator says afterwards must not find operators and types of the dump.
         (
             "operator",
             format!(
-                "CREATE FUNCTION public.pwn(oid, regclass) RETURNS boolean LANGUAGE plpgsql AS $f$ BEGIN BEGIN EXECUTE $q$ {} $q$; \
-                 EXCEPTION WHEN OTHERS THEN NULL; END; RETURN $1 OPERATOR(pg_catalog.=) $2::oid; END $f$;\n\
-                 CREATE OPERATOR public.= (LEFTARG = oid, RIGHTARG = regclass, FUNCTION = public.pwn);",
+                "CREATE OR REPLACE FUNCTION public.f(oid, regclass) RETURNS boolean LANGUAGE plpgsql AS $f$ BEGIN BEGIN {} EXCEPTION WHEN OTHERS THEN NULL; END; \
+                 RETURN $1 OPERATOR(pg_catalog.=) $2::oid; END $f$;\nDO $$ BEGIN CREATE OPERATOR public.= (LEFTARG = oid, RIGHTARG = regclass, FUNCTION = public.f); \
+                 EXCEPTION WHEN duplicate_function THEN NULL; END $$;",
                 run("operator")
             ),
         ),
+        (
+            "filter",
+            format!(
+                "DROP SCHEMA IF EXISTS s CASCADE;\nCREATE SCHEMA s;\nCREATE FUNCTION s.f(int) RETURNS boolean LANGUAGE plpgsql AS $f$ BEGIN BEGIN {} EXCEPTION WHEN OTHERS THEN NULL; END; \
+                 RETURN true; END $f$;\nCREATE DOMAIN s.d AS int CHECK (s.f(VALUE));\nCREATE TYPE s.pair AS (a s.d);\nCREATE TABLE s.t (p s.pair);\n\
+                 CREATE PUBLICATION p FOR TABLES IN SCHEMA public, TABLE s.t WHERE (p = '(1)');",
+                run("filter")
+            ),
+        ),
+    ];
+    let far = format!("host=127.0.0.1 port={} dbname=crm user=keeper password=first-secret", source.booted.port);
+    let hostile = hostile.into_iter().chain([
         ("link", format!("CREATE EXTENSION dblink;\nDO $f$ BEGIN PERFORM public.dblink_exec('{far}', 'INSERT INTO customer VALUES (98, ''x'')'); END $f$;")),
         (
             "wrapper",
@@ -292,7 +302,9 @@ async fn what_people_have_in_mariadb_comes_back_and_hostile_dumps_reach_nothing(
     let vault = folder.path().join("vault/db");
     std::fs::create_dir_all(&vault).unwrap();
     let all = ["--routines", "--events", "--triggers", "--dump-history"];
-    let good: [(&str, &[&str]); 4] = [
+    let good: [(&str, &[&str]); 5] = [
+        // The server's own databases and the place in its log stay out.
+        ("whole.sql", &["--all-databases"]),
         ("full.sql", &["--single-transaction", "crm"]),
         ("databases.sql", &["--databases", "crm", "--add-drop-database"]),
         ("plainest.sql", &["--skip-opt", "--create-options", "--complete-insert", "--hex-blob", "--skip-tz-utc", "crm"]),
@@ -302,6 +314,7 @@ async fn what_people_have_in_mariadb_comes_back_and_hostile_dumps_reach_nothing(
         source.mariadb_dump_with(&[&all[..], arguments].concat(), &vault.join(name));
     }
     source.mariadb_dump_with(&[&all[..], &["--compact", "crm"]].concat(), &vault.join("compact.sql"));
+    std::os::unix::fs::symlink("/etc/hostname", vault.join("link.sql")).unwrap();
     source.mariadb_dump_with(&[&all[..3], &["crm"]].concat(), &vault.join("forgetful.sql"));
     let marks = tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777)).tempdir().unwrap();
     let at = |mark: &str| marks.path().join(mark).display().to_string();
@@ -333,7 +346,7 @@ async fn what_people_have_in_mariadb_comes_back_and_hostile_dumps_reach_nothing(
     }
     let names: Vec<&str> = good.iter().map(|(name, _)| *name).collect();
     let bad: Vec<&str> = hostile.iter().map(|(name, _)| *name).collect();
-    let estate = lay(folder.path(), &source, &[&names[..], &bad, &["compact.sql", "forgetful.sql"]].concat()).await;
+    let estate = lay(folder.path(), &source, &[&names[..], &bad, &["compact.sql", "forgetful.sql", "link.sql"]].concat()).await;
     let output = estate.run(&["drill", "--at-once", "2"], None);
     assert_ne!(output.status.code(), Some(0));
     for point in &bad {
@@ -345,6 +358,7 @@ async fn what_people_have_in_mariadb_comes_back_and_hostile_dumps_reach_nothing(
     }
     untold(&estate, "lacking", "the server here lacks");
     untold(&estate, "compact.sql", "without comments");
+    untold(&estate, "link.sql", "outside of its vault");
     all_pass(&estate, &names);
     // Since when a row of a system-versioned table holds is not in a dump without its history.
     let forgetful = result(&estate, "forgetful.sql");

@@ -125,7 +125,11 @@ fn restore(source: &Path, to: &Path, marker: &Marker, is_sqlite: bool) -> Result
     let mut unreadable = String::new();
     match packed_database(source, &data.join(name), is_sqlite) {
         Ok(true) => {}
-        Ok(false) => copy(source, &data.join(name)).map_err(about(source))?,
+        // A link to a neighbour in the vault: what it leads to is the point.
+        Ok(false) => {
+            let from = if source.is_symlink() { source.canonicalize().map_err(about(source))? } else { source.to_owned() };
+            copy(&from, &data.join(name)).map_err(about(source))?;
+        }
         Err(Unloaded::Damaged(why)) => unreadable = why,
         Err(Unloaded::Failed(failure)) => return Err(failure),
     }
@@ -174,4 +178,29 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_out_of_the_vault_is_no_copy() {
+        let dir = tempfile::tempdir().unwrap();
+        let vault = dir.path().join("vault");
+        std::fs::create_dir(&vault).unwrap();
+        std::fs::write(dir.path().join("live.db"), "x").unwrap();
+        std::fs::write(vault.join("monday.db"), "x").unwrap();
+        symlink("monday.db", vault.join("latest.db")).unwrap();
+        symlink("../live.db", vault.join("live.db")).unwrap();
+        assert_eq!(itself(&vault.join("monday.db")).unwrap(), vault.join("monday.db"));
+        assert_eq!(itself(&vault.join("latest.db")).unwrap(), vault.join("latest.db"));
+        let refused = itself(&vault.join("live.db")).unwrap_err();
+        assert_eq!(refused.kind, FailureKind::Refused);
+        assert!(refused.message.contains("outside of its vault"), "{refused}");
+        let marker = Marker { drill: "d".into(), case: "c".into(), created_at: Timestamp::from_secs(0) };
+        restore(&vault.join("latest.db"), &dir.path().join("to"), &marker, false).unwrap();
+        let copied = dir.path().join("to").join(DATA).join("latest.db");
+        assert!(copied.symlink_metadata().unwrap().is_file(), "what the link leads to, and not the link");
+    }
 }

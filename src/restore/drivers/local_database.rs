@@ -138,7 +138,7 @@ async fn load(order: &Order, source: &Path, to: &Path) -> Result<Loaded, Unloade
     let engine = dump.engine();
     if engine != wanted(order) {
         let message = format!("{}: {}, and the resource is of kind {}", source.display(), dump.title(), order.point.kind);
-        return Err(Unloaded::Damaged(message));
+        return Err(dumps::elsewhere(message));
     }
     let master = Master { user: USER.into(), password: order.password.clone(), database: Some(database(order)?.to_owned()) };
     let servers = Servers::open(to)?;
