@@ -25,7 +25,7 @@ use crate::restore::teardown::Undoing;
 use crate::testing_log::body::{ClassPolicy, PlannedCase, PointResult, Teardown};
 use crate::testing_log::entry::Body;
 use crate::testing_log::restore_facts::ChecklistLine;
-use crate::testing_log::verify::rpo;
+use crate::testing_log::verify::{pass, rpo};
 use crate::verify::sql::checks::demands::CheckDemands;
 
 /// One case of a drill.
@@ -167,6 +167,9 @@ impl Case<'_> {
                     read = bringing.look_again(&mut seen).await;
                     result.isolation = seen.isolation.take();
                 }
+                if matches!(basis, Basis::FirstRestore) {
+                    read = self.settle_baseline(read);
+                }
                 self.restore_facts(result, driver, &order, &seen)?;
                 self.witness(result, &opened);
                 if let Err((phase, failure)) = read {
@@ -181,6 +184,18 @@ impl Case<'_> {
         Ok(None)
     }
 
+    /// What a first restore has captured becomes the baseline once everything else held, the last look of the guard too; else it goes.
+    fn settle_baseline(&self, read: Result<(), (&'static str, Failure)>) -> Result<(), (&'static str, Failure)> {
+        let (context, case) = (self.context, &self.planned.case);
+        let settled = match &read {
+            Ok(()) => first_restore::register(context, (&self.drill.drill, case), self.resource, &self.point.id),
+            // It goes on where it stopped.
+            Err((_, failure)) if failure.kind == FailureKind::Interrupted => Ok(()),
+            Err(_) => first_restore::discard(case, self.resource),
+        };
+        read.and(settled.map_err(|failure| ("verify", failure)))
+    }
+
     /// What the data itself says of the second that was asked for, and what was demanded of the session that read it.
     fn witness(&self, result: &mut PointResult, opened: &Opened) {
         if opened.proof.is_some()
@@ -190,12 +205,16 @@ impl Case<'_> {
             isolation.undemanded.push("the server's certificate: set tls_ca of the resource".into());
         }
         let (true, true, Some(facts)) = (self.point.is_in_time(), reading::is_database(opened), &result.verify) else { return };
-        // Every row is compared with the second's own, or the rows' stamps are.
-        let by_rows = facts.lesser_claim.is_none() && !facts.mode.is_bounded() && facts.mode != CaptureMode::FirstRestore;
-        let by_stamps = facts.newest_stamp.is_some();
-        let by_checks = result.sql_checks.iter().any(|check| check.kind == "freshness" && check.result == CheckOutcome::Pass);
+        // Every row is compared with the second's own; or something was written just before it, and nothing after it. What is older shows
+        // neither that the restore did not end before, nor that there was anything to be seen after.
+        let of_the_second = facts.lesser_claim.is_none() && !facts.mode.is_bounded() && facts.mode != CaptureMode::FirstRestore;
+        let by_rows = of_the_second && pass::data_failures(result, self.policy.indeterminate_budget).is_empty();
+        let fresh = result.sql_checks.iter().filter(|check| check.kind == "freshness" && check.result == CheckOutcome::Pass);
+        let fresh = fresh.filter_map(|check| check.actual.as_deref()?.parse::<Timestamp>().ok());
+        let newest = fresh.chain(facts.newest_stamp).max();
+        let by_stamps = newest.is_some_and(|newest| (0..=1000).contains(&self.point.created_at.millis_since(newest)));
         if let Some(restore) = &mut result.restore {
-            restore.second_shown = Some(by_rows || by_stamps || by_checks);
+            restore.second_shown = Some(by_rows || by_stamps);
         }
     }
 
@@ -242,9 +261,8 @@ impl Case<'_> {
                 }
             }
             Basis::FirstRestore => {
-                let names = (&self.drill.drill, case);
-                let recorded = first_restore::record(context, names, self.resource, &self.point.id, opened, &sink).await;
-                recorded.map_err(|failure| ("verify", failure))?;
+                let captured = first_restore::capture(context, case, self.resource, &self.point.id, opened, &sink).await;
+                captured.map_err(|failure| ("verify", failure))?;
             }
             Basis::Invariants => {}
         }

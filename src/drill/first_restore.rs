@@ -2,7 +2,7 @@
 //!
 //! It proves nothing of this restore: anything wrong with it is in the baseline too. The result says so and is never a pass.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::aws::dynamodb::TableSource;
@@ -11,7 +11,7 @@ use crate::drill::context::Context;
 use crate::drill::reading;
 use crate::estate::config::Resource;
 use crate::model::capture::CaptureMode;
-use crate::model::failure::Failure;
+use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::{CaseId, DrillId, PointId};
 use crate::model::source_url::SourceUrl;
 use crate::monitor::Monitor;
@@ -30,29 +30,50 @@ use crate::verify::sql::connect::access::Access;
 use crate::verify::sql::items::ItemBaselines;
 use crate::verify::{items, objects, sql};
 
-/// Captures what was restored and registers it for the point. May be repeated after a crash.
-pub async fn record(
+/// Captures what was restored. May be repeated after a crash.
+pub async fn capture(
     context: &Context,
-    (drill, case): (&DrillId, &CaseId),
+    case: &CaseId,
     resource: &Resource,
     point: &PointId,
     opened: &Opened,
     monitor: &dyn Monitor,
 ) -> Result<(), Failure> {
-    let directory = resource
-        .manifests
-        .as_deref()
-        .ok_or_else(|| Failure::invalid(format!("resource `{}`: `when_no_manifest = \"first-restore\"` needs `manifests`", resource.id)))?;
-    std::fs::create_dir_all(directory).map_err(|error| Failure::io(format!("create {}", directory.display()), error))?;
-    let out = directory.join(&case.0);
+    let out = place(case, resource)?;
+    if let Some(directory) = out.parent() {
+        std::fs::create_dir_all(directory).map_err(|error| Failure::io(format!("create {}", directory.display()), error))?;
+    }
     if !out.exists() {
         let mut request = CaptureRequest::new(&out, CaptureMode::FirstRestore);
         request.recovery_point_id = Some(point.clone());
         request.tables.leaves = resource.leaves.unwrap_or_default();
         let kept = order::reading_state(&context.work, case);
-        capture(context, resource, (opened, &kept), &request, monitor).await?;
+        read(context, resource, (opened, &kept), &request, monitor).await?;
     }
-    let manifest = Manifest::open(&out)?;
+    Ok(())
+}
+
+/// Where the manifest of a case is made.
+fn place(case: &CaseId, resource: &Resource) -> Result<PathBuf, Failure> {
+    let directory = resource
+        .manifests
+        .as_deref()
+        .ok_or_else(|| Failure::invalid(format!("resource `{}`: `when_no_manifest = \"first-restore\"` needs `manifests`", resource.id)))?;
+    Ok(directory.join(&case.0))
+}
+
+/// Removes what was captured of a restore that did not hold.
+pub fn discard(case: &CaseId, resource: &Resource) -> Result<(), Failure> {
+    let out = place(case, resource)?;
+    match std::fs::remove_dir_all(&out) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::io(format!("remove {}", out.display()), error)),
+        _ => Ok(()),
+    }
+}
+
+/// Registers what was captured as the baseline of the point. May be repeated after a crash.
+pub fn register(context: &Context, (drill, case): (&DrillId, &CaseId), resource: &Resource, point: &PointId) -> Result<(), Failure> {
+    let manifest = Manifest::open(&place(case, resource)?)?;
     let header = manifest.header();
     let body = ManifestRegistered {
         manifest: manifest.digest(),
@@ -69,7 +90,7 @@ pub async fn record(
     Ok(())
 }
 
-async fn capture(
+async fn read(
     context: &Context,
     resource: &Resource,
     (opened, kept): (&Opened, &Path),
@@ -103,6 +124,10 @@ async fn capture(
             sql::capture::capture(&opened.url, &access, &request, &context.hash_key, signer, monitor).await?
         }
     };
-    drop(header);
+    // Nothing is no baseline: every later restore of the point would be held to it.
+    if header.counts.iter().all(|(kind, n)| *n == 0 || kind == "definitions") {
+        let what = format!("{}: the restore was completed without data: there is nothing to make a baseline of", opened.url);
+        return Err(Failure::new(FailureKind::Remote, what));
+    }
     Ok(())
 }

@@ -75,6 +75,16 @@ impl Script {
         self.lexer.is_ambiguous()
     }
 
+    /// True within the data of a COPY.
+    pub fn is_data(&self) -> bool {
+        self.lexer.is_data()
+    }
+
+    /// What becomes of a piece of a line of data.
+    pub fn data(piece: &[u8]) -> Line {
+        if piece.contains(&0) { zero() } else { Line::Pass }
+    }
+
     /// Takes the next line in, without its end.
     pub fn line(&mut self, line: &[u8]) -> Line {
         if self.lexer.is_plain() && line.first() == Some(&b'\\') {
@@ -82,7 +92,7 @@ impl Script {
         }
         if self.lexer.is_data() {
             let _ = self.lexer.line(line, &mut Vec::new());
-            return if line.contains(&0) { zero() } else { Line::Pass };
+            return Self::data(line);
         }
         let (between, mut ended) = (self.lexer.is_between(), Vec::new());
         match self.lexer.line(line, &mut ended) {
@@ -130,7 +140,8 @@ impl Script {
     pub fn for_administrator(&self) -> String {
         // Event triggers last: they would run at the others.
         let all = self.schemas.iter().chain(self.publications.values().flatten()).chain(&self.event_triggers);
-        all.flat_map(|statement| [statement.as_str(), ";\n"]).collect()
+        let text: String = all.flat_map(|statement| [statement.as_str(), ";\n"]).collect();
+        if text.is_empty() { text } else { format!("{}{text}", postgres::OF_THE_SERVER) }
     }
 
     fn another_way(&mut self, statement: &Statement, held: Vec<u8>) -> Line {
@@ -286,9 +297,10 @@ fn removes_something(statement: &Statement) -> bool {
         || (statement.begins("SELECT pg_catalog") && statement.first.get(3).is_some_and(|token| token.is("lo_unlink")))
 }
 
-/// The same statement of its tokens, each in quotes that hold it; nothing where that is not all of it.
+/// The same statement of its tokens, each in quotes that hold it; nothing where that is not all of it, or where it holds an expression: a
+/// value of a type of the dump runs that type's conditions.
 fn anew(statement: &Statement) -> Option<String> {
-    if statement.shortened {
+    if statement.shortened || statement.tokens().any(|token| token.is("where")) {
         return None;
     }
     let parts = statement.tokens().map(|token| match token {
@@ -397,7 +409,7 @@ mod tests {
         assert_eq!(client, "CREATE PUBLICATION q FOR TABLE t;\nCREATE EVENT TRIGGER l ON login EXECUTE FUNCTION f();\n");
         assert_eq!(
             script.for_administrator(),
-            "CREATE PUBLICATION \"p;\n\"\"x\" FOR ALL TABLES WITH ( publish = 'insert, update' );\n\
+            "SET search_path = pg_catalog, pg_temp;\nCREATE PUBLICATION \"p;\n\"\"x\" FOR ALL TABLES WITH ( publish = 'insert, update' );\n\
              CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION public . f ( );\nALTER EVENT TRIGGER e DISABLE;\n"
         );
     }

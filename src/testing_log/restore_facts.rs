@@ -45,8 +45,8 @@ pub struct RestoreFacts {
     /// Of a database instance: the engine that wrote the data and the one that was restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine_versions: Option<EngineVersions>,
-    /// Of a database restored to a second: whether the data shows that the second was honoured. Exact rows of that second do, and so do
-    /// change stamps; the rows up to a watermark do not.
+    /// Of a database restored to a second: whether the data shows that the second was honoured. Exact rows of that second do, and so does a
+    /// change stamp of its last second with none after it; an older newest stamp does not, nor do the rows up to a watermark.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_shown: Option<bool>,
     /// Settings of the source that a restore of its kind leaves behind, as a checklist for whoever recovers; no verdict on the data. What they are set to
@@ -77,6 +77,10 @@ impl EngineVersions {
             (Some(source), Some(restored)) if self.wrote_the_data && source != restored => {
                 Some(format!("the data was written by engine version {source}, and restored into {restored}"))
             }
+            // One of them was changed since, or the restore is not what was asked for: which, nothing here tells.
+            (Some(source), Some(restored)) if source != restored => {
+                Some(format!("restored into engine version {restored}, and the source runs {source} now"))
+            }
             _ => None,
         }
     }
@@ -89,4 +93,33 @@ pub struct ChecklistLine {
     pub setting: String,
     /// `same`, `lost`, `different`, or `not looked at`.
     pub state: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_version_than_the_sources_is_an_exception_whichever_was_changed() {
+        let versions = |source: Option<&str>, restored: Option<&str>, wrote_the_data| EngineVersions {
+            source: source.map(str::to_owned),
+            restored: restored.map(str::to_owned),
+            wrote_the_data,
+        };
+        for (source, restored, wrote, said) in [
+            (Some("15.8"), Some("15.8"), true, None),
+            (Some("15.8"), Some("15.8"), false, None),
+            // The source is gone: a point in time outlives it.
+            (None, Some("15.8"), false, None),
+            (None, Some("15.8"), true, Some("is not stated")),
+            (Some("15.8"), None, false, Some("states no engine version")),
+            (Some("15.8"), Some("16.1"), true, Some("restored into 16.1")),
+            (Some("15.18"), Some("9.6.1"), false, Some("the source runs 15.18 now")),
+            (Some("15.18"), Some("99.1"), false, Some("restored into engine version 99.1")),
+        ] {
+            let found = versions(source, restored, wrote).exception();
+            assert_eq!(found.is_some(), said.is_some(), "{source:?} {restored:?}");
+            assert!(found.unwrap_or_default().contains(said.unwrap_or_default()));
+        }
+    }
 }

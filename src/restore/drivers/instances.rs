@@ -44,19 +44,23 @@ pub async fn source_version(order: &Order, clouds: &Clouds, region: Option<&str>
     let rds = clouds.rds(region)?;
     if order.point.handle.contains(":snapshot:") {
         let snapshot = rds.snapshot(&order.point.handle).await?;
-        return Ok(SourceVersion { version: snapshot.and_then(|snapshot| snapshot.engine_version), binding: true });
+        let (engine, version) = snapshot.map(|snapshot| (Some(snapshot.engine), snapshot.engine_version)).unwrap_or_default();
+        return Ok(SourceVersion { engine, version, binding: true });
     }
     let name = order.point.source_arn.as_deref().and_then(|arn| arn.rsplit(':').next());
-    let version = match name {
-        Some(name) => rds.instance(name).await?.and_then(|instance| instance.engine_version),
+    let instance = match name {
+        Some(name) => rds.instance(name).await?,
         None => None,
     };
-    Ok(SourceVersion { version, binding: false })
+    let (engine, version) = instance.map(|instance| (Some(instance.engine), instance.engine_version)).unwrap_or_default();
+    Ok(SourceVersion { engine, version, binding: false })
 }
 
 /// What is known of the engine that wrote the data.
 #[derive(Clone, Debug, Default)]
 pub struct SourceVersion {
+    /// Such as `postgres`; nothing where what wrote the data is not there any more.
+    pub engine: Option<String>,
     /// Such as `15.8`.
     pub version: Option<String>,
     /// Whether it is the version of the very data that is restored.
@@ -90,18 +94,26 @@ pub async fn poll(order: &Order, clouds: &Clouds, accepted: &Accepted) -> Result
     let raw = found.raw();
     match ready(&found, None, raw)? {
         Progress::Ready { status, created_arn, raw } => {
-            let restored = instance_of(&found)?.engine_version.clone();
             let source = source_version(order, clouds, target.region.as_deref()).await?;
-            Ok(as_new_as(source, restored, Progress::Ready { status, created_arn, raw }))
+            Ok(as_new_as(source, instance_of(&found)?, Progress::Ready { status, created_arn, raw }))
         }
         other => Ok(other),
     }
 }
 
-/// The same progress with both versions in its evidence; failed where the restored engine is older than the one that wrote the data.
-pub fn as_new_as(source: SourceVersion, restored: Option<String>, ready: Progress) -> Progress {
+/// The same progress with both versions in its evidence; failed where the restored engine is another than the one that wrote the data, or
+/// older.
+pub fn as_new_as(source: SourceVersion, restored: &Instance, ready: Progress) -> Progress {
+    judged(source, (&restored.engine, restored.engine_version.clone()), ready)
+}
+
+fn judged(source: SourceVersion, (engine, restored): (&str, Option<String>), ready: Progress) -> Progress {
     let Progress::Ready { status, created_arn, mut raw } = ready else { return ready };
-    let SourceVersion { version: source, binding } = source;
+    let SourceVersion { engine: wrote, version: source, binding } = source;
+    if let Some(wrote) = wrote.filter(|wrote| *wrote != engine) {
+        let message = format!("{created_arn} runs the engine {engine}, and {wrote} wrote the data");
+        return Progress::Failed { status, message, raw };
+    }
     let older = binding && source.as_deref().zip(restored.as_deref()).is_some_and(|(source, restored)| version(restored) < version(source));
     if let Value::Object(members) = &mut raw {
         members.insert("engine_versions".into(), json!({"source": source, "restored": restored, "wrote_the_data": binding}));
@@ -204,8 +216,8 @@ mod tests {
     #[test]
     fn an_older_engine_than_that_of_the_source_is_no_restore() {
         let ready = || Progress::Ready { status: "available".into(), created_arn: "arn".into(), raw: json!({}) };
-        let wrote = |version: &str, binding| SourceVersion { version: Some(version.into()), binding };
-        let of = |source: &str, restored: &str| as_new_as(wrote(source, true), Some(restored.into()), ready());
+        let wrote = |version: &str, binding| SourceVersion { engine: Some("postgres".into()), version: Some(version.into()), binding };
+        let of = |source: &str, restored: &str| judged(wrote(source, true), ("postgres", Some(restored.into())), ready());
         assert!(matches!(of("15.8", "15.8"), Progress::Ready { .. }));
         assert!(matches!(of("10.11.8-rds.1", "10.11.10"), Progress::Ready { .. }), "numbers, not text");
         assert!(matches!(of("15.8", "16.1"), Progress::Ready { .. }));
@@ -213,10 +225,12 @@ mod tests {
         assert!(message.contains("16.1") && message.contains("15.8"), "{message}");
         assert_eq!(raw["engine_versions"]["restored"], "15.8");
         assert!(
-            matches!(as_new_as(SourceVersion::default(), Some("1".into()), ready()), Progress::Ready { .. }),
+            matches!(judged(SourceVersion::default(), ("mysql", Some("1".into())), ready()), Progress::Ready { .. }),
             "what is not stated is not older"
         );
-        let upgraded = as_new_as(wrote("16.1", false), Some("15.8".into()), ready());
+        let upgraded = judged(wrote("16.1", false), ("postgres", Some("15.8".into())), ready());
         assert!(matches!(upgraded, Progress::Ready { .. }), "the source may have been upgraded since");
+        let other = judged(wrote("16.1", false), ("mysql", Some("16.1".into())), ready());
+        assert!(matches!(other, Progress::Failed { message, .. } if message.contains("the engine mysql, and postgres wrote")));
     }
 }
