@@ -70,8 +70,9 @@ pub fn tell(monitor: &dyn Monitor, (before, now): (&Value, &Definitions), told: 
 pub fn words(before: &Value, now: &Definitions) -> Vec<String> {
     let hidden = differences::hidden_before(before).map(|kinds| format!("not in the manifest, whose reader was not shown it: {kinds}"));
     let unknown = differences::unknown_before(before, now);
-    let unknown = unknown
-        .map(|kinds| format!("definitions of which the manifest says nothing (an earlier version made it, or there were none to see): {kinds}"));
+    let unknown = unknown.map(|kinds| {
+        format!("definitions of which the manifest says nothing (an earlier version made it, or there were none to see): {kinds}")
+    });
     let unseen = differences::unseen(before, now, true).map(|kinds| format!("in the manifest, and not shown to this reader: {kinds}"));
     [hidden, unknown, unseen].into_iter().flatten().chain(not_carried::said(before, now)).collect()
 }

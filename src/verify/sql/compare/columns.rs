@@ -180,7 +180,8 @@ mod tests {
         now.constraints = vec!["c: CHECK ((a = ANY (ARRAY[(1)::t])))".into(), "t_fk: FOREIGN KEY (a) REFERENCES p(a)".into()];
         let mut before = now.describe();
         assert!(is_as_earlier(&before, &now));
-        let lines = ["c: CHECK ((a = ANY ((ARRAY[1])::t[])))", "t_fk: FOREIGN KEY (a) REFERENCES p(a)", "t_fk1: FOREIGN KEY (a) REFERENCES p_a(a)"];
+        let lines =
+            ["c: CHECK ((a = ANY ((ARRAY[1])::t[])))", "t_fk: FOREIGN KEY (a) REFERENCES p(a)", "t_fk1: FOREIGN KEY (a) REFERENCES p_a(a)"];
         before["constraints"] = json!(lines);
         assert!(is_as_earlier(&before, &now));
         before["constraints"] = json!(lines[..2]);

@@ -229,7 +229,8 @@ impl Run<'_> {
         let same_schema = match meaning {
             Meaning::Exact => {
                 let in_earlier_words = described.as_ref().filter(|_| self.is_of_earlier_version);
-                before.schema == Some(table.schema_digest()?) || in_earlier_words.is_some_and(|before| columns::is_as_earlier(before, table))
+                before.schema == Some(table.schema_digest()?)
+                    || in_earlier_words.is_some_and(|before| columns::is_as_earlier(before, table))
             }
             // Across engines only the columns are the same; their own types and constraints are each engine's affair.
             Meaning::Logical(_) => described.as_ref().is_some_and(|before| names_of(before) == names_of(&table.describe())),

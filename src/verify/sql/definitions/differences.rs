@@ -291,8 +291,7 @@ mod tests {
     fn a_column_of_one_side_is_told_with_its_table() {
         let before = Definitions::of_kinds(["column", "collation of", GRANT], None);
         let mut now = before.clone();
-        for (kind, name) in
-            [("column", "public.t.a"), ("collation of", "public.t.a"), (GRANT, "public.t.a to app"), ("column", "app.t.a")]
+        for (kind, name) in [("column", "public.t.a"), ("collation of", "public.t.a"), (GRANT, "public.t.a to app"), ("column", "app.t.a")]
         {
             now.add(kind, name.into(), "it");
         }
