@@ -3,7 +3,7 @@
 //!
 //! What is journalled as concluded is neither restored nor read again; what is in the log is not written again.
 
-use crate::drill::bring_back::{BringBack, Seen};
+use crate::drill::bring_back::{BringBack, InPhase, Seen};
 use crate::drill::context::Context;
 use crate::drill::manifests::{self, Chosen};
 use crate::drill::sink::Sink;
@@ -167,6 +167,9 @@ impl Case<'_> {
                     read = bringing.look_again(&mut seen).await;
                     result.isolation = seen.isolation.take();
                 }
+                if matches!(basis, Basis::FirstRestore) {
+                    read = self.keep_or_drop(read);
+                }
                 self.restore_facts(result, driver, &order, &seen)?;
                 self.witness(result, &opened);
                 if let Err((phase, failure)) = read {
@@ -199,7 +202,7 @@ impl Case<'_> {
         }
     }
 
-    async fn read(&self, result: &mut PointResult, basis: &Basis, opened: &Opened) -> Result<(), (&'static str, Failure)> {
+    async fn read(&self, result: &mut PointResult, basis: &Basis, opened: &Opened) -> InPhase<()> {
         let context = self.context;
         let begun = Timestamp::now();
         if let (Some(why), Basis::FirstRestore | Basis::Invariants) = (&opened.unreadable, basis) {
@@ -242,9 +245,8 @@ impl Case<'_> {
                 }
             }
             Basis::FirstRestore => {
-                let names = (&self.drill.drill, case);
-                let recorded = first_restore::record(context, names, self.resource, &self.point.id, opened, &sink).await;
-                recorded.map_err(|failure| ("verify", failure))?;
+                let taken = first_restore::take(context, case, self.resource, &self.point.id, opened, &sink).await;
+                taken.map_err(|failure| ("restore", failure))?;
             }
             Basis::Invariants => {}
         }
@@ -263,6 +265,19 @@ impl Case<'_> {
             return Ok(());
         }
         self.phase(Phase::Verified, Timestamp::now()).map_err(|failure| ("verify", failure))
+    }
+
+    /// The baseline of a first restore counts once everything was read and the last look at what was restored held.
+    fn keep_or_drop(&self, read: InPhase<()>) -> InPhase<()> {
+        let case = &self.planned.case;
+        match &read {
+            Ok(()) => first_restore::register(self.context, (&self.drill.drill, case), self.resource, &self.point.id),
+            // A run that goes on finds what it has taken.
+            Err((_, failure)) if failure.kind == FailureKind::Interrupted => Ok(()),
+            Err(_) => first_restore::drop_unregistered(self.resource, case),
+        }
+        .map_err(|failure| ("verify", failure))?;
+        read
     }
 
     fn keep_comparison(
