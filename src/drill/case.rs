@@ -9,8 +9,6 @@ use crate::drill::manifests::{self, Chosen};
 use crate::drill::sink::Sink;
 use crate::drill::{first_restore, objectives, outcome, reading, record};
 use crate::estate::config::{Authentication, Class, Resource, WhenNoManifest};
-use crate::model::capture::CaptureMode;
-use crate::model::check::CheckOutcome;
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::outcome::Outcome;
@@ -25,7 +23,7 @@ use crate::restore::teardown::Undoing;
 use crate::testing_log::body::{ClassPolicy, PlannedCase, PointResult, Teardown};
 use crate::testing_log::entry::Body;
 use crate::testing_log::restore_facts::ChecklistLine;
-use crate::testing_log::verify::rpo;
+use crate::testing_log::verify::{rpo, second};
 use crate::verify::sql::checks::demands::CheckDemands;
 
 /// One case of a drill.
@@ -192,13 +190,9 @@ impl Case<'_> {
         {
             isolation.undemanded.push("the server's certificate: set tls_ca of the resource".into());
         }
-        let (true, true, Some(facts)) = (self.point.is_in_time(), reading::is_database(opened), &result.verify) else { return };
-        // Every row is compared with the second's own, or the rows' stamps are.
-        let by_rows = facts.lesser_claim.is_none() && !facts.mode.is_bounded() && facts.mode != CaptureMode::FirstRestore;
-        let by_stamps = facts.newest_stamp.is_some();
-        let by_checks = result.sql_checks.iter().any(|check| check.kind == "freshness" && check.result == CheckOutcome::Pass);
+        let shown = second::shown(result, Some(self.policy)).map(|second| second.is_shown());
         if let Some(restore) = &mut result.restore {
-            restore.second_shown = Some(by_rows || by_stamps || by_checks);
+            restore.second_shown = shown;
         }
     }
 

@@ -45,8 +45,8 @@ pub struct RestoreFacts {
     /// Of a database instance: the engine that wrote the data and the one that was restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine_versions: Option<EngineVersions>,
-    /// Of a database restored to a second: whether the data shows that the second was honoured. Exact rows of that second do, and so do
-    /// change stamps; the rows up to a watermark do not.
+    /// Of a database restored to a second: whether the data shows that the second was honoured, neither passed nor missed
+    /// (`verify::second`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_shown: Option<bool>,
     /// Settings of the source that a restore of its kind leaves behind, as a checklist for whoever recovers; no verdict on the data. What they are set to

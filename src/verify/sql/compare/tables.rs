@@ -27,6 +27,7 @@ use crate::verify::sql::changes::touched::Touched;
 use crate::verify::sql::compare::baseline::Expected;
 use crate::verify::sql::compare::beside;
 use crate::verify::sql::compare::columns::{self, Common};
+use crate::verify::sql::compare::newest::{self, Stamps};
 use crate::verify::sql::compare::of_table::OfTable;
 use crate::verify::sql::connect::errors::GIVE_RIGHTS;
 use crate::verify::sql::database::Database;
@@ -47,8 +48,10 @@ pub struct Run<'a> {
     pub scope: Scope,
     /// What change stamps may excuse; nothing where they excuse nothing.
     pub bounds: Option<Bounds>,
-    /// Of a restore to a second whose rows have stamps: that second.
+    /// Of a restore to a second: that second.
     pub second: Option<Timestamp>,
+    /// When the manifest's capture ended.
+    pub captured_end: Timestamp,
     /// What digests are keyed with.
     pub keys: RowKeys,
     /// Gets the findings.
@@ -141,26 +144,49 @@ impl Run<'_> {
         }
     }
 
-    /// What the newest stamp of a table says of a restore to a second: nothing in it may be younger, be it beyond the watermark.
-    async fn newest(&mut self, db: &mut Database, table: &Table) {
-        let (Some(second), Some(place)) = (self.second, self.scope.stamp_of(table)) else { return };
-        let column = &table.columns[place].name;
-        match db.greatest(table, column).await {
-            Ok(newest) => {
-                let Some(at) = newest.as_deref().and_then(naming::stamp_in).map(Timestamp) else { return };
-                self.result.newest_stamp = self.result.newest_stamp.max(Some(at));
+    /// What a table says of a restore to a second: nothing in it may be younger, be it beyond the watermark. Where every row of it was compared
+    /// and is equal, it is not; else its newest stamp says so, if it has one.
+    async fn newest(&mut self, db: &mut Database, table: &Table, is_equal: bool) {
+        let Some(second) = self.second else { return };
+        let in_part = self.scope.closed.as_ref().and_then(|closed| closed.get(&table.name)).is_some_and(|names| !names.is_empty());
+        let is_whole = table.filter.is_none() && !in_part;
+        let Some(column) = self.scope.stamp_of(table).map(|place| table.columns[place].name.clone()) else {
+            return if is_equal && is_whole { () } else { self.unseen() };
+        };
+        let newest = match newest::of_table(db, table, &column).await {
+            Ok(newest) => newest,
+            Err(failure) => {
+                let said = format!("table {}: its newest {column} could not be read: {failure}", table.name);
+                self.monitor.event(Event::Note(&said));
+                return self.unseen();
+            }
+        };
+        match newest.seen(second, self.captured_end) {
+            Stamps::Usable(at) => {
+                self.result.newest_stamp = self.result.newest_stamp.max(at);
                 // Within what is compared row by row each such row has been told.
-                if at > second && self.scope.watermark.is_some() {
+                if let Some(at) = at.filter(|at| *at > second && !is_whole) {
                     self.rows.add(Class::Future);
                     let (expected, actual) = (format!("no {column} after {second}"), format!("{at}"));
                     self.find(Class::Future, Kind::Table, Place::Key(table.name.clone()), Some(expected), Some(actual));
                 }
             }
-            Err(failure) => {
-                let said = format!("table {}: its newest {column} could not be read: {failure}", table.name);
+            // Such as the time until which something is valid, or the time of a zone: what has been compared is as good without it.
+            Stamps::NoneOfChange if is_equal && is_whole => {}
+            Stamps::NoneOfChange => {
+                let said = format!(
+                    "table {}: {column} says nothing of the second: rows that its manifest knows are younger by it than their capture, or it is no time in UTC",
+                    table.name
+                );
                 self.monitor.event(Event::Note(&said));
+                self.unseen();
             }
         }
+    }
+
+    /// Counts a table in which a row of after the second could have gone unseen.
+    fn unseen(&mut self) {
+        self.result.unstamped = self.result.unstamped.map(|tables| tables.saturating_add(1));
     }
 
     fn missing(&mut self, name: &str, rows: u64) {
@@ -177,6 +203,7 @@ impl Run<'_> {
 
     async fn extra(&mut self, db: &mut Database, table: &Table) {
         let class = self.class(Class::Extra);
+        self.unseen();
         self.lone.insert(table.name.clone());
         self.tables.add(class);
         let (rows, whole) = scan::count(db, table, &self.keys).await;
@@ -217,7 +244,6 @@ impl Run<'_> {
             }
         };
         self.result.bytes_checked += read.bytes;
-        self.newest(db, &part).await;
         let same_schema = match meaning {
             Meaning::Exact => before.schema == Some(table.schema_digest()?),
             // Across engines only the columns are the same; their own types and constraints are each engine's affair.
@@ -250,6 +276,7 @@ impl Run<'_> {
             (true, false) if excused => Class::Indeterminate,
             (true, false) => Class::Mismatch,
         });
+        self.newest(db, &part, same_schema && clean).await;
         Ok(())
     }
 
