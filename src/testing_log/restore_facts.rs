@@ -66,6 +66,12 @@ pub struct EngineVersions {
     pub restored: Option<String>,
     /// Whether `source` is the version of the very data.
     pub wrote_the_data: bool,
+    /// The engine itself on the side of `source`, such as `mariadb`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_engine: Option<String>,
+    /// The engine of the restored instance. Absent in entries of versions that compared a version only with that of a snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored_engine: Option<String>,
 }
 
 impl EngineVersions {
@@ -76,6 +82,12 @@ impl EngineVersions {
             (None, Some(_)) if self.wrote_the_data => Some("the engine version that wrote the data is not stated".to_owned()),
             (Some(source), Some(restored)) if self.wrote_the_data && source != restored => {
                 Some(format!("the data was written by engine version {source}, and restored into {restored}"))
+            }
+            (None, Some(_)) if self.restored_engine.is_some() => {
+                Some("what engine version the source runs is not stated: that of the restore was compared with nothing".to_owned())
+            }
+            (Some(source), Some(restored)) if self.restored_engine.is_some() && source != restored => {
+                Some(format!("restored into engine version {restored}, and the source runs {source}: an instance is upgraded, never put back"))
             }
             _ => None,
         }

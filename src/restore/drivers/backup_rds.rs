@@ -50,8 +50,8 @@ impl Driver for BackupRds {
                 }
                 match instances::ready(&found, Some(status), raw)? {
                     ready @ Progress::Ready { .. } => {
-                        let restored = instances::instance_of(&found)?.engine_version.clone();
-                        Ok(instances::as_new_as(instances::source_version(order, clouds, region.as_deref()).await?, restored, ready))
+                        let source = instances::source_version(order, clouds, region.as_deref()).await?;
+                        Ok(instances::as_new_as(source, instances::instance_of(&found)?, ready))
                     }
                     other => Ok(other),
                 }
