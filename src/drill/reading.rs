@@ -8,7 +8,7 @@ use crate::aws::s3::S3Source;
 use crate::drill::items;
 use crate::drill::manifests::Chosen;
 use crate::drill::position;
-use crate::estate::config::{Authentication, Resource};
+use crate::estate::config::{Authentication, Config, Resource};
 use crate::model::capture::CaptureMode;
 use crate::model::check::CheckResult;
 use crate::model::digest::Digest32;
@@ -130,10 +130,13 @@ pub async fn compare(
         SourceUrl::DynamodbExport { .. } => Err(Failure::invalid(format!("{}: no driver restores into an export", opened.url))),
         SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } | SourceUrl::Sqlite { .. } => {
             let access = Access { state: Some(state_in(kept, opened)), ..access(opened, resource, clouds)? };
-            let mut pace = Pace::new(format!("the drill's password on {}", opened.url), PASSWORD_PATIENCE_S);
+            // Only what the drill itself has asked for may not be in force yet: its password, and logging in with tokens. That a reader of the
+            // source has no right to something is final.
+            let ours = opened.login.as_ref().is_some_and(|(master, _)| access.user.as_ref() == Some(master)) || access.tokens.is_some();
+            let mut pace = Pace::new(format!("the drill's login on {}", opened.url), PASSWORD_PATIENCE_S);
             loop {
                 match compare_database((&opened.url, &access), (chosen, hash_key), (point, resource.changes.as_deref()), monitor).await {
-                    Err(failure) if failure.kind == FailureKind::Denied && (opened.login.is_some() || access.tokens.is_some()) => {
+                    Err(failure) if failure.kind == FailureKind::Denied && ours && !is_final(&failure) => {
                         pace.pause(monitor).await.map_err(|late| if late.kind == FailureKind::Interrupted { late } else { failure })?;
                     }
                     ended => return ended,
@@ -141,6 +144,11 @@ pub async fn compare(
             }
         }
     }
+}
+
+/// Whether a server knows who is there and refuses: a right that nobody is about to grant.
+fn is_final(denied: &Failure) -> bool {
+    ["to database", "permission denied"].iter().any(|said| denied.message.contains(said))
 }
 
 /// What is kept is of one URL: a server that came back on another port is read from the beginning.
@@ -235,6 +243,16 @@ pub fn access(opened: &Opened, resource: &Resource, clouds: &Clouds) -> Result<A
         }
     }
     Ok(access)
+}
+
+/// That every resource's credentials are there, before anything is restored that they are to read. Beside AWS none are used.
+pub fn check_credentials(config: &Config) -> Result<(), Failure> {
+    for resource in config.resource.iter().filter(|resource| resource.points.iter().any(|points| points.from != PointSource::Local)) {
+        if let Some(reference) = &resource.credentials {
+            credentials(&resource.id.0, reference)?;
+        }
+    }
+    Ok(())
 }
 
 /// `env:NAME` or `file:PATH` with `USER:PASSWORD`.

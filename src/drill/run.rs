@@ -8,6 +8,7 @@ use crate::drill::abandon;
 use crate::drill::case::{Case, Tried};
 use crate::drill::context::{Context, Setup};
 use crate::drill::draw::{self, Drawn};
+use crate::drill::reading;
 use crate::estate::policy;
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest32;
@@ -104,6 +105,7 @@ pub struct Report {
 /// # Errors
 /// [`FailureKind::Interrupted`] when a stop was asked for, or when an unfinished drill stands in the way of a new one.
 pub async fn run(setup: Setup, request: &Request) -> Result<Report, Failure> {
+    reading::check_credentials(&setup.loaded.config)?;
     let context = Context::open(setup).await?;
     let (drill, closed) = begin(&context, request)?;
     if closed {

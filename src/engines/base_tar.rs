@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -20,6 +21,9 @@ pub fn unpack(path: &Path, to: &Path) -> Result<bool, Unloaded> {
     std::fs::create_dir_all(to).map_err(|error| Failure::io(format!("cannot make {}", to.display()), error))?;
     extract(&base, to)?;
     if let Some(log) = log {
+        if to.join("pg_wal").is_symlink() {
+            return Err(elsewhere(format!("{}: pg_wal is a link to elsewhere: keep the log with the copy", path.display())));
+        }
         extract(&log, &to.join("pg_wal"))?;
     }
     Ok(true)
@@ -50,7 +54,7 @@ fn extract(archive: &Path, to: &Path) -> Result<(), Unloaded> {
     std::fs::create_dir_all(to).map_err(|error| Failure::io(format!("cannot make {}", to.display()), error))?;
     let mut command = Command::new("tar");
     command.arg("-x").arg("-f").arg(archive).arg("-C").arg(to).arg("--no-same-owner");
-    command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null());
+    command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null()).process_group(0);
     let output = command.output().map_err(|error| match error.kind() {
         ErrorKind::NotFound => elsewhere(format!("{}: a tar archive, and no tar is installed here: unpack it", archive.display())),
         _ => Failure::io("tar", error).into(),
@@ -64,4 +68,27 @@ fn extract(archive: &Path, to: &Path) -> Result<(), Unloaded> {
     // The disk and the programs that unpack are ours.
     let ours = ["Cannot exec", "No space left", "Cannot mkdir", "Cannot open"].iter().any(|what| said.contains(what));
     Err(if ours { elsewhere(message) } else { Unloaded::Damaged(message) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_not_unpacked_through_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let (outside, data, backup) = (dir.path().join("outside"), dir.path().join("data"), dir.path().join("backup"));
+        for folder in [&outside, &data, &backup] {
+            std::fs::create_dir(folder).unwrap();
+        }
+        std::os::unix::fs::symlink(&outside, data.join("pg_wal")).unwrap();
+        std::fs::write(dir.path().join("planted"), "x").unwrap();
+        for (archive, from, what) in [("base.tar", &data, "."), ("pg_wal.tar", &dir.path().to_owned(), "planted")] {
+            let status = Command::new("tar").arg("-cf").arg(backup.join(archive)).arg("-C").arg(from).arg(what).status().unwrap();
+            assert!(status.success());
+        }
+        let Err(Unloaded::Failed(failure)) = unpack(&backup, &dir.path().join("to")) else { panic!("it was unpacked") };
+        assert!(failure.message.contains("pg_wal is a link"), "{failure}");
+        assert!(!outside.join("planted").exists());
+    }
 }

@@ -25,7 +25,7 @@ pub fn note(line: &[u8], accounts: &mut std::collections::BTreeSet<Account>) {
 }
 
 /// A name between backticks, and what follows it.
-fn quoted(text: &[u8]) -> Option<(String, &[u8])> {
+pub fn quoted(text: &[u8]) -> Option<(String, &[u8])> {
     let inside = text.strip_prefix(b"`")?;
     let mut at = 0;
     loop {

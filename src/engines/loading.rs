@@ -11,13 +11,13 @@ use tokio::process::{Child, Command};
 
 use crate::engines::area;
 use crate::engines::definers;
-use crate::engines::dumps::{Dump, Unloaded};
+use crate::engines::dumps::{Dump, Unloaded, elsewhere};
 use crate::engines::installed::EngineKind;
 use crate::engines::master::Master;
 use crate::engines::process::ProcessMark;
 use crate::engines::script::{Line, Needs, OWNERS, Script};
 use crate::engines::servers::{Booted, Servers};
-use crate::engines::{mariadb, postgres};
+use crate::engines::{mariadb, mysql_script, pg_folder, postgres};
 use crate::model::failure::{Failure, FailureKind};
 
 /// A folder of pg_dump in the server's home, where its user may read it.
@@ -28,22 +28,14 @@ impl Servers {
     pub async fn load(&self, dump: Dump, path: &Path, name: &str, server: Booted, master: &Master) -> Result<(), Unloaded> {
         let database = master.database.as_deref().unwrap_or_default();
         if dump == Dump::MysqlPlain {
-            let mut client = mariadb::client_of(self.programs(EngineKind::MariaDb)?, self.area(), server.port, master, database);
-            client.stdin(open(path)?);
-            let (mut accounts, mut line) = (BTreeSet::new(), Vec::new());
-            let (mut reader, _) = self.script_of(Source::Plain, path, &[])?;
-            while next_line(&mut reader, &mut line).await? {
-                definers::note(&line, &mut accounts);
-            }
-            let text = mariadb::make_definers(&accounts, database) + &mariadb::restrict(&master.user);
-            self.sql(EngineKind::MariaDb, name, server.port, "mysql", &text).await?;
-            let said = spawn(client, "mariadb")?.wait_with_output().await.map_err(|error| Failure::io("mariadb", error))?;
-            return judge(&said, server.process, path, |said| of_mariadb(said, path));
+            return self.load_mariadb(path, name, server, master, database).await;
         }
         let (from, path) = match dump {
             Dump::PostgresFolder => {
                 self.area().import(path, name, FOLDER)?;
-                (Source::Folder, self.home(name).join(FOLDER))
+                let folder = self.home(name).join(FOLDER);
+                pg_folder::names_only_its_own(&folder, path)?;
+                (Source::Folder, folder)
             }
             Dump::PostgresArchive => (Source::Archive, path.to_owned()),
             _ => (Source::Plain, path.to_owned()),
@@ -62,6 +54,43 @@ impl Servers {
             Ok(_) => Ok(()),
             Err(failure) => Err(Unloaded::Damaged(format!("{}: {failure}", path.display()))),
         }
+    }
+
+    async fn load_mariadb(&self, path: &Path, name: &str, server: Booted, master: &Master, database: &str) -> Result<(), Unloaded> {
+        let (mut accounts, mut line) = (BTreeSet::new(), Vec::new());
+        let mut databases = BTreeSet::from([database.to_owned()]);
+        let (mut reader, _) = self.script_of(Source::Plain, path, &[])?;
+        while next_line(&mut reader, &mut line).await? {
+            definers::note(&line, &mut accounts);
+            if mysql_script::keeps_elsewhere(&line) {
+                let said = String::from_utf8_lossy(&line[..line.len().min(200)]).into_owned();
+                return Err(elsewhere(format!("{}: it keeps a table outside of the server's own folder: {said}", path.display())));
+            }
+            databases.extend(mysql_script::database_of(&line).filter(|name| !mysql_script::is_of_the_server(name)));
+        }
+        let text = mariadb::confine(&master.user, &accounts, &databases);
+        self.sql(EngineKind::MariaDb, name, server.port, "mysql", &text).await?;
+        let mut client = mariadb::client_of(self.programs(EngineKind::MariaDb)?, self.area(), server.port, master, database);
+        client.stdin(Stdio::piped());
+        let mut client = spawn(client, "mariadb")?;
+        let mut stdin = client.stdin.take().ok_or_else(|| Failure::new(FailureKind::Remote, "mariadb takes no input"))?;
+        let (mut reader, _) = self.script_of(Source::Plain, path, &[])?;
+        let write = async {
+            let mut script = mysql_script::Script::default();
+            while next_line(&mut reader, &mut line).await? {
+                line.push(b'\n');
+                // A client that ends early says why on stderr.
+                if script.passes(&line) && stdin.write_all(&line).await.is_err() {
+                    break;
+                }
+            }
+            drop(stdin);
+            Ok::<(), Failure>(())
+        };
+        let (written, said) = tokio::join!(write, client.wait_with_output());
+        written?;
+        let said = said.map_err(|error| Failure::io("mariadb", error))?;
+        judge(&said, server.process, path, |said| of_mariadb(said, path))
     }
 
     /// What the script needs; a first pass over it.
@@ -120,7 +149,7 @@ impl Servers {
                 // Those of what the first pass does not read.
                 let new: BTreeSet<String> = script.needs.roles.difference(&known).cloned().collect();
                 if !new.is_empty() {
-                    let text = postgres::make_roles(&master.user, &postgres::name(OWNERS), &new);
+                    let text = postgres::OWN_NAMES.to_owned() + &postgres::make_roles(&master.user, &postgres::name(OWNERS), &new);
                     let database = master.database.as_deref().unwrap_or_default();
                     self.sql(EngineKind::Postgres, name, port, database, &text).await?;
                     known.extend(new);
@@ -177,7 +206,8 @@ fn open(path: &Path) -> Result<std::fs::File, Failure> {
 }
 
 fn spawn(mut command: Command, what: &str) -> Result<Child, Failure> {
-    command.stderr(Stdio::piped()).kill_on_drop(true);
+    // A group of its own: Ctrl-C at the terminal is for the drill, and no statement of a dump is cut short by it.
+    command.stderr(Stdio::piped()).kill_on_drop(true).process_group(0);
     command.spawn().map_err(|error| Failure::io(what, error))
 }
 
@@ -284,6 +314,11 @@ fn refusal(said: &str, path: &Path, origin: &Origin) -> Unloaded {
         "42501" => other(
             FailureKind::Refused,
             format!("{at}: it wants rights that are withheld where it is loaded: {said}"),
+            "restore it yourself where you trust it, and compare that database with `attestore verify`",
+        ),
+        "55000" if said.contains("has no handler") => other(
+            FailureKind::Refused,
+            format!("{at}: it wants to read another server while it is loaded, which nothing here does: {said}"),
             "restore it yourself where you trust it, and compare that database with `attestore verify`",
         ),
         _ if origin.written > origin.installed && origin.installed > 0 => other(

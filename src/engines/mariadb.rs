@@ -216,23 +216,26 @@ pub fn create_master(user: &str, password: &str, database: Option<&str>) -> Stri
     )
 }
 
-/// The statements that make accounts that objects of a dump run as: nobody logs in as them, and they have the rights of one database.
-pub fn make_definers(accounts: &BTreeSet<Account>, database: &str) -> String {
-    let others = accounts.iter().filter(|(user, host)| !user.is_empty() && (user.as_str(), host.as_str()) != (ADMIN, "localhost"));
-    let text = others.map(|(user, host)| {
+/// The statements that leave `user`, who loads a dump and reads it afterwards, what that needs: everything in the dump's databases, and
+/// of the server as a whole to see routines and to name the accounts that objects run as. Who was granted what is in no dump, and is not
+/// shown. Those accounts get the same databases, and nobody logs in as them. The administrator keeps nothing, for a routine of the dump
+/// may run as it: these are its last statements.
+pub fn confine(user: &str, definers: &BTreeSet<Account>, databases: &BTreeSet<String>) -> String {
+    let (user, admin) = (format!("{}@'%'", literal(user)), format!("{ADMIN}@localhost"));
+    let mut text = format!(
+        "REVOKE ALL PRIVILEGES, GRANT OPTION FROM {user};\nGRANT BINLOG MONITOR, SET USER ON *.* TO {user};\n\
+         GRANT SELECT ON mysql.proc TO {user};\n"
+    );
+    let mut accounts = vec![user];
+    for (user, host) in definers.iter().filter(|(user, _)| !user.is_empty()) {
         let account = format!("{}@{}", literal(user), literal(host));
-        format!("CREATE USER IF NOT EXISTS {account} ACCOUNT LOCK;\nGRANT ALL ON {}.* TO {account};\n", pattern(database))
-    });
-    text.collect()
-}
-
-/// The statements that keep a user, and whoever a routine of its dump may be defined by, from reaching outside of the server: from its
-/// settings, which name files, from files, and from the accounts of others.
-pub fn restrict(user: &str) -> String {
-    let user = format!("{}@'%'", literal(user));
-    let admin = format!("{ADMIN}@localhost");
-    let outside = "FILE, SUPER, SHUTDOWN, RELOAD, CREATE USER";
-    format!("REVOKE {outside}, GRANT OPTION ON *.* FROM {user};\nREVOKE {outside}, GRANT OPTION ON *.* FROM {admin};\n")
+        text += &format!("CREATE USER IF NOT EXISTS {account} ACCOUNT LOCK;\n");
+        accounts.push(account);
+    }
+    for (account, database) in accounts.iter().flat_map(|account| databases.iter().map(move |database| (account, database))) {
+        text += &format!("GRANT ALL ON {}.* TO {account};\n", pattern(database));
+    }
+    text + &format!("REVOKE ALL PRIVILEGES ON *.* FROM {admin};\nREVOKE GRANT OPTION ON *.* FROM {admin};\n")
 }
 
 /// The statement that sets a user's password.

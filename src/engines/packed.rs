@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -89,6 +90,7 @@ fn start(name: &str, path: &Path) -> Result<Child, Unloaded> {
     let file = File::open(path).map_err(|error| Failure::io(format!("cannot read {}", path.display()), error))?;
     let mut command = Command::new(name);
     command.args(["-d", "-c"]).env("LC_ALL", "C").stdin(file).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.process_group(0);
     command.spawn().map_err(|error| {
         if error.kind() == ErrorKind::NotFound {
             return elsewhere(format!(

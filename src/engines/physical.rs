@@ -97,7 +97,10 @@ fn of_mariadb(path: &Path) -> Result<(), Unloaded> {
         return Err(elsewhere(format!("{}: a data directory of MySQL 8, and MariaDB is what is started here", path.display())));
     }
     for name in ["mariadb_backup_checkpoints", "xtrabackup_checkpoints"] {
-        let text = std::fs::read_to_string(path.join(name)).unwrap_or_default();
+        // A pipe or a device of that name would be read for ever.
+        let file = path.join(name);
+        let is_short = file.symlink_metadata().is_ok_and(|meta| meta.is_file() && meta.len() < 1 << 20);
+        let text = if is_short { std::fs::read_to_string(&file).unwrap_or_default() } else { String::new() };
         if text.contains("backup_type") && !text.contains("backup_type = full-prepared") {
             return Err(elsewhere(format!(
                 "{}: a copy of mariadb-backup that is not prepared: run mariadb-backup --prepare",

@@ -17,6 +17,9 @@ use crate::model::failure::Failure;
 /// The administrator, named as in RDS; no password of the outside opens it.
 pub const ADMIN: &str = "rdsadmin";
 
+/// Begins whatever the administrator runs where foreign objects are: names and operators are the server's own, and none of theirs.
+pub const OWN_NAMES: &str = "SET search_path = pg_catalog, pg_temp;\n";
+
 const SETTINGS: &[&str] = &[
     "listen_addresses=127.0.0.1",
     "fsync=off",
@@ -25,6 +28,8 @@ const SETTINGS: &[&str] = &[
     "shared_buffers=16MB",
     "max_connections=60",
     "max_wal_senders=0",
+    // A copy of a subscriber would take what its publisher keeps for the subscriber itself.
+    "max_logical_replication_workers=0",
     "logging_collector=off",
     "jit=off",
 ];
@@ -96,7 +101,7 @@ pub fn create_reader(user: &str, password: &str) -> String {
 pub fn permit_checks(user: &str) -> String {
     let reader = name(user);
     format!(
-        "ALTER ROLE {reader} BYPASSRLS;\n\
+        "{OWN_NAMES}ALTER ROLE {reader} BYPASSRLS;\n\
          DO $do$ BEGIN GRANT pg_read_all_data TO {reader}; EXCEPTION WHEN undefined_object THEN NULL; END $do$;\n\
          DO $do$ DECLARE checked regprocedure; BEGIN \
          FOR checked IN SELECT d.objid FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid \
@@ -124,13 +129,18 @@ pub fn prepare(user: &str, database: &str, owners: &str, roles: &BTreeSet<String
         let schema = schema.as_deref().map(|schema| format!(" WITH SCHEMA {}", name(schema))).unwrap_or_default();
         text += &format!("CREATE EXTENSION IF NOT EXISTS {}{schema};\n", name(extension));
     }
-    // What the tables of extensions hold is in the dump, and servers are made of their wrappers.
+    // What the tables of extensions hold is in the dump, and servers are made of their wrappers. Nothing of a dump reaches another server:
+    // wrappers without a handler define and do not connect, and the functions that do are withheld.
     text + &format!(
         "DO $do$ DECLARE of_extension record; BEGIN\n\
          FOR of_extension IN SELECT c.oid::regclass AS name FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid \
          WHERE d.deptype = 'e' AND c.relkind IN ('r', 'p') LOOP EXECUTE format('GRANT ALL ON TABLE %s TO {0}', of_extension.name); END LOOP;\n\
          FOR of_extension IN SELECT quote_ident(fdwname) AS name FROM pg_foreign_data_wrapper LOOP \
-         EXECUTE format('GRANT USAGE ON FOREIGN DATA WRAPPER %s TO {1}', of_extension.name); END LOOP; END $do$;\n",
+         EXECUTE format('GRANT USAGE ON FOREIGN DATA WRAPPER %s TO {1}', of_extension.name); \
+         EXECUTE format('ALTER FOREIGN DATA WRAPPER %s NO HANDLER', of_extension.name); END LOOP;\n\
+         FOR of_extension IN SELECT p.oid::regprocedure AS name FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid \
+         JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid WHERE d.deptype = 'e' AND e.extname = 'dblink' LOOP \
+         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', of_extension.name); END LOOP; END $do$;\n",
         quoted.replace('%', "%%").replace('\'', "''"),
         owners.replace('%', "%%").replace('\'', "''")
     )

@@ -130,7 +130,8 @@ impl Script {
     pub fn for_administrator(&self) -> String {
         // Event triggers last: they would run at the others.
         let all = self.schemas.iter().chain(self.publications.values().flatten()).chain(&self.event_triggers);
-        all.flat_map(|statement| [statement.as_str(), ";\n"]).collect()
+        let own_names = std::iter::once(postgres::OWN_NAMES);
+        own_names.chain(all.flat_map(|statement| [statement.as_str(), ";\n"])).collect()
     }
 
     fn another_way(&mut self, statement: &Statement, held: Vec<u8>) -> Line {
@@ -286,9 +287,10 @@ fn removes_something(statement: &Statement) -> bool {
         || (statement.begins("SELECT pg_catalog") && statement.first.get(3).is_some_and(|token| token.is("lo_unlink")))
 }
 
-/// The same statement of its tokens, each in quotes that hold it; nothing where that is not all of it.
+/// The same statement of its tokens, each in quotes that hold it; nothing where that is not all of it, or where it holds an expression: a
+/// value of a type of the dump runs that type's conditions.
 fn anew(statement: &Statement) -> Option<String> {
-    if statement.shortened {
+    if statement.shortened || statement.tokens().any(|token| token.is("where")) {
         return None;
     }
     let parts = statement.tokens().map(|token| match token {
@@ -397,7 +399,7 @@ mod tests {
         assert_eq!(client, "CREATE PUBLICATION q FOR TABLE t;\nCREATE EVENT TRIGGER l ON login EXECUTE FUNCTION f();\n");
         assert_eq!(
             script.for_administrator(),
-            "CREATE PUBLICATION \"p;\n\"\"x\" FOR ALL TABLES WITH ( publish = 'insert, update' );\n\
+            "SET search_path = pg_catalog, pg_temp;\nCREATE PUBLICATION \"p;\n\"\"x\" FOR ALL TABLES WITH ( publish = 'insert, update' );\n\
              CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION public . f ( );\nALTER EVENT TRIGGER e DISABLE;\n"
         );
     }

@@ -259,7 +259,9 @@ impl<'a> Undoing<'a> {
 }
 
 fn is_final(failure: &Failure) -> bool {
-    matches!(failure.kind, FailureKind::Denied | FailureKind::Refused | FailureKind::Invalid | FailureKind::Disk)
+    // RDS's word for an instance that is being created, changed or backed up: that passes.
+    let passes = failure.message.contains("InvalidDBInstanceState");
+    !passes && matches!(failure.kind, FailureKind::Denied | FailureKind::Refused | FailureKind::Invalid | FailureKind::Disk)
 }
 
 fn clone_of(failure: &Failure) -> Failure {

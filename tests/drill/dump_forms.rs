@@ -169,6 +169,7 @@ async fn hostile_postgres_dumps_reach_nothing() {
             ),
         ),
         ("granted", format!("GRANT pg_execute_server_program TO attestore_drill;\n{}", run("granted"))),
+        ("elsewhere", "CREATE EXTENSION IF NOT EXISTS dblink;\nSELECT public.dblink_connect('host=127.0.0.1 port=1');".to_owned()),
         ("made", format!("CREATE ROLE boss SUPERUSER LOGIN;\nSET ROLE boss;\n{}", run("made"))),
         ("name", format!("GRANT SELECT ON customer TO \"x$do$; ALTER ROLE attestore_drill SUPERUSER; --\";\n{}", run("name"))),
         (
@@ -177,6 +178,25 @@ async fn hostile_postgres_dumps_reach_nothing() {
                 "CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS $f$ BEGIN {} END $f$;\nCREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION f();\n\
                  ALTER EVENT TRIGGER e ENABLE ALWAYS;\nCREATE PUBLICATION p FOR ALL TABLES;",
                 run("event")
+            ),
+        ),
+        // What the administrator says afterwards must not find operators and types of the dump.
+        (
+            "operator",
+            format!(
+                "CREATE OR REPLACE FUNCTION public.f(oid, regclass) RETURNS boolean LANGUAGE plpgsql AS $f$ BEGIN BEGIN {} EXCEPTION WHEN OTHERS THEN NULL; END; \
+                 RETURN $1 OPERATOR(pg_catalog.=) $2::oid; END $f$;\nDO $$ BEGIN CREATE OPERATOR public.= (LEFTARG = oid, RIGHTARG = regclass, FUNCTION = public.f); \
+                 EXCEPTION WHEN duplicate_function THEN NULL; END $$;",
+                run("operator")
+            ),
+        ),
+        (
+            "filter",
+            format!(
+                "DROP SCHEMA IF EXISTS s CASCADE;\nCREATE SCHEMA s;\nCREATE FUNCTION s.f(int) RETURNS boolean LANGUAGE plpgsql AS $f$ BEGIN BEGIN {} EXCEPTION WHEN OTHERS THEN NULL; END; \
+                 RETURN true; END $f$;\nCREATE DOMAIN s.d AS int CHECK (s.f(VALUE));\nCREATE TYPE s.pair AS (a s.d);\nCREATE TABLE s.t (p s.pair);\n\
+                 CREATE PUBLICATION p FOR TABLES IN SCHEMA public, TABLE s.t WHERE (p = '(1)');",
+                run("filter")
             ),
         ),
     ];
@@ -193,7 +213,7 @@ async fn hostile_postgres_dumps_reach_nothing() {
         assert_ne!(result(&estate, point).outcome, Outcome::Pass, "{point}");
     }
     for (point, why) in
-        [("command", "which no dump needs"), ("program", "rights that are withheld"), ("granted", "rights that are withheld")]
+        [("command", "which no dump needs"), ("program", "rights that are withheld"), ("elsewhere", "rights that are withheld")]
     {
         untold(&estate, point, why);
     }
@@ -234,7 +254,9 @@ async fn what_people_have_in_mariadb_comes_back_and_hostile_dumps_reach_nothing(
     let vault = folder.path().join("vault/db");
     std::fs::create_dir_all(&vault).unwrap();
     let all = ["--routines", "--events", "--triggers", "--dump-history"];
-    let good: [(&str, &[&str]); 4] = [
+    let good: [(&str, &[&str]); 5] = [
+        // The server's own databases and the place in its log stay out.
+        ("whole.sql", &["--all-databases"]),
         ("full.sql", &["--single-transaction", "crm"]),
         ("databases.sql", &["--databases", "crm", "--add-drop-database"]),
         ("plainest.sql", &["--skip-opt", "--create-options", "--complete-insert", "--hex-blob", "--skip-tz-utc", "crm"]),
@@ -244,6 +266,7 @@ async fn what_people_have_in_mariadb_comes_back_and_hostile_dumps_reach_nothing(
         source.mariadb_dump_with(&[&all[..], arguments].concat(), &vault.join(name));
     }
     source.mariadb_dump_with(&[&all[..], &["--compact", "crm"]].concat(), &vault.join("compact.sql"));
+    std::os::unix::fs::symlink("/etc/hostname", vault.join("link.sql")).unwrap();
     source.mariadb_dump_with(&[&all[..3], &["crm"]].concat(), &vault.join("forgetful.sql"));
     let marks = tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777)).tempdir().unwrap();
     let at = |mark: &str| marks.path().join(mark).display().to_string();
@@ -260,6 +283,9 @@ async fn what_people_have_in_mariadb_comes_back_and_hostile_dumps_reach_nothing(
                 at("definer")
             ),
         ),
+        ("plugin", "INSTALL SONAME 'ha_federated';".to_owned()),
+        ("replica", "CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = 1, MASTER_USER = 'x';\nSTART SLAVE;".to_owned()),
+        ("table", "INSERT INTO mysql.global_priv (Host, User, Priv) VALUES ('%', 'x', '{}');".to_owned()),
         ("lacking", "CREATE TABLE x (v TEXT COLLATE utf8mb4_0900_as_ci);".to_owned()),
     ];
     for (name, text) in &hostile {
@@ -267,18 +293,19 @@ async fn what_people_have_in_mariadb_comes_back_and_hostile_dumps_reach_nothing(
     }
     let names: Vec<&str> = good.iter().map(|(name, _)| *name).collect();
     let bad: Vec<&str> = hostile.iter().map(|(name, _)| *name).collect();
-    let estate = lay(folder.path(), &source, &[&names[..], &bad, &["compact.sql", "forgetful.sql"]].concat()).await;
+    let estate = lay(folder.path(), &source, &[&names[..], &bad, &["compact.sql", "forgetful.sql", "link.sql"]].concat()).await;
     let output = estate.run(&["drill", "--at-once", "2"], None);
     assert_ne!(output.status.code(), Some(0));
     for point in &bad {
         assert!(!marks.path().join(point).exists(), "{point} reached a file");
         assert_ne!(result(&estate, point).outcome, Outcome::Pass, "{point}");
     }
-    for point in ["outfile", "log", "definer"] {
+    for point in ["outfile", "log", "definer", "plugin", "replica", "table"] {
         untold(&estate, point, "rights that are withheld");
     }
     untold(&estate, "lacking", "the server here lacks");
     untold(&estate, "compact.sql", "without comments");
+    untold(&estate, "link.sql", "outside of its vault");
     all_pass(&estate, &names);
     // Since when a row of a system-versioned table holds is not in a dump without its history.
     let forgetful = result(&estate, "forgetful.sql");

@@ -40,7 +40,7 @@ impl Driver for Local {
     async fn request(&self, order: &Order, _clouds: &Clouds, permit: Permit) -> Result<Accepted, Failure> {
         let path = local_path(&order.work, &permit.target().name)?;
         let marker = Marker { drill: order.drill.0.clone(), case: order.case.0.clone(), created_at: Timestamp::now() };
-        let (source, to) = (PathBuf::from(&order.point.handle), path.clone());
+        let (source, to) = (itself(Path::new(&order.point.handle))?, path.clone());
         let is_sqlite = order.source.starts_with("sqlite:");
         let copied = tokio::task::spawn_blocking(move || restore(&source, &to, &marker, is_sqlite)).await;
         copied.map_err(|error| Failure::new(FailureKind::Disk, format!("copy {}: {error}", order.point.handle)))??;
@@ -66,6 +66,24 @@ impl Driver for Local {
         let unreadable = Some(said.map_err(|error| Failure::io("how the copy ended", error))?).filter(|said| !said.is_empty());
         Ok(Some(Opened { url, region: None, login: None, proof: None, unreadable }))
     }
+}
+
+/// The point itself, where it is there under its own name or a link to its neighbour. A link to elsewhere is no copy that is kept: what it
+/// leads to may be the very source.
+pub fn itself(point: &Path) -> Result<PathBuf, Failure> {
+    if !point.is_symlink() {
+        return Ok(point.to_owned());
+    }
+    let about = |error| Failure::io(format!("follow {}", point.display()), error);
+    let (to, vault) = (point.canonicalize().map_err(about)?, point.parent().unwrap_or(Path::new(".")).canonicalize().map_err(about)?);
+    if to.parent() == Some(&vault) {
+        return Ok(point.to_owned());
+    }
+    Err(Failure::new(
+        FailureKind::Refused,
+        format!("{} is a link to {}, outside of its vault: no copy is kept here", point.display(), to.display()),
+    )
+    .hint("keep a copy in the vault; a link to what is live would be compared with itself"))
 }
 
 /// Where the copy of the point itself is.
@@ -103,7 +121,11 @@ fn restore(source: &Path, to: &Path, marker: &Marker, is_sqlite: bool) -> Result
     let mut unreadable = String::new();
     match packed_database(source, &data.join(name), is_sqlite) {
         Ok(true) => {}
-        Ok(false) => copy(source, &data.join(name)).map_err(about(source))?,
+        // A link to a neighbour in the vault: what it leads to is the point.
+        Ok(false) => {
+            let from = if source.is_symlink() { source.canonicalize().map_err(about(source))? } else { source.to_owned() };
+            copy(&from, &data.join(name)).map_err(about(source))?;
+        }
         Err(Unloaded::Damaged(why)) => unreadable = why,
         Err(Unloaded::Failed(failure)) => return Err(failure),
     }
@@ -152,4 +174,29 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_out_of_the_vault_is_no_copy() {
+        let dir = tempfile::tempdir().unwrap();
+        let vault = dir.path().join("vault");
+        std::fs::create_dir(&vault).unwrap();
+        std::fs::write(dir.path().join("live.db"), "x").unwrap();
+        std::fs::write(vault.join("monday.db"), "x").unwrap();
+        symlink("monday.db", vault.join("latest.db")).unwrap();
+        symlink("../live.db", vault.join("live.db")).unwrap();
+        assert_eq!(itself(&vault.join("monday.db")).unwrap(), vault.join("monday.db"));
+        assert_eq!(itself(&vault.join("latest.db")).unwrap(), vault.join("latest.db"));
+        let refused = itself(&vault.join("live.db")).unwrap_err();
+        assert_eq!(refused.kind, FailureKind::Refused);
+        assert!(refused.message.contains("outside of its vault"), "{refused}");
+        let marker = Marker { drill: "d".into(), case: "c".into(), created_at: Timestamp::from_secs(0) };
+        restore(&vault.join("latest.db"), &dir.path().join("to"), &marker, false).unwrap();
+        let copied = dir.path().join("to").join(DATA).join("latest.db");
+        assert!(copied.symlink_metadata().unwrap().is_file(), "what the link leads to, and not the link");
+    }
 }

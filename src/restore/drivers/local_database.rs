@@ -20,7 +20,7 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::model::resource::ResourceKind;
 use crate::model::source_url::SourceUrl;
 use crate::restore::driver::{Accepted, Driver, Opened, Progress};
-use crate::restore::drivers::local::make_target;
+use crate::restore::drivers::local::{itself, make_target};
 use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
 use crate::restore::records::TargetKind;
@@ -68,7 +68,7 @@ impl Driver for LocalDatabase {
             targets::delete(clouds, &order.work, target).await?;
             let marker = Marker { drill: order.drill.0.clone(), case: order.case.0.clone(), created_at: Timestamp::now() };
             make_target(&to, &marker)?;
-            let source = PathBuf::from(&order.point.handle);
+            let source = itself(Path::new(&order.point.handle))?;
             let loaded = match load(order, &source, &to).await {
                 Ok(loaded) => loaded,
                 Err(Unloaded::Failed(failure)) => return Err(failure),
@@ -125,7 +125,7 @@ async fn load(order: &Order, source: &Path, to: &Path) -> Result<Loaded, Unloade
     let engine = dump.engine();
     if engine != wanted(order) {
         let message = format!("{}: {}, and the resource is of kind {}", source.display(), dump.title(), order.point.kind);
-        return Err(Unloaded::Damaged(message));
+        return Err(dumps::elsewhere(message));
     }
     let master = Master { user: USER.into(), password: order.password.clone(), database: Some(database(order)?.to_owned()) };
     let servers = Servers::open(to)?;

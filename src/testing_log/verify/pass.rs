@@ -110,11 +110,23 @@ pub fn data_failures(result: &PointResult, budget: u64) -> Vec<String> {
         ];
         failed.extend(bad.into_iter().filter(|(_, n)| *n > 0).map(|(class, n)| format!("{name}: {n} {class}")));
     }
-    let undecided = counts_and_protection(facts).fold(0u64, |sum, (_, counts)| sum.saturating_add(counts.indeterminate));
+    let undecided = undecided(facts);
     if undecided > budget {
         failed.push(format!("{undecided} indeterminate, {budget} allowed"));
     }
     failed
+}
+
+/// How many differences are undecided: the budget is for one recovery point, not for one kind of thing in it. A table is undecided for its
+/// rows, and is not counted beside them.
+fn undecided(facts: &VerifyFacts) -> u64 {
+    undecided_of(counts_and_protection(facts), facts.rows.map_or(0, |rows| rows.indeterminate))
+}
+
+fn undecided_of<'a>(counts: impl Iterator<Item = (&'static str, &'a Counts)>, rows: u64) -> u64 {
+    let of =
+        |(name, counts): (&str, &Counts)| if name == "tables" { counts.indeterminate.saturating_sub(rows) } else { counts.indeterminate };
+    counts.map(of).fold(0, u64::saturating_add)
 }
 
 /// What a check says of itself: why, or what it found.
@@ -132,8 +144,9 @@ fn met_or_not_required(objective: &Objective) -> bool {
 }
 
 fn compared(facts: &VerifyFacts, budget: u64, found: &mut Vec<(Rule, String)>) {
-    // What a database defines is there without a single table: it alone carries nothing.
-    if !counts(facts).any(|(name, counts)| name != "definitions" && counts.expected > 0) {
+    // Tables without a single row are structure, not data, and so is what is defined beside them.
+    let is_data = |name: &str| !matches!(name, "tables" | "definitions") || facts.rows.is_none();
+    if !counts(facts).any(|(name, counts)| is_data(name) && counts.expected > 0) {
         found.push((Rule::PassNothingExpected, "nothing was expected, so nothing is proved".to_owned()));
     }
     if facts.coverage_ppm != WHOLE_PPM {
@@ -151,9 +164,21 @@ fn compared(facts: &VerifyFacts, budget: u64, found: &mut Vec<(Rule, String)>) {
             found.push((Rule::PassWithDifferences, format!("{name}: {n} {class}")));
         }
     }
-    // The budget is for one recovery point, not for one kind of thing in it.
-    let undecided: u64 = counts_and_protection(facts).map(|(_, counts)| counts.indeterminate).sum();
+    let undecided = undecided(facts);
     if undecided > budget {
         found.push((Rule::PassOverBudget, format!("{undecided} indeterminate, {budget} allowed")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_not_undecided_beside_its_rows() {
+        for (tables, rows, undecided_ones) in [(1, 5, 5), (2, 0, 2), (0, 0, 0), (3, 1, 3)] {
+            let counts = |n| Counts { indeterminate: n, ..Counts::default() };
+            assert_eq!(undecided_of([("tables", &counts(tables)), ("rows", &counts(rows))].into_iter(), rows), undecided_ones);
+        }
     }
 }

@@ -14,7 +14,25 @@ const WRITING: &[&str] = &[
 
 /// Says what is wrong with `sql`, if anything.
 pub fn check(sql: &str) -> Result<(), String> {
-    let words = significant(sql)?;
+    // What is a quote for one engine alone is words for the others: each reading has to hold.
+    for reading in [Reading::Postgres, Reading::Mysql, Reading::Sqlite] {
+        reads(&significant(sql, reading)?)?;
+    }
+    Ok(())
+}
+
+/// Whose quotes count, beside those that all of them know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// `$tag$ … $tag$` is a string.
+    Postgres,
+    /// Neither is a quote.
+    Mysql,
+    /// `[ … ]` is a name.
+    Sqlite,
+}
+
+fn reads(words: &[String]) -> Result<(), String> {
     let Some(first) = words.first() else { return Err("there is no statement after the header".into()) };
     if !READING.contains(&first.as_str()) {
         return Err(format!("begins with {}, expected a statement that reads", shown(first)));
@@ -33,7 +51,7 @@ fn shown(word: &str) -> String {
 }
 
 /// The statement's bare words in upper case; an error where there is more than one statement or a quote is left open.
-fn significant(sql: &str) -> Result<Vec<String>, String> {
+fn significant(sql: &str, reading: Reading) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut ended = false;
     let mut rest = sql;
@@ -57,8 +75,12 @@ fn significant(sql: &str) -> Result<Vec<String>, String> {
         if matches!(c, '\'' | '"' | '`') {
             rest = quoted(rest, c)?;
             words.push("''".into());
-        } else if let Some(after) = dollar_quoted(rest)? {
+        } else if let Some(after) = if reading == Reading::Postgres { dollar_quoted(rest)? } else { None } {
             rest = after;
+            words.push("''".into());
+        } else if let Some(after) = rest.strip_prefix('[').filter(|_| reading == Reading::Sqlite) {
+            let end = after.find(']').ok_or("a quote [ is left open")?;
+            rest = &after[end + 1..];
             words.push("''".into());
         } else if c.is_alphanumeric() || c == '_' {
             let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(rest.len());
@@ -140,8 +162,8 @@ mod tests {
         for sql in [
             "SELECT 1",
             "-- first; second\nselect 'a;b', \"drop;\", `delete`, 'it''s' from t;\n-- end;",
-            "WITH x AS (SELECT $$;DROP$$ AS y) SELECT * FROM x;;",
-            "SELECT $q$ ; $$ ; $q$",
+            "WITH x AS (SELECT $$a b$$ AS y) SELECT * FROM x;;",
+            "SELECT a[1], ARRAY[[1, 2], [3, 4]], '[', '{a,b}'::text[] FROM t",
             "/* ; */ VALUES (1)",
             "CHECK TABLE {table} EXTENDED",
         ] {
@@ -170,6 +192,10 @@ mod tests {
             ("SELECT 5--1; DROP TABLE t", "no comment"),
             ("PRAGMA writable_schema = 1", "PRAGMA"),
             ("CHECK x", "CHECK"),
+            // Strings in one engine, and statements in another.
+            ("SELECT id $$ INTO OUTFILE \"/x\" FROM t AS $$", "INTO"),
+            ("SELECT $$;DROP$$", "one statement"),
+            ("SELECT 1 AS [x']; PRAGMA query_only=off; SELECT 1 AS [y']", "one statement"),
         ] {
             let found = check(sql).unwrap_err();
             assert!(found.contains(said), "{sql}: {found}");

@@ -1,0 +1,103 @@
+//! An SQL script of mysqldump or mariadb-dump on its way into the client: what is of the server that it was written on, and not of the data,
+//! is left out.
+//!
+//! A server that is there for one drill has accounts, time zones and a place in a log of its own. Not here: what the script may do, which
+//! the rights of its user decide (`mariadb`), and loading it (`loading`).
+
+use crate::engines::definers;
+
+/// Where a dump says where the log of its server stood.
+const POSITIONS: &[&[u8]] = &[
+    b"CHANGE MASTER TO MASTER_",
+    b"CHANGE REPLICATION SOURCE TO SOURCE_",
+    b"SET GLOBAL gtid_slave_pos=",
+    b"SET @@GLOBAL.GTID_PURGED=",
+    b"SET @@SESSION.SQL_LOG_BIN=",
+];
+
+/// What a dump with definitions or data goes on with.
+const BEGINNINGS: &[&[u8]] = &[b"CREATE ", b"DROP ", b"USE ", b"INSERT ", b"LOCK ", b"DELIMITER "];
+
+/// Follows a script line by line.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Script {
+    /// Something was defined or filled.
+    begun: bool,
+    /// Within a database of the server's own.
+    of_the_server: bool,
+    /// Within a statement about the log.
+    position: bool,
+}
+
+impl Script {
+    /// Whether the next line, with its end, goes to the client.
+    pub fn passes(&mut self, line: &[u8]) -> bool {
+        if let Some(database) = database_of(line) {
+            self.of_the_server = is_of_the_server(&database);
+        }
+        self.begun |= BEGINNINGS.iter().any(|beginning| line.starts_with(beginning));
+        let again = line.starts_with(b"SET @@SESSION.SQL_LOG_BIN = @MYSQLDUMP_TEMP_LOG_BIN;");
+        let position = self.position || again || (!self.begun && POSITIONS.iter().any(|start| line.starts_with(start)));
+        self.position = position && !line.trim_ascii_end().ends_with(b";");
+        !position && !self.of_the_server
+    }
+}
+
+/// The database whose part of a dump of several begins with this line.
+pub fn database_of(line: &[u8]) -> Option<String> {
+    let name = line.strip_prefix(b"-- Current Database: ")?;
+    definers::quoted(name).map(|(name, _)| name)
+}
+
+/// True where a table's options, as dumps write them, name a folder of their own: its files would stay there.
+pub fn keeps_elsewhere(line: &[u8]) -> bool {
+    let is_option = line.starts_with(b") ENGINE") || line.trim_ascii_start().starts_with(b"PARTITION ") || line.starts_with(b"(PARTITION ");
+    let names = |wanted: &[u8]| line.windows(wanted.len()).any(|window| window == wanted);
+    is_option && (names(b"DATA DIRECTORY") || names(b"INDEX DIRECTORY"))
+}
+
+/// True for databases that a server makes for itself.
+pub fn is_of_the_server(database: &str) -> bool {
+    ["mysql", "sys", "information_schema", "performance_schema"].contains(&database.to_ascii_lowercase().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_servers_own_is_left_out() {
+        let text = "-- MySQL dump 10.13\nSET @MYSQLDUMP_TEMP_LOG_BIN = @@SESSION.SQL_LOG_BIN;\nSET @@SESSION.SQL_LOG_BIN= 0;\n\
+            SET @@GLOBAL.GTID_PURGED=/*!80000 '+'*/ 'a:1-5,\nb:1-3';\nCHANGE MASTER TO MASTER_LOG_FILE='b.1', MASTER_LOG_POS=4;\n\
+            -- Current Database: `crm`\nUSE `crm`;\nCHANGE MASTER TO MASTER_HOST='x';\n-- Current Database: `mysql`\nUSE `mysql`;\n\
+            DROP TABLE func;\n-- Current Database: `o``ther`\nUSE `o``ther`;\nSET @@SESSION.SQL_LOG_BIN = @MYSQLDUMP_TEMP_LOG_BIN;\n-- Dump completed\n";
+        let mut script = Script::default();
+        let passed: Vec<&str> = text.split_inclusive('\n').filter(|line| script.passes(line.as_bytes())).map(str::trim_end).collect();
+        assert_eq!(
+            passed,
+            [
+                "-- MySQL dump 10.13",
+                "SET @MYSQLDUMP_TEMP_LOG_BIN = @@SESSION.SQL_LOG_BIN;",
+                "-- Current Database: `crm`",
+                "USE `crm`;",
+                // Whether it may is not decided here.
+                "CHANGE MASTER TO MASTER_HOST='x';",
+                "-- Current Database: `o``ther`",
+                "USE `o``ther`;",
+                "-- Dump completed",
+            ]
+        );
+        assert!(keeps_elsewhere(b") ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 DATA DIRECTORY='/tmp/x/'"));
+        assert!(keeps_elsewhere(b"(PARTITION `p0` VALUES LESS THAN (10) DATA DIRECTORY = '/tmp/x' ENGINE = InnoDB,"));
+        assert!(!keeps_elsewhere(b"INSERT INTO t VALUES ('DATA DIRECTORY=');"));
+        assert_eq!(database_of(b"-- Current Database: `o``ther`\n").as_deref(), Some("o`ther"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_line_is_taken(line in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..60)) {
+            let _ = Script::default().passes(&line);
+            let _ = database_of(&[&b"-- Current Database: "[..], &line].concat());
+        }
+    }
+}
