@@ -10,14 +10,13 @@ use rustix::io::Errno;
 use serde_json::{Map, json};
 
 use crate::cli::console::Console;
+use crate::drill::context::tool;
 use crate::estate::template;
-use crate::model::digest::{Digest32, Sha256Digest};
 use crate::model::exit::ExitCode;
 use crate::model::failure::Failure;
 use crate::signing::hash_key::HashKey;
 use crate::signing::keys::SigningKey;
 use crate::signing::{key_file, note};
-use crate::testing_log::body::Tool;
 use crate::testing_log::writer::LogWriter;
 
 /// Arguments of `init`.
@@ -114,17 +113,6 @@ fn move_over_nothing(from: &Path, to: &Path) -> std::io::Result<()> {
             std::fs::rename(from, to)
         }
         result => Ok(result?),
-    }
-}
-
-/// This build, as the log's first entry records it.
-fn tool() -> Tool {
-    let binary = std::env::current_exe().and_then(std::fs::read).ok();
-    Tool {
-        name: env!("CARGO_PKG_NAME").to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        git_commit: option_env!("ATTESTORE_GIT_COMMIT").map(str::to_owned),
-        binary_sha256: binary.map(|bytes| Sha256Digest(Digest32::sha256(&bytes))),
     }
 }
 

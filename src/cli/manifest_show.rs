@@ -11,6 +11,7 @@ use crate::cli::manifest_details;
 use crate::cli::manifest_import::imported_line;
 use crate::cli::source::shown;
 use crate::cli::words::bytes_text;
+use crate::model::counts::Counts;
 use crate::model::exit::ExitCode;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::verification::SignatureState;
@@ -18,6 +19,7 @@ use crate::verify::manifest::diff;
 use crate::verify::manifest::header::ManifestKind;
 use crate::verify::manifest::reader::{Manifest, Rows};
 use crate::verify::manifest::row::Row;
+use crate::verify::sql::compare::beside;
 
 /// Arguments of `manifest show`.
 #[derive(Args, Debug)]
@@ -122,7 +124,16 @@ pub fn diff(args: &DiffArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode>
         if manifest.header().kind == ManifestKind::Objects { manifest.check_names()? } else { manifest.check_parts()? }
     }
     let diff::Differences { counts, tables } = diff::diff(&expected, &actual, console.as_ref())?;
-    let differences = counts.mismatch + counts.missing + counts.extra;
+    let position = |manifest: &Manifest| manifest.header().position.clone();
+    let definitions = match beside::of_manifests(position(&expected).as_ref(), position(&actual).as_ref(), console.as_ref()) {
+        Some(Err(said)) => {
+            console.answer(said);
+            None
+        }
+        of => of.and_then(Result::ok),
+    };
+    let sum = |counts: Counts| counts.mismatch + counts.missing + counts.extra;
+    let differences = sum(counts) + definitions.map_or(0, sum);
     let exit = if differences == 0 { ExitCode::Proven } else { ExitCode::Findings };
     // The leaves of a table's fingerprint are parts of a proof; what people have are tables.
     for (name, counts) in [("tables", tables), (if tables.is_some() { "parts of them" } else { "objects" }, Some(counts))] {
@@ -138,6 +149,10 @@ pub fn diff(args: &DiffArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode>
         ));
     }
     let mut more = Map::new();
+    if let Some(definitions) = definitions {
+        console.answer(format!("definitions: {} equal, {} differ, or are in one of the two only", definitions.matched, sum(definitions)));
+        more.insert("definitions".into(), json!(definitions));
+    }
     if let Some(tables) = tables {
         more.insert("tables".into(), json!(tables));
     }

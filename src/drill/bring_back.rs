@@ -129,11 +129,40 @@ impl BringBack<'_> {
         self.phase(Phase::Requested, Timestamp::now()).map_err(in_restore)?;
         let permit = self.permit(cleared, Step::Restore, !self.driver.makes_container()).map_err(in_restore)?;
         seen.status = "requested".into();
-        let answer = self.driver.request(self.order, &self.context.clouds, permit).await;
+        let answer = self.driver.request(self.order, &self.context.clouds, permit);
+        let answer = if self.driver.restores_in_request() { self.while_restoring(answer, seen).await } else { answer.await };
         let accepted = self.settle(Step::Restore, answer).map_err(in_restore)?;
         self.phase(Phase::Accepted, Timestamp::now()).map_err(in_restore)?;
         seen.status = "accepted".into();
         Ok(accepted)
+    }
+
+    /// The answer of a request that restores before it answers: within the case's time, with a word of it every so often.
+    async fn while_restoring(
+        &self,
+        request: impl Future<Output = Result<Accepted, Failure>>,
+        seen: &mut Seen,
+    ) -> Result<Accepted, Failure> {
+        let mut request = Box::pin(request);
+        let (began, mut told) = (Instant::now(), Instant::now());
+        let mut pace = Pace::new(format!("{} to restore {}", self.driver.mechanism(), self.order.point.id), self.patience_s);
+        let given_up = loop {
+            let paused = tokio::select! {
+                answer = &mut request => return answer,
+                paused = pace.pause(self.context.monitor.as_ref()) => paused,
+            };
+            if let Err(failure) = paused {
+                break failure;
+            }
+            if told.elapsed().as_secs() >= WORD_EVERY_S {
+                told = Instant::now();
+                let waited = began.elapsed().as_secs();
+                self.context.note(&format!("{}: {}, {waited} s of at most {}", self.order.case, seen.status, self.patience_s));
+            }
+        };
+        drop(request);
+        self.driver.cut_short(self.order).await?;
+        Err(given_up)
     }
 
     async fn wait(&self, accepted: &Accepted, seen: &mut Seen) -> InPhase<()> {

@@ -1,8 +1,11 @@
 //! What a drill works with, all of it opened and checked before anything is listed or restored: fail before spending.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use sha2::Digest as _;
 
 use crate::drill::ledger::Ledger;
 use crate::estate::config::{Class, Config, IsolationDemands, Resource};
@@ -149,12 +152,24 @@ pub fn prefix(config: &Config) -> &str {
 
 /// Which build this is.
 pub fn tool() -> Tool {
-    let binary = std::env::current_exe().and_then(std::fs::read).ok();
+    static OWN: OnceLock<Option<Sha256Digest>> = OnceLock::new();
     Tool {
         name: env!("CARGO_PKG_NAME").to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         git_commit: option_env!("ATTESTORE_GIT_COMMIT").map(str::to_owned),
-        binary_sha256: binary.map(|bytes| Sha256Digest(Digest32::sha256(&bytes))),
+        binary_sha256: *OWN.get_or_init(|| own_digest().ok()),
+    }
+}
+
+/// The digest of the program's own file, read in pieces: a program is larger than what anything else here holds at once.
+fn own_digest() -> std::io::Result<Sha256Digest> {
+    let mut file = std::fs::File::open(std::env::current_exe()?)?;
+    let (mut hasher, mut piece) = (sha2::Sha256::new(), vec![0; 256 << 10]);
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(Sha256Digest(Digest32(hasher.finalize().into()))),
+            read => hasher.update(&piece[..read]),
+        }
     }
 }
 

@@ -161,6 +161,21 @@ impl Area {
         self.copy_folder(from, &self.home(name).join(to), &mut vec![0; 1 << 20], &running)
     }
 
+    /// Copies a home's data directory to `to`, whole or not at all; where others were faster, theirs stays.
+    pub fn keep(&self, name: &str, to: &Path) -> Result<(), Failure> {
+        let failed = |error| Failure::io(format!("cannot keep {}", to.display()), error);
+        let running = self.copies.begin()?;
+        let folder = to.parent().unwrap_or(to);
+        fs::create_dir_all(folder).map_err(failed)?;
+        let room = tempfile::tempdir_in(folder).map_err(failed)?;
+        let unfinished = room.path().join("data");
+        self.copy_folder(&self.home(name).join("data"), &unfinished, &mut vec![0; 1 << 20], &running)?;
+        match fs::rename(&unfinished, to) {
+            Err(_) if to.is_dir() => Ok(()),
+            renamed => renamed.map_err(failed),
+        }
+    }
+
     fn copy_folder(&self, from: &Path, to: &Path, buffer: &mut [u8], running: &Running<'_>) -> Result<u64, Failure> {
         let failed = |error| Failure::io(format!("cannot copy {}", from.display()), error);
         fs::create_dir(to).map_err(failed)?;

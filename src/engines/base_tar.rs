@@ -8,10 +8,14 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::engines::dumps::{Unloaded, elsewhere};
-use crate::model::failure::Failure;
+use crate::engines::room;
+use crate::model::failure::{Failure, FailureKind};
 
+/// The end of the program, and the disk, are looked at so often.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How `pg_basebackup` names what it compressed.
 const ENDINGS: &[&str] = &["tar", "tar.gz", "tar.zst", "tar.lz4"];
 
@@ -21,8 +25,9 @@ pub fn unpack(path: &Path, to: &Path) -> Result<bool, Unloaded> {
     std::fs::create_dir_all(to).map_err(|error| Failure::io(format!("cannot make {}", to.display()), error))?;
     extract(&base, to)?;
     if let Some(log) = log {
+        // What the first archive holds may be a link, and would be followed.
         if to.join("pg_wal").is_symlink() {
-            return Err(elsewhere(format!("{}: pg_wal is a link to elsewhere: keep the log with the copy", path.display())));
+            return Err(elsewhere(format!("{}: pg_wal is a link to elsewhere: keep the log with the copy", base.display())));
         }
         extract(&log, &to.join("pg_wal"))?;
     }
@@ -50,19 +55,46 @@ fn parts(path: &Path) -> Result<Option<(PathBuf, Option<PathBuf>)>, Unloaded> {
     Ok((first && head.get(257..262) == Some(b"ustar")).then(|| (path.to_owned(), None)))
 }
 
+/// The beginning of what a program says; all of it is read, so that it goes on.
+fn heard(mut from: impl Read) -> Vec<u8> {
+    let mut said = Vec::new();
+    let _ = (&mut from).take(64 << 10).read_to_end(&mut said);
+    let _ = std::io::copy(&mut from, &mut std::io::sink());
+    said
+}
+
 fn extract(archive: &Path, to: &Path) -> Result<(), Unloaded> {
     std::fs::create_dir_all(to).map_err(|error| Failure::io(format!("cannot make {}", to.display()), error))?;
     let mut command = Command::new("tar");
     command.arg("-x").arg("-f").arg(archive).arg("-C").arg(to).arg("--no-same-owner");
     command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null()).process_group(0);
-    let output = command.output().map_err(|error| match error.kind() {
+    let mut tar = command.stderr(Stdio::piped()).spawn().map_err(|error| match error.kind() {
         ErrorKind::NotFound => elsewhere(format!("{}: a tar archive, and no tar is installed here: unpack it", archive.display())),
         _ => Failure::io("tar", error).into(),
     })?;
-    if output.status.success() {
+    let said = tar.stderr.take().map(|from| std::thread::spawn(move || heard(from)));
+    let failed = |error| Failure::io("tar", error);
+    let status = loop {
+        if let Some(status) = tar.try_wait().map_err(failed)? {
+            break status;
+        }
+        std::thread::sleep(LOOK_EVERY);
+        // Whoever gave this up has taken the folder away.
+        if !to.exists() {
+            tar.kill().and_then(|()| tar.wait()).map_err(failed)?;
+            return Err(Failure::new(FailureKind::Interrupted, format!("{}: stopped while it was unpacked", archive.display())).into());
+        }
+        if let Err(failure) = room::left_for(&format!("{}: unpacking it", archive.display()), to) {
+            tar.kill().and_then(|()| tar.wait()).map_err(failed)?;
+            let _ = std::fs::remove_dir_all(to);
+            return Err(failure.into());
+        }
+    };
+    let said = said.and_then(|said| said.join().ok()).unwrap_or_default();
+    if status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
+    let said = String::from_utf8_lossy(&said);
     let first = said.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     let message = format!("{}: tar: {first}", archive.display());
     // The disk and the programs that unpack are ours.

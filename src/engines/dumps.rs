@@ -88,6 +88,10 @@ pub fn recognise(path: &Path) -> Result<Dump, Unloaded> {
             }
         };
     }
+    // A pipe or a device would be waited for, or has no end.
+    if !path.is_file() {
+        return Err(elsewhere(format!("{}: expected a file or a folder, found neither", path.display())));
+    }
     let mut file = File::open(path).map_err(about)?;
     let length = file.metadata().map_err(about)?.len();
     let mut head = Vec::new();
@@ -120,11 +124,14 @@ pub fn recognise(path: &Path) -> Result<Dump, Unloaded> {
 
 /// The format of a file by its first bytes.
 pub fn format_of(head: &[u8]) -> Option<Dump> {
+    if wide(head) {
+        return None;
+    }
     // The first member of a tar archive of pg_dump is its table of contents.
     if head.starts_with(b"PGDMP") || (head.starts_with(b"toc.dat\0") && head.get(257..262) == Some(b"ustar")) {
         return Some(Dump::PostgresArchive);
     }
-    if contains(head, b"-- PostgreSQL database dump\n") {
+    if [&b"-- PostgreSQL database dump\n"[..], b"-- PostgreSQL database dump\r\n"].iter().any(|title| contains(head, title)) {
         return Some(Dump::PostgresPlain);
     }
     [&b"-- MariaDB dump "[..], b"-- MySQL dump "].iter().any(|title| contains(head, title)).then_some(Dump::MysqlPlain)
@@ -143,6 +150,9 @@ fn other_form(head: &[u8]) -> Option<&'static str> {
         [b'X', b'B', b'S', b'T', b'C', b'K', ..] => {
             Some("a stream of mariadb-backup: unpack it with mbstream, prepare it, and name the folder")
         }
+        _ if wide(head) => {
+            Some("a text with a byte order mark, which an editor or a shell has put there: write it as the dump's program does, in UTF-8")
+        }
         // OpenPGP's packets of encrypted keys (RFC 9580, 4.2), in the old form and the new.
         [0x84 | 0x85 | 0x8c | 0xc1 | 0xc3, ..] => Some("an encrypted file: decrypt it"),
         _ if [&b"-----BEGIN PGP MESSAGE"[..], b"age-encryption.org/", b"-----BEGIN AGE", b"Salted__"]
@@ -160,6 +170,11 @@ fn other_form(head: &[u8]) -> Option<&'static str> {
         ),
         _ => None,
     }
+}
+
+/// Text that begins with a byte order mark (RFC 3629, section 6; RFC 2781): of UTF-8 or UTF-16.
+fn wide(head: &[u8]) -> bool {
+    head.starts_with(b"\xef\xbb\xbf") || head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff")
 }
 
 fn unknown(head: &[u8]) -> String {
@@ -203,7 +218,11 @@ mod tests {
             assert!(message.contains(said), "{message}");
         }
         let tar = [&b"backup_label"[..], &[0; 245], b"ustar"].concat();
-        let others: [(&str, &[u8], &str); 8] = [
+        assert_eq!(of("p", plain.replace('\n', "\r\n").as_bytes()).unwrap(), Dump::PostgresPlain);
+        let marked = format!("\u{feff}{plain}");
+        let others: [(&str, &[u8], &str); 10] = [
+            ("q", marked.as_bytes(), "byte order mark"),
+            ("r", b"\xff\xfe-\0-\0", "byte order mark"),
             ("g", b"BZh91AY", "compressed"),
             ("l", b"PK\x03\x04", "compressed"),
             ("m", b"Salted__12345678", "encrypted"),

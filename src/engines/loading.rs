@@ -6,26 +6,41 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
 
+use crate::engines::archive_folder;
 use crate::engines::area;
 use crate::engines::definers;
 use crate::engines::dumps::{Dump, Unloaded, elsewhere};
 use crate::engines::installed::EngineKind;
 use crate::engines::master::Master;
 use crate::engines::process::ProcessMark;
+use crate::engines::refusals::{self, Origin, major};
+use crate::engines::room;
 use crate::engines::script::{Line, Needs, OWNERS, Script};
 use crate::engines::servers::{Booted, Servers};
-use crate::engines::{mariadb, mysql_script, pg_folder, postgres};
+use crate::engines::{mariadb, mysql_script, postgres};
 use crate::model::failure::{Failure, FailureKind};
 
 /// A folder of pg_dump in the server's home, where its user may read it.
 const FOLDER: &str = "dump";
+/// The longest line of a script that is held, in bytes. Lines of data are of any length.
+const LONGEST_LINE: usize = 256 << 20;
+/// So much of a line is held where only its beginning is looked at, or where it goes on as it is.
+const PIECE: usize = 1 << 20;
+/// So much of what a client says is kept, from the end.
+const HEARD: usize = 64 << 10;
 
 impl Servers {
-    /// Loads the dump at `path` into `master.database` of the server in the home `name`, which is empty.
+    /// Loads the dump at `path` into `master.database` of the server in the home `name`, which is empty. It is given up where it fills the
+    /// disk, and where the future is dropped.
     pub async fn load(&self, dump: Dump, path: &Path, name: &str, server: Booted, master: &Master) -> Result<(), Unloaded> {
+        let what = format!("{}: loading it", path.display());
+        room::watched(self.load_into(dump, path, name, server, master), &what, self.area().root()).await
+    }
+
+    async fn load_into(&self, dump: Dump, path: &Path, name: &str, server: Booted, master: &Master) -> Result<(), Unloaded> {
         let database = master.database.as_deref().unwrap_or_default();
         if dump == Dump::MysqlPlain {
             return self.load_mariadb(path, name, server, master, database).await;
@@ -33,9 +48,8 @@ impl Servers {
         let (from, path) = match dump {
             Dump::PostgresFolder => {
                 self.area().import(path, name, FOLDER)?;
-                let folder = self.home(name).join(FOLDER);
-                pg_folder::names_only_its_own(&folder, path)?;
-                (Source::Folder, folder)
+                archive_folder::hold_within(&self.home(name).join(FOLDER))?;
+                (Source::Folder, self.home(name).join(FOLDER))
             }
             Dump::PostgresArchive => (Source::Archive, path.to_owned()),
             _ => (Source::Plain, path.to_owned()),
@@ -46,7 +60,7 @@ impl Servers {
             return Err(failure.context("what the dump needs of the server").hint("install the extensions that the source has").into());
         }
         let (said, script) = self.pass(from, &path, name, server.port, master, &needs).await?;
-        judge(&said, server.process, &path, |said| refusal(said, &path, &origin))?;
+        judge(&said, server.process, &path, |said| refusals::of_postgres(said, &path, &origin))?;
         // Before event triggers are there, which would see it.
         self.permit_checks(EngineKind::Postgres, name, server.port, database, &master.user).await?;
         let last = script.for_administrator();
@@ -60,13 +74,17 @@ impl Servers {
         let (mut accounts, mut line) = (BTreeSet::new(), Vec::new());
         let mut databases = BTreeSet::from([database.to_owned()]);
         let (mut reader, _) = self.script_of(Source::Plain, path, &[])?;
-        while next_line(&mut reader, &mut line).await? {
-            definers::note(&line, &mut accounts);
-            if mysql_script::keeps_elsewhere(&line) {
-                let said = String::from_utf8_lossy(&line[..line.len().min(200)]).into_owned();
-                return Err(elsewhere(format!("{}: it keeps a table outside of the server's own folder: {said}", path.display())));
+        let mut begins = true;
+        while let Some(ended) = next_piece(&mut reader, &mut line, PIECE).await? {
+            if begins {
+                definers::note(&line, &mut accounts);
+                if mysql_script::keeps_elsewhere(&line) {
+                    let said = String::from_utf8_lossy(&line[..line.len().min(200)]).into_owned();
+                    return Err(elsewhere(format!("{}: it keeps a table outside of the server's own folder: {said}", path.display())));
+                }
+                databases.extend(mysql_script::database_of(&line).filter(|name| !mysql_script::is_of_the_server(name)));
             }
-            databases.extend(mysql_script::database_of(&line).filter(|name| !mysql_script::is_of_the_server(name)));
+            begins = ended;
         }
         let text = mariadb::confine(&master.user, &accounts, &databases);
         self.sql(EngineKind::MariaDb, name, server.port, "mysql", &text).await?;
@@ -76,21 +94,26 @@ impl Servers {
         let mut stdin = client.stdin.take().ok_or_else(|| Failure::new(FailureKind::Remote, "mariadb takes no input"))?;
         let (mut reader, _) = self.script_of(Source::Plain, path, &[])?;
         let write = async {
-            let mut script = mysql_script::Script::default();
-            while next_line(&mut reader, &mut line).await? {
-                line.push(b'\n');
+            let (mut script, mut begins, mut passes) = (mysql_script::Script::default(), true, true);
+            while let Some(ended) = next_piece(&mut reader, &mut line, PIECE).await? {
+                if ended {
+                    line.push(b'\n');
+                }
+                if begins {
+                    passes = script.passes(&line);
+                }
+                begins = ended;
                 // A client that ends early says why on stderr.
-                if script.passes(&line) && stdin.write_all(&line).await.is_err() {
+                if passes && stdin.write_all(&line).await.is_err() {
                     break;
                 }
             }
             drop(stdin);
             Ok::<(), Failure>(())
         };
-        let (written, said) = tokio::join!(write, client.wait_with_output());
+        let (written, said) = tokio::join!(write, heard(client, "mariadb"));
         written?;
-        let said = said.map_err(|error| Failure::io("mariadb", error))?;
-        judge(&said, server.process, path, |said| of_mariadb(said, path))
+        judge(&said?, server.process, path, |said| refusals::of_mariadb(said, path))
     }
 
     /// What the script needs; a first pass over it.
@@ -100,7 +123,11 @@ impl Servers {
         origin.installed = major(&programs.version);
         // Data is left out where the archive's tool can do that; a script is read whole.
         let (mut reader, tool) = self.script_of(from, path, &["--schema-only"])?;
-        while next_line(&mut reader, &mut line).await? {
+        while let Some(ended) = next_line(&mut reader, &mut line, &script, path).await? {
+            if !ended {
+                carry(&mut reader, &mut line, path, None).await?;
+                continue;
+            }
             origin.note(&line);
             refuse(script.line(&line), path)?;
         }
@@ -140,7 +167,11 @@ impl Servers {
             }
             // A client that ends early says why on stderr.
             let mut taken = stdin.write_all(&first).await.is_ok();
-            while taken && next_line(&mut reader, &mut line).await? {
+            while taken && let Some(ended) = next_line(&mut reader, &mut line, &script, path).await? {
+                if !ended {
+                    taken = carry(&mut reader, &mut line, path, Some(&mut stdin)).await?;
+                    continue;
+                }
                 let out = match refuse(script.line(&line), path)? {
                     Line::Instead(text) => text,
                     Line::Pass => [&line[..], b"\n"].concat(),
@@ -149,7 +180,7 @@ impl Servers {
                 // Those of what the first pass does not read.
                 let new: BTreeSet<String> = script.needs.roles.difference(&known).cloned().collect();
                 if !new.is_empty() {
-                    let text = postgres::OWN_NAMES.to_owned() + &postgres::make_roles(&master.user, &postgres::name(OWNERS), &new);
+                    let text = postgres::make_roles(&master.user, &postgres::name(OWNERS), &new);
                     let database = master.database.as_deref().unwrap_or_default();
                     self.sql(EngineKind::Postgres, name, port, database, &text).await?;
                     known.extend(new);
@@ -163,8 +194,8 @@ impl Servers {
             drop(reader);
             finish(tool, path).await.map(|()| script)
         };
-        let (written, output) = tokio::join!(write, client.wait_with_output());
-        let output = output.map_err(|error| Failure::io("psql", error))?;
+        let (written, output) = tokio::join!(write, heard(client, "psql"));
+        let output = output?;
         // Where the client gave up first, its own words count.
         match written {
             Ok(script) => Ok((output, script)),
@@ -206,25 +237,78 @@ fn open(path: &Path) -> Result<std::fs::File, Failure> {
 }
 
 fn spawn(mut command: Command, what: &str) -> Result<Child, Failure> {
-    // A group of its own: Ctrl-C at the terminal is for the drill, and no statement of a dump is cut short by it.
+    // A group of its own: Ctrl-C at the terminal is for the drill, which then ends its clients.
     command.stderr(Stdio::piped()).kill_on_drop(true).process_group(0);
     command.spawn().map_err(|error| Failure::io(what, error))
 }
 
-/// The next line without its end; false at the end.
-async fn next_line(reader: &mut Reader, line: &mut Vec<u8>) -> Result<bool, Failure> {
+/// The next line without its end, and true; or so much of a line of data that is long, and false; nothing at the end.
+async fn next_line(reader: &mut Reader, line: &mut Vec<u8>, script: &Script, path: &Path) -> Result<Option<bool>, Unloaded> {
+    let limit = if script.is_data() { PIECE } else { LONGEST_LINE };
+    let ended = next_piece(reader, line, limit).await?;
+    if ended == Some(false) && !script.is_data() {
+        let message = format!("{}: a line of more than {} MiB that is no data", path.display(), LONGEST_LINE >> 20);
+        return Err(elsewhere(message));
+    }
+    Ok(ended)
+}
+
+/// At most `limit` bytes of a line, without its end, and whether that is where it ended; nothing at the end of the script.
+async fn next_piece(reader: &mut Reader, line: &mut Vec<u8>, limit: usize) -> Result<Option<bool>, Failure> {
     line.clear();
-    let read = reader.read_until(b'\n', line).await.map_err(|error| Failure::io("cannot read the dump", error))?;
+    let mut limited = (&mut *reader).take(limit as u64);
+    let read = limited.read_until(b'\n', line).await.map_err(|error| Failure::io("cannot read the dump", error))?;
     if line.last() == Some(&b'\n') {
         line.pop();
+        return Ok(Some(true));
     }
-    Ok(read > 0)
+    Ok((read > 0).then_some(read < limit))
+}
+
+/// A line of data of which `line` is the beginning, to its end and into `to`; false where that takes no more.
+async fn carry(reader: &mut Reader, line: &mut Vec<u8>, path: &Path, mut to: Option<&mut ChildStdin>) -> Result<bool, Unloaded> {
+    let mut ended = false;
+    loop {
+        refuse(Script::data(line), path)?;
+        if ended {
+            line.push(b'\n');
+        }
+        if let Some(to) = &mut to
+            && to.write_all(line).await.is_err()
+        {
+            return Ok(false);
+        }
+        if ended {
+            return Ok(true);
+        }
+        ended = next_piece(reader, line, PIECE).await?.unwrap_or(true);
+    }
+}
+
+/// Waits for a client, and keeps the end of what it says: it ends at the first error, and may say much before.
+async fn heard(mut client: Child, what: &str) -> Result<Output, Failure> {
+    let failed = |error| Failure::io(what, error);
+    let mut said = Vec::new();
+    if let Some(mut from) = client.stderr.take() {
+        let mut piece = vec![0; HEARD];
+        loop {
+            let read = from.read(&mut piece).await.map_err(failed)?;
+            if read == 0 {
+                break;
+            }
+            said.extend_from_slice(&piece[..read]);
+            let surplus = said.len().saturating_sub(HEARD);
+            said.drain(..surplus);
+        }
+    }
+    let status = client.wait().await.map_err(failed)?;
+    Ok(Output { status, stdout: Vec::new(), stderr: said })
 }
 
 /// The unpacking tool's own word.
 async fn finish(tool: Option<Child>, path: &Path) -> Result<(), Unloaded> {
     let Some(tool) = tool else { return Ok(()) };
-    let output = tool.wait_with_output().await.map_err(|error| Failure::io("pg_restore", error))?;
+    let output = heard(tool, "pg_restore").await?;
     if output.status.success() {
         return Ok(());
     }
@@ -249,105 +333,59 @@ fn refuse(line: Line, path: &Path) -> Result<Line, Unloaded> {
     }
 }
 
-/// Where a dump comes from, as far as that explains why it is not taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Origin {
-    /// The major versions of the server and of the pg_dump that it was written from and by, the newer of the two.
-    written: u32,
-    /// The major version that is here.
-    installed: u32,
-    /// It defines something.
-    creates: bool,
-}
-
-impl Origin {
-    fn note(&mut self, line: &[u8]) {
-        for start in [&b"-- Dumped from database version "[..], b"-- Dumped by pg_dump version "] {
-            if let Some(version) = line.strip_prefix(start) {
-                self.written = self.written.max(major(&String::from_utf8_lossy(version)));
-            }
-        }
-    }
-}
-
-fn major(version: &str) -> u32 {
-    version.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0)
-}
-
-fn judge(output: &Output, server: ProcessMark, path: &Path, of: impl Fn(&str) -> Unloaded) -> Result<(), Unloaded> {
+/// What the client's end means; `of` reads what it said.
+fn judge(output: &Output, server: ProcessMark, path: &Path, of: impl Fn(&[u8]) -> Unloaded) -> Result<(), Unloaded> {
     if output.status.success() {
         return Ok(());
     }
-    let said = last_lines(&output.stderr);
-    if !server.is_alive() {
-        return Err(Failure::new(FailureKind::Remote, format!("{}: the server ended while it was loaded: {said}", path.display())).into());
-    }
-    Err(of(&said))
-}
-
-/// What MariaDB's first error says of the dump, by its number ("MariaDB Error Codes" of its documentation).
-fn of_mariadb(said: &str, path: &Path) -> Unloaded {
-    let number = said.split_once("ERROR ").and_then(|(_, rest)| rest.split_whitespace().next()).and_then(|word| word.parse().ok());
-    let at = path.display();
-    match number.unwrap_or(0) {
-        1044 | 1045 | 1142 | 1143 | 1227 | 1290 | 1370 | 1410 | 1419 => Unloaded::Failed(
-            Failure::new(FailureKind::Refused, format!("{at}: it wants rights that are withheld where it is loaded: {said}"))
-                .hint("restore it yourself where you trust it, and compare that database with `attestore verify`"),
-        ),
-        // Character sets, collations, settings, storage engines and plugins of another version or product; disk and memory.
-        1021 | 1037 | 1038 | 1041 | 1115 | 1193 | 1231 | 1273 | 1286 | 1524 | 3 | 28 => Unloaded::Failed(
-            Failure::new(FailureKind::Absent, format!("{at}: the server here lacks what it wants: {said}"))
-                .hint("install the product, the version and the plugins that the dump was written with; MariaDB stands in for MySQL here"),
-        ),
-        _ => Unloaded::Damaged(format!("{at}: {said}")),
+    match of(&output.stderr) {
+        said if server.is_alive() => Err(said),
+        Unloaded::Damaged(said) => Err(ended(path, &said).into()),
+        Unloaded::Failed(said) => Err(ended(path, &said.message).into()),
     }
 }
 
-/// What PostgreSQL's first error says of the dump, by its code ("PostgreSQL Error Codes", appendix A of its documentation).
-fn refusal(said: &str, path: &Path, origin: &Origin) -> Unloaded {
-    let code =
-        said.split_once("ERROR:  ").or_else(|| said.split_once("FATAL:  ")).map_or("", |(_, rest)| rest.get(..5).unwrap_or_default());
-    let at = path.display();
-    let other = |kind, message: String, hint: &str| Unloaded::Failed(Failure::new(kind, message).hint(hint));
-    match code {
-        // The dump is loaded without special rights, for whoever wrote it may have wanted more than a restore.
-        "42501" => other(
-            FailureKind::Refused,
-            format!("{at}: it wants rights that are withheld where it is loaded: {said}"),
-            "restore it yourself where you trust it, and compare that database with `attestore verify`",
-        ),
-        "55000" if said.contains("has no handler") => other(
-            FailureKind::Refused,
-            format!("{at}: it wants to read another server while it is loaded, which nothing here does: {said}"),
-            "restore it yourself where you trust it, and compare that database with `attestore verify`",
-        ),
-        _ if origin.written > origin.installed && origin.installed > 0 => other(
-            FailureKind::Absent,
-            format!("{at}: written by PostgreSQL {}, and {} is installed here: {said}", origin.written, origin.installed),
-            "install the version of PostgreSQL that the dump was written with, or a newer one",
-        ),
-        "42P01" if !origin.creates => other(
-            FailureKind::Invalid,
-            format!("{at}: a dump of data alone, without the tables that it belongs into (pg_dump --data-only): {said}"),
-            "keep dumps with definitions and data",
-        ),
-        // Settings, collations and languages that this server was not built with; files of extensions; the disk, the memory, the server.
-        _ if ["0A", "53", "57", "58"].iter().any(|class| code.starts_with(class))
-            || (code == "42704" && ["configuration parameter", "collation", "access method"].iter().any(|what| said.contains(what))) =>
-        {
-            other(
-                FailureKind::Absent,
-                format!("{at}: the server here lacks what it wants: {said}"),
-                "install the version, the locales and the extensions of PostgreSQL that the source has",
-            )
-        }
-        _ => Unloaded::Damaged(format!("{at}: {said}")),
-    }
+fn ended(path: &Path, said: &str) -> Failure {
+    Failure::new(FailureKind::Remote, format!("{}: the server ended while it was loaded: {said}", path.display()))
 }
 
-/// The first error and what follows it, in one line.
+/// The first error of `pg_restore` and what follows it, in one line.
 fn last_lines(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let first = text.lines().position(|line| line.contains("ERROR") || line.contains("error")).unwrap_or(0);
     text.lines().skip(first).take(3).map(str::trim).collect::<Vec<_>>().join(" / ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reader(bytes: &'static [u8]) -> Reader {
+        BufReader::with_capacity(7, Box::new(bytes))
+    }
+
+    #[tokio::test]
+    async fn lines_of_any_length_come_in_pieces() {
+        for (text, pieces) in [
+            (&b"abc\ndefgh\n\nij"[..], vec![("abc", true), ("defg", false), ("h", true), ("", true), ("ij", true)]),
+            (b"abcd\n", vec![("abcd", false), ("", true)]),
+            (b"", vec![]),
+        ] {
+            let (mut reader, mut line, mut found) = (reader(text), Vec::new(), Vec::new());
+            while let Some(ended) = next_piece(&mut reader, &mut line, 4).await.unwrap() {
+                found.push((String::from_utf8(line.clone()).unwrap(), ended));
+            }
+            let expected: Vec<(String, bool)> = pieces.into_iter().map(|(piece, ended)| (piece.to_owned(), ended)).collect();
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn of_much_that_a_client_says_the_end_is_kept() {
+        let mut client = Command::new("sh");
+        client.args(["-c", "yes 'NOTICE: much' | head -n 100000 >&2; echo 'ERROR:  22P02: last' >&2; exit 3"]);
+        let said = heard(spawn(client, "sh").unwrap(), "sh").await.unwrap();
+        assert_eq!((said.stderr.len(), said.status.code()), (HEARD, Some(3)));
+        assert!(said.stderr.ends_with(b"ERROR:  22P02: last\n"));
+    }
 }

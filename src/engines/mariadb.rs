@@ -24,6 +24,12 @@ const SETTINGS: &[&str] = &[
     "--skip-name-resolve",
     "--performance-schema=OFF",
     "--event-scheduler=OFF",
+    // A copy of a replica knows its primary, and would go on where it stood.
+    "--skip-slave-start",
+    // Tables lie in the data directory, whatever a dump says.
+    "--skip-symbolic-links",
+    // A table that is kept on another server is not read from there.
+    "--loose-federated=OFF",
     "--max-connections=60",
     "--character-set-server=utf8mb4",
     "--innodb-buffer-pool-size=32M",

@@ -4,6 +4,7 @@
 //! The stand-in's RDS runs its instances with them, and a drill restores dumps and physical copies into them. Not here: what RDS calls
 //! them, and when they are wanted.
 
+pub mod archive_folder;
 pub mod area;
 pub mod base_tar;
 pub mod copies;
@@ -15,13 +16,14 @@ pub mod mariadb;
 pub mod master;
 pub mod mysql_script;
 pub mod packed;
-pub mod pg_folder;
 pub mod physical;
 pub mod point_in_time;
 pub mod postgres;
 pub mod process;
 pub mod psql_lexer;
 pub mod psql_statement;
+pub mod refusals;
+pub mod room;
 pub mod script;
 pub mod servers;
 pub mod sqlite_files;

@@ -10,7 +10,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::engines::dumps::{Unloaded, elsewhere};
-use crate::model::failure::Failure;
+use crate::engines::room;
+use crate::model::failure::{Failure, FailureKind};
+
+/// The disk is looked at after so many bytes.
+const LOOK_EVERY: u64 = 16 << 20;
 
 /// How a file is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +53,15 @@ impl Packing {
 /// Unpacks the file at `path` into `to`; false where it is not compressed and nothing was written. What does not unpack to its last
 /// checksum is damage of the backup.
 pub fn unpack(path: &Path, to: &Path) -> Result<bool, Unloaded> {
+    let unpacked = unpack_into(path, to);
+    if matches!(unpacked, Err(Unloaded::Failed(_))) {
+        // What does not fit makes room again.
+        let _ = std::fs::remove_file(to);
+    }
+    unpacked
+}
+
+fn unpack_into(path: &Path, to: &Path) -> Result<bool, Unloaded> {
     let about = |error| Failure::io(format!("cannot read {}", path.display()), error);
     if !path.is_file() {
         return Ok(false);
@@ -70,11 +83,26 @@ pub fn unpack(path: &Path, to: &Path) -> Result<bool, Unloaded> {
     };
     let cannot = |error| Failure::io(format!("cannot unpack {} into {}", path.display(), to.display()), error);
     let mut out = File::create(to).map_err(cannot)?;
-    let mut room = vec![0; 1 << 18];
+    let mut buffer = vec![0; 1 << 18];
+    let (mut written, mut looked) = (0u64, 0u64);
     loop {
-        match from.read(&mut room) {
-            Ok(0) => return program.map_or(Ok(true), |program| ended(program, packing, path)),
-            Ok(read) => out.write_all(&room[..read]).map_err(cannot)?,
+        match from.read(&mut buffer) {
+            Ok(0) => return program.take().map_or(Ok(true), |program| ended(program, packing, path)),
+            Ok(read) => {
+                out.write_all(&buffer[..read]).map_err(cannot)?;
+                written += read as u64;
+                if written - looked >= LOOK_EVERY {
+                    looked = written;
+                    // Whoever gave this up has taken the file away.
+                    let wanted = if to.exists() { Ok(()) } else { Err(given_up(path)) };
+                    let fits = wanted.and_then(|()| room::left_for(&format!("{}: unpacking it", path.display()), to));
+                    if let Err(failure) = fits {
+                        drop(from);
+                        program.take().map(|mut program| program.kill().and_then(|()| program.wait()));
+                        return Err(failure.into());
+                    }
+                }
+            }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             // The disk's own errors have a number of the system; the decoder's have none.
             Err(error) if error.raw_os_error().is_some() => return Err(about(error).into()),
@@ -86,11 +114,14 @@ pub fn unpack(path: &Path, to: &Path) -> Result<bool, Unloaded> {
     }
 }
 
+fn given_up(path: &Path) -> Failure {
+    Failure::new(FailureKind::Interrupted, format!("{}: stopped while it was unpacked", path.display()))
+}
+
 fn start(name: &str, path: &Path) -> Result<Child, Unloaded> {
     let file = File::open(path).map_err(|error| Failure::io(format!("cannot read {}", path.display()), error))?;
     let mut command = Command::new(name);
-    command.args(["-d", "-c"]).env("LC_ALL", "C").stdin(file).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.process_group(0);
+    command.args(["-d", "-c"]).env("LC_ALL", "C").stdin(file).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     command.spawn().map_err(|error| {
         if error.kind() == ErrorKind::NotFound {
             return elsewhere(format!(

@@ -10,7 +10,7 @@ use crate::engines::installed::EngineKind;
 use crate::engines::master::Master;
 use crate::engines::servers::{Booted, Servers};
 use crate::engines::{mariadb, postgres};
-use crate::model::failure::Failure;
+use crate::model::failure::{Failure, FailureKind};
 
 impl Servers {
     /// Copies the data directory at `path` into the fresh home `name`, makes the administrator and `reader` known in it, who may read all of
@@ -32,16 +32,24 @@ impl Servers {
                 }
                 whole(path, &home.join("data"))?;
                 self.settle_postgres(&home)?;
-                let users = postgres::make_admin() + &postgres::create_reader(&reader.user, &reader.password);
+                let users = postgres::disarm() + &postgres::make_admin() + &postgres::create_reader(&reader.user, &reader.password);
                 self.single(&home, "template1", &users).await.map_err(|failure| damaged(path, &failure))?;
                 // Event triggers of the copy, which might write down what is done here, are silent in this mode. A copy without that
                 // database is told when it is opened; without the right the checks themselves end as errors.
                 let database = reader.database.as_deref().unwrap_or("postgres");
+                if let Ok(answer) = self.single(&home, database, postgres::FOREIGN_CODE).await
+                    && let [file, ..] = postgres::foreign_code(&answer)[..]
+                {
+                    let message =
+                        format!("{}: functions of {database} are native code outside of the server's libraries: {file}", path.display());
+                    return Err(Failure::new(FailureKind::Refused, message).hint("bring the copy up yourself where you trust it").into());
+                }
                 let _ = self.single(&home, database, &postgres::permit_checks(&reader.user)).await;
-                Vec::new()
+                // Its workers would look into the other databases of the copy.
+                vec!["autovacuum=off".to_owned()]
             }
             EngineKind::MariaDb => {
-                of_mariadb(path)?;
+                of_mariadb(path, &home.join("data"))?;
                 let init = mariadb::make_admin(self.area(), &home)?;
                 vec![format!("--init-file={}", init.display())]
             }
@@ -56,10 +64,10 @@ impl Servers {
     }
 
     /// Statements of one line each, in the single-user mode of PostgreSQL.
-    async fn single(&self, home: &Path, database: &str, text: &str) -> Result<(), Failure> {
+    async fn single(&self, home: &Path, database: &str, text: &str) -> Result<String, Failure> {
         let mut single = area::command(self.area(), &self.programs(EngineKind::Postgres)?.server);
         single.args(["--single", "-D"]).arg(home.join("data")).arg(database);
-        area::run(single, "postgres --single", text).await.map(drop)
+        area::run(single, "postgres --single", text).await
     }
 
     /// Settings of our own in place of the copy's; a copy of a standby becomes a primary.
@@ -92,20 +100,32 @@ fn whole(path: &Path, data: &Path) -> Result<(), Unloaded> {
 }
 
 /// A copy of another product, or one that is not ready to be started.
-fn of_mariadb(path: &Path) -> Result<(), Unloaded> {
-    if path.join("mysql.ibd").is_file() {
+/// `data` is the copy of it that was made here: files and folders only.
+fn of_mariadb(path: &Path, data: &Path) -> Result<(), Unloaded> {
+    if data.join("mysql.ibd").is_file() {
         return Err(elsewhere(format!("{}: a data directory of MySQL 8, and MariaDB is what is started here", path.display())));
     }
     for name in ["mariadb_backup_checkpoints", "xtrabackup_checkpoints"] {
-        // A pipe or a device of that name would be read for ever.
-        let file = path.join(name);
-        let is_short = file.symlink_metadata().is_ok_and(|meta| meta.is_file() && meta.len() < 1 << 20);
-        let text = if is_short { std::fs::read_to_string(&file).unwrap_or_default() } else { String::new() };
+        let text = std::fs::read_to_string(data.join(name)).unwrap_or_default();
         if text.contains("backup_type") && !text.contains("backup_type = full-prepared") {
             return Err(elsewhere(format!(
                 "{}: a copy of mariadb-backup that is not prepared: run mariadb-backup --prepare",
                 path.display()
             )));
+        }
+    }
+    let about = |error| Failure::io(format!("cannot look into {}", path.display()), error);
+    for folder in std::fs::read_dir(data).map_err(about)? {
+        let folder = folder.map_err(about)?.path();
+        for file in std::fs::read_dir(&folder).into_iter().flatten() {
+            let name = file.map_err(about)?.file_name();
+            if Path::new(&name).extension().is_some_and(|ending| ending == "isl") {
+                let name = Path::new(folder.file_name().unwrap_or_default()).join(&name).display().to_string();
+                return Err(elsewhere(format!(
+                    "{}: {name}: a table that is kept elsewhere (DATA DIRECTORY) is not in the copy",
+                    path.display()
+                )));
+            }
         }
     }
     Ok(())

@@ -17,9 +17,6 @@ use crate::model::failure::Failure;
 /// The administrator, named as in RDS; no password of the outside opens it.
 pub const ADMIN: &str = "rdsadmin";
 
-/// Begins whatever the administrator runs where foreign objects are: names and operators are the server's own, and none of theirs.
-pub const OWN_NAMES: &str = "SET search_path = pg_catalog, pg_temp;\n";
-
 const SETTINGS: &[&str] = &[
     "listen_addresses=127.0.0.1",
     "fsync=off",
@@ -28,11 +25,17 @@ const SETTINGS: &[&str] = &[
     "shared_buffers=16MB",
     "max_connections=60",
     "max_wal_senders=0",
-    // A copy of a subscriber would take what its publisher keeps for the subscriber itself.
+    // A copy of a subscriber would go on fetching from its publisher.
     "max_logical_replication_workers=0",
     "logging_collector=off",
     "jit=off",
 ];
+
+/// What comes before statements of the administrator in a database that somebody else has written: names and operators are those of the
+/// server alone, for whoever may create one of a better fit runs code as who uses it (CVE-2018-1058).
+pub const OF_THE_SERVER: &str = "SET search_path = pg_catalog, pg_temp;\n";
+/// Extensions whose functions reach other machines. Wrappers of foreign data are known as such.
+const OUTWARD: &[&str] = &["dblink", "http", "pg_net", "plproxy"];
 
 /// Makes `home/data`: empty, UTF-8, C collation.
 pub async fn init(programs: &Programs, area: &Area, home: &Path) -> Result<(), Failure> {
@@ -90,6 +93,25 @@ pub fn make_admin() -> String {
     format!("CREATE ROLE {ADMIN} SUPERUSER LOGIN\n")
 }
 
+/// Statements for the single-user mode, in which no setting of a database or role holds yet: those go that name code to be loaded into each
+/// session of a copy.
+pub fn disarm() -> String {
+    let load = "session_preload_libraries|local_preload_libraries|dynamic_library_path";
+    format!(
+        "{OF_THE_SERVER}UPDATE pg_db_role_setting SET setconfig = ARRAY(SELECT s FROM unnest(setconfig) s WHERE s !~* '^({load})=')\n\
+         DELETE FROM pg_db_role_setting WHERE setconfig = '{{}}'\n"
+    )
+}
+
+/// A question for the single-user mode: the files of native code that functions of a database are in, but for those of the server.
+pub const FOREIGN_CODE: &str = "SELECT DISTINCT p.probin AS foreign_code FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
+     WHERE l.lanname = 'c' AND p.probin LIKE '%/%' AND (p.probin NOT LIKE '$libdir/%' OR p.probin LIKE '%..%')\n";
+
+/// The files that an answer to it names.
+pub fn foreign_code(answer: &str) -> Vec<&str> {
+    answer.lines().filter_map(|line| line.split_once("foreign_code = \"")).filter_map(|(_, rest)| rest.split('"').next()).collect()
+}
+
 /// The statements that make a user who reads everything and owns nothing, for copies whose own passwords are not ours.
 pub fn create_reader(user: &str, password: &str) -> String {
     let user = name(user);
@@ -101,7 +123,7 @@ pub fn create_reader(user: &str, password: &str) -> String {
 pub fn permit_checks(user: &str) -> String {
     let reader = name(user);
     format!(
-        "{OWN_NAMES}ALTER ROLE {reader} BYPASSRLS;\n\
+        "{OF_THE_SERVER}ALTER ROLE {reader} BYPASSRLS;\n\
          DO $do$ BEGIN GRANT pg_read_all_data TO {reader}; EXCEPTION WHEN undefined_object THEN NULL; END $do$;\n\
          DO $do$ DECLARE checked regprocedure; BEGIN \
          FOR checked IN SELECT d.objid FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid \
@@ -122,6 +144,8 @@ pub fn prepare(user: &str, database: &str, owners: &str, roles: &BTreeSet<String
         name(database)
     );
     text += &make_roles(user, &owners, roles);
+    // Nobody has written here yet; extensions go where they would by themselves.
+    text += "RESET search_path;\n";
     for (extension, schema) in extensions {
         if let Some(schema) = schema.as_deref().filter(|schema| *schema != "public" && !schema.starts_with("pg_")) {
             text += &format!("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {owners};\n", name(schema));
@@ -129,27 +153,29 @@ pub fn prepare(user: &str, database: &str, owners: &str, roles: &BTreeSet<String
         let schema = schema.as_deref().map(|schema| format!(" WITH SCHEMA {}", name(schema))).unwrap_or_default();
         text += &format!("CREATE EXTENSION IF NOT EXISTS {}{schema};\n", name(extension));
     }
-    // What the tables of extensions hold is in the dump, and servers are made of their wrappers. Nothing of a dump reaches another server:
-    // wrappers without a handler define and do not connect, and the functions that do are withheld.
+    // What the tables of extensions hold is in the dump, and servers are made of their wrappers, which reach nothing without a handler.
+    let outward: Vec<String> = OUTWARD.iter().map(|name| literal(name)).collect();
     text + &format!(
-        "DO $do$ DECLARE of_extension record; BEGIN\n\
+        "SET client_min_messages = error;\nDO $do$ DECLARE of_extension record; BEGIN\n\
+         FOR of_extension IN SELECT quote_ident(fdwname) AS name FROM pg_foreign_data_wrapper WHERE fdwhandler <> 0 LOOP \
+         EXECUTE format('ALTER FOREIGN DATA WRAPPER %s NO HANDLER', of_extension.name); END LOOP;\n\
+         FOR of_extension IN SELECT d.objid::regprocedure AS name FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND \
+         d.refobjid = e.oid WHERE e.extname IN ({2}) AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e' LOOP \
+         EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', of_extension.name); END LOOP;\n\
          FOR of_extension IN SELECT c.oid::regclass AS name FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid \
          WHERE d.deptype = 'e' AND c.relkind IN ('r', 'p') LOOP EXECUTE format('GRANT ALL ON TABLE %s TO {0}', of_extension.name); END LOOP;\n\
          FOR of_extension IN SELECT quote_ident(fdwname) AS name FROM pg_foreign_data_wrapper LOOP \
-         EXECUTE format('GRANT USAGE ON FOREIGN DATA WRAPPER %s TO {1}', of_extension.name); \
-         EXECUTE format('ALTER FOREIGN DATA WRAPPER %s NO HANDLER', of_extension.name); END LOOP;\n\
-         FOR of_extension IN SELECT p.oid::regprocedure AS name FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid \
-         JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid WHERE d.deptype = 'e' AND e.extname = 'dblink' LOOP \
-         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', of_extension.name); END LOOP; END $do$;\n",
+         EXECUTE format('GRANT USAGE ON FOREIGN DATA WRAPPER %s TO {1}', of_extension.name); END LOOP; END $do$;\n",
         quoted.replace('%', "%%").replace('\'', "''"),
-        owners.replace('%', "%%").replace('\'', "''")
+        owners.replace('%', "%%").replace('\'', "''"),
+        outward.join(", ")
     )
 }
 
 /// The statements that make roles which `user` may hand objects to; `owners` is in quotes. Roles of the server itself stay out: some of
 /// them read and write files and run programs.
 pub fn make_roles(user: &str, owners: &str, roles: &BTreeSet<String>) -> String {
-    let (user, mut text) = (name(user), String::new());
+    let (user, mut text) = (name(user), OF_THE_SERVER.to_owned());
     let ours = |role: &str| role == ADMIN || role.starts_with("pg_") || [&user[..], owners].contains(&name(role).as_str());
     for role in roles.iter().filter(|role| !ours(role)) {
         let (quoted, literal) = (name(role), literal(role));
@@ -307,6 +333,13 @@ mod tests {
         for (version, is) in [("15.13", false), ("15.18", true), ("17.5", false), ("18.0", true), ("18beta1", false), ("12.22", false)] {
             assert_eq!(restricts(version), is, "{version}");
         }
+    }
+
+    #[test]
+    fn native_code_of_others_is_named() {
+        let answer = "\t 1: foreign_code\t(typeid = 25, len = -1, typmod = -1, byval = f)\n\t----\n\t 1: foreign_code = \"/x/evil.so\"\t(typeid = 25)\n";
+        assert_eq!(foreign_code(answer), ["/x/evil.so"]);
+        assert!(foreign_code(answer.lines().next().unwrap()).is_empty());
     }
 
     #[test]

@@ -75,6 +75,16 @@ impl Script {
         self.lexer.is_ambiguous()
     }
 
+    /// True within the data of a COPY.
+    pub fn is_data(&self) -> bool {
+        self.lexer.is_data()
+    }
+
+    /// What becomes of a piece of a line of data.
+    pub fn data(piece: &[u8]) -> Line {
+        if piece.contains(&0) { zero() } else { Line::Pass }
+    }
+
     /// Takes the next line in, without its end.
     pub fn line(&mut self, line: &[u8]) -> Line {
         if self.lexer.is_plain() && line.first() == Some(&b'\\') {
@@ -82,7 +92,7 @@ impl Script {
         }
         if self.lexer.is_data() {
             let _ = self.lexer.line(line, &mut Vec::new());
-            return if line.contains(&0) { zero() } else { Line::Pass };
+            return Self::data(line);
         }
         let (between, mut ended) = (self.lexer.is_between(), Vec::new());
         match self.lexer.line(line, &mut ended) {
@@ -130,8 +140,8 @@ impl Script {
     pub fn for_administrator(&self) -> String {
         // Event triggers last: they would run at the others.
         let all = self.schemas.iter().chain(self.publications.values().flatten()).chain(&self.event_triggers);
-        let own_names = std::iter::once(postgres::OWN_NAMES);
-        own_names.chain(all.flat_map(|statement| [statement.as_str(), ";\n"])).collect()
+        let text: String = all.flat_map(|statement| [statement.as_str(), ";\n"]).collect();
+        if text.is_empty() { text } else { format!("{}{text}", postgres::OF_THE_SERVER) }
     }
 
     fn another_way(&mut self, statement: &Statement, held: Vec<u8>) -> Line {

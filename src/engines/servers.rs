@@ -18,6 +18,9 @@ use crate::engines::process::{self, ProcessMark};
 use crate::engines::{mariadb, postgres};
 use crate::model::failure::{Failure, FailureKind};
 
+/// Test hook: a folder in which empty data directories are kept from one program to the next, so that a run of many tests makes each once.
+pub const TEMPLATES: &str = "ATTESTORE_TEST_TEMPLATES";
+
 /// How long a server may take to boot; recovery of a large copy takes longest.
 const BOOT_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -34,7 +37,8 @@ pub struct Booted {
 #[derive(Clone)]
 pub struct Servers {
     area: Area,
-    installed: Arc<Installed>,
+    /// Looked for when a server is first wanted: asking the programs for their versions takes longer than opening the rest.
+    installed: Arc<OnceLock<Installed>>,
     /// One template is made at a time.
     templates: Arc<tokio::sync::Mutex<()>>,
     /// The port of the directory server that judges tokens, where there is one.
@@ -44,7 +48,7 @@ pub struct Servers {
 impl Servers {
     /// The servers of the sandbox folder `state`. Starts nothing.
     pub fn open(state: &Path) -> Result<Self, Failure> {
-        Ok(Self { area: Area::open(state)?, installed: Arc::new(Installed::find()), templates: Arc::default(), gate: Arc::default() })
+        Ok(Self { area: Area::open(state)?, installed: Arc::default(), templates: Arc::default(), gate: Arc::default() })
     }
 
     /// From now on tokens are judged by the directory server on `port` of this machine. Only PostgreSQL can ask one.
@@ -54,7 +58,7 @@ impl Servers {
 
     /// What can be started here.
     pub fn installed(&self) -> &Installed {
-        &self.installed
+        self.installed.get_or_init(Installed::find)
     }
 
     /// The folder of all data directories.
@@ -64,7 +68,7 @@ impl Servers {
 
     /// The programs of an engine, or a failure that names the packages to install.
     pub fn programs(&self, kind: EngineKind) -> Result<&Programs, Failure> {
-        self.installed.programs(kind).ok_or_else(|| {
+        self.installed().programs(kind).ok_or_else(|| {
             Failure::new(FailureKind::Absent, format!("no {kind:?} server is installed here")).hint(format!("install {}", kind.packages()))
         })
     }
@@ -89,6 +93,12 @@ impl Servers {
         // What a killed run left would still hold the folder.
         self.end_all_in(&self.area.home(&unfinished)).await;
         let home = self.area.make_home(&unfinished)?;
+        let kept = std::env::var_os(TEMPLATES).map(|folder| PathBuf::from(folder).join(format!("{template}-{}", programs.version)));
+        if let Some(kept) = kept.clone().filter(|kept| kept.is_dir()) {
+            let (area, unfinished) = (self.area.clone(), unfinished.clone());
+            blocking(move || area.import(&kept, &unfinished, "data").map(drop)).await?;
+            return self.name_template(&home, template);
+        }
         match kind {
             EngineKind::Postgres => postgres::init(programs, &self.area, &home).await?,
             EngineKind::MariaDb => {
@@ -101,7 +111,15 @@ impl Servers {
                 locked?;
             }
         }
-        std::fs::rename(&home, self.area.home(template)).map_err(|error| Failure::io("cannot name the template", error))
+        if let Some(kept) = kept {
+            let (area, unfinished) = (self.area.clone(), unfinished.clone());
+            blocking(move || area.keep(&unfinished, &kept)).await?;
+        }
+        self.name_template(&home, template)
+    }
+
+    fn name_template(&self, home: &Path, template: &str) -> Result<(), Failure> {
+        std::fs::rename(home, self.area.home(template)).map_err(|error| Failure::io("cannot name the template", error))
     }
 
     /// Copies a home's data into another home; its server must not run, or must be frozen. Returns the bytes copied.

@@ -99,6 +99,16 @@ pub trait Driver: Send + Sync {
         false
     }
 
+    /// Whether `request` itself restores, and takes its time: it may be dropped, and what it began is ended by [`Driver::cut_short`].
+    fn restores_in_request(&self) -> bool {
+        false
+    }
+
+    /// Ends what a dropped `request` has begun; it is begun anew when it is asked for again.
+    async fn cut_short(&self, _order: &Order) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// Whether anything is restored: where the recovery point is read where it lies, no recovery time is measured.
     fn restores(&self) -> bool {
         true

@@ -86,9 +86,9 @@ impl EngineVersions {
             (None, Some(_)) if self.restored_engine.is_some() => {
                 Some("what engine version the source runs is not stated: that of the restore was compared with nothing".to_owned())
             }
-            (Some(source), Some(restored)) if self.restored_engine.is_some() && source != restored => {
-                Some(format!("restored into engine version {restored}, and the source runs {source}: an instance is upgraded, never put back"))
-            }
+            (Some(source), Some(restored)) if self.restored_engine.is_some() && source != restored => Some(format!(
+                "restored into engine version {restored}, and the source runs {source}: an instance is upgraded, never put back"
+            )),
             _ => None,
         }
     }

@@ -46,6 +46,8 @@ pub struct Server {
 
 static SHARED: Mutex<[Weak<Server>; 2]> = Mutex::new([Weak::new(), Weak::new()]);
 
+static MAKING: Mutex<()> = Mutex::new(());
+
 /// A server that tests of one binary share, each with databases of its own; none where it is not installed.
 pub fn shared(kind: Kind) -> Option<Arc<Server>> {
     let mut shared = SHARED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -129,7 +131,7 @@ impl Server {
                 if matches!(child.try_wait(), Ok(Some(_))) {
                     return;
                 }
-                std::thread::sleep(Duration::from_millis(50));
+                std::thread::sleep(Duration::from_millis(10));
             }
             let _ = child.kill();
             let _ = child.wait();
@@ -140,8 +142,7 @@ impl Server {
     pub fn copy(&self) -> Server {
         let home = tempfile::tempdir().unwrap();
         std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        let copied = Command::new("cp").arg("-a").arg(self.data()).arg(home.path().join("data")).status().unwrap();
-        assert!(copied.success(), "copying the data directory");
+        copy_data(&self.data(), &home.path().join("data"));
         let server = Server { kind: self.kind, home, port: free_port(), child: Mutex::new(None) };
         let _ = std::fs::remove_file(server.data().join("postmaster.pid"));
         server.prepare_sockets();
@@ -157,14 +158,30 @@ impl Server {
         }
     }
 
+    /// Makes the data directory: a copy of one that is made once and kept among the build's temporary files.
     fn initialise(&self, more: &[&str]) {
-        let (init, _) = programs(self.kind).unwrap();
         self.prepare_sockets();
+        let (init, _) = programs(self.kind).unwrap();
+        let changed = std::fs::metadata(&init).and_then(|meta| meta.modified()).unwrap();
+        let version = changed.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{version}{}", self.kind.name(), more.join("")));
+        let _one_at_a_time = MAKING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if kept.is_dir() {
+            return copy_data(&kept, &self.data());
+        }
+        self.make(&init, more);
+        let room = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        copy_data(&self.data(), &room.path().join("data"));
+        let renamed = std::fs::rename(room.path().join("data"), &kept);
+        assert!(renamed.is_ok() || kept.is_dir(), "{renamed:?}");
+    }
+
+    fn make(&self, init: &Path, more: &[&str]) {
         std::fs::create_dir(self.data()).unwrap();
         if let Some((uid, gid)) = unprivileged(self.kind) {
             std::os::unix::fs::chown(self.data(), Some(uid), Some(gid)).unwrap();
         }
-        let mut command = self.command(&init);
+        let mut command = self.command(init);
         match self.kind {
             Kind::Postgres => {
                 let password = self.home.path().join("password");
@@ -245,7 +262,7 @@ impl Server {
             let log = || std::fs::read_to_string(self.home.path().join("server.log")).unwrap_or_default();
             assert!(exited.is_none(), "{} ended while starting: {}", self.kind.name(), log());
             assert!(Instant::now() < deadline, "{} does not answer: {}", self.kind.name(), log());
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 
@@ -269,6 +286,12 @@ impl Drop for Server {
     }
 }
 
+fn copy_data(from: &Path, to: &Path) {
+    let copied =
+        Command::new("cp").arg("-a").args(cfg!(target_os = "linux").then_some("--sparse=always")).args([from, to]).status().unwrap();
+    assert!(copied.success(), "copying a data directory");
+}
+
 /// The program that makes a data directory, and the server.
 fn programs(kind: Kind) -> Option<(PathBuf, PathBuf)> {
     let places: Vec<(String, String)> = match kind {
@@ -287,6 +310,13 @@ fn programs(kind: Kind) -> Option<(PathBuf, PathBuf)> {
         .into_iter()
         .map(|(init, server)| (PathBuf::from(init), PathBuf::from(server)))
         .find(|(init, server)| init.is_file() && server.is_file())
+}
+
+/// A program that comes with the server, beside it.
+#[allow(dead_code, reason = "each test binary uses its own part of this helper")]
+pub fn beside(kind: Kind, name: &str) -> PathBuf {
+    let (_, server) = programs(kind).unwrap();
+    server.with_file_name(name)
 }
 
 fn is_root() -> bool {

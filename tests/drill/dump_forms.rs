@@ -41,6 +41,7 @@ CREATE TABLE part (id int, v text, PRIMARY KEY (id)) PARTITION BY RANGE (id);
 CREATE TABLE part_a PARTITION OF part FOR VALUES FROM (0) TO (10); CREATE TABLE part_z PARTITION OF part DEFAULT;
 INSERT INTO part SELECT i, 'v' || i FROM generate_series(1, 20) i;
 CREATE TRIGGER noted AFTER INSERT ON part FOR EACH ROW EXECUTE FUNCTION note();
+CREATE TABLE wide (v text); INSERT INTO wide VALUES (repeat(E'ä\\\n', 1000000)), ('x');
 CREATE TABLE parent (id int PRIMARY KEY, other int); CREATE TABLE child (x int) INHERITS (parent); INSERT INTO child VALUES (1, 2, 3);
 CREATE TABLE a (id int PRIMARY KEY, b int); CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a DEFERRABLE INITIALLY DEFERRED);
 ALTER TABLE a ADD FOREIGN KEY (b) REFERENCES b DEFERRABLE INITIALLY DEFERRED; BEGIN; INSERT INTO a VALUES (1, 1); INSERT INTO b VALUES (1, 1); COMMIT;
@@ -200,21 +201,68 @@ async fn hostile_postgres_dumps_reach_nothing() {
             ),
         ),
     ];
+    let far = format!("host=127.0.0.1 port={} dbname=crm user=keeper password=first-secret", source.booted.port);
+    let hostile = hostile.into_iter().chain([
+        ("link", format!("CREATE EXTENSION dblink;\nDO $f$ BEGIN PERFORM public.dblink_exec('{far}', 'INSERT INTO customer VALUES (98, ''x'')'); END $f$;")),
+        (
+            "wrapper",
+            format!(
+                "CREATE EXTENSION postgres_fdw;\nCREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port '{}', dbname 'crm');\n\
+                 CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (user 'keeper', password 'first-secret');\n\
+                 CREATE FOREIGN TABLE public.there (id int, name text) SERVER far OPTIONS (schema_name 'public', table_name 'customer');\nINSERT INTO public.there VALUES (99, 'x');",
+                source.booted.port
+            ),
+        ),
+        ("flood", "DO $f$ BEGIN FOR i IN 1..200 LOOP RAISE WARNING '%', repeat('x', 100000); END LOOP; RAISE 'a value'; END $f$;".to_owned()),
+    ]);
+    let hostile: Vec<(&str, String)> = hostile.collect();
+    // A folder whose table of contents names a file beside it.
+    let (folder_of, secret) = (vault.join("astray"), b"1\tkept to itself\t\n");
+    dump(&source, &vault, "astray", &["-Fd", "-Z0"]);
+    std::fs::write(vault.join("x.dat"), secret).unwrap();
+    let mut toc = std::fs::read(folder_of.join("toc.dat")).unwrap();
+    let at = toc.windows(4).position(|window| window == b".dat").unwrap();
+    toc[at - 4..at].copy_from_slice(b"../x");
+    std::fs::write(folder_of.join("toc.dat"), toc).unwrap();
+    let outside = folder.path().join("outside.sql");
+    std::fs::copy(vault.join("good.sql"), &outside).unwrap();
+    std::os::unix::fs::symlink(&outside, vault.join("linked.sql")).unwrap();
+    std::os::unix::fs::symlink("good.sql", vault.join("latest.sql")).unwrap();
+    // Its values have no ends of lines in them.
+    edit(&vault.join("good.sql"), &vault.join("windows.sql"), |dump| dump.replace('\n', "\r\n"));
+    rustix::fs::mknodat(rustix::fs::CWD, vault.join("pipe.sql"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
     let points: Vec<&str> = hostile.iter().map(|(name, _)| *name).collect();
     for (name, text) in &hostile {
         edit(&vault.join("good.sql"), &vault.join(name), |dump| dump.replace("\nALTER TABLE ONLY", &format!("\n{text}\nALTER TABLE ONLY")));
     }
-    let estate = lay(folder.path(), &source, &[&points[..], &["good.sql"]].concat()).await;
+    let estate = lay(
+        folder.path(),
+        &source,
+        &[&points[..], &["good.sql", "latest.sql", "windows.sql", "astray", "linked.sql", "pipe.sql"]].concat(),
+    )
+    .await;
+    std::fs::remove_file(vault.join("x.dat")).unwrap();
     let output = estate.run(&["drill", "--at-once", "2"], None);
     assert_ne!(output.status.code(), Some(0));
-    all_pass(&estate, &["good.sql"]);
+    all_pass(&estate, &["good.sql", "latest.sql", "windows.sql"]);
     for point in &points {
         assert!(!marks.path().join(point).exists(), "{point} ran a program");
         assert_ne!(result(&estate, point).outcome, Outcome::Pass, "{point}");
     }
-    for (point, why) in
-        [("command", "which no dump needs"), ("program", "rights that are withheld"), ("elsewhere", "rights that are withheld")]
-    {
+    let customers =
+        source.servers.sql(EngineKind::Postgres, "src", source.booted.port, "crm", "SELECT count(*) FROM customer").await.unwrap();
+    assert_eq!(customers.trim(), "4", "a dump wrote into another server");
+    let flood = result(&estate, "flood");
+    assert!(!format!("{flood:?}").contains("a value"), "{flood:?}");
+    for (point, why) in [
+        ("command", "which no dump needs"),
+        ("program", "rights that are withheld"),
+        ("granted", "rights that are withheld"),
+        ("link", "rights that are withheld"),
+        ("wrapper", "reads from another server, or writes to it"),
+        ("astray", "data in a file outside of it"),
+        ("linked.sql", "which is outside of the vault"),
+    ] {
         untold(&estate, point, why);
     }
     source.servers.purge().await.unwrap();
@@ -284,8 +332,13 @@ async fn what_people_have_in_mariadb_comes_back_and_hostile_dumps_reach_nothing(
             ),
         ),
         ("plugin", "INSTALL SONAME 'ha_federated';".to_owned()),
-        ("replica", "CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = 1, MASTER_USER = 'x';\nSTART SLAVE;".to_owned()),
-        ("table", "INSERT INTO mysql.global_priv (Host, User, Priv) VALUES ('%', 'x', '{}');".to_owned()),
+        ("account", "CREATE USER evil@'%';".to_owned()),
+        (
+            "privileges",
+            "INSERT INTO mysql.global_priv (Host, User, Priv) VALUES ('%', 'evil', '{\"access\": 18446744073709551615}');".to_owned(),
+        ),
+        ("primary", "CHANGE MASTER TO master_host = '127.0.0.1', master_port = 1;".to_owned()),
+        ("everywhere", "SET GLOBAL init_connect = 'SELECT 1';".to_owned()),
         ("lacking", "CREATE TABLE x (v TEXT COLLATE utf8mb4_0900_as_ci);".to_owned()),
     ];
     for (name, text) in &hostile {
@@ -300,7 +353,7 @@ async fn what_people_have_in_mariadb_comes_back_and_hostile_dumps_reach_nothing(
         assert!(!marks.path().join(point).exists(), "{point} reached a file");
         assert_ne!(result(&estate, point).outcome, Outcome::Pass, "{point}");
     }
-    for point in ["outfile", "log", "definer", "plugin", "replica", "table"] {
+    for point in ["outfile", "log", "definer", "plugin", "account", "privileges", "primary", "everywhere"] {
         untold(&estate, point, "rights that are withheld");
     }
     untold(&estate, "lacking", "the server here lacks");
@@ -320,7 +373,7 @@ async fn base_backups_in_archives_come_back() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let source = Source::start(&folder.path().join("source"), EngineKind::Postgres).await;
+    let mut source = Source::start(&folder.path().join("source"), EngineKind::Postgres).await;
     // Who looks at the definitions afterwards must leave them as they are.
     source
         .administer(
@@ -330,8 +383,18 @@ async fn base_backups_in_archives_come_back() {
         .await;
     let vault = folder.path().join("vault/db");
     std::fs::create_dir_all(&vault).unwrap();
-    let points = ["data", "base", "spaced", "cut", "logless", "linked"];
+    let points = ["data", "base", "spaced", "cut", "logless", "linked", "native"];
     let estate = lay(folder.path(), &source, &points).await;
+    // Code that a copy brings along, in a function, and loaded into each session.
+    source
+        .administer(
+            "CREATE FUNCTION native(regclass) RETURNS void LANGUAGE c AS '$libdir/amcheck', 'bt_index_check'; \
+             UPDATE pg_proc SET probin = '/nowhere/native.so' WHERE proname = 'native';",
+        )
+        .await;
+    source.copy_data(&vault.join("native")).await;
+    source.booted = source.servers.boot(EngineKind::Postgres, "src", None).await.unwrap();
+    source.administer("DROP FUNCTION native(regclass); ALTER DATABASE crm SET session_preload_libraries = '/nowhere/native.so';").await;
     let data = vault.join("data");
     source.copy_data(&data).await;
     let tar = |arguments: &[&str], to: &Path, from: &Path| {
@@ -356,6 +419,7 @@ async fn base_backups_in_archives_come_back() {
     all_pass(&estate, &["data", "base"]);
     untold(&estate, "spaced", "16400.tar holds a tablespace");
     untold(&estate, "linked", "pg_wal is a link");
+    untold(&estate, "native", "native code outside of the server's libraries: /nowhere/native.so");
     for (point, why) in [("cut", "tar: "), ("logless", "checkpoint")] {
         dump_vault::expect_unreadable(&estate, point, why);
     }

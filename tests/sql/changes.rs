@@ -1,7 +1,7 @@
 //! A database that went on after its capture, beside a log of what was written meanwhile: rows that the log names have changed in between, and
 //! a row that it does not name and that differs is damage. On real servers, and against a naive model.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -123,6 +123,34 @@ async fn on_a_server(kind: Kind, source: impl Fn(&str) -> Value) {
             let (result, _) = beside(&db.url(), &manifest, &log(dir.path(), &events), at).await;
             assert_eq!(result.rows.unwrap().mismatch, 1, "{stamp}");
         }
+        // What happened to a row, or to that of another database, says nothing of how else it differs.
+        for (event_of, change, back, class) in [
+            ("u", "DELETE FROM t WHERE id = 5", "INSERT INTO t VALUES (5, 'E')", Class::Missing),
+            ("c", "UPDATE t SET v = 'x' WHERE id = 5", "UPDATE t SET v = 'E' WHERE id = 5", Class::Mismatch),
+            ("d", "UPDATE t SET v = 'x' WHERE id = 5", "UPDATE t SET v = 'E' WHERE id = 5", Class::Mismatch),
+            ("other", "UPDATE t SET v = 'x' WHERE id = 5", "UPDATE t SET v = 'E' WHERE id = 5", Class::Mismatch),
+        ] {
+            db.run(change).await;
+            let row = json!({"id": 5, "v": "x"});
+            let mut of = source("t");
+            if event_of == "other" {
+                of["db"] = json!("another_database");
+            }
+            let mut events = later(&source);
+            events.push(match event_of {
+                "d" => event(&of, "d", row, Value::Null),
+                "other" => event(&of, "u", Value::Null, row),
+                op => event(&of, op, Value::Null, row),
+            });
+            let (result, _) = beside(&db.url(), &manifest, &log(dir.path(), &events), None).await;
+            let rows = result.rows.unwrap();
+            assert_eq!(
+                (rows.missing, rows.mismatch),
+                (u64::from(class == Class::Missing), u64::from(class == Class::Mismatch)),
+                "{event_of}"
+            );
+            db.run(back).await;
+        }
         // A table without a key: nothing names its row.
         db.run("UPDATE t SET v = 'e' WHERE id = 5; UPDATE bare SET v = 2").await;
         let mut events = later(&source);
@@ -142,6 +170,30 @@ async fn a_log_excuses_what_it_names_on_postgresql() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_excuses_what_it_names_on_mariadb() {
     on_a_server(Kind::Mariadb, |table| json!({"db": "log_of_changes", "table": table})).await;
+}
+
+/// Logs may name the table and not its partition; its key is theirs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_logged_of_a_partitioned_table_counts_in_its_partitions() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let rows = "CREATE SCHEMA app; CREATE TABLE app.part (id int PRIMARY KEY, v int) PARTITION BY RANGE (id); \
+         CREATE TABLE part_a PARTITION OF app.part FOR VALUES FROM (0) TO (10); CREATE TABLE part_b PARTITION OF app.part FOR VALUES FROM (10) TO (20); \
+         INSERT INTO app.part VALUES (1, 1), (2, 1), (11, 1)";
+    let db = Db::new(&server, Kind::Postgres, "partitions_logged", rows).await;
+    let manifest = dir.path().join("m");
+    captured(&db.url(), &manifest, TableRequest::default()).await;
+    db.run("UPDATE app.part SET v = 2").await;
+    let source = json!({"db": "partitions_logged", "schema": "app", "table": "part"});
+    let events: Vec<Value> = [1, 11].iter().map(|id| event(&source, "u", Value::Null, json!({"id": id, "v": 2}))).collect();
+    let (_, findings) = beside(&db.url(), &manifest, &log(dir.path(), &events), None).await;
+    let at = |class, place: &str| (class, place.to_owned());
+    let mut found = classes(&findings);
+    found.sort();
+    let mut expected =
+        vec![at(Class::ChangedBetween, "part_a id=1"), at(Class::Mismatch, "part_a id=2"), at(Class::ChangedBetween, "part_b id=11")];
+    expected.sort();
+    assert_eq!(found, expected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -256,32 +308,32 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let sql = |rows: &BTreeMap<i64, u8>| rows.iter().map(|(id, value)| format!("INSERT INTO t VALUES ({id}, {value});")).collect::<String>();
         let url = file(dir.path(), &format!("CREATE TABLE t (id INTEGER PRIMARY KEY, v INT); {}", sql(&rows)));
-        let (mut now, mut named, mut events) = (rows.clone(), BTreeSet::new(), Vec::new());
+        // What the log says happened to a row: made, changed, deleted.
+        let (mut now, mut named, mut events) = (rows.clone(), BTreeMap::<i64, [bool; 3]>::new(), Vec::new());
         for deed in &deeds {
+            let there = now.contains_key(&deed.id);
             match deed.value {
                 Some(value) => drop(now.insert(deed.id, value)),
                 None => drop(now.remove(&deed.id)),
             }
             if deed.logged {
-                named.insert(deed.id);
                 let (op, before, after) = match deed.value {
-                    Some(value) => ("u", Value::Null, json!({"id": deed.id, "v": value})),
+                    Some(value) => (if there { "u" } else { "c" }, Value::Null, json!({"id": deed.id, "v": value})),
                     None => ("d", json!({"id": deed.id}), Value::Null),
                 };
+                named.entry(deed.id).or_default()[["c", "u", "d"].iter().position(|known| *known == op).unwrap()] = true;
                 events.push(event(&json!({"table": "t"}), op, before, after));
             }
         }
         let mut expected: BTreeMap<Class, u64> = BTreeMap::new();
         for id in 0..12 {
-            let class = match (rows.get(&id), now.get(&id), named.contains(&id)) {
-                (None, None, _) => continue,
-                (before, after, _) if before == after => Class::Match,
-                (Some(_), Some(_), true) => Class::ChangedBetween,
-                (Some(_), None, true) => Class::DeletedBetween,
-                (None, Some(_), true) => Class::AddedBetween,
-                (Some(_), Some(_), false) => Class::Mismatch,
-                (Some(_), None, false) => Class::Missing,
-                (None, Some(_), false) => Class::Extra,
+            let [made, changed, deleted] = named.get(&id).copied().unwrap_or_default();
+            let class = match (rows.get(&id), now.get(&id)) {
+                (None, None) => continue,
+                (before, after) if before == after => Class::Match,
+                (Some(_), Some(_)) => if changed || made && deleted { Class::ChangedBetween } else { Class::Mismatch },
+                (Some(_), None) => if deleted { Class::DeletedBetween } else { Class::Missing },
+                (None, Some(_)) => if made { Class::AddedBetween } else { Class::Extra },
             };
             *expected.entry(class).or_default() += 1;
         }

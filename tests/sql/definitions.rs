@@ -3,19 +3,24 @@
 //! Contents: PostgreSQL against a manifest and against the live database it was copied from; large objects; MariaDB; SQLite; what is no
 //! change: numbers handed out ahead, the reader's own rights, a restored database of another name.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
 
 use crate::servers::{self, Kind};
 use crate::support::{Db, access, as_user, key, run};
 use attestore::model::capture::CaptureMode;
+use attestore::model::clock::Timestamp;
 use attestore::model::finding::{Class, Finding};
 use attestore::model::outcome::Outcome;
 use attestore::model::source_url::SourceUrl;
 use attestore::monitor::{Collected, Silent};
 use attestore::verify::manifest::reader::Manifest;
-use attestore::verify::manifest::request::CaptureRequest;
+use attestore::verify::manifest::request::{CaptureRequest, TableRequest};
 use attestore::verify::sql::capture::capture;
-use attestore::verify::sql::compare::database::compare;
+use attestore::verify::sql::compare::beside;
+use attestore::verify::sql::compare::database::{Restored, compare, compare_restored};
 use attestore::verify::sql::compare::dual::{self, Side};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
@@ -42,6 +47,25 @@ CREATE SCHEMA \"weird Schema\"; CREATE TABLE \"weird Schema\".\"a.b\" (a int);
 CREATE PUBLICATION pub FOR TABLE plain; CREATE STATISTICS st ON a, b FROM t;
 GRANT SELECT ON plain TO definitions_app; GRANT SELECT (a) ON t TO definitions_app; GRANT USAGE ON SCHEMA \"weird Schema\" TO definitions_app;
 ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO definitions_app;
+CREATE SCHEMA s1; CREATE SEQUENCE untouched; ALTER SEQUENCE untouched RESTART WITH 1000; CREATE SEQUENCE steps INCREMENT -2; SELECT setval('steps', -50, false);
+CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE COLLATION s1.ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE TABLE coll (n text COLLATE ci, m text COLLATE \"C\"); CREATE DOMAIN dcoll AS text COLLATE \"C\";
+CREATE TABLE o (id int PRIMARY KEY, gone int, a text, b text); ALTER TABLE o DROP COLUMN gone; INSERT INTO o VALUES (1, 'x', 'y');
+CREATE TABLE above (a int, b int); CREATE TABLE below (own_b int, own_a text) INHERITS (above); ALTER TABLE above ADD COLUMN late int;
+CREATE TABLE part_c (day date NOT NULL, id int NOT NULL, PRIMARY KEY (id, day)); ALTER TABLE part ATTACH PARTITION part_c FOR VALUES FROM ('2022-01-01') TO ('2023-01-01');
+CREATE VIEW vo WITH (check_option = local, security_barrier = true) AS SELECT id, a FROM o; ALTER VIEW vo ALTER a SET DEFAULT 'new';
+CREATE TABLE ri (id int PRIMARY KEY, k int NOT NULL, w text); CREATE UNIQUE INDEX ri_k ON ri (k); CREATE UNIQUE INDEX ri_ki ON ri (k, id); ALTER TABLE ri REPLICA IDENTITY USING INDEX ri_k;
+CREATE PUBLICATION filtered FOR TABLE ri WHERE (k > 10); CREATE PUBLICATION narrowed FOR TABLE ri (id, k); CREATE PUBLICATION by_schema FOR TABLES IN SCHEMA s1; CREATE PUBLICATION everything FOR ALL TABLES;
+CREATE TEXT SEARCH DICTIONARY syn (template = simple, stopwords = english); CREATE TEXT SEARCH CONFIGURATION cfg (copy = simple); ALTER TEXT SEARCH CONFIGURATION cfg ALTER MAPPING FOR asciiword WITH syn, english_stem;
+CREATE FUNCTION same(int, text) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1::text = $2'; CREATE OPERATOR === (leftarg = int, rightarg = text, function = same);
+CREATE FUNCTION to_pair(text) RETURNS pair LANGUAGE sql IMMUTABLE AS 'SELECT NULL::pair'; CREATE CAST (text AS pair) WITH FUNCTION to_pair(text) AS ASSIGNMENT;
+CREATE CONVERSION conv FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8; CREATE ACCESS METHOD heap_two TYPE TABLE HANDLER heap_tableam_handler;
+CREATE OPERATOR FAMILY fam USING btree; CREATE OPERATOR CLASS cls FOR TYPE int USING btree FAMILY fam AS OPERATOR 1 <, OPERATOR 3 =, FUNCTION 1 btint4cmp(int4, int4);
+CREATE FOREIGN DATA WRAPPER w OPTIONS (z 'a,b', b '2'); CREATE SERVER srv FOREIGN DATA WRAPPER w OPTIONS (host 'h', dbname 'd,x'); GRANT USAGE ON FOREIGN SERVER srv TO definitions_app;
+CREATE USER MAPPING FOR definitions_app SERVER srv OPTIONS (user 'u', password 'secret'); CREATE USER MAPPING FOR PUBLIC SERVER srv;
+CREATE FOREIGN TABLE ft (a int OPTIONS (column_name 'aa', b 'x'), c text) SERVER srv OPTIONS (z '1', a '2');
+CREATE TYPE width AS RANGE (subtype = float8, subtype_diff = float8mi); CREATE TYPE commas AS ENUM ('a,b', 'c'); ALTER STATISTICS st SET STATISTICS 50;
 ";
 
 /// One statement each, and what has to be named, as the findings' places begin.
@@ -52,7 +76,7 @@ const POSTGRES_CHANGES: &[(&str, &[&str])] = &[
         &["table public.part_a"],
     ),
     ("ALTER TABLE child NO INHERIT parent", &["table public.child"]),
-    ("ALTER TABLE part ADD CHECK (id > 0) NOT VALID", &["constraint public.part.part_id_check", "part_a", "part_b"]),
+    ("ALTER TABLE part ADD CHECK (id > 0) NOT VALID", &["constraint public.part.part_id_check", "part_a", "part_b", "part_c"]),
     ("ALTER TABLE t DISABLE ROW LEVEL SECURITY", &["table public.t"]),
     ("ALTER TABLE t FORCE ROW LEVEL SECURITY", &["table public.t"]),
     ("ALTER POLICY p ON t TO definitions_other", &["policy public.t.p"]),
@@ -88,7 +112,60 @@ const POSTGRES_CHANGES: &[(&str, &[&str])] = &[
     ("DROP STATISTICS st", &["statistics public.st"]),
     ("ALTER TABLE \"weird Schema\".\"a.b\" ALTER a SET DEFAULT 7", &["column weird Schema.a.b.a"]),
     ("SELECT lo_put(7777, 0, 'HELLO')", &["pg_catalog.pg_largeobject loid=7777 pageno=0"]),
-    ("SELECT lo_unlink(7777)", &["pg_catalog.pg_largeobject "]),
+    ("SELECT lo_unlink(7777)", &["pg_catalog.pg_largeobject ", "pg_catalog.pg_largeobject_metadata "]),
+    ("SELECT lo_unlink(9999)", &["pg_catalog.pg_largeobject_metadata "]),
+    ("SELECT lo_create(6666)", &["pg_catalog.pg_largeobject_metadata oid=6666"]),
+    ("ALTER LARGE OBJECT 9999 OWNER TO definitions_app", &["pg_catalog.pg_largeobject_metadata oid=9999"]),
+    ("GRANT SELECT ON LARGE OBJECT 9999 TO PUBLIC", &["pg_catalog.pg_largeobject_metadata oid=9999"]),
+    ("SELECT lo_put(7777, 5, '\\x00')", &["pg_catalog.pg_largeobject_metadata oid=7777"]),
+    ("ALTER SEQUENCE untouched RESTART WITH 1", &["sequence position public.untouched"]),
+    ("SELECT setval('untouched', 998)", &["sequence position public.untouched"]),
+    ("SELECT setval('steps', -40, false)", &["sequence position public.steps"]),
+    ("DROP COLLATION s1.ci; CREATE COLLATION s1.ci (provider = icu, locale = 'und-u-ks-level2')", &["collation s1.ci"]),
+    ("ALTER TABLE coll ALTER n TYPE text COLLATE s1.ci", &["collation of public.coll.n"]),
+    ("DROP DOMAIN dcoll; CREATE DOMAIN dcoll AS text", &["collation of public.dcoll"]),
+    (
+        "DROP VIEW vo; DROP TABLE o; CREATE TABLE o (id int PRIMARY KEY, b text, a text); INSERT INTO o (id, a, b) VALUES (1, 'x', 'y'); \
+      CREATE VIEW vo WITH (check_option = local, security_barrier = true) AS SELECT id, a FROM o; ALTER VIEW vo ALTER a SET DEFAULT 'new'",
+        &["column order public.o"],
+    ),
+    ("ALTER VIEW vo ALTER a DROP DEFAULT", &["view column default public.vo.a"]),
+    ("ALTER TABLE ri REPLICA IDENTITY USING INDEX ri_ki", &["table public.ri"]),
+    ("ALTER PUBLICATION filtered SET TABLE ri WHERE (k > 50)", &["publication filtered"]),
+    ("ALTER PUBLICATION filtered SET TABLE ri", &["publication filtered"]),
+    ("ALTER PUBLICATION narrowed SET TABLE ri (id)", &["publication narrowed"]),
+    ("ALTER PUBLICATION by_schema DROP TABLES IN SCHEMA s1", &["publication by_schema", "owner of publication by_schema"]),
+    ("ALTER PUBLICATION filtered SET (publish_via_partition_root)", &["publication filtered"]),
+    ("ALTER PUBLICATION filtered OWNER TO definitions_other", &["owner of publication filtered"]),
+    ("DROP TEXT SEARCH CONFIGURATION cfg", &["text search configuration public.cfg"]),
+    ("ALTER TEXT SEARCH CONFIGURATION cfg DROP MAPPING FOR asciiword", &["text search configuration public.cfg"]),
+    ("ALTER TEXT SEARCH DICTIONARY syn (stopwords)", &["text search dictionary public.syn"]),
+    ("DROP OPERATOR === (int, text)", &["operator public.===(integer, text)"]),
+    ("DROP CAST (text AS pair)", &["cast text AS public.pair"]),
+    ("DROP CONVERSION conv", &["conversion public.conv"]),
+    ("DROP ACCESS METHOD heap_two", &["access method heap_two"]),
+    ("DROP OPERATOR CLASS cls USING btree", &["operator class public.cls using btree", "operator family public.fam using btree"]),
+    ("ALTER FOREIGN TABLE ft ALTER a OPTIONS (SET column_name 'bb')", &["foreign column options public.ft.a"]),
+    ("ALTER FOREIGN TABLE ft OPTIONS (SET z '2')", &["foreign table public.ft"]),
+    ("DROP USER MAPPING FOR PUBLIC SERVER srv", &["user mapping srv to public"]),
+    ("ALTER USER MAPPING FOR definitions_app SERVER srv OPTIONS (SET user 'v')", &["user mapping options srv to definitions_app"]),
+    ("ALTER SERVER srv OWNER TO definitions_other", &["owner of foreign server srv"]),
+    ("REVOKE USAGE ON FOREIGN SERVER srv FROM definitions_app", &["grant on foreign server srv to definitions_app"]),
+    ("REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC", &["grant on language plpgsql to PUBLIC"]),
+    ("ALTER TYPE mood OWNER TO definitions_other", &["owner of type public.mood"]),
+    ("ALTER DOMAIN posint OWNER TO definitions_other", &["owner of type public.posint"]),
+    ("ALTER SCHEMA public OWNER TO definitions_other", &["owner of schema public"]),
+    ("ALTER COLLATION ci OWNER TO definitions_other", &["owner of collation public.ci"]),
+    ("DROP TYPE width; CREATE TYPE width AS RANGE (subtype = float8)", &["type public.width"]),
+    ("DROP TYPE commas; CREATE TYPE commas AS ENUM ('a', 'b,c')", &["type public.commas"]),
+    ("DROP TYPE commas; CREATE TYPE commas AS ENUM ('a', 'b', 'c')", &["type public.commas"]),
+    ("ALTER STATISTICS st SET STATISTICS 60", &["statistics public.st"]),
+    ("ALTER DATABASE CURRENT SET default_transaction_deferrable = on", &["setting default_transaction_deferrable"]),
+    ("ALTER ROLE definitions_app IN DATABASE CURRENT SET search_path = s1", &["setting search_path of definitions_app"]),
+    ("SELECT setval('untouched', 999)", &[]),
+    // A column that is there on one side only is said with its table.
+    ("ALTER TABLE plain ADD z int DEFAULT 5", &["plain"]),
+    ("ALTER TABLE t DROP COLUMN b", &["t", "statistics public.st"]),
     // Ahead is no loss, and what the reader needs is no change.
     ("SELECT setval('sq', 532); SELECT setval('down', -501)", &[]),
     ("GRANT SELECT ON plain TO CURRENT_USER", &[]),
@@ -120,7 +197,7 @@ fn unlike(found: &(Outcome, Vec<Finding>), expected: &[&str], of: &str) -> Optio
 async fn every_definition_of_postgresql_counts() {
     let Some(server) = servers::shared(Kind::Postgres) else { return };
     let before = Db::new(&server, Kind::Postgres, "defined_before", POSTGRES).await;
-    before.run("SELECT lo_from_bytea(7777, 'hello'); SELECT lo_from_bytea(8888, decode(repeat('ab', 5000), 'hex'))").await;
+    before.run("SELECT lo_from_bytea(7777, 'hello'); SELECT lo_from_bytea(8888, decode(repeat('ab', 5000), 'hex')), lo_create(9999)").await;
     let dir = tempfile::tempdir().unwrap();
     let manifest = dir.path().join("m");
     before.capture(&manifest).await.unwrap();
@@ -133,7 +210,7 @@ async fn every_definition_of_postgresql_counts() {
             wrong.extend(unlike(&against_manifest(&changed.url(), &manifest).await, &[], "a copy"));
         }
         for one in statement.split("; ") {
-            changed.run(one).await;
+            changed.run(&one.replace("DATABASE CURRENT", &format!("DATABASE {name}"))).await;
         }
         wrong.extend(unlike(&against_manifest(&changed.url(), &manifest).await, expected, statement));
         // Two live databases are compared by the same lines: some of the changes will do.
@@ -143,6 +220,146 @@ async fn every_definition_of_postgresql_counts() {
         run(&server, Kind::Postgres, "postgres", &format!("DROP DATABASE {name}")).await;
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// What a server prints is read by it in another way: the second print is another one. A dump and its restore are that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dump_and_its_restore_are_equal() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let sql = "CREATE TYPE mood AS ENUM ('a', 'b'); CREATE TABLE o (x int, id serial PRIMARY KEY, status varchar(10) CHECK (status IN ('new', 'it''s')), \
+           m mood, k varchar(5) DEFAULT CASE WHEN 'a'::varchar IN ('a', 'b') THEN 'y' END, EXCLUDE USING btree (id WITH =) WHERE (status IN ('new', 'old'))); \
+         ALTER TABLE o DROP COLUMN x; CREATE INDEX o_new ON o (id) WHERE status IN ('new', 'old'); CREATE VIEW vo AS SELECT * FROM o WHERE status IN ('new', 'old'); \
+         CREATE DOMAIN word AS varchar CHECK (VALUE IN ('x', 'y')); CREATE FUNCTION atomic(varchar) RETURNS bool LANGUAGE sql BEGIN ATOMIC; SELECT $1 IN ('a', 'b'); END; \
+         CREATE RULE ro AS ON DELETE TO o WHERE old.status IN ('new', 'old') DO INSTEAD NOTHING; CREATE POLICY po ON o USING (status IN ('new', 'old')); \
+         CREATE FOREIGN DATA WRAPPER fdw; CREATE SERVER far FOREIGN DATA WRAPPER fdw OPTIONS (port '1', dbname 'x', host 'h'); \
+         CREATE FOREIGN TABLE ft (a int OPTIONS (z '1', b '2')) SERVER far OPTIONS (y '1', c '2'); CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE refers (id int PRIMARY KEY REFERENCES p (id)); \
+         CREATE TABLE p_b PARTITION OF p FOR VALUES FROM (10) TO (20); CREATE TABLE p_a PARTITION OF p FOR VALUES FROM (0) TO (10); CREATE TABLE p_c PARTITION OF p DEFAULT; \
+         INSERT INTO o (status, m) VALUES ('new', 'a'); INSERT INTO p VALUES (1), (11); INSERT INTO refers VALUES (1)";
+    let source = Db::new(&server, Kind::Postgres, "printed", sql).await;
+    source.run("SELECT lo_create(1); SELECT lo_put(1, 10000, 'tail'); SELECT lo_from_bytea(3, decode(repeat('ab', 5000), 'hex')); SELECT lo_put(3, 9000, 'zz'); SELECT lo_create(4)").await;
+    source.run("SELECT lo_truncate(lo_open(3, 393216), 6144)").await;
+    let dir = tempfile::tempdir().unwrap();
+    source.capture(&dir.path().join("m")).await.unwrap();
+    let run = |program: &str, args: &[&str]| {
+        let done = std::process::Command::new(servers::beside(Kind::Postgres, program))
+            .args(args)
+            .env("PGPASSWORD", servers::PASSWORD)
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{program}: {}", String::from_utf8_lossy(&done.stderr));
+        done.stdout
+    };
+    let dump = dir.path().join("dump.sql");
+    let copy = Db::new(&server, Kind::Postgres, "restored_from_dump", "SELECT 1").await;
+    let (from, to) = (source.url().to_string(), copy.url().to_string());
+    run("pg_dump", &["--file", dump.to_str().unwrap(), &from]);
+    run("psql", &["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", dump.to_str().unwrap(), &to]);
+    assert_eq!(unlike(&against_manifest(&copy.url(), &dir.path().join("m")).await, &[], "restored from a dump"), None);
+    copy.run("ALTER TABLE o DROP CONSTRAINT o_status_check; ALTER TABLE o ADD CHECK (status IN ('new', 'its'))").await;
+    assert_eq!(unlike(&against_manifest(&copy.url(), &dir.path().join("m")).await, &["o"], "another list"), None);
+}
+
+async fn of_scope(db: &Db, tables: TableRequest, out: &Path) {
+    let request = CaptureRequest { tables, ..CaptureRequest::new(out, CaptureMode::AppendPrefix) };
+    capture(&db.url(), &access(), &request, &key(), None, &Silent).await.unwrap();
+}
+
+/// A manifest of closed partitions says nothing of the ones that come after them; one up to a column's value needs the column.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_manifest_of_a_prefix_speaks_of_that_alone() {
+    let (Some(postgres), Some(mariadb)) = (servers::shared(Kind::Postgres), servers::shared(Kind::Mariadb)) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let sql = "CREATE TABLE part (id int, k text, PRIMARY KEY (id, k)) PARTITION BY LIST (k); CREATE TABLE part_a PARTITION OF part FOR VALUES IN ('a'); \
+               INSERT INTO part VALUES (1, 'a'); CREATE TABLE w (id int, v text); INSERT INTO w VALUES (1, 'x')";
+    let db = Db::new(&postgres, Kind::Postgres, "prefixes", sql).await;
+    let closed = |name: &str| TableRequest { closed: vec![name.to_owned()], ..TableRequest::default() };
+    of_scope(&db, closed("part_a"), &dir.path().join("closed")).await;
+    of_scope(&db, TableRequest { watermark: Some("id=100".to_owned()), ..TableRequest::default() }, &dir.path().join("watermark")).await;
+    db.run("CREATE TABLE part_c PARTITION OF part FOR VALUES IN ('c'); CREATE TABLE more (a int); CREATE VIEW v AS SELECT 1; ALTER TABLE w DROP id").await;
+    assert_eq!(unlike(&against_manifest(&db.url(), &dir.path().join("closed")).await, &[], "the next partition"), None);
+    let (outcome, findings) = against_manifest(&db.url(), &dir.path().join("watermark")).await;
+    let lost = findings.iter().find(|finding| finding.place.parts().1 == "w").unwrap();
+    assert_eq!((outcome, lost.class), (Outcome::Fail, Class::Unreadable), "{findings:?}");
+    db.run("ALTER TABLE part_a ALTER k SET DEFAULT 'a'").await;
+    assert_eq!(unlike(&against_manifest(&db.url(), &dir.path().join("closed")).await, &["column public.part_a.k"], "its own"), None);
+    let sql = "CREATE TABLE par (id int PRIMARY KEY) PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN (20)); \
+               INSERT INTO par VALUES (1)";
+    let db = Db::new(&mariadb, Kind::Mariadb, "prefixes", sql).await;
+    of_scope(&db, closed("par.p0"), &dir.path().join("of_mariadb")).await;
+    db.run("ALTER TABLE par ADD PARTITION (PARTITION p2 VALUES LESS THAN (30))").await;
+    assert_eq!(unlike(&against_manifest(&db.url(), &dir.path().join("of_mariadb")).await, &[], "the next partition"), None);
+}
+
+/// Two manifests, two databases by what their rows mean, a restore of before the capture: each says what of definitions it compares.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_of_definitions_is_not_compared_is_said() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let sql = "CREATE TABLE t (a int); INSERT INTO t VALUES (1); CREATE VIEW v AS SELECT a FROM t; CREATE MATERIALIZED VIEW mv AS SELECT a FROM t; \
+               CREATE SEQUENCE sq; SELECT setval('sq', 100)";
+    let (one, other) = (Db::new(&server, Kind::Postgres, "said_one", sql).await, Db::new(&server, Kind::Postgres, "said_other", sql).await);
+    let (before, after) = (dir.path().join("before"), dir.path().join("after"));
+    let header = one.capture(&before).await.unwrap();
+    let (monitor, access) = (Collected::default(), access());
+    let side = |db: &Db| db.url();
+    let (checked, baseline) = (side(&one), side(&other));
+    for declared in [None, Some(BTreeMap::new())] {
+        let of = |url| Side { url, access: &access };
+        let result = dual::against(of(&checked), of(&baseline), &key(), declared.as_ref(), &monitor).await.unwrap();
+        let said = result.left_out.join("; ");
+        assert!(said.contains("materialized view (mv)"), "{said}");
+        assert_eq!(said.contains("logical types"), declared.is_some(), "{said}");
+    }
+    one.run("SELECT setval('sq', 50)").await;
+    let restored = |at| Restored { at: Some(at), mode: Some(CaptureMode::PositionBounded), ..Restored::default() };
+    for (at, findings) in [(Timestamp(header.captured_start.0 - 2_000_000), 0), (Timestamp::now(), 1)] {
+        let monitor = Collected::default();
+        let manifest = Manifest::open(&before).unwrap();
+        let result = compare_restored(&one.url(), &access, &manifest, &key(), restored(at), &monitor).await.unwrap();
+        assert_eq!(monitor.findings().len(), findings, "{:?}", monitor.findings());
+        assert_eq!(result.left_out.iter().any(|said| said.contains("sequences")), findings == 0, "{:?}", result.left_out);
+    }
+    one.run("DROP VIEW v; ALTER TABLE t ADD z int DEFAULT 7; CREATE TABLE u (a int DEFAULT 1)").await;
+    one.capture(&after).await.unwrap();
+    let (left, right) = (Manifest::open(&before).unwrap(), Manifest::open(&after).unwrap());
+    let position = |manifest: &Manifest| manifest.header().position.clone();
+    let monitor = Collected::default();
+    let counts = beside::of_manifests(position(&left).as_ref(), position(&right).as_ref(), &monitor).unwrap().unwrap();
+    let found: Vec<String> = monitor.findings().iter().map(|finding| finding.place.parts().1.to_owned()).collect();
+    assert_eq!(found, ["sequence position public.sq", "view public.v"]);
+    assert!(counts.matched > 0 && counts.mismatch + counts.missing + counts.extra >= 2, "{counts:?}");
+    let mut another = position(&right).unwrap();
+    another["engine"] = serde_json::json!("mariadb");
+    assert!(beside::of_manifests(position(&left).as_ref(), Some(&another), &monitor).unwrap().is_err());
+}
+
+/// Objects that others make and drop while definitions are read are no damage.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn objects_that_come_and_go_are_no_damage() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let db = Db::new(&server, Kind::Postgres, "churned", "CREATE TABLE t (a int); INSERT INTO t VALUES (1)").await;
+    let dir = tempfile::tempdir().unwrap();
+    db.capture(&dir.path().join("m")).await.unwrap();
+    let other = Db { server: server.clone(), kind: Kind::Postgres, name: "churned".into() };
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let churn = tokio::spawn(async move {
+        let mut stopped = stopped;
+        while stopped.try_recv() == Err(tokio::sync::oneshot::error::TryRecvError::Empty) {
+            other.run("CREATE FUNCTION z() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE VIEW zv AS SELECT 1; CREATE TABLE zt (a int PRIMARY KEY CHECK (a > 0))").await;
+            other.run("DROP FUNCTION z(); DROP VIEW zv; DROP TABLE zt").await;
+        }
+    });
+    for _ in 0..8 {
+        let (result, findings) = db.compare(&dir.path().join("m")).await;
+        // What is there for a moment is extra; nothing is unreadable.
+        assert!(
+            findings.iter().all(|finding| finding.class != Class::Unreadable || finding.place.parts().1 == "zt"),
+            "{findings:?} {:?}",
+            result.outcome(0)
+        );
+    }
+    stop.send(()).unwrap();
+    churn.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -159,6 +376,82 @@ async fn what_the_readers_were_granted_is_no_difference() {
     assert_eq!(findings.iter().map(|finding| finding.class).collect::<Vec<_>>(), [Class::Extra], "{findings:?}");
 }
 
+/// A program that dumps or loads, as the server's own user.
+fn tool(server: &servers::Server, name: &str) -> Command {
+    let mut command = Command::new(name);
+    command.env("PGPASSWORD", servers::PASSWORD).env("MYSQL_PWD", servers::PASSWORD);
+    let at = [("-h", "127.0.0.1".to_owned()), (if name.starts_with("pg") { "-U" } else { "-u" }, servers::USER.to_owned())];
+    command.args(at.iter().flat_map(|(option, value)| [*option, value.as_str()]));
+    command.arg(if name.starts_with("pg") { "-p" } else { "-P" }).arg(server.port().to_string());
+    command
+}
+
+fn done(command: &mut Command) -> Vec<u8> {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+/// The definitions of a manifest without these kinds, as one would be that was made before they were known.
+fn forget(manifest: &Path, kinds: &[&str]) {
+    let path = manifest.join("manifest.json");
+    let mut header: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let definitions = header["position"]["definitions"].as_object_mut().unwrap();
+    kinds.iter().for_each(|kind| drop(definitions.remove(*kind).unwrap()));
+    std::fs::write(&path, serde_json::to_vec(&header).unwrap()).unwrap();
+}
+
+async fn left_out(url: &SourceUrl, manifest: &Path) -> (Outcome, String) {
+    let result = compare(url, &access(), &Manifest::open(manifest).unwrap(), &key(), &Silent).await.unwrap();
+    (result.outcome(0).0, result.left_out.join("; "))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dump_of_postgresql_that_is_loaded_defines_the_same() {
+    let Some(server) = servers::own(Kind::Postgres).map(Arc::new) else { return };
+    let db = Db::new(&server, Kind::Postgres, "dumped", POSTGRES).await;
+    db.run("SELECT lo_from_bytea(7777, 'hello'), lo_create(9999); GRANT SELECT ON LARGE OBJECT 7777 TO definitions_app").await;
+    db.run("ALTER LARGE OBJECT 9999 OWNER TO definitions_other; REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC").await;
+    db.run("ALTER SCHEMA s1 OWNER TO definitions_app; ALTER TYPE mood OWNER TO definitions_other").await;
+    db.run("ALTER DATABASE dumped SET timezone = 'UTC'; ALTER ROLE definitions_app IN DATABASE dumped SET search_path = 's,1', s1").await;
+    let dir = tempfile::tempdir().unwrap();
+    let (manifest, file) = (dir.path().join("m"), dir.path().join("dump"));
+    db.capture(&manifest).await.unwrap();
+    done(tool(&server, "pg_dump").args(["-Fc", "-f"]).arg(&file).arg("dumped"));
+    // Into a database of another collation, as a server elsewhere may have it.
+    run(&server, Kind::Postgres, "postgres", "CREATE DATABASE loaded TEMPLATE template0 LOCALE 'C'").await;
+    done(tool(&server, "pg_restore").args(["-d", "loaded"]).arg(&file));
+    let loaded = Db { server: server.clone(), kind: Kind::Postgres, name: "loaded".into() };
+    assert_eq!(unlike(&against_manifest(&loaded.url(), &manifest).await, &[], "a dump"), None);
+    assert_eq!(unlike(&against_database(&loaded.url(), &db.url()).await, &[], "a dump beside its source"), None);
+    let (outcome, said) = left_out(&loaded.url(), &manifest).await;
+    assert!(outcome == Outcome::Pass && said.contains("has none: TimeZone, search_path of definitions_app"), "{said}");
+    // With the database itself it carries them, and then they count.
+    run(&server, Kind::Postgres, "postgres", "ALTER DATABASE dumped RENAME TO source").await;
+    done(tool(&server, "pg_restore").args(["--create", "-d", "postgres"]).arg(&file));
+    let (outcome, said) = left_out(&db.url(), &manifest).await;
+    assert!(outcome == Outcome::Pass && !said.contains("setting"), "{said}");
+    db.run("ALTER ROLE definitions_app IN DATABASE dumped RESET search_path").await;
+    let found = against_manifest(&db.url(), &manifest).await;
+    assert_eq!(unlike(&found, &["setting search_path of definitions_app"], "one of two"), None);
+    db.run("ALTER ROLE definitions_app IN DATABASE dumped SET search_path = 's,1', s1").await;
+    // What a manifest of before knows, and what a reader without special rights sees.
+    let earlier = dir.path().join("earlier");
+    db.capture(&earlier).await.unwrap();
+    forget(&earlier, &["column order", "collation", "owner of", "setting"]);
+    let (outcome, said) = left_out(&db.url(), &earlier).await;
+    assert!(outcome == Outcome::Pass && said.contains("says nothing"), "{said}");
+    assert!(said.contains("none to see): collation, column order, owner of, setting"), "{said}");
+    db.run("CREATE ROLE sees LOGIN PASSWORD 'r'").await;
+    let grants = attestore::verify::sql::grants::needed(&db.url(), &access(), "sees").await.unwrap().statements;
+    for line in grants.iter().filter(|line| !line.starts_with("--")) {
+        db.run(line).await;
+    }
+    let (result, findings) = db.compare_as(&as_user("sees", "r"), &manifest).await.unwrap();
+    assert_eq!((result.outcome(0).0, findings), (Outcome::Pass, vec![]), "{:?}", result.cut_short);
+    assert!(result.left_out.iter().any(|said| said.contains("user mapping options (needs")), "{:?}", result.left_out);
+}
+
 const MARIADB: &str = "
 CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent VALUES (1);
 CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY, a int DEFAULT 42, b varchar(20), doc longtext CHECK (json_valid(doc)), v int AS (a + 1) VIRTUAL,
@@ -168,6 +461,8 @@ INSERT INTO t (a, b, at, p) VALUES (1, 'x', '2026-01-01', 1);
 CREATE TABLE part (id int PRIMARY KEY) PARTITION BY RANGE (id) (PARTITION low VALUES LESS THAN (10), PARTITION high VALUES LESS THAN (20));
 CREATE VIEW vv AS SELECT a FROM t; CREATE SEQUENCE sq START WITH 500 NOCACHE; SELECT NEXT VALUE FOR sq;
 CREATE PROCEDURE pr(IN x int) SELECT x; CREATE FUNCTION f(x int) RETURNS int DETERMINISTIC RETURN x;
+CREATE TABLE counted (id int AUTO_INCREMENT PRIMARY KEY, b text, c int UNIQUE, KEY ignorable (c)); INSERT INTO counted VALUES (300, 'x', 1), (5000, 'y', 2); DELETE FROM counted WHERE id = 5000;
+CREATE TABLE places (id int PRIMARY KEY, p point REF_SYSTEM_ID = 4326); CREATE ALGORITHM = MERGE VIEW merged AS SELECT a FROM t;
 CREATE TRIGGER tr BEFORE INSERT ON parent FOR EACH ROW SET NEW.id = NEW.id; CREATE EVENT ev ON SCHEDULE EVERY 1 YEAR STARTS '2026-01-01' DO SELECT 1;
 ";
 
@@ -197,6 +492,22 @@ const MARIADB_CHANGES: &[(&str, &[&str])] = &[
     ),
     ("DROP TRIGGER tr", &["trigger tr"]),
     ("SELECT NEXT VALUE FOR sq", &[]),
+    ("ALTER TABLE t ADD more int DEFAULT 5", &["t"]),
+    ("ALTER TABLE counted AUTO_INCREMENT = 301", &["auto_increment counted"]),
+    ("ALTER TABLE counted AUTO_INCREMENT = 9000", &[]),
+    ("ALTER TABLE counted MODIFY b text FIRST", &["column order counted"]),
+    ("ALTER TABLE counted DROP INDEX c; ALTER TABLE counted ADD UNIQUE c (c DESC)", &["descending key counted.c"]),
+    ("ALTER TABLE counted ALTER INDEX ignorable IGNORED", &["ignored index counted.ignorable"]),
+    (
+        "ALTER TABLE t DROP FOREIGN KEY fk; ALTER TABLE t ADD CONSTRAINT fk FOREIGN KEY (p) REFERENCES defined_before.parent (id) ON DELETE CASCADE",
+        &["reference to another database t.fk"],
+    ),
+    ("SET time_zone = '+05:00'; ALTER EVENT ev ON SCHEDULE EVERY 1 YEAR STARTS '2026-01-01'", &["event time zone ev"]),
+    ("ALTER ALGORITHM = TEMPTABLE VIEW merged AS SELECT a FROM t", &["view algorithm merged"]),
+    ("ALTER TABLE places MODIFY p point REF_SYSTEM_ID = 101", &["reference system places.p"]),
+    // What a dump of one database does not carry is said, and is no failure.
+    ("ALTER TABLE places MODIFY p point", &[]),
+    ("ALTER DATABASE CHARACTER SET latin1 COLLATE latin1_bin", &[]),
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -243,6 +554,62 @@ async fn grants_of_mariadb_are_compared_where_there_are_some() {
     assert_eq!(places, expected);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn grants_on_routines_of_mariadb_are_compared_where_there_are_grants() {
+    let Some(server) = servers::shared(Kind::Mariadb) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = dir.path().join("m");
+    let text =
+        "CREATE TABLE t (a int); INSERT INTO t VALUES (1); CREATE PROCEDURE pr() SELECT 1; CREATE USER IF NOT EXISTS definitions_runs";
+    let before = Db::new(&server, Kind::Mariadb, "runs_before", text).await;
+    before.run("GRANT EXECUTE ON PROCEDURE runs_before.pr TO definitions_runs; GRANT SELECT ON runs_before.* TO definitions_runs").await;
+    let request = CaptureRequest::new(&manifest, CaptureMode::FirstRestore);
+    capture(&before.url(), &access(), &request, &key(), None, &Silent).await.unwrap();
+    let after = Db::new(&server, Kind::Mariadb, "runs_after", text).await;
+    assert_eq!(unlike(&against_manifest(&after.url(), &manifest).await, &[], "a dump of one database holds no grants"), None);
+    after.run("GRANT SELECT ON runs_after.* TO definitions_runs").await;
+    let expected = ["grant on PROCEDURE pr to 'definitions_runs'@'%'"];
+    assert_eq!(unlike(&against_manifest(&after.url(), &manifest).await, &expected, "without that of the routine"), None);
+    after.run("GRANT EXECUTE ON PROCEDURE runs_after.pr TO definitions_runs").await;
+    assert_eq!(unlike(&against_manifest(&after.url(), &manifest).await, &[], "with both"), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dump_of_mariadb_that_is_loaded_defines_the_same() {
+    let Some(server) = servers::shared(Kind::Mariadb) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let (manifest, file) = (dir.path().join("m"), dir.path().join("dump"));
+    let db = Db::new(&server, Kind::Mariadb, "dumped", MARIADB).await;
+    let request = CaptureRequest::new(&manifest, CaptureMode::FirstRestore);
+    capture(&db.url(), &access(), &request, &key(), None, &Silent).await.unwrap();
+    std::fs::write(&file, done(tool(&server, "mariadb-dump").args(["--routines", "--events", "dumped"]))).unwrap();
+    run(&server, Kind::Mariadb, "mysql", "CREATE DATABASE loaded CHARACTER SET latin1").await;
+    done(tool(&server, "mariadb").arg("loaded").stdin(std::fs::File::open(&file).unwrap()));
+    let loaded = Db { server: server.clone(), kind: Kind::Mariadb, name: "loaded".into() };
+    assert_eq!(unlike(&against_manifest(&loaded.url(), &manifest).await, &[], "a dump"), None);
+    let (outcome, said) = left_out(&loaded.url(), &manifest).await;
+    assert!(outcome == Outcome::Pass && said.contains("has none: places.p") && said.contains("own collation (utf8mb4"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_was_killed_goes_on_after_the_last_number_of_a_row() {
+    let Some(server) = servers::own(Kind::Mariadb) else { return };
+    let server = Arc::new(server);
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = dir.path().join("m");
+    let text = "CREATE TABLE five (v int); INSERT INTO five VALUES (1), (2), (3), (4), (5); \
+                CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY, v int); INSERT INTO t (v) SELECT v FROM five";
+    let db = Db::new(&server, Kind::Mariadb, "reserved", text).await;
+    db.run("SET GLOBAL innodb_flush_log_at_trx_commit = 1; CREATE TABLE last_one (a int); INSERT INTO last_one VALUES (1)").await;
+    let request = CaptureRequest::new(&manifest, CaptureMode::FirstRestore);
+    capture(&db.url(), &access(), &request, &key(), None, &Silent).await.unwrap();
+    server.kill();
+    server.start();
+    assert_eq!(unlike(&against_manifest(&db.url(), &manifest).await, &[], "the same files"), None);
+    let (_, said) = left_out(&db.url(), &manifest).await;
+    assert!(said.contains("the next number of t (8 when it was captured, 6 here)"), "{said}");
+}
+
 const SQLITE: &str = "
 CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, a TEXT DEFAULT 'x' CHECK (a <> ''), b TEXT COLLATE NOCASE, g INT AS (id * 2) STORED);
 INSERT INTO t (a) VALUES ('one'), ('two'); DELETE FROM t WHERE id = 2;
@@ -252,6 +619,8 @@ CREATE VIEW v AS SELECT a FROM t; CREATE INDEX i ON t (a); PRAGMA user_version =
 const SQLITE_CHANGES: &[(&str, &[&str])] = &[
     ("UPDATE sqlite_sequence SET seq = 1", &["sequence position t"]),
     ("UPDATE sqlite_sequence SET seq = 9", &[]),
+    ("DELETE FROM sqlite_sequence", &["sequence position t"]),
+    ("DELETE FROM sqlite_sequence; DROP TABLE t", &["t", "index i"]),
     ("PRAGMA user_version = 8", &["pragma user_version"]),
     ("PRAGMA application_id = 8", &["pragma application_id"]),
     ("DROP VIEW v", &["view v"]),

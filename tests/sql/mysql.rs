@@ -326,3 +326,25 @@ async fn keys_that_are_no_utf_8_are_shown() {
     let (_, findings) = db.compare(&dir.path().join("m")).await;
     assert_eq!(places(&findings), [(Class::Mismatch, "lat id=x'e9'".into()), (Class::Mismatch, "raw id=x'00ff'".into())]);
 }
+
+/// A server may end every answer after some rows: what is read is everything all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_of_the_server_cuts_nothing() {
+    let Some(server) = servers::own_with(Kind::Mariadb, &["--sql-select-limit=2", "--max-join-size=3"]).map(Arc::new) else { return };
+    let tables: String =
+        (0..5).map(|at| format!("CREATE TABLE t{at} (id int PRIMARY KEY); INSERT INTO t{at} VALUES (1), (2), (3), (4), (5);")).collect();
+    let db = Db::new(&server, Kind::Mariadb, "cut", &tables).await;
+    let dir = tempfile::tempdir().unwrap();
+    let header = db.capture(&dir.path().join("m")).await.unwrap();
+    assert_eq!((header.counts["tables"], header.counts["rows"]), (5, 25));
+    db.run("DELETE FROM t4 WHERE id > 2").await;
+    let (result, _) = db.compare(&dir.path().join("m")).await;
+    assert_eq!((result.tables.unwrap().matched, result.rows.unwrap().missing), (4, 3));
+    let mut pack = Pack::load("structure-mysql").unwrap();
+    pack.checks.retain(|check| check.each.is_none());
+    pack.checks.truncate(1);
+    pack.checks[0].looks_at = None;
+    pack.checks[0].sql = "SELECT a.id FROM t0 a, t1 b".into();
+    let results = db.check(&[pack], &[]).await;
+    assert_eq!(results.values().next().unwrap().actual.as_deref(), Some("25"), "{results:?}");
+}

@@ -412,8 +412,8 @@ const PRINTED: &str = "CREATE EXTENSION isn; CREATE EXTENSION seg; CREATE EXTENS
      CREATE DOMAIN book AS isbn13; CREATE TYPE held AS (n int, s seg); \
      CREATE TABLE printed (id isbn13 PRIMARY KEY, s seg, q query_int, a aclitem, many seg[], b book, h held, hs held[]); \
      INSERT INTO printed VALUES ('978-0-393-04002-9', '1.50 .. 2', '1&!2', 'printed_role=r/printed_role', '{1..2,NULL}', '978-0-393-04002-9', '(1,3)', NULL); \
-     CREATE TABLE aims (id int PRIMARY KEY, c regclass, p regproc, ps regproc[], pr regprocedure, t regtype, r regrole, n regnamespace, o oid); \
-     INSERT INTO aims VALUES (1, 'app.aimed', (SELECT oid FROM pg_proc WHERE oid = 'app.f(int)'::regprocedure), NULL, 'app.f(text)', 'held', 'printed_role', 'app', 7), (2, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL)";
+     CREATE TYPE pointer AS (n int, c regclass, r regrole); CREATE TABLE aims (id int PRIMARY KEY, pt pointer, pts pointer[], c regclass, p regproc, ps regproc[], pr regprocedure, t regtype, r regrole, n regnamespace, o oid); \
+     INSERT INTO aims VALUES (1, ROW(1, 'app.aimed', 'printed_role'), ARRAY[ROW(2, 'app.aimed', NULL)::pointer], 'app.aimed', (SELECT oid FROM pg_proc WHERE oid = 'app.f(int)'::regprocedure), NULL, 'app.f(text)', 'held', 'printed_role', 'app', 7), (2, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL)";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn types_without_a_binary_form_and_names_of_objects_are_compared_as_the_server_prints_them() {
@@ -431,7 +431,7 @@ async fn types_without_a_binary_form_and_names_of_objects_are_compared_as_the_se
     let others = PRINTED
         .replace("CREATE ROLE printed_role; ", "CREATE TABLE between (); DROP TABLE between; ")
         .replace("CREATE TABLE app.aimed (id int);", "");
-    let others = others.replace("CREATE TABLE aims", "CREATE TABLE app.aimed (id int); CREATE TABLE aims");
+    let others = others.replace("CREATE TYPE pointer", "CREATE TABLE app.aimed (id int); CREATE TYPE pointer");
     let again = Db::new(&server, Kind::Postgres, "printed_again", &others).await;
     again.run("ALTER DATABASE printed_again SET search_path = app, public; ALTER DATABASE printed_again SET extra_float_digits = 3").await;
     let (result, findings) = again.compare(&dir.path().join("m")).await;
@@ -443,6 +443,8 @@ async fn types_without_a_binary_form_and_names_of_objects_are_compared_as_the_se
         // Another function of the same name.
         ("UPDATE aims SET p = (SELECT oid FROM pg_proc WHERE oid = 'app.f(text)'::regprocedure) WHERE id = 1", "aims id=1"),
         ("UPDATE aims SET c = 'app.second' WHERE id = 1", "aims id=1"),
+        ("UPDATE aims SET pt = ROW(1, 'app.second', 'printed_role') WHERE id = 1", "aims id=1"),
+        ("UPDATE aims SET pts = ARRAY[ROW(2, 'app.second', NULL)::pointer] WHERE id = 1", "aims id=1"),
         ("UPDATE aims SET o = 8 WHERE id = 1", "aims id=1"),
     ] {
         let aside = "CREATE TABLE app.second (); CREATE TABLE kept_p AS SELECT * FROM printed; CREATE TABLE kept_a AS SELECT * FROM aims";

@@ -216,7 +216,8 @@ mod tests {
     fn an_older_engine_than_that_of_the_source_is_no_restore() {
         let ready = || Progress::Ready { status: "available".into(), created_arn: "arn".into(), raw: json!({}) };
         let wrote = |version: &str, binding| SourceVersion { engine: Some("postgres".into()), version: Some(version.into()), binding };
-        let runs = |engine: &str, version: &str| Instance { engine: engine.into(), engine_version: Some(version.into()), ..Instance::default() };
+        let runs =
+            |engine: &str, version: &str| Instance { engine: engine.into(), engine_version: Some(version.into()), ..Instance::default() };
         let of = |source: &str, restored: &str| as_new_as(wrote(source, true), &runs("postgres", restored), ready());
         assert!(matches!(of("15.8", "15.8"), Progress::Ready { .. }));
         assert!(matches!(of("10.11.8-rds.1", "10.11.10"), Progress::Ready { .. }), "numbers, not text");

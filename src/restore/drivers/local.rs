@@ -40,7 +40,7 @@ impl Driver for Local {
     async fn request(&self, order: &Order, _clouds: &Clouds, permit: Permit) -> Result<Accepted, Failure> {
         let path = local_path(&order.work, &permit.target().name)?;
         let marker = Marker { drill: order.drill.0.clone(), case: order.case.0.clone(), created_at: Timestamp::now() };
-        let (source, to) = (itself(Path::new(&order.point.handle))?, path.clone());
+        let (source, to) = (within_vault(Path::new(&order.point.handle))?, path.clone());
         let is_sqlite = order.source.starts_with("sqlite:");
         let copied = tokio::task::spawn_blocking(move || restore(&source, &to, &marker, is_sqlite)).await;
         copied.map_err(|error| Failure::new(FailureKind::Disk, format!("copy {}: {error}", order.point.handle)))??;
@@ -68,30 +68,34 @@ impl Driver for Local {
     }
 }
 
-/// The point itself, where it is there under its own name or a link to its neighbour. A link to elsewhere is no copy that is kept: what it
-/// leads to may be the very source.
-pub fn itself(point: &Path) -> Result<PathBuf, Failure> {
-    if !point.is_symlink() {
-        return Ok(point.to_owned());
-    }
-    let about = |error| Failure::io(format!("follow {}", point.display()), error);
-    let (to, vault) = (point.canonicalize().map_err(about)?, point.parent().unwrap_or(Path::new(".")).canonicalize().map_err(about)?);
-    if to.parent() == Some(&vault) {
-        return Ok(point.to_owned());
-    }
-    Err(Failure::new(
-        FailureKind::Refused,
-        format!("{} is a link to {}, outside of its vault: no copy is kept here", point.display(), to.display()),
-    )
-    .hint("keep a copy in the vault; a link to what is live would be compared with itself"))
-}
-
 /// Where the copy of the point itself is.
 fn restored(order: &Order) -> Result<PathBuf, Failure> {
     let name = Path::new(&order.point.handle)
         .file_name()
         .ok_or_else(|| Failure::invalid(format!("`{}` is not a file or a directory of a vault", order.point.handle)))?;
     Ok(local_path(&order.work, &order.target(TargetKind::Path).name)?.join(DATA).join(name))
+}
+
+/// The point itself: what a link within the vault stands for. A link that leads elsewhere is no copy that is kept there, and may well be
+/// the live data.
+///
+/// # Errors
+/// [`FailureKind::Refused`] where it leads out of the vault, [`FailureKind::Absent`] where it leads nowhere.
+pub fn within_vault(point: &Path) -> Result<PathBuf, Failure> {
+    if !point.is_symlink() {
+        return Ok(point.to_owned());
+    }
+    let about = |path: &Path| {
+        let path = path.display().to_string();
+        move |error| Failure::io(format!("cannot follow {path}"), error)
+    };
+    let vault = point.parent().unwrap_or(Path::new("."));
+    let (real, vault) = (point.canonicalize().map_err(about(point))?, vault.canonicalize().map_err(about(vault))?);
+    if real.starts_with(&vault) && real != vault {
+        return Ok(real);
+    }
+    let message = format!("{}: expected a copy, found a link to {}, which is outside of the vault", point.display(), real.display());
+    Err(Failure::new(FailureKind::Refused, message).hint("name the directory that holds the copies as `path` of the resource's points"))
 }
 
 /// A directory for its owner alone, with the marker that says whose it is.

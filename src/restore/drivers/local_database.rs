@@ -20,7 +20,7 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::model::resource::ResourceKind;
 use crate::model::source_url::SourceUrl;
 use crate::restore::driver::{Accepted, Driver, Opened, Progress};
-use crate::restore::drivers::local::{itself, make_target};
+use crate::restore::drivers::local::{make_target, within_vault};
 use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
 use crate::restore::records::TargetKind;
@@ -60,6 +60,19 @@ impl Driver for LocalDatabase {
         TargetKind::Path
     }
 
+    fn restores_in_request(&self) -> bool {
+        true
+    }
+
+    async fn cut_short(&self, order: &Order) -> Result<(), Failure> {
+        let to = local_path(&order.work, &order.target(TargetKind::Path).name)?;
+        if !to.is_dir() {
+            return Ok(());
+        }
+        let _ = std::fs::remove_dir_all(to.join(UNPACKED));
+        Servers::open(&to)?.end_all().await
+    }
+
     async fn request(&self, order: &Order, clouds: &Clouds, permit: Permit) -> Result<Accepted, Failure> {
         let target = permit.target();
         let to = local_path(&order.work, &target.name)?;
@@ -68,7 +81,7 @@ impl Driver for LocalDatabase {
             targets::delete(clouds, &order.work, target).await?;
             let marker = Marker { drill: order.drill.0.clone(), case: order.case.0.clone(), created_at: Timestamp::now() };
             make_target(&to, &marker)?;
-            let source = itself(Path::new(&order.point.handle))?;
+            let source = within_vault(Path::new(&order.point.handle))?;
             let loaded = match load(order, &source, &to).await {
                 Ok(loaded) => loaded,
                 Err(Unloaded::Failed(failure)) => return Err(failure),

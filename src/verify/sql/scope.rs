@@ -263,6 +263,12 @@ impl Scope {
         order.is_kept_by(|column| types.get(column).copied()).then_some(order)
     }
 
+    /// The column of the watermark, where `table` had it when it was captured and has it no more.
+    pub fn watermark_lost(&self, table: &Table) -> Option<&str> {
+        let watermark = self.watermark.as_ref().filter(|watermark| watermark.values.contains_key(&table.name))?;
+        (!table.columns.iter().any(|column| column.name == watermark.column)).then_some(&watermark.column)
+    }
+
     /// The place of the stamp among `table`'s columns.
     pub fn stamp_of(&self, table: &Table) -> Option<usize> {
         let stamp = self.stamp.as_deref()?;

@@ -135,7 +135,8 @@ async fn an_empty_first_restore_is_an_error_and_no_baseline() {
     let estate = laying.end().await;
     let text = std::fs::read_to_string(estate.path("attestore.toml")).unwrap();
     let text = text.replace("manifests = \"manifests/pg\"", "manifests = \"manifests/bare\"").replace("id = \"pg\"", "id = \"bare\"");
-    std::fs::write(estate.path("attestore.toml"), text.replace("test_period", "when_no_manifest = \"first-restore\"\ntest_period")).unwrap();
+    std::fs::write(estate.path("attestore.toml"), text.replace("test_period", "when_no_manifest = \"first-restore\"\ntest_period"))
+        .unwrap();
     std::fs::create_dir_all(estate.path("manifests/bare")).unwrap();
     let baselines = |estate: &Estate| {
         let is_one = |body: &Body| matches!(body, Body::ManifestRegistered(manifest) if manifest.resource.0 == "bare");

@@ -77,7 +77,9 @@ impl Rds {
     /// Begins a restore as it was planted for what it is restored from.
     fn begin_restore(&self, arn: &str, instance: Instance) -> Result<Instance, Refused> {
         let origin = match self.faults.of_restore(arn) {
-            None | Some(RestoreFault::IgnoresTime | RestoreFault::StopsEarly { .. } | RestoreFault::AnotherTable { .. }) => instance.origin.clone(),
+            None | Some(RestoreFault::IgnoresTime | RestoreFault::StopsEarly { .. } | RestoreFault::AnotherTable { .. }) => {
+                instance.origin.clone()
+            }
             Some(RestoreFault::CompletesEmpty) => Origin::Hollow(instance.master_user.clone()),
             Some(RestoreFault::Fails { message }) => Origin::Doomed(message),
             Some(RestoreFault::Hangs) => Origin::Stuck,

@@ -13,8 +13,12 @@ use crate::model::clock::Timestamp;
 pub enum What {
     /// Nothing that concerns a row: a tombstone, a row that was read and not written, a message, a definition.
     Nothing,
-    /// The rows of these images: before the change, after it, or both.
-    Rows(Vec<Map<String, Value>>),
+    /// A row was made.
+    Made(Map<String, Value>),
+    /// A row was changed: as it was, where the log says that, and as it is.
+    Changed(Option<Map<String, Value>>, Map<String, Value>),
+    /// A row was deleted.
+    Deleted(Map<String, Value>),
     /// Every row of the table: it was emptied.
     Table,
 }
@@ -71,15 +75,12 @@ fn debezium(event: &Map<String, Value>) -> Result<Event, String> {
     let what = match op {
         "c" | "u" | "d" => {
             let (before, after) = (image(event, "before")?, image(event, "after")?);
-            let lacking = match op {
-                "d" if before.is_none() => Some("before"),
-                "c" | "u" if after.is_none() => Some("after"),
-                _ => None,
-            };
-            if let Some(name) = lacking {
-                return Err(format!("`{name}`: expected the row's image, which an event of kind `{op}` has"));
+            let lacks = |name: &str| format!("`{name}`: expected the row's image, which an event of kind `{op}` has");
+            match op {
+                "c" => What::Made(after.ok_or_else(|| lacks("after"))?),
+                "u" => What::Changed(before, after.ok_or_else(|| lacks("after"))?),
+                _ => What::Deleted(before.ok_or_else(|| lacks("before"))?),
             }
-            What::Rows(before.into_iter().chain(after).collect())
         }
         "t" => What::Table,
         // Read for a snapshot; a message of logical decoding.
@@ -114,7 +115,11 @@ fn dms(event: &Map<String, Value>) -> Result<Event, String> {
     let what = match (kind, operation) {
         ("data", "insert" | "update" | "delete") => {
             let data = image(event, "data")?.ok_or("`data`: expected the row")?;
-            What::Rows(image(event, "before-image")?.into_iter().chain([data]).collect())
+            match operation {
+                "insert" => What::Made(data),
+                "delete" => What::Deleted(data),
+                _ => What::Changed(image(event, "before-image")?, data),
+            }
         }
         ("control", "truncate-table") => What::Table,
         ("data", "load") | ("control", _) => What::Nothing,
@@ -176,7 +181,7 @@ mod tests {
             "source": {"ts_ms": 5, "db": "crm", "schema": "public", "table": "t", "txId": 644, "lsn": 28581784}});
         let event = parse(&bare.to_string()).unwrap().unwrap();
         assert_eq!((event.table.as_str(), event.at, event.transaction), ("t", Timestamp(5_000), Some(644)));
-        assert_eq!(event.what, What::Rows(vec![json!({"id": 1}).as_object().unwrap().clone()]));
+        assert_eq!(event.what, What::Changed(None, json!({"id": 1}).as_object().unwrap().clone()));
         let wrapped = json!({"schema": {"type": "struct"}, "payload": bare});
         assert_eq!(parse(&format!("{{\"id\":1}}\t{wrapped}\n")).unwrap().unwrap(), event);
         let binlog = json!({"before": {"id": 1}, "after": null, "op": "d", "source": {"ts_ms": 5, "db": "crm", "table": "t", "file": "b.000003", "pos": 154}});
@@ -185,7 +190,7 @@ mod tests {
             "schema-name": "s", "table-name": "t", "timestamp": "2026-01-31T00:00:09Z", "commit-timestamp": "2026-01-31T00:00:00.5Z"}});
         let event = parse(&dms.to_string()).unwrap().unwrap();
         assert_eq!((event.schema.as_deref(), event.at.to_string().as_str()), (Some("s"), "2026-01-31T00:00:00.500Z"));
-        assert!(matches!(event.what, What::Rows(rows) if rows.len() == 2));
+        assert!(matches!(event.what, What::Changed(Some(before), after) if before["id"] == 2 && after["id"] == 1));
         let truncated = json!({"op": "t", "source": {"ts_ms": 5, "table": "t"}});
         assert_eq!(parse(&truncated.to_string()).unwrap().unwrap().what, What::Table);
         for nothing in ["", "  ", "null", "{\"id\":1}\tnull", "{\"schema\":{},\"payload\":null}"] {

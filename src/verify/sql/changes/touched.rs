@@ -7,15 +7,16 @@
 //!
 //! Not here: the log's lines (`events`), keys (`keys`), and classes (`naming`).
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::model::clock::Timestamp;
 use crate::model::failure::Failure;
+use crate::model::finding::Class;
 use crate::monitor::{Event as Told, Monitor};
 use crate::verify::manifest::header::Header;
 use crate::verify::sql::changes::events::{self, Event, What};
@@ -33,18 +34,44 @@ const LONGEST_TRANSACTION: i64 = 300_000_000;
 /// The binary log counts in seconds.
 const SECOND: i64 = 1_000_000;
 
+/// What happened to one row, of all that a log says of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Fate {
+    made: bool,
+    changed: bool,
+    deleted: bool,
+}
+
+/// Which of the two shows what happened: the restore, the capture where that is later, or, where that is not known, either.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Later {
+    #[default]
+    Restore,
+    Capture,
+    Either,
+}
+
 /// The rows of one table.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct TouchedRows {
-    keys: HashSet<[u8; 8]>,
-    /// True where the table was emptied in between: then every row of it was touched.
+    keys: HashMap<[u8; 8], Fate>,
+    /// True where the table was emptied in between: then every row of it was deleted.
     whole: bool,
+    later: Later,
 }
 
 impl TouchedRows {
-    /// Whether a row is among them.
-    pub fn holds(&self, key: &[u8; 8]) -> bool {
-        self.whole || self.keys.contains(key)
+    /// Whether what happened to a row can make it differ in this way: a row that was only changed cannot be gone for it.
+    pub fn explains(&self, key: &[u8; 8], class: Class) -> bool {
+        let Fate { made, changed, deleted } = self.keys.get(key).copied().unwrap_or_default();
+        let deleted = deleted || self.whole;
+        let (is_restore, is_capture) = (self.later != Later::Capture, self.later != Later::Restore);
+        match class {
+            Class::Missing => deleted && is_restore || made && is_capture,
+            Class::Extra => made && is_restore || deleted && is_capture,
+            Class::Mismatch => changed || made && deleted,
+            _ => false,
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -76,6 +103,7 @@ pub struct Window {
     to: i64,
     /// The capture, where the restore is later: what it shows is not in between.
     captured: i64,
+    later: Later,
     snapshot: Option<Snapshot>,
     binlog: Option<(String, u64)>,
 }
@@ -131,10 +159,16 @@ impl Window {
         };
         // A restore to before the capture: what the capture shows and the restore does not is just what lies between them.
         let is_later = restored.is_none_or(|at| at.0 >= captured);
+        let later = match restored {
+            Some(at) if !is_later && (to_the_second || at.0.saturating_add(slack) < captured) => Later::Capture,
+            Some(_) if !is_later => Later::Either,
+            _ => Later::Restore,
+        };
         Self {
             from,
             to,
             captured,
+            later,
             snapshot: before["snapshot"].as_str().and_then(Snapshot::parse).filter(|_| is_later),
             binlog: binlog.and_then(|(file, offset)| Some((file.to_owned(), offset.parse().ok()?))).filter(|_| is_later),
         }
@@ -172,8 +206,10 @@ pub struct Reading<'a> {
     pub keys: &'a RowKeys,
     /// Which events count.
     pub window: Window,
-    /// The database that was captured, as logs of MySQL and MariaDB name it; nothing where tables have schemas.
+    /// The database that was captured, where it is known.
     pub database: Option<String>,
+    /// Whether its tables have schemas. Those of MySQL and MariaDB have none, and DMS calls their databases schemas.
+    pub has_schemas: bool,
 }
 
 /// Reads a log of changes.
@@ -213,8 +249,11 @@ pub fn load(log: &Path, reading: Reading<'_>, monitor: &dyn Monitor) -> Result<T
 /// Events into rows.
 struct Namer<'a> {
     digesters: BTreeMap<&'a str, (&'a Table, Digester)>,
+    /// The tables that a name in a log means: one, or the partitions of one, whose key is theirs.
+    meant: BTreeMap<String, Vec<&'a str>>,
     window: Window,
     database: Option<String>,
+    has_schemas: bool,
     touched: Touched,
     without_key: BTreeSet<String>,
     events: u64,
@@ -227,10 +266,16 @@ impl<'a> Namer<'a> {
         let digester = |(table, meaning, order): &(&'a Table, Meaning, _)| {
             (table.name.as_str(), (*table, Digester::new(reading.keys, table, &table.key, meaning).in_order(*order)))
         };
+        let mut meant: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for (table, ..) in &reading.tables {
+            std::iter::once(&table.name).chain(&table.part_of).for_each(|name| meant.entry(name.clone()).or_default().push(&table.name));
+        }
         Self {
             digesters: reading.tables.iter().map(digester).collect(),
+            meant,
             window: reading.window,
             database: reading.database,
+            has_schemas: reading.has_schemas,
             touched: Touched::default(),
             without_key: BTreeSet::new(),
             events: 0,
@@ -241,13 +286,13 @@ impl<'a> Namer<'a> {
 
     fn take(&mut self, event: &Event) -> Result<(), String> {
         self.events += 1;
-        let name = match (&self.database, &event.schema) {
-            // MySQL's databases are what DMS calls schemas.
-            (Some(own), schema) if event.database.as_ref().or(schema.as_ref()).is_some_and(|said| said != own) => None,
-            (Some(_), _) | (None, None) => Some(event.table.clone()),
-            (None, Some(schema)) => Some(shown_name(schema, &event.table)),
+        let of = if self.has_schemas { event.database.as_ref() } else { event.database.as_ref().or(event.schema.as_ref()) };
+        let is_ours = self.database.as_ref().is_none_or(|own| of.is_none_or(|of| of == own));
+        let name = match &event.schema {
+            Some(schema) if self.has_schemas => shown_name(schema, &event.table),
+            _ => event.table.clone(),
         };
-        let Some((table, digester)) = name.as_deref().and_then(|name| self.digesters.get_mut(name)) else {
+        let Some(named) = self.meant.get(&name).filter(|_| is_ours).cloned() else {
             self.elsewhere += u64::from(event.what != What::Nothing);
             return Ok(());
         };
@@ -255,15 +300,34 @@ impl<'a> Namer<'a> {
             return Ok(());
         }
         self.counted += 1;
+        named.into_iter().try_for_each(|name| self.touch(name, &event.what))
+    }
+
+    /// Takes in what happened to rows of one table.
+    fn touch(&mut self, name: &str, what: &What) -> Result<(), String> {
+        let Some((table, digester)) = self.digesters.get_mut(name) else { return Ok(()) };
         let rows = self.touched.0.entry(table.name.clone()).or_default();
-        match &event.what {
+        rows.later = self.window.later;
+        if table.key.is_empty() && !matches!(what, What::Nothing | What::Table) {
+            self.without_key.insert(table.name.clone());
+            return Ok(());
+        }
+        let mut head =
+            |image: &Map<String, Value>| keys::key_head(table, digester, image).map_err(|said| format!("table {}: {said}", table.name));
+        match what {
             What::Nothing => {}
             What::Table => rows.whole = true,
-            What::Rows(_) if table.key.is_empty() => drop(self.without_key.insert(table.name.clone())),
-            What::Rows(images) => {
-                for image in images {
-                    let head = keys::key_head(table, digester, image).map_err(|said| format!("table {}: {said}", table.name))?;
-                    rows.keys.insert(head);
+            What::Made(row) => rows.keys.entry(head(row)?).or_default().made = true,
+            What::Deleted(row) => rows.keys.entry(head(row)?).or_default().deleted = true,
+            What::Changed(before, after) => {
+                let (before, after) = (before.as_ref().map(&mut head).transpose()?, head(after)?);
+                match before.filter(|before| *before != after) {
+                    // The row of one key is gone, and that of another is there.
+                    Some(before) => {
+                        rows.keys.entry(before).or_default().deleted = true;
+                        rows.keys.entry(after).or_default().made = true;
+                    }
+                    None => rows.keys.entry(after).or_default().changed = true,
                 }
             }
         }
@@ -292,7 +356,7 @@ mod tests {
 
     fn window(from: i64, to: i64, snapshot: Option<&str>, binlog: Option<(&str, u64)>) -> Window {
         let binlog = binlog.map(|(file, offset)| (file.to_owned(), offset));
-        Window { from, to, captured: from + 10, snapshot: snapshot.and_then(Snapshot::parse), binlog }
+        Window { from, to, captured: from + 10, later: Later::Restore, snapshot: snapshot.and_then(Snapshot::parse), binlog }
     }
 
     #[test]
@@ -307,6 +371,24 @@ mod tests {
         let at = |file, offset| log.holds(&event(5, None, Some((file, offset))));
         assert_eq!([at("b.000009", 49), at("b.000009", 50), at("b.000010", 4), at("b.000008", 900)], [false, true, true, false]);
         assert!(log.holds(&event(log.captured, None, Some(("b.000009", 4)))), "as late as the capture");
+    }
+
+    #[test]
+    fn a_row_differs_only_as_what_happened_to_it_can_make_it() {
+        let of = |made, changed, deleted, whole, later| {
+            let keys = [([1; 8], Fate { made, changed, deleted })].into();
+            let rows = TouchedRows { keys, whole, later };
+            [Class::Missing, Class::Extra, Class::Mismatch].map(|class| rows.explains(&[1; 8], class))
+        };
+        assert_eq!(of(true, false, false, false, Later::Restore), [false, true, false]);
+        assert_eq!(of(false, true, false, false, Later::Restore), [false, false, true]);
+        assert_eq!(of(false, false, true, false, Later::Restore), [true, false, false]);
+        assert_eq!(of(true, false, true, false, Later::Restore), [true, true, true], "deleted and made again");
+        assert_eq!(of(true, false, false, true, Later::Restore), [true, true, true], "emptied and made again");
+        assert_eq!(of(true, false, false, false, Later::Capture), [true, false, false]);
+        assert_eq!(of(false, false, true, false, Later::Capture), [false, true, false]);
+        assert_eq!(of(false, false, true, false, Later::Either), [true, true, false]);
+        assert!(!TouchedRows::default().explains(&[2; 8], Class::Mismatch));
     }
 
     proptest! {

@@ -20,6 +20,7 @@ use crate::verify::sql::connect::access::{Access, not_sql};
 use crate::verify::sql::connect::errors;
 use crate::verify::sql::connect::speaker::{Entrance, Speaker};
 use crate::verify::sql::mysql::driver_row;
+use crate::verify::sql::mysql::session::UNLIMITED;
 use crate::verify::sql::reading::Engine;
 use crate::verify::sql::rows::table::{backticked, double_quoted};
 use crate::verify::sql::sqlite::file;
@@ -307,9 +308,14 @@ async fn run_mysql(connection: &mut MySqlConnection, sql: &str, timeout: Duratio
         format!("SET SESSION max_execution_time = {}", timeout.as_millis())
     };
     // DDL ends a transaction before it runs: it is the session that must be read only, not the transaction alone.
-    for statement in
-        [limit.as_str(), "SET SESSION lock_wait_timeout = 60", "SET SESSION TRANSACTION READ ONLY", "START TRANSACTION READ ONLY"]
-    {
+    // The server's own limits on answers are no part of what is checked.
+    for statement in [
+        limit.as_str(),
+        UNLIMITED,
+        "SET SESSION lock_wait_timeout = 60",
+        "SET SESSION TRANSACTION READ ONLY",
+        "START TRANSACTION READ ONLY",
+    ] {
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await?;
     }
     let answer = async {

@@ -2,8 +2,6 @@
 //!
 //! Not here: what there is to define and what changed of it (`definitions`).
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
 use crate::model::counts::Counts;
@@ -11,24 +9,72 @@ use crate::model::failure::Failure;
 use crate::model::finding::{Class, Kind, Place};
 use crate::model::verification::Verification;
 use crate::monitor::Monitor;
-use crate::verify::sql::definitions::kinds::{self, Change, Definitions};
+use crate::verify::sql::definitions::differences::{self, Change, Told};
+use crate::verify::sql::definitions::kinds::{COLUMN_ORDER, Definitions};
+use crate::verify::sql::definitions::not_carried;
 use crate::verify::sql::naming::find;
+use crate::verify::sql::rows::table::lone_columns;
+use crate::verify::sql::scope::Scope;
 
-/// Tells what differs between `before`, as a manifest has it, and `now`, and gives the counts; `lone` are tables of one side, with which all
-/// of theirs has been told, and of what could not be read, `unread` among them. `class` is what a definition counts as that is surplus or another one.
-pub fn tell(
-    monitor: &dyn Monitor,
-    (before, now): (&Value, &Definitions),
-    (lone, unread): (&BTreeSet<String>, &BTreeSet<String>),
-    class: impl Fn(Class) -> Class,
-) -> Counts {
-    let mut counts = kinds::equal(before, now);
-    for Change { what, before: expected, now: actual } in kinds::changes(before, now, lone) {
-        counts.add(class(if expected == kinds::ABSENT { Class::Extra } else { Class::SchemaChanged }));
+/// What is said where rows are compared by what they mean.
+pub const BY_MEANING: &str =
+    "rows are compared by logical types: what is defined beside tables, and the tables' own types, keys and constraints, are not compared";
+
+/// The definitions of one manifest against those of another: the counts, or why they cannot be compared; nothing where there are none.
+pub fn of_manifests(before: Option<&Value>, now: Option<&Value>, monitor: &dyn Monitor) -> Option<Result<Counts, String>> {
+    let (before, now) = (before?, now?);
+    let held = |position: &Value| position["definitions"].is_object();
+    if !held(before) && !held(now) {
+        return None;
+    }
+    let is_exact = |position: &Value| {
+        let scope = Scope::of(Some(position));
+        scope.logical.is_none() && scope.closed.is_none()
+    };
+    let knows_order = |position: &Value| position["definitions"][COLUMN_ORDER].is_object();
+    if before["engine"] == "postgres" && now["engine"] == "postgres" && knows_order(before) != knows_order(now) {
+        let said = "definitions are not compared: an earlier version of this program made one of the manifests, and worded them otherwise";
+        return Some(Err(said.to_owned()));
+    }
+    if !(held(before) && held(now) && before["engine"] == now["engine"] && is_exact(before) && is_exact(now)) {
+        return Some(
+            Err("definitions are not compared: the manifests are not both exact ones of whole databases of one engine".to_owned()),
+        );
+    }
+    let mut told = Told::default();
+    for (one, other, both) in [(before, now, true), (now, before, false)] {
+        for (name, described) in one["tables"].as_object().into_iter().flatten() {
+            match &other["tables"][name] {
+                Value::Null => drop(told.tables.insert(name.clone())),
+                there if both => told.columns.extend(lone_columns(name, described, there)),
+                _ => {}
+            }
+        }
+    }
+    Some(Ok(tell(monitor, (&before["definitions"], &Definitions::of_value(&now["definitions"])), &told, |class| class)))
+}
+
+/// Tells what differs between `before`, as a manifest has it, and `now`, and gives the counts; `told` is what has been told
+/// of tables, with which all of theirs has been. `class` is what a definition counts as that is surplus or another one.
+pub fn tell(monitor: &dyn Monitor, (before, now): (&Value, &Definitions), told: &Told, class: impl Fn(Class) -> Class) -> Counts {
+    let mut counts = differences::equal(before, now);
+    for Change { what, before: expected, now: actual } in differences::changes(before, now, told) {
+        counts.add(class(if expected == differences::ABSENT { Class::Extra } else { Class::SchemaChanged }));
         find(monitor, Class::SchemaChanged, Kind::Table, Place::Key(what), Some(expected), Some(actual));
     }
-    counts.add_many(class(Class::Missing), kinds::gone_with_another(before, now, lone, unread));
+    counts.add_many(class(Class::Missing), differences::gone_with_another(before, now, told));
     counts
+}
+
+/// What a comparison with a manifest does not speak of, one sentence each.
+pub fn words(before: &Value, now: &Definitions) -> Vec<String> {
+    let hidden = differences::hidden_before(before).map(|kinds| format!("not in the manifest, whose reader was not shown it: {kinds}"));
+    let unknown = differences::unknown_before(before, now);
+    let unknown = unknown.map(|kinds| {
+        format!("definitions of which the manifest says nothing (an earlier version made it, or there were none to see): {kinds}")
+    });
+    let unseen = differences::unseen(before, now, true).map(|kinds| format!("in the manifest, and not shown to this reader: {kinds}"));
+    [hidden, unknown, unseen].into_iter().flatten().chain(not_carried::said(before, now)).collect()
 }
 
 /// Definitions that could not be read. For a reason outside the data (a right, a lock, a connection) what was compared stands, and the rest

@@ -5,10 +5,13 @@
 //!
 //! Not here: how a definition is told (`table`), and how rows are compared (`tables`, `dual`).
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::model::counts::Counts;
 use crate::model::finding::Class;
+use crate::verify::sql::definitions::folded::folded;
 use crate::verify::sql::rows::mysql_decode::MysqlType;
 use crate::verify::sql::rows::postgres_decode::PgType;
 use crate::verify::sql::rows::table::{Column, Table, Wire};
@@ -72,6 +75,27 @@ impl Common {
         part.leading = leading.and_then(|name| place(&part.columns, &name));
         part
     }
+}
+
+/// Whether a manifest of an earlier version describes `table`: constraints as the server printed them, and a reference to a partitioned
+/// table once more for each of its partitions.
+pub fn is_as_earlier(before: &Value, table: &Table) -> bool {
+    let now = table.describe();
+    if ["columns", "key", "left_out"].iter().any(|part| before[part] != now[part]) {
+        return false;
+    }
+    let old: BTreeSet<String> = before["constraints"].as_array().into_iter().flatten().filter_map(Value::as_str).map(folded).collect();
+    let is_known = |line: &String| table.constraints.contains(line);
+    let is_of_server = |line: &&String| {
+        let Some((name, rest)) = line.split_once(": FOREIGN KEY ") else { return false };
+        let columns = rest.split_once(" REFERENCES ").map(|(columns, _)| columns);
+        table.constraints.iter().any(|kept| {
+            let Some((own, own_rest)) = kept.split_once(": FOREIGN KEY ") else { return false };
+            let number = name.strip_prefix(own).is_some_and(|more| !more.is_empty() && more.bytes().all(|byte| byte.is_ascii_digit()));
+            number && own_rest.split_once(" REFERENCES ").map(|(columns, _)| columns) == columns
+        })
+    };
+    table.constraints.iter().all(|line| old.contains(line)) && old.iter().all(|line| is_known(line) || is_of_server(&line))
 }
 
 /// The counts where no row is equal and nothing says which row was which: each of as many is another.
@@ -148,6 +172,27 @@ mod tests {
         assert_eq!(Common::of_tables(&before, &table(&[("a", PgType::Int4)], &[]), true).key, Vec::<String>::new());
         let described = json!({"columns": [{"name": "k", "type": "Int4"}], "key": ["k"], "constraints": []});
         assert_eq!(Common::of_manifest(&described, &fewer).part_of(&fewer).columns.len(), 1);
+    }
+
+    #[test]
+    fn constraints_in_earlier_words_are_the_same() {
+        let mut now = table(&[("a", PgType::Int4)], &["a"]);
+        now.constraints = vec!["c: CHECK ((a = ANY (ARRAY[(1)::t])))".into(), "t_fk: FOREIGN KEY (a) REFERENCES p(a)".into()];
+        let mut before = now.describe();
+        assert!(is_as_earlier(&before, &now));
+        let lines =
+            ["c: CHECK ((a = ANY ((ARRAY[1])::t[])))", "t_fk: FOREIGN KEY (a) REFERENCES p(a)", "t_fk1: FOREIGN KEY (a) REFERENCES p_a(a)"];
+        before["constraints"] = json!(lines);
+        assert!(is_as_earlier(&before, &now));
+        before["constraints"] = json!(lines[..2]);
+        assert!(is_as_earlier(&before, &now));
+        for other in [&lines[1..], &lines[..1], &[lines[0], lines[1], "t_other: FOREIGN KEY (a) REFERENCES q(a)"]] {
+            before["constraints"] = json!(other);
+            assert!(!is_as_earlier(&before, &now), "{other:?}");
+        }
+        before = now.describe();
+        before["key"] = json!([]);
+        assert!(!is_as_earlier(&before, &now));
     }
 
     proptest! {

@@ -2,7 +2,6 @@
 //!
 //! Not here: how tables are compared (`tables`), and two databases at hand (`dual`).
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
@@ -23,9 +22,12 @@ use crate::verify::sql::compare::columns::Common;
 use crate::verify::sql::compare::tables::Run;
 use crate::verify::sql::connect::access::{Access, database_name};
 use crate::verify::sql::database::Database;
+use crate::verify::sql::definitions::differences::Told;
+use crate::verify::sql::definitions::kinds::COLUMN_ORDER;
 use crate::verify::sql::kept::{self, Kept};
 use crate::verify::sql::naming::Bounds;
 use crate::verify::sql::not_read;
+use crate::verify::sql::postgres::large_objects;
 use crate::verify::sql::rows::canon::RowKeys;
 use crate::verify::sql::rows::table::Table;
 use crate::verify::sql::scope::Scope;
@@ -106,8 +108,9 @@ pub async fn compare_beside(
         rows: Counts::default(),
         kept: None,
         partial_sight: None,
-        lone: BTreeSet::new(),
-        withheld: BTreeSet::new(),
+        said: Told::default(),
+        is_earlier: restored.at.is_some_and(|at| at < header.captured_end),
+        is_of_earlier_version: is_of_earlier_version(header.position.as_ref()),
         touched: (None, named(bounds)),
     };
     let opened = match Database::open(url, access).await {
@@ -127,6 +130,7 @@ pub async fn compare_beside(
                 run.kept = Kept::open(dir, purpose, db.standing().await, hash_key, monitor)?;
             }
             run.result.left_out.extend(not_read::beyond(&run.scope, &tables, header.position.as_ref()));
+            let tables = if run.is_of_earlier_version { large_objects::as_earlier(tables) } else { tables };
             let tables = run.scope.apply(db.engine().name, tables);
             if let Some(log) = changes {
                 run.touched.0 = Some(written_between(log, (manifest, restored), &run, &tables)?);
@@ -150,6 +154,11 @@ pub async fn compare_beside(
     Ok(run.finish(started.elapsed()))
 }
 
+/// Whether the manifest is one of PostgreSQL from before definitions had an order of columns.
+fn is_of_earlier_version(position: Option<&Value>) -> bool {
+    position.is_some_and(|position| position["engine"] == "postgres" && position["definitions"][COLUMN_ORDER].is_null())
+}
+
 /// What rows are judged by that a log names: of their stamps only that they are not younger than the restore.
 fn named(bounds: Option<Bounds>) -> Bounds {
     Bounds { named: true, ..bounds.unwrap_or(Bounds::new(0, i64::MAX, 0)) }
@@ -167,12 +176,14 @@ fn written_between(log: &Path, (manifest, restored): (&Manifest, Restored), run:
         known.push((part, meaning, run.scope.ranges.get(&table.name).map(|ranges| &ranges.order)));
     }
     let source: Option<SourceUrl> = header.source.parse().ok();
-    let database = source.filter(|url| matches!(url, SourceUrl::Mysql { .. })).and_then(|url| database_name(&url).ok());
+    let has_schemas = matches!(source, Some(SourceUrl::Postgres { .. }));
+    let database = source.filter(|url| !matches!(url, SourceUrl::Sqlite { .. })).and_then(|url| database_name(&url).ok());
     let reading = Reading {
         tables: known.iter().map(|(table, meaning, order)| (table, meaning.clone(), *order)).collect(),
         keys: &run.keys,
         window: Window::new(header, &run.scope, restored.at, restored.to_the_second),
         database,
+        has_schemas,
     };
     touched::load(log, reading, run.monitor)
 }
@@ -197,8 +208,9 @@ pub fn unreadable(manifest: &Manifest, hash_key: &HashKey, why: &str, monitor: &
         rows: Counts::default(),
         kept: None,
         partial_sight: None,
-        lone: BTreeSet::new(),
-        withheld: BTreeSet::new(),
+        said: Told::default(),
+        is_earlier: false,
+        is_of_earlier_version: false,
         touched: (None, named(None)),
     };
     let failure = Failure::new(FailureKind::Remote, why);

@@ -3,7 +3,7 @@
 //! Both sides are at hand, so that every differing row is named and the columns that differ are too. Faults that both sides share stay
 //! unseen: that is what mode `dual-path` says.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::time::Instant;
 
 use crate::model::capture::CaptureMode;
@@ -22,13 +22,16 @@ use crate::verify::sql::compare::columns::{Common, not_as_a_whole};
 use crate::verify::sql::connect::access::Access;
 use crate::verify::sql::database::Database;
 use crate::verify::sql::declared;
+use crate::verify::sql::definitions::differences::Told;
+use crate::verify::sql::definitions::not_carried;
 use crate::verify::sql::naming::{NAMED_ROWS, SeenRows, find, find_changed, tell};
+use crate::verify::sql::not_read::NotRead;
 use crate::verify::sql::position;
 use crate::verify::sql::reading::{Cause, ReadError};
 use crate::verify::sql::rows::canon::RowKeys;
 use crate::verify::sql::rows::digester::Meaning;
 use crate::verify::sql::rows::logical::{LogicalColumn, LogicalType};
-use crate::verify::sql::rows::table::Table;
+use crate::verify::sql::rows::table::{Table, lone_columns};
 use crate::verify::sql::scan::{self, Look, Scan, Way};
 
 /// Logical types that the operator declares, by `TABLE.COLUMN`.
@@ -88,7 +91,7 @@ pub async fn against(
         result: Verification::empty(CaptureMode::DualPath),
         tables: Counts::default(),
         rows: Counts::default(),
-        lone: BTreeSet::new(),
+        told: Told::default(),
     };
     run.result.first_read_after = Some(started.elapsed());
     let mut left: BTreeMap<Vec<u8>, Table> = now_tables.into_iter().map(|table| (table.name.clone().into_bytes(), table)).collect();
@@ -108,6 +111,11 @@ pub async fn against(
     }
     if declared.is_none() && run.result.cut_short.is_none() {
         run.definitions(&mut before, &mut now).await;
+    }
+    run.result.left_out.extend(declared.map(|_| beside::BY_MEANING.to_owned()));
+    for (side, db) in [("checked", &mut now), ("baseline", &mut before)] {
+        let content = if run.result.cut_short.is_none() { NotRead::of(db).await?.content() } else { None };
+        run.result.left_out.extend(content.map(|content| format!("{side}: what is not read: {content}")));
     }
     for (side, first, db) in [(&checked, &positions.0, &mut now), (&baseline, &positions.1, &mut before)] {
         if let Some(last) = db.moved_since(first).await {
@@ -130,14 +138,14 @@ struct Run<'a> {
     result: Verification,
     tables: Counts,
     rows: Counts,
-    /// Tables that only one side has.
-    lone: BTreeSet<String>,
+    /// Tables and columns that only one side has.
+    told: Told,
 }
 
 impl Run<'_> {
     async fn only_there(&mut self, db: &mut Database, table: &Table, class: Class) {
         self.tables.add(class);
-        self.lone.insert(table.name.clone());
+        self.told.tables.insert(table.name.clone());
         let (rows, whole) = scan::count(db, table, &self.keys).await;
         self.rows.add_many(class, rows);
         let found = if whole { format!("{rows} rows") } else { format!("at least {rows} rows") };
@@ -156,7 +164,9 @@ impl Run<'_> {
                 for (side, hidden) in [("checked", now.hidden()), ("baseline", before.hidden())] {
                     self.result.left_out.extend(hidden.map(|hidden| format!("{side}: not shown to the reader in full: {hidden}")));
                 }
-                let counts = beside::tell(self.monitor, (&before.to_value(), &now), (&self.lone, &BTreeSet::new()), |class| class);
+                let before = before.to_value();
+                self.result.left_out.extend(not_carried::said(&before, &now));
+                let counts = beside::tell(self.monitor, (&before, &now), &self.told, |class| class);
                 self.result.definitions = Some(counts);
             }
             Err(failure) => beside::not_read(self.monitor, failure, &mut self.result),
@@ -171,7 +181,9 @@ impl Run<'_> {
             None => expected.schema_digest()? == actual.schema_digest()?,
         };
         if !same_schema {
-            find_changed(self.monitor, &name, Some(&expected.describe()), &actual.describe());
+            let (before, now) = (expected.describe(), actual.describe());
+            find_changed(self.monitor, &name, Some(&before), &now);
+            self.told.columns.extend(lone_columns(&name, &before, &now));
         }
         let (expected, actual) = (common.part_of(&expected), common.part_of(&actual));
         let (before_meaning, now_meaning) = self.meanings(&expected, &actual);

@@ -5,6 +5,9 @@
 
 use crate::model::clock::Timestamp;
 use crate::model::failure::Failure;
+use crate::model::finding::{Class, Kind, Place};
+use crate::monitor::Event;
+use crate::verify::sql::compare::tables::Run;
 use crate::verify::sql::database::Database;
 use crate::verify::sql::naming;
 use crate::verify::sql::rows::table::Table;
@@ -14,7 +17,7 @@ const CLOCKS_APART_S: i64 = 300;
 
 /// The newest stamps of a table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Newest {
+struct Newest {
     /// Of all rows.
     all: Greatest,
     /// Of those that the manifest knows, where it does not know all.
@@ -35,15 +38,62 @@ enum Greatest {
 
 /// What stamps say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Stamps {
+enum Stamps {
     /// When the youngest row was changed; nothing where no row has one.
     Usable(Option<Timestamp>),
     /// They are not the times of changes.
     NoneOfChange,
 }
 
+impl Run<'_> {
+    /// What a table says of a restore to a second: nothing in it may be younger, be it beyond the watermark. Where every row of it was compared
+    /// and is equal, it is not; else its newest stamp says so, if it has one.
+    pub async fn newest(&mut self, db: &mut Database, table: &Table, is_equal: bool) {
+        let Some(second) = self.second else { return };
+        let in_part = self.scope.closed.as_ref().and_then(|closed| closed.get(&table.name)).is_some_and(|names| !names.is_empty());
+        let is_whole = table.filter.is_none() && !in_part;
+        let Some(column) = self.scope.stamp_of(table).map(|place| table.columns[place].name.clone()) else {
+            return if is_equal && is_whole { () } else { self.unseen() };
+        };
+        let newest = match of_table(db, table, &column).await {
+            Ok(newest) => newest,
+            Err(failure) => {
+                let said = format!("table {}: its newest {column} could not be read: {failure}", table.name);
+                self.monitor.event(Event::Note(&said));
+                return self.unseen();
+            }
+        };
+        match newest.seen(second, self.captured_end) {
+            Stamps::Usable(at) => {
+                self.result.newest_stamp = self.result.newest_stamp.max(at);
+                // Within what is compared row by row each such row has been told.
+                if let Some(at) = at.filter(|at| *at > second && !is_whole) {
+                    self.rows.add(Class::Future);
+                    let (expected, actual) = (format!("no {column} after {second}"), format!("{at}"));
+                    naming::find(self.monitor, Class::Future, Kind::Table, Place::Key(table.name.clone()), Some(expected), Some(actual));
+                }
+            }
+            // Such as the time until which something is valid, or the time of a zone: what has been compared is as good without it.
+            Stamps::NoneOfChange if is_equal && is_whole => {}
+            Stamps::NoneOfChange => {
+                let said = format!(
+                    "table {}: {column} says nothing of the second: rows that its manifest knows are younger by it than their capture, or it is no time in UTC",
+                    table.name
+                );
+                self.monitor.event(Event::Note(&said));
+                self.unseen();
+            }
+        }
+    }
+
+    /// Counts a table in which a row of after the second could have gone unseen.
+    pub fn unseen(&mut self) {
+        self.result.unstamped = self.result.unstamped.map(|tables| tables.saturating_add(1));
+    }
+}
+
 /// Reads them.
-pub async fn of_table(db: &mut Database, table: &Table, column: &str) -> Result<Newest, Failure> {
+async fn of_table(db: &mut Database, table: &Table, column: &str) -> Result<Newest, Failure> {
     let greatest = |text: Option<String>| match text {
         None => Greatest::None,
         Some(text) => naming::stamp_in(&text).map_or(Greatest::Other, |micros| Greatest::At(Timestamp(micros))),
@@ -58,7 +108,7 @@ pub async fn of_table(db: &mut Database, table: &Table, column: &str) -> Result<
 
 impl Newest {
     /// What they say of a restore to `second` whose manifest was captured until `captured_end`.
-    pub fn seen(self, second: Timestamp, captured_end: Timestamp) -> Stamps {
+    fn seen(self, second: Timestamp, captured_end: Timestamp) -> Stamps {
         let Self { all, known } = self;
         match (all, known) {
             (Greatest::Other, _) | (_, Some(Greatest::Other)) => Stamps::NoneOfChange,

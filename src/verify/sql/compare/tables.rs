@@ -5,7 +5,7 @@
 //!
 //! Not here: what is compared with what (`database`), what the manifest says (`baseline`), and how rows are named (`naming`).
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::iter::Peekable;
 use std::time::Duration;
 
@@ -27,18 +27,18 @@ use crate::verify::sql::changes::touched::Touched;
 use crate::verify::sql::compare::baseline::Expected;
 use crate::verify::sql::compare::beside;
 use crate::verify::sql::compare::columns::{self, Common};
-use crate::verify::sql::compare::newest::{self, Stamps};
 use crate::verify::sql::compare::of_table::OfTable;
 use crate::verify::sql::connect::errors::GIVE_RIGHTS;
 use crate::verify::sql::database::Database;
-use crate::verify::sql::definitions::kinds;
+use crate::verify::sql::definitions::differences;
+use crate::verify::sql::definitions::kinds::{AUTO_INCREMENT, Definitions, POSITION};
 use crate::verify::sql::kept::Kept;
 use crate::verify::sql::naming::{self, Bounds, NAMED_ROWS, Seen, SeenRows};
 use crate::verify::sql::reading::{Cause, ReadError};
 use crate::verify::sql::rows::canon::RowKeys;
 use crate::verify::sql::rows::digester::Meaning;
 use crate::verify::sql::rows::key_order::KeyOrder;
-use crate::verify::sql::rows::table::Table;
+use crate::verify::sql::rows::table::{Table, lone_columns};
 use crate::verify::sql::scan::{self, Look, Scan, Way};
 use crate::verify::sql::scope::{Scope, TableRanges};
 
@@ -70,10 +70,12 @@ pub struct Run<'a> {
     pub kept: Option<Kept>,
     /// Why the reader is not shown every table.
     pub partial_sight: Option<Failure>,
-    /// Tables that only one side has, or that could not be read: what belongs to them has been said with them.
-    pub lone: BTreeSet<String>,
-    /// Of these, the ones that could not be read.
-    pub withheld: BTreeSet<String>,
+    /// Tables that only one side has, or that could not be read, and columns of one side: what belongs to them has been said with them.
+    pub said: differences::Told,
+    /// Whether the restore is of a moment before the capture's end: then sequences had not come as far.
+    pub is_earlier: bool,
+    /// Whether an earlier version of ours made the manifest of PostgreSQL, which put constraints into the server's own words.
+    pub is_of_earlier_version: bool,
     /// Rows that a log names as written in between, where there is one, and the bounds that they are judged by.
     pub touched: (Option<Touched>, Bounds),
 }
@@ -144,58 +146,13 @@ impl Run<'_> {
         }
     }
 
-    /// What a table says of a restore to a second: nothing in it may be younger, be it beyond the watermark. Where every row of it was compared
-    /// and is equal, it is not; else its newest stamp says so, if it has one.
-    async fn newest(&mut self, db: &mut Database, table: &Table, is_equal: bool) {
-        let Some(second) = self.second else { return };
-        let in_part = self.scope.closed.as_ref().and_then(|closed| closed.get(&table.name)).is_some_and(|names| !names.is_empty());
-        let is_whole = table.filter.is_none() && !in_part;
-        let Some(column) = self.scope.stamp_of(table).map(|place| table.columns[place].name.clone()) else {
-            return if is_equal && is_whole { () } else { self.unseen() };
-        };
-        let newest = match newest::of_table(db, table, &column).await {
-            Ok(newest) => newest,
-            Err(failure) => {
-                let said = format!("table {}: its newest {column} could not be read: {failure}", table.name);
-                self.monitor.event(Event::Note(&said));
-                return self.unseen();
-            }
-        };
-        match newest.seen(second, self.captured_end) {
-            Stamps::Usable(at) => {
-                self.result.newest_stamp = self.result.newest_stamp.max(at);
-                // Within what is compared row by row each such row has been told.
-                if let Some(at) = at.filter(|at| *at > second && !is_whole) {
-                    self.rows.add(Class::Future);
-                    let (expected, actual) = (format!("no {column} after {second}"), format!("{at}"));
-                    self.find(Class::Future, Kind::Table, Place::Key(table.name.clone()), Some(expected), Some(actual));
-                }
-            }
-            // Such as the time until which something is valid, or the time of a zone: what has been compared is as good without it.
-            Stamps::NoneOfChange if is_equal && is_whole => {}
-            Stamps::NoneOfChange => {
-                let said = format!(
-                    "table {}: {column} says nothing of the second: rows that its manifest knows are younger by it than their capture, or it is no time in UTC",
-                    table.name
-                );
-                self.monitor.event(Event::Note(&said));
-                self.unseen();
-            }
-        }
-    }
-
-    /// Counts a table in which a row of after the second could have gone unseen.
-    fn unseen(&mut self) {
-        self.result.unstamped = self.result.unstamped.map(|tables| tables.saturating_add(1));
-    }
-
     fn missing(&mut self, name: &str, rows: u64) {
         // Who is not shown every table cannot tell one that is gone from one that is withheld.
         if let Some(failure) = self.partial_sight.as_ref().map(|failure| Failure::new(failure.kind, failure.message.clone())) {
             return self.unreadable(name, rows, 0, &failure);
         }
         let class = self.class(Class::Missing);
-        self.lone.insert(name.to_owned());
+        self.said.tables.insert(name.to_owned());
         self.tables.add(class);
         self.rows.add_many(class, rows);
         self.find(class, Kind::Table, Place::Key(name.to_owned()), Some(format!("{rows} rows")), None);
@@ -204,7 +161,7 @@ impl Run<'_> {
     async fn extra(&mut self, db: &mut Database, table: &Table) {
         let class = self.class(Class::Extra);
         self.unseen();
-        self.lone.insert(table.name.clone());
+        self.said.tables.insert(table.name.clone());
         self.tables.add(class);
         let (rows, whole) = scan::count(db, table, &self.keys).await;
         let found = if whole { format!("{rows} rows") } else { format!("at least {rows} rows") };
@@ -220,6 +177,11 @@ impl Run<'_> {
     async fn table(&mut self, db: &mut Database, name: &str, before: &Expected, table: &Table) -> Result<(), Failure> {
         if let Some(failure) = if self.partial_sight.is_some() { db.withheld(table).await } else { None } {
             self.unreadable(name, before.rows(), 0, &failure);
+            return Ok(());
+        }
+        if let Some(column) = self.scope.watermark_lost(table) {
+            let said = format!("the column {column}, up to which the manifest speaks of it, is not there");
+            self.unreadable(name, before.rows(), 0, &Failure::new(FailureKind::Remote, said));
             return Ok(());
         }
         let described = self.described.get(name).cloned();
@@ -245,12 +207,18 @@ impl Run<'_> {
         };
         self.result.bytes_checked += read.bytes;
         let same_schema = match meaning {
-            Meaning::Exact => before.schema == Some(table.schema_digest()?),
+            Meaning::Exact => {
+                let in_earlier_words = described.as_ref().filter(|_| self.is_of_earlier_version);
+                before.schema == Some(table.schema_digest()?)
+                    || in_earlier_words.is_some_and(|before| columns::is_as_earlier(before, table))
+            }
             // Across engines only the columns are the same; their own types and constraints are each engine's affair.
             Meaning::Logical(_) => described.as_ref().is_some_and(|before| names_of(before) == names_of(&table.describe())),
         };
         if !same_schema {
-            naming::find_changed(self.monitor, name, described.as_ref(), &table.describe());
+            let now = table.describe();
+            naming::find_changed(self.monitor, name, described.as_ref(), &now);
+            self.said.columns.extend(described.iter().flat_map(|before| lone_columns(name, before, &now)));
         }
         let mut rows = if keyed { self.rows_of(name, before, ranges.as_ref(), &read)? } else { Told::default() };
         if !common.lost.is_empty() || !same_schema && !common.retyped.is_empty() && rows.counts.matched == 0 {
@@ -299,7 +267,7 @@ impl Run<'_> {
         let sidecar = OfTable { rows: &mut self.sidecar, table: name };
         let mut push = |difference| {
             let of = match &difference {
-                Difference::Row { key_hash, class, .. } if touched.is_some_and(|touched| touched.holds(key_hash)) => {
+                Difference::Row { key_hash, class, .. } if touched.is_some_and(|touched| touched.explains(key_hash, *class)) => {
                     between.add(*class);
                     &mut written
                 }
@@ -367,6 +335,9 @@ impl Run<'_> {
     /// What is defined beside tables, as far as both sides show it; within one engine only.
     pub async fn definitions(&mut self, db: &mut Database, position: Option<&Value>) {
         let before = position.map(|position| &position["definitions"]).filter(|before| before.is_object());
+        if self.scope.logical.is_some() {
+            self.result.left_out.push(beside::BY_MEANING.to_owned());
+        }
         let (Some(before), None) = (before, &self.scope.logical) else { return };
         if self.result.cut_short.is_some() {
             return;
@@ -379,16 +350,28 @@ impl Run<'_> {
             return;
         }
         match db.definitions().await {
-            Ok(now) => {
-                let hidden =
-                    kinds::hidden_before(before).map(|hidden| format!("not in the manifest, whose reader was not shown it: {hidden}"));
-                self.result.left_out.extend(hidden);
-                if let Some(unseen) = kinds::unseen(before, &now).filter(|_| self.partial_sight.is_none()) {
+            Ok(mut now) => {
+                let mut kept = Definitions::of_value(before);
+                if let Some(closed) = &self.scope.closed {
+                    let counts = |table: &str, partition: Option<&str>| {
+                        let of = |names: &Vec<String>| partition.is_none_or(|name| names.is_empty() || names.iter().any(|own| own == name));
+                        closed.get(table).is_some_and(of)
+                    };
+                    now.retain_of_tables(counts);
+                    kept.retain_of_tables(counts);
+                }
+                if self.is_earlier && (kept.leave_out(POSITION) | kept.leave_out(AUTO_INCREMENT)) {
+                    let said = "how far sequences had come: the restore is of a moment before the capture, when they were behind";
+                    self.result.left_out.push(said.to_owned());
+                }
+                let before = &kept.to_value();
+                self.result.left_out.extend(beside::words(before, &now));
+                if let Some(unseen) = differences::unseen(before, &now, false).filter(|_| self.partial_sight.is_none()) {
                     let said = format!("in the manifest, and not shown to this reader in full: {unseen}");
                     self.result.cut_short = Some(Failure::new(FailureKind::Denied, said).hint(GIVE_RIGHTS));
                 }
                 let class = |class| self.class(class);
-                self.result.definitions = Some(beside::tell(self.monitor, (before, &now), (&self.lone, &self.withheld), class));
+                self.result.definitions = Some(beside::tell(self.monitor, (before, &now), &self.said, class));
             }
             Err(failure) => beside::not_read(self.monitor, failure, &mut self.result),
         }
@@ -397,8 +380,8 @@ impl Run<'_> {
     /// Counts a table that was not read to its end, and says after how many rows and why.
     pub fn unreadable(&mut self, name: &str, expected: u64, rows: u64, failure: &Failure) {
         self.tables.add(Class::Unreadable);
-        self.lone.insert(name.to_owned());
-        self.withheld.insert(name.to_owned());
+        self.said.tables.insert(name.to_owned());
+        self.said.unread.insert(name.to_owned());
         self.rows.add_many(Class::Unreadable, expected);
         if failure.kind.is_outside_the_data() {
             *self.result.unread.entry(failure.kind).or_default() += 1;

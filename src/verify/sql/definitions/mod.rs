@@ -2,7 +2,14 @@
 //!
 //! Not here: the columns and keys of tables, which decide how rows are read (`table` and the catalogues).
 
+pub mod belonging;
+pub mod differences;
+pub mod folded;
 pub mod kinds;
 pub mod mysql;
+pub mod not_carried;
 pub mod postgres;
+pub mod postgres_objects;
+pub mod postgres_positions;
+pub mod postgres_rights;
 pub mod sqlite;

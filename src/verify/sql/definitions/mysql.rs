@@ -3,7 +3,12 @@
 //! Names of the database itself are left out of the definitions: a restored database may be called otherwise. Grants are shown to readers
 //! of the database `mysql` only, and where somebody else than the reader was granted something: a dump of one database holds none.
 
-use crate::verify::sql::definitions::kinds::{Definitions, GRANT, POSITION};
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use crate::verify::sql::definitions::belonging::{GRANT, GRANT_ON};
+use crate::verify::sql::definitions::kinds::{AUTO_INCREMENT, COLUMN_ORDER, DEFAULT, Definitions, POSITION, REFERENCE_SYSTEM};
 use crate::verify::sql::rights::mysql_held::{ROUTINES, Rights};
 use crate::verify::sql::rows::table::backticked;
 use crate::verify::sql::wire::mysql::answers::Answer;
@@ -48,6 +53,20 @@ const KINDS: &[(&str, &str, &str)] = &[
         "SELECT CONCAT(TABLE_NAME, '.', CONSTRAINT_NAME), CONCAT_WS(' ', MATCH_OPTION, UPDATE_RULE, DELETE_RULE) \
          FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = ?",
     ),
+    // The table's own constraints name the other table alone: a database that was restored may be called otherwise, and refers to itself.
+    (
+        "reference to another database",
+        "SELECT",
+        "SELECT DISTINCT CONCAT(TABLE_NAME, '.', CONSTRAINT_NAME), REFERENCED_TABLE_SCHEMA FROM information_schema.KEY_COLUMN_USAGE \
+         WHERE TABLE_SCHEMA = ? AND REFERENCED_TABLE_SCHEMA <> TABLE_SCHEMA",
+    ),
+    (
+        "descending key",
+        "SELECT",
+        "SELECT CONCAT(TABLE_NAME, '.', INDEX_NAME), COLUMN_NAME FROM information_schema.STATISTICS \
+         WHERE TABLE_SCHEMA = ? AND NON_UNIQUE = 0 AND SUB_PART IS NULL AND COLLATION = 'D' ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX",
+    ),
+    (DEFAULT, "SELECT", "SELECT 'collation', DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?"),
     (
         "view",
         "SHOW VIEW",
@@ -66,6 +85,7 @@ const KINDS: &[(&str, &str, &str)] = &[
         "SELECT EVENT_NAME, CONCAT_WS(' ', EVENT_TYPE, EXECUTE_AT, INTERVAL_VALUE, INTERVAL_FIELD, STARTS, ENDS, STATUS, ON_COMPLETION, \
          EVENT_DEFINITION, SQL_MODE, DEFINER) FROM information_schema.EVENTS WHERE EVENT_SCHEMA = ?",
     ),
+    ("event time zone", "EVENT", "SELECT EVENT_NAME, TIME_ZONE FROM information_schema.EVENTS WHERE EVENT_SCHEMA = ?"),
     (
         "routine",
         ROUTINES,
@@ -79,6 +99,56 @@ const KINDS: &[(&str, &str, &str)] = &[
          FROM information_schema.PARAMETERS WHERE SPECIFIC_SCHEMA = ? AND ORDINAL_POSITION > 0 ORDER BY ROUTINE_TYPE, SPECIFIC_NAME, ORDINAL_POSITION",
     ),
 ];
+
+/// What some versions have only: kind, privilege, the view and its column that have to be there, and the question.
+const OF_SOME: &[(&str, &str, [&str; 2], &str)] = &[
+    (
+        "view algorithm",
+        "SHOW VIEW",
+        ["VIEWS", "ALGORITHM"],
+        "SELECT TABLE_NAME, ALGORITHM FROM information_schema.VIEWS WHERE TABLE_SCHEMA = ?",
+    ),
+    (
+        "ignored index",
+        "SELECT",
+        ["STATISTICS", "IGNORED"],
+        "SELECT DISTINCT CONCAT(TABLE_NAME, '.', INDEX_NAME), 'ignored' FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND IGNORED = 'YES'",
+    ),
+    (
+        "ignored index",
+        "SELECT",
+        ["STATISTICS", "IS_VISIBLE"],
+        "SELECT DISTINCT CONCAT(TABLE_NAME, '.', INDEX_NAME), 'ignored' FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND IS_VISIBLE = 'NO'",
+    ),
+    // MariaDB prints it in no statement that a dump consists of; MySQL does.
+    (
+        REFERENCE_SYSTEM,
+        "SELECT",
+        ["GEOMETRY_COLUMNS", "SRID"],
+        "SELECT CONCAT(G_TABLE_NAME, '.', G_GEOMETRY_COLUMN), CAST(SRID AS CHAR) FROM information_schema.GEOMETRY_COLUMNS \
+         WHERE G_TABLE_SCHEMA = ? AND SRID <> 0",
+    ),
+    (
+        "column of a reference system",
+        "SELECT",
+        ["COLUMNS", "SRS_ID"],
+        "SELECT CONCAT(TABLE_NAME, '.', COLUMN_NAME), CAST(SRS_ID AS CHAR) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND SRS_ID IS NOT NULL",
+    ),
+];
+
+const COLUMNS: &str = "SELECT c.TABLE_NAME, c.COLUMN_NAME FROM information_schema.COLUMNS c \
+     JOIN information_schema.TABLES t ON t.TABLE_SCHEMA = c.TABLE_SCHEMA AND t.TABLE_NAME = c.TABLE_NAME \
+     WHERE c.TABLE_SCHEMA = ? AND t.TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY c.TABLE_NAME, c.ORDINAL_POSITION";
+
+const NEXT_NUMBERS: &str = "SELECT TABLE_NAME, CAST(AUTO_INCREMENT AS CHAR) FROM information_schema.TABLES \
+     WHERE TABLE_SCHEMA = ? AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND AUTO_INCREMENT IS NOT NULL";
+
+/// MySQL shows what it knew a day ago, unless it is told otherwise; other servers know nothing of it.
+const FRESH: &str = "SET SESSION information_schema_stats_expiry = 0";
+
+/// Not those that the server gives by itself to whoever makes a routine, which no dump holds.
+const ROUTINE_GRANTS: &str = r"SELECT CONCAT(Routine_type, ' ', Routine_name, ' to ', QUOTE(User), '@', QUOTE(Host)), CAST(Proc_priv AS CHAR)
+     FROM mysql.procs_priv WHERE Db = ? AND CAST(Proc_priv AS CHAR) <> 'Execute,Alter Routine'";
 
 /// From MariaDB 10.2.22 and MySQL 8.0.16 on; MariaDB's names are their table's only.
 const MARIADB_CHECKS: &str =
@@ -106,7 +176,11 @@ pub async fn definitions(session: &mut WireSession, database: &str, mariadb: boo
     let mut found = Definitions::of_kinds([], reader.clone());
     let checks = ("check", "SELECT", if mariadb { MARIADB_CHECKS } else { MYSQL_CHECKS });
     let has_checks = session.ask("SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_NAME = ?", &["CHECK_CONSTRAINTS"]).await?;
-    let questions = KINDS.iter().copied().chain((!has_checks.is_empty()).then_some(checks));
+    let mut questions: Vec<(&str, &str, &str)> = KINDS.iter().copied().chain((!has_checks.is_empty()).then_some(checks)).collect();
+    for (kind, right, there, question) in OF_SOME {
+        let has = "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'information_schema' AND TABLE_NAME = ? AND COLUMN_NAME = ?";
+        questions.extend((!session.ask(has, there).await?.is_empty()).then_some((*kind, *right, *question)));
+    }
     for (kind, right, question) in questions {
         if !rights.holds(right) {
             found.hide(kind, right);
@@ -118,11 +192,45 @@ pub async fn definitions(session: &mut WireSession, database: &str, mariadb: boo
             found.add(kind, row.text(0).unwrap_or_default(), &definition);
         }
     }
+    if rights.holds("SELECT") {
+        column_order(session, database, &mut found).await?;
+        next_numbers(session, database, &mut found).await?;
+    }
     if mariadb && rights.holds("SELECT") {
         sequences(session, database, &mut found).await?;
     }
     grants(session, database, reader.as_deref(), &mut found).await?;
     Ok(found)
+}
+
+async fn column_order(session: &mut WireSession, database: &str, found: &mut Definitions) -> Result<(), WireError> {
+    found.show(COLUMN_ORDER);
+    let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for row in session.ask(COLUMNS, &[database]).await? {
+        tables.entry(row.text(0).unwrap_or_default()).or_default().push(row.text(1).unwrap_or_default());
+    }
+    for (table, columns) in tables {
+        found.add(COLUMN_ORDER, table, &json!(columns).to_string());
+    }
+    Ok(())
+}
+
+/// Of servers that keep the next number of a table over a restart: MariaDB from 10.2.4 on, MySQL from 8.0 on.
+async fn next_numbers(session: &mut WireSession, database: &str, found: &mut Definitions) -> Result<(), WireError> {
+    let version = session.ask("SELECT VERSION()", &[]).await?.first().and_then(|row| row.text(0)).unwrap_or_default();
+    let numbers: Vec<u32> = version.split(['.', '-']).map_while(|part| part.parse().ok()).collect();
+    let (is_mariadb, since) = if version.contains("MariaDB") { (true, [10, 2, 4]) } else { (false, [8, 0, 0]) };
+    if numbers.as_slice() < since.as_slice() {
+        return Ok(());
+    }
+    if !is_mariadb {
+        session.run(FRESH).await?;
+    }
+    found.show(AUTO_INCREMENT);
+    for row in session.ask(NEXT_NUMBERS, &[database]).await? {
+        found.add(AUTO_INCREMENT, row.text(0).unwrap_or_default(), &row.text(1).unwrap_or_default());
+    }
+    Ok(())
 }
 
 /// Sequences of MariaDB are tables of one row.
@@ -157,9 +265,26 @@ async fn grants(session: &mut WireSession, database: &str, reader: Option<&str>,
     for question in GRANTS {
         rows.extend(session.ask(question, &[database]).await?);
     }
-    let of_others = |row: &Answer| row.text(0).is_some_and(|name| !reader.is_some_and(|reader| name.ends_with(&format!(" to {reader}"))));
-    for row in rows.iter().filter(|row| of_others(row)) {
-        found.add(GRANT, row.text(0).unwrap_or_default(), &row.text(1).unwrap_or_default());
+    let of_routines = match session.ask(ROUTINE_GRANTS, &[database]).await {
+        Ok(rows) => rows,
+        Err(WireError::Server { .. }) => {
+            found.hide(GRANT_ON, "SELECT on mysql.procs_priv");
+            Vec::new()
+        }
+        Err(error) => return Err(error),
+    };
+    let of_others = |row: &&Answer| row.text(0).is_some_and(|name| !reader.is_some_and(|reader| name.ends_with(&format!(" to {reader}"))));
+    // A dump of one database holds no grants: where there are none of either sort, nothing is said of them.
+    if rows.iter().chain(&of_routines).any(|row| of_others(&row)) {
+        found.show(GRANT);
+        if !found.not_shown().any(|(kind, _)| kind == GRANT_ON) {
+            found.show(GRANT_ON);
+        }
+    }
+    for (kind, rows) in [(GRANT, &rows), (GRANT_ON, &of_routines)] {
+        for row in rows.iter().filter(of_others) {
+            found.add(kind, row.text(0).unwrap_or_default(), &row.text(1).unwrap_or_default());
+        }
     }
     Ok(())
 }

@@ -16,12 +16,14 @@ const PRAGMAS: &str = "SELECT 'application_id', application_id FROM pragma_appli
 /// Reads them; the file is open to every reader of it.
 pub fn definitions(connection: &Connection) -> Result<Definitions, rusqlite::Error> {
     let mut found = Definitions::of_kinds(KINDS, None);
-    let mut counts = false;
     let mut statement = connection.prepare(SCHEMA)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let (kind, name, definition): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        counts |= kind == "table" && definition.to_ascii_uppercase().contains("AUTOINCREMENT");
+        if kind == "table" && definition.to_ascii_uppercase().contains("AUTOINCREMENT") {
+            // Until its first row, and where its row is lost: numbers begin after the greatest that is there.
+            found.add(POSITION, name.clone(), "0");
+        }
         found.add(&kind, name, &definition);
     }
     let mut statement = connection.prepare(PRAGMAS)?;
@@ -30,8 +32,9 @@ pub fn definitions(connection: &Connection) -> Result<Definitions, rusqlite::Err
         let (name, value): (String, i64) = (row.get(0)?, row.get(1)?);
         found.add("pragma", name, &value.to_string());
     }
-    // The table is there once a table with AUTOINCREMENT has been made.
-    if counts {
+    // The table is there once a table with AUTOINCREMENT has been made, whatever texts say.
+    let counts = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence')";
+    if connection.query_row(counts, [], |row| row.get(0))? {
         let mut statement = connection.prepare("SELECT name, CAST(seq AS TEXT) FROM sqlite_sequence")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {

@@ -25,6 +25,9 @@ const PIN: &[&str] = &[
     "SET SESSION character_set_results = NULL",
 ];
 
+/// A server may end every answer after so many rows, and refuse questions that it takes for large.
+pub const UNLIMITED: &str = "SET SESSION sql_select_limit = 18446744073709551615, SESSION sql_big_selects = 1";
+
 /// What is valid at the end of time is what is valid now: a row that was replaced or deleted ended in the past.
 const NOW: &str = "SET SESSION system_versioning_asof = '2038-01-19 03:14:07.999998'";
 
@@ -49,7 +52,10 @@ impl Opener {
     pub async fn connect(&self) -> Result<WireSession, Failure> {
         let connect = async {
             let options = self.door.now().await?;
-            WireSession::connect(&options).await.map_err(|error| errors::wire_failure(&self.shown, error))
+            let failed = |error| errors::wire_failure(&self.shown, error);
+            let mut session = WireSession::connect(&options).await.map_err(failed)?;
+            session.run(UNLIMITED).await.map_err(failed)?;
+            Ok(session)
         };
         let entrance = Entrance { shown: &self.shown, at: self.door.options().at(), wanted: Speaker::Mysql };
         self.limits.connecting(&self.shown, entrance.open(connect)).await

@@ -5,27 +5,32 @@ use std::collections::HashMap;
 use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgRow};
 
+use crate::verify::sql::definitions::folded::folded;
+use crate::verify::sql::postgres::large_objects;
 use crate::verify::sql::rows::postgres_decode::{PgType, Printed};
 use crate::verify::sql::rows::table::{Column, Table, Wire, double_quoted};
 
-/// Ordinary tables and leaf partitions (`relkind` r) that are not temporary and not the system's own; of the system's, the pages of large
-/// objects, where there are such objects.
-const TABLES: &str = "SELECT c.oid::int8, n.nspname::text, c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+/// Ordinary tables and leaf partitions (`relkind` r) that are not temporary and not the system's own.
+const TABLES: &str = "SELECT c.oid::int8, n.nspname::text, c.relname::text, \
+     ARRAY(SELECT p.relname::text FROM pg_partition_ancestors(c.oid) a JOIN pg_class p ON p.oid = a.relid WHERE c.relispartition AND p.oid <> c.oid ORDER BY p.oid), \
+     ARRAY(SELECT s.nspname::text FROM pg_partition_ancestors(c.oid) a JOIN pg_class p ON p.oid = a.relid JOIN pg_namespace s ON s.oid = p.relnamespace \
+      WHERE c.relispartition AND p.oid <> c.oid ORDER BY p.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
      WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname NOT IN ('pg_catalog', 'information_schema') \
      AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%' \
-     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') \
-     OR c.oid = 'pg_largeobject'::regclass AND EXISTS (SELECT FROM pg_largeobject_metadata)";
+     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')";
 
 const COLUMNS: &str = "SELECT a.attrelid::int8, a.attname::text, a.atttypid::int8, format_type(a.atttypid, a.atttypmod), a.attnotnull, \
      a.attgenerated::text, CASE WHEN a.attcollation <> t.typcollation THEN (SELECT collname::text FROM pg_collation WHERE oid = a.attcollation) END \
      FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_type t ON t.oid = a.atttypid \
-     WHERE c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped AND (c.relnamespace <> 'pg_catalog'::regnamespace OR c.oid = 'pg_largeobject'::regclass)";
+     WHERE c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped AND c.relnamespace <> 'pg_catalog'::regnamespace";
 
+/// A reference to a partitioned table has one to each of its partitions, which the server makes and names itself: those are left out.
 const CONSTRAINTS: &str = "SELECT o.conrelid::int8, o.contype::text, o.conname::text, pg_get_constraintdef(o.oid), \
      ARRAY(SELECT a.attname::text FROM unnest(o.conkey) WITH ORDINALITY k(n, at) JOIN pg_attribute a ON a.attrelid = o.conrelid AND a.attnum = k.n ORDER BY k.at) \
-     FROM pg_constraint o WHERE o.conrelid NOT IN (0, 'pg_largeobject'::regclass) AND o.contype IN ('p', 'u', 'f', 'c', 'x')";
+     FROM pg_constraint o WHERE o.conrelid <> 0 AND o.contype IN ('p', 'u', 'f', 'c', 'x') \
+     AND NOT EXISTS (SELECT FROM pg_constraint u WHERE u.oid = o.conparentid AND u.conrelid = o.conrelid)";
 
-const UNIQUE_INDEXES: &str = "SELECT i.indrelid::int8, pg_get_indexdef(i.indexrelid) FROM pg_index i WHERE i.indisunique AND i.indrelid <> 'pg_largeobject'::regclass AND NOT EXISTS \
+const UNIQUE_INDEXES: &str = "SELECT i.indrelid::int8, pg_get_indexdef(i.indexrelid) FROM pg_index i WHERE i.indisunique AND NOT EXISTS \
      (SELECT FROM pg_constraint o WHERE o.conindid = i.indexrelid AND o.contype IN ('p', 'u', 'x'))";
 
 const TYPES: &str = "SELECT t.oid::int8, t.typname::text, t.typtype::text, t.typelem::int8, t.typbasetype::int8, t.typrelid::int8, \
@@ -51,20 +56,16 @@ pub async fn tables(connection: &mut PgConnection) -> Result<Vec<Table>, sqlx::E
         if kind == "p" {
             keys.insert(table, row.try_get(4)?);
         }
-        lines.entry(table).or_default().push(format!("{name}: {definition}"));
+        lines.entry(table).or_default().push(folded(&format!("{name}: {definition}")));
     }
     for row in sqlx::query(UNIQUE_INDEXES).fetch_all(&mut *connection).await? {
-        lines.entry(row.try_get(0)?).or_default().push(row.try_get(1)?);
+        lines.entry(row.try_get(0)?).or_default().push(folded(row.try_get(1)?));
     }
     let mut tables = Vec::new();
-    for row in sqlx::query(TABLES).fetch_all(connection).await? {
+    for row in sqlx::query(TABLES).fetch_all(&mut *connection).await? {
         let (oid, schema, name): (i64, String, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         let sql_name = format!("{}.{}", double_quoted(&schema), double_quoted(&name));
         let (columns, left_out) = columns.remove(&oid).unwrap_or_default();
-        if schema == "pg_catalog" {
-            // No version declares it otherwise: the key is the object and the page in it.
-            keys.insert(oid, vec!["loid".to_owned(), "pageno".to_owned()]);
-        }
         let mut table = Table::new(shown_name(&schema, &name), sql_name, columns, keys.get(&oid).map_or(&[][..], Vec::as_slice));
         table.constraints = lines.remove(&oid).unwrap_or_default();
         table.left_out = left_out;
@@ -78,8 +79,11 @@ pub async fn tables(connection: &mut PgConnection) -> Result<Vec<Table>, sqlx::E
             table.constraints = constraints;
             table.left_out = virtuals.into_iter().map(|name| format!("{name}: virtual generated column")).collect();
         }
+        let (names, schemas): (Vec<String>, Vec<String>) = (row.try_get(3)?, row.try_get(4)?);
+        table.part_of = schemas.iter().zip(&names).map(|(schema, name)| shown_name(schema, name)).collect();
         tables.push(table);
     }
+    tables.extend(large_objects::tables(connection).await?);
     Ok(tables)
 }
 
@@ -192,9 +196,12 @@ impl Types {
         }
     }
 
-    /// Whether the server has a binary form of its values, whatever they hold.
+    /// Whether the server has a binary form of its values, whatever they hold, that means the same in another database.
     fn is_sent(&self, oid: i64, depth: u32) -> bool {
         let Some(row) = self.0.get(&oid).filter(|_| depth < MOST_DEEP) else { return true };
+        if OBJECTS.iter().any(|(name, _)| *name == row.name) {
+            return false;
+        }
         let inner = |oid: i64| self.is_sent(oid, depth + 1);
         let inside = match row.kind.as_str() {
             "d" => inner(row.base),

@@ -5,6 +5,7 @@
 pub mod block_ranges;
 pub mod catalog;
 pub mod copy;
+pub mod large_objects;
 pub mod rows;
 pub mod session;
 pub mod snapshot;

@@ -27,7 +27,8 @@ impl<'a> RowStream<'a> {
         limits: Limits,
     ) -> Result<Self, Broken> {
         let list = table.select_list(columns, double_quoted);
-        let statement = format!("COPY (SELECT {list} FROM ONLY {}{}) TO STDOUT (FORMAT binary)", table.sql_name, table.conditions(more));
+        let from = table.source.map_or_else(|| format!("ONLY {}", table.sql_name), str::to_owned);
+        let statement = format!("COPY (SELECT {list} FROM {from}{}) TO STDOUT (FORMAT binary)", table.conditions(more));
         let kind = |index: &usize| match &table.columns[*index] {
             Column { wire: Wire::Postgres(kind), name, .. } => Ok((kind, name.as_str())),
             Column { name, .. } => Err(Broken::data(format!("column {name} is of another engine"))),

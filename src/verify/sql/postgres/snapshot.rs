@@ -3,6 +3,8 @@
 //! The session that holds the snapshot reads nothing large; tables are read by worker sessions that take the snapshot over. A table
 //! that breaks costs its workers only: the others are still read at the same instant.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection, Row as _};
@@ -28,6 +30,10 @@ use crate::verify::sql::wire::postgres::session::PgWireSession;
 
 /// Rows between two looks at the receiver.
 const BREATH: usize = 4_096;
+
+/// Further attempts where objects are made or dropped by somebody else, and the time between two.
+const ATTEMPTS: u32 = 8;
+const BETWEEN: Duration = Duration::from_millis(100);
 
 /// A database and its snapshot.
 pub struct PostgresSession {
@@ -60,18 +66,49 @@ impl PostgresSession {
         &self.engine
     }
 
-    /// Its tables.
+    /// Its tables. Where somebody else makes or drops one meanwhile the snapshot is taken once more.
     pub async fn tables(&mut self) -> Result<Vec<Table>, Failure> {
-        let shown = &self.opener.shown;
-        let tables = catalog::tables(&mut self.control);
-        self.opener.limits.asking(shown, async { tables.await.map_err(|error| errors::failure(shown, error)) }).await
+        let mut left = ATTEMPTS;
+        loop {
+            let shown = &self.opener.shown;
+            let tables = catalog::tables(&mut self.control);
+            let asked = self.opener.limits.asking(shown, async { Ok(tables.await) }).await?;
+            match asked {
+                Err(error) if left > 0 && definitions::is_of_change(&error) => {}
+                asked => return asked.map_err(|error| said(shown, error)),
+            }
+            left -= 1;
+            tokio::time::sleep(BETWEEN).await;
+            let (opener, shown) = (self.opener.clone(), self.opener.shown.clone());
+            *self = Self::open(&shown, opener.door, opener.limits).await?;
+        }
     }
 
-    /// What it defines beside tables.
+    /// What it defines beside tables. What is printed of an object is what it is now: where one that the snapshot shows is gone, definitions are
+    /// those of a moment later.
     pub async fn definitions(&mut self) -> Result<Definitions, Failure> {
         let shown = &self.opener.shown;
-        let asked = definitions::definitions(&mut self.control);
-        self.opener.limits.asking(shown, async { asked.await.map_err(|error| errors::failure(shown, error)) }).await
+        let first = async {
+            let _ = execute(&mut self.control, "SAVEPOINT definitions").await;
+            let found = definitions::definitions(&mut self.control).await;
+            let after = if found.is_ok() { "RELEASE" } else { "ROLLBACK TO" };
+            let _ = execute(&mut self.control, &format!("{after} SAVEPOINT definitions")).await;
+            Ok(found)
+        };
+        let mut found = self.opener.limits.asking(shown, first).await?;
+        for _ in 0..ATTEMPTS {
+            match found {
+                Err(error) if definitions::is_of_change(&error) => {
+                    tokio::time::sleep(BETWEEN).await;
+                    let mut fresh = Opener { snapshot: None, ..self.opener.clone() }.open().await?;
+                    let asked = definitions::definitions(&mut fresh);
+                    found = self.opener.limits.asking(shown, async { Ok(asked.await) }).await?;
+                    let _ = tokio::time::timeout(self.opener.limits.connect, fresh.close()).await;
+                }
+                found => return found.map_err(|error| said(shown, error)),
+            }
+        }
+        found.map_err(|error| said(shown, error))
     }
 
     /// The statements that let `user` read it.
@@ -200,6 +237,18 @@ impl PostgresSession {
         }
         let _ = tokio::time::timeout(limit, self.control.close()).await;
     }
+}
+
+/// What somebody else's change is, and any other error.
+fn said(shown: &str, error: sqlx::Error) -> Failure {
+    let of_change = !matches!(error, sqlx::Error::Database(_)) && definitions::is_of_change(&error);
+    let failure = errors::failure(shown, error);
+    if !of_change {
+        return failure;
+    }
+    let message = format!("{shown}: an object was made, dropped or put in the place of another while the catalogue was read");
+    let failure = Failure { kind: FailureKind::Busy, message, ..failure };
+    failure.hint("somebody makes and drops objects in it all the time: run the same again when nobody does")
 }
 
 /// True when the stream was read to its end.

@@ -55,6 +55,8 @@ pub struct Table {
     pub name: String,
     /// Its qualified and quoted name for statements.
     pub sql_name: String,
+    /// What its rows are read from where that is not the table as it is stored; `ctid` is among its columns.
+    pub source: Option<&'static str>,
     /// Its columns in ascending order of their names' bytes: the order of canonical rows.
     pub columns: Vec<Column>,
     /// The primary key: indexes into `columns`, ascending; empty where there is none.
@@ -69,6 +71,8 @@ pub struct Table {
     pub filter: Option<String>,
     /// The storage engine, where it gives no snapshot.
     pub unprotected: Option<String>,
+    /// The partitioned tables of which it is a partition, by the names of findings.
+    pub part_of: Vec<String>,
 }
 
 impl Table {
@@ -86,6 +90,7 @@ impl Table {
         Self {
             name,
             sql_name,
+            source: None,
             columns,
             key: indexes,
             leading,
@@ -93,6 +98,7 @@ impl Table {
             left_out: Vec::new(),
             filter: None,
             unprotected: None,
+            part_of: Vec::new(),
         }
     }
 
@@ -168,6 +174,16 @@ pub fn changed_columns(before: &Value, now: &Value) -> Vec<String> {
     names
 }
 
+/// The columns of `table` that only one of two descriptions has, each as `TABLE.COLUMN`.
+pub fn lone_columns(table: &str, before: &Value, now: &Value) -> Vec<String> {
+    let (old, new) = (columns_of(before), columns_of(now));
+    let beyond = |one: &[(String, String)], other: &[(String, String)]| -> Vec<String> {
+        let lone = one.iter().filter(|(name, _)| !other.iter().any(|(other, _)| other == name));
+        lone.map(|(name, _)| format!("{table}.{name}")).collect()
+    };
+    [beyond(&old, &new), beyond(&new, &old)].concat()
+}
+
 /// What differs between two descriptions, in few words; `before` is from a manifest's header.
 pub fn schema_difference(before: Option<&Value>, now: &Value) -> (String, String) {
     let Some(before) = before else { return ("another definition".into(), "this definition".into()) };
@@ -239,6 +255,8 @@ mod tests {
         assert_eq!(changed_columns(&one.describe(), &changed.describe()), ["a"]);
         let fewer = make(vec![column("b", "TEXT"), column("c", "TEXT")]);
         assert_eq!(changed_columns(&one.describe(), &fewer.describe()), ["a", "c"]);
+        assert_eq!(lone_columns("t", &one.describe(), &fewer.describe()), ["t.a", "t.c"]);
+        assert!(lone_columns("t", &one.describe(), &changed.describe()).is_empty());
         assert!(changed_columns(&one.describe(), &other.describe()).is_empty());
     }
 

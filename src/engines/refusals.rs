@@ -1,0 +1,217 @@
+//! What engines say of a dump that they do not take: whether that is damage of the dump, a right that is withheld here, or something that
+//! this server lacks. Values of the data, which engines quote, are left out: they belong neither on a terminal nor into a log.
+//!
+//! Not here: the loading (`loading`).
+
+use std::path::Path;
+
+use crate::engines::dumps::Unloaded;
+use crate::model::failure::{Failure, FailureKind};
+
+/// What stands in place of a value.
+const REDACTED: &str = "(redacted)";
+const QUOTES: &[char] = &['\'', '"', '`', '«', '»', '“', '”', '„', '‘', '’'];
+
+/// Where a dump comes from, as far as that explains why it is not taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The major versions of the server and of the pg_dump that it was written from and by, the newer of the two.
+    pub written: u32,
+    /// The major version that is here.
+    pub installed: u32,
+    /// It defines something.
+    pub creates: bool,
+}
+
+impl Origin {
+    /// Notes a line of the script's head.
+    pub fn note(&mut self, line: &[u8]) {
+        for start in [&b"-- Dumped from database version "[..], b"-- Dumped by pg_dump version "] {
+            if let Some(version) = line.strip_prefix(start) {
+                self.written = self.written.max(major(&String::from_utf8_lossy(version)));
+            }
+        }
+    }
+}
+
+/// The first number of a version.
+pub fn major(version: &str) -> u32 {
+    version.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0)
+}
+
+/// What MariaDB's first error says of the dump, by its number ("MariaDB Error Codes" of its documentation).
+pub fn of_mariadb(stderr: &[u8], path: &Path) -> Unloaded {
+    let (number, said) = said_by_mariadb(stderr);
+    let at = path.display();
+    match number {
+        1044 | 1045 | 1142 | 1143 | 1227 | 1290 | 1370 | 1410 | 1419 => Unloaded::Failed(
+            Failure::new(FailureKind::Refused, format!("{at}: it wants rights that are withheld where it is loaded: {said}"))
+                .hint("restore it yourself where you trust it, and compare that database with `attestore verify`"),
+        ),
+        // Character sets, collations, settings, storage engines and plugins of another version or product; disk and memory.
+        1021 | 1037 | 1038 | 1041 | 1115 | 1193 | 1231 | 1273 | 1286 | 1524 | 3 | 28 => Unloaded::Failed(
+            Failure::new(FailureKind::Absent, format!("{at}: the server here lacks what it wants: {said}"))
+                .hint("install the product, the version and the plugins that the dump was written with; MariaDB stands in for MySQL here"),
+        ),
+        _ => Unloaded::Damaged(format!("{at}: {said}")),
+    }
+}
+
+/// What PostgreSQL's first error says of the dump, by its code ("PostgreSQL Error Codes", appendix A of its documentation).
+pub fn of_postgres(stderr: &[u8], path: &Path, origin: &Origin) -> Unloaded {
+    let (code, said) = said_by_postgres(stderr);
+    let at = path.display();
+    let other = |kind, message: String, hint: &str| Unloaded::Failed(Failure::new(kind, message).hint(hint));
+    match code.as_str() {
+        // The dump is loaded without special rights, for whoever wrote it may have wanted more than a restore.
+        "42501" => other(
+            FailureKind::Refused,
+            format!("{at}: it wants rights that are withheld where it is loaded: {said}"),
+            "restore it yourself where you trust it, and compare that database with `attestore verify`",
+        ),
+        _ if origin.written > origin.installed && origin.installed > 0 => other(
+            FailureKind::Absent,
+            format!("{at}: written by PostgreSQL {}, and {} is installed here: {said}", origin.written, origin.installed),
+            "install the version of PostgreSQL that the dump was written with, or a newer one",
+        ),
+        // Roles are made beforehand, where they are understood.
+        "42704" if said.contains(": role \"") => other(
+            FailureKind::Absent,
+            format!("{at}: it gives something to a role whose name is not read here: {said}"),
+            "write the dump with --encoding=UTF8, or with --no-owner --no-privileges",
+        ),
+        "42P01" if !origin.creates => other(
+            FailureKind::Invalid,
+            format!("{at}: a dump of data alone, without the tables that it belongs into (pg_dump --data-only): {said}"),
+            "keep dumps with definitions and data",
+        ),
+        "55000" if said.contains("has no handler") => other(
+            FailureKind::Refused,
+            format!("{at}: it reads from another server, or writes to it, while it is loaded, which is withheld: {said}"),
+            "restore it yourself where that server may be reached, and compare that database with `attestore verify`",
+        ),
+        // Settings, collations and languages that this server was not built with; files of extensions; the disk, the memory, the server.
+        _ if ["0A", "53", "57", "58"].iter().any(|class| code.starts_with(class))
+            || (code == "42704" && ["configuration parameter", "collation", "access method"].iter().any(|what| said.contains(what))) =>
+        {
+            other(
+                FailureKind::Absent,
+                format!("{at}: the server here lacks what it wants: {said}"),
+                "install the version, the locales and the extensions of PostgreSQL that the source has",
+            )
+        }
+        _ => Unloaded::Damaged(format!("{at}: {said}")),
+    }
+}
+
+/// The code of the first error, and what it says, in one line.
+fn said_by_postgres(stderr: &[u8]) -> (String, String) {
+    let text = String::from_utf8_lossy(stderr);
+    let (head, rest) = first_error(&text, &["ERROR:  ", "FATAL:  "]);
+    let code = rest.get(..5).filter(|code| rest[5..].starts_with(':') && code.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    let Some(code) = code else { return (String::new(), format!("{head}{}", without_quoted(rest))) };
+    let message = match code {
+        "P0001" => format!(": raised by the dump itself: {REDACTED}"),
+        // Classes whose messages name objects; what they quote of the text or of a row stands in other lines.
+        _ if code != "42601"
+            && ["0A", "23", "2B", "3D", "3F", "42", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class)) =>
+        {
+            rest[5..].to_owned()
+        }
+        _ => without_quoted(&rest[5..]),
+    };
+    // Which line of the data it was, and of which table, and no more of it.
+    let context = text.lines().find_map(|line| line.strip_prefix("CONTEXT:  COPY "));
+    let context = context.map(|context| format!(" / COPY {}", context.split(": \"").next().unwrap_or_default()));
+    (code.to_owned(), format!("{head}{code}{message}{}", context.unwrap_or_default()))
+}
+
+/// The number of the first error, and what it says, in one line.
+fn said_by_mariadb(stderr: &[u8]) -> (u32, String) {
+    let text = String::from_utf8_lossy(stderr);
+    let (head, rest) = first_error(&text, &["ERROR "]);
+    let number = rest.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0);
+    let said = match number {
+        1644 => format!("{}: raised by the dump itself: {REDACTED}", rest.split(": ").next().unwrap_or_default()),
+        1044..=1046
+        | 1049..=1051
+        | 1054
+        | 1091
+        | 1115
+        | 1142
+        | 1143
+        | 1146
+        | 1193
+        | 1227
+        | 1231
+        | 1273
+        | 1286
+        | 1290
+        | 1370
+        | 1410
+        | 1419
+        | 1524 => rest.to_owned(),
+        _ => without_quoted(rest),
+    };
+    (number, format!("{head}{said}"))
+}
+
+/// The first line with an error: what stands up to the word, and what follows it.
+fn first_error<'a>(text: &'a str, words: &[&str]) -> (&'a str, &'a str) {
+    let found = text.lines().find_map(|line| words.iter().find_map(|word| Some(line.split_at(line.find(word)? + word.len()))));
+    found.unwrap_or(("", text.lines().next().unwrap_or_default()))
+}
+
+/// Everything from the first quote to the last left out: a value may have quotes in it that nothing escapes.
+fn without_quoted(text: &str) -> String {
+    let Some(first) = text.find(QUOTES) else { return text.to_owned() };
+    let last = text.rfind(QUOTES).filter(|last| *last > first);
+    let after = last.map_or("", |last| &text[last + text[last..].chars().next().map_or(1, char::len_utf8)..]);
+    format!("{}{REDACTED}{after}", &text[..first])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_engines_say_is_told_without_values() {
+        for (said, is) in [
+            (
+                "psql:<stdin>:9: ERROR:  22P02: invalid input syntax for type integer: \"ada@example.com\"\nCONTEXT:  COPY s, line 2, column a: \"ada@example.com\"\nLOCATION:  x",
+                "psql:<stdin>:9: ERROR:  22P02: invalid input syntax for type integer: (redacted) / COPY s, line 2, column a",
+            ),
+            (
+                "ERROR:  23505: duplicate key value violates unique constraint \"t_pkey\"\nDETAIL:  Key (a)=(ada) already exists.",
+                "ERROR:  23505: duplicate key value violates unique constraint \"t_pkey\"",
+            ),
+            ("ERROR:  42601: syntax error at or near \"it's ada\"\nLINE 1: ada", "ERROR:  42601: syntax error at or near (redacted)"),
+            ("ERROR:  P0001: ada", "ERROR:  P0001: raised by the dump itself: (redacted)"),
+            ("psql: error: `ada", "psql: error: (redacted)"),
+        ] {
+            assert_eq!(said_by_postgres(said.as_bytes()).1, is);
+        }
+        for (said, is) in [
+            (
+                "--------------\nERROR 1062 (23000) at line 9: Duplicate entry 'it's' for key 'k'",
+                (1062, "ERROR 1062 (23000) at line 9: Duplicate entry (redacted)"),
+            ),
+            (
+                "ERROR 1146 (42S02) at line 1: Table 'crm.t' doesn't exist",
+                (1146, "ERROR 1146 (42S02) at line 1: Table 'crm.t' doesn't exist"),
+            ),
+            ("ERROR 1644 (45000) at line 3: ada", (1644, "ERROR 1644 (45000) at line 3: raised by the dump itself: (redacted)")),
+            ("", (0, "")),
+        ] {
+            assert_eq!(said_by_mariadb(said.as_bytes()), (is.0, is.1.to_owned()));
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_said_is_taken(said in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..80), word in "(ERROR:  |ERROR |FATAL:  ?)?[0-9A-Z'\"«é]{0,8}") {
+            let said = [word.as_bytes(), &said].concat();
+            let (_, _) = (said_by_postgres(&said), said_by_mariadb(&said));
+        }
+    }
+}

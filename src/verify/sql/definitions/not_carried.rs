@@ -1,0 +1,114 @@
+//! What a faithful restore may lack because of the way that it took: said in words, and not told as a difference.
+//!
+//! A dump of one database alone (`pg_dump` without `--create`, `mariadb-dump DATABASE`) holds nothing of the database as an object of its
+//! server: where all settings are gone, that is what happened; where only some are, it is not. `SHOW CREATE TABLE` of MariaDB does not print
+//! the reference system of a geometry, and a server that was restarted goes on after the last number that a row has.
+
+use serde_json::{Map, Value};
+
+use crate::verify::sql::definitions::belonging::SETTING;
+use crate::verify::sql::definitions::kinds::{AUTO_INCREMENT, DEFAULT, Definitions, REFERENCE_SYSTEM};
+
+use std::collections::BTreeMap;
+
+/// Numbers that a server reserves at once at most (65,535, InnoDB's limit), by steps of up to ten (`auto_increment_increment`).
+const MOST_RESERVED: i128 = 65_535 * 10;
+
+/// How far the next number may be behind without one of them having been used: a statement reserves fewer than it inserts, at most, and a
+/// table whose next number is `now` has had no more rows than that.
+pub fn reserved(now: i128) -> i128 {
+    now.saturating_sub(2).clamp(0, MOST_RESERVED)
+}
+
+/// Whether what `old` has under this name, and `new` otherwise or not at all, may be so in a faithful restore.
+pub fn excuses(kind: &str, name: &str, old: &Map<String, Value>, new: &BTreeMap<String, String>) -> bool {
+    match kind {
+        SETTING => new.is_empty() && !old.is_empty(),
+        REFERENCE_SYSTEM => !new.contains_key(name),
+        DEFAULT => true,
+        _ => false,
+    }
+}
+
+/// What of it is so, one sentence each.
+pub fn said(before: &Value, now: &Definitions) -> Vec<String> {
+    let mut said = Vec::new();
+    for kind in [SETTING, REFERENCE_SYSTEM, DEFAULT, AUTO_INCREMENT] {
+        let (Some(old), Some(new)) = (before[kind].as_object(), now.of_kind(kind)) else { continue };
+        let text = |name: &str| old[name].as_str().unwrap_or_default().to_owned();
+        match kind {
+            SETTING | REFERENCE_SYSTEM => {
+                let gone: Vec<&str> = old.keys().map(String::as_str).filter(|name| !new.contains_key(*name)).collect();
+                if !gone.is_empty() && gone.iter().all(|name| excuses(kind, name, old, new)) {
+                    let why = if kind == SETTING {
+                        "settings of the database and of roles in it, which a dump of the database alone does not carry"
+                    } else {
+                        "reference systems of geometries, which a dump does not carry"
+                    };
+                    said.push(format!("{why}, and of which the restore has none: {}", gone.join(", ")));
+                }
+            }
+            _ => {
+                for (name, value) in new.iter().filter(|(name, value)| old.contains_key(*name) && text(name) != **value) {
+                    let (before, behind) = (text(name), value.parse::<i128>().ok().zip(text(name).parse::<i128>().ok()));
+                    match behind {
+                        None => said.push(format!(
+                            "the database's own {name} ({before} when it was captured, {value} here), which a dump of its tables does not carry"
+                        )),
+                        Some((here, there)) if here < there && there - here <= reserved(here) => said.push(format!(
+                            "the next number of {name} ({there} when it was captured, {here} here): a server that was restarted goes on after \
+                             the last one that a row had"
+                        )),
+                        Some(_) => {}
+                    }
+                }
+            }
+        }
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::sql::definitions::differences::changes;
+
+    fn of(kind: &str, entries: &[(&str, &str)]) -> Definitions {
+        let mut one = Definitions::of_kinds([kind], None);
+        entries.iter().for_each(|(name, text)| one.add(kind, (*name).to_owned(), text));
+        one
+    }
+
+    fn differ(kind: &str, before: &[(&str, &str)], now: &[(&str, &str)]) -> (usize, usize) {
+        let (before, now) = (of(kind, before).to_value(), of(kind, now));
+        (changes(&before, &now, &Default::default()).len(), said(&before, &now).len())
+    }
+
+    #[test]
+    fn settings_are_gone_together_or_not_at_all() {
+        let two = [("search_path", "a"), ("work_mem of app", "b")];
+        assert_eq!(differ(SETTING, &two, &two), (0, 0));
+        assert_eq!(differ(SETTING, &two, &[]), (0, 1), "a dump of one database alone");
+        assert_eq!(differ(SETTING, &two, &two[..1]), (1, 0));
+        assert_eq!(differ(SETTING, &two, &[("search_path", "z"), two[1]]), (1, 0));
+        assert_eq!(differ(SETTING, &[], &two), (2, 0));
+        assert_eq!(differ(SETTING, &[], &[]), (0, 0));
+    }
+
+    #[test]
+    fn what_print_does_not_show_may_be_gone_and_not_another() {
+        assert_eq!(differ(REFERENCE_SYSTEM, &[("t.p", "4326")], &[]), (0, 1));
+        assert_eq!(differ(REFERENCE_SYSTEM, &[("t.p", "4326")], &[("t.p", "101")]), (1, 0));
+        assert_eq!(differ(REFERENCE_SYSTEM, &[], &[("t.p", "101")]), (1, 0));
+        assert_eq!(differ(DEFAULT, &[("collation", "utf8mb4_bin")], &[("collation", "latin1_bin")]), (0, 1));
+        assert_eq!(differ(DEFAULT, &[("collation", "utf8mb4_bin")], &[("collation", "utf8mb4_bin")]), (0, 0));
+    }
+
+    #[test]
+    fn numbers_that_were_reserved_are_said() {
+        assert_eq!(differ(AUTO_INCREMENT, &[("t", "8")], &[("t", "6")]), (0, 1));
+        assert_eq!(differ(AUTO_INCREMENT, &[("t", "8")], &[("t", "9")]), (0, 0));
+        assert_eq!(differ(AUTO_INCREMENT, &[("t", "5001")], &[("t", "301")]), (1, 0));
+        assert_eq!((reserved(0), reserved(i128::MIN), reserved(i128::MAX)), (0, 0, MOST_RESERVED));
+    }
+}
