@@ -3,14 +3,12 @@
 //!
 //! What is journalled as concluded is neither restored nor read again; what is in the log is not written again.
 
-use crate::drill::bring_back::{BringBack, Seen};
+use crate::drill::bring_back::{BringBack, InPhase, Seen};
 use crate::drill::context::Context;
 use crate::drill::manifests::{self, Chosen};
 use crate::drill::sink::Sink;
 use crate::drill::{first_restore, objectives, outcome, reading, record};
 use crate::estate::config::{Authentication, Class, Resource, WhenNoManifest};
-use crate::model::capture::CaptureMode;
-use crate::model::check::CheckOutcome;
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::outcome::Outcome;
@@ -25,7 +23,7 @@ use crate::restore::teardown::Undoing;
 use crate::testing_log::body::{ClassPolicy, PlannedCase, PointResult, Teardown};
 use crate::testing_log::entry::Body;
 use crate::testing_log::restore_facts::ChecklistLine;
-use crate::testing_log::verify::{pass, rpo};
+use crate::testing_log::verify::{rpo, second};
 use crate::verify::sql::checks::demands::CheckDemands;
 
 /// One case of a drill.
@@ -168,7 +166,7 @@ impl Case<'_> {
                     result.isolation = seen.isolation.take();
                 }
                 if matches!(basis, Basis::FirstRestore) {
-                    read = self.settle_baseline(read);
+                    read = self.keep_or_drop(read);
                 }
                 self.restore_facts(result, driver, &order, &seen)?;
                 self.witness(result, &opened);
@@ -184,18 +182,6 @@ impl Case<'_> {
         Ok(None)
     }
 
-    /// What a first restore has captured becomes the baseline once everything else held, the last look of the guard too; else it goes.
-    fn settle_baseline(&self, read: Result<(), (&'static str, Failure)>) -> Result<(), (&'static str, Failure)> {
-        let (context, case) = (self.context, &self.planned.case);
-        let settled = match &read {
-            Ok(()) => first_restore::register(context, (&self.drill.drill, case), self.resource, &self.point.id),
-            // It goes on where it stopped.
-            Err((_, failure)) if failure.kind == FailureKind::Interrupted => Ok(()),
-            Err(_) => first_restore::discard(case, self.resource),
-        };
-        read.and(settled.map_err(|failure| ("verify", failure)))
-    }
-
     /// What the data itself says of the second that was asked for, and what was demanded of the session that read it.
     fn witness(&self, result: &mut PointResult, opened: &Opened) {
         if opened.proof.is_some()
@@ -204,21 +190,13 @@ impl Case<'_> {
         {
             isolation.undemanded.push("the server's certificate: set tls_ca of the resource".into());
         }
-        let (true, true, Some(facts)) = (self.point.is_in_time(), reading::is_database(opened), &result.verify) else { return };
-        // Every row is compared with the second's own; or something was written just before it, and nothing after it. What is older shows
-        // neither that the restore did not end before, nor that there was anything to be seen after.
-        let of_the_second = facts.lesser_claim.is_none() && !facts.mode.is_bounded() && facts.mode != CaptureMode::FirstRestore;
-        let by_rows = of_the_second && pass::data_failures(result, self.policy.indeterminate_budget).is_empty();
-        let fresh = result.sql_checks.iter().filter(|check| check.kind == "freshness" && check.result == CheckOutcome::Pass);
-        let fresh = fresh.filter_map(|check| check.actual.as_deref()?.parse::<Timestamp>().ok());
-        let newest = fresh.chain(facts.newest_stamp).max();
-        let by_stamps = newest.is_some_and(|newest| (0..=1000).contains(&self.point.created_at.millis_since(newest)));
+        let shown = second::shown(result, Some(self.policy)).map(|second| second.is_shown());
         if let Some(restore) = &mut result.restore {
-            restore.second_shown = Some(by_rows || by_stamps);
+            restore.second_shown = shown;
         }
     }
 
-    async fn read(&self, result: &mut PointResult, basis: &Basis, opened: &Opened) -> Result<(), (&'static str, Failure)> {
+    async fn read(&self, result: &mut PointResult, basis: &Basis, opened: &Opened) -> InPhase<()> {
         let context = self.context;
         let begun = Timestamp::now();
         if let (Some(why), Basis::FirstRestore | Basis::Invariants) = (&opened.unreadable, basis) {
@@ -261,8 +239,8 @@ impl Case<'_> {
                 }
             }
             Basis::FirstRestore => {
-                let captured = first_restore::capture(context, case, self.resource, &self.point.id, opened, &sink).await;
-                captured.map_err(|failure| ("verify", failure))?;
+                let taken = first_restore::take(context, case, self.resource, &self.point.id, opened, &sink).await;
+                taken.map_err(|failure| ("restore", failure))?;
             }
             Basis::Invariants => {}
         }
@@ -281,6 +259,19 @@ impl Case<'_> {
             return Ok(());
         }
         self.phase(Phase::Verified, Timestamp::now()).map_err(|failure| ("verify", failure))
+    }
+
+    /// The baseline of a first restore counts once everything was read and the last look at what was restored held.
+    fn keep_or_drop(&self, read: InPhase<()>) -> InPhase<()> {
+        let case = &self.planned.case;
+        match &read {
+            Ok(()) => first_restore::register(self.context, (&self.drill.drill, case), self.resource, &self.point.id),
+            // A run that goes on finds what it has taken.
+            Err((_, failure)) if failure.kind == FailureKind::Interrupted => Ok(()),
+            Err(_) => first_restore::drop_unregistered(self.resource, case),
+        }
+        .map_err(|failure| ("verify", failure))?;
+        read
     }
 
     fn keep_comparison(

@@ -1,6 +1,7 @@
 //! A first restore: no manifest fits, and the class wants the restored state to become the baseline of the same point from now on.
 //!
-//! It proves nothing of this restore: anything wrong with it is in the baseline too. The result says so and is never a pass.
+//! It proves nothing of this restore: anything wrong with it is in the baseline too. The result says so and is never a pass. A restore that
+//! brought nothing is no baseline: every honest one after it would differ from it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::testing_log::entry::Body;
 use crate::verify::items::capture::Witness;
 use crate::verify::items::scan::ScanOptions;
 use crate::verify::items::source::ItemSource;
+use crate::verify::manifest::header::ManifestKind;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::manifest::request::CaptureRequest;
 use crate::verify::objects::dir::DirSource;
@@ -30,8 +32,11 @@ use crate::verify::sql::connect::access::Access;
 use crate::verify::sql::items::ItemBaselines;
 use crate::verify::{items, objects, sql};
 
-/// Captures what was restored. May be repeated after a crash.
-pub async fn capture(
+/// Captures what was restored, as a baseline that is to be registered or dropped. May be repeated after a crash.
+///
+/// # Errors
+/// [`FailureKind::Remote`] where nothing was restored that a baseline could be of.
+pub async fn take(
     context: &Context,
     case: &CaseId,
     resource: &Resource,
@@ -39,41 +44,34 @@ pub async fn capture(
     opened: &Opened,
     monitor: &dyn Monitor,
 ) -> Result<(), Failure> {
-    let out = place(case, resource)?;
-    if let Some(directory) = out.parent() {
-        std::fs::create_dir_all(directory).map_err(|error| Failure::io(format!("create {}", directory.display()), error))?;
-    }
+    let out = place(resource, case)?;
     if !out.exists() {
+        let directory = out.parent().unwrap_or(&out);
+        std::fs::create_dir_all(directory).map_err(|error| Failure::io(format!("create {}", directory.display()), error))?;
         let mut request = CaptureRequest::new(&out, CaptureMode::FirstRestore);
         request.recovery_point_id = Some(point.clone());
         request.tables.leaves = resource.leaves.unwrap_or_default();
         let kept = order::reading_state(&context.work, case);
-        read(context, resource, (opened, &kept), &request, monitor).await?;
+        capture(context, resource, (opened, &kept), &request, monitor).await?;
     }
-    Ok(())
-}
-
-/// Where the manifest of a case is made.
-fn place(case: &CaseId, resource: &Resource) -> Result<PathBuf, Failure> {
-    let directory = resource
-        .manifests
-        .as_deref()
-        .ok_or_else(|| Failure::invalid(format!("resource `{}`: `when_no_manifest = \"first-restore\"` needs `manifests`", resource.id)))?;
-    Ok(directory.join(&case.0))
-}
-
-/// Removes what was captured of a restore that did not hold.
-pub fn discard(case: &CaseId, resource: &Resource) -> Result<(), Failure> {
-    let out = place(case, resource)?;
-    match std::fs::remove_dir_all(&out) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::io(format!("remove {}", out.display()), error)),
-        _ => Ok(()),
+    let header = Manifest::open(&out)?.header().clone();
+    let counted = |of: &str| header.counts.get(of).copied().unwrap_or(0);
+    let (of, n) = match header.kind {
+        ManifestKind::Objects => ("object", header.parts.iter().map(|part| part.rows).sum()),
+        ManifestKind::TableSet => ("table", counted("tables")),
+        ManifestKind::Items => ("item", counted("items")),
+    };
+    if n > 0 {
+        return Ok(());
     }
+    let said = format!("the restore is complete and brought back not one {of}: what {} should hold is not known from that", opened.url);
+    Err(Failure::new(FailureKind::Remote, said)
+        .hint("nothing was made a baseline; look at the source and at the recovery point, or capture a manifest of the source"))
 }
 
-/// Registers what was captured as the baseline of the point. May be repeated after a crash.
+/// Registers the baseline of the case for the point: from now on it is compared with that. May be repeated after a crash.
 pub fn register(context: &Context, (drill, case): (&DrillId, &CaseId), resource: &Resource, point: &PointId) -> Result<(), Failure> {
-    let manifest = Manifest::open(&place(case, resource)?)?;
+    let manifest = Manifest::open(&place(resource, case)?)?;
     let header = manifest.header();
     let body = ManifestRegistered {
         manifest: manifest.digest(),
@@ -90,7 +88,25 @@ pub fn register(context: &Context, (drill, case): (&DrillId, &CaseId), resource:
     Ok(())
 }
 
-async fn read(
+/// Takes away a baseline that was not registered: nothing proves that it is of what was restored.
+pub fn drop_unregistered(resource: &Resource, case: &CaseId) -> Result<(), Failure> {
+    let out = place(resource, case)?;
+    match std::fs::remove_dir_all(&out) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::io(format!("remove {}", out.display()), error)),
+        _ => Ok(()),
+    }
+}
+
+/// Where the baseline of a case lies.
+fn place(resource: &Resource, case: &CaseId) -> Result<PathBuf, Failure> {
+    let directory = resource
+        .manifests
+        .as_deref()
+        .ok_or_else(|| Failure::invalid(format!("resource `{}`: `when_no_manifest = \"first-restore\"` needs `manifests`", resource.id)))?;
+    Ok(directory.join(&case.0))
+}
+
+async fn capture(
     context: &Context,
     resource: &Resource,
     (opened, kept): (&Opened, &Path),
@@ -124,10 +140,6 @@ async fn read(
             sql::capture::capture(&opened.url, &access, &request, &context.hash_key, signer, monitor).await?
         }
     };
-    // Nothing is no baseline: every later restore of the point would be held to it.
-    if header.counts.iter().all(|(kind, n)| *n == 0 || kind == "definitions") {
-        let what = format!("{}: the restore was completed without data: there is nothing to make a baseline of", opened.url);
-        return Err(Failure::new(FailureKind::Remote, what));
-    }
+    drop(header);
     Ok(())
 }

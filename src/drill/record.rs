@@ -106,6 +106,7 @@ pub fn verify_facts(
         mode: if chosen.mode == CaptureMode::SnapshotExact { verification.mode } else { chosen.mode },
         lesser_claim: lesser_claim(chosen, verification),
         newest_stamp: verification.newest_stamp,
+        unstamped_tables: verification.unstamped,
         coverage_ppm: verification.coverage_ppm(),
         objects: counts(&verification.objects),
         tables: counts(&verification.tables),

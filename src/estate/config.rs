@@ -124,6 +124,8 @@ pub struct Class {
     /// How many undecided rows, objects or items one recovery point may have; more of them fail it.
     #[serde(default)]
     pub indeterminate_budget: u64,
+    /// How near to the second that a database is restored to something in its data has to be, to show that it was reached.
+    pub second_within: Option<Span>,
     /// Check packs by name or path.
     #[serde(default)]
     pub checks: Vec<String>,

@@ -120,6 +120,7 @@ pub fn class_policies(config: &Config) -> BTreeMap<String, ClassPolicy> {
         rpo_s: class.rpo.and_then(Span::seconds),
         test_period_s: class.test_period.and_then(Span::seconds),
         indeterminate_budget: class.indeterminate_budget,
+        second_within_s: class.second_within.and_then(Span::seconds),
         access: (class.access != Access::Restore).then(|| class.access.as_str().to_owned()),
     };
     config.class.iter().map(|(name, class)| (name.clone(), of(class))).collect()

@@ -93,6 +93,9 @@ pub struct Verification {
     pub progress: Option<Progress>,
     /// The newest change stamp that was found in a restore to a second, where the manifest does not see every row.
     pub newest_stamp: Option<Timestamp>,
+    /// Of a restore to a second: tables in which a row of after that second could have gone unseen, having neither a change stamp nor every
+    /// row compared and equal.
+    pub unstamped: Option<u64>,
     /// Why reading stopped before its end; what was not looked at is then neither match nor missing.
     pub cut_short: Option<Failure>,
 }
@@ -140,6 +143,7 @@ impl Verification {
             first_read_after: None,
             progress: None,
             newest_stamp: None,
+            unstamped: None,
             cut_short: None,
         }
     }

@@ -65,11 +65,17 @@ pub struct ClassPolicy {
     pub test_period_s: Option<u64>,
     /// How many undecided rows, objects or items one recovery point may have.
     pub indeterminate_budget: u64,
+    /// A restore to a second counts as having come to it where something in the data is at most so much older; absent means
+    /// [`SECOND_WITHIN_S`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_within_s: Option<u64>,
     /// `backup-access-point` where the class allows S3 recovery points to be read where they lie instead of restored; absent means restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access: Option<String>,
 }
 
+/// What [`ClassPolicy::second_within_s`] is where it is not stated.
+pub const SECOND_WITHIN_S: u64 = 5;
 /// The mechanism of a recovery point that was read where it lies, without a restore.
 pub const ACCESS_POINT_MECHANISM: &str = "aws-backup:CreateBackupAccessPoint";
 /// The word of [`ClassPolicy::access`] that allows it.
@@ -432,6 +438,10 @@ pub struct VerifyFacts {
     /// The newest change stamp of what was restored, where the manifest names their column and cannot see rows beyond its watermark.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest_stamp: Option<Timestamp>,
+    /// Of a database restored to a second: tables in which a row of after that second could have gone unseen, having neither a change stamp nor
+    /// every row compared and equal. Absent in entries of versions that took any stamp for a witness.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unstamped_tables: Option<u64>,
     /// Share of the declared scope that was read and decided.
     pub coverage_ppm: u64,
     /// Objects.

@@ -155,6 +155,7 @@ impl Fixture {
             rpo_s: Some(rpo_h * 3600),
             test_period_s: Some(days * 86_400),
             indeterminate_budget: 0,
+            second_within_s: None,
             access: None,
         };
         let classes = [("gold", class(4, 24, 92)), ("silver", class(8, 48, 183)), ("bronze", class(24, 96, 366))]

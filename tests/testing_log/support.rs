@@ -149,7 +149,14 @@ pub fn build(story: Story) -> World {
 }
 
 fn policy(config: Sha256Digest) -> PolicySet {
-    let class = |rto_s, rpo_s| ClassPolicy { rto_s, rpo_s, test_period_s: Some(7_776_000), indeterminate_budget: 2, access: None };
+    let class = |rto_s, rpo_s| ClassPolicy {
+        rto_s,
+        rpo_s,
+        test_period_s: Some(7_776_000),
+        indeterminate_budget: 2,
+        second_within_s: None,
+        access: None,
+    };
     let classes = BTreeMap::from([("files".to_owned(), class(Some(14_400), Some(86_400))), ("bank".to_owned(), class(Some(3600), None))]);
     PolicySet { config, classes, check_set: Sha256Digest::of(b"{}") }
 }
@@ -303,6 +310,7 @@ fn result(pen: &mut Pen, case: &PlannedCase, fails: bool, requested_at: Timestam
             mode: CaptureMode::WindowBounded,
             lesser_claim: None,
             newest_stamp: None,
+            unstamped_tables: None,
             coverage_ppm: 1_000_000,
             objects: files.then_some(counts),
             tables: None,

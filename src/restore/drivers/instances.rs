@@ -38,28 +38,26 @@ pub async fn request(order: &Order, clouds: &Clouds, permit: Permit, from: Resto
     Ok(Accepted { job_id: None, created_arn })
 }
 
-/// The engine version that the data was written with: a snapshot states it. An instance states what it runs now, which may have been
-/// upgraded since: that is worth knowing and binds nobody.
+/// The engine that the data was written with: a snapshot states it. An instance states what it runs now, which may have been upgraded since.
 pub async fn source_version(order: &Order, clouds: &Clouds, region: Option<&str>) -> Result<SourceVersion, Failure> {
     let rds = clouds.rds(region)?;
     if order.point.handle.contains(":snapshot:") {
         let snapshot = rds.snapshot(&order.point.handle).await?;
-        let (engine, version) = snapshot.map(|snapshot| (Some(snapshot.engine), snapshot.engine_version)).unwrap_or_default();
-        return Ok(SourceVersion { engine, version, binding: true });
+        let (engine, version) = snapshot.map(|snapshot| (snapshot.engine, snapshot.engine_version)).unzip();
+        return Ok(SourceVersion { engine, version: version.flatten(), binding: true });
     }
-    let name = order.point.source_arn.as_deref().and_then(|arn| arn.rsplit(':').next());
-    let instance = match name {
+    let instance = match order.point.source_arn.as_deref().and_then(|arn| arn.rsplit(':').next()) {
         Some(name) => rds.instance(name).await?,
         None => None,
     };
-    let (engine, version) = instance.map(|instance| (Some(instance.engine), instance.engine_version)).unwrap_or_default();
-    Ok(SourceVersion { engine, version, binding: false })
+    let (engine, version) = instance.map(|instance| (instance.engine, instance.engine_version)).unzip();
+    Ok(SourceVersion { engine, version: version.flatten(), binding: false })
 }
 
 /// What is known of the engine that wrote the data.
 #[derive(Clone, Debug, Default)]
 pub struct SourceVersion {
-    /// Such as `postgres`; nothing where what wrote the data is not there any more.
+    /// Such as `mariadb`.
     pub engine: Option<String>,
     /// Such as `15.8`.
     pub version: Option<String>,
@@ -101,22 +99,22 @@ pub async fn poll(order: &Order, clouds: &Clouds, accepted: &Accepted) -> Result
     }
 }
 
-/// The same progress with both versions in its evidence; failed where the restored engine is another than the one that wrote the data, or
-/// older.
-pub fn as_new_as(source: SourceVersion, restored: &Instance, ready: Progress) -> Progress {
-    judged(source, (&restored.engine, restored.engine_version.clone()), ready)
-}
-
-fn judged(source: SourceVersion, (engine, restored): (&str, Option<String>), ready: Progress) -> Progress {
+/// The same progress with both engines in its evidence; failed where the restored one is another, or older than the one that wrote the data.
+pub fn as_new_as(source: SourceVersion, instance: &Instance, ready: Progress) -> Progress {
     let Progress::Ready { status, created_arn, mut raw } = ready else { return ready };
-    let SourceVersion { engine: wrote, version: source, binding } = source;
-    if let Some(wrote) = wrote.filter(|wrote| *wrote != engine) {
-        let message = format!("{created_arn} runs the engine {engine}, and {wrote} wrote the data");
-        return Progress::Failed { status, message, raw };
-    }
+    let SourceVersion { engine, version: source, binding } = source;
+    let (restored, runs) = (instance.engine_version.clone(), instance.engine.as_str());
     let older = binding && source.as_deref().zip(restored.as_deref()).is_some_and(|(source, restored)| version(restored) < version(source));
     if let Value::Object(members) = &mut raw {
-        members.insert("engine_versions".into(), json!({"source": source, "restored": restored, "wrote_the_data": binding}));
+        let mut versions = json!({"source": source, "restored": restored, "wrote_the_data": binding, "restored_engine": runs});
+        if let Some(engine) = &engine {
+            versions["source_engine"] = json!(engine);
+        }
+        members.insert("engine_versions".into(), versions);
+    }
+    if let Some(engine) = engine.filter(|engine| engine != runs) {
+        let message = format!("{created_arn} is said to run {runs}, and what it was restored from is of {engine}");
+        return Progress::Failed { status, message, raw };
     }
     if older {
         let (source, restored) = (source.unwrap_or_default(), restored.unwrap_or_default());
@@ -212,25 +210,37 @@ pub fn instance_of(found: &Found) -> Result<&Instance, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing_log::restore_facts::EngineVersions;
 
     #[test]
     fn an_older_engine_than_that_of_the_source_is_no_restore() {
         let ready = || Progress::Ready { status: "available".into(), created_arn: "arn".into(), raw: json!({}) };
         let wrote = |version: &str, binding| SourceVersion { engine: Some("postgres".into()), version: Some(version.into()), binding };
-        let of = |source: &str, restored: &str| judged(wrote(source, true), ("postgres", Some(restored.into())), ready());
+        let runs =
+            |engine: &str, version: &str| Instance { engine: engine.into(), engine_version: Some(version.into()), ..Instance::default() };
+        let of = |source: &str, restored: &str| as_new_as(wrote(source, true), &runs("postgres", restored), ready());
         assert!(matches!(of("15.8", "15.8"), Progress::Ready { .. }));
         assert!(matches!(of("10.11.8-rds.1", "10.11.10"), Progress::Ready { .. }), "numbers, not text");
         assert!(matches!(of("15.8", "16.1"), Progress::Ready { .. }));
         let Progress::Failed { message, raw, .. } = of("16.1", "15.8") else { panic!("an older engine was accepted") };
         assert!(message.contains("16.1") && message.contains("15.8"), "{message}");
         assert_eq!(raw["engine_versions"]["restored"], "15.8");
-        assert!(
-            matches!(judged(SourceVersion::default(), ("mysql", Some("1".into())), ready()), Progress::Ready { .. }),
-            "what is not stated is not older"
-        );
-        let upgraded = judged(wrote("16.1", false), ("postgres", Some("15.8".into())), ready());
-        assert!(matches!(upgraded, Progress::Ready { .. }), "the source may have been upgraded since");
-        let other = judged(wrote("16.1", false), ("mysql", Some("16.1".into())), ready());
-        assert!(matches!(other, Progress::Failed { message, .. } if message.contains("the engine mysql, and postgres wrote")));
+        let unstated = as_new_as(SourceVersion::default(), &runs("postgres", "1"), ready());
+        assert!(matches!(unstated, Progress::Ready { .. }), "what is not stated is not older");
+        let exception = |progress: Progress| {
+            let Progress::Ready { raw, .. } = progress else { panic!("refused") };
+            serde_json::from_value::<EngineVersions>(raw["engine_versions"].clone()).unwrap().exception()
+        };
+        assert!(exception(unstated).unwrap().contains("compared with nothing"));
+        // What the source runs now binds nobody, since it may have been upgraded since; that it is another is said.
+        assert_eq!(exception(as_new_as(wrote("16.1", false), &runs("postgres", "16.1"), ready())), None);
+        for restored in ["15.8", "99.1"] {
+            let said = exception(as_new_as(wrote("16.1", false), &runs("postgres", restored), ready())).unwrap();
+            assert!(said.contains(restored) && said.contains("the source runs 16.1"), "{said}");
+        }
+        for binding in [true, false] {
+            let Progress::Failed { message, .. } = as_new_as(wrote("16.1", binding), &runs("mysql", "16.1"), ready()) else { panic!() };
+            assert!(message.contains("mysql") && message.contains("postgres"), "{message}");
+        }
     }
 }

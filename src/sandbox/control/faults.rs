@@ -30,6 +30,11 @@ pub enum RestoreFault {
     WrongType,
     /// A restore to a point in time brings everything up to now, whatever time was asked for; other restores are what they should be.
     IgnoresTime,
+    /// A restore of a database to a point in time stops so many seconds before the time that was asked for.
+    StopsEarly {
+        /// How many.
+        seconds: i64,
+    },
     /// COMPLETED with the items of another DynamoDB table.
     AnotherTable {
         /// The table's name.

@@ -13,4 +13,5 @@ pub mod results;
 pub mod rpo;
 pub mod run;
 pub mod seals;
+pub mod second;
 pub mod verdict;

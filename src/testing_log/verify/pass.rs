@@ -7,6 +7,7 @@ use crate::model::verification::damaged;
 use crate::testing_log::body::{ACCESS_POINT_ALLOWED, ACCESS_POINT_MECHANISM, ClassPolicy, Objective, PointResult, VerifyFacts};
 use crate::testing_log::restore_facts::EngineVersions;
 use crate::testing_log::verify::fault::Rule;
+use crate::testing_log::verify::second;
 
 /// All of the declared scope.
 const WHOLE_PPM: u64 = 1_000_000;
@@ -52,8 +53,11 @@ pub fn objections(result: &PointResult, policy: Option<&ClassPolicy>, as_if: Out
     if as_if == Outcome::Pass {
         let undemanded = result.isolation.iter().flat_map(|isolation| &isolation.undemanded);
         found.extend(undemanded.map(|what| (Rule::PassWithReasons, format!("isolation: nothing was demanded of {what}"))));
-        if result.restore.as_ref().is_some_and(|restore| restore.second_shown == Some(false)) {
-            let why = "nothing in the data shows that the second was honoured: no change stamp of its last second, and no manifest of it";
+        let shown = second::shown(result, policy).filter(|second| !second.is_shown());
+        if let Some(second) = &shown {
+            found.push((Rule::PassWithReasons, second.words()));
+        } else if result.restore.as_ref().is_some_and(|restore| restore.second_shown == Some(false)) {
+            let why = "nothing in the data shows that the second was honoured: no change stamp, and no manifest of that second";
             found.push((Rule::PassWithReasons, why.to_owned()));
         }
     }

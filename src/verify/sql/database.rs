@@ -170,7 +170,7 @@ impl Database {
         }
     }
 
-    /// The greatest value of a column, as the server writes it; nothing in an empty table.
+    /// The greatest value of a column in what is read of a table, as the server writes it; nothing where that is empty.
     pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<String>, Failure> {
         match self {
             Self::Postgres(session) => session.greatest(table, column).await,

@@ -379,7 +379,7 @@ impl Laying {
     }
 
     /// A manifest of a server that nobody else writes to. Where it writes a record of its own meanwhile (it keeps its log), once more.
-    async fn capture(&self, url: &SourceUrl, access: &Access, request: &CaptureRequest) {
+    pub async fn capture(&self, url: &SourceUrl, access: &Access, request: &CaptureRequest) {
         let signer = Some((ORIGIN, &self.key));
         for _ in 0..5 {
             match attestore::verify::sql::capture::capture(url, access, request, &self.hash_key, signer, &Silent).await {
@@ -431,7 +431,7 @@ impl Laying {
 }
 
 /// The engine, the instance and the kind of resource of a database.
-fn called(kind: EngineKind) -> (&'static str, &'static str, &'static str) {
+pub fn called(kind: EngineKind) -> (&'static str, &'static str, &'static str) {
     match kind {
         EngineKind::Postgres => ("postgres", "pg", "rds-postgres"),
         EngineKind::MariaDb => ("mariadb", "maria", "rds-mysql"),
@@ -439,7 +439,7 @@ fn called(kind: EngineKind) -> (&'static str, &'static str, &'static str) {
 }
 
 /// How the master user reaches the database of an instance.
-fn as_keeper(kind: EngineKind, port: u16) -> (SourceUrl, Access) {
+pub fn as_keeper(kind: EngineKind, port: u16) -> (SourceUrl, Access) {
     let url = match kind {
         EngineKind::Postgres => SourceUrl::Postgres { url: format!("postgres://keeper@127.0.0.1:{port}/crm") },
         EngineKind::MariaDb => SourceUrl::Mysql { url: format!("mysql://keeper@127.0.0.1:{port}/crm") },
@@ -476,7 +476,7 @@ fn no_wal(folder: &Path) -> bool {
 }
 
 /// Waits until the second is over.
-async fn over(second: i64) {
+pub async fn over(second: i64) {
     crate::clients::until("the second is over", || async move { (chrono::Utc::now().timestamp() > second).then_some(()) }).await;
 }
 
@@ -486,7 +486,7 @@ async fn fill(kind: EngineKind, port: u16) {
     execute(kind, port, &format!("INSERT INTO customer VALUES {}", rows.join(", "))).await;
 }
 
-async fn execute(kind: EngineKind, port: u16, sql: &str) {
+pub async fn execute(kind: EngineKind, port: u16, sql: &str) {
     let sql = sqlx::AssertSqlSafe(sql.to_owned());
     match kind {
         EngineKind::Postgres => {

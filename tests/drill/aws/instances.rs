@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use attestore::engines::installed::EngineKind;
 use attestore::model::ids::DrillId;
 use attestore::model::outcome::Outcome;
-use attestore::sandbox::control::faults::Lie;
+use attestore::sandbox::control::faults::{Lie, RestoreFault};
 use attestore::testing_log::body::PointResult;
+use attestore::testing_log::entry::Body;
 
 use crate::aws::estate::{Laying, leftovers};
 use crate::clients::start;
@@ -15,7 +16,7 @@ use crate::drill_estate::Estate;
 use crate::engines::engine;
 
 /// What instances of a drill are described as.
-async fn told(estate: &Estate, member: &str, says: Option<&str>, once_modified: bool) {
+pub async fn told(estate: &Estate, member: &str, says: Option<&str>, once_modified: bool) {
     let (running, _) = start(&estate.path("sandbox")).await;
     running.control().faults().clear().unwrap();
     let lie = Lie { of: "attestore-drill-".into(), member: member.into(), says: says.map(str::to_owned), once_modified };
@@ -24,7 +25,7 @@ async fn told(estate: &Estate, member: &str, says: Option<&str>, once_modified: 
 }
 
 /// A drill, its exit code, and the results that it added to the log.
-fn drilled(estate: &Estate, patience: &str) -> (Option<i32>, Vec<PointResult>, String) {
+pub fn drilled(estate: &Estate, patience: &str) -> (Option<i32>, Vec<PointResult>, String) {
     let before: BTreeSet<DrillId> = estate.results().into_iter().map(|result| result.drill_id).collect();
     let output = estate.run(&["drill", "--case-deadline", patience], None);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -117,5 +118,45 @@ async fn another_servers_endpoint_is_found_out_and_gets_nobodys_password() {
         assert_eq!((result.outcome, result.verify.is_none()), (Outcome::Error, true));
         assert!(result.outcome_reasons[0].contains("may not be what was restored"), "{:?}", result.outcome_reasons);
     }
+    assert_eq!(leftovers(&estate).await, Vec::<String>::new());
+}
+
+/// A restore that brought nothing is no baseline, and the honest one after it is not held against it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_first_restore_is_an_error_and_no_baseline() {
+    if !engine(EngineKind::Postgres) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut laying = Laying::begin(folder.path()).await;
+    for point in laying.database(EngineKind::Postgres).await {
+        laying.running.control().faults().on_restore(&point, RestoreFault::CompletesEmpty).unwrap();
+    }
+    let estate = laying.end().await;
+    let text = std::fs::read_to_string(estate.path("attestore.toml")).unwrap();
+    let text = text.replace("manifests = \"manifests/pg\"", "manifests = \"manifests/bare\"").replace("id = \"pg\"", "id = \"bare\"");
+    std::fs::write(estate.path("attestore.toml"), text.replace("test_period", "when_no_manifest = \"first-restore\"\ntest_period"))
+        .unwrap();
+    std::fs::create_dir_all(estate.path("manifests/bare")).unwrap();
+    let baselines = |estate: &Estate| {
+        let is_one = |body: &Body| matches!(body, Body::ManifestRegistered(manifest) if manifest.resource.0 == "bare");
+        let kept = std::fs::read_dir(estate.path("manifests/bare")).unwrap().count();
+        (estate.verdict().entries.iter().filter(|entry| is_one(&entry.body)).count(), kept)
+    };
+    let (code, results, said) = drilled(&estate, "40s");
+    assert_eq!((code, results.len(), baselines(&estate)), (Some(3), 2, (0, 0)), "{said}");
+    for result in results {
+        assert_eq!(result.outcome, Outcome::Error);
+        assert!(result.outcome_reasons[0].contains("not one table"), "{:?}", result.outcome_reasons);
+    }
+    let (running, _) = start(&estate.path("sandbox")).await;
+    running.control().faults().clear().unwrap();
+    running.stop().await.unwrap();
+    for outcome in [Outcome::Inconclusive, Outcome::Pass] {
+        let (_, results, said) = drilled(&estate, "40s");
+        assert!(results.iter().all(|result| result.outcome == outcome), "{said}");
+        assert_eq!(baselines(&estate), (2, 2));
+    }
+    assert!(estate.verdict().holds(), "{:?}", estate.verdict().faults);
     assert_eq!(leftovers(&estate).await, Vec::<String>::new());
 }

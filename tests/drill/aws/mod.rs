@@ -10,6 +10,7 @@ mod instances;
 mod items;
 mod kills;
 mod point_in_time;
+mod seconds;
 mod signals;
 mod tables;
 mod tokens;

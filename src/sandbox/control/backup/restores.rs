@@ -83,7 +83,9 @@ impl Backup {
             Some(RestoreFault::CompletesWithoutResource) => Ok(None),
             Some(RestoreFault::WrongType) => Ok(Some(format!("arn:aws:ec2:{REGION}:{ACCOUNT_ID}:volume/vol-0123456789abcdef0"))),
             Some(RestoreFault::CompletesEmpty) => self.make(&job, true).await.map(Some),
-            Some(RestoreFault::IgnoresTime | RestoreFault::AnotherTable { .. }) | None => self.make(&job, false).await.map(Some),
+            Some(RestoreFault::IgnoresTime | RestoreFault::StopsEarly { .. } | RestoreFault::AnotherTable { .. }) | None => {
+                self.make(&job, false).await.map(Some)
+            }
         };
         let done = now();
         self.change_restore(id, |job| {

@@ -65,7 +65,11 @@ impl Rds {
         let instance = self.fresh(id, was.kind, &was.engine, &was.master_user, settings)?;
         // Everything before the answer can be restored: the log that it is in is closed first.
         self.servers.close_log(was.kind, &was.home, was.port).await?;
-        let until = at.filter(|_| self.faults.of_restore(&was.arn()) != Some(RestoreFault::IgnoresTime));
+        let until = match self.faults.of_restore(&was.arn()) {
+            Some(RestoreFault::IgnoresTime) => None,
+            Some(RestoreFault::StopsEarly { seconds }) => at.map(|at| at - chrono::TimeDelta::seconds(seconds)),
+            _ => at,
+        };
         let origin = Origin::PointInTime { source: was.home.clone(), base: base.home, until };
         self.begin_restore(&was.arn(), Instance { database: was.database.clone(), origin, ..instance })
     }
@@ -73,7 +77,9 @@ impl Rds {
     /// Begins a restore as it was planted for what it is restored from.
     fn begin_restore(&self, arn: &str, instance: Instance) -> Result<Instance, Refused> {
         let origin = match self.faults.of_restore(arn) {
-            None | Some(RestoreFault::IgnoresTime | RestoreFault::AnotherTable { .. }) => instance.origin.clone(),
+            None | Some(RestoreFault::IgnoresTime | RestoreFault::StopsEarly { .. } | RestoreFault::AnotherTable { .. }) => {
+                instance.origin.clone()
+            }
             Some(RestoreFault::CompletesEmpty) => Origin::Hollow(instance.master_user.clone()),
             Some(RestoreFault::Fails { message }) => Origin::Doomed(message),
             Some(RestoreFault::Hangs) => Origin::Stuck,

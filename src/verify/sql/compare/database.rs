@@ -93,16 +93,17 @@ pub async fn compare_beside(
         let youngest = if restored.at.is_some() && restored.to_the_second { at } else { now.max(at) };
         Bounds { restored: youngest.0, may_have_changed, ..bounds }
     });
-    let second = restored.at.filter(|_| restored.to_the_second && scope.stamp.is_some());
+    let second = restored.at.filter(|_| restored.to_the_second);
     let mut run = Run {
         scope,
         bounds,
         second,
+        captured_end: header.captured_end,
         keys: RowKeys::new(hash_key),
         monitor,
         described: header.position.as_ref().and_then(|position| position.get("tables")).cloned().unwrap_or_default(),
         sidecar: manifest.sidecar().peekable(),
-        result: Verification::empty(mode),
+        result: Verification { unstamped: second.map(|_| 0), ..Verification::empty(mode) },
         tables: Counts::default(),
         rows: Counts::default(),
         kept: None,
@@ -197,6 +198,7 @@ pub fn unreadable(manifest: &Manifest, hash_key: &HashKey, why: &str, monitor: &
         scope: Scope::of(manifest.header().position.as_ref()),
         bounds: None,
         second: None,
+        captured_end: manifest.header().captured_end,
         keys: RowKeys::new(hash_key),
         monitor,
         described: Value::Null,

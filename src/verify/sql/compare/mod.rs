@@ -7,5 +7,6 @@ pub mod beside;
 pub mod columns;
 pub mod database;
 pub mod dual;
+pub mod newest;
 pub mod of_table;
 pub mod tables;

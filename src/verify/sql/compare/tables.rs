@@ -48,8 +48,10 @@ pub struct Run<'a> {
     pub scope: Scope,
     /// What change stamps may excuse; nothing where they excuse nothing.
     pub bounds: Option<Bounds>,
-    /// Of a restore to a second whose rows have stamps: that second.
+    /// Of a restore to a second: that second.
     pub second: Option<Timestamp>,
+    /// When the manifest's capture ended.
+    pub captured_end: Timestamp,
     /// What digests are keyed with.
     pub keys: RowKeys,
     /// Gets the findings.
@@ -144,28 +146,6 @@ impl Run<'_> {
         }
     }
 
-    /// What the newest stamp of a table says of a restore to a second: nothing in it may be younger, be it beyond the watermark.
-    async fn newest(&mut self, db: &mut Database, table: &Table) {
-        let (Some(second), Some(place)) = (self.second, self.scope.stamp_of(table)) else { return };
-        let column = &table.columns[place].name;
-        match db.greatest(table, column).await {
-            Ok(newest) => {
-                let Some(at) = newest.as_deref().and_then(naming::stamp_in).map(Timestamp) else { return };
-                self.result.newest_stamp = self.result.newest_stamp.max(Some(at));
-                // Within what is compared row by row each such row has been told.
-                if at > second && self.scope.watermark.is_some() {
-                    self.rows.add(Class::Future);
-                    let (expected, actual) = (format!("no {column} after {second}"), format!("{at}"));
-                    self.find(Class::Future, Kind::Table, Place::Key(table.name.clone()), Some(expected), Some(actual));
-                }
-            }
-            Err(failure) => {
-                let said = format!("table {}: its newest {column} could not be read: {failure}", table.name);
-                self.monitor.event(Event::Note(&said));
-            }
-        }
-    }
-
     fn missing(&mut self, name: &str, rows: u64) {
         // Who is not shown every table cannot tell one that is gone from one that is withheld.
         if let Some(failure) = self.partial_sight.as_ref().map(|failure| Failure::new(failure.kind, failure.message.clone())) {
@@ -180,6 +160,7 @@ impl Run<'_> {
 
     async fn extra(&mut self, db: &mut Database, table: &Table) {
         let class = self.class(Class::Extra);
+        self.unseen();
         self.said.tables.insert(table.name.clone());
         self.tables.add(class);
         let (rows, whole) = scan::count(db, table, &self.keys).await;
@@ -225,7 +206,6 @@ impl Run<'_> {
             }
         };
         self.result.bytes_checked += read.bytes;
-        self.newest(db, &part).await;
         let same_schema = match meaning {
             Meaning::Exact => {
                 let in_earlier_words = described.as_ref().filter(|_| self.is_of_earlier_version);
@@ -264,6 +244,7 @@ impl Run<'_> {
             (true, false) if excused => Class::Indeterminate,
             (true, false) => Class::Mismatch,
         });
+        self.newest(db, &part, same_schema && clean).await;
         Ok(())
     }
 

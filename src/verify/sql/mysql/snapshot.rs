@@ -119,7 +119,7 @@ impl MysqlSession {
     /// The greatest value of a column.
     pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<String>, Failure> {
         let (shown, limits) = (self.opener.shown.clone(), self.opener.limits);
-        let question = format!("SELECT CAST(MAX({}) AS CHAR) FROM {}", backticked(column), table.sql_name);
+        let question = format!("SELECT CAST(MAX({}) AS CHAR) FROM {}{}", backticked(column), table.sql_name, table.conditions(&[]));
         let connection = self.session().await?;
         let asked = async {
             let rows = connection.ask(&question, &[]).await.map_err(|error| errors::wire_failure(&shown, error))?;

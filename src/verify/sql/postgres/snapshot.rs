@@ -130,7 +130,7 @@ impl PostgresSession {
     /// The greatest value of a column.
     pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<String>, Failure> {
         let shown = &self.opener.shown;
-        let question = format!("SELECT max({})::text FROM ONLY {}", double_quoted(column), table.sql_name);
+        let question = format!("SELECT max({})::text FROM ONLY {}{}", double_quoted(column), table.sql_name, table.conditions(&[]));
         let asked = sqlx::query_scalar(AssertSqlSafe(question)).fetch_one(&mut self.control);
         self.opener.limits.asking(shown, async { asked.await.map_err(|error| errors::failure(shown, error)) }).await
     }

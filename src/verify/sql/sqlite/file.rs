@@ -111,7 +111,7 @@ impl SqliteSession {
 
     /// The greatest value of a column.
     pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<String>, Failure> {
-        let question = format!("SELECT CAST(max({}) AS TEXT) FROM {}", double_quoted(column), table.sql_name);
+        let question = format!("SELECT CAST(max({}) AS TEXT) FROM {}{}", double_quoted(column), table.sql_name, table.conditions(&[]));
         let asked = locked(&self.connection).query_row(&question, [], |row| row.get(0));
         asked.map_err(|error| errors::sqlite_failure(&self.shown, error))
     }
