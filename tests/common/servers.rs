@@ -216,6 +216,8 @@ impl Server {
         match self.kind {
             Kind::Postgres => {
                 command.arg("-D").arg(self.data()).args(["-p", &self.port.to_string()]).arg("-k").arg(&sockets);
+                // Shared memory lies in the data directory: a server that was killed leaves none elsewhere.
+                command.args(["-c", "dynamic_shared_memory_type=mmap"]);
                 for setting in ["listen_addresses=127.0.0.1", "fsync=off", "shared_buffers=32MB", "max_connections=40", "autovacuum=off"] {
                     command.args(["-c", setting]);
                 }

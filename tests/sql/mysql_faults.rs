@@ -188,7 +188,7 @@ async fn tables_that_are_locked_dropped_emptied_or_altered_meanwhile() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancelled_statement_and_a_lost_session() {
-    let Some(server) = servers::shared(Kind::Mariadb) else { return };
+    let Some(server) = servers::own(Kind::Mariadb).map(Arc::new) else { return };
     let dir = tempfile::tempdir().unwrap();
     // More than the buffers between both sides hold: the statement is still running when its first rows have arrived.
     let sql = "CREATE TABLE a (id INT PRIMARY KEY); INSERT INTO a VALUES (1); CREATE TABLE m (id INT PRIMARY KEY, v TEXT) STATS_AUTO_RECALC = 0; \

@@ -18,6 +18,7 @@ use attestore::verify::sql::rows::table::{Table, Wire, backticked};
 use attestore::verify::sql::wire::mysql::error::WireError;
 use attestore::verify::sql::wire::mysql::options::{MysqlOptions, TlsMode};
 use attestore::verify::sql::wire::mysql::session::WireSession;
+use futures_util::StreamExt as _;
 use sqlx::{AssertSqlSafe, Connection, Decode, MySql, MySqlConnection, Row as _};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -199,7 +200,7 @@ async fn a_wire_that_lies_is_found_out_and_a_session_that_is_lost_is_replaced() 
     let db = Db::new(&server, Kind::Mariadb, "lies", sql).await;
     let manifest = dir.path().join("m");
     db.capture(&manifest).await.unwrap();
-    for (fault, said) in [
+    let lies = [
         (Fault::Cut, "the server closed it"),
         (Fault::Silence, "no data for"),
         (Fault::Number, "of the answer"),
@@ -207,19 +208,23 @@ async fn a_wire_that_lies_is_found_out_and_a_session_that_is_lost_is_replaced() 
         (Fault::Shorter, "longer than it is"),
         (Fault::Foreign, "found a packet that begins with 0x07"),
         (Fault::Value, "longer than it is"),
-    ] {
+    ];
+    let (server, manifest) = (&server, &manifest);
+    // Most of the time goes into waiting, so several at once.
+    let each = |(fault, said)| async move {
         if matches!(fault, Fault::Cut | Fault::Silence | Fault::Value) {
-            until_quiet(&server).await;
-            let once = Proxy::start(&server, fault, 1).await;
-            assert_eq!(compared(&once.url("lies"), &manifest).await, [], "{fault:?}");
+            until_quiet(server).await;
+            let once = Proxy::start(server, fault, 1).await;
+            assert_eq!(compared(&once.url("lies"), manifest).await, [], "{fault:?}");
             assert_eq!(once.struck(), 1, "{fault:?}");
         }
-        let always = Proxy::start(&server, fault, usize::MAX).await;
-        let findings = compared(&always.url("lies"), &manifest).await;
+        let always = Proxy::start(server, fault, usize::MAX).await;
+        let findings = compared(&always.url("lies"), manifest).await;
         assert_eq!(places(&findings), [(Class::Unreadable, "m".into())], "{fault:?}: {findings:?}");
         let found = findings[0].actual.as_deref().unwrap();
         assert!(found.contains(said), "{fault:?}: expected `{said}` in `{found}`");
-    }
+    };
+    futures_util::stream::iter(lies).for_each_concurrent(3, each).await;
 }
 
 /// A certificate for these names, its key, and the authority that made it: PEM.

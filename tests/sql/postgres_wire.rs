@@ -24,7 +24,7 @@ use attestore::verify::sql::rows::postgres_decode;
 use attestore::verify::sql::rows::table::{Table, Wire, double_quoted};
 use attestore::verify::sql::wire::postgres::error::PgWireError;
 use attestore::verify::sql::wire::postgres::session::PgWireSession;
-use futures_util::TryStreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use sqlx::{Connection, PgConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -262,7 +262,7 @@ async fn a_wire_that_lies_is_found_out_and_a_session_that_is_lost_is_replaced() 
     let db = Db::new(&server, Kind::Postgres, "wire_lies", sql).await;
     let manifest = dir.path().join("m");
     db.capture(&manifest).await.unwrap();
-    for (fault, said) in [
+    let lies = [
         (Fault::Cut, "the server closed it"),
         (Fault::Silence, "no data for"),
         (Fault::Longer, "not as the protocol has it"),
@@ -276,19 +276,23 @@ async fn a_wire_that_lies_is_found_out_and_a_session_that_is_lost_is_replaced() 
         (Fault::Ended, "expected rows or their end"),
         (Fault::Page, "invalid page in block 7 (XX001)"),
         (Fault::Shutdown, "terminating connection (57P01)"),
-    ] {
+    ];
+    let (server, manifest) = (&server, &manifest);
+    // Most of the time goes into waiting, so several at once.
+    let each = |(fault, said)| async move {
         let access = if fault == Fault::Silence { access() } else { patient() };
         if matches!(fault, Fault::Cut | Fault::Silence | Fault::Length | Fault::Shutdown) {
-            let once = Proxy::start(&server, fault, 1).await;
-            assert_eq!(compared(&once.url("wire_lies"), &manifest, &access).await, [], "{fault:?}");
+            let once = Proxy::start(server, fault, 1).await;
+            assert_eq!(compared(&once.url("wire_lies"), manifest, &access).await, [], "{fault:?}");
             assert_eq!(once.struck.load(Ordering::SeqCst), 1, "{fault:?}");
         }
-        let always = Proxy::start(&server, fault, usize::MAX).await;
-        let findings = compared(&always.url("wire_lies"), &manifest, &access).await;
+        let always = Proxy::start(server, fault, usize::MAX).await;
+        let findings = compared(&always.url("wire_lies"), manifest, &access).await;
         assert_eq!(places(&findings), [(Class::Unreadable, "m".into())], "{fault:?}: {findings:?}");
         let found = findings[0].actual.as_deref().unwrap();
         assert!(found.contains(said), "{fault:?}: expected `{said}` in `{found}`");
-    }
+    };
+    futures_util::stream::iter(lies).for_each_concurrent(4, each).await;
 }
 
 /// A session of our own, as a URL and an access say.

@@ -2,8 +2,9 @@
 //! tables whose key has no order have buckets.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::servers::{Kind, shared};
+use crate::servers::{Kind, own, shared};
 use crate::support::{Db, access, key, places, until_quiet};
 use attestore::model::capture::CaptureMode;
 use attestore::model::finding::{Class, Finding};
@@ -97,7 +98,7 @@ async fn ranges_on_postgres() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ranges_on_mariadb() {
-    let Some(server) = shared(Kind::Mariadb) else { return };
+    let Some(server) = own(Kind::Mariadb).map(Arc::new) else { return };
     let sql = format!(
         "CREATE TABLE ledger (id BIGINT UNSIGNED PRIMARY KEY, note TEXT); INSERT INTO ledger SELECT seq, 'x' FROM seq_1_to_{ROWS}; {SMALL}"
     );

@@ -120,13 +120,13 @@ async fn goes_on(server: &Arc<Server>, kind: Kind) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reading_of_postgres_goes_on_by_range() {
-    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let Some(server) = servers::own(Kind::Postgres).map(Arc::new) else { return };
     goes_on(&server, Kind::Postgres).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reading_of_mariadb_goes_on_by_range() {
-    let Some(server) = servers::shared(Kind::Mariadb) else { return };
+    let Some(server) = servers::own(Kind::Mariadb).map(Arc::new) else { return };
     goes_on(&server, Kind::Mariadb).await;
 }
 
@@ -165,7 +165,7 @@ fn verify(db: &Db, manifest: &Path, state: &Path, key: &Path) -> Child {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_process_goes_on_by_range() {
-    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let Some(server) = servers::own(Kind::Postgres).map(Arc::new) else { return };
     let dir = tempfile::tempdir().unwrap();
     let (out, state, hash_key) = (dir.path().join("m"), dir.path().join("state"), dir.path().join("hashkey"));
     std::fs::write(&hash_key, format!("{}\n", "07".repeat(32))).unwrap();
@@ -198,7 +198,7 @@ async fn a_killed_process_goes_on_by_range() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lanes_of_mariadb_do_not_show_whatever_the_key() {
-    let Some(server) = servers::shared(Kind::Mariadb) else { return };
+    let Some(server) = servers::own(Kind::Mariadb).map(Arc::new) else { return };
     let dir = tempfile::tempdir().unwrap();
     let rows = "seq_1_to_140000";
     let sql = format!(

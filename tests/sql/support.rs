@@ -149,7 +149,7 @@ pub async fn run(server: &Server, kind: Kind, database: &str, sql: &str) {
     }
 }
 
-/// Waits until MariaDB has written out what it had still to write: its log then stands still.
+/// Waits until MariaDB has written out what it had still to write: its log then stands still. Of a server that no other test writes to.
 pub async fn until_quiet(server: &Server) {
     let mut connection = MySqlConnection::connect(&server.full_url("mysql")).await.unwrap();
     sqlx::raw_sql("SET GLOBAL innodb_max_dirty_pages_pct = 0").execute(&mut connection).await.unwrap();

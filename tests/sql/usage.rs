@@ -1,6 +1,8 @@
 //! Mistakes in what is declared of a database, and in its address: each is a usage error that names the option, what was expected and what
 //! is there, before anything is read.
 
+use std::sync::Arc;
+
 use crate::servers::{self, Kind, PASSWORD};
 use crate::support::{Db, access, as_user, key};
 use attestore::model::capture::CaptureMode;
@@ -60,7 +62,7 @@ async fn rows(url: &SourceUrl, (mode, tables): (CaptureMode, TableRequest)) -> u
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_declared_of_a_postgresql_database_has_to_be_there() {
-    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let Some(server) = servers::own(Kind::Postgres).map(Arc::new) else { return };
     let sql = "CREATE TABLE e (id bigint PRIMARY KEY, at timestamptz, v text, j json, told text); \
                INSERT INTO e VALUES (1, '2026-01-01', 'x', '{}', '2026-01-01 00:00:00'), (2, '2026-02-01', 'y', '{}', '2026-02-01 00:00:00'); \
                CREATE TABLE p (id int, n int) PARTITION BY LIST (id); CREATE TABLE p_a PARTITION OF p FOR VALUES IN (1); \
@@ -97,7 +99,7 @@ async fn what_is_declared_of_a_postgresql_database_has_to_be_there() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_declared_of_a_mariadb_database_has_to_be_there() {
-    let Some(server) = servers::shared(Kind::Mariadb) else { return };
+    let Some(server) = servers::own(Kind::Mariadb).map(Arc::new) else { return };
     let sql = "CREATE TABLE e (id BIGINT PRIMARY KEY, at DATETIME, v VARCHAR(9), d DECIMAL(9, 2)); \
                INSERT INTO e VALUES (1, '2026-01-01', 'x', 1.5), (2, '2026-02-01', 'y', 2.5); \
                CREATE TABLE p (id INT, at TIME) PARTITION BY LIST (id) (PARTITION p_a VALUES IN (1), PARTITION p_b VALUES IN (2)); \
@@ -196,7 +198,7 @@ fn says(all: &[String], words: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_comparison_says_again_what_its_manifest_leaves_out() {
-    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let Some(server) = servers::own(Kind::Postgres).map(Arc::new) else { return };
     let sql = "CREATE TABLE e (id int PRIMARY KEY); INSERT INTO e VALUES (1); CREATE TABLE other (x int); CREATE TABLE more (x int); \
                CREATE VIEW v AS SELECT 1; CREATE MATERIALIZED VIEW mv AS SELECT 1; CREATE EXTENSION file_fdw; \
                CREATE SERVER files FOREIGN DATA WRAPPER file_fdw; CREATE FOREIGN TABLE ft (x int) SERVER files OPTIONS (filename '/dev/null')";

@@ -40,7 +40,7 @@ impl Driver for Local {
     async fn request(&self, order: &Order, _clouds: &Clouds, permit: Permit) -> Result<Accepted, Failure> {
         let path = local_path(&order.work, &permit.target().name)?;
         let marker = Marker { drill: order.drill.0.clone(), case: order.case.0.clone(), created_at: Timestamp::now() };
-        let (source, to) = (within_vault(Path::new(&order.point.handle))?, path.clone());
+        let (source, to) = (PathBuf::from(&order.point.handle), path.clone());
         let is_sqlite = order.source.starts_with("sqlite:");
         let copied = tokio::task::spawn_blocking(move || restore(&source, &to, &marker, is_sqlite)).await;
         copied.map_err(|error| Failure::new(FailureKind::Disk, format!("copy {}: {error}", order.point.handle)))??;
@@ -106,8 +106,10 @@ pub fn make_target(to: &Path, marker: &Marker) -> Result<(), Failure> {
     std::fs::write(to.join(MARKER), text).map_err(about)
 }
 
-fn restore(source: &Path, to: &Path, marker: &Marker, is_sqlite: bool) -> Result<(), Failure> {
-    let name = source.file_name().ok_or_else(|| Failure::invalid(format!("`{}` has no name", source.display())))?;
+fn restore(point: &Path, to: &Path, marker: &Marker, is_sqlite: bool) -> Result<(), Failure> {
+    let nameless = || Failure::invalid(format!("`{}` has no name", point.display()));
+    let name = point.file_name().ok_or_else(nameless)?;
+    let source = &within_vault(point)?;
     let about = |what: &Path| {
         let what = what.display().to_string();
         move |error| Failure::io(format!("restore {what}"), error)
@@ -125,21 +127,20 @@ fn restore(source: &Path, to: &Path, marker: &Marker, is_sqlite: bool) -> Result
     let mut unreadable = String::new();
     match packed_database(source, &data.join(name), is_sqlite) {
         Ok(true) => {}
-        // A link to a neighbour in the vault: what it leads to is the point.
-        Ok(false) => {
-            let from = if source.is_symlink() { source.canonicalize().map_err(about(source))? } else { source.to_owned() };
-            copy(&from, &data.join(name)).map_err(about(source))?;
-        }
+        Ok(false) => copy(source, &data.join(name)).map_err(about(source))?,
         Err(Unloaded::Damaged(why)) => unreadable = why,
         Err(Unloaded::Failed(failure)) => return Err(failure),
     }
     if source.is_file() {
         for companion in SQLITE_COMPANIONS {
-            let mut file = name.to_owned();
-            file.push(companion);
-            let beside = source.with_file_name(&file);
+            let named = |path: &Path| {
+                let mut file = path.file_name().unwrap_or_default().to_owned();
+                file.push(companion);
+                path.with_file_name(file)
+            };
+            let beside = named(source);
             if beside.is_file() {
-                copy(&beside, &data.join(&file)).map_err(about(&beside))?;
+                copy(&beside, &named(&data.join(name))).map_err(about(&beside))?;
             }
         }
     }
@@ -193,14 +194,17 @@ mod tests {
         std::fs::write(vault.join("monday.db"), "x").unwrap();
         symlink("monday.db", vault.join("latest.db")).unwrap();
         symlink("../live.db", vault.join("live.db")).unwrap();
-        assert_eq!(itself(&vault.join("monday.db")).unwrap(), vault.join("monday.db"));
-        assert_eq!(itself(&vault.join("latest.db")).unwrap(), vault.join("latest.db"));
-        let refused = itself(&vault.join("live.db")).unwrap_err();
+        assert_eq!(within_vault(&vault.join("monday.db")).unwrap(), vault.join("monday.db"));
+        assert_eq!(within_vault(&vault.join("latest.db")).unwrap(), vault.canonicalize().unwrap().join("monday.db"));
+        let refused = within_vault(&vault.join("live.db")).unwrap_err();
         assert_eq!(refused.kind, FailureKind::Refused);
-        assert!(refused.message.contains("outside of its vault"), "{refused}");
+        assert!(refused.message.contains("outside of the vault"), "{refused}");
         let marker = Marker { drill: "d".into(), case: "c".into(), created_at: Timestamp::from_secs(0) };
+        std::fs::write(vault.join("monday.db-wal"), "y").unwrap();
         restore(&vault.join("latest.db"), &dir.path().join("to"), &marker, false).unwrap();
-        let copied = dir.path().join("to").join(DATA).join("latest.db");
-        assert!(copied.symlink_metadata().unwrap().is_file(), "what the link leads to, and not the link");
+        let data = dir.path().join("to").join(DATA);
+        assert!(data.join("latest.db").symlink_metadata().unwrap().is_file(), "what the link leads to, and not the link");
+        assert_eq!(std::fs::read(data.join("latest.db-wal")).unwrap(), b"y");
+        restore(&vault.join("live.db"), &dir.path().join("other"), &marker, false).unwrap_err();
     }
 }

@@ -53,7 +53,10 @@ impl Run<'_> {
         let in_part = self.scope.closed.as_ref().and_then(|closed| closed.get(&table.name)).is_some_and(|names| !names.is_empty());
         let is_whole = table.filter.is_none() && !in_part;
         let Some(column) = self.scope.stamp_of(table).map(|place| table.columns[place].name.clone()) else {
-            return if is_equal && is_whole { () } else { self.unseen() };
+            if !(is_equal && is_whole) {
+                self.unseen();
+            }
+            return;
         };
         let newest = match of_table(db, table, &column).await {
             Ok(newest) => newest,
