@@ -264,7 +264,9 @@ fn result(pen: &mut Pen, case: &PlannedCase, fails: bool, requested_at: Timestam
         },
         isolation: Some(Isolation {
             account_id: "111122223333".into(),
-            probes: vec![Probe { name: "account".into(), expected: "111122223333".into(), found: "111122223333".into(), held: true }],
+            probes: [("account", "111122223333"), ("name-prefix", "drill-"), ("target-absent", "absent")]
+                .map(|(name, found)| Probe { name: name.into(), expected: found.into(), found: found.into(), held: true })
+                .to_vec(),
             proved: true,
             undemanded: Vec::new(),
         }),
@@ -277,7 +279,7 @@ fn result(pen: &mut Pen, case: &PlannedCase, fails: bool, requested_at: Timestam
             available_at: Some(requested_at),
             first_read_at: Some(requested_at),
             fully_read_at: Some(requested_at),
-            verified_at: Some(requested_at),
+            verified_at: Some(Timestamp(requested_at.0 + 1_500_000)),
             status: "COMPLETED".into(),
             attempts: 1,
             raw_describe: Some(raw),

@@ -681,7 +681,35 @@ fn results() -> Vec<(&'static str, Rule, How)> {
             }),
         ),
         ("meet what was not measured", Rule::MetWithoutAchieved, Lie(|body, _| passing(body, |r| r.rto.achieved_ms = None))),
-        ("meet what was missed", Rule::MetDiffers, Lie(|body, _| passing(body, |r| r.rto.achieved_ms = Some(1 << 40)))),
+        ("meet what was missed", Rule::MetDiffers, BigLie(|body, _| passing(body, |r| r.rto.achieved_ms = Some(1 << 40)))),
+        ("be quicker than its phases", Rule::RtoDiffers, Lie(|body, _| passing(body, |r| r.rto.achieved_ms = Some(1)))),
+        ("be quick without an end", Rule::RtoDiffers, Lie(|body, _| passing(body, |r| r.restore.as_mut().unwrap().verified_at = None))),
+        ("pass without a restore", Rule::PassNotRestored, BigLie(|body, _| passing(body, |r| r.restore = None))),
+        (
+            "move a second",
+            Rule::PointTimeDiffers,
+            BigLie(|body, _| passing(body, |r| r.rp.id = PointId("arn:aws:rds:eu-west-2:111122223333:db:crm@2026-01-01T02:00:01Z".into()))),
+        ),
+        (
+            "show a second that nothing shows",
+            Rule::SecondDiffers,
+            BigLie(|body, _| {
+                passing(body, |r| {
+                    r.verify.as_mut().unwrap().unstamped_tables = Some(1);
+                    r.restore.as_mut().unwrap().second_shown = Some(true);
+                })
+            }),
+        ),
+        (
+            "look at another account",
+            Rule::IsolationDiffers,
+            Lie(|body, _| passing(body, |r| r.isolation.as_mut().unwrap().account_id = "999999999999".into())),
+        ),
+        (
+            "leave a look out",
+            Rule::IsolationDiffers,
+            Lie(|body, _| passing(body, |r| r.isolation.as_mut().unwrap().probes.retain(|probe| probe.name != "target-absent"))),
+        ),
         ("be younger than the newest point", Rule::RpoDiffers, Lie(|body, _| passing(body, |r| rpo(r, 60_000, Some("vault-4"))))),
         ("be younger as versions were that named no point", Rule::RpoDiffers, Lie(|body, _| passing(body, |r| rpo(r, 60_000, None)))),
         ("take another point's age", Rule::RpoDiffers, Lie(|body, _| passing(body, |r| rpo(r, 3_600_000, Some("vault-3"))))),
@@ -888,7 +916,7 @@ fn passes() -> Vec<(&'static str, Rule, How)> {
         (
             "pass an objective that was missed",
             Rule::PassObjectiveNotMet,
-            Lie(|body, _| {
+            BigLie(|body, _| {
                 passing(body, |r| {
                     (r.rto.achieved_ms, r.rto.met) = (Some(1 << 40), Some(false));
                 })

@@ -158,6 +158,14 @@ rules! {
     MetDiffers = "met_differs",
     /// The achieved RPO is the age of the newest point that its drill has not shown to be unusable.
     RpoDiffers = "rpo_differs",
+    /// The achieved RTO is the time from the request to the end of verification.
+    RtoDiffers = "rto_differs",
+    /// A point in time is of the second in its identity.
+    PointTimeDiffers = "point_time_differs",
+    /// Whether a second is shown follows from the stamps, the rows and the tables without either.
+    SecondDiffers = "second_differs",
+    /// What passes was restored.
+    PassNotRestored = "pass_not_restored",
     /// The objectives are those of the policy.
     TargetDiffers = "target_differs_from_policy",
     /// The phases of a restore follow each other.

@@ -7,6 +7,7 @@ pub mod draw;
 pub mod drills;
 pub mod evidence;
 pub mod fault;
+pub mod itself;
 pub mod pass;
 pub mod reading;
 pub mod results;

@@ -10,6 +10,7 @@ use crate::testing_log::restore_facts::RestoreFacts;
 use crate::testing_log::verify::draw::policy_of;
 use crate::testing_log::verify::drills::{Drill, Placed};
 use crate::testing_log::verify::fault::{Faults, Rule};
+use crate::testing_log::verify::itself;
 use crate::testing_log::verify::pass;
 use crate::testing_log::verify::reading::Reading;
 use crate::testing_log::verify::rpo;
@@ -39,6 +40,7 @@ pub fn check(reading: &Reading, drill: &Drill<'_>, faults: &mut Faults) {
             check_unread(result.leaf, facts, faults);
             check_manifest(reading, drill, result, facts, faults);
         }
+        itself::check(result, policy, faults);
         check_outcome(result, policy, faults);
     }
     rpo::check(drill, plan.and_then(|plan| policy_of(reading, plan.body)), faults);
