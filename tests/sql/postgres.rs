@@ -6,7 +6,7 @@ use crate::servers::{self, Kind};
 use crate::support::{self, Db, KillAfter, POSTGRES_TYPES, access, key, places};
 use attestore::model::check::CheckOutcome;
 use attestore::model::failure::FailureKind;
-use attestore::model::finding::{Class, Place};
+use attestore::model::finding::Class;
 use attestore::model::source_url::SourceUrl;
 use attestore::monitor::{Collected, Silent};
 use attestore::signing::hash_key::HashKey;
@@ -436,9 +436,8 @@ async fn types_without_a_binary_form_and_names_of_objects_are_compared_as_the_se
     again.run("ALTER DATABASE printed_again SET search_path = app, public; ALTER DATABASE printed_again SET extra_float_digits = 3").await;
     let (result, findings) = again.compare(&dir.path().join("m")).await;
     // Values are read the same under any settings; that there are some is told by itself.
-    let settings = ["setting extra_float_digits", "setting search_path"].map(|name| Place::Key(name.to_owned()));
-    let places: Vec<Place> = findings.into_iter().map(|finding| finding.place).collect();
-    assert_eq!((places, result.rows.unwrap().matched), (settings.to_vec(), 3));
+    let settings = ["setting extra_float_digits", "setting search_path"].map(|name| (Class::SchemaChanged, name.to_owned()));
+    assert_eq!((places(&findings), result.rows.unwrap().matched), (settings.to_vec(), 3));
     again.run("ALTER DATABASE printed_again RESET ALL").await;
     for (change, row) in [
         ("UPDATE printed SET s = '1.5 .. 2'", "printed id=978-0-393-04002-9"),
