@@ -36,7 +36,7 @@ pub struct TableArgs {
     /// Tables: only this table or partition, which nothing is written to any more (mode append-prefix); may be repeated
     #[arg(long, value_name = "TABLE[.PARTITION]", conflicts_with = "watermark")]
     pub closed: Vec<String>,
-    /// Tables: the column with the time of a row's last change, which bounded modes consult
+    /// Tables: the column with the time of a row's last change, which bounded modes consult; without a time zone it is read as UTC
     #[arg(long, value_name = "COLUMN")]
     pub stamp: Option<String>,
     /// Tables: how long a transaction may take until its stamps are seen, in seconds

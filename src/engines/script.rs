@@ -60,6 +60,7 @@ pub struct Script {
     /// Publications that are the administrator's, and its statements about them.
     publications: BTreeMap<String, Vec<String>>,
     event_triggers: Vec<String>,
+    languages: Vec<String>,
     /// Schemas that belong to a role of the administrator's name.
     schemas: Vec<String>,
 }
@@ -139,7 +140,7 @@ impl Script {
     /// Statements for the administrator once all is loaded, in this order. They hold nothing but names and fixed words of the dump.
     pub fn for_administrator(&self) -> String {
         // Event triggers last: they would run at the others.
-        let all = self.schemas.iter().chain(self.publications.values().flatten()).chain(&self.event_triggers);
+        let all = self.schemas.iter().chain(&self.languages).chain(self.publications.values().flatten()).chain(&self.event_triggers);
         let text: String = all.flat_map(|statement| [statement.as_str(), ";\n"]).collect();
         if text.is_empty() { text } else { format!("{}{text}", postgres::OF_THE_SERVER) }
     }
@@ -204,6 +205,13 @@ impl Script {
                     None => Line::Instead(held),
                 }
             }
+            () if is_of_a_language(statement) => match anew(statement) {
+                Some(text) => {
+                    self.languages.push(text);
+                    Line::Drop
+                }
+                None => Line::Instead(held),
+            },
             () if removes_something(statement) => {
                 let removes = !self.needs.creates || self.cleaning;
                 self.cleaning |= removes;
@@ -263,7 +271,16 @@ fn policy_roles(tokens: &[&Token]) -> Vec<Option<String>> {
 }
 
 /// Statements that are held until they are whole.
+/// Rights on a language, which belongs to the administrator wherever a dump is loaded.
+fn is_of_a_language(statement: &Statement) -> bool {
+    let tokens: Vec<&Token> = statement.tokens().collect();
+    (statement.begins("GRANT") || statement.begins("REVOKE")) && tokens.windows(2).any(|two| two[0].is("on") && two[1].is("language"))
+}
+
 fn takes_another_way(statement: &Statement) -> bool {
+    if is_of_a_language(statement) {
+        return true;
+    }
     const WAYS: &[&str] = &[
         "CREATE DATABASE",
         "ALTER DATABASE",
@@ -404,12 +421,12 @@ mod tests {
         let text = "CREATE PUBLICATION \"p;\n\"\"x\" FOR ALL TABLES WITH (publish = 'insert, update');\nALTER PUBLICATION \"p;\n\"\"x\" OWNER TO one;\n\
             CREATE PUBLICATION q FOR TABLE t;\nCREATE EVENT TRIGGER e ON ddl_command_end\n   EXECUTE FUNCTION public.f();\n\
             ALTER EVENT TRIGGER e OWNER TO one;\nALTER EVENT TRIGGER e DISABLE;\nCREATE EVENT TRIGGER l ON login EXECUTE FUNCTION f();\n\
-            CREATE SUBSCRIPTION s CONNECTION 'host=elsewhere' PUBLICATION p;\n";
+            CREATE SUBSCRIPTION s CONNECTION 'host=elsewhere' PUBLICATION p;\nREVOKE ALL ON LANGUAGE plpgsql FROM PUBLIC;\n";
         let (client, script) = passed(Script::default(), text);
         assert_eq!(client, "CREATE PUBLICATION q FOR TABLE t;\nCREATE EVENT TRIGGER l ON login EXECUTE FUNCTION f();\n");
         assert_eq!(
             script.for_administrator(),
-            "SET search_path = pg_catalog, pg_temp;\nCREATE PUBLICATION \"p;\n\"\"x\" FOR ALL TABLES WITH ( publish = 'insert, update' );\n\
+            "SET search_path = pg_catalog, pg_temp;\nREVOKE ALL ON LANGUAGE plpgsql FROM PUBLIC;\nCREATE PUBLICATION \"p;\n\"\"x\" FOR ALL TABLES WITH ( publish = 'insert, update' );\n\
              CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION public . f ( );\nALTER EVENT TRIGGER e DISABLE;\n"
         );
     }

@@ -61,9 +61,25 @@ pub fn for_table(sql: &str, table: &str, engine: &str) -> String {
 /// in a column: what is no whole number there is passed over.
 pub fn for_sum(sql: &str, column: &Column, engine: &str) -> String {
     let name = &column.column;
-    let numbers = if engine == "sqlite" { format!("CASE typeof({name}) WHEN 'integer' THEN {name} END") } else { name.clone() };
-    let sql = sql.replace("{sum}", &format!("COALESCE(SUM({numbers}), 0)"));
+    let sum = if engine == "sqlite" {
+        decimal_sum(&format!("CASE typeof({name}) WHEN 'integer' THEN {name} END"))
+    } else {
+        format!("COALESCE(SUM({name}), 0)")
+    };
+    let sql = sql.replace("{sum}", &sum);
     for_column(&sql.replace("{only}", if engine == "postgres" { "ONLY " } else { "" }), column)
+}
+
+/// The sum of whole numbers as digits. SQLite adds up in 64 bits and ends with an error beyond them: billions and the rest are added apart,
+/// and put together.
+fn decimal_sum(numbers: &str) -> String {
+    let part = |operator: &str| format!("COALESCE(SUM(({numbers}) {operator} 1000000000), 0)");
+    let (billions, rest) = (part("/"), part("%"));
+    let (high, low) = (format!("({billions} + {rest} / 1000000000)"), format!("({rest} % 1000000000)"));
+    // Of one sign.
+    let carried = format!("(({high} > 0) * ({low} < 0) - ({high} < 0) * ({low} > 0))");
+    let (high, low) = (format!("({high} - {carried})"), format!("({low} + 1000000000 * {carried})"));
+    format!("CASE WHEN {high} = 0 THEN CAST({low} AS TEXT) ELSE {high} || printf('%09d', abs({low})) END")
 }
 
 /// For a column: `{table}`, `{column}`, `{name}`.
@@ -100,7 +116,33 @@ mod tests {
         }
     }
 
+    /// As SQLite adds up.
+    fn added_up(numbers: &[i64]) -> String {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE t (n)").unwrap();
+        for number in numbers {
+            connection.execute("INSERT INTO t VALUES (?1)", [number]).unwrap();
+        }
+        connection.query_row(&format!("SELECT {} FROM t", decimal_sum("n")), [], |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn sums_beyond_64_bits_are_exact() {
+        assert_eq!(added_up(&[]), "0");
+        assert_eq!(added_up(&[i64::MAX, i64::MAX]), "18446744073709551614");
+        assert_eq!(added_up(&[i64::MIN, i64::MIN, 1]), "-18446744073709551615");
+        assert_eq!(added_up(&[1_000_000_000, -1]), "999999999");
+        assert_eq!(added_up(&[-2_000_000_000, 1]), "-1999999999");
+    }
+
     proptest::proptest! {
+        #[test]
+        fn sums_are_those_of_wider_numbers(numbers in proptest::collection::vec(proptest::prelude::any::<i64>(), 0..12), small in -3i64..3) {
+            let numbers: Vec<i64> = numbers.into_iter().chain([small, small * 1_000_000_000]).collect();
+            let sum: i128 = numbers.iter().map(|number| i128::from(*number)).sum();
+            proptest::prop_assert_eq!(added_up(&numbers), sum.to_string());
+        }
+
         #[test]
         fn any_text_is_filled_or_refused(sql in ".{0,60}(\\{exact:[a-z.}]{0,5})?.{0,20}") {
             let _ = exact(&sql, "mysql");

@@ -93,6 +93,10 @@ pub struct Session {
     /// Whether reading rights alone would show less than the session's own: it sees past row-level security, and that right is no role's to
     /// give. A superuser's are given up all the same.
     keeps_role: bool,
+    /// How much longer than a statement's own limit it is waited for.
+    grace: Duration,
+    /// A statement gave no answer and may still run: nothing else can be asked.
+    given_up: bool,
 }
 
 impl Session {
@@ -147,7 +151,7 @@ impl Session {
                 Engine { name: "sqlite", version: row.try_get(0).map_err(failed)? }
             }
         };
-        Ok(Self { connected, engine, keeps_role })
+        Ok(Self { connected, engine, keeps_role, grace: GRACE, given_up: false })
     }
 
     /// The same session for checks of another engine: items of a table laid in SQLite.
@@ -165,6 +169,9 @@ impl Session {
     /// Runs one statement in a read-only transaction that is rolled back. `privileged` keeps the session's own rights; otherwise they are
     /// given up where the server has a role that only reads.
     pub async fn run(&mut self, sql: &str, timeout: Duration, keep: usize, privileged: bool) -> Result<Answer, Trouble> {
+        if self.given_up {
+            return Err(Trouble::said("an earlier statement of this session gave no answer, and nothing else can be asked of it"));
+        }
         let mariadb = self.engine.name == "mariadb";
         let privileged = privileged || self.keeps_role;
         let work = async {
@@ -175,14 +182,18 @@ impl Session {
             }
         };
         let begun = Instant::now();
-        match tokio::time::timeout(timeout + GRACE, work).await {
+        let patience = timeout + self.grace;
+        match tokio::time::timeout(patience, work).await {
             Ok(Ok(answer)) => Ok(answer),
             // SQLITE_INTERRUPT: nobody else interrupts it.
             Ok(Err(error)) if is_sqlite(&error) && code_of(&error) == "9" && begun.elapsed() >= timeout => {
                 Err(Trouble::said(format!("stopped at its timeout of {} s", timeout.as_secs())))
             }
             Ok(Err(error)) => Err(Trouble::of(&error, sql)),
-            Err(_) => Err(Trouble::said(format!("no answer within {} seconds", (timeout + GRACE).as_secs()))),
+            Err(_) => {
+                self.given_up = true;
+                Err(Trouble::said(format!("no answer within {} seconds", patience.as_secs())))
+            }
         }
     }
 
@@ -257,6 +268,11 @@ impl Session {
 
     /// Ends the session.
     pub async fn close(self) {
+        // Whoever waits for its last answer waits for ever: SQLite looks for an interruption between instructions only.
+        if self.given_up {
+            std::mem::forget(self.connected);
+            return;
+        }
         let _ = match self.connected {
             Connected::Postgres(connection) => connection.close().await,
             Connected::Mysql(connection) => connection.close().await,
@@ -378,5 +394,26 @@ impl Answer {
             let row = row(self);
             self.rows.push(row);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_statement_that_nothing_interrupts_is_given_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("some.db");
+        rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
+        let mut session = Session::open(&SourceUrl::Sqlite { path }, &Access::default()).await.unwrap();
+        session.grace = Duration::from_secs(1);
+        // One instruction of many seconds.
+        let long = "SELECT instr(zeroblob(1000000), CAST(zeroblob(500000) || x'01' AS BLOB))";
+        let trouble = session.run(long, Duration::from_secs(1), 1, false).await.unwrap_err();
+        assert_eq!(trouble.said, "no answer within 2 seconds");
+        let next = session.run("SELECT 1", Duration::from_secs(1), 1, false).await.unwrap_err();
+        assert!(next.said.contains("nothing else can be asked"), "{next:?}");
+        session.close().await;
     }
 }

@@ -79,7 +79,8 @@ fn hinted(kind: FailureKind, message: String, tls: bool) -> Failure {
 /// Whether a connection failed over TLS: refused by the server, or a certificate that does not lead to the CA bundle.
 fn is_tls(error: &Error) -> bool {
     let text = error.to_string();
-    matches!(error, Error::Tls(_)) || text.contains("certificate") || text.contains("TLS")
+    // A server that ended in mid-session says no good-bye of TLS either.
+    matches!(error, Error::Tls(_)) || text.contains("certificate") || (text.contains("TLS") && !text.contains("close_notify"))
 }
 
 /// The class of an error of the driver's, while a statement of the caller's own runs.
@@ -100,7 +101,9 @@ pub fn message(error: &Error) -> String {
 }
 
 fn one_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().trim().to_owned()
+    let line = text.lines().next().unwrap_or_default();
+    // rustls ends some of its errors with the address of its manual.
+    line.split(": https://docs.rs/").next().unwrap_or_default().trim().to_owned()
 }
 
 /// True where the session is gone: nothing more can be asked of it.
@@ -301,6 +304,17 @@ fn sqlite_kind(code: &str) -> FailureKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connection_that_ended_is_told_without_a_manual() {
+        let said =
+            "peer closed connection without sending TLS close_notify: https://docs.rs/rustls/latest/rustls/manual/_03_howto/index.html";
+        let error = || Error::Io(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, said));
+        assert!(!is_tls(&error()));
+        let told = failure("postgres://h/d", error());
+        assert!(!told.message.contains("docs.rs") && told.message.ends_with("close_notify"), "{told}");
+        assert!(!told.hint.unwrap_or_default().contains("speaks TLS"));
+    }
 
     #[test]
     fn codes_are_classed() {

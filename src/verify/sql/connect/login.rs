@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::model::failure::Failure;
+use crate::model::failure::{Failure, FailureKind};
 
 /// Whom a token opens a session for, and where.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -70,6 +70,18 @@ impl<O: Clone> Door<O> {
         &self.options
     }
 
+    /// What a server that refuses a session is told as: where a token was refused, no password is to blame.
+    pub fn refused(&self, failure: Failure) -> Failure {
+        match &self.token {
+            Some(Token { place, .. }) if failure.kind == FailureKind::Denied => failure.hint(format!(
+                "check that IAM authentication is on for the instance, that the database knows {} as a user of IAM (PostgreSQL: GRANT rds_iam TO it; \
+                 MySQL: IDENTIFIED WITH AWSAuthenticationPlugin), and that the identity here may rds-db:connect as it",
+                place.user
+            )),
+            _ => failure,
+        }
+    }
+
     /// The options that open a session now.
     pub async fn now(&self) -> Result<O, Failure> {
         match &self.token {
@@ -103,5 +115,11 @@ mod tests {
         assert!(!format!("{door:?}").contains("u@h:5"));
         assert_eq!(door.options(), "options ");
         assert_eq!(Door::with_password(7).now().await.unwrap(), 7);
+        let refused = |kind| Failure::new(kind, "no").hint("the password");
+        assert!(
+            door.refused(refused(FailureKind::Denied)).hint.is_some_and(|hint| hint.contains("rds_iam") && hint.contains("knows u as"))
+        );
+        assert_eq!(door.refused(refused(FailureKind::Network)).hint.as_deref(), Some("the password"));
+        assert_eq!(Door::with_password(7).refused(refused(FailureKind::Denied)).hint.as_deref(), Some("the password"));
     }
 }

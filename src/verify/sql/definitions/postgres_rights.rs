@@ -74,11 +74,13 @@ pub const KINDS: &[(&str, u32, &str)] = &[
         "SELECT 'encoding', pg_encoding_to_char(encoding)::text FROM pg_database WHERE datname = current_database() \
          UNION ALL SELECT 'collation', datcollate::text FROM pg_database WHERE datname = current_database()",
     ),
+    // Libraries that sessions load are the server's, and those of a copy are not loaded.
     (
         SETTING,
         0,
         r"SELECT split_part(one, '=', 1) || CASE s.setrole WHEN 0 THEN '' ELSE ' of ' || s.setrole::regrole END, substr(one, strpos(one, '=') + 1)
-         FROM pg_db_role_setting s, unnest(s.setconfig) one WHERE s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())",
+         FROM pg_db_role_setting s, unnest(s.setconfig) one WHERE s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
+         AND split_part(one, '=', 1) NOT IN ('session_preload_libraries', 'local_preload_libraries', 'dynamic_library_path')",
     ),
 ];
 

@@ -53,7 +53,7 @@ impl Opener {
         let connect = async {
             let options = self.door.now().await?;
             let failed = |error| errors::wire_failure(&self.shown, error);
-            let mut session = WireSession::connect(&options).await.map_err(failed)?;
+            let mut session = WireSession::connect(&options).await.map_err(|error| self.door.refused(failed(error)))?;
             session.run(UNLIMITED).await.map_err(failed)?;
             Ok(session)
         };

@@ -50,7 +50,7 @@ impl Opener {
     /// The driver's session in a read-only transaction: what exports the snapshot and is asked for the catalogue.
     pub async fn open(&self) -> Result<PgConnection, Failure> {
         let failed = |error| errors::failure(&self.shown, error);
-        let connect = async { self.door.now().await?.driver().connect().await.map_err(failed) };
+        let connect = async { self.door.now().await?.driver().connect().await.map_err(|error| self.door.refused(failed(error))) };
         let entrance = Entrance { shown: &self.shown, at: self.door.options().at(), wanted: Speaker::Postgres };
         let mut session = self.limits.connecting(&self.shown, entrance.open(connect)).await?;
         let pin = async {
@@ -69,7 +69,7 @@ impl Opener {
     /// A session that reads tables, in a read-only transaction over the snapshot.
     pub async fn reader(&self) -> Result<PgWireSession, Failure> {
         let failed = |error| errors::pg_wire_failure(&self.shown, error);
-        let connect = async { PgWireSession::connect(&self.door.now().await?).await.map_err(failed) };
+        let connect = async { PgWireSession::connect(&self.door.now().await?).await.map_err(|error| self.door.refused(failed(error))) };
         let mut session = self.limits.connecting(&self.shown, connect).await.map_err(second_session)?;
         let pin = async {
             for statement in self.pins() {
