@@ -48,6 +48,10 @@ fn parts(path: &Path) -> Result<Option<(PathBuf, Option<PathBuf>)>, Unloaded> {
         }
         return Ok(Some((base, named("pg_wal"))));
     }
+    // What is neither a folder nor a file may be waited for without end.
+    if !path.is_file() {
+        return Ok(None);
+    }
     let mut head = Vec::new();
     let about = |error| Failure::io(format!("cannot read {}", path.display()), error);
     File::open(path).map_err(about)?.take(512).read_to_end(&mut head).map_err(about)?;
