@@ -191,8 +191,8 @@ async fn a_cancelled_statement_and_a_lost_session() {
     let Some(server) = servers::own(Kind::Mariadb).map(Arc::new) else { return };
     let dir = tempfile::tempdir().unwrap();
     // More than the buffers between both sides hold: the statement is still running when its first rows have arrived.
-    let sql = "CREATE TABLE a (id INT PRIMARY KEY); INSERT INTO a VALUES (1); CREATE TABLE m (id INT PRIMARY KEY, v TEXT) STATS_AUTO_RECALC = 0; \
-               INSERT INTO m SELECT seq, REPEAT(seq, 100) FROM seq_1_to_100000; CREATE TABLE z (id INT PRIMARY KEY); INSERT INTO z VALUES (1)";
+    let sql = "CREATE TABLE a (id INT PRIMARY KEY) STATS_AUTO_RECALC = 0; INSERT INTO a VALUES (1); CREATE TABLE m (id INT PRIMARY KEY, v TEXT) STATS_AUTO_RECALC = 0; \
+               INSERT INTO m SELECT seq, REPEAT(seq, 100) FROM seq_1_to_100000; CREATE TABLE z (id INT PRIMARY KEY) STATS_AUTO_RECALC = 0; INSERT INTO z VALUES (1)";
     let db = Db::new(&server, Kind::Mariadb, "killed", sql).await;
     let manifest = dir.path().join("m");
     db.capture(&manifest).await.unwrap();
