@@ -3,6 +3,8 @@
 //!
 //! What is journalled as concluded is neither restored nor read again; what is in the log is not written again.
 
+use std::collections::BTreeMap;
+
 use crate::drill::bring_back::{BringBack, InPhase, Seen};
 use crate::drill::context::Context;
 use crate::drill::manifests::{self, Chosen};
@@ -25,6 +27,7 @@ use crate::testing_log::entry::Body;
 use crate::testing_log::restore_facts::ChecklistLine;
 use crate::testing_log::verify::{rpo, second};
 use crate::verify::sql::checks::demands::CheckDemands;
+use crate::verify::sql::definitions::kinds::{DEFAULT, Definitions};
 
 /// One case of a drill.
 pub struct Case<'a> {
@@ -48,6 +51,13 @@ pub struct Case<'a> {
     pub patience_s: u64,
     /// How long each deletion may take.
     pub teardown_patience_s: u64,
+}
+
+/// Encoding and collation of the database that a manifest is of, where it notes them.
+fn default_of(chosen: &Chosen) -> BTreeMap<String, String> {
+    let position = chosen.manifest.header().position.as_ref();
+    let definitions = position.map(|position| Definitions::of_value(&position["definitions"]));
+    definitions.and_then(|definitions| definitions.of_kind(DEFAULT).cloned()).unwrap_or_default()
 }
 
 /// What a point is judged by.
@@ -147,7 +157,7 @@ impl Case<'_> {
         let Some(driver) = self.driver() else {
             return Ok(Some(format!("untested: driver_absent: no driver restores {} from {}", self.point.kind, self.point.from)));
         };
-        let order = self.order(driver.target_kind());
+        let order = self.order(driver.target_kind(), &basis);
         let mut seen = Seen::default();
         let patience_s = driver.longest_s().map_or(self.patience_s, |longest| longest.min(self.patience_s));
         let bringing = BringBack { context: self.context, order: &order, driver, patience_s };
@@ -208,7 +218,7 @@ impl Case<'_> {
         let (case, resource) = (&self.planned.case, &self.resource.id);
         let sink = Sink::new(context.monitor.clone(), case, resource, undecided, &context.hash_key).map_err(|f| ("verify", f))?;
         let sink = called_as_in_manifest(sink, basis, opened);
-        let mut baselines = std::collections::BTreeMap::new();
+        let mut baselines = BTreeMap::new();
         let packs = context.packs.get(&self.resource.class).map(Vec::as_slice).unwrap_or_default();
         let items_table = reading::items_table(opened, self.resource, &context.clouds, packs).await;
         let mut items_table = items_table.map_err(|failure| ("checks", failure))?;
@@ -321,10 +331,10 @@ impl Case<'_> {
 
     /// What brings the point back, by the policy of its class.
     fn driver(&self) -> Option<&'static dyn Driver> {
-        driver_by(self.class.access, self.point.kind, self.point.from)
+        driver_by(self.class.access, self.point, &self.resource.source)
     }
 
-    fn order(&self, kind: TargetKind) -> Order {
+    fn order(&self, kind: TargetKind, basis: &Basis) -> Order {
         let config = self.context.config();
         // Derived and not drawn, so that a resumed case knows it; known only to who holds the hash key.
         let secret = self.context.hash_key.derive(&format!("attestore drill password v1 {} {}", self.drill.nonce, self.planned.case));
@@ -336,6 +346,10 @@ impl Case<'_> {
             point: self.point.clone(),
             source: self.resource.source.clone(),
             database: self.resource.database.clone(),
+            database_default: match basis {
+                Basis::Manifest(chosen) => default_of(chosen),
+                _ => BTreeMap::new(),
+            },
             isolation: config.isolation.clone(),
             backup_role_arn: config.aws.as_ref().map(|aws| aws.backup_role_arn.clone()),
             work: self.context.work.clone(),

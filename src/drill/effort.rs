@@ -106,7 +106,7 @@ mod tests {
         let header = header(&[("objects", 2500), ("bytes", 40 << 20)]);
         let s3 = point(ResourceKind::S3, PointSource::AwsBackup, Some(50 << 20));
         let mut add = |access: Access, point: &RecoveryPoint, manifest: Option<&Header>| {
-            effort.add(driver_by(access, point.kind, point.from), point, manifest);
+            effort.add(driver_by(access, point, "dir:/data"), point, manifest);
             effort
         };
         let one = add(Access::Restore, &s3, Some(&header));

@@ -46,6 +46,8 @@ pub struct Candidate {
     pub basis: Basis,
     /// How it would be restored.
     pub mechanism: &'static str,
+    /// What it would be restored into; nothing where no driver restores it.
+    pub target: Option<TargetKind>,
     /// Whether it would be restored, or read where it lies.
     pub access: Access,
 }
@@ -98,8 +100,9 @@ pub async fn plan(setup: &Setup) -> Result<Plan, Failure> {
             (None, WhenNoManifest::Untested) => Basis::Untested,
         };
         let access = config.class.get(&resource.class).map(|class| class.access).unwrap_or_default();
-        let mechanism = driver_by(access, point.kind, point.from).map_or("none", Driver::mechanism);
-        candidates.push(Candidate { point, basis, mechanism, access });
+        let driver = driver_by(access, &point, &resource.source);
+        let (mechanism, target) = (driver.map_or("none", Driver::mechanism), driver.map(Driver::target_kind));
+        candidates.push(Candidate { point, basis, mechanism, target, access });
     }
     let (least, most) = cases(&population, &strata, &targeted);
     Ok(Plan {
@@ -152,7 +155,8 @@ fn effort(candidates: &[Candidate], counted: &BTreeSet<&PointId>, config: &Confi
         let resource = config.resource.iter().find(|resource| resource.id == one.point.resource);
         // A manifest that is not at hand leaves its figures unknown; the drill will say what is wrong with it.
         let header = resource.and_then(|resource| manifests::header_for(entries, resource, &one.point.id, one.point.created_at));
-        effort.add(driver_by(one.access, one.point.kind, one.point.from), &one.point, header.as_ref());
+        let driver = resource.and_then(|resource| driver_by(one.access, &one.point, &resource.source));
+        effort.add(driver, &one.point, header.as_ref());
     }
     effort
 }
@@ -188,8 +192,8 @@ fn permissions(candidates: &[Candidate], aws: bool, is_token_read: impl Fn(&Reso
                 "dynamodb:UpdateItem",
             ]);
         }
-        let Some(driver) = driver_by(one.access, one.point.kind, one.point.from) else { continue };
-        match driver.target_kind() {
+        let Some(target) = one.target else { continue };
+        match target {
             TargetKind::Bucket => calls.extend([
                 "s3:ListAllMyBuckets",
                 "s3:ListBucket",

@@ -15,6 +15,7 @@ use crate::engines::definers;
 use crate::engines::dumps::{Dump, Unloaded, elsewhere};
 use crate::engines::installed::EngineKind;
 use crate::engines::master::Master;
+use crate::engines::postgres_locale::Locale;
 use crate::engines::process::ProcessMark;
 use crate::engines::refusals::{self, Origin, major};
 use crate::engines::room;
@@ -35,15 +36,34 @@ const HEARD: usize = 64 << 10;
 impl Servers {
     /// Loads the dump at `path` into `master.database` of the server in the home `name`, which is empty. It is given up where it fills the
     /// disk, and where the future is dropped.
-    pub async fn load(&self, dump: Dump, path: &Path, name: &str, server: Booted, master: &Master) -> Result<(), Unloaded> {
+    ///
+    /// `known` is the locale of its source where somebody else has noted it; what the dump states counts first. Gives the locale that is not
+    /// installed here and was stood in for.
+    pub async fn load(
+        &self,
+        dump: Dump,
+        path: &Path,
+        name: &str,
+        server: Booted,
+        master: &Master,
+        known: Option<&Locale>,
+    ) -> Result<Option<Locale>, Unloaded> {
         let what = format!("{}: loading it", path.display());
-        room::watched(self.load_into(dump, path, name, server, master), &what, self.area().root()).await
+        room::watched(self.load_into(dump, path, name, server, master, known), &what, self.area().root()).await
     }
 
-    async fn load_into(&self, dump: Dump, path: &Path, name: &str, server: Booted, master: &Master) -> Result<(), Unloaded> {
+    async fn load_into(
+        &self,
+        dump: Dump,
+        path: &Path,
+        name: &str,
+        server: Booted,
+        master: &Master,
+        known: Option<&Locale>,
+    ) -> Result<Option<Locale>, Unloaded> {
         let database = master.database.as_deref().unwrap_or_default();
         if dump == Dump::MysqlPlain {
-            return self.load_mariadb(path, name, server, master, database).await;
+            return self.load_mariadb(path, name, server, master, database).await.map(|()| None);
         }
         let (from, path) = match dump {
             Dump::PostgresFolder => {
@@ -54,7 +74,10 @@ impl Servers {
             Dump::PostgresArchive => (Source::Archive, path.to_owned()),
             _ => (Source::Plain, path.to_owned()),
         };
-        let (needs, origin) = self.scan(from, &path).await?;
+        let (needs, mut origin) = self.scan(from, &path).await?;
+        if let Some(locale) = origin.locale_of(database).or(known).cloned() {
+            origin.lacking = self.make_anew(name, server.port, master, locale).await?;
+        }
         let text = postgres::prepare(&master.user, database, OWNERS, &needs.roles, &needs.extensions);
         if let Err(failure) = self.sql(EngineKind::Postgres, name, server.port, database, &text).await {
             return Err(failure.context("what the dump needs of the server").hint("install the extensions that the source has").into());
@@ -65,9 +88,24 @@ impl Servers {
         self.permit_checks(EngineKind::Postgres, name, server.port, database, &master.user).await?;
         let last = script.for_administrator();
         match self.sql(EngineKind::Postgres, name, server.port, database, &last).await {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(origin.lacking),
             Err(failure) => Err(Unloaded::Damaged(format!("{}: {failure}", path.display()))),
         }
+    }
+
+    /// The empty database once more, with the locale of the dump's own; gives the locale back where it is not installed here, and another
+    /// stands in for it.
+    async fn make_anew(&self, name: &str, port: u16, master: &Master, locale: Locale) -> Result<Option<Locale>, Failure> {
+        let database = master.database.as_deref().unwrap_or_default();
+        let make =
+            async |locale: &Locale| self.sql(EngineKind::Postgres, name, port, "template1", &locale.create(database, &master.user)).await;
+        if make(&locale).await.is_ok() {
+            return Ok(None);
+        }
+        if make(&Locale::stand_in()).await.is_err() {
+            make(&Locale::of("UTF8", "C")).await?;
+        }
+        Ok(Some(locale))
     }
 
     async fn load_mariadb(&self, path: &Path, name: &str, server: Booted, master: &Master, database: &str) -> Result<(), Unloaded> {
@@ -122,7 +160,7 @@ impl Servers {
         let programs = self.programs(EngineKind::Postgres)?;
         origin.installed = major(&programs.version);
         // Data is left out where the archive's tool can do that; a script is read whole.
-        let (mut reader, tool) = self.script_of(from, path, &["--schema-only"])?;
+        let (mut reader, tool) = self.script_of(from, path, &["--schema-only", "--create"])?;
         while let Some(ended) = next_line(&mut reader, &mut line, &script, path).await? {
             if !ended {
                 carry(&mut reader, &mut line, path, None).await?;

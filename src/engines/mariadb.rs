@@ -31,6 +31,10 @@ const SETTINGS: &[&str] = &[
     // A table that is kept on another server is not read from there.
     "--loose-federated=OFF",
     "--max-connections=60",
+    // Rows as large as they come.
+    "--max-allowed-packet=1G",
+    // What a server that was less strict has made comes back; a dump does not say it.
+    "--innodb-strict-mode=OFF",
     "--character-set-server=utf8mb4",
     "--innodb-buffer-pool-size=32M",
     "--innodb-log-file-size=8M",
@@ -87,7 +91,7 @@ pub fn client_of(programs: &Programs, area: &Area, port: u16, master: &Master, d
     let mut command = area::command(area, &programs.client);
     command.arg("--no-defaults").args(["--protocol=tcp", "--host=127.0.0.1"]).arg(format!("--port={port}"));
     command.arg(format!("--user={}", master.user)).args(["--batch", "--binary-mode", "--default-character-set=utf8mb4"]);
-    command.args(["--local-infile=0", "--database"]);
+    command.args(["--local-infile=0", "--max-allowed-packet=1G", "--database"]);
     command.arg(database).env("MYSQL_PWD", &master.password).stdout(std::process::Stdio::null());
     command
 }

@@ -19,6 +19,7 @@ pub mod packed;
 pub mod physical;
 pub mod point_in_time;
 pub mod postgres;
+pub mod postgres_locale;
 pub mod process;
 pub mod psql_lexer;
 pub mod psql_statement;

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use crate::engines::dumps::Unloaded;
+use crate::engines::postgres_locale::Locale;
 use crate::model::failure::{Failure, FailureKind};
 
 /// What stands in place of a value.
@@ -13,7 +14,7 @@ const REDACTED: &str = "(redacted)";
 const QUOTES: &[char] = &['\'', '"', '`', '«', '»', '“', '”', '„', '‘', '’'];
 
 /// Where a dump comes from, as far as that explains why it is not taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
     /// The major versions of the server and of the pg_dump that it was written from and by, the newer of the two.
     pub written: u32,
@@ -21,6 +22,10 @@ pub struct Origin {
     pub installed: u32,
     /// It defines something.
     pub creates: bool,
+    /// The locales of the databases that it states.
+    pub locales: Vec<(String, Locale)>,
+    /// The locale of the source that is not installed here, and is stood in for.
+    pub lacking: Option<Locale>,
 }
 
 impl Origin {
@@ -31,6 +36,13 @@ impl Origin {
                 self.written = self.written.max(major(&String::from_utf8_lossy(version)));
             }
         }
+        self.locales.extend(Locale::stated(line));
+    }
+
+    /// The locale of the database of this name, or else of the only one.
+    pub fn locale_of(&self, database: &str) -> Option<&Locale> {
+        let named = self.locales.iter().find(|(name, _)| name == database);
+        named.or(self.locales.first().filter(|_| self.locales.len() == 1)).map(|(_, locale)| locale)
     }
 }
 
@@ -44,6 +56,11 @@ pub fn of_mariadb(stderr: &[u8], path: &Path) -> Unloaded {
     let (number, said) = said_by_mariadb(stderr);
     let at = path.display();
     match number {
+        // The server or the way to it was lost, or an answer is larger than it may be: no word of the dump.
+        1153 | 2006 | 2013 | 2020 => Unloaded::Failed(
+            Failure::new(FailureKind::Remote, format!("{at}: the server that it was loaded into was lost: {said}"))
+                .hint("look at the memory and the disk of this machine, and try again; no row may be larger than 1 GiB"),
+        ),
         1044 | 1045 | 1142 | 1143 | 1227 | 1290 | 1370 | 1410 | 1419 => Unloaded::Failed(
             Failure::new(FailureKind::Refused, format!("{at}: it wants rights that are withheld where it is loaded: {said}"))
                 .hint("restore it yourself where you trust it, and compare that database with `attestore verify`"),
@@ -89,6 +106,21 @@ pub fn of_postgres(stderr: &[u8], path: &Path, origin: &Origin) -> Unloaded {
             FailureKind::Refused,
             format!("{at}: it reads from another server, or writes to it, while it is loaded, which is withheld: {said}"),
             "restore it yourself where that server may be reached, and compare that database with `attestore verify`",
+        ),
+        // Constraints and expressions over texts come out otherwise in another locale.
+        _ if (code.starts_with("22") || code.starts_with("23")) && origin.lacking.is_some() => other(
+            FailureKind::Absent,
+            format!(
+                "{at}: it was loaded without the locale of its source, {}, which is not installed here: {said}",
+                origin.lacking.as_ref().map(ToString::to_string).unwrap_or_default()
+            ),
+            "install that locale (Debian: locales-all, or dpkg-reconfigure locales)",
+        ),
+        // Only a superuser may define these, whatever the code says.
+        "42P13" | "42P17" if ["data type cannot be internal", "pseudo-type"].iter().any(|what| said.contains(what)) => other(
+            FailureKind::Refused,
+            format!("{at}: it wants rights that are withheld where it is loaded: {said}"),
+            "restore it yourself where you trust it, and compare that database with `attestore verify`",
         ),
         // Settings, collations and languages that this server was not built with; files of extensions; the disk, the memory, the server.
         _ if ["0A", "53", "57", "58"].iter().any(|class| code.starts_with(class))

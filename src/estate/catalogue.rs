@@ -1,9 +1,6 @@
 //! The catalogue: every recovery point that the configured sources list, included or excluded with its reason.
 //!
 //! A listing that fails is an error of its resource and is recorded: never a silent gap. The raw listings become evidence.
-//! Local points, by rule: each entry directly in the vault directory is one point, a file or a directory, unless its name starts with
-//! `.` or it belongs to a database beside it (`-wal`, `-shm`, `-journal`). Its data is as of its modification time, unless a registered
-//! manifest names the point: then of the time at which that capture ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,16 +14,13 @@ use crate::aws::rds::Rds;
 use crate::aws::session::Session;
 use crate::aws::times::resource_of_arn;
 use crate::estate::config::{Config, LATEST, Points, Resource};
-use crate::estate::seconds;
+use crate::estate::{local_points, seconds};
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::{PointId, ResourceId};
 use crate::model::recovery_point::{RecoveryPoint, eligibility};
 use crate::model::resource::{PointSource, ResourceKind};
 use crate::testing_log::body::Excluded;
-
-/// Files that belong to a SQLite database beside it.
-const COMPANIONS: &[&str] = &["-wal", "-shm", "-journal"];
 
 /// What the sources list.
 #[derive(Debug, Default)]
@@ -305,51 +299,11 @@ impl Listing<'_> {
 
     fn local(&mut self, resource: &Resource, points: &Points) -> Result<Vec<RecoveryPoint>, Failure> {
         let directory = local_directory(points).ok_or_else(|| Failure::invalid(format!("{}: `path` is not set", resource.id)))?;
-        let about = |error| Failure::io(format!("list the vault {}", directory.display()), error);
-        let mut found = Vec::new();
-        let mut names = BTreeSet::new();
-        for entry in std::fs::read_dir(&directory).map_err(about)? {
-            names.insert(entry.map_err(about)?.file_name());
+        let listed = local_points::list(resource, points.from, &directory, self.sources.named)?;
+        for (name, reason) in &listed.excluded {
+            self.exclude(&PointId::local(&resource.id, name).0, reason);
         }
-        for name in &names {
-            let path = directory.join(name);
-            let Some(text) = name.to_str() else {
-                let shown = name.to_string_lossy().into_owned();
-                self.exclude(&PointId::local(&resource.id, &shown).0, "its name is not UTF-8");
-                continue;
-            };
-            let beside = COMPANIONS.iter().filter_map(|end| text.strip_suffix(end)).any(|stem| names.contains(std::ffi::OsStr::new(stem)));
-            if text.starts_with('.') || beside {
-                continue;
-            }
-            let (facts, id) = (
-                path.metadata().map_err(|error| Failure::io(format!("look at {}", path.display()), error))?,
-                PointId::local(&resource.id, text),
-            );
-            let modified = facts.modified().map_err(|error| Failure::io(format!("look at {}", path.display()), error))?;
-            let modified = Timestamp(chrono::DateTime::<chrono::Utc>::from(modified).timestamp_millis() * 1000);
-            // A file is as old as its last change, however late its manifest was captured; a directory's date says nothing of what is in it.
-            let named = self.sources.named.get(&id);
-            let created_at = named.map_or(modified, |named| if facts.is_file() { modified.min(*named) } else { *named });
-            found.push(RecoveryPoint {
-                resource: resource.id.clone(),
-                kind: resource.kind,
-                from: points.from,
-                handle: path.display().to_string(),
-                source_arn: None,
-                vault: Some(directory.display().to_string()),
-                created_at,
-                size_bytes: Some(
-                    crate::estate::size::of_tree(&path).map_err(|error| Failure::io(format!("look at {}", path.display()), error))?,
-                ),
-                state: "AVAILABLE".into(),
-                encrypted: None,
-                kms_key_arn: None,
-                vault_locked: None,
-                retain_until: None,
-                id,
-            });
-        }
+        let found = listed.points;
         self.keep("local:list", &resource.id.0, points, &found);
         Ok(found)
     }

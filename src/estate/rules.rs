@@ -11,8 +11,8 @@ use toml::de::{DeTable, DeValue};
 use crate::estate::config::LATEST;
 use crate::estate::mistake::{Mistakes, nearest};
 use crate::estate::schema::{is_placeholder, join};
+use crate::estate::source_rules;
 use crate::model::clock::Timestamp;
-use crate::model::source_url::SourceUrl;
 
 /// A text of the document with its place.
 #[derive(Clone, Debug)]
@@ -263,9 +263,9 @@ fn resources(root: &DeTable<'_>, has_driver: &dyn Fn(&str, &str) -> bool, mistak
         }
         let kind = text(resource, path, "kind").map_or("", |kind| kind.value);
         if let Some(source) = text(resource, path, "source") {
-            source_rule(&source, kind, mistakes);
+            source_rules::source_rule(&source, kind, mistakes);
         }
-        database_rule(resource, span.clone(), path, kind, mistakes);
+        source_rules::database_rule(resource, span.clone(), path, kind, mistakes);
         let points = tables(resource, path, "points");
         if points.is_empty() && !mistakes.has(&join(path, "points")) {
             mistakes.note(&join(path, "points"), Some(span.clone()), "untested: no [[resource.points]] names its recovery points");
@@ -285,88 +285,6 @@ fn resources(root: &DeTable<'_>, has_driver: &dyn Fn(&str, &str) -> bool, mistak
                 mistake.hint(format!("add the table [{needed}]; `attestore init` writes one with comments"));
             }
         }
-    }
-}
-
-/// True for a database URL with `USER:PASSWORD@`, also where it is no URL otherwise.
-fn has_password(source: &str) -> bool {
-    let Some((scheme, rest)) = source.split_once("://") else { return false };
-    scheme != "s3" && rest.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
-}
-
-/// Schemes and ARN services that a kind's source may have, and an example.
-fn source_forms(kind: &str) -> Option<(&'static [&'static str], &'static str, &'static str)> {
-    Some(match kind {
-        "s3" => (&["s3"], "s3", "s3://BUCKET[/PREFIX], the bucket's name, or its ARN"),
-        // A database URL names a host; recovery points name the instance: by a URL none of them would ever be found.
-        "rds-mysql" | "rds-postgres" => (&[], "rds", "the instance's identifier or ARN, as RDS knows it"),
-        "dynamodb" => (&["dynamodb"], "dynamodb", "dynamodb:TABLE, the table's name, or its ARN"),
-        "ebs" => (&[], "ec2", "the volume's id (vol-…) or ARN"),
-        "ecs-config" => (&[], "ecs", "the cluster's name or ARN"),
-        "files" => (&["dir", "sqlite"], "", "dir:PATH or sqlite:PATH"),
-        _ => return None,
-    })
-}
-
-fn source_rule(source: &Text<'_>, kind: &str, mistakes: &mut Mistakes<'_>) {
-    if has_password(source.value) {
-        let mistake = mistakes.add(&source.path, Some(source.span.clone()), "no passwords in the configuration");
-        mistake
-            .found("a URL with a password in it")
-            .allowed("the URL without it")
-            .hint("name it in `credentials`, as env:NAME or file:PATH")
-            .secret();
-        return;
-    }
-    let Some((schemes, service, example)) = source_forms(kind) else { return };
-    if let Some(arn) = source.value.strip_prefix("arn:") {
-        let found = arn.split(':').nth(1).unwrap_or("");
-        if found != service || service.is_empty() {
-            complain(mistakes, source, format!("the ARN of `{found}` does not fit the kind `{kind}`"), example);
-        }
-    } else if source.value.contains(':') {
-        match source.value.parse::<SourceUrl>() {
-            Err(failure) => {
-                complain(mistakes, source, failure.message, example);
-            }
-            Ok(url) if !schemes.contains(&url.scheme()) => {
-                complain(mistakes, source, format!("a source of `{}:` does not fit the kind `{kind}`", url.scheme()), example);
-            }
-            Ok(_) => {}
-        }
-    } else {
-        let bytes = |legal: fn(u8) -> bool| source.value.bytes().all(legal);
-        let fits = match kind {
-            "s3" => format!("s3://{}", source.value).parse::<SourceUrl>().is_ok() && !source.value.contains('/'),
-            "dynamodb" => format!("dynamodb:{}", source.value).parse::<SourceUrl>().is_ok(),
-            "rds-mysql" | "rds-postgres" => source.value.len() <= 63 && bytes(|b| b.is_ascii_alphanumeric() || b == b'-'),
-            "ebs" => source.value.starts_with("vol-"),
-            "files" => false,
-            _ => true,
-        };
-        if !fits {
-            complain(mistakes, source, format!("`{}` does not fit the kind `{kind}`", source.path), example);
-        }
-    }
-}
-
-/// A restored instance is connected to with a database's name; a source URL has one, an identifier has none.
-fn database_rule(resource: &DeTable<'_>, span: Range<usize>, path: &str, kind: &str, mistakes: &mut Mistakes<'_>) {
-    let key = join(path, "database");
-    let written = resource.contains_key("database");
-    let is_rds = matches!(kind, "rds-mysql" | "rds-postgres");
-    if !is_rds && written && !kind.is_empty() {
-        mistakes.note(&key, resource.get("database").map(Spanned::span), format!("`database` says nothing for the kind `{kind}`"));
-    }
-    if matches!(kind, "s3" | "dynamodb" | "ebs" | "ecs")
-        && let Some(log) = resource.get("changes")
-    {
-        let said = format!("`changes` is a log of a database's rows, and the kind is `{kind}`");
-        mistakes.add(&join(path, "changes"), Some(log.span()), said).allowed("nothing here");
-    }
-    if is_rds && !written && text(resource, path, "source").is_some_and(|source| !source.value.contains("://")) {
-        let mistake = mistakes.add(&key, Some(span), format!("`{path}` has no key `database`"));
-        mistake.allowed("the database that is read in the restored instance");
     }
 }
 

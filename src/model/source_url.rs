@@ -68,6 +68,13 @@ impl SourceUrl {
             Self::Dir { .. } => "dir",
         }
     }
+
+    /// The database that the URL of a server names, decoded; nothing for every other source.
+    pub fn server_database(&self) -> Option<String> {
+        let (Self::Postgres { url } | Self::Mysql { url }) = self else { return None };
+        let parsed = url::Url::parse(url).ok()?;
+        Some(percent_encoding::percent_decode_str(parsed.path().trim_matches('/')).decode_utf8_lossy().into_owned())
+    }
 }
 
 impl FromStr for SourceUrl {
@@ -216,6 +223,14 @@ mod tests {
         ] {
             assert_eq!(text.parse::<SourceUrl>().unwrap().to_string(), text);
         }
+    }
+
+    #[test]
+    fn the_url_of_a_server_names_its_database() {
+        let database = |text: &str| text.parse::<SourceUrl>().unwrap().server_database();
+        assert_eq!(database("postgres://u@db.example.org:5432/crm%20two?sslmode=require").as_deref(), Some("crm two"));
+        assert_eq!(database("mariadb://127.0.0.1/shop").as_deref(), Some("shop"));
+        assert_eq!((database("sqlite:/x/app.db"), database("dir:/x")), (None, None));
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub struct Order {
     pub source: String,
     /// The database within a restored instance.
     pub database: Option<String>,
+    /// What the manifest notes of the source's database as a whole, such as its encoding and collation.
+    pub database_default: BTreeMap<String, String>,
     /// What a restore must look like; absent beside AWS.
     pub isolation: Option<IsolationDemands>,
     /// The role that AWS Backup restores with.

@@ -110,8 +110,14 @@ impl Source {
     }
 }
 
-/// An estate of one resource whose points are the files in `vault/db`, each with a manifest of the source.
+/// An estate of one instance whose points are the files in `vault/db`, each with a manifest of the source.
 pub async fn lay(folder: &Path, source: &Source, points: &[&str]) -> Estate {
+    let kind = if source.kind == EngineKind::Postgres { "rds-postgres" } else { "rds-mysql" };
+    lay_as(folder, source, points, &format!("kind = \"{kind}\"\nsource = \"crm\"\ndatabase = \"crm\"\n")).await
+}
+
+/// The same of a resource that is described so: its kind and what it is a backup of.
+pub async fn lay_as(folder: &Path, source: &Source, points: &[&str], described: &str) -> Estate {
     let estate = Estate { folder: folder.to_owned() };
     let key = SigningKey::generate(&estate.path("attestore.key")).unwrap();
     let hash_key = HashKey::create(&estate.path("attestore.hashkey")).unwrap();
@@ -129,13 +135,12 @@ pub async fn lay(folder: &Path, source: &Source, points: &[&str]) -> Estate {
     }
     log.checkpoint().unwrap();
     let is_postgres = source.kind == EngineKind::Postgres;
-    let kind = if is_postgres { "rds-postgres" } else { "rds-mysql" };
     // The extension's functions are its owner's alone, on a server that is not the source's.
     let checks = if is_postgres { "checks = [\"structure-postgres\"]\n" } else { "" };
     let text = format!(
         "version = 1\n[log]\npath = \"log\"\norigin = \"{ORIGIN}\"\n[keys]\nsigning = \"attestore.key\"\nhash = \"attestore.hashkey\"\n\
-         [class.c]\nrto = \"1h\"\nrpo = \"1d\"\ntest_period = \"90d\"\n{checks}[[resource]]\nid = \"db\"\napplication = \"a\"\nkind = \"{kind}\"\n\
-         class = \"c\"\nsource = \"crm\"\ndatabase = \"crm\"\nmanifests = \"manifests/db\"\n[[resource.points]]\nfrom = \"local\"\npath = \"vault/db\"\n"
+         [class.c]\nrto = \"1h\"\nrpo = \"1d\"\ntest_period = \"90d\"\n{checks}[[resource]]\nid = \"db\"\napplication = \"a\"\n{described}\
+         class = \"c\"\nmanifests = \"manifests/db\"\n[[resource.points]]\nfrom = \"local\"\npath = \"vault/db\"\n"
     );
     std::fs::write(estate.path("attestore.toml"), text).unwrap();
     estate

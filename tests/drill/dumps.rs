@@ -2,7 +2,7 @@
 //! which is a verdict. Skipped visibly where no server is installed, unless `ATTESTORE_REQUIRE` names `postgres` or `mariadb`.
 
 use crate::dump_vault::{
-    Source, changed, cut, drill, edit, expect_pass, expect_unreadable, lay, no_leftovers, pack_gzip, pack_zstd, result,
+    Source, changed, cut, drill, edit, expect_pass, expect_unreadable, lay, lay_as, no_leftovers, pack_gzip, pack_zstd, result,
 };
 use crate::engines::engine;
 use attestore::engines::installed::EngineKind;
@@ -128,6 +128,41 @@ async fn mariadb_dumps_and_copies_come_back_and_damaged_ones_are_unreadable() {
     expect_unreadable(&estate, "broken.sql", "syntax");
     expect_unreadable(&estate, "cut.sql", "ends without its line");
     source.servers.purge().await.unwrap();
+}
+
+/// A database on a server of one's own is no instance: its dumps are files of a database that `source` names as everywhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn dumps_of_a_database_that_is_not_on_rds_are_of_the_kind_files() {
+    for kind in [EngineKind::Postgres, EngineKind::MariaDb].into_iter().filter(|kind| engine(*kind)) {
+        let folder = tempfile::tempdir().unwrap();
+        let source = Source::start(&folder.path().join("source"), kind).await;
+        let vault = folder.path().join("vault/db");
+        std::fs::create_dir_all(&vault).unwrap();
+        let plain = vault.join("plain.sql");
+        let other = match kind {
+            EngineKind::Postgres => {
+                source.pg_dump("p", &plain);
+                "-- MySQL dump 10.13\n-- Dump completed\n"
+            }
+            EngineKind::MariaDb => {
+                source.mariadb_dump(&plain);
+                "--\n-- PostgreSQL database dump\n--\n-- PostgreSQL database dump complete\n"
+            }
+        };
+        edit(&plain, &vault.join("changed.sql"), |text| text.replace("the-changed-one", "the-chAnged-one"));
+        std::fs::write(vault.join("other.sql"), other).unwrap();
+        let url = source.url();
+        let estate =
+            lay_as(folder.path(), &source, &["plain.sql", "changed.sql", "other.sql"], &format!("kind = \"files\"\nsource = \"{url}\"\n"))
+                .await;
+        drill(&estate, 1);
+        expect_pass(&estate, "plain.sql");
+        changed(&estate, "changed.sql");
+        let told = result(&estate, "other.sql");
+        assert_eq!((told.outcome, told.verify.is_none()), (Outcome::Error, true), "{:?}", told.outcome_reasons);
+        assert!(told.errors[0].message.contains(&format!("and the resource is {url}")), "{:?}", told.errors);
+        source.servers.purge().await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -65,6 +65,7 @@ CREATE OPERATOR FAMILY fam USING btree; CREATE OPERATOR CLASS cls FOR TYPE int U
 CREATE FOREIGN DATA WRAPPER w OPTIONS (z 'a,b', b '2'); CREATE SERVER srv FOREIGN DATA WRAPPER w OPTIONS (host 'h', dbname 'd,x'); GRANT USAGE ON FOREIGN SERVER srv TO definitions_app;
 CREATE USER MAPPING FOR definitions_app SERVER srv OPTIONS (user 'u', password 'secret'); CREATE USER MAPPING FOR PUBLIC SERVER srv;
 CREATE FOREIGN TABLE ft (a int OPTIONS (column_name 'aa', b 'x'), c text) SERVER srv OPTIONS (z '1', a '2');
+CREATE TABLE lone (id int, day date) PARTITION BY RANGE (day); CREATE UNIQUE INDEX lone_u ON lone (id, day); CREATE UNIQUE INDEX mv_u ON mv (a);
 CREATE TYPE width AS RANGE (subtype = float8, subtype_diff = float8mi); CREATE TYPE commas AS ENUM ('a,b', 'c'); ALTER STATISTICS st SET STATISTICS 50;
 ";
 
@@ -94,6 +95,11 @@ const POSTGRES_CHANGES: &[(&str, &[&str])] = &[
     ("ALTER TYPE pair ADD ATTRIBUTE z int", &["type public.pair"]),
     ("ALTER TYPE mood ADD VALUE 'c'", &["type public.mood"]),
     ("DROP AGGREGATE agg (int)", &["aggregate public.agg(integer)"]),
+    ("CREATE OR REPLACE AGGREGATE agg (int) (SFUNC = f, STYPE = int, INITCOND = '0', SSPACE = 64)", &["aggregate public.agg(integer)"]),
+    ("DROP INDEX lone_u", &["unique index public.lone_u"]),
+    ("DROP INDEX mv_u", &["unique index public.mv_u"]),
+    // Its constructors stay with whoever made it, and are no difference.
+    ("ALTER TYPE width OWNER TO definitions_other", &["owner of type public.width"]),
     ("REFRESH MATERIALIZED VIEW mv WITH NO DATA", &["view public.mv"]),
     ("ALTER VIEW vv SET (security_barrier = true)", &["view public.vv"]),
     ("ALTER TABLE unl SET LOGGED", &["table public.unl"]),

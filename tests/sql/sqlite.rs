@@ -149,6 +149,56 @@ async fn nothing_is_written_and_hot_copies_open() {
     assert!(!db.out("app.db-shm").exists());
 }
 
+/// A rollback journal with one page of the database as it was, which ends with the name of a super-journal (sqlite.org/fileformat2.html).
+fn journal_of_several(database: &Path, super_journal: &Path) -> Vec<u8> {
+    const MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+    let bytes = std::fs::read(database).unwrap();
+    let page_size = usize::from(u16::from_be_bytes([bytes[16], bytes[17]]));
+    let (page, name) = (&bytes[..page_size], super_journal.as_os_str().as_encoded_bytes());
+    let sum = |bytes: &mut dyn Iterator<Item = u8>| bytes.fold(0u32, |sum, byte| sum.wrapping_add(byte.into())).to_be_bytes();
+    let pages = u32::try_from(bytes.len() / page_size).unwrap();
+    let mut journal = MAGIC.to_vec();
+    for number in [1, 0, pages, 512, u32::try_from(page_size).unwrap()] {
+        journal.extend(number.to_be_bytes());
+    }
+    journal.resize(512, 0);
+    journal.extend(1u32.to_be_bytes());
+    journal.extend(page);
+    journal.extend(sum(&mut (1..page_size).rev().filter(|at| (page_size - at) % 200 == 0).map(|at| page[at])));
+    // The page that is never written holds the record.
+    journal.extend(u32::try_from(0x4000_0000 / page_size + 1).unwrap().to_be_bytes());
+    journal.extend(name);
+    journal.extend(u32::try_from(name.len()).unwrap().to_be_bytes());
+    journal.extend(sum(&mut name.iter().copied()));
+    journal.extend(MAGIC);
+    journal
+}
+
+#[tokio::test]
+async fn a_journal_that_names_another_file_is_not_played_back() {
+    let db = Db::new("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)").await;
+    db.capture("m").await;
+    let other = db.out("a file of somebody else");
+    std::fs::write(&other, "precious").unwrap();
+    std::fs::write(db.out("app.db-journal"), journal_of_several(&db.file(), &other)).unwrap();
+    let failure = compared(&db.url(), &db.out("m")).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Remote);
+    for said in ["transaction over several databases", "a file of somebody else"] {
+        assert!(failure.message.contains(said), "{failure}");
+    }
+    assert_eq!(std::fs::read_to_string(&other).unwrap(), "precious");
+    // By the driver that runs checks, too.
+    assert!(attestore::verify::sql::sqlite::file::options(&db.file()).is_err());
+    assert!(other.exists());
+    // A journal without that is played back as ever, on a copy.
+    let mut plain = journal_of_several(&db.file(), &other);
+    plain.truncate(plain.len() - 8);
+    std::fs::write(db.out("app.db-journal"), &plain).unwrap();
+    let (result, findings) = db.compare("m").await;
+    assert_eq!((findings, result.rows.unwrap().matched), (vec![], 1));
+    assert!(other.exists() && db.out("app.db-journal").exists());
+}
+
 #[tokio::test]
 async fn damage_is_unreadable_and_what_is_not_there_is_absent() {
     let db = Db::new("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO t SELECT i, printf('%0100d', i) FROM n").await;

@@ -1,7 +1,9 @@
 //! Which driver restores a point: by the resource's kind and where the point was found.
 
 use crate::estate::config::Access;
+use crate::model::recovery_point::RecoveryPoint;
 use crate::model::resource::{PointSource, ResourceKind};
+use crate::model::source_url::SourceUrl;
 use crate::restore::driver::Driver;
 use crate::restore::drivers::{
     backup_access_point, backup_dynamodb, backup_rds, backup_s3, dynamodb_backup, dynamodb_pitr, local, local_database, rds_pitr,
@@ -26,10 +28,15 @@ pub fn driver_for(kind: ResourceKind, from: PointSource) -> Option<&'static dyn 
 }
 
 /// The driver that a class's policy asks for: S3 recovery points of AWS Backup are read where they lie where the class opts in, everything else is
-/// restored.
-pub fn driver_by(access: Access, kind: ResourceKind, from: PointSource) -> Option<&'static dyn Driver> {
-    match (access, kind, from) {
+/// restored. Copies beside AWS are loaded into a server where the resource's `source` is the database of one.
+pub fn driver_by(access: Access, point: &RecoveryPoint, source: &str) -> Option<&'static dyn Driver> {
+    match (access, point.kind, point.from) {
         (Access::BackupAccessPoint, ResourceKind::S3, PointSource::AwsBackup) => Some(&backup_access_point::BackupAccessPoint),
-        _ => driver_for(kind, from),
+        (_, ResourceKind::Files, PointSource::Local) if is_of_a_server(source) => Some(&local_database::LocalDatabase),
+        _ => driver_for(point.kind, point.from),
     }
+}
+
+fn is_of_a_server(source: &str) -> bool {
+    source.parse::<SourceUrl>().is_ok_and(|url| url.server_database().is_some())
 }

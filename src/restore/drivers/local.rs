@@ -139,6 +139,11 @@ fn restore(point: &Path, to: &Path, marker: &Marker, is_sqlite: bool) -> Result<
                 path.with_file_name(file)
             };
             let beside = named(source);
+            if beside.symlink_metadata().is_err() {
+                continue;
+            }
+            // A link counts here as it does for the point itself: what the live database writes is no part of its copy.
+            let beside = within_vault(&beside)?;
             if beside.is_file() {
                 copy(&beside, &named(&data.join(name))).map_err(about(&beside))?;
             }
@@ -206,5 +211,10 @@ mod tests {
         assert!(data.join("latest.db").symlink_metadata().unwrap().is_file(), "what the link leads to, and not the link");
         assert_eq!(std::fs::read(data.join("latest.db-wal")).unwrap(), b"y");
         restore(&vault.join("live.db"), &dir.path().join("other"), &marker, false).unwrap_err();
+        std::fs::write(dir.path().join("live.db-wal"), "z").unwrap();
+        std::fs::write(vault.join("tuesday.db"), "x").unwrap();
+        symlink("../live.db-wal", vault.join("tuesday.db-wal")).unwrap();
+        let refused = restore(&vault.join("tuesday.db"), &dir.path().join("tuesday"), &marker, false).unwrap_err();
+        assert!(refused.message.contains("tuesday.db-wal: expected a copy"), "{refused}");
     }
 }

@@ -14,6 +14,7 @@ use crate::engines::dumps::{self, Dump, Unloaded};
 use crate::engines::installed::EngineKind;
 use crate::engines::master::Master;
 use crate::engines::packed;
+use crate::engines::postgres_locale::Locale;
 use crate::engines::servers::Servers;
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
@@ -119,7 +120,7 @@ impl Driver for LocalDatabase {
                 write(&to, &loaded)?;
             }
         }
-        let database = utf8_percent_encode(database(order)?, NON_ALPHANUMERIC).to_string().replace("%5F", "_").replace("%2D", "-");
+        let database = utf8_percent_encode(&database(order)?, NON_ALPHANUMERIC).to_string().replace("%5F", "_").replace("%2D", "-");
         let at = format!("{USER}@127.0.0.1:{}/{database}", loaded.port);
         let url = match loaded.engine {
             EngineKind::Postgres => SourceUrl::Postgres { url: format!("postgres://{at}") },
@@ -137,19 +138,27 @@ async fn load(order: &Order, source: &Path, to: &Path) -> Result<Loaded, Unloade
     let path = unpacked.as_deref().unwrap_or(source);
     let engine = dump.engine();
     if engine != wanted(order) {
-        let message = format!("{}: {}, and the resource is of kind {}", source.display(), dump.title(), order.point.kind);
+        let of = if order.point.kind == ResourceKind::Files {
+            format!("is {}", order.source)
+        } else {
+            format!("is of kind {}", order.point.kind)
+        };
+        let message = format!("{}: {}, and the resource {of}", source.display(), dump.title());
         return Err(dumps::elsewhere(message));
     }
-    let master = Master { user: USER.into(), password: order.password.clone(), database: Some(database(order)?.to_owned()) };
+    let master = Master { user: USER.into(), password: order.password.clone(), database: Some(database(order)?) };
     let servers = Servers::open(to)?;
     servers.sweep_orphans().await;
+    let mut lacking = None;
     let booted = if matches!(dump, Dump::PostgresData | Dump::MariadbData) {
         servers.adopt_copy(dump, path, HOME, &master).await?
     } else {
         servers.make_empty(engine, HOME).await?;
         let booted = servers.boot(engine, HOME, None).await?;
         servers.create_master(engine, HOME, booted.port, &master).await?;
-        servers.load(dump, path, HOME, booted, &master).await?;
+        let noted = |what: &str| order.database_default.get(what).map(String::as_str);
+        let known = noted("encoding").zip(noted("collation")).map(|(encoding, collation)| Locale::of(encoding, collation));
+        lacking = servers.load(dump, path, HOME, booted, &master, known.as_ref()).await?;
         booted
     };
     if let Some(unpacked) = &unpacked {
@@ -157,7 +166,8 @@ async fn load(order: &Order, source: &Path, to: &Path) -> Result<Loaded, Unloade
         removed.map_err(|error| Failure::io(format!("remove {}", unpacked.display()), error))?;
     }
     let what = if unpacked.is_some() { format!("{}, compressed", dump.title()) } else { dump.title().to_owned() };
-    Ok(Loaded { engine, port: booted.port, what, unreadable: None })
+    let lacking = lacking.map(|locale| format!("; without the locale of its source, {locale}, which is not installed here"));
+    Ok(Loaded { engine, port: booted.port, what: what + &lacking.unwrap_or_default(), unreadable: None })
 }
 
 /// What the backup is, and where it lies unpacked where it was compressed. The name stays: messages name it.
@@ -172,12 +182,18 @@ fn look(source: &Path, to: &Path) -> Result<(Dump, Option<PathBuf>), Unloaded> {
     Ok((dumps::recognise(unpacked.as_deref().unwrap_or(source))?, unpacked))
 }
 
+/// The engine of the source: what the resource's kind says, or else its URL.
 fn wanted(order: &Order) -> EngineKind {
-    if order.point.kind == ResourceKind::RdsPostgres { EngineKind::Postgres } else { EngineKind::MariaDb }
+    let is_postgres = match order.point.kind {
+        ResourceKind::Files => order.source.starts_with("postgres"),
+        kind => kind == ResourceKind::RdsPostgres,
+    };
+    if is_postgres { EngineKind::Postgres } else { EngineKind::MariaDb }
 }
 
-fn database(order: &Order) -> Result<&str, Failure> {
-    order.database.as_deref().ok_or_else(|| {
+fn database(order: &Order) -> Result<String, Failure> {
+    let of_source = || order.source.parse::<SourceUrl>().ok()?.server_database();
+    order.database.clone().or_else(of_source).ok_or_else(|| {
         Failure::invalid(format!("{}: the database within the dump is not known", order.point.resource))
             .hint("set `database` of the resource in attestore.toml")
     })

@@ -80,6 +80,7 @@ impl<'a> Contract<'a> {
             point,
             source: source.to_owned(),
             database: Some("crm".into()),
+            database_default: Default::default(),
             isolation: Some(isolation),
             backup_role_arn: Some(crate::clients::ROLE.into()),
             work: folder.join("work"),
@@ -90,7 +91,7 @@ impl<'a> Contract<'a> {
     }
 
     fn driver(&self) -> &'static dyn Driver {
-        driver_by(self.access, self.order.point.kind, self.order.point.from).unwrap()
+        driver_by(self.access, &self.order.point, &self.order.source).unwrap()
     }
 
     async fn permit(&self, step: Step, creates: bool, ours: bool) -> Permit {

@@ -120,6 +120,27 @@ const OF_SOME: &[(&str, &str, [&str; 2], &str)] = &[
         ["STATISTICS", "IS_VISIBLE"],
         "SELECT DISTINCT CONCAT(TABLE_NAME, '.', INDEX_NAME), 'ignored' FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND IS_VISIBLE = 'NO'",
     ),
+    (
+        "index expression",
+        "SELECT",
+        ["STATISTICS", "EXPRESSION"],
+        "SELECT CONCAT(TABLE_NAME, '.', INDEX_NAME), CONCAT_WS(' ', SEQ_IN_INDEX, EXPRESSION) FROM information_schema.STATISTICS \
+         WHERE TABLE_SCHEMA = ? AND EXPRESSION IS NOT NULL ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX",
+    ),
+    // Code in JavaScript that routines share, from MySQL 9.2 on.
+    (
+        "library",
+        ROUTINES,
+        ["LIBRARIES", "LIBRARY_DEFINITION"],
+        "SELECT LIBRARY_NAME, CONCAT_WS(' ', LANGUAGE, LIBRARY_DEFINITION, SQL_MODE) FROM information_schema.LIBRARIES WHERE LIBRARY_SCHEMA = ?",
+    ),
+    (
+        "library of",
+        ROUTINES,
+        ["ROUTINE_LIBRARIES", "LIBRARY_NAME"],
+        "SELECT CONCAT(ROUTINE_TYPE, ' ', ROUTINE_NAME), CONCAT_WS(' ', IF(LIBRARY_SCHEMA = ROUTINE_SCHEMA, NULL, LIBRARY_SCHEMA), LIBRARY_NAME, LIBRARY_VERSION) \
+         FROM information_schema.ROUTINE_LIBRARIES WHERE ROUTINE_SCHEMA = ? ORDER BY ROUTINE_TYPE, ROUTINE_NAME, LIBRARY_NAME",
+    ),
     // MariaDB prints it in no statement that a dump consists of; MySQL does.
     (
         REFERENCE_SYSTEM,
@@ -139,6 +160,8 @@ const OF_SOME: &[(&str, &str, [&str; 2], &str)] = &[
 const COLUMNS: &str = "SELECT c.TABLE_NAME, c.COLUMN_NAME FROM information_schema.COLUMNS c \
      JOIN information_schema.TABLES t ON t.TABLE_SCHEMA = c.TABLE_SCHEMA AND t.TABLE_NAME = c.TABLE_NAME \
      WHERE c.TABLE_SCHEMA = ? AND t.TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY c.TABLE_NAME, c.ORDINAL_POSITION";
+
+const FULL_TEXT: &str = "SELECT DISTINCT TABLE_NAME FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND INDEX_TYPE = 'FULLTEXT'";
 
 const NEXT_NUMBERS: &str = "SELECT TABLE_NAME, CAST(AUTO_INCREMENT AS CHAR) FROM information_schema.TABLES \
      WHERE TABLE_SCHEMA = ? AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND AUTO_INCREMENT IS NOT NULL";
@@ -193,6 +216,7 @@ pub async fn definitions(session: &mut WireSession, database: &str, mariadb: boo
         }
     }
     if rights.holds("SELECT") {
+        full_text_parsers(session, database, &mut found).await?;
         column_order(session, database, &mut found).await?;
         next_numbers(session, database, &mut found).await?;
     }
@@ -201,6 +225,30 @@ pub async fn definitions(session: &mut WireSession, database: &str, mariadb: boo
     }
     grants(session, database, reader.as_deref(), &mut found).await?;
     Ok(found)
+}
+
+/// Which parser cuts a text into the words of its index: no catalogue says it.
+async fn full_text_parsers(session: &mut WireSession, database: &str, found: &mut Definitions) -> Result<(), WireError> {
+    const KIND: &str = "full-text parser";
+    found.show(KIND);
+    for row in session.ask(FULL_TEXT, &[database]).await? {
+        let table = row.text(0).unwrap_or_default();
+        let question = format!("SHOW CREATE TABLE {}.{}", backticked(database), backticked(&table));
+        let printed = session.ask(&question, &[]).await?.first().and_then(|row| row.text(1)).unwrap_or_default();
+        for (index, parser) in parsers(&printed) {
+            found.add(KIND, format!("{table}.{index}"), parser);
+        }
+    }
+    Ok(())
+}
+
+/// Indexes with the parsers that a `CREATE TABLE` as the server prints it names, an index a line.
+fn parsers(printed: &str) -> impl Iterator<Item = (String, &str)> {
+    printed.lines().filter_map(|line| {
+        let (index, rest) = line.trim_start().strip_prefix("FULLTEXT KEY `")?.split_once("` (")?;
+        let parser = rest.rsplit_once("WITH PARSER `")?.1.split('`').next()?;
+        Some((index.replace("``", "`"), parser))
+    })
 }
 
 async fn column_order(session: &mut WireSession, database: &str, found: &mut Definitions) -> Result<(), WireError> {
@@ -287,4 +335,17 @@ async fn grants(session: &mut WireSession, database: &str, reader: Option<&str>,
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parsers_are_those_that_the_server_prints() {
+        let printed = "CREATE TABLE `t` (\n  `a` text COMMENT 'FULLTEXT KEY `no` (`a`) WITH PARSER `no`',\n  FULLTEXT KEY `f` (`a`),\n\
+                       \x20 FULLTEXT KEY `g``h` (`a`) /*!50100 WITH PARSER `ngram` */ ,\n  FULLTEXT KEY `m` (`a`) WITH PARSER `mecab`\n) ENGINE=InnoDB";
+        let found: Vec<(String, &str)> = parsers(printed).collect();
+        assert_eq!(found, [("g`h".to_owned(), "ngram"), ("m".to_owned(), "mecab")]);
+    }
 }

@@ -76,9 +76,12 @@ const KINDS: &[(&str, u32, &str)] = &[
     (
         "aggregate",
         0,
-        "SELECT p.name, concat_ws(' ', a.aggkind, a.aggnumdirectargs, a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn, \
+        "SELECT name, concat_ws(' ', formerly, more), formerly FROM ( \
+         SELECT p.name, concat_ws(' ', a.aggkind, a.aggnumdirectargs, a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn, \
          a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn, a.aggtranstype::regtype, a.aggsortop::regoperator, a.agginitval, a.aggminitval, \
-         p.proparallel) FROM pg_aggregate a JOIN routines p ON p.oid = a.aggfnoid",
+         p.proparallel) AS formerly, concat_ws(' ', 'final', a.aggfinalextra, a.aggfinalmodify, a.aggtransspace, \
+         'moving', a.aggmfinalextra, a.aggmfinalmodify, a.aggmtransspace, a.aggmtranstype::regtype) AS more \
+         FROM pg_aggregate a JOIN routines p ON p.oid = a.aggfnoid) a",
     ),
     (
         "trigger",
@@ -139,6 +142,14 @@ const KINDS: &[(&str, u32, &str)] = &[
         "SELECT c.name, pg_get_indexdef(c.oid) || CASE WHEN i.indisvalid THEN '' ELSE ' INVALID' END \
          FROM ours c JOIN pg_index i ON i.indexrelid = c.oid WHERE NOT (i.indisunique AND i.indisvalid)",
     ),
+    // Partitioned tables and materialized views have no leaf; constraints are told as such.
+    (
+        "unique index",
+        0,
+        "SELECT c.name, pg_get_indexdef(c.oid) FROM ours c JOIN pg_index i ON i.indexrelid = c.oid JOIN pg_class t ON t.oid = i.indrelid \
+         WHERE i.indisunique AND i.indisvalid AND t.relkind IN ('p', 'm') \
+         AND NOT EXISTS (SELECT FROM pg_constraint o WHERE o.conindid = c.oid AND o.contype IN ('p', 'u', 'x'))",
+    ),
     (
         "policy",
         0,
@@ -194,12 +205,15 @@ const KINDS: &[(&str, u32, &str)] = &[
          LATERAL (SELECT 'schemas ' || string_agg(quote_ident(n.nspname), ', ' ORDER BY n.nspname) AS schemas FROM pg_publication_namespace s \
           JOIN pg_namespace n ON n.oid = s.pnnspid WHERE s.pnpubid = p.oid) s",
     ),
+    // Constructors of a range type are made with it, and keep their owner where the type is handed on, as dumps do.
     (
         "owner",
         0,
-        "SELECT 'relation ' || name, relowner::regrole::text FROM ours WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f') \
-         UNION ALL SELECT 'routine ' || name, proowner::regrole::text FROM routines \
-         UNION ALL SELECT 'schema ' || name, nspowner::regrole::text FROM own WHERE name <> 'public'",
+        "SELECT 'relation ' || name, relowner::regrole::text, NULL FROM ours WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f') \
+         UNION ALL SELECT 'routine ' || name, CASE WHEN made THEN 'whoever made its type' ELSE proowner::regrole::text END, proowner::regrole::text \
+          FROM (SELECT *, EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = routines.oid \
+           AND refclassid = 'pg_type'::regclass AND deptype = 'i') AS made FROM routines) r \
+         UNION ALL SELECT 'schema ' || name, nspowner::regrole::text, NULL FROM own WHERE name <> 'public'",
     ),
     (
         GRANT,

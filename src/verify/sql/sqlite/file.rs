@@ -251,6 +251,14 @@ impl Way {
         }
         let holds = |suffix: &str| std::fs::metadata(beside(path, suffix)).is_ok_and(|meta| meta.len() > 0);
         let (wal, shared, journal) = (holds("-wal"), holds("-shm"), holds("-journal"));
+        if journal && let Some(several) = names_super_journal(&beside(path, "-journal")).map_err(|error| Failure::io(what(), error))? {
+            let said =
+                format!("{}: its rollback journal belongs to a transaction over several databases, which `{several}` decides", what());
+            return Err(Failure::new(FailureKind::Remote, said).hint(
+                "whether that transaction was committed is not told by the copy, and playing it back would remove that file; \
+                 copy with `VACUUM INTO` or the online backup API, or when nothing is written",
+            ));
+        }
         if (wal && !shared) || journal {
             let copy = copy_with(path, &["-wal", "-journal"]).map_err(|error| Failure::io(format!("{}: cannot copy it", what()), error))?;
             return Ok(Self { path: copy.path().join("database"), read_only: false, immutable: false, wal: false, copy: Some(copy) });
@@ -258,6 +266,26 @@ impl Way {
         let wal_mode = head[18] == 2;
         Ok(Self { path: path.to_owned(), read_only: true, immutable: wal_mode && !wal, wal: wal_mode, copy: None })
     }
+}
+
+/// The super-journal that a rollback journal names at its end: the name, its length, a checksum and the magic (sqlite.org/fileformat2.html,
+/// "The Rollback Journal"; sqlite.org/atomiccommit.html, 5.5). SQLite looks that file up wherever it is, and deletes it once it has played
+/// the journal back.
+fn names_super_journal(journal: &Path) -> std::io::Result<Option<String>> {
+    const MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+    const TAIL: u64 = 16;
+    let file = std::fs::File::open(journal)?;
+    let size = file.metadata()?.len();
+    let Some(name_end) = size.checked_sub(TAIL) else { return Ok(None) };
+    let mut tail = [0; TAIL as usize];
+    std::os::unix::fs::FileExt::read_exact_at(&file, &mut tail, name_end)?;
+    if tail[8..] != MAGIC {
+        return Ok(None);
+    }
+    let length = u64::from(u32::from_be_bytes([tail[0], tail[1], tail[2], tail[3]])).min(name_end).min(4096);
+    let mut name = vec![0; length as usize];
+    std::os::unix::fs::FileExt::read_exact_at(&file, &mut name, name_end - length)?;
+    Ok(Some(String::from_utf8_lossy(&name).escape_debug().to_string()))
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

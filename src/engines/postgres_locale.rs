@@ -1,0 +1,119 @@
+//! What the texts of a PostgreSQL database are encoded, sorted and folded by: generated columns, constraints, partitions and indexes come out
+//! otherwise in another locale, so that a dump is loaded into a database like the one that it was written from.
+//!
+//! Sources: PostgreSQL documentation, "CREATE DATABASE" and "Locale Support".
+
+use crate::engines::postgres::name;
+
+/// What `CREATE DATABASE` calls it; strings, but for the provider.
+const CLAUSES: &[&str] = &["ENCODING", "LOCALE_PROVIDER", "LOCALE", "LC_COLLATE", "LC_CTYPE", "ICU_LOCALE", "ICU_RULES", "BUILTIN_LOCALE"];
+
+/// A locale that every system has, or nearly: letters of all languages are letters.
+const EVERYWHERE: &str = "C.UTF-8";
+
+/// Clauses of `CREATE DATABASE` with their values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Locale(Vec<(&'static str, String)>);
+
+impl Locale {
+    /// As `pg_dump` states it, with the database's name, in a line `CREATE DATABASE shop WITH TEMPLATE = template0 ENCODING = 'UTF8' …;`.
+    pub fn stated(line: &[u8]) -> Option<(String, Self)> {
+        let text = std::str::from_utf8(line).ok()?.trim_end().strip_suffix(';')?;
+        let (database, mut rest) = word(text.strip_prefix("CREATE DATABASE ")?)?;
+        let mut clauses = Vec::new();
+        while let Some((key, after)) = word(rest) {
+            rest = after;
+            let Some((value, after)) = rest.trim_start().strip_prefix('=').and_then(word) else { continue };
+            rest = after;
+            clauses.extend(CLAUSES.iter().find(|clause| **clause == key).map(|clause| (*clause, value)));
+        }
+        (!clauses.is_empty()).then_some((database, Self(clauses)))
+    }
+
+    /// Of an encoding and a collation as `pg_database` has them.
+    pub fn of(encoding: &str, collation: &str) -> Self {
+        let (encoding, collation) = (encoding.to_owned(), collation.to_owned());
+        Self(vec![("ENCODING", encoding), ("LC_COLLATE", collation.clone()), ("LC_CTYPE", collation)])
+    }
+
+    /// What stands in for it where it is not installed.
+    pub fn stand_in() -> Self {
+        Self::of("UTF8", EVERYWHERE)
+    }
+
+    /// The statements that make `database` anew, empty, with this locale.
+    pub fn create(&self, database: &str, owner: &str) -> String {
+        let value = |(clause, value): &(&str, String)| match *clause {
+            "LOCALE_PROVIDER" if value.bytes().all(|byte| byte.is_ascii_alphanumeric()) => format!(" {clause} {value}"),
+            clause => format!(" {clause} '{}'", value.replace('\'', "''")),
+        };
+        let (database, owner) = (name(database), name(owner));
+        let clauses: String = self.0.iter().map(value).collect();
+        format!("DROP DATABASE IF EXISTS {database};\nCREATE DATABASE {database} OWNER {owner} TEMPLATE template0{clauses};\n")
+    }
+}
+
+impl std::fmt::Display for Locale {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut values: Vec<&str> = self.0.iter().filter(|(clause, _)| *clause != "ENCODING").map(|(_, value)| value.as_str()).collect();
+        values.dedup();
+        f.write_str(&values.join(" "))
+    }
+}
+
+/// The first word, which may be in quotes, and what follows it.
+fn word(text: &str) -> Option<(String, &str)> {
+    let text = text.trim_start();
+    let quote = text.chars().next()?;
+    if !matches!(quote, '\'' | '"') {
+        let end = text.find(|c: char| c.is_whitespace() || c == '=').unwrap_or(text.len()).max(1);
+        return Some((text[..end].to_owned(), &text[end..]));
+    }
+    let mut value = String::new();
+    let mut rest = &text[1..];
+    loop {
+        let (before, after) = rest.split_once(quote)?;
+        value += before;
+        match after.strip_prefix(quote) {
+            Some(after) => {
+                value.push(quote);
+                rest = after;
+            }
+            None => return Some((value, after)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_pg_dump_states_is_read_and_said_again() {
+        let line = b"CREATE DATABASE \"my \"\"shop\" WITH TEMPLATE = template0 ENCODING = 'LATIN1' LOCALE_PROVIDER = libc LC_COLLATE = 'de_DE' LC_CTYPE = 'it''s' TABLESPACE = fast;\n";
+        let (database, locale) = Locale::stated(line).unwrap();
+        assert_eq!((database.as_str(), locale.to_string().as_str()), ("my \"shop", "libc de_DE it's"));
+        assert_eq!(
+            locale.create("x", "o"),
+            "DROP DATABASE IF EXISTS \"x\";\nCREATE DATABASE \"x\" OWNER \"o\" TEMPLATE template0 ENCODING 'LATIN1' LOCALE_PROVIDER libc LC_COLLATE 'de_DE' LC_CTYPE 'it''s';\n"
+        );
+        for other in [
+            "CREATE DATABASE x;",
+            "CREATE DATABASE",
+            "CREATE TABLE x (a int);",
+            "CREATE DATABASE x WITH ENCODING = 'UTF8",
+            "CREATE DATABASE 'x",
+        ] {
+            assert_eq!(Locale::stated(other.as_bytes()), None, "{other}");
+        }
+        let hostile = Locale::stated(b"CREATE DATABASE x LOCALE_PROVIDER = 'libc; DROP TABLE t' LOCALE = 'C';").unwrap().1;
+        assert!(hostile.create("x", "o").ends_with("TEMPLATE template0 LOCALE_PROVIDER 'libc; DROP TABLE t' LOCALE 'C';\n"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_stands_there_is_taken(text in "(CREATE DATABASE )?[ ='\"A-Za-zé;]{0,40};?") {
+            let _ = Locale::stated(text.as_bytes());
+        }
+    }
+}
