@@ -3,5 +3,6 @@
 //! Not here: what differs (`compare`).
 
 pub mod events;
+pub mod fate;
 pub mod keys;
 pub mod touched;

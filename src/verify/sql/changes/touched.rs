@@ -5,9 +5,9 @@
 //! exactly: the manifest's snapshot says which transactions it saw. Of MySQL and MariaDB the binary log's position says it; else the times of
 //! commit do, with the longest transaction to spare. A log names no row of a table without a key.
 //!
-//! Not here: the log's lines (`events`), keys (`keys`), and classes (`naming`).
+//! Not here: the log's lines (`events`), keys (`keys`), what became of a row (`fate`), and classes (`naming`).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -16,10 +16,10 @@ use serde_json::{Map, Value};
 
 use crate::model::clock::Timestamp;
 use crate::model::failure::Failure;
-use crate::model::finding::Class;
 use crate::monitor::{Event as Told, Monitor};
 use crate::verify::manifest::header::Header;
 use crate::verify::sql::changes::events::{self, Event, What};
+use crate::verify::sql::changes::fate::{Happened, Later, TouchedRows};
 use crate::verify::sql::changes::keys;
 use crate::verify::sql::postgres::catalog::shown_name;
 use crate::verify::sql::rows::canon::RowKeys;
@@ -34,51 +34,6 @@ const LONGEST_TRANSACTION: i64 = 300_000_000;
 /// The binary log counts in seconds.
 const SECOND: i64 = 1_000_000;
 
-/// What happened to one row, of all that a log says of it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-struct Fate {
-    made: bool,
-    changed: bool,
-    deleted: bool,
-}
-
-/// Which of the two shows what happened: the restore, the capture where that is later, or, where that is not known, either.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-enum Later {
-    #[default]
-    Restore,
-    Capture,
-    Either,
-}
-
-/// The rows of one table.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct TouchedRows {
-    keys: HashMap<[u8; 8], Fate>,
-    /// True where the table was emptied in between: then every row of it was deleted.
-    whole: bool,
-    later: Later,
-}
-
-impl TouchedRows {
-    /// Whether what happened to a row can make it differ in this way: a row that was only changed cannot be gone for it.
-    pub fn explains(&self, key: &[u8; 8], class: Class) -> bool {
-        let Fate { made, changed, deleted } = self.keys.get(key).copied().unwrap_or_default();
-        let deleted = deleted || self.whole;
-        let (is_restore, is_capture) = (self.later != Later::Capture, self.later != Later::Restore);
-        match class {
-            Class::Missing => deleted && is_restore || made && is_capture,
-            Class::Extra => made && is_restore || deleted && is_capture,
-            Class::Mismatch => changed || made && deleted,
-            _ => false,
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        !self.whole && self.keys.is_empty()
-    }
-}
-
 /// The rows of all tables, by the tables' names.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Touched(BTreeMap<String, TouchedRows>);
@@ -91,7 +46,7 @@ impl Touched {
 
     /// How many rows are named.
     pub fn rows(&self) -> usize {
-        self.0.values().map(|rows| rows.keys.len()).sum()
+        self.0.values().map(TouchedRows::named).sum()
     }
 }
 
@@ -103,6 +58,10 @@ pub struct Window {
     to: i64,
     /// The capture, where the restore is later: what it shows is not in between.
     captured: i64,
+    /// The restore, and how long before or after it an event may be on its other side.
+    restored: i64,
+    unsure: i64,
+    unsure_of_commits: i64,
     later: Later,
     snapshot: Option<Snapshot>,
     binlog: Option<(String, u64)>,
@@ -168,9 +127,25 @@ impl Window {
             from,
             to,
             captured,
+            restored: restored.unwrap_or_else(Timestamp::now).0,
+            unsure: slack,
+            unsure_of_commits: if to_the_second || restored.is_none() { SECOND } else { slack },
             later,
             snapshot: before["snapshot"].as_str().and_then(Snapshot::parse).filter(|_| is_later),
             binlog: binlog.and_then(|(file, offset)| Some((file.to_owned(), offset.parse().ok()?))).filter(|_| is_later),
+        }
+    }
+
+    /// Whether the restore shows an event that lies in it, for sure; of one that is earlier than the capture, whether it does not. PostgreSQL
+    /// states times of commit, binary logs those of statements, whose transaction may be committed later.
+    pub fn is_certain(&self, event: &Event) -> bool {
+        match self.later {
+            Later::Restore => {
+                let unsure = if event.transaction.is_some() { self.unsure_of_commits } else { self.unsure };
+                event.at.0.saturating_add(unsure) <= self.restored
+            }
+            Later::Capture => event.at.0 >= self.restored.saturating_add(self.unsure_of_commits),
+            Later::Either => false,
         }
     }
 
@@ -300,11 +275,12 @@ impl<'a> Namer<'a> {
             return Ok(());
         }
         self.counted += 1;
-        named.into_iter().try_for_each(|name| self.touch(name, &event.what))
+        let when = Some((event.at, self.events)).filter(|_| self.window.is_certain(event));
+        named.into_iter().try_for_each(|name| self.touch(name, &event.what, when))
     }
 
-    /// Takes in what happened to rows of one table.
-    fn touch(&mut self, name: &str, what: &What) -> Result<(), String> {
+    /// Takes in what happened to rows of one table, and when, where the restore is certain to show it.
+    fn touch(&mut self, name: &str, what: &What, when: Option<(Timestamp, u64)>) -> Result<(), String> {
         let Some((table, digester)) = self.digesters.get_mut(name) else { return Ok(()) };
         let rows = self.touched.0.entry(table.name.clone()).or_default();
         rows.later = self.window.later;
@@ -316,18 +292,18 @@ impl<'a> Namer<'a> {
             |image: &Map<String, Value>| keys::key_head(table, digester, image).map_err(|said| format!("table {}: {said}", table.name));
         match what {
             What::Nothing => {}
-            What::Table => rows.whole = true,
-            What::Made(row) => rows.keys.entry(head(row)?).or_default().made = true,
-            What::Deleted(row) => rows.keys.entry(head(row)?).or_default().deleted = true,
+            What::Table => rows.emptied(when),
+            What::Made(row) => rows.note(head(row)?, Happened::Made, when),
+            What::Deleted(row) => rows.note(head(row)?, Happened::Deleted, when),
             What::Changed(before, after) => {
                 let (before, after) = (before.as_ref().map(&mut head).transpose()?, head(after)?);
                 match before.filter(|before| *before != after) {
                     // The row of one key is gone, and that of another is there.
                     Some(before) => {
-                        rows.keys.entry(before).or_default().deleted = true;
-                        rows.keys.entry(after).or_default().made = true;
+                        rows.note(before, Happened::Deleted, when);
+                        rows.note(after, Happened::Made, when);
                     }
-                    None => rows.keys.entry(after).or_default().changed = true,
+                    None => rows.note(after, Happened::Changed, when),
                 }
             }
         }
@@ -356,7 +332,18 @@ mod tests {
 
     fn window(from: i64, to: i64, snapshot: Option<&str>, binlog: Option<(&str, u64)>) -> Window {
         let binlog = binlog.map(|(file, offset)| (file.to_owned(), offset));
-        Window { from, to, captured: from + 10, later: Later::Restore, snapshot: snapshot.and_then(Snapshot::parse), binlog }
+        let (restored, unsure, unsure_of_commits) = (to, LONGEST_TRANSACTION, SECOND);
+        Window {
+            from,
+            to,
+            captured: from + 10,
+            restored,
+            unsure,
+            unsure_of_commits,
+            later: Later::Restore,
+            snapshot: snapshot.and_then(Snapshot::parse),
+            binlog,
+        }
     }
 
     #[test]
@@ -374,21 +361,16 @@ mod tests {
     }
 
     #[test]
-    fn a_row_differs_only_as_what_happened_to_it_can_make_it() {
-        let of = |made, changed, deleted, whole, later| {
-            let keys = [([1; 8], Fate { made, changed, deleted })].into();
-            let rows = TouchedRows { keys, whole, later };
-            [Class::Missing, Class::Extra, Class::Mismatch].map(|class| rows.explains(&[1; 8], class))
-        };
-        assert_eq!(of(true, false, false, false, Later::Restore), [false, true, false]);
-        assert_eq!(of(false, true, false, false, Later::Restore), [false, false, true]);
-        assert_eq!(of(false, false, true, false, Later::Restore), [true, false, false]);
-        assert_eq!(of(true, false, true, false, Later::Restore), [true, true, true], "deleted and made again");
-        assert_eq!(of(true, false, false, true, Later::Restore), [true, true, true], "emptied and made again");
-        assert_eq!(of(true, false, false, false, Later::Capture), [true, false, false]);
-        assert_eq!(of(false, false, true, false, Later::Capture), [false, true, false]);
-        assert_eq!(of(false, false, true, false, Later::Either), [true, true, false]);
-        assert!(!TouchedRows::default().explains(&[2; 8], Class::Mismatch));
+    fn what_a_restore_shows_for_sure_depends_on_what_its_log_says_of_time() {
+        let at = |seconds: i64, transaction| event(seconds * SECOND, transaction, None);
+        let later = Window { restored: 1000 * SECOND, ..window(100, i64::MAX, None, None) };
+        assert_eq!(
+            [at(999, Some(1)), at(1000, Some(1)), at(999, None), at(700, None)].map(|event| later.is_certain(&event)),
+            [true, false, false, true]
+        );
+        let earlier = Window { later: Later::Capture, ..later.clone() };
+        assert_eq!([at(1001, None), at(1000, None), at(700, None)].map(|event| earlier.is_certain(&event)), [true, false, false]);
+        assert!(!Window { later: Later::Either, ..later }.is_certain(&at(1, Some(1))));
     }
 
     proptest! {

@@ -261,7 +261,8 @@ impl<'a> Examination<'a> {
             None => return Ok(Some((Vec::new(), vec![sql.clone()]))),
             Some(Each::Table) => {
                 let tables = subjects::tables(self.session).await?;
-                tables.into_iter().map(|table| (table.clone(), sql.replace("{table}", &table))).collect()
+                let engine = self.session.engine().name;
+                tables.into_iter().map(|table| (table.clone(), placeholders::for_table(sql, &table, engine))).collect()
             }
             Some(Each::ForeignKey) => {
                 let keys = subjects::foreign_keys(self.session).await?;

@@ -30,31 +30,53 @@ pub fn exact(sql: &str, engine: &str) -> Result<String, String> {
     Ok(out)
 }
 
-/// For a reference: `{child}`, `{parent}`, `{on}`, `{child_not_null}`, `{parent_null}`, `{name}`.
+/// `sql` with every `{NAME}` of `values` filled in, in one pass: what is put in comes out of the database, and is not looked into again.
+pub fn filled(sql: &str, values: &[(&str, &str)]) -> String {
+    let (mut out, mut rest) = (String::with_capacity(sql.len()), sql);
+    while let Some(at) = rest.find('{') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let inside = |name: &str| rest[1..].strip_prefix(name).and_then(|rest| rest.strip_prefix('}'));
+        let known = values.iter().find_map(|(name, value)| Some((*value, inside(name)?)));
+        let (value, after) = known.unwrap_or(("{", &rest[1..]));
+        out.push_str(value);
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// For a reference: `{child}`, `{parent}`, `{on}`, `{child_not_null}` (that the row refers to one), `{parent_null}`, `{name}`.
 pub fn for_key(sql: &str, key: &ForeignKey) -> String {
-    let joined = |part: &dyn Fn(&(String, String)) -> String| key.columns.iter().map(part).collect::<Vec<_>>().join(" AND ");
-    sql.replace("{child}", &key.child)
-        .replace("{parent}", &key.parent)
-        .replace("{on}", &joined(&|(child, parent)| format!("c.{child} = p.{parent}")))
-        .replace("{child_not_null}", &joined(&|(child, _)| format!("c.{child} IS NOT NULL")))
-        .replace("{parent_null}", &joined(&|(_, parent)| format!("p.{parent} IS NULL")))
-        .replace("{name}", &literal(&key.name))
+    let each = |part: &dyn Fn(&(String, String)) -> String, between: &str| key.columns.iter().map(part).collect::<Vec<_>>().join(between);
+    let not_null = |(child, _): &(String, String)| format!("c.{child} IS NOT NULL");
+    // `MATCH FULL`: all of the columns are NULL, or none is.
+    let refers = if key.is_full { format!("({})", each(&not_null, " OR ")) } else { each(&not_null, " AND ") };
+    let values = [
+        ("child", &*key.child),
+        ("parent", &key.parent),
+        ("on", &each(&|(child, parent)| format!("c.{child} = p.{parent}"), " AND ")),
+        ("child_not_null", &refers),
+        ("parent_null", &each(&|(_, parent)| format!("p.{parent} IS NULL"), " AND ")),
+        ("name", &literal(&key.name)),
+    ];
+    filled(sql, &values)
 }
 
 /// For a sequence: `{counter}`, `{name}`.
 pub fn for_sequence(sql: &str, name: &str, counter: &str) -> String {
-    sql.replace("{counter}", counter).replace("{name}", &literal(name))
+    filled(sql, &[("counter", counter), ("name", &literal(name))])
 }
 
 /// For a counter: `{counter}`, `{table}`, `{column}`, `{name}`.
 pub fn for_counter(sql: &str, counter: &Counter) -> String {
-    let sql = sql.replace("{table}", &counter.column.table).replace("{column}", &counter.column.column);
-    for_sequence(&sql, &counter.name, &counter.counter)
+    let (of, name) = (&counter.column, literal(&counter.name));
+    filled(sql, &[("table", &of.table), ("column", &of.column), ("counter", &counter.counter), ("name", &name)])
 }
 
-/// For a table beside its baseline: `{table}`, and `{only}` before it where a table's name stands for those that inherit from it too.
+/// For a table: `{table}`, and `{only}` before it where a table's name stands for those that inherit from it too.
 pub fn for_table(sql: &str, table: &str, engine: &str) -> String {
-    sql.replace("{only}", if engine == "postgres" { "ONLY " } else { "" }).replace("{table}", table)
+    filled(sql, &[("only", only(engine)), ("table", table)])
 }
 
 /// For a column of numbers: `{sum}`, exact, 0 where there is nothing to add up; the rest as for a table and for a column. SQLite may keep anything
@@ -66,8 +88,11 @@ pub fn for_sum(sql: &str, column: &Column, engine: &str) -> String {
     } else {
         format!("COALESCE(SUM({name}), 0)")
     };
-    let sql = sql.replace("{sum}", &sum);
-    for_column(&sql.replace("{only}", if engine == "postgres" { "ONLY " } else { "" }), column)
+    filled(sql, &[("sum", &sum), ("only", only(engine)), ("table", &column.table), ("column", name), ("name", &literal(&column.name))])
+}
+
+fn only(engine: &str) -> &'static str {
+    if engine == "postgres" { "ONLY " } else { "" }
 }
 
 /// The sum of whole numbers as digits. SQLite adds up in 64 bits and ends with an error beyond them: billions and the rest are added apart,
@@ -84,12 +109,12 @@ fn decimal_sum(numbers: &str) -> String {
 
 /// For a column: `{table}`, `{column}`, `{name}`.
 pub fn for_column(sql: &str, column: &Column) -> String {
-    sql.replace("{table}", &column.table).replace("{column}", &column.column).replace("{name}", &literal(&column.name))
+    filled(sql, &[("table", &column.table), ("column", &column.column), ("name", &literal(&column.name))])
 }
 
 /// For what a routine's body names: `{name}`, `{reference}`.
 pub fn for_reference(sql: &str, routine: &str, reference: &str) -> String {
-    sql.replace("{name}", &literal(routine)).replace("{reference}", &literal(reference))
+    filled(sql, &[("name", &literal(routine)), ("reference", &literal(reference))])
 }
 
 fn literal(text: &str) -> String {
@@ -114,6 +139,25 @@ mod tests {
         for wrong in ["{exact:}", "{exact:a.b.c}", "{exact:a b}", "{exact:a", "{exact:a)--}"] {
             assert!(exact(wrong, "sqlite").unwrap_err().contains("exact"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn names_of_the_database_are_not_filled_in_once_more() {
+        let key = ForeignKey {
+            name: "\" c, evil()--'".into(),
+            child: "\"t{name}\"".into(),
+            parent: "\"{child}\"".into(),
+            columns: vec![("\"a{on}\"".into(), "\"b\"".into()), ("\"c\"".into(), "\"d\"".into())],
+            is_full: false,
+        };
+        let sql = "SELECT {name} FROM {child} c, {parent} p WHERE {child_not_null} AND {unknown} {";
+        let expected = "SELECT '\" c, evil()--''' FROM \"t{name}\" c, \"{child}\" p \
+                        WHERE c.\"a{on}\" IS NOT NULL AND c.\"c\" IS NOT NULL AND {unknown} {";
+        assert_eq!(for_key(sql, &key), expected);
+        let full = ForeignKey { is_full: true, ..key };
+        assert_eq!(for_key("{child_not_null}", &full), "(c.\"a{on}\" IS NOT NULL OR c.\"c\" IS NOT NULL)");
+        let column = Column { name: "t.{table}".into(), table: "\"{column}\"".into(), column: "\"{sum}\"".into() };
+        assert_eq!(for_sum("{only}{table}.{column} {name}", &column, "postgres"), "ONLY \"{column}\".\"{sum}\" 't.{table}'");
     }
 
     /// As SQLite adds up.

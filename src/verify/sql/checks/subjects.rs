@@ -21,6 +21,8 @@ pub struct ForeignKey {
     pub parent: String,
     /// Quoted columns: the child's, the parent's.
     pub columns: Vec<(String, String)>,
+    /// `MATCH FULL`: a row of which only some columns are NULL refers to nothing that could be there.
+    pub is_full: bool,
 }
 
 /// A column of a table.
@@ -128,7 +130,8 @@ pub async fn foreign_keys(session: &mut Session) -> Result<Vec<ForeignKey>, Trou
         // A reference binds the rows of the table itself and not those of tables that inherit from it; a partitioned one has only such.
         "postgres" => {
             "SELECT o.conname, cn.nspname, c.relname, pn.nspname, p.relname, ca.attname, pa.attname, \
-                    CASE c.relkind WHEN 'r' THEN 'ONLY ' ELSE '' END, CASE p.relkind WHEN 'r' THEN 'ONLY ' ELSE '' END \
+                    CASE c.relkind WHEN 'r' THEN 'ONLY ' ELSE '' END, CASE p.relkind WHEN 'r' THEN 'ONLY ' ELSE '' END, \
+                    o.confmatchtype::text \
              FROM pg_catalog.pg_constraint o \
              JOIN pg_catalog.pg_class c ON c.oid = o.conrelid JOIN pg_catalog.pg_namespace cn ON cn.oid = c.relnamespace \
              JOIN pg_catalog.pg_class p ON p.oid = o.confrelid JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace \
@@ -138,7 +141,7 @@ pub async fn foreign_keys(session: &mut Session) -> Result<Vec<ForeignKey>, Trou
              WHERE o.contype = 'f' AND o.conparentid = 0 ORDER BY o.oid, k.at"
         }
         "mysql" | "mariadb" => {
-            "SELECT CONSTRAINT_NAME, TABLE_SCHEMA, TABLE_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME, COLUMN_NAME, REFERENCED_COLUMN_NAME, '', '' \
+            "SELECT CONSTRAINT_NAME, TABLE_SCHEMA, TABLE_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME, COLUMN_NAME, REFERENCED_COLUMN_NAME, '', '', '' \
              FROM information_schema.KEY_COLUMN_USAGE WHERE TABLE_SCHEMA = database() AND REFERENCED_TABLE_NAME IS NOT NULL \
              ORDER BY TABLE_NAME, CONSTRAINT_NAME, ORDINAL_POSITION"
         }
@@ -146,13 +149,13 @@ pub async fn foreign_keys(session: &mut Session) -> Result<Vec<ForeignKey>, Trou
     };
     let mut keys: Vec<ForeignKey> = Vec::new();
     for row in rows(session, sql).await? {
-        let [name, child_schema, child, parent_schema, parent, from, to, only_child, only_parent] = &row[..] else { continue };
+        let [name, child_schema, child, parent_schema, parent, from, to, only_child, only_parent, matching] = &row[..] else { continue };
         let child = format!("{only_child}{}.{}", quote(child_schema), quote(child));
         let parent = format!("{only_parent}{}.{}", quote(parent_schema), quote(parent));
         let pair = (quote(from), quote(to));
         match keys.last_mut().filter(|key| key.name == *name && key.child == child) {
             Some(key) => key.columns.push(pair),
-            None => keys.push(ForeignKey { name: name.clone(), child, parent, columns: vec![pair] }),
+            None => keys.push(ForeignKey { name: name.clone(), child, parent, columns: vec![pair], is_full: matching == "f" }),
         }
     }
     Ok(keys)

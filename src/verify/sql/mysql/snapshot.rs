@@ -119,7 +119,10 @@ impl MysqlSession {
     /// The greatest value of a column.
     pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<String>, Failure> {
         let (shown, limits) = (self.opener.shown.clone(), self.opener.limits);
-        let question = format!("SELECT CAST(MAX({}) AS CHAR) FROM {}{}", backticked(column), table.sql_name, table.conditions(&[]));
+        // A FLOAT is printed with six digits, and as a double with all that it has.
+        let is_float = table.columns.iter().any(|one| one.name == column && one.type_text.to_ascii_lowercase().starts_with("float"));
+        let exact = if is_float { " + 0e0" } else { "" };
+        let question = format!("SELECT CAST(MAX({}){exact} AS CHAR) FROM {}{}", backticked(column), table.sql_name, table.conditions(&[]));
         let connection = self.session().await?;
         let asked = async {
             let rows = connection.ask(&question, &[]).await.map_err(|error| errors::wire_failure(&shown, error))?;
