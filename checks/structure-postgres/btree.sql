@@ -16,4 +16,4 @@ WITH trees AS MATERIALIZED (
   JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid
   WHERE c.relkind = 'i' AND a.amname = 'btree' AND c.relpersistence <> 't' AND i.indisvalid AND i.indisready
 )
-SELECT oid::pg_catalog.regclass::text AS relation FROM trees WHERE bt_index_parent_check(oid, true)::text IS NULL
+SELECT oid::pg_catalog.regclass::text AS relation FROM trees WHERE {bt_index_parent_check}(oid::pg_catalog.regclass, true)::text IS NULL

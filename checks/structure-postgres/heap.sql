@@ -15,4 +15,4 @@ WITH heaps AS MATERIALIZED (
   WHERE c.relkind IN ('r', 'm', 't') AND a.amname = 'heap' AND c.relpersistence <> 't'
 )
 SELECT h.oid::pg_catalog.regclass::text AS relation, v.blkno AS block, v.offnum AS item, v.attnum AS attribute, v.msg AS finding
-FROM heaps h CROSS JOIN LATERAL verify_heapam(h.oid) v
+FROM heaps h CROSS JOIN LATERAL {verify_heapam}(h.oid::pg_catalog.regclass, false, false, 'none'::pg_catalog.text, NULL::bigint, NULL::bigint) v

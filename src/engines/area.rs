@@ -4,13 +4,13 @@
 //! the path of a Unix socket may have 107 bytes. Where the sandbox's own folder allows neither, the area is a folder of its own among the
 //! system's temporary files, written down in the state so that the next start finds it.
 
-use std::fs::{self, File, Permissions};
-use std::io::{Read, Write};
+use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::engines::copies::{Copies, Running};
+use crate::engines::room;
 use crate::model::failure::{Failure, FailureKind};
 
 /// How the folders among the temporary files are named, and the file in each that names the sandbox folder it belongs to.
@@ -196,18 +196,7 @@ impl Area {
     }
 
     fn copy_file(&self, from: &Path, to: &Path, buffer: &mut [u8], running: &Running<'_>) -> Result<u64, Failure> {
-        let failed = |error| Failure::io(format!("cannot copy {}", from.display()), error);
-        let (mut source, mut target) = (File::open(from).map_err(failed)?, File::create_new(to).map_err(failed)?);
-        let mut total = 0;
-        loop {
-            running.go_on()?;
-            let read = source.read(buffer).map_err(failed)?;
-            if read == 0 {
-                break;
-            }
-            target.write_all(&buffer[..read]).map_err(failed)?;
-            total += read as u64;
-        }
+        let total = room::copy_file(from, to, buffer, || running.go_on())?;
         self.hand_over(to, 0o600)?;
         Ok(total)
     }

@@ -67,7 +67,7 @@ impl Servers {
         }
         let (from, path) = match dump {
             Dump::PostgresFolder => {
-                self.area().import(path, name, FOLDER)?;
+                self.import(path, name, FOLDER).await?;
                 archive_folder::hold_within(&self.home(name).join(FOLDER))?;
                 (Source::Folder, self.home(name).join(FOLDER))
             }

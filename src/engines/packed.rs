@@ -79,7 +79,12 @@ fn unpack_into(path: &Path, to: &Path) -> Result<bool, Unloaded> {
             Box::new(out)
         }
         Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
-        Packing::Zstd => Box::new(zstd::Decoder::with_buffer(file).map_err(about)?),
+        Packing::Zstd => {
+            let mut decoder = zstd::Decoder::with_buffer(file).map_err(about)?;
+            // As `zstd --long=31` writes it, which is 2 GiB at the most.
+            decoder.window_log_max(31).map_err(about)?;
+            Box::new(decoder)
+        }
     };
     let cannot = |error| Failure::io(format!("cannot unpack {} into {}", path.display(), to.display()), error);
     let mut out = File::create(to).map_err(cannot)?;

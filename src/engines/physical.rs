@@ -19,7 +19,7 @@ impl Servers {
         let kind = dump.engine();
         let programs = self.programs(kind)?;
         let home = self.area().make_home(name)?;
-        self.area().import(path, name, "data")?;
+        self.import(path, name, "data").await?;
         let more = match kind {
             EngineKind::Postgres => {
                 let version = std::fs::read_to_string(home.join("data/PG_VERSION")).map_err(|error| Failure::io("PG_VERSION", error))?;

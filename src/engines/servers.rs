@@ -128,6 +128,12 @@ impl Servers {
         blocking(move || area.copy(&from, &to)).await
     }
 
+    /// Copies a folder from outside into the home `name`, as `to`. Whoever waits for it can give it up: it ends when the home is gone.
+    pub(super) async fn import(&self, from: &Path, name: &str, to: &str) -> Result<u64, Failure> {
+        let (area, from, name, to) = (self.area.clone(), from.to_owned(), name.to_owned(), to.to_owned());
+        blocking(move || area.import(&from, &name, &to)).await
+    }
+
     /// Copies a running server's data as of one instant: it stands still meanwhile and keeps its connections. Returns the bytes copied.
     pub async fn copy_running(&self, server: ProcessMark, from: &str, to: &str) -> Result<u64, Failure> {
         let (area, from, to) = (self.area.clone(), from.to_owned(), to.to_owned());

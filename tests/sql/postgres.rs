@@ -251,6 +251,39 @@ async fn each_shipped_check_passes_and_fails() {
     assert_eq!(bad.check(&packs, &[]).await["structure.postgres-heap"].result, CheckOutcome::Error);
 }
 
+/// Whoever may make functions in a schema, and name tables, has no say in what a check runs, nor in what it finds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_a_database_names_runs_in_a_check() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let planted = "CREATE FUNCTION planted() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a planted function ran'; END $$; \
+        CREATE FUNCTION bt_index_parent_check(oid, boolean) RETURNS void LANGUAGE sql AS 'SELECT planted()'; \
+        CREATE FUNCTION verify_heapam(oid, OUT blkno bigint, OUT offnum int, OUT attnum int, OUT msg text) LANGUAGE sql AS 'SELECT 1::bigint, 1, 1, planted()::text'; \
+        CREATE FUNCTION verify_heapam(regclass, OUT blkno bigint, OUT offnum int, OUT attnum int, OUT msg text) LANGUAGE sql AS 'SELECT 1::bigint, 1, 1, planted()::text'; \
+        CREATE FUNCTION equal(oid, oid) RETURNS boolean LANGUAGE sql AS 'SELECT planted() = 1'; CREATE OPERATOR = (leftarg = oid, rightarg = oid, function = equal); \
+        CREATE TABLE \"t'\" (id int PRIMARY KEY); INSERT INTO \"t'\" VALUES (1); CREATE SEQUENCE \"s{column}\"; \
+        CREATE TABLE \"t{name}\" (r int, CONSTRAINT \"\"\" c, public.planted()--\" FOREIGN KEY (r) REFERENCES \"t'\" (id)); \
+        CREATE TABLE \"u{name}\" (r int, CONSTRAINT \"\"\" c WHERE false--\" FOREIGN KEY (r) REFERENCES \"t'\" (id)); \
+        CREATE TABLE pairs (a int, b int, UNIQUE (a, b)); \
+        CREATE TABLE whole (a int, b int, FOREIGN KEY (a, b) REFERENCES pairs (a, b) MATCH FULL); CREATE TABLE parts (a int, b int, FOREIGN KEY (a, b) REFERENCES pairs (a, b));";
+    let db = Db::new(&server, Kind::Postgres, "planted", planted).await;
+    db.run("ALTER DATABASE planted SET search_path = public, pg_catalog").await;
+    let pack = [Pack::load("structure-postgres").unwrap()];
+    let results = db.check(&pack, &[]).await;
+    for id in ["structure.postgres-btree", "structure.postgres-heap"] {
+        assert_eq!(results[id].result, CheckOutcome::Error, "{:?}", results[id]);
+        assert!(results[id].reason.as_ref().unwrap().contains("its extension is not installed"), "{:?}", results[id]);
+    }
+    assert_eq!(results["structure.postgres-orphans"].result, CheckOutcome::Pass, "{results:?}");
+    db.run("CREATE EXTENSION amcheck; SET session_replication_role = replica; INSERT INTO \"u{name}\" VALUES (999); INSERT INTO whole VALUES (NULL, 1); INSERT INTO parts VALUES (NULL, 1)").await;
+    let results = db.check(&pack, &[]).await;
+    for id in ["structure.postgres-btree", "structure.postgres-heap"] {
+        assert_eq!(results[id].result, CheckOutcome::Pass, "{:?}", results[id]);
+    }
+    let orphans = &results["structure.postgres-orphans"];
+    let names: Vec<&str> = orphans.rows.iter().flatten().map(|(_, name)| name.as_str()).collect();
+    assert_eq!((orphans.result, names), (CheckOutcome::Fail, vec!["\" c WHERE false--", "whole_a_b_fkey"]), "{orphans:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_whose_collation_sorts_otherwise_fails_and_page_checksums_pass() {
     let Some(server) = servers::own_with(Kind::Postgres, &["--data-checksums"]).map(Arc::new) else { return };

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use serde_json::json;
 
 use crate::engines::dumps::{self, Unloaded};
-use crate::engines::{packed, sqlite_files};
+use crate::engines::{packed, room, sqlite_files};
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
@@ -127,7 +127,7 @@ fn restore(point: &Path, to: &Path, marker: &Marker, is_sqlite: bool) -> Result<
     let mut unreadable = String::new();
     match packed_database(source, &data.join(name), is_sqlite) {
         Ok(true) => {}
-        Ok(false) => copy(source, &data.join(name)).map_err(about(source))?,
+        Ok(false) => copy(source, &data.join(name))?,
         Err(Unloaded::Damaged(why)) => unreadable = why,
         Err(Unloaded::Failed(failure)) => return Err(failure),
     }
@@ -145,7 +145,7 @@ fn restore(point: &Path, to: &Path, marker: &Marker, is_sqlite: bool) -> Result<
             // A link counts here as it does for the point itself: what the live database writes is no part of its copy.
             let beside = within_vault(&beside)?;
             if beside.is_file() {
-                copy(&beside, &named(&data.join(name))).map_err(about(&beside))?;
+                copy(&beside, &named(&data.join(name)))?;
             }
         }
     }
@@ -165,22 +165,26 @@ fn packed_database(source: &Path, to: &Path, is_sqlite: bool) -> Result<bool, Un
 }
 
 /// Files, directories and links; a link stays a link. What is neither (a socket, a device) is an error, not a silent gap.
-fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
-    let mut waiting = vec![(from.to_owned(), to.to_owned())];
+fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
+    let (mut waiting, mut buffer) = (vec![(from.to_owned(), to.to_owned())], vec![0; 1 << 20]);
     while let Some((from, to)) = waiting.pop() {
-        let kind = from.symlink_metadata()?.file_type();
+        let about = |error| Failure::io(format!("restore {}", from.display()), error);
+        let facts = from.symlink_metadata().map_err(about)?;
+        let kind = facts.file_type();
         if kind.is_dir() {
-            std::fs::create_dir(&to)?;
-            for entry in std::fs::read_dir(&from)? {
-                let entry = entry?;
+            std::fs::create_dir(&to).map_err(about)?;
+            for entry in std::fs::read_dir(&from).map_err(about)? {
+                let entry = entry.map_err(about)?;
                 waiting.push((entry.path(), to.join(entry.file_name())));
             }
         } else if kind.is_symlink() {
-            symlink(std::fs::read_link(&from)?, &to)?;
+            symlink(std::fs::read_link(&from).map_err(about)?, &to).map_err(about)?;
         } else if kind.is_file() {
-            std::fs::copy(&from, &to)?;
+            room::copy_file(&from, &to, &mut buffer, || Ok(()))?;
+            std::fs::set_permissions(&to, facts.permissions()).map_err(about)?;
         } else {
-            return Err(std::io::Error::other(format!("{} is neither a file, a directory nor a link", from.display())));
+            let said = format!("{} is neither a file, a directory nor a link", from.display());
+            return Err(about(std::io::Error::other(said)));
         }
     }
     Ok(())

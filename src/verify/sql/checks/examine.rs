@@ -59,18 +59,23 @@ impl<'a> Examination<'a> {
         {
             return self.nothing_of_the_kind(result).await;
         }
+        // Where a check names one in braces, it is the extension's own, whatever else is called so.
+        let mut functions = Vec::new();
         for function in &check.requires_functions {
-            if !self.session.has_function(function).await? {
+            let Some(found) = self.session.function(function, check.sql.contains(&format!("{{{function}}}"))).await? else {
                 let said = format!("function {function} is absent; its extension is not installed in this database");
                 return Err(Trouble::said(said));
-            }
+            };
+            functions.push((function.as_str(), found));
         }
         let vacuous = (!empty.is_empty()).then(|| format!("empty: {}", empty.join(", ")));
         let engine = self.session.engine().name;
         let schema = matches!(engine, "sqlite" | "dynamodb").then_some("main");
         let session = &self.session;
         let sql = names::mapped(check, &self.demands.names, schema, &|name| session.quoted(name)).map_err(Trouble::said)?;
-        let check = &Check { sql: placeholders::exact(&sql, engine).map_err(Trouble::said)?, ..check.clone() };
+        let sql = placeholders::exact(&sql, engine).map_err(Trouble::said)?;
+        let functions: Vec<(&str, &str)> = functions.iter().map(|(name, found)| (*name, found.as_str())).collect();
+        let check = &Check { sql: placeholders::filled(&sql, &functions), ..check.clone() };
         match check.kind {
             CheckKind::Violations => self.violations(check, vacuous, result).await,
             CheckKind::Canary => self.canary(check, result).await,

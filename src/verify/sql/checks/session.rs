@@ -99,6 +99,10 @@ pub struct Session {
     given_up: bool,
 }
 
+/// Names and operators are the server's own first, wherever a database or a role has put it in its search path (CVE-2018-1058).
+const SERVER_FIRST: &str = "SELECT pg_catalog.set_config('search_path', CASE pg_catalog.current_setting('search_path') WHEN '' THEN 'pg_catalog' \
+     ELSE 'pg_catalog, ' || pg_catalog.current_setting('search_path') END, false)";
+
 impl Session {
     /// Connects; nothing is run yet.
     pub async fn open(url: &SourceUrl, access: &Access) -> Result<Self, Failure> {
@@ -128,9 +132,13 @@ impl Session {
         let mut keeps_role = false;
         let engine = match &mut connected {
             Connected::Postgres(connection) => {
-                for pin in
-                    ["SET TimeZone = 'UTC'", "SET row_security = off", "SET default_transaction_read_only = on", "SET lock_timeout = '60s'"]
-                {
+                for pin in [
+                    "SET TimeZone = 'UTC'",
+                    "SET row_security = off",
+                    "SET default_transaction_read_only = on",
+                    "SET lock_timeout = '60s'",
+                    SERVER_FIRST,
+                ] {
                     sqlx::raw_sql(pin).execute(&mut *connection).await.map_err(failed)?;
                 }
                 let question = "SELECT current_setting('server_version'), (SELECT rolbypassrls AND NOT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)";
@@ -257,13 +265,22 @@ impl Session {
         Ok(answer.rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten())
     }
 
-    /// Whether a function is there (PostgreSQL; the others have no extensions that checks rely on).
-    pub async fn has_function(&mut self, name: &str) -> Result<bool, Trouble> {
+    /// A function with its schema, in quotes, where it is there (PostgreSQL; the others have no extensions that checks rely on). With
+    /// `of_extension` only one that an extension has brought: anybody may have made another of that name.
+    pub async fn function(&mut self, name: &str, of_extension: bool) -> Result<Option<String>, Trouble> {
         if !matches!(self.connected, Connected::Postgres(_)) {
-            return Ok(false);
+            return Ok(None);
         }
-        let sql = format!("SELECT 1 FROM pg_catalog.pg_proc WHERE proname = '{}'", name.replace('\'', "''"));
-        Ok(self.run(&sql, GRACE, 1, true).await?.total > 0)
+        let brought =
+            "JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e'";
+        let sql = format!(
+            "SELECT pg_catalog.format('%I.%I', n.nspname, p.proname) FROM pg_catalog.pg_proc p \
+             JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace {} WHERE p.proname = '{}'",
+            if of_extension { brought } else { "" },
+            name.replace('\'', "''")
+        );
+        let answer = self.run(&sql, GRACE, 1, true).await?;
+        Ok(answer.rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten())
     }
 
     /// Ends the session.
@@ -335,7 +352,10 @@ async fn run_mysql(connection: &mut MySqlConnection, sql: &str, timeout: Duratio
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await?;
     }
     let answer = async {
-        connection.prepare(AssertSqlSafe(sql).into_sql_str()).await?;
+        // What is prepared is one statement. MySQL prepares no `CHECK TABLE`.
+        if mariadb || !is_check_of_a_table(sql) {
+            connection.prepare(AssertSqlSafe(sql).into_sql_str()).await?;
+        }
         let mut rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch(&mut *connection);
         let mut answer = Answer::default();
         while let Some(row) = rows.next().await {
@@ -350,6 +370,15 @@ async fn run_mysql(connection: &mut MySqlConnection, sql: &str, timeout: Duratio
     .await;
     let ended = sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await;
     answer.and_then(|answer| ended.map(|_| answer))
+}
+
+/// True for `CHECK TABLE` with names in backticks and nothing else but words.
+fn is_check_of_a_table(sql: &str) -> bool {
+    let parts: Vec<&str> = sql.trim().split('`').collect();
+    let words: String = parts.iter().step_by(2).copied().collect();
+    parts.len() % 2 == 1
+        && words.to_ascii_uppercase().starts_with("CHECK TABLE ")
+        && words.chars().all(|c| c.is_ascii_alphabetic() || matches!(c, ' ' | '.'))
 }
 
 fn mysql_text(row: &MySqlRow, index: usize) -> Option<String> {
@@ -400,6 +429,18 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_check_of_a_table_is_told_from_what_only_looks_so() {
+        for is in ["CHECK TABLE `t` EXTENDED", "check table `a`.`x;y``z` extended\n"] {
+            assert!(is_check_of_a_table(is), "{is}");
+        }
+        for is_not in
+            ["CHECK TABLE t; DROP TABLE t", "CHECK TABLE `t`; DROP TABLE `t`", "CHECK TABLE `t", "SELECT 1", "CHECK TABLE `t` /* */"]
+        {
+            assert!(!is_check_of_a_table(is_not), "{is_not}");
+        }
+    }
 
     #[tokio::test]
     async fn a_statement_that_nothing_interrupts_is_given_up() {
