@@ -4,6 +4,7 @@
 //! told. Nothing in this room knows AWS.
 
 pub mod body;
+pub mod check_list;
 pub mod entry;
 pub mod evidence;
 pub mod exact;

@@ -156,6 +156,7 @@ fn policy(config: Sha256Digest) -> PolicySet {
         indeterminate_budget: 2,
         second_within_s: None,
         access: None,
+        checks: BTreeMap::new(),
     };
     let classes = BTreeMap::from([("files".to_owned(), class(Some(14_400), Some(86_400))), ("bank".to_owned(), class(Some(3600), None))]);
     PolicySet { config, classes, check_set: Sha256Digest::of(b"{}") }
@@ -211,6 +212,7 @@ pub fn plan(population: &PopulationCommitted, leaf: Leaf, policy_leaf: u64, poli
             resource: item.map_or("gone".into(), |item| item.resource.clone()),
             class: item.map_or(String::new(), |item| item.stratum.clone()),
             point,
+            asks_source: false,
         }
     };
     DrillPlanned {
@@ -220,6 +222,7 @@ pub fn plan(population: &PopulationCommitted, leaf: Leaf, policy_leaf: u64, poli
         trigger: Trigger::Scheduled,
         deadline_at: population.deadline_at,
         tool: tool(),
+        result_version: None,
         runner: None,
         config: policy.config,
         policy_leaf,
@@ -313,6 +316,7 @@ fn result(pen: &mut Pen, case: &PlannedCase, fails: bool, requested_at: Timestam
             lesser_claim: None,
             newest_stamp: None,
             unstamped_tables: None,
+            source_stamps: None,
             coverage_ppm: 1_000_000,
             objects: files.then_some(counts),
             tables: None,

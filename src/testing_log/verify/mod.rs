@@ -2,12 +2,14 @@
 //!
 //! Not here: how faults are shown, and what a report makes of a log that verifies.
 
+pub mod claim;
 pub mod closing;
 pub mod draw;
 pub mod drills;
 pub mod evidence;
 pub mod fault;
 pub mod itself;
+pub mod owed;
 pub mod pass;
 pub mod reading;
 pub mod results;
@@ -15,4 +17,5 @@ pub mod rpo;
 pub mod run;
 pub mod seals;
 pub mod second;
+pub mod undemanded;
 pub mod verdict;
