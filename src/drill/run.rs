@@ -8,7 +8,7 @@ use crate::drill::abandon;
 use crate::drill::case::{Case, Tried};
 use crate::drill::context::{Context, Setup};
 use crate::drill::draw::{self, Drawn};
-use crate::drill::reading;
+use crate::drill::{reading, standing};
 use crate::estate::policy;
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest32;
@@ -111,11 +111,23 @@ pub async fn run(setup: Setup, request: &Request) -> Result<Report, Failure> {
     if closed {
         context.note(&format!("drill {} is closed already; this is its result", drill.drill));
     }
-    let drawn = draw::ensure(&context, &drill).await?;
+    // What a killed process left a moment ago may still look young; it goes at the end, then.
+    standing::clear_unfinished(&context);
+    match hold(&context, &drill, request).await {
+        Ok(report) => {
+            standing::clear_unfinished(&context);
+            Ok(report)
+        }
+        Err(failure) => Err(standing::told(&context, &drill.drill, how_to_resume(failure, &drill.drill)).await),
+    }
+}
+
+async fn hold(context: &Context, drill: &DrillOpened, request: &Request) -> Result<Report, Failure> {
+    let drawn = draw::ensure(context, drill).await?;
     let cases = drawn.plan.cases.len();
     context.note(&format!("drill {}: {} points in the population, {cases} cases", drill.drill, drawn.population.population.len()));
-    let results = run_cases(&context, &drill, &drawn, request).await.map_err(|failure| how_to_resume(failure, &drill.drill))?;
-    close(&context, &drill, drawn, results)
+    let results = run_cases(context, drill, &drawn, request).await?;
+    close(context, drill, drawn, results)
 }
 
 /// The drill, and whether it is closed already: going on with a finished drill gives its result again, so that a script that was
