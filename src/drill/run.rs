@@ -24,10 +24,8 @@ use crate::restore::teardown::PATIENCE_S;
 use crate::testing_log::body::{DrillClosed, Excluded, PlannedCase, PointResult, Trigger};
 use crate::testing_log::entry::Body;
 use crate::testing_log::sample;
+use crate::testing_log::verify::reference::DEADLINE_S;
 use crate::testing_log::verify::rpo;
-
-/// A drill counts as failed when it is not closed within two days.
-const DEADLINE_S: i64 = 2 * 86_400;
 
 /// A clock that is further off than this is told: it shows in the times of the log and in every age.
 const CLOCK_WORTH_TELLING_MS: i64 = 60_000;

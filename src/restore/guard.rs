@@ -10,19 +10,17 @@ use crate::aws::backup_access::AccessPoint;
 use crate::aws::rds::Instance;
 use crate::estate::config::IsolationDemands;
 use crate::model::failure::{Failure, FailureKind};
-use crate::restore::looks::{ABSENT, TARGET_ABSENT};
+use crate::restore::looks::ABSENT;
 use crate::restore::order::{Clouds, DRILL_TAG, Order};
 use crate::restore::records::{Target, TargetKind};
 use crate::restore::steps::CaseFacts;
 use crate::restore::targets::{self, Detail, Found};
 use crate::testing_log::body::{Isolation, Probe};
+use crate::testing_log::probes::{self, LONGEST_NAME, Made, TARGET_ABSENT};
 use crate::testing_log::verify::undemanded;
 
 /// The account's name beside AWS.
 pub const LOCAL: &str = "local";
-
-/// The probes that must be there, and hold, before anything may be created.
-const BEFORE: &[&str] = &["account", "name-prefix", TARGET_ABSENT, "no-backup-selection"];
 
 /// Proof that the guard looked before creation and that everything held; only this file can make one.
 #[derive(Clone, Debug)]
@@ -75,8 +73,8 @@ pub async fn before(order: &Order, target: &Target, clouds: &Clouds, ours: Ours)
     if let Err(failure) = &looked {
         probes.push(probe("look", "an answer", failure, false));
     }
-    for name in BEFORE.iter().filter(|name| looked.is_ok() && !probes.iter().any(|probe| probe.name == **name)).collect::<Vec<_>>() {
-        probes.push(probe(name, "a look", "not looked at", false));
+    if looked.is_ok() {
+        not_looked_at(Made::from(target.kind).before(), &mut probes);
     }
     let isolation =
         Isolation { account_id: account_of(order), proved: probes.iter().all(|probe| probe.held), probes, undemanded: Vec::new() };
@@ -95,6 +93,7 @@ pub async fn after(order: &Order, target: &Target, clouds: &Clouds, seen: &Isola
             // What an earlier look saw just so stands there once.
             let fresh = of_created(order, &found).into_iter().filter(|probe| !seen.probes.contains(probe));
             isolation.probes.extend(fresh);
+            not_looked_at(Made::from(target.kind).after(), &mut isolation.probes);
             isolation.undemanded = match found.detail {
                 Detail::Instance(_) => undemanded::of_instance(&isolation.probes, false),
                 _ => Vec::new(),
@@ -141,6 +140,13 @@ pub fn held(isolation: &Isolation) -> Result<(), Failure> {
     }
 }
 
+/// A look of the table that was not taken is one that did not hold.
+fn not_looked_at(due: &[&str], probes: &mut Vec<Probe>) {
+    for name in probes::missing(due, probes) {
+        probes.push(probe(name, "a look", "not looked at", false));
+    }
+}
+
 fn cannot_look(failure: Failure) -> Failure {
     let message = format!("isolation guard: it cannot look, which is a refusal: {failure}");
     Failure { kind: FailureKind::Refused, message, hint: failure.hint.clone(), source: Some(Box::new(failure)) }
@@ -156,7 +162,7 @@ fn is_cloud(order: &Order) -> bool {
 
 async fn look_before(order: &Order, target: &Target, clouds: &Clouds, ours: Ours, probes: &mut Vec<Probe>) -> Result<(), Failure> {
     let prefix = order.prefix();
-    let fits = !prefix.is_empty() && target.name.starts_with(prefix) && target.name.len() <= 63;
+    let fits = !prefix.is_empty() && target.name.starts_with(prefix) && target.name.len() <= LONGEST_NAME;
     probes.push(probe("name-prefix", format!("{prefix}…, at most 63 characters"), &target.name, fits));
     if is_cloud(order) {
         let Some(demands) = &order.isolation else {

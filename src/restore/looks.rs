@@ -1,9 +1,8 @@
 //! How the guard's look for a target is recorded, and what it proves: pure, so that the journal can tell it again.
 
 use crate::testing_log::body::Isolation;
+use crate::testing_log::probes::TARGET_ABSENT;
 
-/// The look for a target under the name that it is to have.
-pub const TARGET_ABSENT: &str = "target-absent";
 /// What that look found where there was none.
 pub const ABSENT: &str = "absent";
 

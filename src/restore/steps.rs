@@ -300,9 +300,10 @@ impl StepFacts {
 mod tests {
     use super::*;
     use crate::model::digest::Sha256Digest;
-    use crate::restore::looks::{ABSENT, TARGET_ABSENT};
+    use crate::restore::looks::ABSENT;
     use crate::restore::records::TargetKind;
     use crate::testing_log::body::{Probe, Trigger};
+    use crate::testing_log::probes::TARGET_ABSENT;
 
     fn opened(drill: &str) -> Record {
         Record::DrillOpened {

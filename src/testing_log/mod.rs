@@ -10,6 +10,7 @@ pub mod evidence;
 pub mod exact;
 pub mod intents;
 pub mod pages;
+pub mod probes;
 pub mod public_tools;
 pub mod restore_facts;
 pub mod sample;

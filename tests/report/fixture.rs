@@ -17,6 +17,7 @@ use attestore::testing_log::body::{
 };
 use attestore::testing_log::entry::{Actor, Body};
 use attestore::testing_log::sample;
+use attestore::testing_log::verify::reference::DEADLINE_S;
 use attestore::testing_log::writer::LogWriter;
 
 use results::Baseline;
@@ -207,7 +208,7 @@ impl Fixture {
         let body = PopulationCommitted {
             drill_id: id.into(),
             drill_seq: seq,
-            deadline_at: at.plus_secs(86_400),
+            deadline_at: at.plus_secs(DEADLINE_S),
             targeted: targeted.collect(),
             excluded: vec![
                 Excluded {

@@ -9,11 +9,12 @@ use attestore::model::ids::PointId;
 use attestore::testing_log::body::*;
 use attestore::testing_log::check_list::CheckList;
 use attestore::testing_log::entry::Body;
+use attestore::testing_log::probes::Made;
 use attestore::testing_log::restore_facts::{ChecklistLine, EngineVersions, SourceStamps};
 use attestore::testing_log::verify::claim::{OTHER_MOMENT, OTHER_POSITION};
 use attestore::testing_log::verify::{second, undemanded};
 
-use crate::support::{Edit, captured_end};
+use crate::support::{Edit, captured_end, looks};
 
 /// The instance at a second.
 pub const SECOND: &str = "arn:aws:rds:eu-west-2:111122223333:db:crm@2026-01-01T01:00:00Z";
@@ -103,6 +104,8 @@ fn state_all(result: &mut PointResult) {
     if result.rp.id.0 == TABLE {
         result.rp.kind = "dynamodb".into();
         restore.mechanism = "dynamodb:RestoreTableFromBackup".into();
+        restore.status = "ACTIVE".into();
+        result.isolation.as_mut().unwrap().probes = looks(Made::Table);
         restore.target = Some("arn:aws:dynamodb:eu-west-2:111122223333:table/drill-target".into());
         restore.recovery_checklist = vec![ChecklistLine { setting: "time to live".into(), state: "lost".into() }];
         (facts.items, facts.rows) = (facts.rows, None);
@@ -126,10 +129,11 @@ fn state_all(result: &mut PointResult) {
     });
     let isolation = result.isolation.as_mut().unwrap();
     let held = |name: &str| Probe { name: name.into(), expected: "false".into(), found: "false".into(), held: true };
-    isolation.probes.extend([held("not-public"), held("no-deletion-protection"), held("subnet-group"), held("security-groups")]);
+    isolation.probes.extend([held("subnet-group"), held("security-groups")]);
     isolation.probes.push(undemanded::certified());
     if result.rp.id.0 == SECOND {
         restore.mechanism = "rds:RestoreDBInstanceToPointInTime".into();
+        restore.status = "available".into();
         facts.lesser_claim = Some(OTHER_POSITION.to_owned());
         facts.unstamped_tables = Some(0);
         facts.newest_stamp = Some(result.rp.created_at.plus_secs(-2));

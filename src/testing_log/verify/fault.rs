@@ -172,6 +172,8 @@ rules! {
     PhasesOutOfOrder = "phases_out_of_order",
     /// Isolation is proved only where every probe held.
     IsolationDiffers = "isolation_differs",
+    /// How a SQL check ended follows from what it found and its threshold.
+    CheckDiffers = "check_differs",
     /// Leftovers are the resources not known to be gone.
     LeftoversDiffer = "leftovers_differ",
     /// A result states what its kind of case always states, where its plan promises it.

@@ -5,10 +5,8 @@
 //! versions that stated less still verify. What nothing else tells, such as counts, stamps, sizes and a service's own words, is worth what
 //! the key that signs it is worth.
 
-use crate::model::outcome::Outcome;
 use crate::testing_log::body::{
-    ACCESS_POINT_MECHANISM, ClassPolicy, DrillPlanned, FindingSet, ManifestRegistered, PointResult, PopulationItem, Presence, RpFacts,
-    VerifyFacts,
+    ACCESS_POINT_MECHANISM, ClassPolicy, DrillPlanned, FindingSet, ManifestRegistered, PointResult, Presence, RpFacts, VerifyFacts,
 };
 use crate::testing_log::check_list::CheckList;
 use crate::testing_log::restore_facts::{EngineVersions, RestoreFacts};
@@ -24,8 +22,6 @@ const INLINE_FINDINGS: u64 = 20;
 pub struct Known<'a> {
     /// The drill's plan.
     pub plan: Option<&'a DrillPlanned>,
-    /// The point, as it was committed.
-    pub item: Option<&'a PopulationItem>,
     /// The manifest that it says it was compared with.
     pub registered: Option<&'a ManifestRegistered>,
     /// The demands of its class.
@@ -50,7 +46,7 @@ pub fn check(result: &Placed<'_, PointResult>, known: &Known<'_>, faults: &mut F
     }
     let owing = &mut Owing { faults, leaf: result.leaf };
     let body = result.body;
-    point(body, known, owing);
+    point(body, owing);
     match &body.restore {
         Some(restore) => restored(body, restore, owing),
         None => owing.same(body.verify.is_none() && body.sql_checks.is_empty(), || {
@@ -68,7 +64,6 @@ pub fn check(result: &Placed<'_, PointResult>, known: &Known<'_>, faults: &mut F
         compared(body, facts, known, owing);
         to_its_end(body, facts, restore, known, owing);
     }
-    concluded(body, known.policy, owing);
 }
 
 struct Owing<'f> {
@@ -98,17 +93,9 @@ fn family(point: &RpFacts) -> Family {
     }
 }
 
-/// The point is the one that was committed.
-fn point(body: &PointResult, known: &Known<'_>, owing: &mut Owing<'_>) {
+/// The point is of a kind that comes from there.
+fn point(body: &PointResult, owing: &mut Owing<'_>) {
     let point = &body.rp;
-    owing.same((point.from == "local") == point.id.0.starts_with("file:"), || {
-        format!("`{}` is said to come from `{}`", point.id, point.from)
-    });
-    if let Some(item) = known.item {
-        owing.same(item.created_at == point.created_at, || {
-            format!("`{}` was committed as of {}, found {}", point.id, item.created_at, point.created_at)
-        });
-    }
     owing.due(point.from != "aws-backup" || point.vault.is_some(), || {
         format!("`{}` comes from AWS Backup, and no vault is stated", point.id)
     });
@@ -284,22 +271,5 @@ fn checks(body: &PointResult, facts: &VerifyFacts, policy: &ClassPolicy, owing: 
             engines.join(" or "),
             found.count
         )
-    });
-}
-
-/// The verdict is as bad as what it rests on.
-fn concluded(body: &PointResult, policy: Option<&ClassPolicy>, owing: &mut Owing<'_>) {
-    let leaf = owing.leaf;
-    if body.outcome == Outcome::Untested {
-        let is_untried = body.restore.is_none() && body.verify.is_none() && body.sql_checks.is_empty() && body.isolation.is_none();
-        owing
-            .faults
-            .demand(is_untried, Rule::ResultOutcomeDiffers, leaf, || format!("case {} is said to be untested, and was tried", body.case));
-        return;
-    }
-    let failures = pass::failures(body, policy.map_or(0, |policy| policy.indeterminate_budget));
-    owing.faults.demand(failures.is_empty() == (body.outcome != Outcome::Fail), Rule::ResultOutcomeDiffers, leaf, || {
-        let why = if failures.is_empty() { "nothing that it states failed".to_owned() } else { failures.join("; ") };
-        format!("case {} is recorded as {}: {why}", body.case, body.outcome)
     });
 }

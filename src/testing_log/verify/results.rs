@@ -7,22 +7,21 @@ use crate::model::clock::Timestamp;
 use crate::testing_log::body::{ClassPolicy, DrillPlanned, ManifestRegistered, Objective, PointResult, Presence, VerifyFacts};
 use crate::testing_log::entry::{Body, Entry};
 use crate::testing_log::restore_facts::RestoreFacts;
+use crate::testing_log::verify::demands::Demands;
 use crate::testing_log::verify::draw::policy_of;
 use crate::testing_log::verify::drills::{Drill, Placed};
 use crate::testing_log::verify::fault::{Faults, Rule};
-use crate::testing_log::verify::itself;
 use crate::testing_log::verify::owed::{self, Known};
-use crate::testing_log::verify::pass;
 use crate::testing_log::verify::reading::Reading;
-use crate::testing_log::verify::rpo;
+use crate::testing_log::verify::{checks, isolation, itself, outcome, pass, point, reference, restored, rpo};
 
 /// An entry shows at most so many findings.
 const INLINE_FINDINGS: usize = 20;
 /// Instants of one restore come from clocks of several services.
 const CLOCK_STEP_MS: i64 = 1000;
 
-/// Checks every result of one drill.
-pub fn check(reading: &Reading, drill: &Drill<'_>, faults: &mut Faults) {
+/// Checks every result of one drill; `demands` are those of its plan's configuration, where the evidence still has it.
+pub fn check(reading: &Reading, drill: &Drill<'_>, demands: Option<&Demands>, faults: &mut Faults) {
     let plan = drill.plans.first();
     let mut seen = BTreeSet::new();
     for result in &drill.results {
@@ -42,15 +41,21 @@ pub fn check(reading: &Reading, drill: &Drill<'_>, faults: &mut Faults) {
             check_manifest(reading, drill, result, facts, faults);
         }
         itself::check(result, policy, faults);
+        let item = drill.populations.first().and_then(|of| of.body.population.iter().find(|item| item.id == result.body.rp.id));
+        point::check(result, item, demands, faults);
+        isolation::check(result, plan.map(|plan| plan.body), demands, faults);
+        restored::check(result, faults);
         let known = Known {
             plan: plan.map(|plan| plan.body),
-            item: drill.populations.first().and_then(|of| of.body.population.iter().find(|item| item.id == result.body.rp.id)),
             registered: result.body.verify.as_ref().and_then(|facts| registration(reading, facts)).map(|(_, registered)| registered),
             policy,
         };
         owed::check(result, &known, faults);
+        outcome::check(result, policy, plan.is_some_and(|plan| plan.body.promises_all()), faults);
         check_outcome(result, policy, faults);
     }
+    checks::check(drill, faults);
+    reference::check(drill, faults);
     rpo::check(drill, plan.and_then(|plan| policy_of(reading, plan.body)), faults);
 }
 

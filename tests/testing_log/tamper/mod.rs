@@ -8,9 +8,11 @@
 //! | `draws` | populations, plans, draws |
 //! | `runs` | the order and the totals of a run |
 //! | `results` | what is said of one recovery point |
+//! | `derived` | what is said of it and can only be a lie by what else is said |
 //! | `owed` | what is left out of it: every member of its entry, one after the other |
 //! | `passes` | what is called a pass |
 
+mod derived;
 mod draws;
 mod files;
 mod forgeries;
@@ -117,6 +119,7 @@ fn tampers() -> Vec<Tamper> {
     all.extend(draws::draws());
     all.extend(runs::runs());
     all.extend(results::results());
+    all.extend(derived::derived());
     all.extend(owed::owed());
     all.extend(passes::passes());
     all

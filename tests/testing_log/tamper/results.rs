@@ -38,7 +38,7 @@ pub fn results() -> Vec<Tamper> {
         ("meet what was not measured", Rule::MetWithoutAchieved, Lie(|body, _| passing(body, |r| r.rto.achieved_ms = None))),
         ("meet what was missed", Rule::MetDiffers, BigLie(|body, _| passing(body, |r| r.rto.achieved_ms = Some(1 << 40)))),
         ("be quicker than its phases", Rule::RtoDiffers, Lie(|body, _| passing(body, |r| r.rto.achieved_ms = Some(1)))),
-        ("be quick without an end", Rule::RtoDiffers, Lie(|body, _| passing(body, |r| r.restore.as_mut().unwrap().verified_at = None))),
+        ("be quick without an end", Rule::RtoDiffers, BigLie(|body, _| passing(body, |r| r.restore.as_mut().unwrap().verified_at = None))),
         ("pass without a restore", Rule::PassNotRestored, BigLie(|body, _| passing(body, |r| r.restore = None))),
         (
             "move a second",
@@ -193,7 +193,7 @@ pub fn results() -> Vec<Tamper> {
         (
             "use a manifest of later than the point",
             Rule::ModeNotDowngraded,
-            Lie(|body, _| {
+            BigLie(|body, _| {
                 passing(body, |r| {
                     r.rp.created_at = "2025-12-31T00:00:00Z".parse().unwrap();
                 })
