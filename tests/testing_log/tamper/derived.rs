@@ -11,7 +11,7 @@ use crate::promised::{INSTANCE, SECOND, TABLE};
 use crate::support::*;
 use crate::tamper::How::{BigLie, Lie, Owed};
 use crate::tamper::owed::VAULT;
-use crate::tamper::{Tamper, all_end_in_their_fault, facts, passing};
+use crate::tamper::{Tamper, all_end_in_their_fault, facts, passing, population};
 
 /// The look of this name.
 fn look<'a>(result: &'a mut PointResult, name: &str) -> &'a mut Probe {
@@ -71,16 +71,14 @@ fn verdicts() -> Vec<Tamper> {
         (
             "call a missed objective an error",
             ResultOutcomeDiffers,
-            Owed(SECOND, |r| {
-                let restore = r.restore.as_mut().unwrap();
-                restore.requested_at = restore.verified_at.unwrap();
-                for at in [&mut restore.accepted_at, &mut restore.available_at, &mut restore.first_read_at, &mut restore.fully_read_at] {
-                    *at = restore.verified_at;
-                }
-                restore.verified_at = Some(restore.requested_at.plus_secs(4000));
-                (r.rto.achieved_ms, r.rto.met) = (Some(4_000_000), Some(false));
-                r.errors.push(error("checks"));
-                (r.outcome, r.outcome_reasons) = (Outcome::Error, vec!["it is said".into()]);
+            Lie(|body, _| {
+                passing(body, |r| {
+                    if r.class == "files" {
+                        (r.rpo.achieved_ms, r.rpo.met) = (Some(100_000_000), Some(false));
+                        r.errors.push(error("checks"));
+                        (r.outcome, r.outcome_reasons) = (Outcome::Error, vec!["it is said".into()]);
+                    }
+                })
             }),
         ),
         (
@@ -101,7 +99,7 @@ fn verdicts() -> Vec<Tamper> {
                 (r.outcome, r.outcome_reasons) = (Outcome::Inconclusive, vec!["it is said".into()]);
             }),
         ),
-        ("pass what the guard refused", PassWithErrors, Owed(VAULT, |r| r.errors.push(error("guard")))),
+        ("pass what the guard refused", PassWithErrors, Lie(|body, _| passing(body, |r| r.errors.push(error("guard"))))),
     ]
 }
 
@@ -130,10 +128,9 @@ fn points() -> Vec<Tamper> {
         (
             "count every age from another instant than the drill's beginning",
             RpoDiffers,
-            BigLie(|body, _| match body {
-                Body::PopulationCommitted(population) => population.deadline_at = population.deadline_at.plus_secs(-40_000),
-                Body::DrillPlanned(_) => {}
-                body => passing(body, |r| r.rpo.reference_at = Some(captured_end().plus_secs(6 * 3600))),
+            BigLie(|body, _| {
+                population(body, |population| population.deadline_at = population.deadline_at.plus_secs(-40_000));
+                passing(body, |r| r.rpo.reference_at = Some(captured_end().plus_secs(6 * 3600)));
             }),
         ),
         (
@@ -246,7 +243,7 @@ fn checks() -> Vec<Tamper> {
             BigLie(|body, _| {
                 if let Body::PointResult(result) = body
                     && result.resource.0 == "crm"
-                    && result.rp.id.0.ends_with("-1")
+                    && result.rp.id.0.ends_with("-0")
                 {
                     result.sql_checks.clear();
                 }
