@@ -140,6 +140,10 @@ pub fn object(result: &PointResult) -> Value {
         "left_behind": result.teardown.leftover_count,
     });
     if let (Some(facts), Some(members)) = (&result.verify, object.as_object_mut()) {
+        if let Some(shown) = restore.and_then(|restore| restore.second_shown) {
+            members
+                .insert("second".to_owned(), json!({"asked_at": result.rp.created_at, "newest_stamp": facts.newest_stamp, "shown": shown}));
+        }
         for (name, counts) in counts(facts) {
             members.insert(name.to_owned(), json!(counts));
         }

@@ -53,7 +53,9 @@ pub async fn run(args: SweepArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     let reach = session::open(&loaded).await?;
     let work = loaded.base().join(WORK);
     let regions = regions(config);
-    let field = Field { journal: &journal, clouds: &reach.clouds, work: &work, prefix: prefix(config), regions: &regions };
+    let manifests = config.manifest_directories();
+    let (clouds, prefix) = (&reach.clouds, prefix(config));
+    let field = Field { journal: &journal, clouds, work: &work, prefix, regions: &regions, manifests: &manifests };
     let swept = sweep(&field, args.apply.then_some(args.teardown_deadline), console.as_ref()).await;
     reach.close().await;
     let swept = swept?;

@@ -9,7 +9,7 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::{CaseId, DrillId};
 use crate::monitor::Event;
 use crate::restore::driver::{Accepted, Driver, Opened, Progress};
-use crate::restore::guard::{self, Cleared};
+use crate::restore::guard::{self, Cleared, Ours};
 use crate::restore::order::Order;
 use crate::restore::pace::Pace;
 use crate::restore::permit::Permit;
@@ -78,7 +78,7 @@ impl BringBack<'_> {
     }
 
     async fn guard_before(&self, target: &Target, seen: &mut Seen) -> InPhase<Cleared> {
-        let ours = self.facts().steps.values().any(|step| step.target.as_ref() == Some(target));
+        let ours = Ours::of(&self.facts(), target);
         let (isolation, verdict) = guard::before(self.order, target, &self.context.clouds, ours).await;
         self.keep_isolation(isolation, seen).map_err(|failure| ("guard", failure))?;
         verdict.map_err(|failure| ("guard", failure))

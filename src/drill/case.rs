@@ -9,7 +9,7 @@ use crate::drill::bring_back::{BringBack, InPhase, Seen};
 use crate::drill::context::Context;
 use crate::drill::manifests::{self, Chosen};
 use crate::drill::sink::Sink;
-use crate::drill::{first_restore, objectives, outcome, reading, record};
+use crate::drill::{first_restore, live, objectives, outcome, reading, record};
 use crate::estate::config::{Authentication, Class, Resource, WhenNoManifest};
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
@@ -25,7 +25,7 @@ use crate::restore::teardown::Undoing;
 use crate::testing_log::body::{ClassPolicy, PlannedCase, PointResult, Teardown};
 use crate::testing_log::entry::Body;
 use crate::testing_log::restore_facts::ChecklistLine;
-use crate::testing_log::verify::{rpo, second};
+use crate::testing_log::verify::{rpo, second, undemanded};
 use crate::verify::sql::checks::demands::CheckDemands;
 use crate::verify::sql::definitions::kinds::{DEFAULT, Definitions};
 
@@ -195,10 +195,13 @@ impl Case<'_> {
     /// What the data itself says of the second that was asked for, and what was demanded of the session that read it.
     fn witness(&self, result: &mut PointResult, opened: &Opened) {
         if opened.proof.is_some()
-            && self.resource.tls_ca.is_none()
             && let Some(isolation) = &mut result.isolation
         {
-            isolation.undemanded.push("the server's certificate: set tls_ca of the resource".into());
+            // A comparison was made only where the session's demands held.
+            if result.verify.is_some() && self.resource.tls_ca.is_some() {
+                isolation.probes.push(undemanded::certified());
+            }
+            isolation.undemanded = undemanded::of_instance(&isolation.probes, self.resource.tls_ca.is_none());
         }
         let shown = second::shown(result, Some(self.policy)).map(|second| second.is_shown());
         if let Some(restore) = &mut result.restore {
@@ -247,6 +250,9 @@ impl Case<'_> {
                 if let Some(failure) = verification.cut_short.take() {
                     return Err(("verify", failure));
                 }
+                let read = (opened, self.resource, &context.clouds);
+                let stamps = live::stamps(read, &chosen.manifest, self.point, context.monitor.as_ref()).await;
+                result.verify.iter_mut().for_each(|facts| facts.source_stamps = stamps);
             }
             Basis::FirstRestore => {
                 let taken = first_restore::take(context, case, self.resource, &self.point.id, opened, &sink).await;

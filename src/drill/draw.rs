@@ -13,8 +13,10 @@ use crate::restore::drivers::choose::driver_for;
 use crate::restore::order::Clouds;
 use crate::restore::records::{DrillOpened, Record};
 use crate::testing_log::body::{
-    DrillPlanned, DrillStarted, PlannedCase, PolicySet, PopulationCommitted, PopulationItem, Sample, Selected, Strength,
+    ClassPolicy, DrillPlanned, DrillStarted, PlannedCase, PolicySet, PopulationCommitted, PopulationItem, RESULT_VERSION, Sample, Selected,
+    Strength,
 };
+use crate::testing_log::check_list::CheckList;
 use crate::testing_log::entry::{Body, Entry};
 use crate::testing_log::sample;
 use crate::verify::sql::checks::pack::Pack;
@@ -53,6 +55,7 @@ pub struct ListContext<'a> {
 pub async fn ensure(context: &Context, drill: &DrillOpened) -> Result<Drawn, Failure> {
     let ledger = &context.ledger;
     if let Written { population: Some((_, population)), plan: Some((_, plan)), started: true } = find(&ledger.entries()?, &drill.drill) {
+        same_checks(context, drill, &plan)?;
         return Ok(Drawn { population, plan, failures: Vec::new() });
     }
     let policy_leaf = ensure_policy(context, &drill.drill)?;
@@ -70,6 +73,7 @@ pub async fn ensure(context: &Context, drill: &DrillOpened) -> Result<Drawn, Fai
     }
     let written = find(&ledger.entries()?, &drill.drill);
     let (planned_leaf, plan) = written.plan.ok_or_else(|| lost(drill, "plan"))?;
+    same_checks(context, drill, &plan)?;
     if !written.started {
         ledger.checkpoint()?;
         ledger.append(&drill.drill, Body::DrillStarted(DrillStarted { drill_id: drill.drill.clone(), planned_leaf: planned_leaf.seq }))?;
@@ -113,8 +117,7 @@ fn lost(drill: &DrillOpened, what: &str) -> Failure {
 fn ensure_policy(context: &Context, drill: &DrillId) -> Result<u64, Failure> {
     let names: std::collections::BTreeSet<&String> = context.config().class.values().flat_map(|class| &class.checks).collect();
     let packs = names.into_iter().map(|name| Pack::load(name)).collect::<Result<Vec<_>, _>>()?;
-    let wanted =
-        PolicySet { config: context.loaded.digest, classes: policy::class_policies(context.config()), check_set: check_set(&packs)? };
+    let wanted = PolicySet { config: context.loaded.digest, classes: classes(context), check_set: check_set(&packs)? };
     let in_force = context.ledger.entries()?.into_iter().rev().find_map(|entry| match entry.body {
         Body::PolicySet(body) => Some((entry.seq, body)),
         _ => None,
@@ -126,6 +129,36 @@ fn ensure_policy(context: &Context, drill: &DrillId) -> Result<u64, Failure> {
     }
     context.ledger.evidence(&context.loaded.bytes)?;
     Ok(context.ledger.append(drill, Body::PolicySet(wanted))?.index)
+}
+
+/// The demands of every class, the checks that its databases are held to among them.
+fn classes(context: &Context) -> BTreeMap<String, ClassPolicy> {
+    let mut classes = policy::class_policies(context.config());
+    for (name, class) in &mut classes {
+        let packs = context.packs.get(name).map(Vec::as_slice).unwrap_or_default();
+        let mut ids: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for check in packs.iter().flat_map(|pack| &pack.checks) {
+            for engine in &check.engines {
+                ids.entry(engine).or_default().push(&check.id);
+            }
+        }
+        class.checks = ids.into_iter().map(|(engine, ids)| (engine.to_owned(), CheckList::of(ids))).collect();
+    }
+    classes
+}
+
+/// That a drill which goes on runs the checks that its plan was made under: what it would record could not be verified.
+fn same_checks(context: &Context, drill: &DrillOpened, plan: &DrillPlanned) -> Result<(), Failure> {
+    let policy = context.entries.iter().find(|entry| entry.seq == plan.policy_leaf).map(|entry| &entry.body);
+    let Some(Body::PolicySet(policy)) = policy.filter(|_| plan.promises_all()) else { return Ok(()) };
+    let now = classes(context);
+    match policy.classes.iter().find(|(name, class)| now.get(*name).is_none_or(|now| now.checks != class.checks)) {
+        None => Ok(()),
+        Some((name, _)) => {
+            Err(Failure::invalid(format!("drill {} began with other checks of class `{name}` than are there now", drill.drill))
+                .hint("put the check files back to finish the drill, or give it up with --abandon"))
+        }
+    }
 }
 
 /// The digest over the check files in force: RFC 8785 of `{id: digest}`.
@@ -177,10 +210,11 @@ fn plan(context: &Context, drill: &DrillOpened, policy_leaf: u64, population: &P
         trigger: drill.trigger,
         deadline_at: population.deadline_at,
         tool: context.tool.clone(),
+        result_version: Some(RESULT_VERSION),
         runner: context.runner.clone(),
         config: context.loaded.digest,
         policy_leaf,
-        cases: cases(&drill.drill, population, &selected),
+        cases: cases(context, &drill.drill, population, &selected),
         sample: Sample {
             population_leaf: at.seq,
             population_leaf_hash: at.hash,
@@ -194,7 +228,7 @@ fn plan(context: &Context, drill: &DrillOpened, policy_leaf: u64, population: &P
 }
 
 /// The drawn points, then the targeted ones that were not drawn; each once.
-fn cases(drill: &DrillId, population: &PopulationCommitted, selected: &[Selected]) -> Vec<PlannedCase> {
+fn cases(context: &Context, drill: &DrillId, population: &PopulationCommitted, selected: &[Selected]) -> Vec<PlannedCase> {
     let items: BTreeMap<&PointId, &PopulationItem> = population.population.iter().map(|item| (&item.id, item)).collect();
     let mut points: Vec<&PointId> = selected.iter().map(|one| &one.id).collect();
     for targeted in &population.targeted {
@@ -209,6 +243,7 @@ fn cases(drill: &DrillId, population: &PopulationCommitted, selected: &[Selected
             point: item.id.clone(),
             resource: item.resource.clone(),
             class: item.stratum.clone(),
+            asks_source: context.resource(&item.resource).is_ok_and(|(resource, _)| resource.live.is_some()),
         })
         .collect()
 }

@@ -4,30 +4,18 @@ use crate::model::check::{CheckOutcome, Severity};
 use crate::model::outcome::Outcome;
 use crate::testing_log::body::{ClassPolicy, PointResult};
 use crate::testing_log::verify::fault::Rule;
-use crate::testing_log::verify::pass::{data_failures, objections};
+use crate::testing_log::verify::pass::{failures, objections, why_of};
 
 /// Sets outcome and reasons from everything else that the result says; what was not tried stays untested, for the reason that it has.
 pub fn decide(result: &mut PointResult, policy: &ClassPolicy) {
     if result.outcome == Outcome::Untested {
         return;
     }
-    let (mut failed, mut in_doubt) = (data_failures(result, policy.indeterminate_budget), Vec::new());
-    for check in result.sql_checks.iter().filter(|check| check.counts()) {
-        let why = check.reason.clone().unwrap_or_else(|| format!("{} {}", check.actual.as_deref().unwrap_or("?"), check.op));
-        match (check.result, check.severity) {
-            (CheckOutcome::Fail, Severity::Critical) => failed.push(format!("critical check {} failed: {why}", check.id)),
-            (CheckOutcome::Pass, _) | (_, Severity::Major | Severity::Minor) => {}
-            (other, Severity::Critical) => in_doubt.push(format!("critical check {} ended as {}: {why}", check.id, other.as_str())),
-        }
-    }
-    if result.verify.is_some() || !result.sql_checks.is_empty() {
-        for (name, objective) in [("RTO", &result.rto), ("RPO", &result.rpo)] {
-            if objective.met == Some(false) {
-                let (target, achieved) = (objective.target_s.unwrap_or(0), objective.achieved_ms.unwrap_or(0));
-                failed.push(format!("{name} missed: {achieved} ms against {target} s"));
-            }
-        }
-    }
+    let mut failed = failures(result, policy.indeterminate_budget);
+    let critical = result.sql_checks.iter().filter(|check| check.counts() && check.severity == Severity::Critical);
+    let undecided = critical.filter(|check| !matches!(check.result, CheckOutcome::Pass | CheckOutcome::Fail));
+    let mut in_doubt: Vec<String> =
+        undecided.map(|check| format!("critical check {} ended as {}: {}", check.id, check.result.as_str(), why_of(check))).collect();
     let errors: Vec<String> = result.errors.iter().map(|error| format!("{}: {}", error.phase, error.message)).collect();
     if !failed.is_empty() {
         failed.extend(in_doubt);

@@ -16,6 +16,7 @@ use crate::restore::records::{Phase, Step};
 use crate::restore::steps::CaseFacts;
 use crate::testing_log::body::{CaseError, FindingSet, RpFacts, VerifyFacts};
 use crate::testing_log::restore_facts::{ChecklistLine, RestoreFacts};
+use crate::testing_log::verify::claim;
 
 /// The longest message that an entry carries, in characters.
 const LONGEST_MESSAGE: usize = 600;
@@ -97,16 +98,19 @@ pub fn verify_facts(
     full: Option<Sha256Digest>,
 ) -> VerifyFacts {
     let counts = |counts: &Option<Counts>| counts.map(|counts| if is_undecided { undecided(&counts) } else { counts });
+    // A restore that does not show the manifest's position has earned less than the manifest claims.
+    let mode = if chosen.mode == CaptureMode::SnapshotExact { verification.mode } else { chosen.mode };
+    let captured = chosen.manifest.header().mode;
     VerifyFacts {
         manifest_leaf: chosen.leaf,
         manifest: chosen.manifest.digest(),
         manifest_captured_end: chosen.manifest.header().captured_end,
-        capture_mode: chosen.manifest.header().mode,
-        // A restore that does not show the manifest's position has earned less than the manifest claims.
-        mode: if chosen.mode == CaptureMode::SnapshotExact { verification.mode } else { chosen.mode },
-        lesser_claim: lesser_claim(chosen, verification),
+        capture_mode: captured,
+        mode,
+        lesser_claim: claim::lesser(!chosen.downgraded, captured, mode).map(str::to_owned),
         newest_stamp: verification.newest_stamp,
         unstamped_tables: verification.unstamped,
+        source_stamps: None,
         coverage_ppm: verification.coverage_ppm(),
         objects: counts(&verification.objects),
         tables: counts(&verification.tables),
@@ -121,15 +125,6 @@ pub fn verify_facts(
         duration_ms: u64::try_from(verification.duration.as_millis()).unwrap_or(u64::MAX >> 11),
         findings: FindingSet { total: found.total, inline: found.inline.clone(), full },
     }
-}
-
-/// Why a comparison proves less than its manifest was captured for, in words; nothing where it proves as much.
-fn lesser_claim(chosen: &Chosen, verification: &Verification) -> Option<String> {
-    if chosen.downgraded {
-        return Some("the manifest does not name this recovery point".to_owned());
-    }
-    let is_less = chosen.mode == CaptureMode::SnapshotExact && verification.mode != chosen.mode;
-    is_less.then(|| "what was restored shows another position than the manifest's".to_owned())
 }
 
 /// Differences from a manifest of another moment may be changes in between: without a stamp or a log that names the key they are

@@ -8,7 +8,7 @@ use crate::drill::abandon;
 use crate::drill::case::{Case, Tried};
 use crate::drill::context::{Context, Setup};
 use crate::drill::draw::{self, Drawn};
-use crate::drill::reading;
+use crate::drill::{reading, standing};
 use crate::estate::policy;
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest32;
@@ -24,10 +24,8 @@ use crate::restore::teardown::PATIENCE_S;
 use crate::testing_log::body::{DrillClosed, Excluded, PlannedCase, PointResult, Trigger};
 use crate::testing_log::entry::Body;
 use crate::testing_log::sample;
+use crate::testing_log::verify::reference::DEADLINE_S;
 use crate::testing_log::verify::rpo;
-
-/// A drill counts as failed when it is not closed within two days.
-const DEADLINE_S: i64 = 2 * 86_400;
 
 /// A clock that is further off than this is told: it shows in the times of the log and in every age.
 const CLOCK_WORTH_TELLING_MS: i64 = 60_000;
@@ -111,11 +109,23 @@ pub async fn run(setup: Setup, request: &Request) -> Result<Report, Failure> {
     if closed {
         context.note(&format!("drill {} is closed already; this is its result", drill.drill));
     }
-    let drawn = draw::ensure(&context, &drill).await?;
+    // What a killed process left a moment ago may still look young; it goes at the end, then.
+    standing::clear_unfinished(&context);
+    match hold(&context, &drill, request).await {
+        Ok(report) => {
+            standing::clear_unfinished(&context);
+            Ok(report)
+        }
+        Err(failure) => Err(standing::told(&context, &drill.drill, how_to_resume(failure, &drill.drill)).await),
+    }
+}
+
+async fn hold(context: &Context, drill: &DrillOpened, request: &Request) -> Result<Report, Failure> {
+    let drawn = draw::ensure(context, drill).await?;
     let cases = drawn.plan.cases.len();
     context.note(&format!("drill {}: {} points in the population, {cases} cases", drill.drill, drawn.population.population.len()));
-    let results = run_cases(&context, &drill, &drawn, request).await.map_err(|failure| how_to_resume(failure, &drill.drill))?;
-    close(&context, &drill, drawn, results)
+    let results = run_cases(context, drill, &drawn, request).await?;
+    close(context, drill, drawn, results)
 }
 
 /// The drill, and whether it is closed already: going on with a finished drill gives its result again, so that a script that was

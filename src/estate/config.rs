@@ -1,6 +1,6 @@
 //! `attestore.toml`, version 1: the types. Loading and explaining mistakes live beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -31,6 +31,14 @@ pub struct Config {
     pub resource: Vec<Resource>,
     /// The stand-in AWS, for the demo.
     pub sandbox: Option<Sandbox>,
+}
+
+impl Config {
+    /// The directories that manifests of resources are kept in, each once.
+    pub fn manifest_directories(&self) -> Vec<PathBuf> {
+        let named: BTreeSet<&PathBuf> = self.resource.iter().filter_map(|resource| resource.manifests.as_ref()).collect();
+        named.into_iter().cloned().collect()
+    }
 }
 
 /// `[log]`
@@ -257,6 +265,9 @@ pub struct Resource {
     pub database_user: Option<String>,
     /// A CA bundle for TLS to a restored instance.
     pub tls_ca: Option<PathBuf>,
+    /// The URL of the running source, which is asked for its newest change stamps beside a restore to a second; absent: a drill never reads
+    /// production.
+    pub live: Option<String>,
     /// What tables and columns of check packs are called in this database: `accounts = "acct"`, `"accounts.id" = "acct_no"`.
     #[serde(default)]
     pub names: BTreeMap<String, String>,

@@ -10,12 +10,16 @@ use toml::de::DeTable;
 use crate::estate::mistake::Mistakes;
 use crate::estate::rules::{Text, tables, text};
 use crate::estate::schema::join;
+use crate::model::source_url::SourceUrl;
 
 /// Holds every resource to them.
 pub fn apply(root: &DeTable<'_>, mistakes: &mut Mistakes<'_>) {
     for (resource, span, path) in tables(root, "", "resource") {
         if let Some(credentials) = text(resource, &path, "credentials") {
             credentials_rule(&credentials, mistakes);
+        }
+        if let Some(live) = text(resource, &path, "live") {
+            live_rule(resource, span.clone(), &path, &live, mistakes);
         }
         match text(resource, &path, "authentication").filter(|authentication| authentication.value == "iam") {
             Some(iam) => iam_rule(resource, span, &path, &iam, mistakes),
@@ -50,6 +54,28 @@ fn iam_rule(resource: &DeTable<'_>, span: Range<usize>, path: &str, iam: &Text<'
     if let Some(place) = resource.get("credentials").map(Spanned::span) {
         let message = format!("`{}` is `iam`, and `{path}` has credentials too", iam.path);
         mistakes.add(&join(path, "credentials"), Some(place), message).allowed("one of them").secret();
+    }
+}
+
+/// Production is read only as somebody who is named for it, and only where a second is restored.
+fn live_rule(resource: &DeTable<'_>, span: Range<usize>, path: &str, live: &Text<'_>, mistakes: &mut Mistakes<'_>) {
+    const FORMS: &str = "postgres://HOST[:PORT]/DATABASE or mysql://HOST[:PORT]/DATABASE, without user and password";
+    let kind = text(resource, path, "kind").map_or("", |kind| kind.value);
+    let scheme = match kind {
+        "rds-postgres" => "postgres",
+        "rds-mysql" => "mysql",
+        _ => "",
+    };
+    let rest = live.value.strip_prefix(scheme).and_then(|rest| rest.strip_prefix("://"));
+    if scheme.is_empty() || rest.is_none_or(|rest| rest.contains('@')) || live.value.parse::<SourceUrl>().is_err() {
+        // What stands there may hold a password: it is not repeated.
+        let mistake = mistakes.add(&live.path, Some(live.span.clone()), "the running source of a database is named by its URL");
+        mistake.found("something else (not shown)").allowed(FORMS).secret();
+    }
+    if !resource.contains_key("credentials") {
+        let mistake =
+            mistakes.add(&join(path, "credentials"), Some(span), format!("`{}` is set, and `{path}` has no key `credentials`", live.path));
+        mistake.allowed("env:NAME or file:PATH with USER:PASSWORD of a user of the source who may only read");
     }
 }
 

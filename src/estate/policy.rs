@@ -113,7 +113,7 @@ pub fn targeted(
     due.into_iter().map(|(_, _, targeted)| targeted).collect()
 }
 
-/// The demands of every class, as `policy.set` records them.
+/// The demands of every class, as `policy.set` records them; without the SQL checks, whose packs are not the estate's to read.
 pub fn class_policies(config: &Config) -> BTreeMap<String, ClassPolicy> {
     let of = |class: &Class| ClassPolicy {
         rto_s: class.rto.and_then(Span::seconds),
@@ -122,6 +122,7 @@ pub fn class_policies(config: &Config) -> BTreeMap<String, ClassPolicy> {
         indeterminate_budget: class.indeterminate_budget,
         second_within_s: class.second_within.and_then(Span::seconds),
         access: (class.access != Access::Restore).then(|| class.access.as_str().to_owned()),
+        checks: BTreeMap::new(),
     };
     config.class.iter().map(|(name, class)| (name.clone(), of(class))).collect()
 }

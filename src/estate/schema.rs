@@ -169,6 +169,7 @@ pub const RESOURCE: &[Field] = &[
     may("authentication", Shape::Word(AUTHENTICATION), "how a restored instance of RDS is logged in to"),
     may("database_user", Shape::Text, "the database user that tokens of IAM are for"),
     may("tls_ca", Shape::Text, "a CA bundle for TLS to a restored instance"),
+    may("live", Shape::Text, "the URL of the running source, to be asked for its newest change stamps"),
     may("names", Shape::NamedTexts, "what tables and columns of check packs are called in this database"),
     may("changes", Shape::Text, "a log of what was written to the database, one change event of Debezium or AWS DMS a line"),
     may("leaves", Shape::Word(LEAVES), "what the leaves of its tables' fingerprints are made of"),

@@ -36,6 +36,8 @@ pub enum FailureKind {
     Busy,
     /// More at once than this program holds: a limit of its own, and no fault of what is read.
     TooLarge,
+    /// Something that a drill created stands, and nothing will take it down by itself.
+    LeftBehind,
     /// The other side answered something that its documentation does not allow, or a job failed there.
     Remote,
 }
@@ -48,6 +50,7 @@ impl FailureKind {
             Self::BadEvidence => ExitCode::Findings,
             Self::Denied | Self::Absent | Self::Refused => ExitCode::Denied,
             Self::Throttled | Self::Network | Self::Disk => ExitCode::Environment,
+            Self::LeftBehind => ExitCode::LeftBehind,
             Self::Interrupted | Self::Archived | Self::Busy | Self::TooLarge | Self::Remote => ExitCode::Incomplete,
         }
     }
@@ -91,6 +94,7 @@ impl FailureKind {
             Self::Archived => "archived",
             Self::Busy => "busy",
             Self::TooLarge => "too_large",
+            Self::LeftBehind => "left_behind",
             Self::Remote => "remote",
         }
     }

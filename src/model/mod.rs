@@ -5,6 +5,7 @@
 pub mod canonical_json;
 pub mod capture;
 pub mod check;
+pub mod check_kind;
 pub mod clock;
 pub mod counts;
 pub mod digest;
@@ -16,4 +17,5 @@ pub mod outcome;
 pub mod recovery_point;
 pub mod resource;
 pub mod source_url;
+pub mod threshold;
 pub mod verification;

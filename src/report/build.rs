@@ -61,9 +61,11 @@ pub fn build(input: &Input<'_>, as_of: Timestamp, wanted: Option<&DrillId>) -> R
 }
 
 fn drill_report(drill: &DrillStory<'_>, story: &Story<'_>, standing: &Standing, as_of: Timestamp, evidence: EvidenceOf<'_>) -> DrillReport {
-    let all = cases(drill, evidence);
     let population = drill.population.map(|said| said.body);
     let planned = drill.planned.map(|said| said.body);
+    let leaf = planned.map(|plan| plan.policy_leaf).or(drill.population.map(|said| said.leaf));
+    let policy = leaf.and_then(|leaf| story.policy_at(leaf));
+    let all = cases(drill, policy.map(|said| said.body), evidence);
     let differences = differences(&all);
     let scope = scope(population, planned, drill, &all);
     let in_order: Vec<&Case> = all.iter().collect();
@@ -71,8 +73,7 @@ fn drill_report(drill: &DrillStory<'_>, story: &Story<'_>, standing: &Standing, 
     let (passes, mut exceptions): (Vec<Case>, Vec<Case>) = all.into_iter().partition(|case| case.outcome == Some(Outcome::Pass));
     exceptions.sort_by_key(|case| gravity(case.outcome));
     let leftover: u64 = drill.results.iter().map(|said| said.body.teardown.leftover_count).sum();
-    let leaf = planned.map(|plan| plan.policy_leaf).or(drill.population.map(|said| said.leaf));
-    let policy = leaf.and_then(|leaf| story.policy_at(leaf)).map(|said| PolicyReport {
+    let policy = policy.map(|said| PolicyReport {
         leaf: said.leaf,
         config: said.body.config,
         check_set: said.body.check_set,

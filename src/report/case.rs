@@ -7,9 +7,10 @@ use crate::model::counts::Counts;
 use crate::model::digest::Sha256Digest;
 use crate::model::outcome::Outcome;
 use crate::report::gather::{DrillStory, Said};
-use crate::report::model_case::{Case, EvidenceState, FindingRow, FindingsReport, Phase, Protection, Total};
-use crate::testing_log::body::{FindingSet, PlannedCase, PointResult};
+use crate::report::model_case::{Case, EvidenceState, FindingRow, FindingsReport, Phase, Protection, SecondReport, Total};
+use crate::testing_log::body::{ClassPolicy, FindingSet, PlannedCase, PointResult, PolicySet};
 use crate::testing_log::restore_facts::RestoreFacts;
+use crate::testing_log::verify::second;
 use crate::verify::objects::tier::Tier;
 
 /// Looks evidence up by its digest; nothing where it was erased or is kept elsewhere.
@@ -19,13 +20,13 @@ pub type EvidenceOf<'a> = &'a dyn Fn(&Sha256Digest) -> Option<Vec<u8>>;
 const SHOWN: usize = 20;
 
 /// The plan's cases in its order, then results that no plan names.
-pub fn cases(drill: &DrillStory<'_>, evidence: EvidenceOf<'_>) -> Vec<Case> {
+pub fn cases(drill: &DrillStory<'_>, policy: Option<&PolicySet>, evidence: EvidenceOf<'_>) -> Vec<Case> {
     let planned: &[PlannedCase] = drill.planned.map_or(&[], |said| &said.body.cases);
     let mut cases: Vec<Case> = planned
         .iter()
         .map(|plan| {
             let result = drill.results.iter().rev().find(|said| said.body.case == plan.case);
-            case(plan, chosen(drill, plan), result.copied(), evidence)
+            case(plan, chosen(drill, plan), result.copied(), (policy, evidence))
         })
         .collect();
     for said in &drill.results {
@@ -36,8 +37,9 @@ pub fn cases(drill: &DrillStory<'_>, evidence: EvidenceOf<'_>) -> Vec<Case> {
                 point: result.rp.id.clone(),
                 resource: result.resource.clone(),
                 class: result.class.clone(),
+                asks_source: false,
             };
-            cases.push(case(&plan, "not in the plan".into(), Some(*said), evidence));
+            cases.push(case(&plan, "not in the plan".into(), Some(*said), (policy, evidence)));
         }
     }
     cases
@@ -67,7 +69,12 @@ fn chosen(drill: &DrillStory<'_>, plan: &PlannedCase) -> String {
     }
 }
 
-fn case(plan: &PlannedCase, chosen: String, said: Option<Said<'_, PointResult>>, evidence: EvidenceOf<'_>) -> Case {
+fn case(
+    plan: &PlannedCase,
+    chosen: String,
+    said: Option<Said<'_, PointResult>>,
+    (policy, evidence): (Option<&PolicySet>, EvidenceOf<'_>),
+) -> Case {
     let result = said.map(|said| said.body);
     let verify = result.and_then(|result| result.verify.as_ref());
     let totals = verify.map_or_else(Vec::new, |verify| {
@@ -95,6 +102,7 @@ fn case(plan: &PlannedCase, chosen: String, said: Option<Said<'_, PointResult>>,
             .map_or_else(|| vec!["the plan names this recovery point and no result was recorded".into()], |r| r.outcome_reasons.clone()),
         leaf: said.map(|said| said.leaf),
         phases: result.and_then(|result| result.restore.as_ref()).map_or_else(Vec::new, phases),
+        second: result.and_then(|result| second_of(result, policy.and_then(|policy| policy.classes.get(&plan.class)))),
         findings: verify.filter(|verify| verify.findings.total > 0).map(|verify| findings(&verify.findings, evidence)),
         totals,
         proves: verify.map(|verify| verify.mode.proves()),
@@ -106,6 +114,21 @@ fn case(plan: &PlannedCase, chosen: String, said: Option<Said<'_, PointResult>>,
         protection: verify.and_then(|verify| verify.protection).map(protection),
         result: result.cloned(),
     }
+}
+
+/// What is known of the second that a restore was asked for.
+fn second_of(result: &PointResult, policy: Option<&ClassPolicy>) -> Option<SecondReport> {
+    let restore = result.restore.as_ref().filter(|_| second::is_in_time(&result.rp))?;
+    let asked_at = result.rp.created_at;
+    let Some(seen) = second::shown(result, policy) else {
+        let how = match (&result.verify, restore.second_shown) {
+            (None, _) => "nothing was read",
+            (Some(_), None) => "data of this kind has no change stamps: what shows it is the comparison alone",
+            (Some(_), Some(_)) => "as the entry says: its version states no stamps",
+        };
+        return Some(SecondReport { asked_at, newest_stamp: None, before_s: None, shown: restore.second_shown, how: how.to_owned() });
+    };
+    Some(SecondReport { asked_at, newest_stamp: seen.newest(), before_s: seen.before(), shown: Some(seen.is_shown()), how: seen.how() })
 }
 
 /// The verdict on protection alone.

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::model::check::{CheckOutcome, Severity};
+use crate::model::clock::Timestamp;
 use crate::model::digest::Sha256Digest;
 use crate::model::ids::{CaseId, PointId, ResourceId};
 use crate::model::outcome::Outcome;
@@ -33,6 +34,8 @@ pub struct Case {
     pub leaf: Option<u64>,
     /// Phases of the restore that were reached, in order.
     pub phases: Vec<Phase>,
+    /// What the data shows of the second that was asked for; absent where the point is no second, or nothing was restored.
+    pub second: Option<SecondReport>,
     /// Differences.
     pub findings: Option<FindingsReport>,
     /// Totals of what was read, a line for each kind.
@@ -58,6 +61,21 @@ pub struct Phase {
     pub spans: &'static str,
     /// Its length; a clock that went back gives 0.
     pub ms: u64,
+}
+
+/// A restore to a second.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct SecondReport {
+    /// The second that was asked for.
+    pub asked_at: Timestamp,
+    /// The newest stamp in the data; absent where nothing in it has one.
+    pub newest_stamp: Option<Timestamp>,
+    /// How many seconds that is before the second; absent where it is not.
+    pub before_s: Option<u64>,
+    /// Whether the data shows that the second was honoured; absent where its kind has no stamps that could.
+    pub shown: Option<bool>,
+    /// By what, or what is missing.
+    pub how: String,
 }
 
 /// Counts of one kind of thing.

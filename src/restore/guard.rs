@@ -10,16 +10,17 @@ use crate::aws::backup_access::AccessPoint;
 use crate::aws::rds::Instance;
 use crate::estate::config::IsolationDemands;
 use crate::model::failure::{Failure, FailureKind};
+use crate::restore::looks::ABSENT;
 use crate::restore::order::{Clouds, DRILL_TAG, Order};
 use crate::restore::records::{Target, TargetKind};
+use crate::restore::steps::CaseFacts;
 use crate::restore::targets::{self, Detail, Found};
 use crate::testing_log::body::{Isolation, Probe};
+use crate::testing_log::probes::{self, LONGEST_NAME, Made, TARGET_ABSENT};
+use crate::testing_log::verify::undemanded;
 
 /// The account's name beside AWS.
 pub const LOCAL: &str = "local";
-
-/// The probes that must be there, and hold, before anything may be created.
-const BEFORE: &[&str] = &["account", "name-prefix", "target-absent", "no-backup-selection"];
 
 /// Proof that the guard looked before creation and that everything held; only this file can make one.
 #[derive(Clone, Debug)]
@@ -40,18 +41,40 @@ impl Cleared {
     }
 }
 
-/// Looks before creation. `ours_already` is true where the journal holds an intent for exactly this target: it may then exist, as ours.
+/// What the journal says of a target before it is looked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ours {
+    /// It holds no intent for it: it must be absent.
+    No,
+    /// It holds an intent for exactly this target: it may exist, where it was created after the drill began.
+    Intended,
+    /// And it was seen to be absent before that intent: it was created after the drill began, whatever any clock says.
+    WasAbsent,
+}
+
+impl Ours {
+    /// By the steps of a case.
+    pub fn of(facts: &CaseFacts, target: &Target) -> Self {
+        match facts.steps.values().find(|step| step.target.as_ref() == Some(target)) {
+            None => Self::No,
+            Some(step) if step.was_absent => Self::WasAbsent,
+            Some(_) => Self::Intended,
+        }
+    }
+}
+
+/// Looks before creation. `ours` says whether the target may exist already.
 ///
 /// # Errors
 /// [`FailureKind::Refused`] where a probe did not hold, and where one could not be made. The probes so far come with it.
-pub async fn before(order: &Order, target: &Target, clouds: &Clouds, ours_already: bool) -> (Isolation, Result<Cleared, Failure>) {
+pub async fn before(order: &Order, target: &Target, clouds: &Clouds, ours: Ours) -> (Isolation, Result<Cleared, Failure>) {
     let mut probes = Vec::new();
-    let looked = look_before(order, target, clouds, ours_already, &mut probes).await;
+    let looked = look_before(order, target, clouds, ours, &mut probes).await;
     if let Err(failure) = &looked {
         probes.push(probe("look", "an answer", failure, false));
     }
-    for name in BEFORE.iter().filter(|name| looked.is_ok() && !probes.iter().any(|probe| probe.name == **name)).collect::<Vec<_>>() {
-        probes.push(probe(name, "a look", "not looked at", false));
+    if looked.is_ok() {
+        not_looked_at(Made::from(target.kind).before(), &mut probes);
     }
     let isolation =
         Isolation { account_id: account_of(order), proved: probes.iter().all(|probe| probe.held), probes, undemanded: Vec::new() };
@@ -70,7 +93,11 @@ pub async fn after(order: &Order, target: &Target, clouds: &Clouds, seen: &Isola
             // What an earlier look saw just so stands there once.
             let fresh = of_created(order, &found).into_iter().filter(|probe| !seen.probes.contains(probe));
             isolation.probes.extend(fresh);
-            isolation.undemanded = undemanded(order, &found);
+            not_looked_at(Made::from(target.kind).after(), &mut isolation.probes);
+            isolation.undemanded = match found.detail {
+                Detail::Instance(_) => undemanded::of_instance(&isolation.probes, false),
+                _ => Vec::new(),
+            };
             Ok(())
         }
         Ok(None) => {
@@ -113,6 +140,13 @@ pub fn held(isolation: &Isolation) -> Result<(), Failure> {
     }
 }
 
+/// A look of the table that was not taken is one that did not hold.
+fn not_looked_at(due: &[&str], probes: &mut Vec<Probe>) {
+    for name in probes::missing(due, probes) {
+        probes.push(probe(name, "a look", "not looked at", false));
+    }
+}
+
 fn cannot_look(failure: Failure) -> Failure {
     let message = format!("isolation guard: it cannot look, which is a refusal: {failure}");
     Failure { kind: FailureKind::Refused, message, hint: failure.hint.clone(), source: Some(Box::new(failure)) }
@@ -126,9 +160,9 @@ fn is_cloud(order: &Order) -> bool {
     order.point.from != crate::model::resource::PointSource::Local
 }
 
-async fn look_before(order: &Order, target: &Target, clouds: &Clouds, ours_already: bool, probes: &mut Vec<Probe>) -> Result<(), Failure> {
+async fn look_before(order: &Order, target: &Target, clouds: &Clouds, ours: Ours, probes: &mut Vec<Probe>) -> Result<(), Failure> {
     let prefix = order.prefix();
-    let fits = !prefix.is_empty() && target.name.starts_with(prefix) && target.name.len() <= 63;
+    let fits = !prefix.is_empty() && target.name.starts_with(prefix) && target.name.len() <= LONGEST_NAME;
     probes.push(probe("name-prefix", format!("{prefix}…, at most 63 characters"), &target.name, fits));
     if is_cloud(order) {
         let Some(demands) = &order.isolation else {
@@ -154,20 +188,25 @@ async fn look_before(order: &Order, target: &Target, clouds: &Clouds, ours_alrea
         probes.push(probe("no-backup-selection", "none", "no backup plans beside AWS", true));
     }
     let found = targets::find(clouds, &order.work, target).await?;
-    probes.push(absent_or_ours(order, found.as_ref(), ours_already));
+    probes.push(absent_or_ours(order, found.as_ref(), ours));
     Ok(())
 }
 
 /// Never an existing resource; one that the journal already intends, and that was made since the drill began, is ours.
-fn absent_or_ours(order: &Order, found: Option<&Found>, ours_already: bool) -> Probe {
-    let expected = if ours_already { "absent, or made by this case" } else { "absent" };
+fn absent_or_ours(order: &Order, found: Option<&Found>, ours: Ours) -> Probe {
+    let expected = if ours == Ours::No { ABSENT } else { "absent, or made by this case" };
     match found {
-        None => probe("target-absent", expected, "absent", true),
+        None => probe(TARGET_ABSENT, expected, ABSENT, true),
         Some(found) => {
             // An instance states its creation only when it is up: its name is random and in the journal.
             let since = found.created_at.is_none_or(|at| at.as_secs() >= order.began_at.as_secs());
             let words = format!("present, created {}", found.created_at.map_or_else(|| "at an unknown time".into(), |at| at.to_string()));
-            probe("target-absent", expected, words, ours_already && since)
+            let is_ours = match ours {
+                Ours::No => false,
+                Ours::Intended => since,
+                Ours::WasAbsent => true,
+            };
+            probe(TARGET_ABSENT, expected, words, is_ours)
         }
     }
 }
@@ -291,17 +330,6 @@ fn of_instance(order: &Order, found: &Found, instance: &Instance) -> Vec<Probe> 
     }
     probes.extend(key_as_declared(order, instance.kms_key_arn.as_deref()));
     probes
-}
-
-/// What the configuration demands nothing of: an instance then comes up where the account puts them, and nothing says that this is isolated.
-fn undemanded(order: &Order, found: &Found) -> Vec<String> {
-    let (Detail::Instance(_), Some(demands)) = (&found.detail, &order.isolation) else { return Vec::new() };
-    let network = demands.subnet_group.is_none() && demands.vpc_id.is_none();
-    let missing = [
-        (network, "its network: set subnet_group or vpc_id in [isolation]"),
-        (demands.security_group_ids.is_empty(), "its security groups: set security_group_ids in [isolation]"),
-    ];
-    missing.into_iter().filter(|(is, _)| *is).map(|(_, what)| what.to_owned()).collect()
 }
 
 fn key_as_declared(order: &Order, found: Option<&str>) -> Option<Probe> {

@@ -6,6 +6,8 @@ pub mod driver;
 pub mod drivers;
 pub mod guard;
 pub mod journal;
+pub mod looks;
+pub mod may_delete;
 pub mod order;
 pub mod pace;
 pub mod permit;

@@ -9,6 +9,7 @@ use crate::model::digest::{Digest32, Sha256Digest};
 use crate::model::ids::{CaseId, DrillId};
 use crate::model::recovery_point::RecoveryPoint;
 use crate::testing_log::body::{Isolation, Trigger};
+use crate::testing_log::probes::Made;
 
 /// What kind of thing a target is; each kind is described and deleted in its own way.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -24,6 +25,18 @@ pub enum TargetKind {
     AccessPoint,
     /// A directory below the drill's working directory.
     Path,
+}
+
+impl From<TargetKind> for Made {
+    fn from(kind: TargetKind) -> Self {
+        match kind {
+            TargetKind::Bucket => Self::Bucket,
+            TargetKind::Table => Self::Table,
+            TargetKind::DbInstance => Self::Instance,
+            TargetKind::AccessPoint => Self::AccessPoint,
+            TargetKind::Path => Self::Path,
+        }
+    }
 }
 
 /// The exact name of something that a drill creates, written down before the call.

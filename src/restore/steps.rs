@@ -10,6 +10,7 @@ use crate::model::clock::Timestamp;
 use crate::model::digest::Digest32;
 use crate::model::ids::{CaseId, DrillId};
 use crate::model::recovery_point::RecoveryPoint;
+use crate::restore::looks;
 use crate::restore::records::{DrillOpened, Phase, Record, Step, Target};
 use crate::testing_log::body::Isolation;
 
@@ -58,6 +59,9 @@ pub struct StepFacts {
     pub attempts: u64,
     /// When it was first intended.
     pub intended_at: Timestamp,
+    /// Whether the guard had looked for its target before that, within the drill, and it was not there: what bears the name since was created
+    /// after the drill began, whatever any clock says.
+    pub was_absent: bool,
     /// The service's id of the job.
     pub job_id: Option<String>,
     /// The ARN that the service names as created.
@@ -233,6 +237,7 @@ impl CaseFacts {
                     token: token.to_owned(),
                     attempts: 1,
                     intended_at: at,
+                    was_absent: self.isolation.as_ref().is_some_and(looks::saw_nothing),
                     job_id: None,
                     created_arn: None,
                     found: None,
@@ -295,8 +300,10 @@ impl StepFacts {
 mod tests {
     use super::*;
     use crate::model::digest::Sha256Digest;
+    use crate::restore::looks::ABSENT;
     use crate::restore::records::TargetKind;
-    use crate::testing_log::body::Trigger;
+    use crate::testing_log::body::{Probe, Trigger};
+    use crate::testing_log::probes::TARGET_ABSENT;
 
     fn opened(drill: &str) -> Record {
         Record::DrillOpened {
@@ -363,6 +370,23 @@ mod tests {
         ] {
             assert!(matches!(run(&illegal), Err(IllegalTransition::Step { .. })), "{illegal:?}");
         }
+    }
+
+    #[test]
+    fn a_step_knows_whether_its_target_was_seen_to_be_absent_before_it() {
+        let case = CaseId::from("c");
+        let looked = |found: &str| {
+            let probe = Probe { name: TARGET_ABSENT.into(), expected: ABSENT.into(), found: found.into(), held: true };
+            let isolation = Isolation { account_id: "1".into(), probes: vec![probe], proved: true, undemanded: Vec::new() };
+            Record::Isolation { case: case.clone(), isolation }
+        };
+        let known = |records: &[Record]| {
+            let begin = [opened("d"), Record::CaseOpened { case: case.clone() }];
+            after(&[&begin[..], records].concat()).unwrap().drills[&DrillId::from("d")].cases[&case].steps[&Step::Restore].was_absent
+        };
+        assert!(known(&[looked(ABSENT), intended(bucket())]));
+        assert!(known(&[looked(ABSENT), intended(bucket()), looked("present"), intended(bucket())]), "a resumed case finds its own");
+        assert!(!known(&[intended(bucket()), looked(ABSENT), intended(bucket())]), "looked too late");
     }
 
     #[test]

@@ -3,18 +3,20 @@
 //! What the journal knows may be deleted by the teardown rule; what it does not know is listed only, and never touched.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::model::clock::Timestamp;
 use crate::model::failure::Failure;
 use crate::model::ids::CaseId;
 use crate::monitor::Monitor;
 use crate::restore::journal::Journal;
+use crate::restore::may_delete::may_delete;
 use crate::restore::order::{Clouds, DRILL_TAG};
 use crate::restore::records::{Step, Target, TargetKind};
 use crate::restore::steps::CaseFacts;
 use crate::restore::targets;
-use crate::restore::teardown::{Undoing, may_delete};
+use crate::restore::teardown::Undoing;
+use crate::verify::manifest::workplace;
 
 /// Something that is still there.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -54,6 +56,8 @@ pub struct Field<'a> {
     pub prefix: &'a str,
     /// Regions in which drills create things.
     pub regions: &'a [Option<String>],
+    /// Directories that drills keep the baselines of first restores in.
+    pub manifests: &'a [PathBuf],
 }
 
 /// Looks, and with `apply`, which says how many seconds each deletion may take, takes down what the teardown rule allows.
@@ -88,34 +92,57 @@ pub async fn sweep(field: &Field<'_>, apply: Option<u64>, monitor: &dyn Monitor)
                 }
                 continue;
             }
-            swept.standing.extend(unfinished(&undoing, case, facts).await);
-            for (_, step) in standing {
-                let Some(target) = &step.target else { continue };
-                match targets::find(field.clouds, field.work, target).await {
-                    Ok(None) => {}
-                    Ok(Some(found)) => {
-                        let allowed = may_delete(&drill.opened, Some(step), &found);
-                        swept.standing.push(Leftover {
-                            arn: found.arn,
-                            case: Some(case.clone()),
-                            created_at: found.created_at,
-                            about: allowed.as_ref().map_or_else(ToString::to_string, |ground| format!("may be deleted: {ground:?}")),
-                            deletable: allowed.is_ok(),
-                        });
-                    }
-                    Err(failure) => swept.standing.push(Leftover {
-                        arn: target.name.clone(),
-                        case: Some(case.clone()),
-                        created_at: None,
-                        about: failure.to_string(),
-                        deletable: false,
-                    }),
-                }
-            }
+            swept.standing.extend(of_case(&undoing, case, facts).await);
         }
     }
+    unfinished_manifests(field, apply.is_some(), &mut swept);
     strangers(field, &known, &mut swept).await;
     Ok(swept)
+}
+
+/// What stands of a case, or may come to stand, with whether it may be deleted. Nothing is changed.
+pub async fn of_case(undoing: &Undoing<'_>, case: &CaseId, facts: &CaseFacts) -> Vec<Leftover> {
+    let mut standing: Vec<Leftover> = unfinished(undoing, case, facts).await.into_iter().collect();
+    for (_, step) in facts.standing() {
+        let Some(target) = &step.target else { continue };
+        match targets::find(undoing.clouds, undoing.work, target).await {
+            Ok(None) => {}
+            Ok(Some(found)) => {
+                let allowed = may_delete(undoing.drill, Some(step), &found);
+                standing.push(Leftover {
+                    arn: found.arn,
+                    case: Some(case.clone()),
+                    created_at: found.created_at,
+                    about: allowed.as_ref().map_or_else(ToString::to_string, |ground| format!("may be deleted: {ground:?}")),
+                    deletable: allowed.is_ok(),
+                });
+            }
+            Err(failure) => standing.push(Leftover {
+                arn: target.name.clone(),
+                case: Some(case.clone()),
+                created_at: None,
+                about: failure.to_string(),
+                deletable: false,
+            }),
+        }
+    }
+    standing
+}
+
+/// Unfinished manifests of first restores that were killed: half a copy of what a backup holds.
+fn unfinished_manifests(field: &Field<'_>, apply: bool, swept: &mut Swept) {
+    for parent in field.manifests {
+        if apply {
+            swept.removed.extend(workplace::clear(parent).iter().map(|path| path.display().to_string()));
+        }
+        swept.standing.extend(workplace::abandoned(parent).into_iter().map(|path| Leftover {
+            arn: path.display().to_string(),
+            case: None,
+            created_at: None,
+            about: "an unfinished manifest of a capture that was killed; nobody writes to it any more".to_owned(),
+            deletable: true,
+        }));
+    }
 }
 
 /// A restore job that has not ended: what it makes is not there yet, and will be.

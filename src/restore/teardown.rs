@@ -1,18 +1,16 @@
-//! Taking down what a case created: what may be deleted, deleting it, and describing it until it is gone.
+//! Taking down what a case created: deleting it, and describing it until it is gone.
 //!
-//! The rule (`contracts.md`): in the journal, created after the drill began, **and** carrying the drill's tag, or the created ARN of
-//! the journalled job, or the exact random name journalled before the call. Whatever does not satisfy it stands, and is reported. What a
-//! service dates is held against that service's clock at the drill's beginning, and not against this machine's.
+//! What may be deleted is not decided here (`may_delete`); whatever may not stands, and is reported.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::CaseId;
 use crate::monitor::{Event, Monitor};
 use crate::restore::journal::Journal;
-use crate::restore::order::{self, Clouds, DRILL_TAG};
+use crate::restore::may_delete::{Refusal, may_delete};
+use crate::restore::order::{self, Clouds};
 use crate::restore::pace::Pace;
 use crate::restore::records::{DrillOpened, Record, Step, TargetKind};
 use crate::restore::steps::{CaseFacts, StepFacts, StepState, UndoState};
@@ -21,72 +19,6 @@ use crate::testing_log::body::{CreatedResource, Presence, Teardown};
 
 /// How long the deletion of one resource, or the end of one job, is waited for.
 pub const PATIENCE_S: u64 = 3600;
-
-/// Why something may be deleted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Ground {
-    /// It carries the drill's tag.
-    Tag,
-    /// It is the created ARN of the journalled job.
-    CreatedArn,
-    /// Its exact random name was journalled before the call.
-    ExactName,
-}
-
-/// Why something may not be deleted.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Refusal {
-    /// The journal holds no intent to create it.
-    #[error("the journal holds no intent to create {0}")]
-    NotJournalled(String),
-    /// It was there before the drill, or nobody says when it was created.
-    #[error("{arn} was created {created}, and the drill began {began}")]
-    Older {
-        /// The resource.
-        arn: String,
-        /// When it was created, in words.
-        created: String,
-        /// When the drill began.
-        began: Timestamp,
-    },
-    /// It carries the tag of another drill.
-    #[error("{arn} carries the tag of drill {tag}")]
-    OtherDrill {
-        /// The resource.
-        arn: String,
-        /// The tag's value.
-        tag: String,
-    },
-    /// Neither tag, nor created ARN, nor name fit.
-    #[error("{0} carries no tag of the drill, and is neither the job's created resource nor of the journalled name")]
-    NoGround(String),
-}
-
-/// Whether `found` may be deleted as what `step` of `drill` created.
-pub fn may_delete(drill: &DrillOpened, step: Option<&StepFacts>, found: &Found) -> Result<Ground, Refusal> {
-    let target = step.and_then(|step| step.target.as_ref()).ok_or_else(|| Refusal::NotJournalled(found.arn.clone()))?;
-    let mut began = drill.began_for(target.kind);
-    if target.kind == TargetKind::Path {
-        // The journal is in order whatever the clock says: an intent that is dated before the drill shows that this machine's clock was set
-        // back in between, and what was made after it was made after the drill began.
-        began = began.min(step.map_or(began, |step| step.intended_at));
-    }
-    // Services state creation in whole seconds, cut and not rounded.
-    if found.created_at.is_none_or(|at| at.as_secs() < began.as_secs()) {
-        let created = found.created_at.map_or_else(|| "at an unknown time".to_owned(), |at| at.to_string());
-        return Err(Refusal::Older { arn: found.arn.clone(), created, began });
-    }
-    match found.tags.get(DRILL_TAG) {
-        Some(tag) if *tag == drill.drill.0 => return Ok(Ground::Tag),
-        Some(tag) => return Err(Refusal::OtherDrill { arn: found.arn.clone(), tag: tag.clone() }),
-        None => {}
-    }
-    if step.and_then(|step| step.created_arn.as_deref()) == Some(found.arn.as_str()) {
-        return Ok(Ground::CreatedArn);
-    }
-    let name = crate::aws::times::resource_of_arn(&found.arn).rsplit(['/', ':']).next().unwrap_or_default();
-    if name == target.name { Ok(Ground::ExactName) } else { Err(Refusal::NoGround(found.arn.clone())) }
-}
 
 /// Everything that undoing works with.
 pub struct Undoing<'a> {
@@ -189,7 +121,8 @@ impl<'a> Undoing<'a> {
                 if points.is_empty() {
                     return Ok(None);
                 }
-                let since = self.drill.as_service(restore.intended_at).plus_secs(-60);
+                // By whichever clock is behind: one job too many is looked at, never one too few.
+                let since = self.drill.as_service(restore.intended_at).min(restore.intended_at).plus_secs(-60);
                 let jobs = self.clouds.backup(region)?.unfinished_jobs(since, &|arn| points.contains(arn)).await?;
                 Ok((!jobs.is_empty()).then(|| format!("a restore job that may be for {} is under way", target.name)))
             }
@@ -305,29 +238,11 @@ pub fn outcome(facts: &CaseFacts) -> Teardown {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
-    use crate::model::digest::Sha256Digest;
+    use crate::model::clock::Timestamp;
     use crate::restore::records::Target;
-    use crate::restore::targets::{Detail, LocalPath};
-    use crate::testing_log::body::Trigger;
 
     const BEGAN: Timestamp = Timestamp(1_700_000_000_500_000);
-
-    fn drill() -> DrillOpened {
-        DrillOpened {
-            drill: "d1".into(),
-            seq: 1,
-            began_at: BEGAN,
-            service_ahead_ms: None,
-            deadline_at: BEGAN.plus_secs(10),
-            title: String::new(),
-            trigger: Trigger::Manual,
-            config: Sha256Digest::of(b""),
-            nonce: String::new(),
-        }
-    }
 
     fn step(created_arn: Option<&str>) -> StepFacts {
         StepFacts {
@@ -336,85 +251,12 @@ mod tests {
             token: String::new(),
             attempts: 1,
             intended_at: BEGAN,
+            was_absent: false,
             job_id: None,
             created_arn: created_arn.map(ToOwned::to_owned),
             found: None,
             undo: UndoState::None,
         }
-    }
-
-    fn found(arn: &str, created_at: Option<Timestamp>, tag: Option<&str>) -> Found {
-        Found {
-            arn: arn.to_owned(),
-            created_at,
-            tags: tag.map(|tag| BTreeMap::from([(DRILL_TAG.to_owned(), tag.to_owned())])).unwrap_or_default(),
-            detail: Detail::Path(LocalPath { path: arn.into(), mode: 0 }),
-        }
-    }
-
-    #[test]
-    fn the_rule_as_a_matrix() {
-        let ours = "arn:aws:dynamodb:eu-west-2:1:table/p-d1-c01-0a1b";
-        let other = "arn:aws:dynamodb:eu-west-2:1:table/p-d1-c01-0a1b-prod";
-        let after = Some(BEGAN.plus_secs(5));
-        // The same second, cut by the service, is not before.
-        let cut = Some(Timestamp::from_secs(BEGAN.as_secs()));
-        let before = Some(BEGAN.plus_secs(-1));
-        let cases = [
-            (Some(step(None)), found(ours, after, Some("d1")), Ok(Ground::Tag)),
-            (Some(step(None)), found(other, after, Some("d1")), Ok(Ground::Tag)),
-            (Some(step(Some(other))), found(other, after, None), Ok(Ground::CreatedArn)),
-            (Some(step(None)), found(ours, after, None), Ok(Ground::ExactName)),
-            (Some(step(None)), found(ours, cut, None), Ok(Ground::ExactName)),
-        ];
-        for (step, found, expected) in cases {
-            assert_eq!(may_delete(&drill(), step.as_ref(), &found), expected, "{found:?}");
-        }
-        let refused = [
-            (None, found(ours, after, Some("d1"))),
-            (Some(StepFacts { target: None, ..step(Some(ours)) }), found(ours, after, Some("d1"))),
-            (Some(step(Some(ours))), found(ours, before, Some("d1"))),
-            (Some(step(Some(ours))), found(ours, None, Some("d1"))),
-            (Some(step(Some(ours))), found(ours, after, Some("d2"))),
-            (Some(step(None)), found(other, after, None)),
-            (Some(step(Some(ours))), found(other, after, None)),
-        ];
-        for (step, found) in refused {
-            assert!(may_delete(&drill(), step.as_ref(), &found).is_err(), "{found:?}");
-        }
-    }
-
-    /// What a service creates `after_s` seconds after the drill began, both by the service's own clock, which is `ahead_s` ahead.
-    fn made(ahead_s: i64, after_s: i64) -> Found {
-        let ours = "arn:aws:dynamodb:eu-west-2:1:table/p-d1-c01-0a1b";
-        found(ours, Some(BEGAN.plus_secs(ahead_s + after_s)), Some("d1"))
-    }
-
-    #[test]
-    fn a_clock_that_is_wrong_neither_leaves_things_behind_nor_deletes_older_ones() {
-        for ahead_s in [-86_400, -600, -1, 0, 1, 600, 86_400] {
-            let drill = DrillOpened { service_ahead_ms: Some(ahead_s * 1000), ..drill() };
-            for (after_s, allowed) in [(-3600, false), (-5, false), (-3, false), (0, true), (5, true), (3600, true)] {
-                let verdict = may_delete(&drill, Some(&step(None)), &made(ahead_s, after_s));
-                assert_eq!(verdict.is_ok(), allowed, "{ahead_s} s ahead, created {after_s} s after: {verdict:?}");
-            }
-        }
-        // Without the service's clock: what this machine's says.
-        assert!(may_delete(&drill(), Some(&step(None)), &made(-600, 5)).is_err());
-        assert!(may_delete(&drill(), Some(&step(None)), &made(600, 5)).is_ok());
-    }
-
-    #[test]
-    fn a_clock_that_is_set_back_during_a_drill_leaves_no_directory_behind() {
-        let target = Some(Target { kind: TargetKind::Path, name: "p-d1-c01-0a1b".into(), region: None });
-        let drill = DrillOpened { service_ahead_ms: Some(-600_000), ..drill() };
-        let local = |at: i64| found("/srv/p-d1-c01-0a1b", Some(BEGAN.plus_secs(at)), Some("d1"));
-        let in_order = StepFacts { target: target.clone(), ..step(None) };
-        assert!(may_delete(&drill, Some(&in_order), &local(1)).is_ok());
-        assert!(may_delete(&drill, Some(&in_order), &local(-5)).is_err(), "AWS's clock is none of a directory's");
-        let set_back = StepFacts { target, intended_at: BEGAN.plus_secs(-3600), ..step(None) };
-        assert!(may_delete(&drill, Some(&set_back), &local(-3599)).is_ok());
-        assert!(may_delete(&drill, Some(&set_back), &local(-3605)).is_err());
     }
 
     #[test]

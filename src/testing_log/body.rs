@@ -14,7 +14,8 @@ use crate::model::counts::Counts;
 use crate::model::digest::{Digest32, Sha256Digest};
 use crate::model::ids::{CaseId, DrillId, PointId, ResourceId};
 use crate::model::outcome::Outcome;
-use crate::testing_log::restore_facts::RestoreFacts;
+use crate::testing_log::check_list::CheckList;
+use crate::testing_log::restore_facts::{RestoreFacts, SourceStamps};
 
 /// `log.genesis`: the first entry of every log.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -72,6 +73,10 @@ pub struct ClassPolicy {
     /// `backup-access-point` where the class allows S3 recovery points to be read where they lie instead of restored; absent means restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access: Option<String>,
+    /// The SQL checks that each database of the class is held to, by the engine that they are for; absent in entries of versions that did not
+    /// state them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub checks: BTreeMap<String, CheckList>,
 }
 
 /// What [`ClassPolicy::second_within_s`] is where it is not stated.
@@ -190,6 +195,9 @@ pub struct DrillPlanned {
     pub deadline_at: Timestamp,
     /// The build that runs it.
     pub tool: Tool,
+    /// The version of what each result of the drill states ([`RESULT_VERSION`]); absent in plans of versions that promised nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result_version: Option<u32>,
     /// Who runs it, as AWS states it; absent for a drill of local points only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runner: Option<Runner>,
@@ -201,6 +209,16 @@ pub struct DrillPlanned {
     pub sample: Sample,
     /// The cases in the order in which they run: drawn ones and targeted ones, each point once.
     pub cases: Vec<PlannedCase>,
+}
+
+/// Results of this version state all that `verify::owed` demands of them.
+pub const RESULT_VERSION: u32 = 2;
+
+impl DrillPlanned {
+    /// Whether each result of the drill has to state all that its kind of case always states.
+    pub fn promises_all(&self) -> bool {
+        self.result_version.is_some_and(|version| version >= RESULT_VERSION)
+    }
 }
 
 /// Why a drill is held.
@@ -277,6 +295,9 @@ pub struct PlannedCase {
     pub resource: ResourceId,
     /// Its data class.
     pub class: String,
+    /// Whether the running source is to be asked for its own newest change stamps.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asks_source: bool,
 }
 
 /// `drill.started`: nothing was requested from any service before this entry.
@@ -442,6 +463,9 @@ pub struct VerifyFacts {
     /// every row compared and equal. Absent in entries of versions that took any stamp for a witness.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unstamped_tables: Option<u64>,
+    /// Of a database restored to a second: what its running source said of its own change stamps, where the configuration names it to be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_stamps: Option<SourceStamps>,
     /// Share of the declared scope that was read and decided.
     pub coverage_ppm: u64,
     /// Objects.

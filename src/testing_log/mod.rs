@@ -4,11 +4,13 @@
 //! told. Nothing in this room knows AWS.
 
 pub mod body;
+pub mod check_list;
 pub mod entry;
 pub mod evidence;
 pub mod exact;
 pub mod intents;
 pub mod pages;
+pub mod probes;
 pub mod public_tools;
 pub mod restore_facts;
 pub mod sample;

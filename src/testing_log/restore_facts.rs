@@ -94,6 +94,25 @@ impl EngineVersions {
     }
 }
 
+/// The newest change stamps up to a second, in the running source and in what was restored, table by table.
+///
+/// The source is asked later than the second: rows that were changed or deleted since are not there as they were, so that what it still has is
+/// evidence of what a restore lacks, and what it has no more is none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct SourceStamps {
+    /// The newest of the source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newest: Option<Timestamp>,
+    /// Tables with a change stamp that both answered for.
+    pub asked: u64,
+    /// Of these, tables in which the source has a newer one than the restore: rows that were lost, or committed after the second.
+    pub behind: u64,
+    /// Of these, tables in which the source's own newest row is gone, or was changed since.
+    pub gone: u64,
+    /// Tables with a change stamp that the source gave no answer for.
+    pub unasked: u64,
+}
+
 /// One setting of the checklist.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ChecklistLine {

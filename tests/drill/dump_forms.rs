@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::drill_estate::Estate;
-use crate::dump_vault::{self, Source, drill, edit, lay, result, texts_under};
+use crate::dump_vault::{Source, drill, edit, lay, result, texts_under};
 use crate::engines::engine;
 use attestore::engines::installed::EngineKind;
 use attestore::model::outcome::Outcome;
@@ -83,13 +83,13 @@ fn findings(estate: &Estate) -> String {
     texts_under(&estate.path("log/evidence")).into_iter().filter(|text| text.contains("\"class\"")).collect::<Vec<_>>().join("\n")
 }
 
-fn all_pass(estate: &Estate, points: &[&str]) {
+pub fn all_pass(estate: &Estate, points: &[&str]) {
     let failed: Vec<String> = points.iter().filter_map(|point| passes(estate, point).err()).collect();
     assert!(failed.is_empty(), "{failed:#?}\n{}", findings(estate));
 }
 
 /// An error that says `why`, and no verdict.
-fn untold(estate: &Estate, point: &str, why: &str) {
+pub fn untold(estate: &Estate, point: &str, why: &str) {
     let result = result(estate, point);
     assert_eq!((result.outcome, result.verify.is_none()), (Outcome::Error, true), "{point}: {:?}", result.outcome_reasons);
     assert!(result.errors[0].message.contains(why), "{point}: {:?}", result.errors);
@@ -364,69 +364,5 @@ async fn what_people_have_in_mariadb_comes_back_and_hostile_dumps_reach_nothing(
     // Since when a row of a system-versioned table holds is not in a dump without its history.
     let forgetful = result(&estate, "forgetful.sql");
     assert_eq!((forgetful.outcome, forgetful.verify.unwrap().rows.unwrap().mismatch), (Outcome::Fail, 1));
-    source.servers.purge().await.unwrap();
-}
-
-/// A data directory as `pg_basebackup -Ft` keeps it, whole and not.
-#[tokio::test(flavor = "multi_thread")]
-async fn base_backups_in_archives_come_back() {
-    if !engine(EngineKind::Postgres) {
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let mut source = Source::start(&folder.path().join("source"), EngineKind::Postgres).await;
-    // Who looks at the definitions afterwards must leave them as they are.
-    source
-        .administer(
-            "CREATE TABLE seen (tag text); CREATE FUNCTION see() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.seen VALUES (tg_tag); END $$; \
-             CREATE EVENT TRIGGER sees ON ddl_command_end EXECUTE FUNCTION see(); ALTER EVENT TRIGGER sees ENABLE ALWAYS;",
-        )
-        .await;
-    let vault = folder.path().join("vault/db");
-    std::fs::create_dir_all(&vault).unwrap();
-    let points = ["data", "base", "spaced", "cut", "logless", "linked", "native"];
-    let estate = lay(folder.path(), &source, &points).await;
-    // Code that a copy brings along, in a function, and loaded into each session.
-    source
-        .administer(
-            "CREATE FUNCTION native(regclass) RETURNS void LANGUAGE c AS '$libdir/amcheck', 'bt_index_check'; \
-             UPDATE pg_proc SET probin = '/nowhere/native.so' WHERE proname = 'native';",
-        )
-        .await;
-    source.copy_data(&vault.join("native")).await;
-    source.booted = source.servers.boot(EngineKind::Postgres, "src", None).await.unwrap();
-    source
-        .administer(
-            "DROP FUNCTION native(regclass); DELETE FROM seen; ALTER DATABASE crm SET session_preload_libraries = '/nowhere/native.so';",
-        )
-        .await;
-    let data = vault.join("data");
-    source.copy_data(&data).await;
-    let tar = |arguments: &[&str], to: &Path, from: &Path| {
-        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-        let status =
-            std::process::Command::new("tar").arg("-c").arg("-f").arg(to).arg("-C").arg(from).args(arguments).arg(".").status().unwrap();
-        assert!(status.success());
-    };
-    tar(&["-z", "--exclude=./pg_wal/0*"], &vault.join("base/base.tar.gz"), &data);
-    tar(&[], &vault.join("base/pg_wal.tar"), &data.join("pg_wal"));
-    for other in ["spaced", "cut", "logless"] {
-        std::fs::create_dir_all(vault.join(other)).unwrap();
-        std::fs::copy(vault.join("base/base.tar.gz"), vault.join(other).join("base.tar.gz")).unwrap();
-    }
-    std::fs::copy(vault.join("base/pg_wal.tar"), vault.join("spaced/pg_wal.tar")).unwrap();
-    std::fs::copy(vault.join("base/pg_wal.tar"), vault.join("spaced/16400.tar")).unwrap();
-    dump_vault::cut(&vault.join("base/base.tar.gz"), &vault.join("cut/base.tar.gz"), 60);
-    std::fs::create_dir_all(vault.join("linked")).unwrap();
-    std::fs::copy(data.join("PG_VERSION"), vault.join("linked/PG_VERSION")).unwrap();
-    std::os::unix::fs::symlink(data.join("pg_wal"), vault.join("linked/pg_wal")).unwrap();
-    drill(&estate, 1);
-    all_pass(&estate, &["data", "base"]);
-    untold(&estate, "spaced", "16400.tar holds a tablespace");
-    untold(&estate, "linked", "pg_wal is a link");
-    untold(&estate, "native", "native code outside of the server's libraries: /nowhere/native.so");
-    for (point, why) in [("cut", "tar: "), ("logless", "checkpoint")] {
-        dump_vault::expect_unreadable(&estate, point, why);
-    }
     source.servers.purge().await.unwrap();
 }

@@ -6,7 +6,10 @@
 //! | `local` | points that are local files: kills, locks, waivers, corrections, what is not drawn |
 //! | `sqlite` | points that are SQLite files, packed and not, with their logs |
 //! | `dumps` | points that are dumps of the usual forms |
-//! | `dump_forms` | dumps of every other form: folders, physical copies, hostile ones |
+//! | `dump_forms` | dumps of every other form: folders, hostile ones |
+//! | `physical` | points that are physical copies of a server |
+//! | `before` | what is found before anything is restored, or too late for a baseline |
+//! | `left` | what drills leave that did not come to their end |
 //! | `dump_vault` | a server with data, dumps of it, and an estate whose points they are |
 //!
 //! Database servers are booted from fresh data directories; where none is installed, the tests that need one say so and are skipped, unless
@@ -14,6 +17,7 @@
 
 #[cfg(feature = "sandbox")]
 mod aws;
+mod before;
 #[cfg(feature = "sandbox")]
 #[path = "../common/clients.rs"]
 mod clients;
@@ -24,7 +28,9 @@ mod dump_vault;
 mod dumps;
 #[path = "../common/engines.rs"]
 mod engines;
+mod left;
 mod local;
+mod physical;
 #[cfg(feature = "sandbox")]
 #[path = "../common/servers.rs"]
 mod servers;

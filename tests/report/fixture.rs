@@ -17,6 +17,7 @@ use attestore::testing_log::body::{
 };
 use attestore::testing_log::entry::{Actor, Body};
 use attestore::testing_log::sample;
+use attestore::testing_log::verify::reference::DEADLINE_S;
 use attestore::testing_log::writer::LogWriter;
 
 use results::Baseline;
@@ -56,7 +57,7 @@ const fn res(id: &'static str, application: &'static str, kind: &'static str, fr
 /// The estate.
 pub const ESTATE: &[Res] = &[
     res("crm-transactions", "crm", "rds-postgres", "rds-snapshot", "gold", Plot::Mismatch),
-    res("ledger", "core-banking", "rds-mysql", "rds-snapshot", "gold", Plot::Pass),
+    res("ledger", "core-banking", "rds-mysql", "rds-pitr", "gold", Plot::Pass),
     res("file-vault", "documents", "s3", "aws-backup", "gold", Plot::MissingVersion),
     res("audit-logs", "core-banking", "dynamodb", "dynamodb-backup", "gold", Plot::CompletedWithoutData),
     res("payments", "core-banking", "rds-postgres", "aws-backup", "gold", Plot::MissedRto),
@@ -157,6 +158,7 @@ impl Fixture {
             indeterminate_budget: 0,
             second_within_s: None,
             access: None,
+            checks: BTreeMap::new(),
         };
         let classes = [("gold", class(4, 24, 92)), ("silver", class(8, 48, 183)), ("bronze", class(24, 96, 366))]
             .map(|(name, c)| (name.to_owned(), c));
@@ -206,7 +208,7 @@ impl Fixture {
         let body = PopulationCommitted {
             drill_id: id.into(),
             drill_seq: seq,
-            deadline_at: at.plus_secs(86_400),
+            deadline_at: at.plus_secs(DEADLINE_S),
             targeted: targeted.collect(),
             excluded: vec![
                 Excluded {
@@ -243,7 +245,7 @@ impl Fixture {
         let cases = points.into_iter().enumerate().map(|(index, point)| {
             let item = population.population.iter().find(|item| item.id == point).unwrap();
             let case = CaseId::of(&population.drill_id, index + 1);
-            PlannedCase { case, point, resource: item.resource.clone(), class: item.stratum.clone() }
+            PlannedCase { case, point, resource: item.resource.clone(), class: item.stratum.clone(), asks_source: false }
         });
         let body = DrillPlanned {
             drill_id: population.drill_id.clone(),
@@ -252,6 +254,7 @@ impl Fixture {
             trigger: Trigger::Scheduled,
             deadline_at: population.deadline_at,
             tool: tool(),
+            result_version: None,
             runner: Some(Runner {
                 account_id: "111122223333".into(),
                 region: "eu-west-2".into(),
@@ -340,6 +343,10 @@ pub fn point(res: &Res, at: Timestamp, age: u32) -> PointId {
     match res.from {
         "local" => PointId::local(&ResourceId::from(res.id), &format!("nightly/{day}.db")),
         "rds-snapshot" => PointId::arn(&format!("arn:aws:rds:eu-west-2:111122223333:snapshot:rds:{}-{day}", res.id)),
+        "rds-pitr" => {
+            let second = at.plus_secs(-7200 - i64::from(age) * 86_400).to_chrono().format("%Y-%m-%dT%H:%M:%SZ");
+            PointId::arn(&format!("arn:aws:rds:eu-west-2:111122223333:db:{}@{second}", res.id))
+        }
         "dynamodb-backup" => PointId::arn(&format!("arn:aws:dynamodb:eu-west-2:111122223333:table/{}/backup/{day}", res.id)),
         _ => {
             let tail = &Sha256Digest::of(format!("{}{day}", res.id).as_bytes()).0.hex()[..12];

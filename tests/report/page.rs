@@ -230,6 +230,29 @@ fn a_lesser_tier_says_what_it_does_not_prove_and_protection_has_a_verdict_of_its
 }
 
 #[test]
+fn a_restored_second_stands_with_the_newest_stamp_where_it_passed() {
+    let fixture = Fixture::full();
+    let (model, page) = page(&fixture);
+    let drill = model.drill.as_ref().unwrap();
+    let of_it: Vec<_> = drill.passes.iter().filter(|case| case.second.is_some()).collect();
+    assert!(!of_it.is_empty(), "a case at a second passes");
+    for case in of_it {
+        let (second, at) = (case.second.as_ref().unwrap(), case.result.as_ref().unwrap().rp.created_at);
+        assert_eq!(
+            (second.asked_at, second.newest_stamp, second.before_s, second.shown),
+            (at, Some(at.plus_secs(-3)), Some(3), Some(true))
+        );
+        let row = page.split("<tr>").find(|row| row.contains("Honoured") && row.contains(&case.short)).unwrap();
+        for at in [second.asked_at, second.newest_stamp.unwrap()] {
+            assert!(row.contains(&attestore::report::words::second(at)), "{row}");
+        }
+        assert!(row.contains("✓ shown") && row.contains("3 s before it"), "{row}");
+    }
+    let json = serde_json::to_value(&model).unwrap();
+    assert!(json["drill"]["passes"].as_array().unwrap().iter().any(|case| case["second"]["before_s"] == 3), "and in JSON");
+}
+
+#[test]
 fn the_same_log_gives_the_same_bytes() {
     let fixture = Fixture::full();
     assert_eq!(page(&fixture).1, page(&fixture).1);

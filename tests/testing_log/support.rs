@@ -16,6 +16,7 @@ use attestore::signing::keys::SigningKey;
 use attestore::signing::sshsig;
 use attestore::testing_log::body::*;
 use attestore::testing_log::entry::{Actor, Body, Entry};
+use attestore::testing_log::probes::{self, Made};
 use attestore::testing_log::sample;
 use attestore::testing_log::store::LogDir;
 use attestore::testing_log::verify::run::verify;
@@ -38,12 +39,21 @@ pub struct Story {
     pub after: After,
     /// Whether the drill is closed.
     pub close: bool,
+    /// The configuration in the evidence.
+    pub config: Vec<u8>,
     pub key: SigningKey,
 }
 
 impl Default for Story {
     fn default() -> Self {
-        Self { edit: Box::new(|_, _| {}), seal: |_| true, after: Box::new(|_, _| {}), close: true, key: SigningKey::from_seed(&[11; 32]) }
+        Self {
+            edit: Box::new(|_, _| {}),
+            seal: |_| true,
+            after: Box::new(|_, _| {}),
+            close: true,
+            config: b"version = 1\n".to_vec(),
+            key: SigningKey::from_seed(&[11; 32]),
+        }
     }
 }
 
@@ -116,7 +126,7 @@ pub fn build(story: Story) -> World {
     let writer = LogWriter::create(&path, ORIGIN, &key, tool()).unwrap();
     let now = writer.dir().entry(0).unwrap().at;
     let mut pen = Pen { writer, story, nth: BTreeMap::new(), now };
-    let config = pen.writer.evidence(b"version = 1\n").unwrap();
+    let config = pen.writer.evidence(&pen.story.config).unwrap();
     let (policy_leaf, policy) = pen.write(Body::PolicySet(policy(config)), false);
     let Body::PolicySet(policy) = policy else { unreachable!() };
     let mut manifests = BTreeMap::new();
@@ -156,6 +166,7 @@ fn policy(config: Sha256Digest) -> PolicySet {
         indeterminate_budget: 2,
         second_within_s: None,
         access: None,
+        checks: BTreeMap::new(),
     };
     let classes = BTreeMap::from([("files".to_owned(), class(Some(14_400), Some(86_400))), ("bank".to_owned(), class(Some(3600), None))]);
     PolicySet { config, classes, check_set: Sha256Digest::of(b"{}") }
@@ -189,7 +200,8 @@ fn committed(pen: &mut Pen) -> PopulationCommitted {
     PopulationCommitted {
         drill_id: DRILL.into(),
         drill_seq: 1,
-        deadline_at: pen.now.plus_secs(86_400),
+        // Further off than a drill sets it: its beginning is not told by it.
+        deadline_at: pen.now.plus_secs(190_000),
         targeted: vec![Targeted { id: population[0].id.clone(), reason: "oldest untested first".into() }],
         population,
         excluded: vec![Excluded { id: "arn:aws:backup:eu-west-2:111122223333:recovery-point:old".into(), reason: "EXPIRED".into() }],
@@ -211,6 +223,7 @@ pub fn plan(population: &PopulationCommitted, leaf: Leaf, policy_leaf: u64, poli
             resource: item.map_or("gone".into(), |item| item.resource.clone()),
             class: item.map_or(String::new(), |item| item.stratum.clone()),
             point,
+            asks_source: false,
         }
     };
     DrillPlanned {
@@ -220,6 +233,7 @@ pub fn plan(population: &PopulationCommitted, leaf: Leaf, policy_leaf: u64, poli
         trigger: Trigger::Scheduled,
         deadline_at: population.deadline_at,
         tool: tool(),
+        result_version: None,
         runner: None,
         config: policy.config,
         policy_leaf,
@@ -234,6 +248,27 @@ pub fn plan(population: &PopulationCommitted, leaf: Leaf, policy_leaf: u64, poli
         },
         cases: points.into_iter().enumerate().map(case).collect(),
     }
+}
+
+/// Every look of the table at one kind of thing, each of which held.
+pub fn looks(made: Made) -> Vec<Probe> {
+    let held = |name: &&str| {
+        let (expected, found) = match *name {
+            probes::ACCOUNT | probes::RESTORING_ACCOUNT => ("111122223333", "111122223333"),
+            probes::NAME_PREFIX => ("drill-", "drill-target"),
+            probes::TARGET_ABSENT => ("absent", "absent"),
+            probes::NO_BACKUP_SELECTION => ("none matches", "none of 0 matches"),
+            _ => ("false", "false"),
+        };
+        Probe { name: (*name).into(), expected: expected.into(), found: found.into(), held: true }
+    };
+    made.before().iter().chain(made.after()).map(held).collect()
+}
+
+/// Points are an hour apart, by the number at the end of their names.
+fn created_at(point: &PointId) -> Timestamp {
+    let n: i64 = point.0.rsplit('-').next().and_then(|n| n.parse().ok()).unwrap_or(0);
+    captured_end().plus_secs(3600 * (1 + n))
 }
 
 fn result(pen: &mut Pen, case: &PlannedCase, fails: bool, requested_at: Timestamp, manifest: &(u64, ManifestRegistered)) -> PointResult {
@@ -255,7 +290,7 @@ fn result(pen: &mut Pen, case: &PlannedCase, fails: bool, requested_at: Timestam
             from: "aws-backup".into(),
             source_resource_arn: None,
             vault: Some("nightly".into()),
-            created_at: captured_end().plus_secs(7200),
+            created_at: created_at(&case.point),
             size_bytes: Some(1 << 20),
             encrypted: Some(true),
             kms_key_arn: None,
@@ -264,9 +299,7 @@ fn result(pen: &mut Pen, case: &PlannedCase, fails: bool, requested_at: Timestam
         },
         isolation: Some(Isolation {
             account_id: "111122223333".into(),
-            probes: [("account", "111122223333"), ("name-prefix", "drill-"), ("target-absent", "absent")]
-                .map(|(name, found)| Probe { name: name.into(), expected: found.into(), found: found.into(), held: true })
-                .to_vec(),
+            probes: looks(if files { Made::Bucket } else { Made::Instance }),
             proved: true,
             undemanded: Vec::new(),
         }),
@@ -313,6 +346,7 @@ fn result(pen: &mut Pen, case: &PlannedCase, fails: bool, requested_at: Timestam
             lesser_claim: None,
             newest_stamp: None,
             unstamped_tables: None,
+            source_stamps: None,
             coverage_ppm: 1_000_000,
             objects: files.then_some(counts),
             tables: None,

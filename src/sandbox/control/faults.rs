@@ -98,6 +98,9 @@ struct Plan {
     throttled: BTreeMap<String, u32>,
     /// By service: so many requests still meet expired credentials.
     expired: BTreeMap<String, u32>,
+    /// STS dates its answers so many seconds ahead of everybody else's clock.
+    #[serde(default)]
+    dated_ahead_s: i64,
 }
 
 /// The faults to come.
@@ -154,6 +157,16 @@ impl Faults {
     /// The next `times` requests to `service` find the credentials expired.
     pub fn expire(&self, service: &str, times: u32) -> Result<(), Failure> {
         self.plan.change(|plan| plan.expired.insert(service.into(), times)).map(drop)
+    }
+
+    /// STS dates its answers so many seconds ahead of the clock that everything else goes by, this machine's; behind it where negative.
+    pub fn date_ahead(&self, seconds: i64) -> Result<(), Failure> {
+        self.plan.change(|plan| plan.dated_ahead_s = seconds)
+    }
+
+    /// How far ahead STS dates its answers.
+    pub fn dated_ahead_s(&self) -> i64 {
+        self.plan.read(|plan| plan.dated_ahead_s)
     }
 
     /// Forgets every fault to come.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header};
 
-use crate::sandbox::control::answer::{Protocol, Refused, Xml, refuse, xml};
+use crate::sandbox::control::answer::{Protocol, Refused, Xml, now, refuse, xml};
 use crate::sandbox::control::faults::Faults;
 use crate::sandbox::identity;
 use crate::sandbox::wire::Service;
@@ -26,6 +26,20 @@ impl Service for Sts {
         if let Err(refused) = self.faults.meet("sts") {
             return refuse(Protocol::Query, &refused);
         }
+        let ahead_s = self.faults.dated_ahead_s();
+        let mut answer = Self::answer(&request);
+        if ahead_s != 0 {
+            let date = (now() + chrono::TimeDelta::seconds(ahead_s)).format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            if let Ok(date) = HeaderValue::from_str(&date) {
+                answer.headers_mut().insert(header::DATE, date);
+            }
+        }
+        answer
+    }
+}
+
+impl Sts {
+    fn answer(request: &Request<Bytes>) -> Response<Bytes> {
         let action = form_urlencoded::parse(request.body()).find(|(name, _)| name == "Action").map(|(_, action)| action.into_owned());
         match action.as_deref() {
             Some("GetCallerIdentity") => {

@@ -172,8 +172,16 @@ rules! {
     PhasesOutOfOrder = "phases_out_of_order",
     /// Isolation is proved only where every probe held.
     IsolationDiffers = "isolation_differs",
+    /// How a SQL check ended follows from what it found and its threshold.
+    CheckDiffers = "check_differs",
     /// Leftovers are the resources not known to be gone.
     LeftoversDiffer = "leftovers_differ",
+    /// A result states what its kind of case always states, where its plan promises it.
+    FactMissing = "fact_missing",
+    /// What a result states of its case follows from its point, its plan, its manifest and its policy.
+    FactDiffers = "fact_differs",
+    /// What failed is recorded as failed, and what was not tried is not said to have been.
+    ResultOutcomeDiffers = "result_outcome_differs",
     /// What is not a pass says why.
     OutcomeWithoutReason = "outcome_without_reason",
     /// A comparison names a registered manifest.
@@ -200,6 +208,8 @@ rules! {
     PassVacuousCheck = "pass_vacuous_check",
     /// RTO and RPO are each met or not required.
     PassObjectiveNotMet = "pass_objective_not_met",
+    /// Nothing went wrong on the way but in the teardown, which is a verdict of its own.
+    PassWithErrors = "pass_with_errors",
     /// Isolation is proved.
     PassNotIsolated = "pass_not_isolated",
     /// A plain pass has no reasons against it.

@@ -1,6 +1,6 @@
-//! What a result's own entry lets re-derive: its recovery time, its second, and whose look its isolation is.
+//! What a result's own entry lets re-derive: the time of its point, its recovery time, and its second.
 //!
-//! Not here: what only other entries tell (`results`), and what a pass needs (`pass`).
+//! Not here: what only other entries tell (`results`), what is said of isolation (`isolation`), and what a pass needs (`pass`).
 
 use crate::model::clock::Timestamp;
 use crate::testing_log::body::{ClassPolicy, PointResult};
@@ -8,19 +8,11 @@ use crate::testing_log::verify::drills::Placed;
 use crate::testing_log::verify::fault::{Faults, Rule};
 use crate::testing_log::verify::second;
 
-/// Looks that every guard takes before anything is created.
-const ALWAYS: &[&str] = &["account", "name-prefix", "target-absent"];
-
 /// Checks that a result does not contradict itself.
 pub fn check(result: &Placed<'_, PointResult>, policy: Option<&ClassPolicy>, faults: &mut Faults) {
     check_time(result, faults);
     check_recovery_time(result, faults);
     check_second(result, policy, faults);
-    check_isolation(result, faults);
-    let body = result.body;
-    faults.demand(!body.outcome.is_pass() || body.restore.is_some(), Rule::PassNotRestored, result.leaf, || {
-        format!("case {} is recorded as {}, and no restore of it is stated", body.case, body.outcome)
-    });
 }
 
 /// A point in time has its second in its identity.
@@ -51,27 +43,5 @@ fn check_second(result: &Placed<'_, PointResult>, policy: Option<&ClassPolicy>, 
     let said = result.body.restore.as_ref().and_then(|restore| restore.second_shown);
     faults.demand(said == Some(second.is_shown()), Rule::SecondDiffers, result.leaf, || {
         format!("second_shown: expected {}, found {said:?}: {}", second.is_shown(), second.words())
-    });
-}
-
-fn check_isolation(result: &Placed<'_, PointResult>, faults: &mut Faults) {
-    let Some(isolation) = result.body.isolation.as_ref().filter(|isolation| isolation.proved && !isolation.probes.is_empty()) else {
-        return;
-    };
-    for name in ALWAYS {
-        faults.demand(isolation.probes.iter().any(|probe| probe.name == *name), Rule::IsolationDiffers, result.leaf, || {
-            format!("isolation is said to be proved, and nothing looked at `{name}`")
-        });
-    }
-    let of_another = isolation.probes.iter().find(|probe| probe.name == "account" && probe.found != isolation.account_id);
-    faults.demand(of_another.is_none(), Rule::IsolationDiffers, result.leaf, || {
-        let found = of_another.map_or("", |probe| probe.found.as_str());
-        format!("isolation in account {}, and the account that was looked at is {found}", isolation.account_id)
-    });
-    // An instance that nobody looked at after it came up may be in everybody's reach.
-    let is_instance = result.body.restore.as_ref().is_some_and(|restore| restore.mechanism.starts_with("rds:"));
-    let is_looked_at = isolation.probes.iter().any(|probe| probe.name == "not-public");
-    faults.demand(!is_instance || result.body.verify.is_none() || is_looked_at, Rule::IsolationDiffers, result.leaf, || {
-        "isolation is said to be proved, and nothing looked at `not-public`".to_owned()
     });
 }

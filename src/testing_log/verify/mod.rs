@@ -2,17 +2,27 @@
 //!
 //! Not here: how faults are shown, and what a report makes of a log that verifies.
 
+pub mod checks;
+pub mod claim;
 pub mod closing;
+pub mod demands;
 pub mod draw;
 pub mod drills;
 pub mod evidence;
 pub mod fault;
+pub mod isolation;
 pub mod itself;
+pub mod outcome;
+pub mod owed;
 pub mod pass;
+pub mod point;
 pub mod reading;
+pub mod reference;
+pub mod restored;
 pub mod results;
 pub mod rpo;
 pub mod run;
 pub mod seals;
 pub mod second;
+pub mod undemanded;
 pub mod verdict;

@@ -9,6 +9,8 @@ use crate::testing_log::restore_facts::EngineVersions;
 use crate::testing_log::verify::fault::Rule;
 use crate::testing_log::verify::second;
 
+/// The phase of errors that stand beside the verdict: what is left behind afterwards is one of its own.
+pub const TEARDOWN: &str = "teardown";
 /// All of the declared scope.
 const WHOLE_PPM: u64 = 1_000_000;
 
@@ -87,10 +89,36 @@ pub fn objections(result: &PointResult, policy: Option<&ClassPolicy>, as_if: Out
     if !result.isolation.as_ref().is_some_and(|isolation| isolation.proved) {
         found.push((Rule::PassNotIsolated, "isolation is not proved".to_owned()));
     }
+    for error in result.errors.iter().filter(|error| error.phase != TEARDOWN) {
+        found.push((Rule::PassWithErrors, format!("{}: {}", error.phase, error.message)));
+    }
     if as_if == Outcome::Pass && !result.outcome_reasons.is_empty() {
         found.push((Rule::PassWithReasons, format!("reasons against it: {}", result.outcome_reasons.join("; "))));
     }
     found
+}
+
+/// Why a result is a failure: the data, a critical check, or an objective of what was tried; empty where it is none.
+pub fn failures(result: &PointResult, budget: u64) -> Vec<String> {
+    let mut failed = data_failures(result, budget);
+    let is_failure = |check: &&CheckResult| check.counts() && check.severity == Severity::Critical && check.result == CheckOutcome::Fail;
+    for check in result.sql_checks.iter().filter(is_failure) {
+        failed.push(format!("critical check {} failed: {}", check.id, why_of(check)));
+    }
+    if result.verify.is_some() || !result.sql_checks.is_empty() {
+        for (name, objective) in [("RTO", &result.rto), ("RPO", &result.rpo)] {
+            if objective.met == Some(false) {
+                let (target, achieved) = (objective.target_s.unwrap_or(0), objective.achieved_ms.unwrap_or(0));
+                failed.push(format!("{name} missed: {achieved} ms against {target} s"));
+            }
+        }
+    }
+    failed
+}
+
+/// Why a check ended as it did, in its own words or by its value.
+pub fn why_of(check: &CheckResult) -> String {
+    check.reason.clone().unwrap_or_else(|| format!("{} {}", check.actual.as_deref().unwrap_or("?"), check.op))
 }
 
 /// Differences in the data, as a policy that tolerates `budget` undecided ones weighs them; empty where none speaks against it.

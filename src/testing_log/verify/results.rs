@@ -5,23 +5,23 @@ use std::collections::BTreeSet;
 use crate::model::capture::CaptureMode;
 use crate::model::clock::Timestamp;
 use crate::testing_log::body::{ClassPolicy, DrillPlanned, ManifestRegistered, Objective, PointResult, Presence, VerifyFacts};
-use crate::testing_log::entry::Body;
+use crate::testing_log::entry::{Body, Entry};
 use crate::testing_log::restore_facts::RestoreFacts;
+use crate::testing_log::verify::demands::Demands;
 use crate::testing_log::verify::draw::policy_of;
 use crate::testing_log::verify::drills::{Drill, Placed};
 use crate::testing_log::verify::fault::{Faults, Rule};
-use crate::testing_log::verify::itself;
-use crate::testing_log::verify::pass;
+use crate::testing_log::verify::owed::{self, Known};
 use crate::testing_log::verify::reading::Reading;
-use crate::testing_log::verify::rpo;
+use crate::testing_log::verify::{checks, isolation, itself, outcome, pass, point, reference, restored, rpo};
 
 /// An entry shows at most so many findings.
 const INLINE_FINDINGS: usize = 20;
 /// Instants of one restore come from clocks of several services.
 const CLOCK_STEP_MS: i64 = 1000;
 
-/// Checks every result of one drill.
-pub fn check(reading: &Reading, drill: &Drill<'_>, faults: &mut Faults) {
+/// Checks every result of one drill; `demands` are those of its plan's configuration, where the evidence still has it.
+pub fn check(reading: &Reading, drill: &Drill<'_>, demands: Option<&Demands>, faults: &mut Faults) {
     let plan = drill.plans.first();
     let mut seen = BTreeSet::new();
     for result in &drill.results {
@@ -41,8 +41,21 @@ pub fn check(reading: &Reading, drill: &Drill<'_>, faults: &mut Faults) {
             check_manifest(reading, drill, result, facts, faults);
         }
         itself::check(result, policy, faults);
+        let item = drill.populations.first().and_then(|of| of.body.population.iter().find(|item| item.id == result.body.rp.id));
+        point::check(result, item, demands, faults);
+        isolation::check(result, plan.map(|plan| plan.body), demands, faults);
+        restored::check(result, faults);
+        let known = Known {
+            plan: plan.map(|plan| plan.body),
+            registered: result.body.verify.as_ref().and_then(|facts| registration(reading, facts)).map(|(_, registered)| registered),
+            policy,
+        };
+        owed::check(result, &known, faults);
+        outcome::check(result, policy, plan.is_some_and(|plan| plan.body.promises_all()), faults);
         check_outcome(result, policy, faults);
     }
+    checks::check(drill, faults);
+    reference::check(drill, faults);
     rpo::check(drill, plan.and_then(|plan| policy_of(reading, plan.body)), faults);
 }
 
@@ -169,10 +182,18 @@ fn check_unread(leaf: u64, facts: &VerifyFacts, faults: &mut Faults) {
     });
 }
 
+/// The entry that registers the manifest of a comparison.
+fn registration<'a>(reading: &'a Reading, facts: &VerifyFacts) -> Option<(&'a Entry, &'a ManifestRegistered)> {
+    let entry = reading.entry(facts.manifest_leaf)?;
+    match &entry.body {
+        Body::ManifestRegistered(registered) => Some((entry, registered)),
+        _ => None,
+    }
+}
+
 fn check_manifest(reading: &Reading, drill: &Drill<'_>, result: &Placed<'_, PointResult>, facts: &VerifyFacts, faults: &mut Faults) {
     let leaf = result.leaf;
-    let registration = reading.entry(facts.manifest_leaf);
-    let Some((entry, Body::ManifestRegistered(registered))) = registration.map(|entry| (entry, &entry.body)) else {
+    let Some((entry, registered)) = registration(reading, facts) else {
         faults.at(Rule::ManifestNotRegistered, leaf, format!("entry {} does not register a manifest", facts.manifest_leaf));
         return;
     };

@@ -136,9 +136,24 @@ pub fn check(drill: &Drill<'_>, policy: Option<&PolicySet>, faults: &mut Faults)
         items.entry(&item.resource).or_default().push(item);
     }
     let mut known: BTreeMap<&ResourceId, Vec<Point>> = BTreeMap::new();
+    let promises_all = plan.body.promises_all();
     for placed in &drill.results {
         let (resource, said) = (&placed.body.resource, &placed.body.rpo);
-        let Some(achieved_ms) = said.achieved_ms else { continue };
+        if promises_all {
+            let is_whole = said.reference_at.is_some() && said.point.is_some() == said.achieved_ms.is_some();
+            faults.demand(is_whole, Rule::FactMissing, placed.leaf, || {
+                format!("RPO of {resource}: the instant that it is counted from, and the point whose age it is, are not stated")
+            });
+        }
+        let Some(achieved_ms) = said.achieved_ms else {
+            let reference_at = said.reference_at.filter(|_| promises_all && !unfinished.contains(resource));
+            let listed = items.get(resource).map(Vec::as_slice).unwrap_or_default();
+            let expected = reference_at.map(|at| achieved(said.target_s, at, &points(listed.iter().copied(), &results)));
+            faults.demand(expected.as_ref().is_none_or(|expected| expected.achieved_ms.is_none()), Rule::RpoDiffers, placed.leaf, || {
+                format!("RPO of {resource}: expected {:?} ms, and none is stated", expected.and_then(|expected| expected.achieved_ms))
+            });
+            continue;
+        };
         let Some(reference_at) = said.reference_at else {
             let why = || format!("RPO of {resource}: {achieved_ms} ms of a point, and no instant that it is counted from");
             faults.demand(said.point.is_none(), Rule::RpoDiffers, placed.leaf, why);

@@ -1,11 +1,14 @@
 //! The whole verification: reads the log once and applies every rule; a broken one never hides the next.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::model::clock::Timestamp;
+use crate::model::digest::Sha256Digest;
 use crate::model::failure::Failure;
 use crate::signing::keys::VerifyingKey;
 use crate::testing_log::store::LogDir;
+use crate::testing_log::verify::demands::Demands;
 use crate::testing_log::verify::fault::Faults;
 use crate::testing_log::verify::verdict::{Verdict, VerifyOptions};
 use crate::testing_log::verify::{closing, draw, drills, evidence, reading, results, seals};
@@ -22,9 +25,12 @@ pub fn verify(path: &Path, key: &VerifyingKey, options: &VerifyOptions) -> Resul
     let sealing = seals::check(&dir, key, &reading, options.checkpoint.as_deref(), &mut faults)?;
     let gathered = drills::gather(&reading);
     drills::check_sequence(&gathered, &mut faults);
+    let mut demands = BTreeMap::new();
     for drill in gathered.values() {
         draw::check(dir.origin(), &reading, &sealing, drill, &mut faults);
-        results::check(&reading, drill, &mut faults);
+        let config = drill.plans.first().and_then(|plan| draw::policy_of(&reading, plan.body)).map(|policy| policy.config);
+        let demands = config.and_then(|config| demands.entry(config).or_insert_with(|| demanded(&dir, &config)).as_ref());
+        results::check(&reading, drill, demands, &mut faults);
         closing::check(&sealing, drill, &mut faults);
     }
     let states = drills::states(&gathered, as_of, options.as_of.is_some(), &mut faults);
@@ -47,4 +53,9 @@ pub fn verify(path: &Path, key: &VerifyingKey, options: &VerifyOptions) -> Resul
         withheld: kept.withheld,
         evidence: kept.present,
     })
+}
+
+/// What a configuration demands, where the evidence still has its bytes; that they are others is a fault of the evidence.
+fn demanded(dir: &LogDir, config: &Sha256Digest) -> Option<Demands> {
+    Demands::of(&dir.evidence(config).ok()??)
 }

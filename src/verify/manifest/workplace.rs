@@ -5,13 +5,13 @@
 
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const PREFIX: &str = ".manifest-";
 
-/// A directory younger than this may belong to a process that has not come to lock it.
-const YOUNG: Duration = Duration::from_secs(60);
+/// A directory younger than this may belong to a process that has not come to lock it, which is the next thing that it does.
+const YOUNG: Duration = Duration::from_secs(5);
 
 /// A directory that is removed with all it holds unless it is kept.
 pub struct Workplace {
@@ -23,7 +23,7 @@ pub struct Workplace {
 impl Workplace {
     /// A new one below `parent`; what nobody works in any more is removed.
     pub fn create(parent: &Path) -> std::io::Result<Self> {
-        remove_abandoned(parent);
+        clear(parent);
         // The mode that a plain directory gets, less the umask: a manifest is for others to read, unless their user says not.
         let mode = std::fs::Permissions::from_mode(0o777);
         let dir = tempfile::Builder::new().prefix(PREFIX).permissions(mode).tempdir_in(parent)?;
@@ -43,24 +43,33 @@ impl Workplace {
     }
 }
 
-/// A failure to remove something is nobody's concern here: it is tried again the next time.
-fn remove_abandoned(parent: &Path) {
-    let Ok(entries) = std::fs::read_dir(parent) else { return };
-    for entry in entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes())) {
-        let is_old = |of: std::fs::Metadata| of.is_dir() && of.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age > YOUNG));
-        if entry.metadata().is_ok_and(is_old)
-            && let Ok(dir) = File::open(entry.path())
-            && dir.try_lock().is_ok()
-        {
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    }
+/// The directories below `parent` that killed processes have left: nobody holds them any more.
+pub fn abandoned(parent: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(parent) else { return Vec::new() };
+    let is_one = |entry: &std::fs::DirEntry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes());
+    let mut found: Vec<PathBuf> = entries.flatten().filter(is_one).map(|entry| entry.path()).filter(|path| held(path).is_some()).collect();
+    found.sort();
+    found
+}
+
+/// Removes them, and says which. A failure to remove one is nobody's concern here: it is found again the next time.
+pub fn clear(parent: &Path) -> Vec<PathBuf> {
+    let mut removed = abandoned(parent);
+    removed.retain(|path| held(path).is_some_and(|_lock| std::fs::remove_dir_all(path).is_ok()));
+    removed
+}
+
+/// An abandoned directory, locked; nothing where it is somebody's, or something else.
+fn held(path: &Path) -> Option<File> {
+    let facts = std::fs::symlink_metadata(path).ok()?;
+    let is_old = facts.is_dir() && facts.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age > YOUNG));
+    let dir = File::open(path).ok().filter(|_| is_old)?;
+    dir.try_lock().is_ok().then_some(dir)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::PathBuf;
     use std::time::SystemTime;
 
     /// A directory that looks as if it was written to long ago.
@@ -81,6 +90,7 @@ mod tests {
         std::fs::write(at(".manifest-file"), "not a directory").unwrap();
         aged(at(".manifest-dead"));
         aged(at("manifest-other"));
+        assert_eq!(abandoned(parent.path()), [at(".manifest-dead")]);
         let living = Workplace::create(parent.path()).unwrap();
         aged(living.path().to_owned());
         let second = Workplace::create(parent.path()).unwrap();

@@ -16,13 +16,14 @@ use attestore::model::resource::{PointSource, ResourceKind};
 use attestore::monitor::Silent;
 use attestore::restore::driver::{Driver, Progress};
 use attestore::restore::drivers::choose::driver_by;
-use attestore::restore::guard;
+use attestore::restore::guard::{self, Ours};
 use attestore::restore::journal::Journal;
+use attestore::restore::may_delete::may_delete;
 use attestore::restore::order::{Clouds, DRILL_TAG, Order};
 use attestore::restore::permit::Permit;
 use attestore::restore::records::{DrillOpened, Record, Step};
 use attestore::restore::targets;
-use attestore::restore::teardown::{Undoing, may_delete};
+use attestore::restore::teardown::Undoing;
 use attestore::testing_log::body::Trigger;
 
 use crate::aws::estate::{ACCOUNT, Laying, VAULT};
@@ -97,7 +98,7 @@ impl<'a> Contract<'a> {
     async fn permit(&self, step: Step, creates: bool, ours: bool) -> Permit {
         let driver = self.driver();
         let target = self.order.target(driver.target_kind());
-        let (_, cleared) = guard::before(&self.order, &target, self.clouds, ours).await;
+        let (_, cleared) = guard::before(&self.order, &target, self.clouds, if ours { Ours::Intended } else { Ours::No }).await;
         let names = (&self.order.drill, &self.order.case);
         Permit::mint(&cleared.unwrap(), &self.journal, names, step, creates, self.order.token(step)).unwrap()
     }
@@ -152,7 +153,7 @@ impl<'a> Contract<'a> {
         };
         assert!(opened.login.is_some() == driver.sets_password());
         // To somebody whose journal holds no intent for it, the same target is a refusal, and not theirs to delete.
-        let (isolation, refused) = guard::before(&self.order, &target, self.clouds, false).await;
+        let (isolation, refused) = guard::before(&self.order, &target, self.clouds, Ours::No).await;
         assert!(refused.is_err() && !isolation.proved);
         assert!(may_delete(&self.drill, None, &found).is_err());
         let undoing = Undoing::new(&self.journal, self.clouds, &self.order.work, &self.drill, &Silent);

@@ -3,6 +3,7 @@
 //! installed, unless `ATTESTORE_REQUIRE` names `postgres` or `mariadb`.
 
 mod access_points;
+mod clocks;
 mod drills;
 mod drivers;
 mod estate;

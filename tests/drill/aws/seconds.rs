@@ -107,6 +107,66 @@ async fn a_restore_of_mariadb_that_stopped_early_or_runs_another_engine() {
     stopped_early(EngineKind::MariaDb).await;
 }
 
+/// A restore that stops early within what counts as reached: nothing tells but the running source, where it may be asked.
+async fn source_is_asked(kind: EngineKind) {
+    if !engine(kind) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut laying = Laying::begin(folder.path()).await;
+    let arn = grown(&mut laying, kind, &[], &[]).await;
+    let (_, name, _) = called(kind);
+    let port = laying.running.control().rds().instance(name).unwrap().port;
+    laying.checks = "second_within = \"60s\"\n".into();
+    let estate = laying.end().await;
+    let config = std::fs::read_to_string(estate.path("attestore.toml")).unwrap();
+    std::fs::write(estate.path("keeper"), "keeper:first-secret\n").unwrap();
+    let scheme = if kind == EngineKind::Postgres { "postgres" } else { "mysql" };
+    let asking = |port: u16| {
+        let live = format!("credentials = \"file:keeper\"\nlive = \"{scheme}://127.0.0.1:{port}/crm\"\ntls_ca");
+        std::fs::write(estate.path("attestore.toml"), config.replace("tls_ca", &live)).unwrap();
+    };
+    planted(&estate, &arn, RestoreFault::StopsEarly { seconds: 3 }).await;
+    let (_, results, said) = drilled(&estate, "40s");
+    let facts = results[0].verify.clone().unwrap();
+    assert_eq!((results[0].outcome, facts.source_stamps), (Outcome::Pass, None), "production is not read by itself: {said}");
+
+    asking(port);
+    let (code, results, said) = drilled(&estate, "40s");
+    let (result, why) = (&results[0], results[0].outcome_reasons.join("; "));
+    let source = result.verify.as_ref().unwrap().source_stamps.unwrap();
+    assert_eq!((code, result.outcome, source.asked, source.behind), (Some(0), Outcome::PassWithException, 1, 1), "{source:?} {said}");
+    assert!(source.newest > result.verify.as_ref().unwrap().newest_stamp, "{source:?}");
+    assert_eq!(result.restore.as_ref().unwrap().second_shown, Some(false));
+    assert!(why.contains("newer rows of up to then are missing"), "{why}");
+
+    let (running, _) = start(&estate.path("sandbox")).await;
+    running.control().faults().clear().unwrap();
+    running.stop().await.unwrap();
+    let (_, results, said) = drilled(&estate, "40s");
+    let source = results[0].verify.as_ref().unwrap().source_stamps.unwrap();
+    assert_eq!((results[0].outcome, source.asked, source.behind, source.unasked), (Outcome::Pass, 1, 0, 0), "{source:?} {said}");
+    assert_eq!(source.newest, results[0].verify.as_ref().unwrap().newest_stamp);
+
+    // One that does not answer is told, and accuses nobody.
+    asking(1);
+    let (_, results, said) = drilled(&estate, "40s");
+    let source = results[0].verify.as_ref().unwrap().source_stamps.unwrap();
+    assert_eq!((results[0].outcome, source.asked, source.unasked), (Outcome::Pass, 0, 1), "{source:?} {said}");
+    assert!(said.contains("was not asked"), "{said}");
+    ends(&estate).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_of_postgres_that_lacks_what_its_running_source_has_is_no_plain_pass() {
+    source_is_asked(EngineKind::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_of_mariadb_that_lacks_what_its_running_source_has_is_no_plain_pass() {
+    source_is_asked(EngineKind::MariaDb).await;
+}
+
 /// A table without stamps hides what came after the second; a table whose stamps are those of a zone accuses nobody.
 async fn unseen(kind: EngineKind) {
     if !engine(kind) {

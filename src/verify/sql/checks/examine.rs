@@ -3,15 +3,15 @@
 //! Not here: which checks run and how their results are told (`runner`).
 
 use crate::model::check::{CheckOutcome, CheckResult};
+use crate::model::check_kind::CheckKind;
 use crate::model::clock::Timestamp;
+use crate::model::threshold::{Decimal, stamp};
 use crate::verify::sql::checks::canary::digest;
 use crate::verify::sql::checks::demands::CheckDemands;
 use crate::verify::sql::checks::header::{Check, Each};
-use crate::verify::sql::checks::kind::CheckKind;
 use crate::verify::sql::checks::redact::REDACTED;
 use crate::verify::sql::checks::session::{Answer, Session, Trouble};
 use crate::verify::sql::checks::sight::Sight;
-use crate::verify::sql::checks::threshold::{Decimal, stamp};
 use crate::verify::sql::checks::{measured, names, placeholders, subjects};
 use crate::verify::sql::reading::Engine;
 

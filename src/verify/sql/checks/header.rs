@@ -7,11 +7,11 @@ use serde::Deserialize;
 use toml::Table;
 
 use crate::model::check::Severity;
+use crate::model::check_kind::CheckKind;
 use crate::model::digest::Sha256Digest;
 use crate::model::failure::Failure;
-use crate::verify::sql::checks::kind::CheckKind;
+use crate::model::threshold::Threshold;
 use crate::verify::sql::checks::statement;
-use crate::verify::sql::checks::threshold::Threshold;
 
 /// What the statement is repeated for, with its placeholders filled in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
@@ -213,7 +213,7 @@ impl Fields<'_> {
         }
         let span = |key: &str, default: &str| -> Result<Duration, String> {
             let text: String = self.optional(key)?.unwrap_or_else(|| default.into());
-            crate::verify::sql::checks::threshold::duration(&text)
+            crate::model::threshold::duration(&text)
                 .filter(|span| !span.is_zero())
                 .ok_or_else(|| format!("{key} `{}`: expected such as `30s`, `15m`, `2h`", text.escape_default()))
         };

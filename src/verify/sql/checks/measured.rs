@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 
 use crate::model::check::CheckResult;
+use crate::model::threshold::Decimal;
 use crate::verify::sql::checks::demands::CheckDemands;
 use crate::verify::sql::checks::header::{Check, Each};
 use crate::verify::sql::checks::session::{Session, Trouble};
-use crate::verify::sql::checks::threshold::Decimal;
 use crate::verify::sql::checks::{placeholders, subjects};
 
 /// What a check of each table or column has found.

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::model::check::{CheckOutcome, CheckResult};
+use crate::model::check_kind::CheckKind;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
 use crate::monitor::Monitor;
 use crate::signing::hash_key::HashKey;
 use crate::verify::sql::checks::demands::CheckDemands;
-use crate::verify::sql::checks::kind::CheckKind;
 use crate::verify::sql::checks::pack::Pack;
 use crate::verify::sql::checks::runner;
 use crate::verify::sql::connect::access::Access;

@@ -1,9 +1,11 @@
-//! Thresholds: `> 0`, `>= 1.5`, `> 24h`, `!= baseline`, `< 0.99 * baseline`; exact decimals, no floats.
+//! Thresholds of SQL checks: `> 0`, `>= 1.5`, `> 24h`, `!= baseline`, `< 0.99 * baseline`; exact decimals, no floats.
+//!
+//! One arithmetic for who runs a check and for who verifies what was recorded of it.
 
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use crate::verify::sql::checks::kind::CheckKind;
+use crate::model::check_kind::CheckKind;
 
 /// A decimal: units × 10^−9, exact.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -1,4 +1,4 @@
-//! The kinds of checks.
+//! The kinds of SQL checks: what a statement returns, and so what its number or value means.
 
 use serde::Deserialize;
 
@@ -19,6 +19,14 @@ pub enum CheckKind {
 }
 
 impl CheckKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [Self::Violations, Self::Scalar, Self::Freshness, Self::BaselineScalar, Self::Canary];
+
+    /// The kind of this spelling.
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+
     /// The spelling in headers and results.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,0 +1,108 @@
+//! SQL checks as results state them: how each ended follows from its number and its threshold, by the arithmetic that their runner has;
+//! and the databases of one resource are held to the same ones in every case of a drill.
+//!
+//! Not here: which checks the policy's list names (`owed`), and which of them a pass needs (`pass`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::check::{CheckOutcome, CheckResult};
+use crate::model::check_kind::CheckKind;
+use crate::model::clock::Timestamp;
+use crate::model::ids::ResourceId;
+use crate::model::threshold::{Decimal, Threshold, stamp};
+use crate::testing_log::body::PointResult;
+use crate::testing_log::verify::drills::{Drill, Placed};
+use crate::testing_log::verify::fault::{Faults, Rule};
+use crate::testing_log::verify::pass;
+
+/// Checks the SQL checks of one drill's results.
+pub fn check(drill: &Drill<'_>, faults: &mut Faults) {
+    for result in &drill.results {
+        // When a check ran lies between these: its restore was asked for before, and it is recorded after.
+        let from = result.body.restore.as_ref().map_or(result.entry.at, |restore| restore.requested_at);
+        for check in &result.body.sql_checks {
+            if let Some(why) = contradiction(check, [from, result.entry.at]) {
+                let message = format!("check {} is recorded as {}: {why}", check.id, check.result.as_str());
+                faults.at(Rule::CheckDiffers, result.leaf, message);
+            }
+        }
+    }
+    check_alike(drill, faults);
+}
+
+fn contradiction(check: &CheckResult, between: [Timestamp; 2]) -> Option<String> {
+    let kind = CheckKind::of(&check.kind)?;
+    match (check.result, is_beyond(check, kind, between)) {
+        // What the engine calls corrupt fails whatever was counted, and so does what a newer stamp than its restore's shows.
+        (CheckOutcome::Fail, _) => None,
+        (_, Some(true)) => {
+            Some(format!("{} found, {} expected, fails at {}", words(check.actual.as_deref()), words(check.expected.as_deref()), check.op))
+        }
+        (CheckOutcome::Pass, None) => {
+            Some(format!("what it found is {}, which {} cannot be held against", words(check.actual.as_deref()), check.op))
+        }
+        _ => None,
+    }
+}
+
+fn words(value: Option<&str>) -> &str {
+    value.unwrap_or("nothing")
+}
+
+/// Whether what was found is beyond the threshold; nothing where that does not follow from what is stated.
+fn is_beyond(check: &CheckResult, kind: CheckKind, between: [Timestamp; 2]) -> Option<bool> {
+    let actual = check.actual.as_deref()?;
+    let number = || Decimal::parse(actual);
+    match (kind, &check.expected) {
+        (CheckKind::Canary, expected) => Some(expected.as_deref() != Some(actual)),
+        // Of each table or column: how many are beyond their own baselines.
+        (CheckKind::BaselineScalar, None) => Some(number()? > Decimal::whole(0)),
+        (CheckKind::Freshness, _) => {
+            let (newest, threshold) = (stamp(actual)?, Threshold::parse(&check.op, kind).ok()?);
+            let age = |at: Timestamp| Decimal::whole(u64::try_from(at.as_secs() - newest).unwrap_or(0));
+            let beyond: Result<Vec<bool>, String> = between.iter().map(|at| threshold.is_met(age(*at), None)).collect();
+            // An age grows: what was too old, or too young, at both ends was so in between.
+            beyond.ok().map(|beyond| beyond.iter().all(|is| *is))
+        }
+        (_, expected) => {
+            let baseline = expected.as_deref().and_then(Decimal::parse);
+            Threshold::parse(&check.op, kind).ok()?.is_met(number()?, baseline).ok()
+        }
+    }
+}
+
+/// Whether the checks of a result ran to their end on tables that could be read.
+fn ran(body: &PointResult) -> bool {
+    let Some(facts) = &body.verify else { return false };
+    let is_readable = facts.tables.is_none_or(|tables| tables.unreadable < tables.expected);
+    facts.rows.is_some() && is_readable && body.errors.iter().all(|error| error.phase == pass::TEARDOWN)
+}
+
+fn engine(body: &PointResult) -> Option<&str> {
+    body.sql_checks.first().map(|check| check.engine.as_str())
+}
+
+fn check_alike(drill: &Drill<'_>, faults: &mut Faults) {
+    let mut by_resource: BTreeMap<&ResourceId, Vec<&Placed<'_, PointResult>>> = BTreeMap::new();
+    for result in drill.results.iter().filter(|result| ran(result.body)) {
+        by_resource.entry(&result.body.resource).or_default().push(result);
+    }
+    for results in by_resource.values() {
+        for result in results {
+            let own = engine(result.body);
+            let alike = results.iter().filter(|other| own.is_none() || engine(other.body) == own);
+            let due: BTreeSet<&str> = alike.flat_map(|other| &other.body.sql_checks).map(|check| check.id.as_str()).collect();
+            let stated: BTreeSet<&str> = result.body.sql_checks.iter().map(|check| check.id.as_str()).collect();
+            faults.demand(due == stated, Rule::FactMissing, result.leaf, || {
+                let lacking: Vec<&str> = due.difference(&stated).copied().take(3).collect();
+                format!(
+                    "{} has {} SQL checks in the drill's other cases, found {}: {} is not stated",
+                    result.body.resource,
+                    due.len(),
+                    stated.len(),
+                    lacking.join(", ")
+                )
+            });
+        }
+    }
+}

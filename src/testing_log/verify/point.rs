@@ -1,0 +1,40 @@
+//! The recovery point of a result is the one that was committed, of the kind and from where its identity and the configuration say.
+
+use crate::testing_log::body::{PointResult, PopulationItem};
+use crate::testing_log::verify::demands::Demands;
+use crate::testing_log::verify::drills::Placed;
+use crate::testing_log::verify::fault::{Faults, Rule};
+
+/// What comes before the service in an ARN.
+const ARN: &str = "arn:";
+
+/// Checks what a result says of its point.
+pub fn check(result: &Placed<'_, PointResult>, item: Option<&PopulationItem>, demands: Option<&Demands>, faults: &mut Faults) {
+    let (body, point) = (result.body, &result.body.rp);
+    let mut differs = |holds: bool, what: String| faults.demand(holds, Rule::FactDiffers, result.leaf, || what);
+    if let Some(item) = item {
+        let what = format!("`{}` was committed as of {}, found {}", point.id, item.created_at, point.created_at);
+        differs(item.created_at == point.created_at, what);
+    }
+    let what = format!("`{}` is said to come from `{}`", point.id, point.from);
+    differs((point.from == "local") == point.id.0.starts_with("file:"), what);
+    let service = point.id.0.strip_prefix(ARN).and_then(|rest| rest.split(':').nth(1)).unwrap_or_default();
+    let fits = match service {
+        "rds" => point.kind.starts_with("rds-"),
+        "dynamodb" => point.kind == "dynamodb",
+        "s3" => point.kind == "s3",
+        _ => true,
+    };
+    differs(fits, format!("`{}` is said to be of the kind {}", point.id, point.kind));
+    if let Some((kind, from)) = demands.and_then(|demands| demands.resources.get(&body.resource.0)) {
+        let listed: Vec<&str> = from.iter().map(String::as_str).collect();
+        let what = format!(
+            "{} is of the kind {kind} with points from {} in the configuration, found {} from {}",
+            body.resource,
+            listed.join(", "),
+            point.kind,
+            point.from
+        );
+        differs(*kind == point.kind && from.contains(&point.from), what);
+    }
+}

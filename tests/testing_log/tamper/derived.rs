@@ -1,0 +1,336 @@
+//! What is stated of a case, and can only be a lie by what else is stated of it: one row a lie. The lists of `owed` are of what is left out.
+
+use attestore::model::check::{CheckOutcome, CheckResult};
+use attestore::model::finding::Class;
+use attestore::model::outcome::Outcome;
+use attestore::testing_log::body::*;
+use attestore::testing_log::entry::Body;
+use attestore::testing_log::verify::fault::Rule;
+
+use crate::promised::{INSTANCE, SECOND, TABLE};
+use crate::support::*;
+use crate::tamper::How::{BigLie, Lie, Owed};
+use crate::tamper::owed::VAULT;
+use crate::tamper::{Tamper, all_end_in_their_fault, facts, passing, population};
+
+/// The look of this name.
+fn look<'a>(result: &'a mut PointResult, name: &str) -> &'a mut Probe {
+    let isolation = result.isolation.as_mut().unwrap();
+    isolation.probes.iter_mut().find(|probe| probe.name == name).unwrap()
+}
+
+fn without_looks(result: &mut PointResult, names: &[&str]) {
+    result.isolation.as_mut().unwrap().probes.retain(|probe| !names.contains(&probe.name.as_str()));
+}
+
+/// The first SQL check, found to be so.
+fn finds(result: &mut PointResult, change: impl FnOnce(&mut CheckResult)) {
+    change(&mut result.sql_checks[0]);
+}
+
+/// Calls the failing case something else, with a reason.
+fn call(body: &mut Body, nth: usize, outcome: Outcome) {
+    if let (Body::PointResult(result), 0) = (body, nth) {
+        (result.outcome, result.outcome_reasons) = (outcome, vec!["environment".into()]);
+    }
+}
+
+fn error(phase: &str) -> CaseError {
+    CaseError {
+        at: captured_end(),
+        phase: phase.into(),
+        code: "refused".into(),
+        message: "isolation guard: not-public: expected false, found true".into(),
+        retryable: false,
+    }
+}
+
+pub fn derived() -> Vec<Tamper> {
+    let mut all = verdicts();
+    all.extend(points());
+    all.extend(looks_taken());
+    all.extend(checks());
+    all.extend(restores());
+    all
+}
+
+fn verdicts() -> Vec<Tamper> {
+    use Rule::{PassWithErrors, ResultOutcomeDiffers};
+    vec![
+        ("call a failure inconclusive", ResultOutcomeDiffers, Lie(|body, nth| call(body, nth, Outcome::Inconclusive))),
+        ("call a failure an error", ResultOutcomeDiffers, Lie(|body, nth| call(body, nth, Outcome::Error))),
+        ("call a failure untested", ResultOutcomeDiffers, Lie(|body, nth| call(body, nth, Outcome::Untested))),
+        (
+            "call a failed critical check inconclusive",
+            ResultOutcomeDiffers,
+            Owed(SECOND, |r| {
+                finds(r, |check| (check.actual, check.result) = (Some("17".into()), CheckOutcome::Fail));
+                (r.outcome, r.outcome_reasons) = (Outcome::Inconclusive, vec!["it is said".into()]);
+            }),
+        ),
+        (
+            "call a missed objective an error",
+            ResultOutcomeDiffers,
+            Lie(|body, _| {
+                passing(body, |r| {
+                    if r.class == "files" {
+                        (r.rpo.achieved_ms, r.rpo.met) = (Some(100_000_000), Some(false));
+                        r.errors.push(error("checks"));
+                        (r.outcome, r.outcome_reasons) = (Outcome::Error, vec!["it is said".into()]);
+                    }
+                })
+            }),
+        ),
+        (
+            "call an error what had none",
+            ResultOutcomeDiffers,
+            Lie(|body, _| passing(body, |r| (r.outcome, r.outcome_reasons) = (Outcome::Error, vec!["it is said".into()]))),
+        ),
+        (
+            "call what passed inconclusive",
+            ResultOutcomeDiffers,
+            Owed(VAULT, |r| (r.outcome, r.outcome_reasons) = (Outcome::Inconclusive, vec!["it is said".into()])),
+        ),
+        (
+            "call an error inconclusive",
+            ResultOutcomeDiffers,
+            Owed(INSTANCE, |r| {
+                r.errors.push(error("checks"));
+                (r.outcome, r.outcome_reasons) = (Outcome::Inconclusive, vec!["it is said".into()]);
+            }),
+        ),
+        ("pass what the guard refused", PassWithErrors, Lie(|body, _| passing(body, |r| r.errors.push(error("guard"))))),
+    ]
+}
+
+fn points() -> Vec<Tamper> {
+    use Rule::{FactDiffers, RpoDiffers};
+    vec![
+        ("count an age from another instant", RpoDiffers, Owed(TABLE, |r| r.rpo.reference_at = Some(captured_end().plus_secs(5 * 3600)))),
+        (
+            "count every age from before its point",
+            RpoDiffers,
+            BigLie(|body, _| {
+                passing(body, |r| {
+                    let newest = "arn:aws:backup:eu-west-2:111122223333:recovery-point:vault-4";
+                    r.rpo.reference_at = Some(captured_end());
+                    if r.class == "files" {
+                        (r.rpo.achieved_ms, r.rpo.point) = (Some(0), Some(newest.into()));
+                    }
+                })
+            }),
+        ),
+        (
+            "count every age from after the population",
+            RpoDiffers,
+            BigLie(|body, _| passing(body, |r| r.rpo.reference_at = Some(r.restore.as_ref().unwrap().requested_at.plus_secs(3600)))),
+        ),
+        (
+            "count every age from another instant than the drill's beginning",
+            RpoDiffers,
+            BigLie(|body, _| {
+                population(body, |population| population.deadline_at = population.deadline_at.plus_secs(-40_000));
+                passing(body, |r| r.rpo.reference_at = Some(captured_end().plus_secs(6 * 3600)));
+            }),
+        ),
+        (
+            "date a point as no population does",
+            FactDiffers,
+            Lie(|body, _| passing(body, |r| r.rp.created_at = r.rp.created_at.plus_secs(60))),
+        ),
+        ("take a point in AWS from beside it", FactDiffers, Lie(|body, _| passing(body, |r| r.rp.from = "local".into()))),
+        (
+            "call a table's backup an instance",
+            FactDiffers,
+            BigLie(|body, _| {
+                if let Body::PointResult(result) = body {
+                    result.rp.id = "arn:aws:dynamodb:eu-west-2:111122223333:table/crm/backup/2".into();
+                }
+            }),
+        ),
+    ]
+}
+
+fn looks_taken() -> Vec<Tamper> {
+    use Rule::IsolationDiffers;
+    vec![
+        ("never look at an instance that came up", IsolationDiffers, Owed(INSTANCE, |r| without_looks(r, &["not-public"]))),
+        ("never look at a bucket", IsolationDiffers, Owed(VAULT, |r| without_looks(r, &["public-access-blocked"]))),
+        ("never look at a table", IsolationDiffers, Owed(TABLE, |r| without_looks(r, &["no-deletion-protection"]))),
+        ("never look who restores", IsolationDiffers, Owed(SECOND, |r| without_looks(r, &["restoring-account"]))),
+        ("never look at backup plans", IsolationDiffers, Owed(TABLE, |r| without_looks(r, &["no-backup-selection"]))),
+        ("never look at tags", IsolationDiffers, Owed(SECOND, |r| without_looks(r, &["tagged"]))),
+        ("hold an instance in everybody's reach", IsolationDiffers, Owed(INSTANCE, |r| look(r, "not-public").found = "true".into())),
+        ("hold another's account", IsolationDiffers, Owed(SECOND, |r| look(r, "restoring-account").found = "999999999999".into())),
+        ("demand another account", IsolationDiffers, Owed(TABLE, |r| look(r, "account").expected = "999999999999".into())),
+        ("hold another network", IsolationDiffers, Owed(INSTANCE, |r| look(r, "subnet-group").found = "default".into())),
+        ("hold what was there", IsolationDiffers, Owed(VAULT, |r| look(r, "target-absent").found = "present".into())),
+        ("hold what a plan backs up", IsolationDiffers, Owed(TABLE, |r| look(r, "no-backup-selection").found = "selection all".into())),
+        (
+            "clear a production name",
+            IsolationDiffers,
+            BigLie(|body, _| passing(body, |r| look(r, "name-prefix").found = "crm-transactions".into())),
+        ),
+        (
+            "look in another account than the drill's",
+            IsolationDiffers,
+            BigLie(|body, _| {
+                if let Body::DrillPlanned(plan) = body {
+                    let arn = "arn:aws:iam::999999999999:user/drill".into();
+                    plan.runner = Some(Runner { account_id: "999999999999".into(), region: "eu-west-2".into(), arn });
+                }
+            }),
+        ),
+    ]
+}
+
+fn checks() -> Vec<Tamper> {
+    use Rule::{CheckDiffers, FactMissing};
+    vec![
+        ("pass a check that found violations", CheckDiffers, Owed(SECOND, |r| finds(r, |check| check.actual = Some("17".into())))),
+        ("pass a check that found nothing", CheckDiffers, Owed(SECOND, |r| finds(r, |check| check.actual = None))),
+        (
+            "call a check that found violations not applicable",
+            CheckDiffers,
+            Owed(SECOND, |r| {
+                finds(r, |check| {
+                    (check.actual, check.result, check.not_applicable) = (Some("17".into()), CheckOutcome::Untested, true);
+                })
+            }),
+        ),
+        (
+            "pass a check below its baseline",
+            CheckDiffers,
+            Owed(INSTANCE, |r| {
+                finds(r, |check| {
+                    (check.kind, check.op) = ("baseline-scalar".into(), "< baseline".into());
+                    (check.expected, check.actual) = (Some("2000".into()), Some("3".into()));
+                })
+            }),
+        ),
+        (
+            "pass tables beyond their baselines",
+            CheckDiffers,
+            Owed(INSTANCE, |r| {
+                finds(r, |check| {
+                    (check.kind, check.op, check.actual) = ("baseline-scalar".into(), "!= baseline".into(), Some("1".into()));
+                })
+            }),
+        ),
+        (
+            "pass what was never planted",
+            CheckDiffers,
+            Owed(SECOND, |r| {
+                finds(r, |check| {
+                    (check.kind, check.op) = ("canary".into(), "!= baseline".into());
+                    (check.expected, check.actual) = (Some("aa".into()), Some("bb".into()));
+                })
+            }),
+        ),
+        (
+            "pass what is too old",
+            CheckDiffers,
+            Owed(INSTANCE, |r| {
+                finds(r, |check| {
+                    (check.kind, check.op) = ("freshness".into(), "> 48h".into());
+                    check.actual = Some("2020-01-01T00:00:00.000Z".into());
+                })
+            }),
+        ),
+        (
+            "leave checks out that the resource's other case has",
+            FactMissing,
+            BigLie(|body, _| {
+                if let Body::PointResult(result) = body
+                    && result.resource.0 == "crm"
+                    && result.rp.id.0.ends_with("-0")
+                {
+                    result.sql_checks.clear();
+                }
+            }),
+        ),
+    ]
+}
+
+fn restores() -> Vec<Tamper> {
+    use Rule::{FactDiffers, FactMissing, PassNotRestored};
+    vec![
+        ("pass a job that failed", FactDiffers, Owed(VAULT, |r| r.restore.as_mut().unwrap().status = "FAILED".into())),
+        ("pass what was never asked for", PassNotRestored, Owed(VAULT, |r| r.restore.as_mut().unwrap().attempts = 0)),
+        (
+            "pass what never came up",
+            FactMissing,
+            Lie(|body, _| {
+                passing(body, |r| {
+                    let restore = r.restore.as_mut().unwrap();
+                    (restore.available_at, restore.fully_read_at) = (None, None);
+                })
+            }),
+        ),
+        (
+            "restore over production",
+            FactDiffers,
+            Owed(INSTANCE, |r| {
+                r.restore.as_mut().unwrap().target = Some("arn:aws:rds:eu-west-2:111122223333:db:crm".into());
+            }),
+        ),
+        (
+            "take another's resource down",
+            FactDiffers,
+            Lie(|body, _| passing(body, |r| r.teardown.resources[0].arn = "arn:aws:rds:eu-west-2:111122223333:db:other".into())),
+        ),
+        ("take nothing down", FactMissing, Lie(|body, _| passing(body, |r| r.teardown.resources.clear()))),
+    ]
+}
+
+#[test]
+fn what_can_only_be_a_lie_ends_in_its_named_fault() {
+    all_end_in_their_fault(derived());
+}
+
+/// The drill under a configuration whose bytes are in the evidence, of which `from` stands there as `to`.
+fn under(from: &'static str, to: &'static str) -> Vec<&'static str> {
+    const CONFIG: &str = r#"version = 1
+[isolation]
+account_id = "111122223333"
+name_prefix = "drill-"
+[[resource]]
+id = "vault"
+kind = "s3"
+points = [{ from = "aws-backup" }]
+"#;
+    let world = build(Story { config: CONFIG.replace(from, to).into_bytes(), ..Story::default() });
+    world.names()
+}
+
+#[test]
+fn what_the_configuration_demands_is_what_was_looked_at() {
+    assert_eq!(under("", ""), [] as [&str; 0]);
+    for (from, to, rule) in [
+        ("111122223333", "999999999999", Rule::IsolationDiffers),
+        ("\"drill-\"", "\"attestore-\"", Rule::IsolationDiffers),
+        ("name_prefix", "subnet_group = \"isolated\"\nname_prefix", Rule::IsolationDiffers),
+        ("name_prefix", "vpc_id = \"vpc-1\"\nname_prefix", Rule::IsolationDiffers),
+        ("name_prefix", "security_group_ids = [\"sg-1\"]\nname_prefix", Rule::IsolationDiffers),
+        ("name_prefix", "kms_key_arn = \"k\"\nname_prefix", Rule::IsolationDiffers),
+        ("kind = \"s3\"", "kind = \"files\"", Rule::FactDiffers),
+        ("\"aws-backup\"", "\"s3-versions\"", Rule::FactDiffers),
+    ] {
+        assert_eq!(under(from, to), [rule.as_str()], "{to}");
+    }
+}
+
+#[test]
+fn a_table_without_rows_of_its_own_is_held_to_no_other_cases_checks() {
+    let (found, _) = crate::tamper::run(BigLie(|body, _| {
+        passing(body, |r| {
+            if r.resource.0 == "crm" {
+                let mut unreadable = attestore::model::counts::Counts::default();
+                unreadable.add(Class::Unreadable);
+                facts(r).tables = Some(unreadable);
+                r.sql_checks.clear();
+            }
+        })
+    }));
+    assert!(!found.contains(&Rule::FactMissing.as_str()), "{found:?}");
+}
