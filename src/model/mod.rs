@@ -7,6 +7,7 @@ pub mod capture;
 pub mod check;
 pub mod clock;
 pub mod counts;
+pub mod coverage;
 pub mod digest;
 pub mod exit;
 pub mod failure;
