@@ -7,6 +7,7 @@
 //! | `sqlite` | points that are SQLite files, packed and not, with their logs |
 //! | `dumps` | points that are dumps of the usual forms |
 //! | `dump_forms` | dumps of every other form: folders, physical copies, hostile ones |
+//! | `client_groups` | clients that load a dump end with their case |
 //! | `dump_vault` | a server with data, dumps of it, and an estate whose points they are |
 //!
 //! Database servers are booted from fresh data directories; where none is installed, the tests that need one say so and are skipped, unless
@@ -14,6 +15,7 @@
 
 #[cfg(feature = "sandbox")]
 mod aws;
+mod client_groups;
 #[cfg(feature = "sandbox")]
 #[path = "../common/clients.rs"]
 mod clients;

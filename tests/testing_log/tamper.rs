@@ -672,6 +672,27 @@ fn results() -> Vec<(&'static str, Rule, How)> {
     vec![
         ("edit a count", Rule::CountsDoNotAddUp, Lie(|body, _| passing(body, |r| counts(r).expected += 1))),
         (
+            "claim what was not read",
+            Rule::CoverageDiffers,
+            Lie(|body, nth| {
+                if let (Body::PointResult(result), 0) = (body, nth) {
+                    let mut none = Counts::default();
+                    none.add_many(Class::Unreadable, 2);
+                    let facts = facts(result);
+                    (facts.definitions, facts.unread_definitions, facts.coverage_ppm) = (Some(none), Some(2), 999_999);
+                }
+            }),
+        ),
+        (
+            "call unread what was damaged",
+            Rule::CountsDoNotAddUp,
+            Lie(|body, nth| {
+                if let (Body::PointResult(result), 0) = (body, nth) {
+                    (facts(result).unread_definitions, facts(result).coverage_ppm) = (Some(1), 0);
+                }
+            }),
+        ),
+        (
             "hide findings",
             Rule::FindingsDiffer,
             Lie(|body, nth| {

@@ -157,8 +157,10 @@ fn check_counts(leaf: u64, facts: &VerifyFacts, faults: &mut Faults) {
         }
     }
     let (total, inline) = (facts.findings.total, facts.findings.inline.len());
-    let agree =
-        inline <= INLINE_FINDINGS && inline as u64 <= total && (differing == 0 || total > 0) && (total == 0 || differing + noted + unreadable > 0);
+    let agree = inline <= INLINE_FINDINGS
+        && inline as u64 <= total
+        && (differing == 0 || total > 0)
+        && (total == 0 || differing + noted + unreadable > 0);
     faults.demand(agree, Rule::FindingsDiffer, leaf, || {
         format!("{total} findings, {inline} of them inline, and counts with {differing} differences and {noted} excused ones")
     });

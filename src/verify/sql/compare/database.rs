@@ -161,7 +161,8 @@ pub async fn compare_beside(
 /// What is said where not one table is there. A file without a byte is a SQLite database to SQLite.
 fn holds_nothing(url: &SourceUrl, expected: usize) -> String {
     let is_bare = matches!(url, SourceUrl::Sqlite { path } if std::fs::metadata(path).is_ok_and(|meta| meta.len() == 0));
-    let what = if is_bare { "the file is empty (0 bytes)" } else { "there is not one of the tables in it that the manifest names, nor another" };
+    let what =
+        if is_bare { "the file is empty (0 bytes)" } else { "there is not one of the tables in it that the manifest names, nor another" };
     format!("{url}: {what}: of the {expected} tables that are expected none was read")
 }
 

@@ -8,7 +8,7 @@
 
 use futures_util::StreamExt as _;
 use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{AssertSqlSafe, Either, Row as _, ValueRef as _};
+use sqlx::{AssertSqlSafe, Either, Executor as _, Row as _, ValueRef as _};
 
 use crate::verify::sql::connect::errors::Broken;
 use crate::verify::sql::postgres::copy::CopyRows;
@@ -69,7 +69,7 @@ async fn stream(
     let list = table.select_list(columns, double_quoted);
     let from = table.source.map_or_else(|| format!("ONLY {}", table.sql_name), str::to_owned);
     let statement = format!("SELECT {list} FROM {from}{}", table.conditions(&[]));
-    let mut rows = sqlx::query(AssertSqlSafe(statement)).persistent(false).fetch_many(&mut *control);
+    let mut rows = (&mut *control).fetch_many(sqlx::query(AssertSqlSafe(statement)).persistent(false));
     let mut row = std::mem::replace(&mut delivery.row, Row::empty());
     let (mut bytes, mut counted) = (HEAD.to_vec(), 0);
     loop {
