@@ -1,8 +1,9 @@
 //! A table read in the very session that holds the snapshot: where a role may have one session only, or a server has room for one.
 //!
-//! Fields of an answer in binary are those of a copy in binary (PostgreSQL documentation, "COPY", "Binary Format"): they are put together as
-//! one, so that one decoder reads both, and rows have the same digests either way. A row is held whole. Whatever goes wrong, a savepoint keeps
-//! the transaction and with it the snapshot.
+//! A copy in binary (PostgreSQL documentation, "COPY", "Binary Format") has what the send function of each column's type makes of its value. The
+//! driver does not know every type, and does not have to: it is asked for what these functions return, which are bytes. They are put together
+//! as a copy, so that one decoder reads both, and rows have the same digests either way. A row is held whole. Whatever goes wrong, a savepoint
+//! keeps the transaction and with it the snapshot.
 //!
 //! Not here: when that is so (`snapshot`), and reading in sessions of their own (`block_ranges`).
 
@@ -68,7 +69,10 @@ async fn stream(
     let mut copy = CopyRows::new(columns.iter().map(kind).collect::<Result<_, _>>()?);
     let list = table.select_list(columns, double_quoted);
     let from = table.source.map_or_else(|| format!("ONLY {}", table.sql_name), str::to_owned);
-    let statement = format!("SELECT {list} FROM {from}{}", table.conditions(&[]));
+    let senders = senders(control, &format!("SELECT {list} FROM {from} LIMIT 0"), columns.len(), limits).await?;
+    let sent: Vec<String> = senders.iter().enumerate().map(|(at, sender)| format!("{sender}(s.c{at})")).collect();
+    let all = named(&format!("SELECT {list} FROM {from}{}", table.conditions(&[])), columns.len());
+    let statement = format!("SELECT {} FROM {all}", sent.join(", "));
     let mut rows = (&mut *control).fetch_many(sqlx::query(AssertSqlSafe(statement)).persistent(false));
     let mut row = std::mem::replace(&mut delivery.row, Row::empty());
     let (mut bytes, mut counted) = (HEAD.to_vec(), 0);
@@ -96,6 +100,26 @@ async fn stream(
         arrived if arrived == counted => Ok(true),
         arrived => Err(Broken::data(format!("{arrived} rows arrived, and the server counts {counted}"))),
     }
+}
+
+/// A question whose columns are called `c0`, `c1` and so on in another.
+fn named(question: &str, columns: usize) -> String {
+    let names: Vec<String> = (0..columns).map(|at| format!("c{at}")).collect();
+    let names = if names.is_empty() { String::new() } else { format!("({})", names.join(", ")) };
+    format!("({question}) AS s{names}")
+}
+
+/// The send function of each column's type; `bare` is a question that has the columns, and no row.
+async fn senders(control: &mut PgConnection, bare: &str, columns: usize, limits: Limits) -> Result<Vec<String>, Broken> {
+    if columns == 0 {
+        return Ok(Vec::new());
+    }
+    let sender = |at| format!("(SELECT t.typsend::text FROM pg_catalog.pg_type t WHERE t.oid = pg_catalog.pg_typeof(s.c{at}))");
+    let each: Vec<String> = (0..columns).map(sender).collect();
+    let question = format!("SELECT {} FROM (SELECT 1) AS one LEFT JOIN {} ON true", each.join(", "), named(bare, columns));
+    let found = in_time(limits, sqlx::raw_sql(AssertSqlSafe(question)).fetch_one(&mut *control)).await?;
+    let text = |at: usize| found.try_get_raw(at).ok()?.as_str().ok().filter(|name| *name != "-").map(str::to_owned);
+    (0..columns).map(|at| text(at).ok_or_else(|| Broken::data("a type that the server has no binary form of"))).collect()
 }
 
 /// Appends a row as a copy has it.
