@@ -203,12 +203,12 @@ async fn an_instance_that_was_deleted_meanwhile_is_told_as_gone() {
         .await;
         clients.drop_instance(&name).await;
     };
-    let (_, ()) = tokio::join!(lock, delete);
+    let (locked, ()) = tokio::join!(lock, delete);
     let output = tokio::task::spawn_blocking(move || drill.wait_with_output().unwrap()).await.unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     running.stop().await.unwrap();
     let result = estate.results().into_iter().find(|result| result.rp.id.0 == own).unwrap_or_else(|| panic!("{said}"));
-    assert_eq!(result.outcome, Outcome::Error, "nothing is said of the backup: {:?}", result.outcome_reasons);
+    assert_eq!(result.outcome, Outcome::Error, "nothing is said of the backup: {:?}: {locked:?}: {said}", result.outcome_reasons);
     let error = result.errors.iter().find(|error| error.message.contains(&name)).unwrap_or_else(|| panic!("{:?}", result.errors));
     let gone = format!("instance {name} no longer exists (DBInstanceNotFound): it was deleted before it was read to its end");
     assert!(error.message.starts_with(&gone) && error.message.contains("nothing listens on 127.0.0.1:"), "{error:?}");
