@@ -14,6 +14,7 @@ use crate::cli::words::bytes_text;
 use crate::model::counts::Counts;
 use crate::model::exit::ExitCode;
 use crate::model::failure::{Failure, FailureKind};
+use crate::model::outcome::Outcome;
 use crate::model::verification::SignatureState;
 use crate::verify::manifest::diff;
 use crate::verify::manifest::header::ManifestKind;
@@ -134,7 +135,13 @@ pub fn diff(args: &DiffArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode>
     };
     let sum = |counts: Counts| counts.mismatch + counts.missing + counts.extra;
     let differences = sum(counts) + definitions.map_or(0, sum);
-    let exit = if differences == 0 { ExitCode::Proven } else { ExitCode::Findings };
+    // What one of the two readers was not shown, nobody can call equal.
+    let unseen = definitions.map_or(0, |counts| counts.unreadable);
+    let (outcome, exit) = match (differences, unseen) {
+        (0, 0) => (Outcome::Pass, ExitCode::Proven),
+        (0, _) => (Outcome::Inconclusive, ExitCode::Incomplete),
+        _ => (Outcome::Fail, ExitCode::Findings),
+    };
     // The leaves of a table's fingerprint are parts of a proof; what people have are tables.
     for (name, counts) in [("tables", tables), (if tables.is_some() { "parts of them" } else { "objects" }, Some(counts))] {
         let Some(counts) = counts else { continue };
@@ -150,13 +157,15 @@ pub fn diff(args: &DiffArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode>
     }
     let mut more = Map::new();
     if let Some(definitions) = definitions {
-        console.answer(format!("definitions: {} equal, {} differ, or are in one of the two only", definitions.matched, sum(definitions)));
+        let unseen = if unseen > 0 { format!(", {unseen} not shown to the reader of the later one") } else { String::new() };
+        let differ = sum(definitions);
+        console.answer(format!("definitions: {} equal, {differ} differ, or are in one of the two only{unseen}", definitions.matched));
         more.insert("definitions".into(), json!(definitions));
     }
     if let Some(tables) = tables {
         more.insert("tables".into(), json!(tables));
     }
     more.insert(if tables.is_some() { "leaves" } else { "objects" }.into(), json!(counts));
-    console.summary("manifest diff", if differences == 0 { "pass" } else { "fail" }, exit, more);
+    console.summary("manifest diff", outcome.as_str(), exit, more);
     Ok(exit)
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::cli::words::{plain, told_apart, wrapped};
+use crate::cli::words::{self, plain, told_apart, wrapped};
 use crate::drill::record::kind_of;
 use crate::model::exit::ExitCode;
 use crate::model::failure::FailureKind;
@@ -206,7 +206,11 @@ fn objective(objective: &Objective) -> String {
 fn read(result: &PointResult) -> String {
     let Some(facts) = &result.verify else { return "nothing".to_owned() };
     let parts: Vec<String> = counts(facts)
-        .map(|(name, counts)| format!("{} of {} {name}", counts.checked - counts.unreadable.min(counts.checked), counts.expected))
+        .map(|(name, counts)| {
+            // What is gone may count as changed in between, and was not read for all that.
+            let read = facts.read.get(name).copied().unwrap_or(counts.checked - counts.unreadable.min(counts.checked));
+            words::read_of(read, counts.expected, name)
+        })
         .collect();
     let checks = match result.sql_checks.iter().filter(|check| check.counts()).count() {
         0 => String::new(),

@@ -7,7 +7,7 @@ use serde_json::{Map, json};
 
 use crate::cli::console::Console;
 use crate::cli::source::Means;
-use crate::cli::verify_words::{evidence_lines, evidence_summary};
+use crate::cli::verify_words::{evidence_lines, evidence_summary, rows_read};
 use crate::cli::words::bytes_text;
 use crate::model::exit::ExitCode;
 use crate::model::failure::{Failure, FailureKind};
@@ -142,7 +142,7 @@ fn conclude(checked: &SourceUrl, baseline: &SourceUrl, result: &Verification, co
     }
     evidence_summary(result, &mut more);
     evidence_lines(result, &mut lines);
-    lines.push(format!("read       {} in {:.1} s", bytes_text(result.bytes_checked), result.duration.as_secs_f64()));
+    lines.push(format!("read       {}{} in {:.1} s", rows_read(result), bytes_text(result.bytes_checked), result.duration.as_secs_f64()));
     let because = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };
     lines.push(format!("result     {}{because}", outcome.as_str().to_uppercase()));
     console.answer(lines.join("\n"));

@@ -14,7 +14,7 @@ use crate::cli::scan_args::ScanArgs;
 use crate::cli::source::{self, Means, shown};
 use crate::cli::tables;
 use crate::cli::verify_replica;
-use crate::cli::verify_words::{evidence_lines, evidence_summary};
+use crate::cli::verify_words::{evidence_lines, evidence_summary, rows_read};
 use crate::cli::words::bytes_text;
 use crate::estate::load;
 use crate::model::clock::Timestamp;
@@ -285,7 +285,7 @@ fn scoreboard(
     }
     evidence_lines(result, &mut lines);
     let seconds = result.duration.as_secs_f64();
-    lines.push(format!("read       {} in {seconds:.1} s", bytes_text(result.bytes_checked)));
+    lines.push(format!("read       {}{} in {seconds:.1} s", rows_read(result), bytes_text(result.bytes_checked)));
     if let Some(progress) = &result.progress {
         lines.push(format!("pass       {}", coverage::pass_text(progress)));
     }

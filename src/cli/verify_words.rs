@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, json};
 
+use crate::cli::words;
+use crate::model::coverage::WHOLE_PPM;
 use crate::model::failure::FailureKind;
 use crate::model::verification::Verification;
 
@@ -27,6 +29,11 @@ pub fn evidence_summary(result: &Verification, more: &mut Map<String, serde_json
     }
     if !result.left_out.is_empty() {
         more.insert("left_out".into(), json!(result.left_out));
+    }
+    more.insert("read".into(), json!(result.really_read()));
+    more.insert("coverage_ppm".into(), json!(result.coverage_ppm()));
+    if result.unread_definitions > 0 {
+        more.insert("unread_definitions".into(), json!(result.unread_definitions));
     }
     if !result.unread.is_empty() {
         let unread: BTreeMap<&str, u64> = result.unread.iter().map(|(kind, n)| (kind.as_str(), *n)).collect();
@@ -58,9 +65,24 @@ pub fn evidence_lines(result: &Verification, lines: &mut Vec<String>) {
         let outcome = result.protection_outcome();
         lines.push(format!("protection {}: {} of {} as they were", outcome.as_str(), counts.matched, counts.expected));
     }
+    let covered = result.coverage_ppm();
+    if covered < WHOLE_PPM && (result.cut_short.is_none() || covered > 0) && result.counts().any(|(_, counts)| counts.expected > 0) {
+        // Rounded down: what is not whole is never shown as that.
+        let (whole, tenths) = (covered / 10_000, covered / 1_000 % 10);
+        lines.push(format!("coverage   {whole}.{tenths} % of what was expected was read and decided"));
+    }
     lines.extend(result.left_out.iter().map(|said| format!("left out   {said}")));
     if let Some(tier) = &result.lesser_tier {
         lines.push(format!("tier       {}", tier.name));
         lines.extend(tier.does_not_prove.iter().map(|said| format!("           not proved: {said}")));
+    }
+}
+
+/// What was read of a database's rows, before the bytes; nothing where none was counted so.
+pub fn rows_read(result: &Verification) -> String {
+    let of = |name: &str, expected: u64| words::read_of(result.read.get(name).copied().unwrap_or(0), expected, name);
+    match (result.tables, result.rows) {
+        (Some(tables), Some(rows)) => format!("{}, {}, ", of("tables", tables.expected), of("rows", rows.expected)),
+        _ => String::new(),
     }
 }

@@ -17,6 +17,11 @@ pub fn place(text: &str) -> String {
     if is_lost { format!("\"{}\"", plain.replace('\\', "\\\\").replace('"', "\\\"")) } else { plain }
 }
 
+/// How many of a kind were read, beside how many were expected; there may be more than that.
+pub fn read_of(read: u64, expected: u64, kind: &str) -> String {
+    if read > expected { format!("{read} {kind} ({expected} expected)") } else { format!("{read} of {expected} {kind}") }
+}
+
 /// A number of bytes for people: three digits and a binary unit.
 pub fn bytes_text(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];

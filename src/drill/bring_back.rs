@@ -9,11 +9,12 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::{CaseId, DrillId};
 use crate::monitor::Event;
 use crate::restore::driver::{Accepted, Driver, Opened, Progress};
+use crate::restore::drivers::instances;
 use crate::restore::guard::{self, Cleared, Ours};
 use crate::restore::order::Order;
 use crate::restore::pace::Pace;
 use crate::restore::permit::Permit;
-use crate::restore::records::{Phase, Record, Step, Target};
+use crate::restore::records::{Phase, Record, Step, Target, TargetKind};
 use crate::restore::steps::{StepState, UndoState};
 use crate::restore::targets;
 use crate::testing_log::body::{Isolation, Probe};
@@ -75,6 +76,33 @@ impl BringBack<'_> {
     /// Looks once more at what was created; what is seen for the first time is added to the probes.
     pub async fn look_again(&self, seen: &mut Seen) -> InPhase<()> {
         self.guard_after(&self.order.target(self.driver.target_kind()), seen).await
+    }
+
+    /// Why what was restored could not be read: where it cannot be reached, its service is asked what became of it. Who refuses a connection
+    /// does not say whether the instance was deleted or stopped meanwhile, or whether only the way to it is closed.
+    pub async fn what_became(&self, failure: Failure) -> Failure {
+        if failure.kind != FailureKind::Network || self.driver.target_kind() != TargetKind::DbInstance {
+            return failure;
+        }
+        let target = self.order.target(TargetKind::DbInstance);
+        let name = &target.name;
+        match targets::find(&self.context.clouds, &self.order.work, &target).await {
+            Ok(None) => Failure::new(
+                FailureKind::Absent,
+                format!("instance {name} no longer exists (DBInstanceNotFound): it was deleted before it was read to its end; {failure}"),
+            )
+            .hint("find out in CloudTrail who deleted it, and drill the point again: nothing is said of the backup"),
+            Ok(Some(found)) => {
+                let status = instances::instance_of(&found).map_or("of another kind", |instance| instance.status.as_str());
+                let failure = failure.context(format!("instance {name} is `{status}`, as RDS says, and is not reached"));
+                failure.hint(if status == "available" {
+                    "check its security group and the way to it from here, and drill the point again: nothing is said of the backup"
+                } else {
+                    "somebody stops, restarts or deletes it: find out who, and drill the point again; nothing is said of the backup"
+                })
+            }
+            Err(asked) => failure.context(format!("instance {name} is not reached, and RDS does not say what became of it ({asked})")),
+        }
     }
 
     async fn guard_before(&self, target: &Target, seen: &mut Seen) -> InPhase<Cleared> {

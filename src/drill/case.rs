@@ -170,6 +170,9 @@ impl Case<'_> {
                     _ => opened,
                 };
                 let mut read = self.read(result, &basis, &opened).await;
+                if let Err((phase, failure)) = read {
+                    read = Err((phase, bringing.what_became(failure).await));
+                }
                 if read.is_ok() {
                     seen.isolation = result.isolation.take();
                     read = bringing.look_again(&mut seen).await;

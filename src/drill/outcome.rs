@@ -54,5 +54,6 @@ fn passed_or_not(result: &mut PointResult, policy: &ClassPolicy) {
 fn unread(result: &PointResult) -> Vec<String> {
     let Some(facts) = &result.verify else { return Vec::new() };
     let of = if facts.objects.is_some() { "objects" } else { "tables" };
-    facts.unread.iter().map(|(why, n)| format!("{of}: {n} not read: {why}")).collect()
+    let definitions = facts.unread_definitions.filter(|n| *n > 0).map(|n| format!("definitions: {n} not read"));
+    facts.unread.iter().map(|(why, n)| format!("{of}: {n} not read: {why}")).chain(definitions).collect()
 }

@@ -118,6 +118,8 @@ pub fn verify_facts(
         definitions: counts(&verification.definitions),
         items: counts(&verification.items),
         unread: verification.unread.iter().map(|(kind, n)| (kind.as_str().to_owned(), *n)).collect(),
+        unread_definitions: verification.tables.map(|_| verification.unread_definitions),
+        read: verification.really_read().into_iter().map(|(kind, n)| (kind.to_owned(), n)).collect(),
         expired: (verification.expired > 0).then_some(verification.expired),
         protection: counts(&verification.protection),
         tier: verification.lesser_tier.as_ref().map(|tier| tier.name.to_owned()),

@@ -9,6 +9,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::engines::client::Client;
 use crate::engines::copies::{Copies, Running};
 use crate::engines::room;
 use crate::model::failure::{Failure, FailureKind};
@@ -308,15 +309,20 @@ pub fn command(area: &Area, program: &Path) -> tokio::process::Command {
     command
 }
 
-/// Runs a program to its end with `input`; its output, or a failure with what it said on stderr.
+/// Runs a program to its end with `input`; its output, or a failure with what it said on stderr. Where the future is dropped, it ends.
 pub async fn run(mut command: tokio::process::Command, what: &str, input: &str) -> Result<String, Failure> {
-    use std::process::Stdio;
-    use tokio::io::AsyncWriteExt;
-    let failed = |error| Failure::io(what, error);
-    // A group of its own: Ctrl-C at the terminal is for the owner, and leaves no half-made data directory.
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).process_group(0);
-    let mut child = command.spawn().map_err(failed)?;
-    let mut stdin = child.stdin.take();
+    use std::process::{Output, Stdio};
+    use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+    async fn all(from: Option<impl AsyncRead + Unpin>) -> std::io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        if let Some(mut from) = from {
+            from.read_to_end(&mut bytes).await?;
+        }
+        Ok(bytes)
+    }
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut client = Client::start(command, what)?;
+    let mut stdin = client.stdin();
     let write = async {
         if let Some(stdin) = &mut stdin {
             // A program that ends early says why on stderr; the broken pipe adds nothing.
@@ -324,9 +330,10 @@ pub async fn run(mut command: tokio::process::Command, what: &str, input: &str) 
         }
         drop(stdin);
     };
-    let ((), output) = tokio::join!(write, child.wait_with_output());
-    let output = output.map_err(failed)?;
-    finished(what, &output)
+    let ((), stdout, stderr) = tokio::join!(write, all(client.stdout()), all(client.stderr()));
+    let failed = |error| Failure::io(what, error);
+    let (stdout, stderr) = (stdout.map_err(failed)?, stderr.map_err(failed)?);
+    finished(what, &Output { status: client.ended().await?, stdout, stderr })
 }
 
 /// What a program printed, or a failure with what it said on stderr.

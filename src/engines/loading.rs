@@ -7,10 +7,11 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::process::{ChildStdin, Command};
 
 use crate::engines::archive_folder;
 use crate::engines::area;
+use crate::engines::client::Client;
 use crate::engines::definers;
 use crate::engines::dumps::{Dump, Unloaded, elsewhere};
 use crate::engines::installed::EngineKind;
@@ -129,7 +130,7 @@ impl Servers {
         let mut client = mariadb::client_of(self.programs(EngineKind::MariaDb)?, self.area(), server.port, master, database);
         client.stdin(Stdio::piped());
         let mut client = spawn(client, "mariadb")?;
-        let mut stdin = client.stdin.take().ok_or_else(|| Failure::new(FailureKind::Remote, "mariadb takes no input"))?;
+        let mut stdin = client.stdin().ok_or_else(|| Failure::new(FailureKind::Remote, "mariadb takes no input"))?;
         let (mut reader, _) = self.script_of(Source::Plain, path, &[])?;
         let write = async {
             let (mut script, mut begins, mut passes) = (mysql_script::Script::default(), true, true);
@@ -192,7 +193,7 @@ impl Servers {
         let mut client = postgres::client_of(programs, self.area(), port, master);
         client.stdin(Stdio::piped());
         let mut client = spawn(client, "psql")?;
-        let mut stdin = client.stdin.take().ok_or_else(|| Failure::new(FailureKind::Remote, "psql takes no input"))?;
+        let mut stdin = client.stdin().ok_or_else(|| Failure::new(FailureKind::Remote, "psql takes no input"))?;
         let (mut reader, tool) = self.script_of(from, path, &[])?;
         let mut known = needs.roles.clone();
         let write = async {
@@ -243,7 +244,7 @@ impl Servers {
     }
 
     /// The script, and the tool that writes it where it has to be unpacked.
-    fn script_of(&self, from: Source, path: &Path, more: &[&str]) -> Result<(Reader, Option<Child>), Failure> {
+    fn script_of(&self, from: Source, path: &Path, more: &[&str]) -> Result<(Reader, Option<Client>), Failure> {
         if from == Source::Plain {
             let file = tokio::fs::File::from_std(open(path)?);
             return Ok((BufReader::with_capacity(1 << 16, Box::new(file)), None));
@@ -256,7 +257,7 @@ impl Servers {
             _ => command.stdin(open(path)?),
         };
         let mut tool = spawn(command, "pg_restore")?;
-        let out = tool.stdout.take().ok_or_else(|| Failure::new(FailureKind::Remote, "pg_restore has no output"))?;
+        let out = tool.stdout().ok_or_else(|| Failure::new(FailureKind::Remote, "pg_restore has no output"))?;
         Ok((BufReader::with_capacity(1 << 16, Box::new(out)), Some(tool)))
     }
 }
@@ -274,10 +275,9 @@ fn open(path: &Path) -> Result<std::fs::File, Failure> {
     std::fs::File::open(path).map_err(|error| Failure::io(format!("cannot open {}", path.display()), error))
 }
 
-fn spawn(mut command: Command, what: &str) -> Result<Child, Failure> {
-    // A group of its own: Ctrl-C at the terminal is for the drill, which then ends its clients.
-    command.stderr(Stdio::piped()).kill_on_drop(true).process_group(0);
-    command.spawn().map_err(|error| Failure::io(what, error))
+fn spawn(mut command: Command, what: &str) -> Result<Client, Failure> {
+    command.stderr(Stdio::piped());
+    Client::start(command, what)
 }
 
 /// The next line without its end, and true; or so much of a line of data that is long, and false; nothing at the end.
@@ -324,10 +324,10 @@ async fn carry(reader: &mut Reader, line: &mut Vec<u8>, path: &Path, mut to: Opt
 }
 
 /// Waits for a client, and keeps the end of what it says: it ends at the first error, and may say much before.
-async fn heard(mut client: Child, what: &str) -> Result<Output, Failure> {
+async fn heard(mut client: Client, what: &str) -> Result<Output, Failure> {
     let failed = |error| Failure::io(what, error);
     let mut said = Vec::new();
-    if let Some(mut from) = client.stderr.take() {
+    if let Some(mut from) = client.stderr() {
         let mut piece = vec![0; HEARD];
         loop {
             let read = from.read(&mut piece).await.map_err(failed)?;
@@ -339,12 +339,12 @@ async fn heard(mut client: Child, what: &str) -> Result<Output, Failure> {
             said.drain(..surplus);
         }
     }
-    let status = client.wait().await.map_err(failed)?;
+    let status = client.ended().await?;
     Ok(Output { status, stdout: Vec::new(), stderr: said })
 }
 
 /// The unpacking tool's own word.
-async fn finish(tool: Option<Child>, path: &Path) -> Result<(), Unloaded> {
+async fn finish(tool: Option<Client>, path: &Path) -> Result<(), Unloaded> {
     let Some(tool) = tool else { return Ok(()) };
     let output = heard(tool, "pg_restore").await?;
     if output.status.success() {

@@ -7,6 +7,7 @@
 pub mod archive_folder;
 pub mod area;
 pub mod base_tar;
+pub mod client;
 pub mod copies;
 pub mod definers;
 pub mod dumps;

@@ -43,12 +43,22 @@ pub struct Servers {
     templates: Arc<tokio::sync::Mutex<()>>,
     /// The port of the directory server that judges tokens, where there is one.
     gate: Arc<OnceLock<u16>>,
+    /// Where empty data directories are kept from one program to the next.
+    kept: Option<PathBuf>,
 }
 
 impl Servers {
     /// The servers of the sandbox folder `state`. Starts nothing.
     pub fn open(state: &Path) -> Result<Self, Failure> {
-        Ok(Self { area: Area::open(state)?, installed: Arc::default(), templates: Arc::default(), gate: Arc::default() })
+        let kept = std::env::var_os(TEMPLATES).map(PathBuf::from);
+        Ok(Self { area: Area::open(state)?, installed: Arc::default(), templates: Arc::default(), gate: Arc::default(), kept })
+    }
+
+    /// The same that keep empty data directories in `folder`, as [`TEMPLATES`] has it: under a name with the engine's version, whole or not at
+    /// all.
+    #[must_use]
+    pub fn keeping_in(self, folder: &Path) -> Self {
+        Self { kept: Some(folder.to_owned()), ..self }
     }
 
     /// From now on tokens are judged by the directory server on `port` of this machine. Only PostgreSQL can ask one.
@@ -93,7 +103,7 @@ impl Servers {
         // What a killed run left would still hold the folder.
         self.end_all_in(&self.area.home(&unfinished)).await;
         let home = self.area.make_home(&unfinished)?;
-        let kept = std::env::var_os(TEMPLATES).map(|folder| PathBuf::from(folder).join(format!("{template}-{}", programs.version)));
+        let kept = self.kept.as_ref().map(|folder| folder.join(format!("{template}-{}", programs.version)));
         if let Some(kept) = kept.clone().filter(|kept| kept.is_dir()) {
             let (area, unfinished) = (self.area.clone(), unfinished.clone());
             blocking(move || area.import(&kept, &unfinished, "data").map(drop)).await?;

@@ -8,6 +8,7 @@ pub mod check;
 pub mod check_kind;
 pub mod clock;
 pub mod counts;
+pub mod coverage;
 pub mod digest;
 pub mod exit;
 pub mod failure;

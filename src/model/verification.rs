@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::model::capture::CaptureMode;
 use crate::model::clock::Timestamp;
 use crate::model::counts::Counts;
+use crate::model::coverage::{Unread, coverage_ppm, is_anything_decided};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::outcome::Outcome;
 
@@ -77,6 +78,10 @@ pub struct Verification {
     pub fields: BTreeMap<&'static str, FieldCounts>,
     /// Of the unreadable objects or tables, those that were not read for a reason outside the data, by reason.
     pub unread: BTreeMap<FailureKind, u64>,
+    /// Of the unreadable definitions, those that were not reached or not shown: nothing is said against them.
+    pub unread_definitions: u64,
+    /// How many of each kind were really read, where the counts do not tell: rows that are gone may count as changed in between.
+    pub read: BTreeMap<&'static str, u64>,
     /// What was not compared because it is not in the manifest's scope, and why, one sentence each.
     pub left_out: Vec<String>,
     /// Of the items deleted in between, those that were gone when their own time to live had ended: DynamoDB deletes such items by itself.
@@ -135,6 +140,8 @@ impl Verification {
             protection: None,
             fields: BTreeMap::new(),
             unread: BTreeMap::new(),
+            unread_definitions: 0,
+            read: BTreeMap::new(),
             left_out: Vec::new(),
             expired: 0,
             lesser_tier: None,
@@ -167,7 +174,7 @@ impl Verification {
             for (class, mut n) in counts.by_class() {
                 use crate::model::finding::Class;
                 if class == Class::Unreadable {
-                    n = damaged(name, n, self.unread.values().sum(), self.tables.map(|tables| tables.unreadable));
+                    n = self.not_read().damaged(name, n, self.tables.map(|tables| tables.unreadable));
                 }
                 if n > 0 && matches!(class, Class::Mismatch | Class::Missing | Class::Extra | Class::Unreadable | Class::Future) {
                     fail(format!("{name}: {n} {class}"));
@@ -192,10 +199,20 @@ impl Verification {
                 outcome = Outcome::Inconclusive;
             }
         }
+        if self.unread_definitions > 0 {
+            reasons.push(format!("definitions: {} not read", self.unread_definitions));
+            if outcome == Outcome::Pass {
+                outcome = Outcome::Inconclusive;
+            }
+        }
         // Tables without a single row are structure, not data, and so is what is defined beside them.
         let data = |name: &str| !matches!(name, "tables" | "definitions") || self.rows.is_none();
         if outcome == Outcome::Pass && !self.counts().any(|(name, counts)| data(name) && counts.expected > 0) {
             reasons.push("nothing was expected, so nothing is proved".into());
+            outcome = Outcome::Inconclusive;
+        }
+        if outcome == Outcome::Pass && !is_anything_decided(self.counts().filter(|(name, _)| data(name)).map(|(_, counts)| counts)) {
+            reasons.push("all of it may have changed in between, so nothing is proved".into());
             outcome = Outcome::Inconclusive;
         }
         if let Some(tier) = &self.lesser_tier {
@@ -218,35 +235,27 @@ impl Verification {
         }
     }
 
-    /// Share of what was expected that was read and decided, in millionths, over all kinds; 0 when nothing was expected.
-    /// What is known to be missing has been looked for, and counts as covered.
-    pub fn coverage_ppm(&self) -> u64 {
-        if self.cut_short.is_some() {
-            // What was not reached is unknown here; a caller that knows the denominator says so itself.
-            return 0;
-        }
-        if !self.counts().any(|(_, counts)| counts.expected > 0) {
-            return 0;
-        }
-        if self.unread.is_empty() {
-            return 1_000_000;
-        }
-        // Of the finest kind that was counted; something is unread, whatever rounding says.
-        let finest = [self.rows, self.items, self.objects, self.tables].into_iter().flatten().find(|counts| counts.expected > 0);
-        finest.map_or(0, |counts| {
-            let decided = u128::from(counts.expected.saturating_sub(counts.unreadable)) * 1_000_000 / u128::from(counts.expected);
-            u64::try_from(decided).unwrap_or(0).min(999_999)
-        })
+    /// What was not read for a reason outside the data.
+    pub fn not_read(&self) -> Unread {
+        Unread { things: self.unread.values().sum(), definitions: self.unread_definitions }
     }
-}
 
-/// Of `n` unreadable things of the kind `name`, those that the data is to blame for: not the `unread` objects or tables, which were not
-/// read for a reason outside it, nor the rows of such tables. `tables` is the number of unreadable tables.
-pub fn damaged(name: &str, n: u64, unread: u64, tables: Option<u64>) -> u64 {
-    match (name, tables) {
-        ("objects" | "tables", _) => n.saturating_sub(unread),
-        ("rows", Some(tables)) if tables <= unread => 0,
-        _ => n,
+    /// Share of what was expected that was read and decided, in millionths ([`coverage_ppm`]).
+    pub fn coverage_ppm(&self) -> u64 {
+        coverage_ppm(self.counts(), self.not_read(), self.cut_short.is_some())
+    }
+
+    /// How many things of each kind were really read, whatever they turned out to be.
+    pub fn really_read(&self) -> BTreeMap<&'static str, u64> {
+        let of = |(name, counts): (&'static str, &Counts)| {
+            (name, self.read.get(name).copied().unwrap_or(counts.checked.saturating_sub(counts.unreadable)))
+        };
+        self.counts().map(of).collect()
+    }
+
+    /// Counts things of a kind that were read.
+    pub fn was_read(&mut self, name: &'static str, n: u64) {
+        *self.read.entry(name).or_default() += n;
     }
 }
 
@@ -267,6 +276,10 @@ mod tests {
         result.unread = BTreeMap::from([(FailureKind::Denied, 1)]);
         assert_eq!(result.outcome(0), (Outcome::Inconclusive, vec!["tables: 1 not read: access denied".to_owned()]));
         assert_eq!(result.coverage_ppm(), 357_142, "5 of 14 rows");
+        // The server died: what was not reached is counted, and the share is the same.
+        result.cut_short = Some(Failure::new(FailureKind::Network, "gone"));
+        assert_eq!(result.coverage_ppm(), 357_142);
+        result.cut_short = None;
         // One of two is damaged: the reason of the other excuses neither it nor rows.
         result.tables.as_mut().unwrap().add(Class::Unreadable);
         let (outcome, reasons) = result.outcome(0);

@@ -466,7 +466,7 @@ pub struct VerifyFacts {
     /// Of a database restored to a second: what its running source said of its own change stamps, where the configuration names it to be asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_stamps: Option<SourceStamps>,
-    /// Share of the declared scope that was read and decided.
+    /// Share of the declared scope that was read and decided ([`crate::model::coverage`]).
     pub coverage_ppm: u64,
     /// Objects.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -486,6 +486,13 @@ pub struct VerifyFacts {
     /// Of the unreadable objects or tables, those that were not read for a reason outside the data, by reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unread: BTreeMap<String, u64>,
+    /// Of a database's unreadable definitions, those that were not reached or not shown. Absent in entries of versions that left them out of
+    /// what was expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread_definitions: Option<u64>,
+    /// How many of each kind were really read, whatever they turned out to be. Absent in entries of versions that did not tell.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub read: BTreeMap<String, u64>,
     /// Of the items deleted in between, those that were gone after the end of their own time to live, as the manifest states it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expired: Option<u64>,

@@ -10,6 +10,7 @@
 //! | `physical` | points that are physical copies of a server |
 //! | `before` | what is found before anything is restored, or too late for a baseline |
 //! | `left` | what drills leave that did not come to their end |
+//! | `client_groups` | clients that load a dump end with their case |
 //! | `dump_vault` | a server with data, dumps of it, and an estate whose points they are |
 //!
 //! Database servers are booted from fresh data directories; where none is installed, the tests that need one say so and are skipped, unless
@@ -18,6 +19,7 @@
 #[cfg(feature = "sandbox")]
 mod aws;
 mod before;
+mod client_groups;
 #[cfg(feature = "sandbox")]
 #[path = "../common/clients.rs"]
 mod clients;

@@ -327,3 +327,56 @@ async fn beside_a_log_of_changes_what_it_names_has_changed_and_what_it_does_not_
         assert_eq!(output.status.code(), Some(i32::from(damaged)), "{said}");
     }
 }
+
+/// Of a copy that is empty, or holds nothing any more, nothing was read, whether its manifest names it or is of another moment; and what the
+/// scorecard, the log and the machine-readable line say of it is that.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_an_emptied_copy_nothing_was_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (estate, mut log, key, hash_key) = lay(folder.path());
+    let live = folder.path().join("live.db");
+    let mut connection = SqliteConnectOptions::new().filename(&live).create_if_missing(true).connect().await.unwrap();
+    run(&mut connection, "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); CREATE INDEX i ON t (v); CREATE TABLE u (id INTEGER PRIMARY KEY); INSERT INTO u VALUES (1)").await;
+    let rows = "WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < 199) INSERT INTO t SELECT i, 'row ' || i FROM s";
+    run(&mut connection, rows).await;
+    connection.close().await.unwrap();
+    let request = CaptureRequest::new(estate.path("manifests/db/unnamed"), CaptureMode::Sealed);
+    capture(&estate, &live, &key, &hash_key, &request, &mut log).await;
+    let good = std::fs::read(&live).unwrap();
+    let copy = async |name: &str, sql: &str| {
+        let path = estate.path("vault/db").join(name);
+        std::fs::write(&path, &good).unwrap();
+        let mut connection = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+        run(&mut connection, sql).await;
+        connection.close().await.unwrap();
+    };
+    for (name, is_named) in
+        [("bare", true), ("gone", true), ("emptied", true), ("bare-later", false), ("gone-later", false), ("emptied-later", false)]
+    {
+        match name.trim_end_matches("-later") {
+            "bare" => std::fs::write(estate.path("vault/db").join(name), b"").unwrap(),
+            "gone" => copy(name, "DROP TABLE t; DROP TABLE u").await,
+            _ => copy(name, "DELETE FROM t; DELETE FROM u").await,
+        }
+        if is_named {
+            let mut request = CaptureRequest::new(estate.path("manifests/db").join(name), CaptureMode::Sealed);
+            request.recovery_point_id = Some(PointId::local(&"db".into(), name));
+            capture(&estate, &live, &key, &hash_key, &request, &mut log).await;
+        }
+    }
+    log.checkpoint().unwrap();
+    drop(log);
+    let output = estate.run(&["drill", "--json"], None);
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    for name in ["bare", "gone", "emptied", "bare-later", "gone-later", "emptied-later"] {
+        let result = result(&estate, name);
+        let facts = result.verify.as_ref().unwrap_or_else(|| panic!("{name}: {:?}", result.errors));
+        assert_eq!((facts.read["rows"], facts.rows.unwrap().matched, result.outcome), (0, 0, Outcome::Fail), "{name}: {facts:?}");
+        assert_eq!(facts.read["tables"], if name.starts_with("emptied") { 2 } else { 0 }, "{name}");
+        assert_eq!(facts.rows.unwrap().missing, if name.ends_with("-later") { 0 } else { 200 }, "{name}: {:?}", facts.rows);
+        let line = attestore::cli::scorecard::lines(std::slice::from_ref(&result), 400).join("\n");
+        assert!(line.contains("0 of 200 rows"), "{line}");
+    }
+    assert!(estate.verdict().holds(), "{:?}", estate.verdict().faults);
+}

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `control` | AWS Backup, RDS, DynamoDB, STS: what a drill does, what lies to it, what a kill leaves |
 //! | `s3` | S3, and its store against a naive model |
+//! | `templates` | empty databases that are made once and copied |
 //! | `foreign` | boto3, operation by operation; its scripts lie in `tests/foreign` |
 //!
 //! Database servers are booted from fresh data directories; where none is installed, the tests that need one say so and are skipped, unless
@@ -21,3 +22,5 @@ mod engines;
 mod foreign;
 #[cfg(feature = "sandbox")]
 mod s3;
+#[cfg(feature = "sandbox")]
+mod templates;

@@ -14,6 +14,7 @@
 //! | `ranges` | leaves that are ranges of keys |
 //! | `changes` | a database that went on after its capture, beside a log of what was written |
 //! | `resume` | lanes, and readings that were cut short |
+//! | `unreached` | readings that did not come to their end, or had one session only: what stays expected, what was really read |
 //! | `usage` | mistakes in what is declared of a database, and in its address |
 //! | `check_packs, cli` | the shipped packs; `attestore check` as a person runs it |
 //! | `support` | one database of a throw-away server, captured and compared |
@@ -49,5 +50,6 @@ mod sqlite;
 mod support;
 #[cfg(feature = "sandbox")]
 mod tokens;
+mod unreached;
 mod usage;
 mod vectors;

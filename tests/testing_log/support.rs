@@ -354,6 +354,8 @@ fn result(pen: &mut Pen, case: &PlannedCase, fails: bool, requested_at: Timestam
             definitions: None,
             items: None,
             unread: std::collections::BTreeMap::new(),
+            unread_definitions: None,
+            read: std::collections::BTreeMap::new(),
             expired: None,
             protection: None,
             tier: None,

@@ -150,6 +150,8 @@ rules! {
     // Results.
     /// The counts add up.
     CountsDoNotAddUp = "counts_do_not_add_up",
+    /// No more is said to be covered than the counts of a comparison show.
+    CoverageDiffers = "coverage_differs",
     /// Findings and counts agree.
     FindingsDiffer = "findings_differ",
     /// What was not achieved measurably was neither met nor missed.

@@ -2,8 +2,8 @@
 
 use crate::model::check::{CheckOutcome, CheckResult, Severity};
 use crate::model::counts::Counts;
+use crate::model::coverage::{Unread, WHOLE_PPM, is_anything_decided};
 use crate::model::outcome::Outcome;
-use crate::model::verification::damaged;
 use crate::testing_log::body::{ACCESS_POINT_ALLOWED, ACCESS_POINT_MECHANISM, ClassPolicy, Objective, PointResult, VerifyFacts};
 use crate::testing_log::restore_facts::EngineVersions;
 use crate::testing_log::verify::fault::Rule;
@@ -11,8 +11,6 @@ use crate::testing_log::verify::second;
 
 /// The phase of errors that stand beside the verdict: what is left behind afterwards is one of its own.
 pub const TEARDOWN: &str = "teardown";
-/// All of the declared scope.
-const WHOLE_PPM: u64 = 1_000_000;
 
 /// The counts of a comparison that are there, with their names.
 pub fn counts(facts: &VerifyFacts) -> impl Iterator<Item = (&'static str, &Counts)> {
@@ -25,6 +23,17 @@ pub fn counts(facts: &VerifyFacts) -> impl Iterator<Item = (&'static str, &Count
 /// The same, and those of protection: a verdict apart from the content, but no less of one.
 pub fn counts_and_protection(facts: &VerifyFacts) -> impl Iterator<Item = (&'static str, &Counts)> {
     counts(facts).chain(facts.protection.as_ref().map(|counts| ("protection", counts)))
+}
+
+/// What was not read for a reason outside the data. These are foreign numbers.
+pub fn not_read(facts: &VerifyFacts) -> Unread {
+    let things = facts.unread.values().fold(0u64, |sum, n| sum.saturating_add(*n));
+    Unread { things, definitions: facts.unread_definitions.unwrap_or(0) }
+}
+
+/// Of `counts` of the kind `name`, the unreadable ones that the data is to blame for.
+pub fn damaged(facts: &VerifyFacts, name: &str, counts: &Counts) -> u64 {
+    not_read(facts).damaged(name, counts.unreadable, facts.tables.map(|tables| tables.unreadable))
 }
 
 /// Every reason why `result` cannot be the kind of pass that `as_if` names, with the rule that it would break; empty when it can be.
@@ -127,8 +136,7 @@ pub fn data_failures(result: &PointResult, budget: u64) -> Vec<String> {
     let mut failed = Vec::new();
     for (name, counts) in counts_and_protection(facts) {
         // What was not read for a reason outside the data says nothing against it: that is no failure, and never a pass either.
-        let unread = facts.unread.values().fold(0u64, |sum, n| sum.saturating_add(*n));
-        let unreadable = damaged(name, counts.unreadable, unread, facts.tables.map(|tables| tables.unreadable));
+        let unreadable = damaged(facts, name, counts);
         let bad = [
             ("mismatch", counts.mismatch),
             ("missing", counts.missing),
@@ -176,6 +184,8 @@ fn compared(facts: &VerifyFacts, budget: u64, found: &mut Vec<(Rule, String)>) {
     let is_data = |name: &str| !matches!(name, "tables" | "definitions") || facts.rows.is_none();
     if !counts(facts).any(|(name, counts)| is_data(name) && counts.expected > 0) {
         found.push((Rule::PassNothingExpected, "nothing was expected, so nothing is proved".to_owned()));
+    } else if !is_anything_decided(counts(facts).filter(|(name, _)| is_data(name)).map(|(_, counts)| counts)) {
+        found.push((Rule::PassNothingExpected, "all of it may have changed in between, so nothing is proved".to_owned()));
     }
     if facts.coverage_ppm != WHOLE_PPM {
         found.push((Rule::PassNotCovered, format!("{} of {WHOLE_PPM} millionths of the scope were covered", facts.coverage_ppm)));

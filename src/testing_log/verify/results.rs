@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::model::capture::CaptureMode;
 use crate::model::clock::Timestamp;
+use crate::model::coverage::{WHOLE_PPM, coverage_ppm};
 use crate::testing_log::body::{ClassPolicy, DrillPlanned, ManifestRegistered, Objective, PointResult, Presence, VerifyFacts};
 use crate::testing_log::entry::{Body, Entry};
 use crate::testing_log::restore_facts::RestoreFacts;
@@ -38,6 +39,7 @@ pub fn check(reading: &Reading, drill: &Drill<'_>, demands: Option<&Demands>, fa
         if let Some(facts) = &result.body.verify {
             check_counts(result.leaf, facts, faults);
             check_unread(result.leaf, facts, faults);
+            check_coverage(result.leaf, facts, faults);
             check_manifest(reading, drill, result, facts, faults);
         }
         itself::check(result, policy, faults);
@@ -152,7 +154,7 @@ fn check_isolation_and_teardown(result: &Placed<'_, PointResult>, faults: &mut F
 }
 
 fn check_counts(leaf: u64, facts: &VerifyFacts, faults: &mut Faults) {
-    let (mut differing, mut noted) = (0u64, 0u64);
+    let (mut differing, mut noted, mut unreadable) = (0u64, 0u64, 0u64);
     for (name, counts) in pass::counts_and_protection(facts) {
         // Foreign numbers: their sums must not overflow into agreement.
         let classes = counts.by_class();
@@ -161,24 +163,45 @@ fn check_counts(leaf: u64, facts: &VerifyFacts, faults: &mut Faults) {
             format!("{name}: expected {} or checked {} is not the sum of its classes", counts.expected, counts.checked)
         });
         if bounded {
-            differing += counts.mismatch + counts.missing + counts.extra + counts.unreadable + counts.future;
+            // What was not reached is no difference: it is counted, and is not told one by one.
+            differing += counts.mismatch + counts.missing + counts.extra + pass::damaged(facts, name, counts) + counts.future;
+            unreadable += counts.unreadable;
             noted += counts.changed_between + counts.added_between + counts.deleted_between + counts.indeterminate;
         }
     }
     let (total, inline) = (facts.findings.total, facts.findings.inline.len());
-    let agree =
-        inline <= INLINE_FINDINGS && inline as u64 <= total && (differing == 0 || total > 0) && (total == 0 || differing + noted > 0);
+    let agree = inline <= INLINE_FINDINGS
+        && inline as u64 <= total
+        && (differing == 0 || total > 0)
+        && (total == 0 || differing + noted + unreadable > 0);
     faults.demand(agree, Rule::FindingsDiffer, leaf, || {
         format!("{total} findings, {inline} of them inline, and counts with {differing} differences and {noted} excused ones")
     });
 }
 
 fn check_unread(leaf: u64, facts: &VerifyFacts, faults: &mut Faults) {
-    let unread = facts.unread.values().fold(0u64, |sum, n| sum.saturating_add(*n));
+    let unread = pass::not_read(facts);
     let (of, counts) = if facts.objects.is_some() { ("objects", facts.objects) } else { ("tables", facts.tables) };
-    let unreadable = counts.map_or(0, |counts| counts.unreadable);
-    faults.demand(unread <= unreadable, Rule::CountsDoNotAddUp, leaf, || {
-        format!("{of}: {unread} are said to be unread, of {unreadable} unreadable ones")
+    for (of, unread, counts) in [(of, unread.things, counts), ("definitions", unread.definitions, facts.definitions)] {
+        let unreadable = counts.map_or(0, |counts| counts.unreadable);
+        faults.demand(unread <= unreadable, Rule::CountsDoNotAddUp, leaf, || {
+            format!("{of}: {unread} are said to be unread, of {unreadable} unreadable ones")
+        });
+    }
+}
+
+/// No more may be said to be covered than the counts show; less may be: they do not tell where a reading was cut short.
+fn check_coverage(leaf: u64, facts: &VerifyFacts, faults: &mut Faults) {
+    // Where nothing was expected, there is nothing to cover.
+    if pass::counts(facts).all(|(_, counts)| counts.expected == 0) {
+        return;
+    }
+    let shown = coverage_ppm(pass::counts(facts), pass::not_read(facts), false);
+    // Of databases, earlier versions stated the share of rows alone.
+    let is_earlier = facts.tables.is_some() && facts.unread_definitions.is_none();
+    let most = if is_earlier && shown > 0 && shown < WHOLE_PPM { WHOLE_PPM - 1 } else { shown };
+    faults.demand(facts.coverage_ppm <= most, Rule::CoverageDiffers, leaf, || {
+        format!("{} millionths are said to be covered, and the counts show {shown}", facts.coverage_ppm)
     });
 }
 

@@ -207,6 +207,12 @@ impl Database {
         kept: Option<&mut KeptTable<'_>>,
         sink: HarvestSink<'_>,
     ) -> Result<u64, ReadError> {
+        // Ranges are what lanes keep; what one session reads alone is read anew by the next run.
+        if let Self::Postgres(session) = self
+            && session.is_alone().await?
+        {
+            return self.digest_whole(table, digester, None, sink).await;
+        }
         match self {
             Self::Postgres(session) => session.digest(table, digester, kept, sink).await,
             Self::Mysql(session) => session.digest(table, digester, kept, sink).await,
@@ -253,6 +259,15 @@ impl Database {
         }
         sink(Harvest::Records(&records)).map_err(stopped)?;
         Ok(read)
+    }
+
+    /// What there is to say of how it is read, once.
+    pub fn take_note(&self) -> Option<String> {
+        match self {
+            Self::Postgres(session) => session.take_note(),
+            Self::Mysql(session) => session.take_note(),
+            Self::Sqlite(_) => None,
+        }
     }
 
     /// What must be the same where another session, of another run, is to show the same rows; nothing where the source shows nothing

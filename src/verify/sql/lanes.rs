@@ -11,9 +11,10 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use crate::model::failure::Failure;
+use crate::model::failure::{Failure, FailureKind};
 use crate::verify::buckets::Record;
 use crate::verify::sql::connect::errors::Broken;
+use crate::verify::sql::connect::heard::with_patience;
 use crate::verify::sql::kept::KeptTable;
 use crate::verify::sql::reading::{Cause, HELD_BACK, Harvest, HarvestSink, Ranges, ReadError};
 use crate::verify::sql::rows::canon::Row;
@@ -27,6 +28,9 @@ pub trait Ranged: Send + Sync + 'static {
 
     /// Another session that shows the same rows.
     async fn open(&self) -> Result<Self::Session, Failure>;
+
+    /// Fewer sessions could be had than were wanted.
+    fn fewer(&self, had: usize, wanted: usize, why: &Failure);
 
     /// Reads one range to its end; false where nobody receives any more.
     async fn read(&self, session: &mut Self::Session, range: &[String], outlet: &mut Outlet) -> Result<bool, Broken>;
@@ -145,13 +149,19 @@ pub async fn digest<S: Ranged>(
         }
     }
     let mut sessions = vec![first];
-    while sessions.len() < lanes.clamp(1, todo.len().max(1)) {
+    let wanted = lanes.clamp(1, todo.len().max(1));
+    while sessions.len() < wanted {
         match spare.pop() {
             Some(session) => sessions.push(session),
             None => match source.open().await {
                 Ok(session) => sessions.push(session),
                 // A server that gives no more sessions is read with those that there are.
-                Err(_) => break,
+                Err(failure) => {
+                    if failure.kind == FailureKind::Throttled {
+                        source.fewer(sessions.len(), wanted, &failure);
+                    }
+                    break;
+                }
             },
         }
     }
@@ -240,7 +250,8 @@ async fn lane<S: Ranged>(
         let Some((at, range)) = next.and_then(|at| Some((at, plan.ranges.get(at)?))) else { return (session, None) };
         let (mut open, is_new) = match session.take() {
             Some(open) => (open, false),
-            None => match plan.source.open().await {
+            // The one that was lost may not have ended on the server's side yet.
+            None => match with_patience(|| plan.source.open()).await {
                 Ok(open) => (open, true),
                 Err(failure) => return (None, Some(not_again(first, failure))),
             },

@@ -77,6 +77,9 @@ pub async fn scan(
     let reading = db.digest(table, &mut digester, kept.as_mut(), sink);
     let read = watched(reading, (&table.name, &arrived), QUIET_SECONDS, monitor).await;
     let bytes = progress.finish();
+    if let Some(said) = db.take_note() {
+        monitor.event(Event::Note(&said));
+    }
     let rows = read?;
     let fingerprint = accumulator.finish().map_err(|failure| ReadError { rows, cause: Cause::Stopped(failure) })?;
     Ok(Scan { fingerprint, bytes })

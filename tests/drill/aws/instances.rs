@@ -160,3 +160,82 @@ async fn an_empty_first_restore_is_an_error_and_no_baseline() {
     assert!(estate.verdict().holds(), "{:?}", estate.verdict().faults);
     assert_eq!(leftovers(&estate).await, Vec::<String>::new());
 }
+
+/// An instance that is deleted while it is read: the case asks the service again, and says that it is gone instead of that nobody answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_was_deleted_meanwhile_is_told_as_gone() {
+    if !engine(EngineKind::Postgres) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut laying = Laying::begin(folder.path()).await;
+    let [own, _] = laying.database(EngineKind::Postgres).await;
+    let estate = laying.end().await;
+    // The stand-in runs here, so that somebody else can delete what the drill restores.
+    let (running, clients) = start(&estate.path("sandbox")).await;
+    let text = std::fs::read_to_string(estate.path("attestore.toml")).unwrap();
+    let text = text.replace("[sandbox]\ndir = \"sandbox\"\n", "");
+    let points = format!("[[resource.points]]\nfrom = \"aws-backup\"\nvault = \"{}\"", crate::aws::estate::VAULT);
+    let text = text.replace(&points, "").replace("[aws]\n", &format!("[aws]\nendpoint = \"{}\"\n", running.endpoint()));
+    std::fs::write(estate.path("attestore.toml"), text).unwrap();
+    let (id, secret) = running.session_options().static_credentials.unwrap();
+    let mut drill = std::process::Command::new(env!("CARGO_BIN_EXE_attestore"));
+    drill.args(["drill", "--case-deadline", "2m"]).current_dir(&estate.folder).env_remove("AWS_PROFILE");
+    drill.env("AWS_ACCESS_KEY_ID", id).env("AWS_SECRET_ACCESS_KEY", secret).stdout(std::process::Stdio::null());
+    let drill = drill.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let rds = running.control().rds();
+    let restored = async || {
+        let found = clients.rds.describe_db_instances().send().await.unwrap().db_instances.unwrap_or_default();
+        let id = found.into_iter().filter_map(|one| one.db_instance_identifier).find(|id| id.starts_with("attestore-drill-"))?;
+        let instance = rds.instance(&id)?;
+        instance.process.is_some().then_some((id, instance.home, instance.port))
+    };
+    // Whoever reads waits for this lock.
+    let (name, home, port) = crate::clients::until("it is restored", restored).await;
+    let ask = async |sql: &str| rds.servers().sql(EngineKind::Postgres, &home, port, "crm", sql).await;
+    crate::clients::until("it answers", async || ask("SELECT 1").await.ok()).await;
+    let lock = ask("BEGIN; LOCK TABLE customer IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(100); COMMIT");
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LOCK TABLE ONLY%' AND wait_event_type = 'Lock'";
+    let delete = async {
+        crate::clients::until("the drill waits for the lock", async || {
+            ask(waits).await.ok().filter(|said| said.lines().any(|line| line.trim() == "1"))
+        })
+        .await;
+        clients.drop_instance(&name).await;
+    };
+    let (locked, ()) = tokio::join!(lock, delete);
+    let output = tokio::task::spawn_blocking(move || drill.wait_with_output().unwrap()).await.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    running.stop().await.unwrap();
+    let result = estate.results().into_iter().find(|result| result.rp.id.0 == own).unwrap_or_else(|| panic!("{said}"));
+    assert_eq!(result.outcome, Outcome::Error, "nothing is said of the backup: {:?}: {locked:?}: {said}", result.outcome_reasons);
+    let error = result.errors.iter().find(|error| error.message.contains(&name)).unwrap_or_else(|| panic!("{:?}", result.errors));
+    let gone = format!("instance {name} no longer exists (DBInstanceNotFound): it was deleted before it was read to its end");
+    assert!(error.message.starts_with(&gone) && error.message.contains("nothing listens on 127.0.0.1:"), "{error:?}");
+    assert_eq!((error.code.as_str(), error.retryable), ("absent", false));
+    let facts = result.verify.as_ref().unwrap();
+    assert_eq!((facts.rows.unwrap().expected, facts.rows.unwrap().unreadable, facts.coverage_ppm), (30, 30, 0), "{facts:?}");
+    assert!(estate.verdict().holds(), "{:?}", estate.verdict().faults);
+}
+
+/// An instance that is said to be there and takes no connections.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_does_not_listen_is_told_with_what_its_service_says() {
+    if !engine(EngineKind::Postgres) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut laying = Laying::begin(folder.path()).await;
+    laying.database(EngineKind::Postgres).await;
+    let estate = laying.end().await;
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    told(&estate, "Port", Some(&nobody.to_string()), false).await;
+    let (code, results, said) = drilled(&estate, "15s");
+    assert_eq!((code, results.len()), (Some(5), 2), "{said}");
+    for result in results {
+        assert_eq!((result.outcome, result.verify.is_none()), (Outcome::Error, true));
+        let why = &result.outcome_reasons[0];
+        assert!(why.contains("is `available`, as RDS says, and is not reached") && why.contains(&format!("127.0.0.1:{nobody}")), "{why}");
+    }
+    assert_eq!(leftovers(&estate).await, Vec::<String>::new());
+}

@@ -2,7 +2,9 @@
 
 use attestore::model::capture::CaptureMode;
 use attestore::model::clock::Timestamp;
+use attestore::model::counts::Counts;
 use attestore::model::digest::Sha256Digest;
+use attestore::model::finding::Class;
 use attestore::model::ids::PointId;
 use attestore::model::outcome::Outcome;
 use attestore::testing_log::body::*;
@@ -26,6 +28,27 @@ fn rpo(result: &mut PointResult, achieved_ms: u64, point: Option<&str>) {
 pub fn results() -> Vec<Tamper> {
     vec![
         ("edit a count", Rule::CountsDoNotAddUp, Lie(|body, _| passing(body, |r| counts(r).expected += 1))),
+        (
+            "claim what was not read",
+            Rule::CoverageDiffers,
+            Lie(|body, nth| {
+                if let (Body::PointResult(result), 0) = (body, nth) {
+                    let mut none = Counts::default();
+                    none.add_many(Class::Unreadable, 2);
+                    let facts = facts(result);
+                    (facts.definitions, facts.unread_definitions, facts.coverage_ppm) = (Some(none), Some(2), 999_999);
+                }
+            }),
+        ),
+        (
+            "call unread what was damaged",
+            Rule::CountsDoNotAddUp,
+            Lie(|body, nth| {
+                if let (Body::PointResult(result), 0) = (body, nth) {
+                    (facts(result).unread_definitions, facts(result).coverage_ppm) = (Some(1), 0);
+                }
+            }),
+        ),
         (
             "hide findings",
             Rule::FindingsDiffer,

@@ -18,6 +18,7 @@ use crate::model::source_url::SourceUrl;
 use crate::verify::sql::checks::redact;
 use crate::verify::sql::connect::access::{Access, not_sql};
 use crate::verify::sql::connect::errors;
+use crate::verify::sql::connect::heard::{Heard, with_patience};
 use crate::verify::sql::connect::speaker::{Entrance, Speaker};
 use crate::verify::sql::mysql::driver_row;
 use crate::verify::sql::mysql::session::UNLIMITED;
@@ -103,6 +104,14 @@ pub struct Session {
 const SERVER_FIRST: &str = "SELECT pg_catalog.set_config('search_path', CASE pg_catalog.current_setting('search_path') WHEN '' THEN 'pg_catalog' \
      ELSE 'pg_catalog, ' || pg_catalog.current_setting('search_path') END, false)";
 
+/// A session, or why there is none: where nothing listens there, that.
+async fn or_gone<T>(opened: Result<T, Failure>, at: Option<(String, u16)>) -> Result<T, Failure> {
+    match opened {
+        Ok(opened) => Ok(opened),
+        Err(failure) => Err(Heard::default().explain(failure, at).await),
+    }
+}
+
 impl Session {
     /// Connects; nothing is run yet.
     pub async fn open(url: &SourceUrl, access: &Access) -> Result<Self, Failure> {
@@ -112,15 +121,17 @@ impl Session {
             SourceUrl::Postgres { url } => {
                 let options = access.postgres(url)?.now().await?;
                 let entrance = Entrance { shown: &shown, at: options.at(), wanted: Speaker::Postgres };
-                let connect = async { options.driver().connect().await.map_err(failed) };
-                Connected::Postgres(access.limits.connecting(&shown, entrance.open(connect)).await?)
+                let connect = || async { options.driver().connect().await.map_err(failed) };
+                let opened = with_patience(|| access.limits.connecting(&shown, entrance.open(connect()))).await;
+                Connected::Postgres(or_gone(opened, options.at()).await?)
             }
             SourceUrl::Mysql { url } => {
                 let options = access.mysql(url)?.now().await?;
                 let entrance = Entrance { shown: &shown, at: options.at(), wanted: Speaker::Mysql };
                 let driver = options.driver();
-                let connect = async { driver.connect().await.map_err(failed) };
-                Connected::Mysql(access.limits.connecting(&shown, entrance.open(connect)).await?)
+                let connect = || async { driver.connect().await.map_err(failed) };
+                let opened = with_patience(|| access.limits.connecting(&shown, entrance.open(connect()))).await;
+                Connected::Mysql(or_gone(opened, options.at()).await?)
             }
             SourceUrl::Sqlite { path } => {
                 let (options, copy) = file::options(path)?;

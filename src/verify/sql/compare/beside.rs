@@ -55,7 +55,8 @@ pub fn of_manifests(before: Option<&Value>, now: Option<&Value>, monitor: &dyn M
 }
 
 /// Tells what differs between `before`, as a manifest has it, and `now`, and gives the counts; `told` is what has been told
-/// of tables, with which all of theirs has been. `class` is what a definition counts as that is surplus or another one.
+/// of tables, with which all of theirs has been. `class` is what a definition counts as that is surplus or another one. Unreadable are those
+/// that were not read for a reason outside the data: of tables that were not, or not shown.
 pub fn tell(monitor: &dyn Monitor, (before, now): (&Value, &Definitions), told: &Told, class: impl Fn(Class) -> Class) -> Counts {
     let mut counts = differences::equal(before, now);
     for Change { what, before: expected, now: actual } in differences::changes(before, now, told) {
@@ -63,7 +64,21 @@ pub fn tell(monitor: &dyn Monitor, (before, now): (&Value, &Definitions), told: 
         find(monitor, Class::SchemaChanged, Kind::Table, Place::Key(what), Some(expected), Some(actual));
     }
     counts.add_many(class(Class::Missing), differences::gone_with_another(before, now, told));
+    counts.add_many(Class::Unreadable, differences::not_read(before, now, told));
     counts
+}
+
+/// Definitions that nobody came to: they stay expected, and nothing is said against them.
+pub fn not_reached(before: &Value, result: &mut Verification) {
+    unreadable(before, result);
+    result.unread_definitions = result.definitions.map_or(0, |counts| counts.unreadable);
+}
+
+/// Definitions that did not come back: every one that is expected is unreadable.
+pub fn unreadable(before: &Value, result: &mut Verification) {
+    let mut counts = Counts::default();
+    counts.add_many(Class::Unreadable, differences::held(before));
+    result.definitions = (counts.expected > 0).then_some(counts);
 }
 
 /// What a comparison with a manifest does not speak of, one sentence each.
@@ -77,15 +92,19 @@ pub fn words(before: &Value, now: &Definitions) -> Vec<String> {
     [hidden, unknown, unseen].into_iter().flatten().chain(not_carried::said(before, now)).collect()
 }
 
-/// Definitions that could not be read. For a reason outside the data (a right, a lock, a connection) what was compared stands, and the rest
-/// was not looked at.
-pub fn not_read(monitor: &dyn Monitor, failure: Failure, result: &mut Verification) {
+/// Definitions that could not be read, of which `before` were expected where that is known. For a reason outside the data (a right, a lock, a
+/// connection) what was compared stands, and the rest was not looked at.
+pub fn not_read(monitor: &dyn Monitor, before: Option<&Value>, failure: Failure, result: &mut Verification) {
     if failure.kind.is_outside_the_data() {
+        before.iter().for_each(|before| not_reached(before, result));
         result.cut_short = Some(failure.context("what is defined beside tables"));
         return;
     }
-    let mut counts = Counts::default();
-    counts.add(Class::Unreadable);
-    result.definitions = Some(counts);
+    before.iter().for_each(|before| unreadable(before, result));
+    if result.definitions.is_none() {
+        let mut counts = Counts::default();
+        counts.add(Class::Unreadable);
+        result.definitions = Some(counts);
+    }
     find(monitor, Class::Unreadable, Kind::Table, Place::Key("definitions".into()), None, Some(failure.message));
 }

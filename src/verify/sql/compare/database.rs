@@ -13,7 +13,7 @@ use crate::model::counts::Counts;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
 use crate::model::verification::Verification;
-use crate::monitor::Monitor;
+use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::sql::changes::touched::{self, Reading, Touched, Window};
@@ -135,6 +135,9 @@ pub async fn compare_beside(
             if let Some(log) = changes {
                 run.touched.0 = Some(written_between(log, (manifest, restored), &run, &tables)?);
             }
+            if tables.is_empty() && !expected.is_empty() {
+                monitor.event(Event::Note(&holds_nothing(url, expected.len())));
+            }
             run.partial_sight = db.partial_sight().await?;
             run.all(&mut db, expected, tables).await?;
             run.definitions(&mut db, header.position.as_ref()).await;
@@ -145,6 +148,7 @@ pub async fn compare_beside(
             for (name, table) in &expected {
                 run.unreadable(name, table.rows(), 0, &failure);
             }
+            run.no_definitions(header.position.as_ref());
         }
         Err(failure) => return Err(failure),
     }
@@ -152,6 +156,14 @@ pub async fn compare_beside(
         kept.finish()?;
     }
     Ok(run.finish(started.elapsed()))
+}
+
+/// What is said where not one table is there. A file without a byte is a SQLite database to SQLite.
+fn holds_nothing(url: &SourceUrl, expected: usize) -> String {
+    let is_bare = matches!(url, SourceUrl::Sqlite { path } if std::fs::metadata(path).is_ok_and(|meta| meta.len() == 0));
+    let what =
+        if is_bare { "the file is empty (0 bytes)" } else { "there is not one of the tables in it that the manifest names, nor another" };
+    format!("{url}: {what}: of the {expected} tables that are expected none was read")
 }
 
 /// Whether the manifest is one of PostgreSQL from before definitions had an order of columns.
@@ -217,5 +229,6 @@ pub fn unreadable(manifest: &Manifest, hash_key: &HashKey, why: &str, monitor: &
     for (name, table) in &expected {
         run.unreadable(name, table.rows(), 0, &failure);
     }
+    run.no_definitions(manifest.header().position.as_ref());
     Ok(run.finish(started.elapsed()))
 }

@@ -22,7 +22,7 @@ use crate::verify::sql::compare::columns::{Common, not_as_a_whole};
 use crate::verify::sql::connect::access::Access;
 use crate::verify::sql::database::Database;
 use crate::verify::sql::declared;
-use crate::verify::sql::definitions::differences::Told;
+use crate::verify::sql::definitions::differences::{self, Told};
 use crate::verify::sql::definitions::not_carried;
 use crate::verify::sql::naming::{NAMED_ROWS, SeenRows, find, find_changed, tell};
 use crate::verify::sql::not_read::NotRead;
@@ -97,7 +97,8 @@ pub async fn against(
     let mut left: BTreeMap<Vec<u8>, Table> = now_tables.into_iter().map(|table| (table.name.clone().into_bytes(), table)).collect();
     for table in before_tables {
         if run.result.cut_short.is_some() {
-            break;
+            run.not_reached();
+            continue;
         }
         match left.remove(table.name.as_bytes()) {
             Some(other) => run.table(&mut before, table, &mut now, other).await?,
@@ -125,6 +126,7 @@ pub async fn against(
     }
     now.close().await;
     before.close().await;
+    ["tables", "rows"].into_iter().for_each(|kind| run.result.was_read(kind, 0));
     run.result.tables = Some(run.tables);
     run.result.rows = Some(run.rows);
     run.result.duration = started.elapsed();
@@ -143,6 +145,14 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// Counts a table of the baseline that the reading did not come to; how many rows it has is not known.
+    fn not_reached(&mut self) {
+        self.tables.add(Class::Unreadable);
+        if let Some(failure) = &self.result.cut_short {
+            *self.result.unread.entry(failure.kind).or_default() += 1;
+        }
+    }
+
     async fn only_there(&mut self, db: &mut Database, table: &Table, class: Class) {
         self.tables.add(class);
         self.told.tables.insert(table.name.clone());
@@ -167,9 +177,11 @@ impl Run<'_> {
                 let before = before.to_value();
                 self.result.left_out.extend(not_carried::said(&before, &now));
                 let counts = beside::tell(self.monitor, (&before, &now), &self.told, |class| class);
+                self.result.unread_definitions = counts.unreadable;
+                self.result.was_read("definitions", differences::shown(&before, &now));
                 self.result.definitions = Some(counts);
             }
-            Err(failure) => beside::not_read(self.monitor, failure, &mut self.result),
+            Err(failure) => beside::not_read(self.monitor, None, failure, &mut self.result),
         }
     }
 
@@ -190,6 +202,8 @@ impl Run<'_> {
         let Some(old) = self.scan(before, &expected, &before_meaning, None).await else { return Ok(()) };
         let Some(new) = self.scan(now, &actual, &now_meaning, Some(old.fingerprint.rows())).await else { return Ok(()) };
         self.result.bytes_checked += old.bytes + new.bytes;
+        self.result.was_read("tables", 1);
+        self.result.was_read("rows", new.fingerprint.rows());
         let leaves: Vec<Leaf> = old.fingerprint.leaves().collect::<Result<_, _>>()?;
         let mut differences = Vec::new();
         let counts = fingerprint::compare(&leaves, old.fingerprint.sidecar(), &new.fingerprint, &mut |difference| {
@@ -254,10 +268,14 @@ impl Run<'_> {
             Ok(read) => Some(read),
             Err(ReadError { cause: Cause::Stopped(failure), .. }) => {
                 self.result.cut_short = Some(failure);
+                self.not_reached();
+                self.rows.add_many(Class::Unreadable, expected.unwrap_or(0));
                 None
             }
             Err(ReadError { rows, cause: Cause::Unreadable(failure) }) => {
                 self.tables.add(Class::Unreadable);
+                self.told.tables.insert(table.name.clone());
+                self.told.unread.insert(table.name.clone());
                 self.rows.add_many(Class::Unreadable, expected.unwrap_or(rows).max(1));
                 if failure.kind.is_outside_the_data() {
                     *self.result.unread.entry(failure.kind).or_default() += 1;

@@ -6,6 +6,7 @@ pub mod baseline;
 pub mod beside;
 pub mod columns;
 pub mod database;
+pub mod defined;
 pub mod dual;
 pub mod newest;
 pub mod of_table;

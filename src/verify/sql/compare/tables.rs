@@ -25,13 +25,10 @@ use crate::verify::manifest::reader::Rows;
 use crate::verify::manifest::row::{LeafKind, SidecarRow};
 use crate::verify::sql::changes::touched::Touched;
 use crate::verify::sql::compare::baseline::Expected;
-use crate::verify::sql::compare::beside;
 use crate::verify::sql::compare::columns::{self, Common};
 use crate::verify::sql::compare::of_table::OfTable;
-use crate::verify::sql::connect::errors::GIVE_RIGHTS;
 use crate::verify::sql::database::Database;
 use crate::verify::sql::definitions::differences;
-use crate::verify::sql::definitions::kinds::{AUTO_INCREMENT, Definitions, POSITION};
 use crate::verify::sql::kept::Kept;
 use crate::verify::sql::naming::{self, Bounds, NAMED_ROWS, Seen, SeenRows};
 use crate::verify::sql::reading::{Cause, ReadError};
@@ -170,7 +167,7 @@ impl Run<'_> {
     }
 
     /// What a table counts as that only one side has, or that is defined otherwise: it has no stamp.
-    fn class(&self, class: Class) -> Class {
+    pub fn class(&self, class: Class) -> Class {
         self.bounds.map_or(class, |bounds| bounds.class(class, None))
     }
 
@@ -195,17 +192,21 @@ impl Run<'_> {
         let way = Way { keys: &self.keys, form, order, budget: scan::BUDGET };
         let read = match scan::scan(db, (&part, &meaning), way, self.kept.as_mut(), self.monitor).await {
             Ok(read) => read,
-            Err(ReadError { cause: Cause::Stopped(failure), .. }) => {
+            Err(ReadError { rows, cause: Cause::Stopped(failure) }) => {
+                self.result.was_read("rows", rows);
                 self.result.cut_short = Some(failure);
                 self.not_reached(before.rows());
                 return Ok(());
             }
             Err(ReadError { rows, cause: Cause::Unreadable(failure) }) => {
+                self.result.was_read("rows", rows);
                 self.unreadable(name, before.rows(), rows, &failure);
                 return Ok(());
             }
         };
         self.result.bytes_checked += read.bytes;
+        self.result.was_read("tables", 1);
+        self.result.was_read("rows", read.fingerprint.rows());
         let same_schema = match meaning {
             Meaning::Exact => {
                 let in_earlier_words = described.as_ref().filter(|_| self.is_of_earlier_version);
@@ -332,51 +333,6 @@ impl Run<'_> {
         naming::tell(self.monitor, (&table.name, &[]), differences, (&before, &seen), bounds, counts)
     }
 
-    /// What is defined beside tables, as far as both sides show it; within one engine only.
-    pub async fn definitions(&mut self, db: &mut Database, position: Option<&Value>) {
-        let before = position.map(|position| &position["definitions"]).filter(|before| before.is_object());
-        if self.scope.logical.is_some() {
-            self.result.left_out.push(beside::BY_MEANING.to_owned());
-        }
-        let (Some(before), None) = (before, &self.scope.logical) else { return };
-        if self.result.cut_short.is_some() {
-            return;
-        }
-        let (engine, own) = (position.and_then(|position| position["engine"].as_str()).unwrap_or_default(), db.engine().name);
-        if engine != own {
-            let said =
-                format!("the manifest is of {engine} and this is {own}: each words definitions in its own way, they are not compared");
-            self.monitor.event(Event::Note(&said));
-            return;
-        }
-        match db.definitions().await {
-            Ok(mut now) => {
-                let mut kept = Definitions::of_value(before);
-                if let Some(closed) = &self.scope.closed {
-                    let counts = |table: &str, partition: Option<&str>| {
-                        let of = |names: &Vec<String>| partition.is_none_or(|name| names.is_empty() || names.iter().any(|own| own == name));
-                        closed.get(table).is_some_and(of)
-                    };
-                    now.retain_of_tables(counts);
-                    kept.retain_of_tables(counts);
-                }
-                if self.is_earlier && (kept.leave_out(POSITION) | kept.leave_out(AUTO_INCREMENT)) {
-                    let said = "how far sequences had come: the restore is of a moment before the capture, when they were behind";
-                    self.result.left_out.push(said.to_owned());
-                }
-                let before = &kept.to_value();
-                self.result.left_out.extend(beside::words(before, &now));
-                if let Some(unseen) = differences::unseen(before, &now, false).filter(|_| self.partial_sight.is_none()) {
-                    let said = format!("in the manifest, and not shown to this reader in full: {unseen}");
-                    self.result.cut_short = Some(Failure::new(FailureKind::Denied, said).hint(GIVE_RIGHTS));
-                }
-                let class = |class| self.class(class);
-                self.result.definitions = Some(beside::tell(self.monitor, (before, &now), &self.said, class));
-            }
-            Err(failure) => beside::not_read(self.monitor, failure, &mut self.result),
-        }
-    }
-
     /// Counts a table that was not read to its end, and says after how many rows and why.
     pub fn unreadable(&mut self, name: &str, expected: u64, rows: u64, failure: &Failure) {
         self.tables.add(Class::Unreadable);
@@ -400,6 +356,8 @@ impl Run<'_> {
         self.result.cut_short = self.result.cut_short.or(self.partial_sight);
         self.result.tables = Some(self.tables);
         self.result.rows = Some(self.rows);
+        // Of a database that holds nothing any more, nothing was read, whatever what is gone counts as.
+        ["tables", "rows"].into_iter().for_each(|kind| self.result.was_read(kind, 0));
         self.result.duration = duration;
         self.result
     }

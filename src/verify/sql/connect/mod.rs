@@ -4,5 +4,6 @@
 
 pub mod access;
 pub mod errors;
+pub mod heard;
 pub mod login;
 pub mod speaker;

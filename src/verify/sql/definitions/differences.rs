@@ -92,19 +92,76 @@ impl Told {
     }
 }
 
+impl Told {
+    /// Whether it is, or belongs to, a table that could not be read: what became of it is not known.
+    fn is_of_unread(&self, kind: &str, name: &str) -> bool {
+        let is_unread =
+            |name: &str| self.unread.contains(name) || name.strip_prefix("public.").is_some_and(|name| self.unread.contains(name));
+        is_unread(name) || owners(kind, name).any(is_unread)
+    }
+
+    /// Whether a table that could not be read is not there any more: somebody dropped it meanwhile, and whatever else is absent may have gone
+    /// with it (an index by its name alone is nobody's, and CASCADE takes views along).
+    fn has_lost_one(&self, now: &Definitions) -> bool {
+        let is_there = |name: &String| {
+            let of_kind = |kind: &str| {
+                now.of_kind(kind).is_some_and(|names| names.contains_key(name) || names.contains_key(&format!("public.{name}")))
+            };
+            of_kind(TABLE) || of_kind(COLUMN_ORDER)
+        };
+        !self.unread.iter().all(is_there)
+    }
+}
+
+/// How many definitions `before` holds.
+pub fn held(before: &Value) -> u64 {
+    let kinds = before.as_object().into_iter().flatten().filter(|(kind, _)| *kind != HIDDEN);
+    kinds.map(|(_, names)| names.as_object().map_or(0, |names| names.len() as u64)).sum()
+}
+
+/// How many of `before` were not read: they belong to a table that could not be, and are not there or are others; or the reader is not shown
+/// them, of a kind that most readers are shown. They stay expected.
+pub fn not_read(before: &Value, now: &Definitions, told: &Told) -> u64 {
+    let mut n = 0;
+    for (kind, old) in before.as_object().into_iter().flatten().filter(|(kind, _)| *kind != HIDDEN) {
+        let Some(old) = old.as_object() else { continue };
+        let (new, hidden) = (now.of_kind(kind), is_hidden_from(kind, now));
+        let may_be_gone = hidden || new.is_some() && told.has_lost_one(now);
+        let is_not_read = |name: &str, text: &str| {
+            let is_there = new.is_some_and(|new| new.contains_key(name));
+            (may_be_gone && !is_there) || (new.is_some() && told.is_of_unread(kind, name) && !is_same(kind, name, text, now))
+        };
+        let names = old.iter().filter(|(name, _)| !is_readers(kind, name, before, now));
+        n += names.filter(|(name, text)| is_not_read(name, text.as_str().unwrap_or_default())).count() as u64;
+    }
+    n
+}
+
+/// How many names of `before` are there now, be they defined otherwise.
+pub fn shown(before: &Value, now: &Definitions) -> u64 {
+    let of_kind = |(kind, old): (&String, &Value)| {
+        let names = old.as_object().into_iter().flatten();
+        names.filter(|(name, _)| now.of_kind(kind).is_some_and(|new| new.contains_key(*name))).count() as u64
+    };
+    before.as_object().into_iter().flatten().map(of_kind).sum()
+}
+
+/// Whether a kind is one that most readers are shown, and this one is not.
+fn is_hidden_from(kind: &str, now: &Definitions) -> bool {
+    !RARELY_SHOWN.contains(&kind) && now.not_shown().any(|(hidden, _)| hidden == kind)
+}
+
 /// How many definitions of `before` are gone with what they belong to, so that they are not told one by one; `told` as in [`changes`]. What
 /// belongs to a table that could not be read is not counted: whether it is gone is not known.
 pub fn gone_with_another(before: &Value, now: &Definitions, told: &Told) -> u64 {
-    let unread = &told.unread;
     let changed: BTreeSet<String> = changes(before, now, told).into_iter().map(|change| change.what).collect();
     let mut gone = 0;
-    for (kind, old) in before.as_object().into_iter().flatten().filter(|(kind, _)| !is_number(kind)) {
+    for (kind, old) in before.as_object().into_iter().flatten() {
         let (Some(old), Some(new)) = (old.as_object(), now.of_kind(kind)) else { continue };
         let is_told = |name: &str| changed.contains(&format!("{kind} {name}"));
-        let is_unread = |name: &str| unread.contains(name) || name.strip_prefix("public.").is_some_and(|name| unread.contains(name));
         let is_left = |name: &str| not_carried::excuses(kind, name, old, new);
-        let is_known =
-            |name: &str| !is_left(name) && !is_readers(kind, name, before, now) && !is_unread(name) && !owners(kind, name).any(is_unread);
+        let is_unknown = is_hidden_from(kind, now) || told.has_lost_one(now);
+        let is_known = |name: &str| !is_unknown && !is_left(name) && !is_readers(kind, name, before, now) && !told.is_of_unread(kind, name);
         gone += old.keys().filter(|name| !new.contains_key(*name) && !is_told(name) && is_known(name)).count() as u64;
     }
     gone
@@ -131,7 +188,6 @@ fn is_same(kind: &str, name: &str, before: &str, now: &Definitions) -> bool {
 /// without all that belongs to it, and what is in `told` has been said already.
 pub fn changes(before: &Value, now: &Definitions, told: &Told) -> Vec<Change> {
     let lone = lone(before, now);
-    let is_hidden = |kind: &str| now.not_shown().any(|(hidden, _)| hidden == kind);
     let is_another = |name: &str| before["sequence"][name].as_str().is_some_and(|text| !is_same("sequence", name, text, now));
     let mut found = Vec::new();
     for (kind, old) in before.as_object().into_iter().flatten() {
@@ -151,8 +207,8 @@ pub fn changes(before: &Value, now: &Definitions, told: &Told) -> Vec<Change> {
                 Some(_) if is_same(kind, name, text, now) => {}
                 _ if not_carried::excuses(kind, name, old, new) => {}
                 Some(now) => tell(name, text, now),
-                // One that may not be seen has no position here, and neither has one that has become another, which is told.
-                None if kind == POSITION && (is_hidden(kind) || is_another(name)) => {}
+                // One that may not be seen may be there; one that has become another has no position, which is told.
+                None if is_hidden_from(kind, now) || told.has_lost_one(now) || kind == POSITION && is_another(name) => {}
                 None => tell(name, "defined", ABSENT),
             }
         }
@@ -270,6 +326,32 @@ mod tests {
         assert_eq!(told_of_it.iter().map(|change| change.what.as_str()).collect::<Vec<_>>(), ["column public.tt.a", "routine public.f()"]);
         now.add(TABLE, "public.t".into(), "it");
         assert_eq!(told(&before, &now).len(), 6, "what a table has lost is told of one that is there");
+    }
+
+    #[test]
+    fn what_was_not_read_stays_expected_and_is_no_difference() {
+        let mut before = Definitions::of_kinds([TABLE, "index", "view", "check", "event"], Some("r".into()));
+        for (kind, name) in
+            [(TABLE, "public.t"), (TABLE, "public.u"), ("index", "public.i"), ("view", "public.v"), ("check", "public.t.c"), ("event", "e")]
+        {
+            before.add(kind, name.into(), "it");
+        }
+        let unread = Told { tables: ["t".to_owned()].into(), unread: ["t".to_owned()].into(), ..Told::default() };
+        let mut now = Definitions::of_kinds([TABLE, "index", "view", "check"], Some("r".into()));
+        now.hide("event", "EVENT");
+        now.add(TABLE, "public.u".into(), "it");
+        now.add("view", "public.v".into(), "another");
+        let of = |now: &Definitions| {
+            let before = before.to_value();
+            let told: Vec<String> = changes(&before, now, &unread).into_iter().map(|change| change.what).collect();
+            (told, equal(&before, now).matched, gone_with_another(&before, now, &unread), not_read(&before, now, &unread))
+        };
+        // The table is gone by now: its check, an index that may have been its, and an event that is not shown.
+        assert_eq!(of(&now), (vec!["view public.v".to_owned()], 1, 0, 4));
+        assert_eq!((held(&before.to_value()), shown(&before.to_value(), &now)), (6, 2));
+        // It is there, and was locked: what is absent beside it is absent.
+        now.add(TABLE, "public.t".into(), "it");
+        assert_eq!(of(&now), (vec!["index public.i".to_owned(), "view public.v".to_owned()], 2, 0, 2));
     }
 
     #[test]

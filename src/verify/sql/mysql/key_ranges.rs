@@ -44,6 +44,10 @@ impl Ranged for KeyRanges {
         self.opener.open_at(standing).await
     }
 
+    fn fewer(&self, had: usize, wanted: usize, why: &Failure) {
+        self.opener.heard.fewer(had, wanted, why);
+    }
+
     async fn read(&self, session: &mut WireSession, range: &[String], outlet: &mut Outlet) -> Result<bool, Broken> {
         let columns: Vec<usize> = (0..self.table.columns.len()).collect();
         let mut row = outlet.blank();
@@ -54,6 +58,7 @@ impl Ranged for KeyRanges {
                 true
             };
             let flow = stream.some(BREATH, &mut row, &mut each).await?;
+            self.opener.heard.answered();
             if flow != Flow::On || !outlet.breathe().await {
                 return Ok(flow != Flow::On);
             }

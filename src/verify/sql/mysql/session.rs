@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::sql::connect::errors;
+use crate::verify::sql::connect::heard::Heard;
 use crate::verify::sql::connect::login::Door;
 use crate::verify::sql::connect::speaker::{Entrance, Speaker};
 use crate::verify::sql::reading::Limits;
@@ -43,6 +44,8 @@ pub struct Opener {
     pub door: Door<MysqlOptions>,
     /// How long is waited for what.
     pub limits: Limits,
+    /// What was heard of the server.
+    pub heard: Heard,
     /// Whether it is MariaDB.
     pub mariadb: bool,
 }
@@ -58,7 +61,18 @@ impl Opener {
             Ok(session)
         };
         let entrance = Entrance { shown: &self.shown, at: self.door.options().at(), wanted: Speaker::Mysql };
-        self.limits.connecting(&self.shown, entrance.open(connect)).await
+        match self.limits.connecting(&self.shown, entrance.open(connect)).await {
+            Ok(session) => {
+                self.heard.answered();
+                Ok(session)
+            }
+            Err(failure) => Err(self.explain(failure).await),
+        }
+    }
+
+    /// The same failure with what has become of the server, where it is gone.
+    pub async fn explain(&self, failure: Failure) -> Failure {
+        self.heard.explain(failure, self.door.options().at()).await
     }
 
     /// A session with a snapshot of now.

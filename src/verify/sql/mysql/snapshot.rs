@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::sql::connect::errors::{self, Broken, GIVE_RIGHTS};
+use crate::verify::sql::connect::heard::{Heard, with_patience};
 use crate::verify::sql::connect::login::Door;
 use crate::verify::sql::definitions::kinds::Definitions;
 use crate::verify::sql::definitions::mysql as definitions;
@@ -40,8 +41,8 @@ impl MysqlSession {
     pub async fn open(shown: &str, door: Door<MysqlOptions>, limits: Limits) -> Result<Self, Failure> {
         let failed = |error| errors::wire_failure(shown, error);
         let database = door.options().database.clone();
-        let mut opener = Opener { shown: shown.to_owned(), door, limits, mariadb: false };
-        let mut connection = opener.connect().await?;
+        let mut opener = Opener { shown: shown.to_owned(), door, limits, heard: Heard::default(), mariadb: false };
+        let mut connection = with_patience(|| opener.connect()).await?;
         let ask = async { connection.ask("SELECT version()", &[]).await.map_err(failed) };
         let version = limits.asking(shown, ask).await?.first().and_then(|row| row.text(0)).unwrap_or_default();
         check_version(shown, &version)?;
@@ -74,7 +75,10 @@ impl MysqlSession {
         let connection = self.session().await?;
         let asked =
             async { definitions::definitions(connection, &database, mariadb).await.map_err(|error| errors::wire_failure(&shown, error)) };
-        limits.asking(&shown, asked).await
+        match limits.asking(&shown, asked).await {
+            Ok(found) => Ok(found),
+            Err(failure) => Err(self.opener.explain(failure).await),
+        }
     }
 
     /// The statements that let `user` read it.
@@ -129,6 +133,11 @@ impl MysqlSession {
             Ok(rows.first().and_then(|row| row.text(0)))
         };
         limits.asking(&shown, asked).await
+    }
+
+    /// What there is to say of how it is read, once.
+    pub fn take_note(&self) -> Option<String> {
+        self.opener.heard.take_note()
     }
 
     /// GTID sets and binary log position, as far as the reader may see them.
@@ -210,7 +219,7 @@ impl MysqlSession {
         if self.connection.is_none() {
             let mut connection = match self.spare.pop() {
                 Some(connection) => connection,
-                None => self.opener.open().await?,
+                None => with_patience(|| self.opener.open()).await?,
             };
             let now = self.opener.mark(&mut connection).await;
             if self.standing.as_ref().is_some_and(|standing| !standing.is_same(&now)) {

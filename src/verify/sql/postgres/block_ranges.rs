@@ -49,6 +49,10 @@ impl Ranged for Blocks {
         self.opener.reader().await
     }
 
+    fn fewer(&self, had: usize, wanted: usize, why: &Failure) {
+        self.opener.heard.fewer(had, wanted, why);
+    }
+
     async fn read(&self, session: &mut PgWireSession, range: &[String], outlet: &mut Outlet) -> Result<bool, Broken> {
         let columns: Vec<usize> = (0..self.table.columns.len()).collect();
         let mut row = outlet.blank();
@@ -59,6 +63,7 @@ impl Ranged for Blocks {
                 true
             };
             let flow = stream.some(BREATH, &mut row, &mut each).await?;
+            self.opener.heard.answered();
             if flow != Flow::On || !outlet.breathe().await {
                 return Ok(flow != Flow::On);
             }

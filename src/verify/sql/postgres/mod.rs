@@ -2,6 +2,7 @@
 //!
 //! Not here: the protocol (`wire::postgres`), and what values mean (`rows::postgres_decode`).
 
+pub mod alone;
 pub mod block_ranges;
 pub mod catalog;
 pub mod copy;

@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Row as _};
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::sql::connect::errors::{self, Broken};
+use crate::verify::sql::connect::heard::Heard;
 use crate::verify::sql::connect::login::Door;
 use crate::verify::sql::connect::speaker::{Entrance, Speaker};
 use crate::verify::sql::reading::Limits;
@@ -29,7 +30,7 @@ const PIN: &str = "SET row_security = off; SET TimeZone = 'UTC'; SET statement_t
                    SET xmloption = 'content'; SET quote_all_identifiers = off; SET lc_monetary = 'C'";
 
 /// What sessions set that read tables: an index may be damaged, and must neither hide rows nor lend its copies of them.
-const WITHOUT_INDEXES: &str = "SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off";
+pub const WITHOUT_INDEXES: &str = "SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off";
 
 /// Opens sessions.
 #[derive(Clone)]
@@ -40,6 +41,8 @@ pub struct Opener {
     pub door: Door<PgOptions>,
     /// How long is waited for what.
     pub limits: Limits,
+    /// What was heard of the server.
+    pub heard: Heard,
     /// The exported snapshot, once there is one.
     pub snapshot: Option<String>,
     /// True where the database declares no encoding: then bytes must not be checked on their way.
@@ -52,7 +55,10 @@ impl Opener {
         let failed = |error| errors::failure(&self.shown, error);
         let connect = async { self.door.now().await?.driver().connect().await.map_err(|error| self.door.refused(failed(error))) };
         let entrance = Entrance { shown: &self.shown, at: self.door.options().at(), wanted: Speaker::Postgres };
-        let mut session = self.limits.connecting(&self.shown, entrance.open(connect)).await?;
+        let mut session = match self.limits.connecting(&self.shown, entrance.open(connect)).await {
+            Ok(session) => session,
+            Err(failure) => return Err(self.explain(failure).await),
+        };
         let pin = async {
             let row = sqlx::raw_sql("SHOW server_version_num").fetch_one(&mut session).await.map_err(failed)?;
             let number: String = row.try_get_unchecked(0).map_err(failed)?;
@@ -63,14 +69,23 @@ impl Opener {
             Ok(())
         };
         self.limits.asking(&self.shown, pin).await?;
+        self.heard.answered();
         Ok(session)
+    }
+
+    /// The same failure with what has become of the server, where it is gone.
+    pub async fn explain(&self, failure: Failure) -> Failure {
+        self.heard.explain(failure, self.door.options().at()).await
     }
 
     /// A session that reads tables, in a read-only transaction over the snapshot.
     pub async fn reader(&self) -> Result<PgWireSession, Failure> {
         let failed = |error| errors::pg_wire_failure(&self.shown, error);
         let connect = async { PgWireSession::connect(&self.door.now().await?).await.map_err(|error| self.door.refused(failed(error))) };
-        let mut session = self.limits.connecting(&self.shown, connect).await.map_err(second_session)?;
+        let mut session = match self.limits.connecting(&self.shown, connect).await {
+            Ok(session) => session,
+            Err(failure) => return Err(self.explain(failure).await),
+        };
         let pin = async {
             for statement in self.pins() {
                 session.run(&statement).await.map_err(failed)?;
@@ -78,6 +93,7 @@ impl Opener {
             Ok(())
         };
         self.limits.asking(&self.shown, pin).await?;
+        self.heard.answered();
         Ok(session)
     }
 
@@ -91,17 +107,6 @@ impl Opener {
         pins.extend(self.snapshot.as_ref().map(|name| format!("SET TRANSACTION SNAPSHOT {}", literal(name))));
         pins
     }
-}
-
-/// A role that may have one session only cannot read: the first holds the snapshot.
-fn second_session(failure: Failure) -> Failure {
-    if failure.kind != FailureKind::Throttled {
-        return failure;
-    }
-    failure.hint(
-        "reading takes two sessions, one that holds the snapshot and one that reads, and one more for each lane beyond --lanes 1: raise the \
-         role's CONNECTION LIMIT (2 at least) or the server's max_connections",
-    )
 }
 
 fn check_version(shown: &str, number: &str) -> Result<(), Failure> {
@@ -123,20 +128,28 @@ pub async fn execute(session: &mut PgConnection, statement: &str) -> Result<(), 
 pub async fn hold(session: &mut PgWireSession, table: &Table) -> Result<u64, Broken> {
     let broken = |error: PgWireError| Broken::of_pg_wire(&error);
     session.run(&format!("LOCK TABLE ONLY {} IN ACCESS SHARE MODE", table.sql_name)).await.map_err(broken)?;
-    let question = format!(
+    let answers = session.ask(&where_it_is(table)).await.map_err(broken)?;
+    let number = |at: usize| answers.first()?.get(at)?.as_ref()?.parse::<i64>().ok();
+    is_moved(number(0), number(1))?;
+    Ok(number(2).and_then(|blocks| u64::try_from(blocks).ok()).unwrap_or(0))
+}
+
+/// The file of a table as the snapshot has it and as it is now, and its size in blocks.
+pub fn where_it_is(table: &Table) -> String {
+    format!(
         "SELECT relfilenode::int8, coalesce(pg_relation_filenode(oid)::int8, 0), \
          pg_relation_size(oid) / current_setting('block_size')::int8 FROM pg_class WHERE oid = {}::text::regclass",
         literal(&table.sql_name)
-    );
-    let answers = session.ask(&question).await.map_err(broken)?;
-    let number = |at: usize| answers.first()?.get(at)?.as_ref()?.parse::<i64>().ok();
-    let (Some(then), Some(now), Some(blocks)) = (number(0), number(1), number(2)) else {
-        return Err(broken(PgWireError::protocol("no answer to the question where the table is")));
-    };
-    if then != now {
-        return Err(Broken::moved("the table was rewritten or truncated after the snapshot was taken"));
+    )
+}
+
+/// Fails where a table is in another file by now than in the snapshot.
+pub fn is_moved(then: Option<i64>, now: Option<i64>) -> Result<(), Broken> {
+    match (then, now) {
+        (Some(then), Some(now)) if then == now => Ok(()),
+        (Some(_), Some(_)) => Err(Broken::moved("the table was rewritten or truncated after the snapshot was taken")),
+        _ => Err(Broken::of_pg_wire(&PgWireError::protocol("no answer to the question where the table is"))),
     }
-    Ok(u64::try_from(blocks).unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! PostgreSQL: one exported snapshot, and sessions that all read it.
 //!
 //! The session that holds the snapshot reads nothing large; tables are read by worker sessions that take the snapshot over. A table
-//! that breaks costs its workers only: the others are still read at the same instant.
+//! that breaks costs its workers only: the others are still read at the same instant. Where the server gives no second session, the one that
+//! holds the snapshot reads itself (`alone`).
 
 use std::time::Duration;
 
@@ -11,11 +12,13 @@ use sqlx::{AssertSqlSafe, Connection, Row as _};
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::sql::connect::errors::{self, Broken};
+use crate::verify::sql::connect::heard::{Heard, with_patience};
 use crate::verify::sql::connect::login::Door;
 use crate::verify::sql::definitions::kinds::Definitions;
 use crate::verify::sql::definitions::postgres as definitions;
 use crate::verify::sql::kept::KeptTable;
 use crate::verify::sql::lanes;
+use crate::verify::sql::postgres::alone;
 use crate::verify::sql::postgres::block_ranges;
 use crate::verify::sql::postgres::catalog;
 use crate::verify::sql::postgres::rows::RowStream;
@@ -40,6 +43,8 @@ pub struct PostgresSession {
     opener: Opener,
     control: PgConnection,
     workers: Vec<PgWireSession>,
+    /// Whether the server gives no session beside the one that holds the snapshot.
+    alone: bool,
     engine: Engine,
     server: u32,
 }
@@ -48,8 +53,8 @@ impl PostgresSession {
     /// Opens the session that holds the snapshot; `shown` is the URL without secrets.
     pub async fn open(shown: &str, door: Door<PgOptions>, limits: Limits) -> Result<Self, Failure> {
         let failed = |error| errors::failure(shown, error);
-        let mut opener = Opener { shown: shown.to_owned(), door, limits, snapshot: None, without_encoding: false };
-        let mut control = opener.open().await?;
+        let mut opener = Opener { shown: shown.to_owned(), door, limits, heard: Heard::default(), snapshot: None, without_encoding: false };
+        let mut control = with_patience(|| opener.open()).await?;
         let question = "SELECT pg_catalog.pg_export_snapshot(), current_setting('server_version'), \
                         current_setting('server_version_num')::int4, current_setting('server_encoding')";
         let ask = async { sqlx::query(question).fetch_one(&mut control).await.map_err(failed) };
@@ -58,7 +63,7 @@ impl PostgresSession {
         opener.without_encoding = row.try_get::<String, _>(3).map_err(failed)? == "SQL_ASCII";
         let engine = Engine { name: "postgres", version: row.try_get(1).map_err(failed)? };
         let server = u32::try_from(row.try_get::<i32, _>(2).map_err(failed)?).unwrap_or(0);
-        Ok(Self { opener, control, workers: Vec::new(), engine, server })
+        Ok(Self { opener, control, workers: Vec::new(), alone: false, engine, server })
     }
 
     /// The engine.
@@ -75,7 +80,8 @@ impl PostgresSession {
             let asked = self.opener.limits.asking(shown, async { Ok(tables.await) }).await?;
             match asked {
                 Err(error) if left > 0 && definitions::is_of_change(&error) => {}
-                asked => return asked.map_err(|error| said(shown, error)),
+                Ok(tables) => return Ok(tables),
+                Err(error) => return Err(self.opener.explain(said(shown, error)).await),
             }
             left -= 1;
             tokio::time::sleep(BETWEEN).await;
@@ -105,7 +111,8 @@ impl PostgresSession {
                     found = self.opener.limits.asking(shown, async { Ok(asked.await) }).await?;
                     let _ = tokio::time::timeout(self.opener.limits.connect, fresh.close()).await;
                 }
-                found => return found.map_err(|error| said(shown, error)),
+                Ok(found) => return Ok(found),
+                Err(error) => return Err(self.opener.explain(said(shown, error)).await),
             }
         }
         found.map_err(|error| said(shown, error))
@@ -145,13 +152,31 @@ impl PostgresSession {
     /// its log, so that the log's position moves while nothing in the database does.
     pub async fn has_committed(&mut self) -> Option<bool> {
         let ours = self.position().await;
-        let mut fresh = Opener { snapshot: None, ..self.opener.clone() }.open().await.ok()?;
-        let theirs = tokio::time::timeout(self.opener.limits.silence, position(&mut fresh)).await.unwrap_or_default();
-        let _ = fresh.close().await;
+        let theirs = match (Opener { snapshot: None, ..self.opener.clone() }).open().await {
+            Ok(mut fresh) => {
+                let theirs = tokio::time::timeout(self.opener.limits.silence, position(&mut fresh)).await.unwrap_or_default();
+                let _ = fresh.close().await;
+                theirs
+            }
+            // The only session gives its snapshot up: this is asked when all is read.
+            Err(failure) if failure.kind == FailureKind::Throttled => {
+                execute(&mut self.control, "COMMIT; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.ok()?;
+                self.position().await
+            }
+            Err(_) => return None,
+        };
         Some(ours["snapshot"].as_str()? != theirs["snapshot"].as_str()?)
     }
 
-    /// The digests of all rows of a table, in lanes.
+    /// Whether it has to read in one session, since the server gives no other; asks for one where there is none yet.
+    pub async fn is_alone(&mut self) -> Result<bool, ReadError> {
+        if let Some(worker) = self.worker().await? {
+            self.workers.push(worker);
+        }
+        Ok(self.alone)
+    }
+
+    /// The digests of all rows of a table, in lanes; not where it [is alone](Self::is_alone).
     pub async fn digest(
         &mut self,
         table: &Table,
@@ -159,8 +184,6 @@ impl PostgresSession {
         kept: Option<&mut KeptTable<'_>>,
         sink: HarvestSink<'_>,
     ) -> Result<u64, ReadError> {
-        let first = self.worker().await?;
-        self.workers.push(first);
         let read = block_ranges::digest(&self.opener, self.server, &mut self.workers, table, (digester, kept), sink).await;
         self.first_cause(read).await
     }
@@ -177,22 +200,42 @@ impl PostgresSession {
         }
     }
 
-    /// A session over the snapshot. Where none opens because the one that holds the snapshot is gone, why that went is the reason.
-    async fn worker(&mut self) -> Result<PgWireSession, ReadError> {
+    /// A session over the snapshot; nothing where the server gives none beside the one that holds it. Where none opens because that one is gone,
+    /// why it went is the reason.
+    async fn worker(&mut self) -> Result<Option<PgWireSession>, ReadError> {
+        if self.alone {
+            return Ok(None);
+        }
         if let Some(worker) = self.workers.pop() {
-            return Ok(worker);
+            return Ok(Some(worker));
         }
-        match self.opener.reader().await {
-            Ok(worker) => Ok(worker),
-            Err(failure) => Err(lanes::not_opened(self.lost_snapshot().await.unwrap_or(failure))),
+        let failure = match self.opener.reader().await {
+            Ok(worker) => return Ok(Some(worker)),
+            Err(failure) => failure,
+        };
+        match self.lost_snapshot().await {
+            Some(lost) => Err(lanes::not_opened(lost)),
+            None if failure.kind == FailureKind::Throttled => {
+                self.alone = true;
+                let said = "tables are read in the session that holds the snapshot, one row after the other and each held whole, since the server \
+                            gives no second one";
+                self.opener.heard.note(format!("{said}: {failure}"));
+                Ok(None)
+            }
+            None => Err(lanes::not_opened(failure)),
         }
+    }
+
+    /// What there is to say of how it is read, once.
+    pub fn take_note(&self) -> Option<String> {
+        self.opener.heard.take_note()
     }
 
     async fn lost_snapshot(&mut self) -> Option<Failure> {
         let asked = tokio::time::timeout(self.opener.limits.connect, execute(&mut self.control, "SELECT 1")).await;
         let error = asked.ok()?.err().filter(errors::lost_connection)?;
         let failure = errors::failure(&self.opener.shown, error).context("the session that holds the snapshot is gone");
-        Some(Failure { kind: FailureKind::Network, ..failure })
+        Some(self.opener.explain(Failure { kind: FailureKind::Network, ..failure }).await)
     }
 
     /// What must be the same where another session is to show the same rows: the server since it was started, the database, and the
@@ -219,7 +262,12 @@ impl PostgresSession {
 
     /// Streams some columns of a table in one session.
     pub async fn read(&mut self, table: &Table, columns: &[usize], mut delivery: Delivery<'_>) -> Result<u64, ReadError> {
-        let mut worker = self.worker().await?;
+        let Some(mut worker) = self.worker().await? else {
+            let outcome = alone::read(&mut self.control, (table, columns), self.opener.limits, &mut delivery).await;
+            self.opener.heard.answered();
+            let read = delivery.end(outcome.map(drop));
+            return self.first_cause(read).await;
+        };
         let outcome = stream(&mut worker, table, columns, self.opener.limits, &mut delivery).await;
         // In the middle of a stream, or in a failed transaction, a session is of no more use.
         if matches!(outcome, Ok(true)) {

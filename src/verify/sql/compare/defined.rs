@@ -1,0 +1,80 @@
+//! What a database defines beside its tables against what its manifest says: how much is expected, and what became of it.
+//!
+//! What was not reached, or is not shown, stays expected: a comparison that was cut short counts as much as one that was not.
+//!
+//! Not here: how definitions are told apart (`definitions::differences`, `beside`).
+
+use serde_json::Value;
+
+use crate::model::failure::{Failure, FailureKind};
+use crate::monitor::Event;
+use crate::verify::sql::compare::beside;
+use crate::verify::sql::compare::tables::Run;
+use crate::verify::sql::connect::errors::GIVE_RIGHTS;
+use crate::verify::sql::database::Database;
+use crate::verify::sql::definitions::differences;
+use crate::verify::sql::definitions::kinds::{AUTO_INCREMENT, Definitions, POSITION};
+
+impl Run<'_> {
+    /// What is defined beside tables, as far as both sides show it; within one engine only.
+    pub async fn definitions(&mut self, db: &mut Database, position: Option<&Value>) {
+        let Some(mut expected) = self.expected_definitions(position) else { return };
+        let (engine, own) = (position.and_then(|position| position["engine"].as_str()).unwrap_or_default(), db.engine().name);
+        if engine != own {
+            let said =
+                format!("the manifest is of {engine} and this is {own}: each words definitions in its own way, they are not compared");
+            self.monitor.event(Event::Note(&said));
+            return;
+        }
+        if self.is_earlier && (expected.leave_out(POSITION) | expected.leave_out(AUTO_INCREMENT)) {
+            let said = "how far sequences had come: the restore is of a moment before the capture, when they were behind";
+            self.result.left_out.push(said.to_owned());
+        }
+        let before = &expected.to_value();
+        if self.result.cut_short.is_some() {
+            return beside::not_reached(before, &mut self.result);
+        }
+        let mut now = match db.definitions().await {
+            Ok(now) => now,
+            Err(failure) => return beside::not_read(self.monitor, Some(before), failure, &mut self.result),
+        };
+        self.retain_closed(&mut now);
+        self.result.left_out.extend(beside::words(before, &now));
+        if let Some(unseen) = differences::unseen(before, &now, false).filter(|_| self.partial_sight.is_none()) {
+            let said = format!("in the manifest, and not shown to this reader in full: {unseen}");
+            self.result.cut_short = Some(Failure::new(FailureKind::Denied, said).hint(GIVE_RIGHTS));
+        }
+        let class = |class| self.class(class);
+        let counts = beside::tell(self.monitor, (before, &now), &self.said, class);
+        self.result.unread_definitions = counts.unreadable;
+        self.result.was_read("definitions", differences::shown(before, &now));
+        self.result.definitions = Some(counts);
+    }
+
+    /// Of a backup that did not come back: every definition that is expected is unreadable, as its tables are.
+    pub fn no_definitions(&mut self, position: Option<&Value>) {
+        if let Some(expected) = self.expected_definitions(position) {
+            beside::unreadable(&expected.to_value(), &mut self.result);
+        }
+    }
+
+    /// What the manifest says that is within its scope; nothing where it says nothing of definitions, or rows alone are compared.
+    fn expected_definitions(&mut self, position: Option<&Value>) -> Option<Definitions> {
+        if self.scope.logical.is_some() {
+            self.result.left_out.push(beside::BY_MEANING.to_owned());
+            return None;
+        }
+        let mut expected = Definitions::of_value(position.map(|position| &position["definitions"]).filter(|before| before.is_object())?);
+        self.retain_closed(&mut expected);
+        Some(expected)
+    }
+
+    /// Leaves those of closed tables and partitions alone, where the manifest is of such.
+    fn retain_closed(&self, definitions: &mut Definitions) {
+        let Some(closed) = &self.scope.closed else { return };
+        definitions.retain_of_tables(|table, partition| {
+            let of = |names: &Vec<String>| partition.is_none_or(|name| names.is_empty() || names.iter().any(|own| own == name));
+            closed.get(table).is_some_and(of)
+        });
+    }
+}
