@@ -50,7 +50,7 @@ impl Source {
             EngineKind::Postgres => format!(
                 "CREATE EXTENSION amcheck; CREATE ROLE reader; SET ROLE {USER}; {TABLES} CREATE VIEW named AS SELECT name FROM customer; GRANT SELECT ON customer TO reader;"
             ),
-            EngineKind::MariaDb => TABLES.to_owned(),
+            EngineKind::MariaDb | EngineKind::MySql => TABLES.to_owned(),
         };
         servers.sql(kind, "src", booted.port, "crm", &text).await.unwrap();
         Self { servers, kind, booted }
@@ -68,7 +68,7 @@ impl Source {
     pub async fn administer(&self, text: &str) {
         let more = match self.kind {
             EngineKind::Postgres => format!("ALTER ROLE {USER} SUPERUSER; SET ROLE {USER};\n"),
-            EngineKind::MariaDb => String::new(),
+            EngineKind::MariaDb | EngineKind::MySql => String::new(),
         };
         self.servers.sql(self.kind, "src", self.booted.port, "crm", &(more + text)).await.unwrap();
     }
@@ -98,7 +98,7 @@ impl Source {
         let at = format!("{USER}@127.0.0.1:{}/crm", self.booted.port);
         match self.kind {
             EngineKind::Postgres => SourceUrl::Postgres { url: format!("postgres://{at}") },
-            EngineKind::MariaDb => SourceUrl::Mysql { url: format!("mysql://{at}") },
+            EngineKind::MariaDb | EngineKind::MySql => SourceUrl::Mysql { url: format!("mysql://{at}") },
         }
     }
 

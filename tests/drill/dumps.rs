@@ -141,7 +141,7 @@ async fn a_killed_drill_of_a_dump_goes_on_and_leaves_no_server() {
     std::fs::create_dir_all(folder.path().join("laid/vault/db")).unwrap();
     match kind {
         EngineKind::Postgres => source.pg_dump("c", &folder.path().join("laid/vault/db/one")),
-        EngineKind::MariaDb => source.mariadb_dump(&folder.path().join("laid/vault/db/one")),
+        EngineKind::MariaDb | EngineKind::MySql => source.mariadb_dump(&folder.path().join("laid/vault/db/one")),
     }
     let laid = lay(&folder.path().join("laid"), &source, &["one"]).await;
     source.servers.purge().await.unwrap();

@@ -11,9 +11,10 @@ use serde_json::json;
 
 use crate::engines::base_tar;
 use crate::engines::dumps::{self, Dump, Unloaded};
-use crate::engines::installed::EngineKind;
+use crate::engines::installed::{EngineKind, Installed};
 use crate::engines::master::Master;
 use crate::engines::packed;
+use crate::engines::product::{self, Product};
 use crate::engines::servers::Servers;
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
@@ -25,6 +26,7 @@ use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
 use crate::restore::records::TargetKind;
 use crate::restore::targets::{self, Marker, local_path};
+use crate::testing_log::restore_facts::EngineVersions;
 
 /// The user that reads what was loaded.
 const USER: &str = "attestore_drill";
@@ -45,6 +47,9 @@ struct Loaded {
     what: String,
     /// Why the backup could not be loaded.
     unreadable: Option<String>,
+    /// Where the server is another than the one that wrote the backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    engine_versions: Option<EngineVersions>,
 }
 
 /// The driver.
@@ -86,7 +91,8 @@ impl Driver for LocalDatabase {
                 Ok(loaded) => loaded,
                 Err(Unloaded::Failed(failure)) => return Err(failure),
                 Err(Unloaded::Damaged(why)) => {
-                    Loaded { engine: wanted(order), port: 0, what: source.display().to_string(), unreadable: Some(why) }
+                    let engine = if is_of_postgres(order) { EngineKind::Postgres } else { EngineKind::MariaDb };
+                    Loaded { engine, port: 0, what: source.display().to_string(), unreadable: Some(why), engine_versions: None }
                 }
             };
             write(&to, &loaded)?;
@@ -100,7 +106,10 @@ impl Driver for LocalDatabase {
             Ok(loaded) => Progress::Ready {
                 status: if loaded.unreadable.is_some() { "unreadable".into() } else { "loaded".into() },
                 created_arn: to.display().to_string(),
-                raw: json!({"from": order.point.handle, "loaded": loaded}),
+                raw: match &loaded.engine_versions {
+                    Some(versions) => json!({"from": order.point.handle, "loaded": loaded, "engine_versions": versions}),
+                    None => json!({"from": order.point.handle, "loaded": loaded}),
+                },
             },
             Err(failure) => {
                 Progress::Failed { status: "incomplete".into(), message: failure.to_string(), raw: json!({"from": order.point.handle}) }
@@ -123,7 +132,7 @@ impl Driver for LocalDatabase {
         let at = format!("{USER}@127.0.0.1:{}/{database}", loaded.port);
         let url = match loaded.engine {
             EngineKind::Postgres => SourceUrl::Postgres { url: format!("postgres://{at}") },
-            EngineKind::MariaDb => SourceUrl::Mysql { url: format!("mysql://{at}") },
+            EngineKind::MariaDb | EngineKind::MySql => SourceUrl::Mysql { url: format!("mysql://{at}") },
         };
         let login = Some((USER.to_owned(), order.password.clone()));
         Ok(Some(Opened { url, region: None, login, proof: None, unreadable: loaded.unreadable }))
@@ -135,21 +144,22 @@ async fn load(order: &Order, source: &Path, to: &Path) -> Result<Loaded, Unloade
     let looked = tokio::task::spawn_blocking(move || look(&looked, &room)).await;
     let (dump, unpacked) = looked.map_err(|error| Failure::new(FailureKind::Disk, format!("look at {}: {error}", source.display())))??;
     let path = unpacked.as_deref().unwrap_or(source);
-    let engine = dump.engine();
-    if engine != wanted(order) {
+    if (dump.engine() == EngineKind::Postgres) != is_of_postgres(order) {
         let message = format!("{}: {}, and the resource is of kind {}", source.display(), dump.title(), order.point.kind);
         return Err(dumps::elsewhere(message));
     }
     let master = Master { user: USER.into(), password: order.password.clone(), database: Some(database(order)?.to_owned()) };
     let servers = Servers::open(to)?;
     servers.sweep_orphans().await;
-    let booted = if matches!(dump, Dump::PostgresData | Dump::MariadbData) {
+    let engine = engine_for(servers.installed(), dump);
+    let versions = unlike(product::of(dump, path), dump, engine, &servers.programs(engine)?.version);
+    let booted = if dump.is_data_directory() {
         servers.adopt_copy(dump, path, HOME, &master).await?
     } else {
         servers.make_empty(engine, HOME).await?;
         let booted = servers.boot(engine, HOME, None).await?;
         servers.create_master(engine, HOME, booted.port, &master).await?;
-        servers.load(dump, path, HOME, booted, &master).await?;
+        servers.load(engine, dump, path, HOME, booted, &master).await?;
         booted
     };
     if let Some(unpacked) = &unpacked {
@@ -157,7 +167,26 @@ async fn load(order: &Order, source: &Path, to: &Path) -> Result<Loaded, Unloade
         removed.map_err(|error| Failure::io(format!("remove {}", unpacked.display()), error))?;
     }
     let what = if unpacked.is_some() { format!("{}, compressed", dump.title()) } else { dump.title().to_owned() };
-    Ok(Loaded { engine, port: booted.port, what, unreadable: None })
+    Ok(Loaded { engine, port: booted.port, what, unreadable: None, engine_versions: versions })
+}
+
+/// The server that wrote the backup, or, where only the other is installed, the one that reads most of the same language.
+fn engine_for(installed: &Installed, dump: Dump) -> EngineKind {
+    let own = dump.engine();
+    dump.stand_in().filter(|other| installed.programs(own).is_none() && installed.programs(*other).is_some()).unwrap_or(own)
+}
+
+/// Both engines, where the data had to change its server: its make, or, of a data directory, the series that its files are of.
+fn unlike(product: Option<Product>, dump: Dump, engine: EngineKind, installed: &str) -> Option<EngineVersions> {
+    let restored = Product { engine, version: installed.to_owned() };
+    let upgraded = dump.is_data_directory() && product.as_ref().is_some_and(|wrote| wrote.series() != restored.series());
+    (upgraded || engine != dump.engine()).then(|| EngineVersions {
+        source: product.map(|product| product.version).filter(|version| !version.is_empty()),
+        restored: Some(restored.version),
+        wrote_the_data: true,
+        source_engine: Some(dump.engine().name().to_owned()),
+        restored_engine: Some(engine.name().to_owned()),
+    })
 }
 
 /// What the backup is, and where it lies unpacked where it was compressed. The name stays: messages name it.
@@ -172,8 +201,8 @@ fn look(source: &Path, to: &Path) -> Result<(Dump, Option<PathBuf>), Unloaded> {
     Ok((dumps::recognise(unpacked.as_deref().unwrap_or(source))?, unpacked))
 }
 
-fn wanted(order: &Order) -> EngineKind {
-    if order.point.kind == ResourceKind::RdsPostgres { EngineKind::Postgres } else { EngineKind::MariaDb }
+fn is_of_postgres(order: &Order) -> bool {
+    order.point.kind == ResourceKind::RdsPostgres
 }
 
 fn database(order: &Order) -> Result<&str, Failure> {
