@@ -15,12 +15,12 @@ use crate::engines::area;
 use crate::engines::dumps::{Dump, Unloaded, elsewhere};
 use crate::engines::installed::EngineKind;
 use crate::engines::master::Master;
+use crate::engines::postgres;
 use crate::engines::process::ProcessMark;
 use crate::engines::refusals::{self, Origin, major};
 use crate::engines::room;
 use crate::engines::script::{Line, Needs, OWNERS, Script};
 use crate::engines::servers::{Booted, Servers};
-use crate::engines::postgres;
 use crate::model::failure::{Failure, FailureKind};
 
 /// A folder of pg_dump in the server's home, where its user may read it.

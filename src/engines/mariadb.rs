@@ -70,8 +70,7 @@ pub fn create_reader(user: &str, password: &str) -> String {
 
 /// The statements that leave a dump's user what it needs ([`mysql_family::confine`]).
 pub fn confine(user: &str, definers: &BTreeSet<Account>, databases: &BTreeSet<String>) -> String {
-    let of_the_server =
-        |user: &str| format!("GRANT BINLOG MONITOR, SET USER ON *.* TO {user};\nGRANT SELECT ON mysql.proc TO {user};\n");
+    let of_the_server = |user: &str| format!("GRANT BINLOG MONITOR, SET USER ON *.* TO {user};\nGRANT SELECT ON mysql.proc TO {user};\n");
     mysql_family::confine(user, of_the_server, definers, databases)
 }
 

@@ -59,8 +59,7 @@ pub fn make_admin(secret: &str) -> String {
 /// The statements that make a user who reads everything.
 pub fn create_reader(user: &str, password: &str) -> String {
     let user = format!("{}@'%'", literal(user));
-    make_user(&user, password)
-        + &format!("GRANT SELECT, SHOW VIEW, TRIGGER, EVENT, EXECUTE, REPLICATION CLIENT ON *.* TO {user};\n")
+    make_user(&user, password) + &format!("GRANT SELECT, SHOW VIEW, TRIGGER, EVENT, EXECUTE, REPLICATION CLIENT ON *.* TO {user};\n")
 }
 
 /// A user that is there may own things, and is not removed.

@@ -56,12 +56,15 @@ pub fn fits(path: &Path, data: &Path, installed: &str) -> Result<(), Unloaded> {
         return Err(elsewhere(message));
     }
     let about = |error| Failure::io(format!("cannot look into {at}"), error);
-    let names = std::fs::read_dir(data).map_err(about)?.map(|entry| Ok(entry?.file_name())).collect::<Result<Vec<_>, _>>().map_err(about)?;
+    let names =
+        std::fs::read_dir(data).map_err(about)?.map(|entry| Ok(entry?.file_name())).collect::<Result<Vec<_>, _>>().map_err(about)?;
     if !names.iter().any(|name| name.to_string_lossy().starts_with("undo_")) {
         return Err(elsewhere(format!("{at}: its undo logs are kept elsewhere (innodb_undo_directory) and are not in the copy")));
     }
     if let Some(file) = outside(data)? {
-        return Err(elsewhere(format!("{at}: it names a file outside of the copy (DATA DIRECTORY, a tablespace), which is not opened: {file}")));
+        return Err(elsewhere(format!(
+            "{at}: it names a file outside of the copy (DATA DIRECTORY, a tablespace), which is not opened: {file}"
+        )));
     }
     Ok(())
 }
@@ -137,7 +140,8 @@ mod tests {
             std::fs::write(dir.path().join(DICTIONARY), page(number)).unwrap();
             assert_eq!(version(dir.path()).as_deref(), version_is);
         }
-        let yes = [("8.0.41", "8.0.36"), ("8.4.3", "8.0.36"), ("8.4.3", "8.3.0"), ("9.7.4", "8.4.3"), ("9.7.4", "9.1.0"), ("9.1.0", "8.4.0")];
+        let yes =
+            [("8.0.41", "8.0.36"), ("8.4.3", "8.0.36"), ("8.4.3", "8.3.0"), ("9.7.4", "8.4.3"), ("9.7.4", "9.1.0"), ("9.1.0", "8.4.0")];
         let no = [("8.0.36", "8.4.3"), ("9.7.4", "8.0.36"), ("9.0.0", "8.3.0"), ("9.1.0", "9.7.4")];
         assert!(yes.iter().all(|(server, wrote)| takes(&numbers(server), &numbers(wrote))));
         assert!(!no.iter().any(|(server, wrote)| takes(&numbers(server), &numbers(wrote))));

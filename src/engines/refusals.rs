@@ -255,7 +255,9 @@ mod tests {
         ] {
             let Unloaded::Failed(said) = of_mysql_family(syntax.as_bytes(), Path::new("d"), &way) else { panic!("a verdict") };
             assert!(said.message.contains(says), "{said}");
-            let Unloaded::Failed(said) = of_mysql_family(b"ERROR 1227 (42000) at line 1: no", Path::new("d"), &way) else { panic!("a verdict") };
+            let Unloaded::Failed(said) = of_mysql_family(b"ERROR 1227 (42000) at line 1: no", Path::new("d"), &way) else {
+                panic!("a verdict")
+            };
             assert_eq!(said.kind, FailureKind::Refused);
         }
         for way in [way((mysql, "8.4.9"), (mysql, "8.4.3")), way((mysql, ""), (mysql, "9.7.4")), way((mysql, "8.0.1"), (mysql, "9.7.4"))] {

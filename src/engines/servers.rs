@@ -69,7 +69,8 @@ impl Servers {
     /// The programs of an engine, or a failure that names the packages to install.
     pub fn programs(&self, kind: EngineKind) -> Result<&Programs, Failure> {
         self.installed().programs(kind).ok_or_else(|| {
-            Failure::new(FailureKind::Absent, format!("no {} server is installed here", kind.title())).hint(format!("install {}", kind.packages()))
+            Failure::new(FailureKind::Absent, format!("no {} server is installed here", kind.title()))
+                .hint(format!("install {}", kind.packages()))
         })
     }
 

@@ -79,17 +79,17 @@ fn passes(estate: &Estate, point: &str) -> Result<(), String> {
 }
 
 /// The findings of all points, for the reader of a failed test.
-fn findings(estate: &Estate) -> String {
+pub fn findings(estate: &Estate) -> String {
     texts_under(&estate.path("log/evidence")).into_iter().filter(|text| text.contains("\"class\"")).collect::<Vec<_>>().join("\n")
 }
 
-fn all_pass(estate: &Estate, points: &[&str]) {
+pub fn all_pass(estate: &Estate, points: &[&str]) {
     let failed: Vec<String> = points.iter().filter_map(|point| passes(estate, point).err()).collect();
     assert!(failed.is_empty(), "{failed:#?}\n{}", findings(estate));
 }
 
 /// An error that says `why`, and no verdict.
-fn untold(estate: &Estate, point: &str, why: &str) {
+pub fn untold(estate: &Estate, point: &str, why: &str) {
     let result = result(estate, point);
     assert_eq!((result.outcome, result.verify.is_none()), (Outcome::Error, true), "{point}: {:?}", result.outcome_reasons);
     assert!(result.errors[0].message.contains(why), "{point}: {:?}", result.errors);
@@ -312,11 +312,11 @@ async fn what_people_have_in_mariadb_comes_back_and_hostile_dumps_reach_nothing(
         ("ordered.sql", &["--order-by-primary", "--skip-extended-insert", "--skip-dump-date", "crm"]),
     ];
     for (name, arguments) in good {
-        source.mariadb_dump_with(&[&all[..], arguments].concat(), &vault.join(name));
+        source.mysql_dump_with(&[&all[..], arguments].concat(), &vault.join(name));
     }
-    source.mariadb_dump_with(&[&all[..], &["--compact", "crm"]].concat(), &vault.join("compact.sql"));
+    source.mysql_dump_with(&[&all[..], &["--compact", "crm"]].concat(), &vault.join("compact.sql"));
     std::os::unix::fs::symlink("/etc/hostname", vault.join("link.sql")).unwrap();
-    source.mariadb_dump_with(&[&all[..3], &["crm"]].concat(), &vault.join("forgetful.sql"));
+    source.mysql_dump_with(&[&all[..3], &["crm"]].concat(), &vault.join("forgetful.sql"));
     let marks = tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777)).tempdir().unwrap();
     let at = |mark: &str| marks.path().join(mark).display().to_string();
     let hostile = [

@@ -7,10 +7,11 @@
 //! | `sqlite` | points that are SQLite files, packed and not, with their logs |
 //! | `dumps` | points that are dumps of the usual forms |
 //! | `dump_forms` | dumps of every other form: folders, physical copies, hostile ones |
+//! | `mysql_dumps` | dumps and physical copies of a real MySQL, and what becomes of them where only MariaDB is |
 //! | `dump_vault` | a server with data, dumps of it, and an estate whose points they are |
 //!
 //! Database servers are booted from fresh data directories; where none is installed, the tests that need one say so and are skipped, unless
-//! `ATTESTORE_REQUIRE` names `postgres` or `mariadb`.
+//! `ATTESTORE_REQUIRE` names `postgres`, `mariadb` or `mysql`.
 
 #[cfg(feature = "sandbox")]
 mod aws;
@@ -25,6 +26,7 @@ mod dumps;
 #[path = "../common/engines.rs"]
 mod engines;
 mod local;
+mod mysql_dumps;
 #[cfg(feature = "sandbox")]
 #[path = "../common/servers.rs"]
 mod servers;

@@ -9,10 +9,8 @@ folder=$1
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
 
-works() { "$folder/bin/mysqld" --version 2>/dev/null | grep -q 'MySQL\|mysqld'; }
-if works; then
-  exit 0
-fi
+works() { "$folder/bin/mysqld" --version 2>/dev/null | grep -q 'Ver [0-9]'; }
+works && exit 0
 for tool in apt-get dpkg; do
   command -v "$tool" >/dev/null || { printf 'mysql.sh: %s is not here: MySQL is fetched on Debian and its kin only\n' "$tool" >&2; exit 1; }
 done
@@ -48,7 +46,7 @@ packages=$(apt-get "${apt[@]}" --simulate install mysql-server-core mysql-client
 for package in "$folder"/apt/archives/*.deb; do
   dpkg -x "$package" "$folder/root"
 done
-rm -rf "$folder/apt"
+rm -rf "$folder/apt" "$folder/root/usr/share/doc" "$folder/root/usr/share/man"
 
 # Each program is started by the loader of its own libraries. Our arguments come last: --no-defaults has to be the first.
 loader=$(find "$folder/root/usr/lib" -name 'ld-linux*.so.*' -print -quit)

@@ -120,6 +120,19 @@ const OF_SOME: &[(&str, &str, [&str; 2], &str)] = &[
         ["STATISTICS", "IS_VISIBLE"],
         "SELECT DISTINCT CONCAT(TABLE_NAME, '.', INDEX_NAME), 'ignored' FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND IS_VISIBLE = 'NO'",
     ),
+    (
+        "index expression",
+        "SELECT",
+        ["STATISTICS", "EXPRESSION"],
+        "SELECT CONCAT(TABLE_NAME, '.', INDEX_NAME), CONCAT_WS(' ', SEQ_IN_INDEX, EXPRESSION) FROM information_schema.STATISTICS \
+         WHERE TABLE_SCHEMA = ? AND EXPRESSION IS NOT NULL ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX",
+    ),
+    (
+        "library",
+        ROUTINES,
+        ["LIBRARIES", "LIBRARY_DEFINITION"],
+        "SELECT LIBRARY_NAME, CONCAT_WS(' ', LANGUAGE, LIBRARY_DEFINITION, SQL_MODE) FROM information_schema.LIBRARIES WHERE LIBRARY_SCHEMA = ?",
+    ),
     // MariaDB prints it in no statement that a dump consists of; MySQL does.
     (
         REFERENCE_SYSTEM,
