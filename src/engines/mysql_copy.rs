@@ -120,10 +120,13 @@ fn absolute(bytes: &[u8]) -> Option<String> {
         let begin = end.saturating_sub(LONGEST_NAME);
         let printable = bytes[begin..end].iter().rev().take_while(|byte| **byte >= b' ' && **byte != 0x7f).count();
         let name = &bytes[end - printable..end];
+        if name.windows(3).any(|three| three == b"../") {
+            return Some(String::from_utf8_lossy(name).into_owned());
+        }
         let at = name.iter().take(3).position(|byte| *byte == b'/')?;
-        let climbs = name.windows(4).any(|four| four == b"/../");
-        let within = at > 0 && name[at - 1] == b'.' && !climbs;
-        (!within).then(|| String::from_utf8_lossy(&name[if climbs { 0 } else { at }..]).into_owned())
+        // Within the folder, as `./crm/account.ibd`; a sign before that may be a `/` too.
+        let within = (at > 0 && name[at - 1] == b'.') || name[at + 1..].starts_with(b"./");
+        (!within).then(|| String::from_utf8_lossy(&name[at..]).into_owned())
     })
     .next()
 }
@@ -152,11 +155,13 @@ mod tests {
         for (bytes, found) in [
             (&b"\x00\x01./crm/account.ibd\x00"[..], None),
             (b"\x01+./crm/account.ibd", None),
+            (b"\x01/./crm/account.ibd", None),
             (b"see innodb_file_per_table and /a/x.ibd\0", None),
             (b"\x01/data2/crm/account.ibdid=2;", Some("/data2/crm/account.ibd")),
             (b"\0./a.ibd\0h/data2/ts.ibd", Some("/data2/ts.ibd")),
             (b"\0/data2/undo.ibu", Some("/data2/undo.ibu")),
             (b"\0./../live/crm/account.ibd", Some("./../live/crm/account.ibd")),
+            (b"\0../live/crm/account.ibd", Some("../live/crm/account.ibd")),
         ] {
             assert_eq!(absolute(bytes).as_deref(), found);
         }

@@ -165,14 +165,14 @@ async fn what_people_have_in_mysql_comes_back_and_hostile_dumps_reach_nothing() 
     };
     let withheld = [
         ("outfile", format!("SELECT 1 INTO OUTFILE '{}';", at("outfile"))),
-        ("infile", "LOAD DATA LOCAL INFILE '/etc/hostname' INTO TABLE customer (name);".to_owned()),
+        ("infile", "CREATE TABLE x (v TEXT); LOAD DATA LOCAL INFILE '/etc/hostname' INTO TABLE x;".to_owned()),
         ("log", format!("SET GLOBAL general_log_file = '{}'; SET GLOBAL general_log = 1;", at("log"))),
         ("definer", body("rdsadmin@localhost", "definer")),
         ("session", body("`mysql.session`@localhost", "session")),
         ("plugin", "INSTALL PLUGIN federated SONAME 'ha_federated.so';".to_owned()),
         ("component", "INSTALL COMPONENT 'file://component_log_sink_json';".to_owned()),
         ("account", "CREATE USER evil@'%';".to_owned()),
-        ("primary", "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = 1;".to_owned()),
+        ("primary", "CHANGE REPLICATION SOURCE TO source_host = '127.0.0.1', source_port = 1;".to_owned()),
         ("persisted", "SET PERSIST init_connect = 'SELECT 1';".to_owned()),
         ("space", format!("CREATE TABLESPACE s ADD DATAFILE '{}.ibd';", at("space"))),
         (
