@@ -8,6 +8,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use crate::engines::installed::EngineKind;
+use crate::engines::{mysql_copy, product};
 use crate::model::failure::{Failure, FailureKind};
 
 /// A backup that can be brought back.
@@ -21,19 +22,38 @@ pub enum Dump {
     PostgresPlain,
     /// A PostgreSQL data directory.
     PostgresData,
-    /// `mysqldump` or `mariadb-dump`.
+    /// A dump of a MySQL server as SQL.
     MysqlPlain,
+    /// A dump of a MariaDB server as SQL.
+    MariadbPlain,
+    /// A MySQL data directory, cold or prepared by XtraBackup.
+    MysqlData,
     /// A MariaDB data directory, cold or prepared by mariadb-backup.
     MariadbData,
 }
 
 impl Dump {
-    /// The server that it is loaded into.
+    /// The server that it was taken from, and belongs into.
     pub fn engine(self) -> EngineKind {
         match self {
             Self::PostgresArchive | Self::PostgresFolder | Self::PostgresPlain | Self::PostgresData => EngineKind::Postgres,
-            Self::MysqlPlain | Self::MariadbData => EngineKind::MariaDb,
+            Self::MysqlPlain | Self::MysqlData => EngineKind::MySql,
+            Self::MariadbPlain | Self::MariadbData => EngineKind::MariaDb,
         }
+    }
+
+    /// The server that is tried where its own is not installed; a data directory is read by no other.
+    pub fn stand_in(self) -> Option<EngineKind> {
+        match self {
+            Self::MysqlPlain => Some(EngineKind::MariaDb),
+            Self::MariadbPlain => Some(EngineKind::MySql),
+            _ => None,
+        }
+    }
+
+    /// Whether it is a data directory, which a server is started over.
+    pub fn is_data_directory(self) -> bool {
+        matches!(self, Self::PostgresData | Self::MysqlData | Self::MariadbData)
     }
 
     /// In words.
@@ -43,7 +63,9 @@ impl Dump {
             Self::PostgresFolder => "a folder of pg_dump",
             Self::PostgresPlain => "an SQL dump of pg_dump",
             Self::PostgresData => "a data directory of PostgreSQL",
-            Self::MysqlPlain => "an SQL dump of mysqldump or mariadb-dump",
+            Self::MysqlPlain => "an SQL dump of MySQL",
+            Self::MariadbPlain => "an SQL dump of MariaDB",
+            Self::MysqlData => "a data directory of MySQL",
             Self::MariadbData => "a data directory of MariaDB",
         }
     }
@@ -74,6 +96,7 @@ pub fn recognise(path: &Path) -> Result<Dump, Unloaded> {
         return match () {
             () if path.join("toc.dat").is_file() => Ok(Dump::PostgresFolder),
             () if path.join("PG_VERSION").is_file() => Ok(Dump::PostgresData),
+            () if path.join("ibdata1").is_file() && path.join(mysql_copy::DICTIONARY).is_file() => Ok(Dump::MysqlData),
             () if path.join("ibdata1").is_file() && path.join("mysql").is_dir() => Ok(Dump::MariadbData),
             () => {
                 let message = format!(
@@ -94,8 +117,7 @@ pub fn recognise(path: &Path) -> Result<Dump, Unloaded> {
     }
     let mut file = File::open(path).map_err(about)?;
     let length = file.metadata().map_err(about)?.len();
-    let mut head = Vec::new();
-    (&mut file).take(LOOK).read_to_end(&mut head).map_err(about)?;
+    let head = head(path).map_err(about)?;
     let dump = format_of(&head).ok_or_else(|| {
         let expected = "expected a dump of pg_dump, mysqldump or mariadb-dump, found";
         match other_form(&head) {
@@ -105,7 +127,7 @@ pub fn recognise(path: &Path) -> Result<Dump, Unloaded> {
     })?;
     let marker = match dump {
         Dump::PostgresPlain => "-- PostgreSQL database dump complete",
-        Dump::MysqlPlain => "-- Dump completed",
+        Dump::MysqlPlain | Dump::MariadbPlain => "-- Dump completed",
         // Archives say themselves where they end.
         _ => return Ok(dump),
     };
@@ -122,6 +144,12 @@ pub fn recognise(path: &Path) -> Result<Dump, Unloaded> {
     )))
 }
 
+/// So much of a file's beginning as is looked at.
+pub fn head(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    File::open(path)?.take(LOOK).read_to_end(&mut head).map(|_| head)
+}
+
 /// The format of a file by its first bytes.
 pub fn format_of(head: &[u8]) -> Option<Dump> {
     if wide(head) {
@@ -134,7 +162,8 @@ pub fn format_of(head: &[u8]) -> Option<Dump> {
     if [&b"-- PostgreSQL database dump\n"[..], b"-- PostgreSQL database dump\r\n"].iter().any(|title| contains(head, title)) {
         return Some(Dump::PostgresPlain);
     }
-    [&b"-- MariaDB dump "[..], b"-- MySQL dump "].iter().any(|title| contains(head, title)).then_some(Dump::MysqlPlain)
+    let product = product::of_script(head)?;
+    Some(if product.engine == EngineKind::MariaDb { Dump::MariadbPlain } else { Dump::MysqlPlain })
 }
 
 /// A form of backup that is known and not read here: that says nothing of what is in it.
@@ -209,7 +238,7 @@ mod tests {
         let plain = "--\n-- PostgreSQL database dump\n--\n\nSELECT 1;\n--\n-- PostgreSQL database dump complete\n--\n\n";
         assert_eq!(of("b", plain.as_bytes()).unwrap(), Dump::PostgresPlain);
         let sandboxed = "/*M!999999\\- enable the sandbox mode */ \n-- MariaDB dump 10.19\n-- Dump completed on 2026-01-31\n";
-        assert_eq!(of("c", sandboxed.as_bytes()).unwrap(), Dump::MysqlPlain);
+        assert_eq!(of("c", sandboxed.as_bytes()).unwrap(), Dump::MariadbPlain);
         assert_eq!(of("d", b"-- MySQL dump 10.13\n-- Dump completed").unwrap(), Dump::MysqlPlain);
         let damaged: [(&str, &[u8], &str); 3] =
             [("e", &plain.as_bytes()[..50], "ends without its line"), ("f", b"", "empty file"), ("h", b"hello", "`hello")];

@@ -1,11 +1,12 @@
 //! Which database engines this machine has, and where their programs are. Nothing is installed or downloaded.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::model::failure::{Failure, FailureKind};
 
-/// Test hook: the only engines that are looked for, such as `postgres,mariadb`; empty is a machine that has none.
+/// Test hook: the only engines that are looked for, such as `postgres,mariadb,mysql`; empty is a machine that has none.
 pub const ENGINES: &str = "ATTESTORE_TEST_ENGINES";
 
 /// A server that can be started here.
@@ -14,12 +15,17 @@ pub const ENGINES: &str = "ATTESTORE_TEST_ENGINES";
 pub enum EngineKind {
     /// PostgreSQL.
     Postgres,
-    /// MariaDB, which also stands in for MySQL.
+    /// MariaDB, which also stands in for MySQL where that is not installed.
     MariaDb,
+    /// MySQL.
+    MySql,
 }
 
 impl EngineKind {
-    /// The server for an RDS engine name: `postgres`, `mariadb` or `mysql`.
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Postgres, Self::MariaDb, Self::MySql];
+
+    /// The server of the stand-in for an RDS engine name: `postgres`, `mariadb` or `mysql`.
     pub fn of_rds(engine: &str) -> Option<Self> {
         match engine {
             "postgres" => Some(Self::Postgres),
@@ -28,11 +34,35 @@ impl EngineKind {
         }
     }
 
+    /// One word in small letters, such as `postgres`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::MariaDb => "mariadb",
+            Self::MySql => "mysql",
+        }
+    }
+
+    /// As its makers write it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Postgres => "PostgreSQL",
+            Self::MariaDb => "MariaDB",
+            Self::MySql => "MySQL",
+        }
+    }
+
+    /// The scheme of a source's URL.
+    pub fn scheme(self) -> &'static str {
+        if self == Self::Postgres { "postgres" } else { "mysql" }
+    }
+
     /// The packages to install where the engine is missing, in the words of Debian.
     pub fn packages(self) -> &'static str {
         match self {
             Self::Postgres => "postgresql (initdb, postgres, psql)",
             Self::MariaDb => "mariadb-server (mariadb-install-db, mariadbd, mariadb)",
+            Self::MySql => "mysql-server-core and mysql-client-core (mysqld, mysql), or put their folder on the PATH",
         }
     }
 }
@@ -65,29 +95,33 @@ impl Programs {
 /// What was found.
 #[derive(Clone, Debug, Default)]
 pub struct Installed {
-    postgres: Option<Programs>,
-    mariadb: Option<Programs>,
+    engines: BTreeMap<EngineKind, Programs>,
 }
 
 impl Installed {
     /// Looks at `PATH`, `/usr/sbin` and the folders where distributions keep PostgreSQL; the newest PostgreSQL wins.
     pub fn find() -> Self {
         let only = std::env::var(ENGINES).ok();
-        let may = |name: &str| only.as_ref().is_none_or(|only| only.split(',').any(|one| one == name));
-        Self { postgres: may("postgres").then(find_postgres).flatten(), mariadb: may("mariadb").then(find_mariadb).flatten() }
+        let may = |kind: &EngineKind| only.as_ref().is_none_or(|only| only.split(',').any(|one| one == kind.name()));
+        let found = |kind: EngineKind| {
+            let programs = match kind {
+                EngineKind::Postgres => find_postgres(),
+                EngineKind::MariaDb => find_mariadb(),
+                EngineKind::MySql => find_mysql(),
+            };
+            programs.map(|programs| (kind, programs))
+        };
+        Self { engines: EngineKind::ALL.into_iter().filter(may).filter_map(found).collect() }
     }
 
     /// The programs of an engine, where it is installed.
     pub fn programs(&self, kind: EngineKind) -> Option<&Programs> {
-        match kind {
-            EngineKind::Postgres => self.postgres.as_ref(),
-            EngineKind::MariaDb => self.mariadb.as_ref(),
-        }
+        self.engines.get(&kind)
     }
 
     /// The engines that can be started.
     pub fn kinds(&self) -> Vec<EngineKind> {
-        [EngineKind::Postgres, EngineKind::MariaDb].into_iter().filter(|kind| self.programs(*kind).is_some()).collect()
+        self.engines.keys().copied().collect()
     }
 }
 
@@ -120,10 +154,28 @@ fn find_mariadb() -> Option<Programs> {
     let folders = search_path();
     let server = program(&folders, &["mariadbd", "mysqld"])?;
     let (init, client) = (program(&folders, &["mariadb-install-db", "mysql_install_db"])?, program(&folders, &["mariadb", "mysql"])?);
-    // `mariadbd  Ver 10.11.19-MariaDB-0+deb12u1 for …`; a MySQL server is initialised in another way and is not used.
+    // `mariadbd  Ver 10.11.19-MariaDB-0+deb12u1 for …`
     let said = version_text(&server).filter(|said| said.contains("MariaDB"))?;
     let version = said.split_whitespace().find(|word| word.starts_with(|first: char| first.is_ascii_digit()))?;
     Some(Programs { init, server, client, version: version.split('-').next()?.to_owned(), folders })
+}
+
+/// MariaDB installs programs of the same names: each is asked what it is, and those beside the server come first.
+fn find_mysql() -> Option<Programs> {
+    let folders = search_path();
+    // `/usr/sbin/mysqld  Ver 8.4.3 for Linux on x86_64 (MySQL Community Server - GPL)`
+    let of_mysql = |path: &Path| version_text(path).filter(|said| !said.contains("MariaDB"))?.split("Ver ").nth(1).map(str::to_owned);
+    let named = |folders: &[PathBuf], name: &str| {
+        let all = folders.iter().map(|folder| folder.join(name)).filter(|path| path.is_file()).collect::<Vec<_>>();
+        all.into_iter().find_map(|path| Some((of_mysql(&path)?, path)))
+    };
+    let (said, server) = named(&folders, "mysqld")?;
+    let beside = |path: &Path| path.parent().map(Path::to_owned);
+    let beside_server: Vec<PathBuf> = beside(&server).into_iter().chain(folders).collect();
+    let (_, client) = named(&beside_server, "mysql")?;
+    let folders = beside(&client).into_iter().chain(beside_server).collect();
+    let version = said.split(|sign: char| sign != '.' && !sign.is_ascii_digit()).next()?.to_owned();
+    Some(Programs { init: server.clone(), server, client, version, folders })
 }
 
 /// The folders `ROOT/VERSION/LEAF`, newest version first. A root such as `/usr/pgsql-` is a prefix of names.

@@ -1,6 +1,7 @@
 //! Dumps loaded into a server that was just made for them, by a user without special rights.
 //!
 //! What the dump's own engine refuses is damage of the dump; a server that is gone or an extension that is not installed is not.
+//! Not here: scripts of MariaDB and MySQL (`mysql_loading`).
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,17 +13,16 @@ use tokio::process::{ChildStdin, Command};
 use crate::engines::archive_folder;
 use crate::engines::area;
 use crate::engines::client::Client;
-use crate::engines::definers;
 use crate::engines::dumps::{Dump, Unloaded, elsewhere};
 use crate::engines::installed::EngineKind;
 use crate::engines::master::Master;
+use crate::engines::postgres;
 use crate::engines::postgres_locale::Locale;
 use crate::engines::process::ProcessMark;
 use crate::engines::refusals::{self, Origin, major};
 use crate::engines::room;
 use crate::engines::script::{Line, Needs, OWNERS, Script};
 use crate::engines::servers::{Booted, Servers};
-use crate::engines::{mariadb, mysql_script, postgres};
 use crate::model::failure::{Failure, FailureKind};
 
 /// A folder of pg_dump in the server's home, where its user may read it.
@@ -30,18 +30,19 @@ const FOLDER: &str = "dump";
 /// The longest line of a script that is held, in bytes. Lines of data are of any length.
 const LONGEST_LINE: usize = 256 << 20;
 /// So much of a line is held where only its beginning is looked at, or where it goes on as it is.
-const PIECE: usize = 1 << 20;
+pub(super) const PIECE: usize = 1 << 20;
 /// So much of what a client says is kept, from the end.
 const HEARD: usize = 64 << 10;
 
 impl Servers {
-    /// Loads the dump at `path` into `master.database` of the server in the home `name`, which is empty. It is given up where it fills the
-    /// disk, and where the future is dropped.
+    /// Loads the dump at `path` into `master.database` of the server of a kind in the home `name`, which is empty. It is given up where it
+    /// fills the disk, and where the future is dropped.
     ///
     /// `known` is the locale of its source where somebody else has noted it; what the dump states counts first. Gives the locale that is not
     /// installed here and was stood in for.
     pub async fn load(
         &self,
+        (kind, dump): (EngineKind, Dump),
         dump: Dump,
         path: &Path,
         name: &str,
@@ -49,11 +50,18 @@ impl Servers {
         master: &Master,
         known: Option<&Locale>,
     ) -> Result<Option<Locale>, Unloaded> {
-        let what = format!("{}: loading it", path.display());
-        room::watched(self.load_into(dump, path, name, server, master, known), &what, self.area().root()).await
+        let load = async {
+            match dump {
+                Dump::MysqlPlain | Dump::MariadbPlain => {
+                    self.load_mysql_family(kind, dump, path, name, server, master).await.map(|()| None)
+                }
+                _ => self.load_postgres(dump, path, name, server, master, known).await,
+            }
+        };
+        room::watched(load, &format!("{}: loading it", path.display()), self.area().root()).await
     }
 
-    async fn load_into(
+    async fn load_postgres(
         &self,
         dump: Dump,
         path: &Path,
@@ -63,9 +71,6 @@ impl Servers {
         known: Option<&Locale>,
     ) -> Result<Option<Locale>, Unloaded> {
         let database = master.database.as_deref().unwrap_or_default();
-        if dump == Dump::MysqlPlain {
-            return self.load_mariadb(path, name, server, master, database).await.map(|()| None);
-        }
         let (from, path) = match dump {
             Dump::PostgresFolder => {
                 self.import(path, name, FOLDER).await?;
@@ -107,52 +112,6 @@ impl Servers {
             make(&Locale::of("UTF8", "C")).await?;
         }
         Ok(Some(locale))
-    }
-
-    async fn load_mariadb(&self, path: &Path, name: &str, server: Booted, master: &Master, database: &str) -> Result<(), Unloaded> {
-        let (mut accounts, mut line) = (BTreeSet::new(), Vec::new());
-        let mut databases = BTreeSet::from([database.to_owned()]);
-        let (mut reader, _) = self.script_of(Source::Plain, path, &[])?;
-        let mut begins = true;
-        while let Some(ended) = next_piece(&mut reader, &mut line, PIECE).await? {
-            if begins {
-                definers::note(&line, &mut accounts);
-                if mysql_script::keeps_elsewhere(&line) {
-                    let said = String::from_utf8_lossy(&line[..line.len().min(200)]).into_owned();
-                    return Err(elsewhere(format!("{}: it keeps a table outside of the server's own folder: {said}", path.display())));
-                }
-                databases.extend(mysql_script::database_of(&line).filter(|name| !mysql_script::is_of_the_server(name)));
-            }
-            begins = ended;
-        }
-        let text = mariadb::confine(&master.user, &accounts, &databases);
-        self.sql(EngineKind::MariaDb, name, server.port, "mysql", &text).await?;
-        let mut client = mariadb::client_of(self.programs(EngineKind::MariaDb)?, self.area(), server.port, master, database);
-        client.stdin(Stdio::piped());
-        let mut client = spawn(client, "mariadb")?;
-        let mut stdin = client.stdin().ok_or_else(|| Failure::new(FailureKind::Remote, "mariadb takes no input"))?;
-        let (mut reader, _) = self.script_of(Source::Plain, path, &[])?;
-        let write = async {
-            let (mut script, mut begins, mut passes) = (mysql_script::Script::default(), true, true);
-            while let Some(ended) = next_piece(&mut reader, &mut line, PIECE).await? {
-                if ended {
-                    line.push(b'\n');
-                }
-                if begins {
-                    passes = script.passes(&line);
-                }
-                begins = ended;
-                // A client that ends early says why on stderr.
-                if passes && stdin.write_all(&line).await.is_err() {
-                    break;
-                }
-            }
-            drop(stdin);
-            Ok::<(), Failure>(())
-        };
-        let (written, said) = tokio::join!(write, heard(client, "mariadb"));
-        written?;
-        judge(&said?, server.process, path, |said| refusals::of_mariadb(said, path))
     }
 
     /// What the script needs; a first pass over it.
@@ -246,8 +205,7 @@ impl Servers {
     /// The script, and the tool that writes it where it has to be unpacked.
     fn script_of(&self, from: Source, path: &Path, more: &[&str]) -> Result<(Reader, Option<Client>), Failure> {
         if from == Source::Plain {
-            let file = tokio::fs::File::from_std(open(path)?);
-            return Ok((BufReader::with_capacity(1 << 16, Box::new(file)), None));
+            return Ok((plain_script(path)?, None));
         }
         let programs = self.programs(EngineKind::Postgres)?;
         let mut command = area::command(self.area(), &programs.tool(&["pg_restore"])?);
@@ -269,13 +227,18 @@ enum Source {
     Folder,
 }
 
-type Reader = BufReader<Box<dyn AsyncRead + Send + Unpin>>;
+pub(super) type Reader = BufReader<Box<dyn AsyncRead + Send + Unpin>>;
+
+/// A script that lies in a file as it is.
+pub(super) fn plain_script(path: &Path) -> Result<Reader, Failure> {
+    Ok(BufReader::with_capacity(1 << 16, Box::new(tokio::fs::File::from_std(open(path)?))))
+}
 
 fn open(path: &Path) -> Result<std::fs::File, Failure> {
     std::fs::File::open(path).map_err(|error| Failure::io(format!("cannot open {}", path.display()), error))
 }
 
-fn spawn(mut command: Command, what: &str) -> Result<Client, Failure> {
+pub(super) fn spawn(mut command: Command, what: &str) -> Result<Client, Failure> {
     command.stderr(Stdio::piped());
     Client::start(command, what)
 }
@@ -292,7 +255,7 @@ async fn next_line(reader: &mut Reader, line: &mut Vec<u8>, script: &Script, pat
 }
 
 /// At most `limit` bytes of a line, without its end, and whether that is where it ended; nothing at the end of the script.
-async fn next_piece(reader: &mut Reader, line: &mut Vec<u8>, limit: usize) -> Result<Option<bool>, Failure> {
+pub(super) async fn next_piece(reader: &mut Reader, line: &mut Vec<u8>, limit: usize) -> Result<Option<bool>, Failure> {
     line.clear();
     let mut limited = (&mut *reader).take(limit as u64);
     let read = limited.read_until(b'\n', line).await.map_err(|error| Failure::io("cannot read the dump", error))?;
@@ -324,7 +287,7 @@ async fn carry(reader: &mut Reader, line: &mut Vec<u8>, path: &Path, mut to: Opt
 }
 
 /// Waits for a client, and keeps the end of what it says: it ends at the first error, and may say much before.
-async fn heard(mut client: Client, what: &str) -> Result<Output, Failure> {
+pub(super) async fn heard(mut client: Client, what: &str) -> Result<Output, Failure> {
     let failed = |error| Failure::io(what, error);
     let mut said = Vec::new();
     if let Some(mut from) = client.stderr() {
@@ -372,7 +335,7 @@ fn refuse(line: Line, path: &Path) -> Result<Line, Unloaded> {
 }
 
 /// What the client's end means; `of` reads what it said.
-fn judge(output: &Output, server: ProcessMark, path: &Path, of: impl Fn(&[u8]) -> Unloaded) -> Result<(), Unloaded> {
+pub(super) fn judge(output: &Output, server: ProcessMark, path: &Path, of: impl Fn(&[u8]) -> Unloaded) -> Result<(), Unloaded> {
     if output.status.success() {
         return Ok(());
     }

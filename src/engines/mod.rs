@@ -1,5 +1,5 @@
-//! Real database servers over throw-away data directories: PostgreSQL and MariaDB, started from copies, on loopback only; and the forms
-//! in which databases are kept as files.
+//! Real database servers over throw-away data directories: PostgreSQL, MariaDB and MySQL, started from copies, on loopback only; and
+//! the forms in which databases are kept as files.
 //!
 //! The stand-in's RDS runs its instances with them, and a drill restores dumps and physical copies into them. Not here: what RDS calls
 //! them, and when they are wanted.
@@ -15,6 +15,10 @@ pub mod installed;
 pub mod loading;
 pub mod mariadb;
 pub mod master;
+pub mod mysql;
+pub mod mysql_copy;
+pub mod mysql_family;
+pub mod mysql_loading;
 pub mod mysql_script;
 pub mod packed;
 pub mod physical;
@@ -22,6 +26,7 @@ pub mod point_in_time;
 pub mod postgres;
 pub mod postgres_locale;
 pub mod process;
+pub mod product;
 pub mod psql_lexer;
 pub mod psql_statement;
 pub mod refusals;

@@ -2,18 +2,28 @@
 //! is left out.
 //!
 //! A server that is there for one drill has accounts, time zones and a place in a log of its own. Not here: what the script may do, which
-//! the rights of its user decide (`mariadb`), and loading it (`loading`).
+//! the rights of its user decide (`mysql_family`), and loading it (`mysql_loading`).
 
 use crate::engines::definers;
 
-/// Where a dump says where the log of its server stood.
+/// Where a dump says where the log of its server stood, and how that server is to be set meanwhile.
 const POSITIONS: &[&[u8]] = &[
     b"CHANGE MASTER TO MASTER_",
     b"CHANGE REPLICATION SOURCE TO SOURCE_",
     b"SET GLOBAL gtid_slave_pos=",
     b"SET @@GLOBAL.GTID_PURGED=",
     b"SET @@SESSION.SQL_LOG_BIN=",
+    b"/*!50606 SET GLOBAL INNODB_STATS_AUTO_RECALC=OFF */;",
 ];
+
+/// What it says of the same at its end.
+const LAST_WORDS: &[&[u8]] = &[
+    b"SET @@SESSION.SQL_LOG_BIN = @MYSQLDUMP_TEMP_LOG_BIN;",
+    b"/*!50606 SET GLOBAL INNODB_STATS_AUTO_RECALC=@OLD_INNODB_STATS_AUTO_RECALC */;",
+];
+
+/// The title of what newer programs say of the log after all data.
+const END_OF_DATA: &[u8] = b"-- GTID state at the end of the backup";
 
 /// What a dump with definitions or data goes on with.
 const BEGINNINGS: &[&[u8]] = &[b"CREATE ", b"DROP ", b"USE ", b"INSERT ", b"LOCK ", b"DELIMITER "];
@@ -27,17 +37,25 @@ pub struct Script {
     of_the_server: bool,
     /// Within a statement about the log.
     position: bool,
+    /// Within the bodies of routines, which hold any lines.
+    body: bool,
 }
 
 impl Script {
     /// Whether the next line, with its end, goes to the client.
     pub fn passes(&mut self, line: &[u8]) -> bool {
+        if let Some(delimiter) = line.strip_prefix(b"DELIMITER ") {
+            self.body = delimiter.trim_ascii_end() != b";";
+        } else if self.body {
+            return !self.of_the_server;
+        }
         if let Some(database) = database_of(line) {
             self.of_the_server = is_of_the_server(&database);
         }
         self.begun |= BEGINNINGS.iter().any(|beginning| line.starts_with(beginning));
-        let again = line.starts_with(b"SET @@SESSION.SQL_LOG_BIN = @MYSQLDUMP_TEMP_LOG_BIN;");
-        let position = self.position || again || (!self.begun && POSITIONS.iter().any(|start| line.starts_with(start)));
+        self.begun &= !line.starts_with(END_OF_DATA);
+        let begins_with = |starts: &[&[u8]]| starts.iter().any(|start| line.starts_with(start));
+        let position = self.position || begins_with(LAST_WORDS) || (!self.begun && begins_with(POSITIONS));
         self.position = position && !line.trim_ascii_end().ends_with(b";");
         !position && !self.of_the_server
     }
@@ -85,6 +103,21 @@ mod tests {
                 "-- Current Database: `o``ther`",
                 "USE `o``ther`;",
                 "-- Dump completed",
+            ]
+        );
+        let text = "/*!50606 SET GLOBAL INNODB_STATS_AUTO_RECALC=OFF */;\nCREATE TABLE t (a int);\nDELIMITER ;;\n-- Current Database: `mysql`\n\
+            SET @@GLOBAL.GTID_PURGED='in a body';\n-- GTID state at the end of the backup\nDELIMITER ;\nSET @@GLOBAL.GTID_PURGED='too early';\n\
+            -- GTID state at the end of the backup \n\nSET @@GLOBAL.GTID_PURGED=/*!80000 '+'*/ 'a:1-5,\nb:1-3';\n-- Dump completed\n\
+            /*!50606 SET GLOBAL INNODB_STATS_AUTO_RECALC=@OLD_INNODB_STATS_AUTO_RECALC */;\n";
+        let mut script = Script::default();
+        let left_out: Vec<&str> = text.split_inclusive('\n').filter(|line| !script.passes(line.as_bytes())).map(str::trim_end).collect();
+        assert_eq!(
+            left_out,
+            [
+                "/*!50606 SET GLOBAL INNODB_STATS_AUTO_RECALC=OFF */;",
+                "SET @@GLOBAL.GTID_PURGED=/*!80000 '+'*/ 'a:1-5,",
+                "b:1-3';",
+                "/*!50606 SET GLOBAL INNODB_STATS_AUTO_RECALC=@OLD_INNODB_STATS_AUTO_RECALC */;",
             ]
         );
         assert!(keeps_elsewhere(b") ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 DATA DIRECTORY='/tmp/x/'"));

@@ -8,8 +8,8 @@ use crate::engines::area;
 use crate::engines::dumps::{Dump, Unloaded, elsewhere};
 use crate::engines::installed::EngineKind;
 use crate::engines::master::Master;
-use crate::engines::servers::{Booted, Servers};
-use crate::engines::{mariadb, postgres};
+use crate::engines::servers::{Booted, Servers, blocking};
+use crate::engines::{mariadb, mysql, mysql_copy, mysql_family, postgres};
 use crate::model::failure::{Failure, FailureKind};
 
 impl Servers {
@@ -49,18 +49,33 @@ impl Servers {
                 vec!["autovacuum=off".to_owned()]
             }
             EngineKind::MariaDb => {
-                of_mariadb(path, &home.join("data"))?;
-                let init = mariadb::make_admin(self.area(), &home)?;
-                vec![format!("--init-file={}", init.display())]
+                keeps_all(path, &home.join("data"))?;
+                self.known_by(&home, mariadb::make_admin)?
+            }
+            EngineKind::MySql => {
+                let data = home.join("data");
+                keeps_all(path, &data)?;
+                let (looked, at, installed) = (data.clone(), path.to_owned(), programs.version.clone());
+                blocking(move || Ok(mysql_copy::fits(&at, &looked, &installed))).await??;
+                mysql_copy::settle(&data)?;
+                self.known_by(&home, mysql::make_admin)?
             }
         };
         let booted = self.boot_with(kind, name, None, &more).await.map_err(|failure| damaged(path, &failure))?;
-        if kind == EngineKind::MariaDb {
+        if kind != EngineKind::Postgres {
             // The file is read before the server greets; it holds a password.
-            let _ = std::fs::remove_file(mariadb::init_file(&home));
+            let _ = std::fs::remove_file(mysql_family::init_file(&home));
             self.create_reader(kind, name, booted.port, &reader.user, &reader.password).await?;
         }
         Ok(booted)
+    }
+
+    /// The setting by which a server of MariaDB or MySQL makes our administrator before its first client.
+    fn known_by(&self, home: &Path, make_admin: fn(&str) -> String) -> Result<Vec<String>, Failure> {
+        let secret = mysql_family::new_secret();
+        mysql_family::keep_secret(self.area(), home, &secret)?;
+        let init = mysql_family::lay_init_file(self.area(), home, &make_admin(&secret))?;
+        Ok(vec![format!("--init-file={}", init.display())])
     }
 
     /// Statements of one line each, in the single-user mode of PostgreSQL.
@@ -99,19 +114,13 @@ fn whole(path: &Path, data: &Path) -> Result<(), Unloaded> {
     Ok(())
 }
 
-/// A copy of another product, or one that is not ready to be started.
-/// `data` is the copy of it that was made here: files and folders only.
-fn of_mariadb(path: &Path, data: &Path) -> Result<(), Unloaded> {
-    if data.join("mysql.ibd").is_file() {
-        return Err(elsewhere(format!("{}: a data directory of MySQL 8, and MariaDB is what is started here", path.display())));
-    }
-    for name in ["mariadb_backup_checkpoints", "xtrabackup_checkpoints"] {
+/// Whether a copy of MariaDB or MySQL is ready to be started and keeps its tables within itself. `data` is the copy of it that was made
+/// here: files and folders only.
+fn keeps_all(path: &Path, data: &Path) -> Result<(), Unloaded> {
+    for (name, tool) in [("mariadb_backup_checkpoints", "mariadb-backup"), ("xtrabackup_checkpoints", "xtrabackup")] {
         let text = std::fs::read_to_string(data.join(name)).unwrap_or_default();
         if text.contains("backup_type") && !text.contains("backup_type = full-prepared") {
-            return Err(elsewhere(format!(
-                "{}: a copy of mariadb-backup that is not prepared: run mariadb-backup --prepare",
-                path.display()
-            )));
+            return Err(elsewhere(format!("{}: a copy of {tool} that is not prepared: run {tool} --prepare", path.display())));
         }
     }
     let about = |error| Failure::io(format!("cannot look into {}", path.display()), error);
@@ -141,6 +150,10 @@ fn damaged(path: &Path, failure: &Failure) -> Unloaded {
         "lower_case_table_names",
         "No space left",
         "key_management",
+        // Encrypted tables of MySQL; another version than its files tell; a log that is kept elsewhere.
+        "keyring",
+        "Invalid MySQL server",
+        "prepared transactions",
     ];
     if own.iter().any(|what| message.contains(what)) { elsewhere(message) } else { Unloaded::Damaged(message) }
 }

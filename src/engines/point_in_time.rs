@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use crate::engines::area::{self, log_folder};
 use crate::engines::installed::EngineKind;
 use crate::engines::servers::{Booted, Servers};
-use crate::engines::{mariadb, postgres};
+use crate::engines::{mariadb, mysql_family, postgres};
 use crate::model::failure::{Failure, FailureKind};
 
 /// How long a closed log segment may take to be archived.
@@ -21,6 +21,7 @@ impl Servers {
     pub async fn close_log(&self, kind: EngineKind, name: &str, port: u16) -> Result<(), Failure> {
         match kind {
             EngineKind::MariaDb => self.sql(kind, name, port, "mysql", mariadb::CLOSE_LOG).await.map(drop),
+            EngineKind::MySql => Err(unreplayed()),
             EngineKind::Postgres => {
                 let segment = self.sql(kind, name, port, "postgres", postgres::CLOSE_LOG).await?;
                 let archive = self.log_of(name)?.join(segment.trim());
@@ -57,6 +58,7 @@ impl Servers {
                 self.replay(base, source, name, until).await?;
                 Ok(booted)
             }
+            EngineKind::MySql => Err(unreplayed()),
         }
     }
 
@@ -71,7 +73,7 @@ impl Servers {
             Some(events) => events.try_into().map_err(failed)?,
             None => return Err(Failure::new(FailureKind::Remote, "the binary log's reader has no output")),
         };
-        let mut client = mariadb::admin_client(programs, area, &self.home(name), None)?;
+        let mut client = mysql_family::admin_client(programs, area, &self.home(name), None)?;
         client.stdin(events).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let client = client.spawn().map_err(failed)?;
         let (read, applied) = tokio::join!(reader.wait_with_output(), client.wait_with_output());
@@ -82,4 +84,9 @@ impl Servers {
     fn log_of(&self, name: &str) -> Result<std::path::PathBuf, Failure> {
         log_folder(&self.home(name)).ok_or_else(|| Failure::new(FailureKind::Absent, format!("the server {name} keeps no log")))
     }
+}
+
+/// Instances that a log is replayed into are of the two engines that stand in for those of RDS.
+fn unreplayed() -> Failure {
+    Failure::invalid("a log of MySQL is not replayed here: instances run PostgreSQL and MariaDB")
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::engines::dumps::Unloaded;
 use crate::engines::postgres_locale::Locale;
+use crate::engines::product::Product;
 use crate::model::failure::{Failure, FailureKind};
 
 /// What stands in place of a value.
@@ -46,31 +47,60 @@ impl Origin {
     }
 }
 
+/// The way of a script of MariaDB or MySQL, as far as that explains why it is not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// What wrote it; without a version where it does not say.
+    pub from: Product,
+    /// The server that it is loaded into.
+    pub into: Product,
+}
+
+impl Way {
+    /// What speaks against a verdict on the dump: a server of another make, or one that is older.
+    fn unlike(&self) -> Option<String> {
+        let Self { from, into } = self;
+        if from.engine != into.engine {
+            let title = from.engine.title();
+            return Some(format!("a dump of {from}, and no {title} server is installed here: {into} does not take it"));
+        }
+        (from.series() > into.series()).then(|| format!("written by {from}, and {} is installed here", into.version))
+    }
+}
+
 /// The first number of a version.
 pub fn major(version: &str) -> u32 {
     version.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0)
 }
 
-/// What MariaDB's first error says of the dump, by its number ("MariaDB Error Codes" of its documentation).
-pub fn of_mariadb(stderr: &[u8], path: &Path) -> Unloaded {
-    let (number, said) = said_by_mariadb(stderr);
+/// What the first error of MariaDB or MySQL says of the dump, by its number ("MariaDB Error Codes" of its documentation, "Server Error
+/// Message Reference" of MySQL's).
+pub fn of_mysql_family(stderr: &[u8], path: &Path, way: &Way) -> Unloaded {
+    let (number, said) = said_by_mysql_family(stderr);
     let at = path.display();
-    match number {
+    let withheld = matches!(number, 1044 | 1045 | 1142 | 1143 | 1227 | 1290 | 1370 | 1410 | 1419 | 3554 | 3948 | 6427);
+    // Character sets, collations, settings, storage engines and plugins of another version or product; disk and memory.
+    let lacking = matches!(number, 1021 | 1037 | 1038 | 1041 | 1115 | 1193 | 1231 | 1273 | 1286 | 1524 | 3161 | 3 | 28);
+    let packages = way.from.engine.packages();
+    match way.unlike() {
         // The server or the way to it was lost, or an answer is larger than it may be: no word of the dump.
-        1153 | 2006 | 2013 | 2020 => Unloaded::Failed(
+        _ if matches!(number, 1153 | 2006 | 2013 | 2020) => Unloaded::Failed(
             Failure::new(FailureKind::Remote, format!("{at}: the server that it was loaded into was lost: {said}"))
                 .hint("look at the memory and the disk of this machine, and try again; no row may be larger than 1 GiB"),
         ),
-        1044 | 1045 | 1142 | 1143 | 1227 | 1290 | 1370 | 1410 | 1419 => Unloaded::Failed(
+        _ if withheld => Unloaded::Failed(
             Failure::new(FailureKind::Refused, format!("{at}: it wants rights that are withheld where it is loaded: {said}"))
                 .hint("restore it yourself where you trust it, and compare that database with `attestore verify`"),
         ),
-        // Character sets, collations, settings, storage engines and plugins of another version or product; disk and memory.
-        1021 | 1037 | 1038 | 1041 | 1115 | 1193 | 1231 | 1273 | 1286 | 1524 | 3 | 28 => Unloaded::Failed(
-            Failure::new(FailureKind::Absent, format!("{at}: the server here lacks what it wants: {said}"))
-                .hint("install the product, the version and the plugins that the dump was written with; MariaDB stands in for MySQL here"),
+        Some(unlike) => Unloaded::Failed(
+            Failure::new(FailureKind::Absent, format!("{at}: {unlike}: {said}"))
+                .hint(format!("install {packages}, of the version that the dump was written with, or a newer one")),
         ),
-        _ => Unloaded::Damaged(format!("{at}: {said}")),
+        None if lacking => Unloaded::Failed(
+            Failure::new(FailureKind::Absent, format!("{at}: the server here lacks what it wants: {said}"))
+                .hint("install the version and the plugins that the dump was written with"),
+        ),
+        None => Unloaded::Damaged(format!("{at}: {said}")),
     }
 }
 
@@ -159,7 +189,7 @@ fn said_by_postgres(stderr: &[u8]) -> (String, String) {
 }
 
 /// The number of the first error, and what it says, in one line.
-fn said_by_mariadb(stderr: &[u8]) -> (u32, String) {
+fn said_by_mysql_family(stderr: &[u8]) -> (u32, String) {
     let text = String::from_utf8_lossy(stderr);
     let (head, rest) = first_error(&text, &["ERROR "]);
     let number = rest.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0);
@@ -182,7 +212,11 @@ fn said_by_mariadb(stderr: &[u8]) -> (u32, String) {
         | 1370
         | 1410
         | 1419
-        | 1524 => rest.to_owned(),
+        | 1524
+        | 3161
+        | 3554
+        | 3948
+        | 6427 => rest.to_owned(),
         _ => without_quoted(rest),
     };
     (number, format!("{head}{said}"))
@@ -235,7 +269,31 @@ mod tests {
             ("ERROR 1644 (45000) at line 3: ada", (1644, "ERROR 1644 (45000) at line 3: raised by the dump itself: (redacted)")),
             ("", (0, "")),
         ] {
-            assert_eq!(said_by_mariadb(said.as_bytes()), (is.0, is.1.to_owned()));
+            assert_eq!(said_by_mysql_family(said.as_bytes()), (is.0, is.1.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_server_of_another_make_or_an_older_one_gives_no_verdict() {
+        use crate::engines::installed::EngineKind;
+        let product = |engine, version: &str| Product { engine, version: version.into() };
+        let way = |from: (EngineKind, &str), into: (EngineKind, &str)| Way { from: product(from.0, from.1), into: product(into.0, into.1) };
+        let (mysql, mariadb) = (EngineKind::MySql, EngineKind::MariaDb);
+        let syntax = "ERROR 1064 (42000) at line 3: You have an error in your SQL syntax near 'x'";
+        for (way, says) in [
+            (way((mysql, "8.0.36"), (mariadb, "10.11.19")), "a dump of MySQL 8.0.36, and no MySQL server is installed here"),
+            (way((mariadb, "10.6.1"), (mysql, "9.7.4")), "a dump of MariaDB 10.6.1, and no MariaDB server is installed here"),
+            (way((mysql, "9.7.4"), (mysql, "8.4.3")), "written by MySQL 9.7.4, and 8.4.3 is installed here"),
+        ] {
+            let Unloaded::Failed(said) = of_mysql_family(syntax.as_bytes(), Path::new("d"), &way) else { panic!("a verdict") };
+            assert!(said.message.contains(says), "{said}");
+            let Unloaded::Failed(said) = of_mysql_family(b"ERROR 1227 (42000) at line 1: no", Path::new("d"), &way) else {
+                panic!("a verdict")
+            };
+            assert_eq!(said.kind, FailureKind::Refused);
+        }
+        for way in [way((mysql, "8.4.9"), (mysql, "8.4.3")), way((mysql, ""), (mysql, "9.7.4")), way((mysql, "8.0.1"), (mysql, "9.7.4"))] {
+            assert!(matches!(of_mysql_family(syntax.as_bytes(), Path::new("d"), &way), Unloaded::Damaged(_)), "{way:?}");
         }
     }
 
@@ -243,7 +301,7 @@ mod tests {
         #[test]
         fn whatever_is_said_is_taken(said in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..80), word in "(ERROR:  |ERROR |FATAL:  ?)?[0-9A-Z'\"«é]{0,8}") {
             let said = [word.as_bytes(), &said].concat();
-            let (_, _) = (said_by_postgres(&said), said_by_mariadb(&said));
+            let (_, _) = (said_by_postgres(&said), said_by_mysql_family(&said));
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::engines::area::{self, Area};
 use crate::engines::installed::{EngineKind, Installed, Programs};
 use crate::engines::master::Master;
 use crate::engines::process::{self, ProcessMark};
-use crate::engines::{mariadb, postgres};
+use crate::engines::{mariadb, mysql, mysql_family, postgres};
 use crate::model::failure::{Failure, FailureKind};
 
 /// Test hook: a folder in which empty data directories are kept from one program to the next, so that a run of many tests makes each once.
@@ -79,16 +79,14 @@ impl Servers {
     /// The programs of an engine, or a failure that names the packages to install.
     pub fn programs(&self, kind: EngineKind) -> Result<&Programs, Failure> {
         self.installed().programs(kind).ok_or_else(|| {
-            Failure::new(FailureKind::Absent, format!("no {kind:?} server is installed here")).hint(format!("install {}", kind.packages()))
+            Failure::new(FailureKind::Absent, format!("no {} server is installed here", kind.title()))
+                .hint(format!("install {}", kind.packages()))
         })
     }
 
     /// Copies an empty data directory into the fresh home `name`.
     pub async fn make_empty(&self, kind: EngineKind, name: &str) -> Result<(), Failure> {
-        let template = match kind {
-            EngineKind::Postgres => "t-postgres",
-            EngineKind::MariaDb => "t-mariadb",
-        };
+        let template = &format!("t-{}", kind.name());
         let held = self.templates.lock().await;
         if !self.area.home(template).is_dir() {
             self.make_template(kind, template).await?;
@@ -112,14 +110,13 @@ impl Servers {
         match kind {
             EngineKind::Postgres => postgres::init(programs, &self.area, &home).await?,
             EngineKind::MariaDb => {
-                std::fs::create_dir(home.join("data")).map_err(|error| Failure::io("cannot make a data directory", error))?;
-                self.area.hand_over(&home.join("data"), 0o700)?;
                 mariadb::init(programs, &self.area, &home).await?;
                 let booted = self.boot(kind, &unfinished, None).await?;
                 let locked = mariadb::lock_down(programs, &self.area, &home).await;
                 self.end(kind, booted.process).await?;
                 locked?;
             }
+            EngineKind::MySql => mysql::init(programs, &self.area, &home).await?,
         }
         if let Some(kept) = kept {
             let (area, unfinished) = (self.area.clone(), unfinished.clone());
@@ -165,7 +162,7 @@ impl Servers {
         self.boot_with(kind, name, port, &[]).await
     }
 
-    /// As [`Servers::boot`], with settings for this start alone: `name=value` for PostgreSQL, `--name=value` for MariaDB.
+    /// As [`Servers::boot`], with settings for this start alone: `name=value` for PostgreSQL, `--name=value` for the others.
     pub(super) async fn boot_with(&self, kind: EngineKind, name: &str, port: Option<u16>, more: &[String]) -> Result<Booted, Failure> {
         let mut last = None;
         // Between finding a free port and the server's taking it, another may: then the next one does.
@@ -190,6 +187,7 @@ impl Servers {
                 postgres::server(programs, &self.area, &home, port)
             }
             EngineKind::MariaDb => mariadb::server(programs, &self.area, &home, port),
+            EngineKind::MySql => mysql::server(programs, &self.area, &home, port),
         };
         for setting in more {
             if kind == EngineKind::Postgres {
@@ -197,7 +195,7 @@ impl Servers {
             }
             command.arg(setting);
         }
-        let failed = |error| Failure::io(format!("cannot start {kind:?}"), error);
+        let failed = |error| Failure::io(format!("cannot start {}", kind.title()), error);
         let log_path = home.join("server.log");
         let log = File::create(&log_path).map_err(failed)?;
         // A group of its own: Ctrl-C at the terminal is for the owner, which then ends its servers in order.
@@ -210,11 +208,11 @@ impl Servers {
                 let said = std::fs::read_to_string(&log_path).unwrap_or_default();
                 let tail: Vec<&str> = said.lines().rev().take(4).collect();
                 let tail = tail.into_iter().rev().collect::<Vec<_>>().join(" / ");
-                return Err(Failure::of_program(format!("{kind:?} ended while it started: {tail}")));
+                return Err(Failure::of_program(format!("{} ended while it started: {tail}", kind.title())));
             }
             let ready = match kind {
                 EngineKind::Postgres => postgres::is_ready(&home),
-                EngineKind::MariaDb => mariadb::is_ready(&home).await,
+                EngineKind::MariaDb | EngineKind::MySql => mysql_family::is_ready(&home).await,
             };
             if let Some(mark) = mark.filter(|_| ready) {
                 // Reaped whenever it ends, so that it never lingers as a zombie.
@@ -226,7 +224,7 @@ impl Servers {
         if let Some(mark) = mark {
             self.end(kind, mark).await?;
         }
-        Err(Failure::new(FailureKind::Remote, format!("{kind:?} did not start within {} seconds", BOOT_PATIENCE.as_secs())))
+        Err(Failure::new(FailureKind::Remote, format!("{} did not start within {} seconds", kind.title(), BOOT_PATIENCE.as_secs())))
     }
 
     /// The server that runs over a home on `port`, after its owner was killed; frozen ones go on. It asks this owner's gate from now on.
@@ -247,7 +245,7 @@ impl Servers {
         let (programs, home) = (self.programs(kind)?, self.area.home(name));
         match kind {
             EngineKind::Postgres => postgres::sql(programs, &self.area, &home, port, database, text).await,
-            EngineKind::MariaDb => mariadb::sql(programs, &self.area, &home, database, text).await,
+            EngineKind::MariaDb | EngineKind::MySql => mysql_family::sql(programs, &self.area, &home, database, text).await,
         }
     }
 
@@ -256,7 +254,7 @@ impl Servers {
         let database = master.database.as_deref();
         let (inside, text) = match kind {
             EngineKind::Postgres => ("postgres", postgres::create_master(&master.user, &master.password, database)),
-            EngineKind::MariaDb => ("mysql", mariadb::create_master(&master.user, &master.password, database)),
+            EngineKind::MariaDb | EngineKind::MySql => ("mysql", mysql_family::create_master(&master.user, &master.password, database)),
         };
         self.sql(kind, name, port, inside, &text).await.map(drop)
     }
@@ -266,6 +264,7 @@ impl Servers {
         let (inside, text) = match kind {
             EngineKind::Postgres => ("postgres", postgres::create_reader(user, password)),
             EngineKind::MariaDb => ("mysql", mariadb::create_reader(user, password)),
+            EngineKind::MySql => ("mysql", mysql::create_reader(user, password)),
         };
         self.sql(kind, name, port, inside, &text).await.map(drop)
     }
@@ -274,7 +273,7 @@ impl Servers {
     pub async fn permit_checks(&self, kind: EngineKind, name: &str, port: u16, database: &str, user: &str) -> Result<(), Failure> {
         match kind {
             EngineKind::Postgres => self.sql(kind, name, port, database, &postgres::permit_checks(user)).await.map(drop),
-            EngineKind::MariaDb => Ok(()),
+            EngineKind::MariaDb | EngineKind::MySql => Ok(()),
         }
     }
 
@@ -282,7 +281,7 @@ impl Servers {
     pub async fn set_password(&self, kind: EngineKind, name: &str, port: u16, user: &str, password: &str) -> Result<(), Failure> {
         let (inside, text) = match kind {
             EngineKind::Postgres => ("postgres", postgres::set_password(user, password)),
-            EngineKind::MariaDb => ("mysql", mariadb::set_password(user, password)),
+            EngineKind::MariaDb | EngineKind::MySql => ("mysql", mysql_family::set_password(user, password)),
         };
         self.sql(kind, name, port, inside, &text).await.map(drop)
     }

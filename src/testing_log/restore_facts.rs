@@ -77,6 +77,12 @@ pub struct EngineVersions {
 impl EngineVersions {
     /// What speaks against a plain pass: that the engines differ, or that it is not stated which they are.
     pub fn exception(&self) -> Option<String> {
+        if let (Some(wrote), Some(runs), Some(restored)) = (&self.source_engine, &self.restored_engine, &self.restored)
+            && wrote != runs
+        {
+            let version = self.source.as_deref().unwrap_or("of a version that is not stated");
+            return Some(format!("the data was written by {wrote} {version}, and restored into another engine, {runs} {restored}"));
+        }
         match (&self.source, &self.restored) {
             (_, None) => Some("the restored instance states no engine version".to_owned()),
             (None, Some(_)) if self.wrote_the_data => Some("the engine version that wrote the data is not stated".to_owned()),

@@ -7,7 +7,7 @@ pub fn engine(kind: EngineKind) -> bool {
     if Installed::find().programs(kind).is_some() {
         return true;
     }
-    let name = if kind == EngineKind::Postgres { "postgres" } else { "mariadb" };
+    let name = kind.name();
     let required = std::env::var("ATTESTORE_REQUIRE").unwrap_or_default();
     assert!(!required.split(',').any(|wanted| wanted.trim() == name), "{name} is required and not installed");
     eprintln!("SKIPPED: no {name} server is installed");

@@ -1,7 +1,7 @@
 //! Throw-away database servers for tests: a fresh data directory each, on loopback, with a password; stopped when the last test that
 //! uses one lets it go.
 //!
-//! Where a server is not installed its tests say so and are skipped; `ATTESTORE_REQUIRE=postgres,mariadb` makes the absence a failure.
+//! Where a server is not installed its tests say so and are skipped; `ATTESTORE_REQUIRE=postgres,mariadb,mysql` makes the absence a failure.
 
 #![allow(dead_code, reason = "each test binary uses its own part of this helper")]
 
@@ -10,8 +10,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, LazyLock, Mutex, Weak};
 use std::time::{Duration, Instant};
+
+use attestore::engines::installed::{EngineKind, Installed};
 
 /// The user that every server here has, with all rights.
 pub const USER: &str = "tester";
@@ -25,6 +27,8 @@ pub enum Kind {
     Postgres,
     /// MariaDB
     Mariadb,
+    /// MySQL
+    Mysql,
 }
 
 impl Kind {
@@ -32,6 +36,7 @@ impl Kind {
         match self {
             Self::Postgres => "postgres",
             Self::Mariadb => "mariadb",
+            Self::Mysql => "mysql",
         }
     }
 }
@@ -44,9 +49,11 @@ pub struct Server {
     child: Mutex<Option<Child>>,
 }
 
-static SHARED: Mutex<[Weak<Server>; 2]> = Mutex::new([Weak::new(), Weak::new()]);
+static SHARED: Mutex<[Weak<Server>; 3]> = Mutex::new([Weak::new(), Weak::new(), Weak::new()]);
 
 static MAKING: Mutex<()> = Mutex::new(());
+
+static INSTALLED: LazyLock<Installed> = LazyLock::new(Installed::find);
 
 /// A server that tests of one binary share, each with databases of its own; none where it is not installed.
 pub fn shared(kind: Kind) -> Option<Arc<Server>> {
@@ -102,7 +109,7 @@ impl Server {
     pub fn url(&self, database: &str) -> String {
         let scheme = match self.kind {
             Kind::Postgres => "postgres",
-            Kind::Mariadb => "mysql",
+            Kind::Mariadb | Kind::Mysql => "mysql",
         };
         format!("{scheme}://{USER}@127.0.0.1:{}/{database}", self.port)
     }
@@ -123,7 +130,7 @@ impl Server {
     /// Ends the server in order, so that its files can be copied.
     pub fn stop(&self) {
         if let Some(mut child) = self.child.lock().unwrap().take() {
-            // PostgreSQL: SIGINT is a fast shutdown; MariaDB: SIGTERM is the normal one.
+            // PostgreSQL: SIGINT is a fast shutdown; the others: SIGTERM is the normal one.
             let signal = if self.kind == Kind::Postgres { "-INT" } else { "-TERM" };
             let _ = Command::new("kill").args([signal, &child.id().to_string()]).status();
             let deadline = Instant::now() + Duration::from_secs(30);
@@ -177,7 +184,10 @@ impl Server {
     }
 
     fn make(&self, init: &Path, more: &[&str]) {
-        std::fs::create_dir(self.data()).unwrap();
+        // MySQL makes it itself.
+        if self.kind != Kind::Mysql {
+            std::fs::create_dir(self.data()).unwrap();
+        }
         if let Some((uid, gid)) = unprivileged(self.kind) {
             std::os::unix::fs::chown(self.data(), Some(uid), Some(gid)).unwrap();
         }
@@ -188,6 +198,13 @@ impl Server {
                 std::fs::write(&password, PASSWORD).unwrap();
                 command.args(["--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "--auth-local=trust", "--auth-host=scram-sha-256"]);
                 command.arg(format!("--username={USER}")).arg(format!("--pwfile={}", password.display())).arg("-D").arg(self.data());
+            }
+            Kind::Mysql => {
+                command.args(["--no-defaults", "--initialize-insecure", "--performance-schema=OFF"]);
+                command.arg(format!("--datadir={}", self.data().display()));
+                if is_root() {
+                    command.arg("--user=root");
+                }
             }
             Kind::Mariadb => {
                 command.args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]);
@@ -222,7 +239,7 @@ impl Server {
                     command.args(["-c", setting]);
                 }
             }
-            Kind::Mariadb => {
+            Kind::Mariadb | Kind::Mysql => {
                 let init = self.home.path().join("init.sql");
                 let user = format!("'{USER}'@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'");
                 std::fs::write(
@@ -237,6 +254,10 @@ impl Server {
                 command.arg(format!("--pid-file={}", sockets.join("m.pid").display()));
                 command.arg(format!("--init-file={}", init.display()));
                 command.arg(format!("--tmpdir={}", sockets.display()));
+                if self.kind == Kind::Mysql {
+                    // Its second protocol listens on a port of its own.
+                    command.args(["--mysqlx=OFF", "--skip-log-bin", "--secure-file-priv=NULL"]);
+                }
                 if is_root() {
                     command.arg("--user=root");
                 }
@@ -251,8 +272,9 @@ impl Server {
     fn wait_until_it_answers(&self) {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
-            // Both servers listen before they are ready: PostgreSQL refuses then, MariaDB runs its init file before it listens.
+            // All listen before they are ready: PostgreSQL refuses then, the others run their init file before they listen.
             let answers = match self.kind {
+                Kind::Mysql => greets(self.port),
                 Kind::Mariadb => TcpStream::connect(("127.0.0.1", self.port)).is_ok(),
                 Kind::Postgres => std::fs::read_to_string(self.data().join("postmaster.pid"))
                     .is_ok_and(|text| text.lines().nth(7).is_some_and(|line| line.trim() == "ready")),
@@ -283,9 +305,36 @@ impl Drop for Server {
         match self.kind {
             // A killed postmaster leaves its children and shared memory for a moment; a fast shutdown does not.
             Kind::Postgres => self.stop(),
-            Kind::Mariadb => self.kill(),
+            Kind::Mariadb | Kind::Mysql => self.kill(),
         }
     }
+}
+
+/// MySQL takes connections before it has run its init file, and greets after.
+fn greets(port: u16) -> bool {
+    use std::io::Read;
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+    stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    stream.read_exact(&mut [0]).is_ok()
+}
+
+/// The numbers of a server's version.
+pub fn version(kind: Kind) -> Vec<u32> {
+    let kind = if kind == Kind::Mysql { EngineKind::MySql } else { EngineKind::MariaDb };
+    INSTALLED.programs(kind).map(|programs| attestore::engines::product::numbers(&programs.version)).unwrap_or_default()
+}
+
+/// Runs statements by the own client of MariaDB or MySQL, which reads DELIMITER too.
+pub fn run(server: &Server, statements: &str) {
+    use std::io::Write;
+    let kind = if server.kind == Kind::Mysql { EngineKind::MySql } else { EngineKind::MariaDb };
+    let mut client = Command::new(&INSTALLED.programs(kind).unwrap().client);
+    client.args(["--no-defaults", "--protocol=tcp", "--host=127.0.0.1", "--max-allowed-packet=1G", "--default-character-set=utf8mb4"]);
+    client.arg(format!("--port={}", server.port)).arg(format!("--user={USER}")).env("MYSQL_PWD", PASSWORD);
+    let mut client = client.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    client.stdin.take().unwrap().write_all(statements.as_bytes()).unwrap();
+    let output = client.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 fn copy_data(from: &Path, to: &Path) {
@@ -297,6 +346,8 @@ fn copy_data(from: &Path, to: &Path) {
 /// The program that makes a data directory, and the server.
 fn programs(kind: Kind) -> Option<(PathBuf, PathBuf)> {
     let places: Vec<(String, String)> = match kind {
+        // Programs of MariaDB have the same names: each is asked.
+        Kind::Mysql => return INSTALLED.programs(EngineKind::MySql).map(|programs| (programs.init.clone(), programs.server.clone())),
         Kind::Postgres => (12..=18)
             .rev()
             .map(|major| format!("/usr/lib/postgresql/{major}/bin"))

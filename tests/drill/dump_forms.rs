@@ -79,7 +79,7 @@ fn passes(estate: &Estate, point: &str) -> Result<(), String> {
 }
 
 /// The findings of all points, for the reader of a failed test.
-fn findings(estate: &Estate) -> String {
+pub fn findings(estate: &Estate) -> String {
     texts_under(&estate.path("log/evidence")).into_iter().filter(|text| text.contains("\"class\"")).collect::<Vec<_>>().join("\n")
 }
 
@@ -312,11 +312,11 @@ async fn what_people_have_in_mariadb_comes_back_and_hostile_dumps_reach_nothing(
         ("ordered.sql", &["--order-by-primary", "--skip-extended-insert", "--skip-dump-date", "crm"]),
     ];
     for (name, arguments) in good {
-        source.mariadb_dump_with(&[&all[..], arguments].concat(), &vault.join(name));
+        source.mysql_dump_with(&[&all[..], arguments].concat(), &vault.join(name));
     }
-    source.mariadb_dump_with(&[&all[..], &["--compact", "crm"]].concat(), &vault.join("compact.sql"));
+    source.mysql_dump_with(&[&all[..], &["--compact", "crm"]].concat(), &vault.join("compact.sql"));
     std::os::unix::fs::symlink("/etc/hostname", vault.join("link.sql")).unwrap();
-    source.mariadb_dump_with(&[&all[..3], &["crm"]].concat(), &vault.join("forgetful.sql"));
+    source.mysql_dump_with(&[&all[..3], &["crm"]].concat(), &vault.join("forgetful.sql"));
     let marks = tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777)).tempdir().unwrap();
     let at = |mark: &str| marks.path().join(mark).display().to_string();
     let hostile = [

@@ -50,7 +50,7 @@ impl Source {
             EngineKind::Postgres => format!(
                 "CREATE EXTENSION amcheck; CREATE ROLE reader; SET ROLE {USER}; {TABLES} CREATE VIEW named AS SELECT name FROM customer; GRANT SELECT ON customer TO reader;"
             ),
-            EngineKind::MariaDb => TABLES.to_owned(),
+            EngineKind::MariaDb | EngineKind::MySql => TABLES.to_owned(),
         };
         servers.sql(kind, "src", booted.port, "crm", &text).await.unwrap();
         Self { servers, kind, booted }
@@ -68,7 +68,7 @@ impl Source {
     pub async fn administer(&self, text: &str) {
         let more = match self.kind {
             EngineKind::Postgres => format!("ALTER ROLE {USER} SUPERUSER; SET ROLE {USER};\n"),
-            EngineKind::MariaDb => String::new(),
+            EngineKind::MariaDb | EngineKind::MySql => String::new(),
         };
         self.servers.sql(self.kind, "src", self.booted.port, "crm", &(more + text)).await.unwrap();
     }
@@ -81,13 +81,13 @@ impl Source {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
-    pub fn mariadb_dump(&self, to: &Path) {
-        self.mariadb_dump_with(&["--single-transaction", "crm"], to);
+    pub fn mysql_dump(&self, to: &Path) {
+        self.mysql_dump_with(&["--single-transaction", "crm"], to);
     }
 
-    /// `mariadb-dump` of the source with these arguments, the databases among them.
-    pub fn mariadb_dump_with(&self, arguments: &[&str], to: &Path) {
-        let mut command = self.tool(&["mariadb-dump", "mysqldump"]);
+    /// `mariadb-dump` or MySQL's `mysqldump` of the source with these arguments, the databases among them.
+    pub fn mysql_dump_with(&self, arguments: &[&str], to: &Path) {
+        let mut command = self.tool(if self.kind == EngineKind::MySql { &["mysqldump"] } else { &["mariadb-dump", "mysqldump"] });
         command.args(["--no-defaults", "--protocol=tcp", "--host=127.0.0.1", "--user", USER]);
         let output = command.arg(format!("--port={}", self.booted.port)).args(arguments).env("MYSQL_PWD", PASSWORD).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -98,7 +98,7 @@ impl Source {
         let at = format!("{USER}@127.0.0.1:{}/crm", self.booted.port);
         match self.kind {
             EngineKind::Postgres => SourceUrl::Postgres { url: format!("postgres://{at}") },
-            EngineKind::MariaDb => SourceUrl::Mysql { url: format!("mysql://{at}") },
+            EngineKind::MariaDb | EngineKind::MySql => SourceUrl::Mysql { url: format!("mysql://{at}") },
         }
     }
 
@@ -123,17 +123,7 @@ pub async fn lay_as(folder: &Path, source: &Source, points: &[&str], described: 
     let hash_key = HashKey::create(&estate.path("attestore.hashkey")).unwrap();
     let mut log = LogWriter::create(&estate.path("log"), ORIGIN, &key, attestore::drill::context::tool()).unwrap();
     std::fs::create_dir_all(estate.path("manifests/db")).unwrap();
-    let access = Access { user: Some(USER.into()), password: Some(PASSWORD.into()), ..Access::default() };
-    for point in points {
-        // Tables of MyISAM have no snapshot; nothing writes to them here.
-        let mode = if source.kind == EngineKind::Postgres { CaptureMode::SnapshotExact } else { CaptureMode::Sealed };
-        let mut request = CaptureRequest::new(estate.path("manifests/db").join(point), mode);
-        request.recovery_point_id = Some(PointId::local(&"db".into(), point));
-        let signer = Some((ORIGIN, &key));
-        attestore::verify::sql::capture::capture(&source.url(), &access, &request, &hash_key, signer, &Silent).await.unwrap();
-        estate.register(&mut log, "db", &request.out);
-    }
-    log.checkpoint().unwrap();
+    capture(&estate, source, points, &key, &hash_key, &mut log).await;
     let is_postgres = source.kind == EngineKind::Postgres;
     // The extension's functions are its owner's alone, on a server that is not the source's.
     let checks = if is_postgres { "checks = [\"structure-postgres\"]\n" } else { "" };
@@ -144,6 +134,29 @@ pub async fn lay_as(folder: &Path, source: &Source, points: &[&str], described: 
     );
     std::fs::write(estate.path("attestore.toml"), text).unwrap();
     estate
+}
+
+/// More points, of the source as it is by now.
+pub async fn add(estate: &Estate, source: &Source, points: &[&str]) {
+    let key = SigningKey::load(&estate.path("attestore.key")).unwrap();
+    let hash_key = HashKey::load(&estate.path("attestore.hashkey")).unwrap();
+    let mut log = LogWriter::open(&estate.path("log"), SigningKey::load(&estate.path("attestore.key")).unwrap()).unwrap();
+    capture(estate, source, points, &key, &hash_key, &mut log).await;
+}
+
+/// A signed and registered manifest of the source for each of the points.
+async fn capture(estate: &Estate, source: &Source, points: &[&str], key: &SigningKey, hash_key: &HashKey, log: &mut LogWriter) {
+    let access = Access { user: Some(USER.into()), password: Some(PASSWORD.into()), ..Access::default() };
+    for point in points {
+        // Tables of MyISAM have no snapshot; nothing writes to them here.
+        let mode = if source.kind == EngineKind::Postgres { CaptureMode::SnapshotExact } else { CaptureMode::Sealed };
+        let mut request = CaptureRequest::new(estate.path("manifests/db").join(point), mode);
+        request.recovery_point_id = Some(PointId::local(&"db".into(), point));
+        let signer = Some((ORIGIN, key));
+        attestore::verify::sql::capture::capture(&source.url(), &access, &request, hash_key, signer, &Silent).await.unwrap();
+        estate.register(log, "db", &request.out);
+    }
+    log.checkpoint().unwrap();
 }
 
 pub fn result(estate: &Estate, point: &str) -> PointResult {

@@ -73,7 +73,7 @@ async fn postgres_dumps_and_copies_come_back_and_damaged_ones_are_unreadable() {
     let untold = [
         ("wants.sql", "it wants rights that are withheld"),
         ("form.sql.zip", "compressed in a way"),
-        ("mysql.sql", "an SQL dump of mysqldump or mariadb-dump, and the resource is of kind rds-postgres"),
+        ("mysql.sql", "an SQL dump of MySQL, and the resource is of kind rds-postgres"),
     ];
     for (point, said) in untold {
         let untold = result(&estate, point);
@@ -108,7 +108,7 @@ async fn mariadb_dumps_and_copies_come_back_and_damaged_ones_are_unreadable() {
     let vault = folder.path().join("vault/db");
     std::fs::create_dir_all(&vault).unwrap();
     let plain = vault.join("plain.sql");
-    source.mariadb_dump(&plain);
+    source.mysql_dump(&plain);
     edit(&plain, &vault.join("changed.sql"), |text| text.replace("the-changed-one", "the-chAnged-one"));
     edit(&plain, &vault.join("unmarked.sql"), |text| text.replace("-- Dump completed", "--"));
     edit(&plain, &vault.join("broken.sql"), |text| text.replace("CREATE TABLE `customer`", "CREATE TABEL `customer`"));
@@ -176,7 +176,7 @@ async fn a_killed_drill_of_a_dump_goes_on_and_leaves_no_server() {
     std::fs::create_dir_all(folder.path().join("laid/vault/db")).unwrap();
     match kind {
         EngineKind::Postgres => source.pg_dump("c", &folder.path().join("laid/vault/db/one")),
-        EngineKind::MariaDb => source.mariadb_dump(&folder.path().join("laid/vault/db/one")),
+        EngineKind::MariaDb | EngineKind::MySql => source.mysql_dump(&folder.path().join("laid/vault/db/one")),
     }
     let laid = lay(&folder.path().join("laid"), &source, &["one"]).await;
     source.servers.purge().await.unwrap();

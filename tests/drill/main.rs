@@ -11,10 +11,11 @@
 //! | `before` | what is found before anything is restored, or too late for a baseline |
 //! | `left` | what drills leave that did not come to their end |
 //! | `client_groups` | clients that load a dump end with their case |
+//! | `mysql_dumps` | dumps and physical copies of a real MySQL, and what becomes of them where only MariaDB is |
 //! | `dump_vault` | a server with data, dumps of it, and an estate whose points they are |
 //!
 //! Database servers are booted from fresh data directories; where none is installed, the tests that need one say so and are skipped, unless
-//! `ATTESTORE_REQUIRE` names `postgres` or `mariadb`.
+//! `ATTESTORE_REQUIRE` names `postgres`, `mariadb` or `mysql`.
 
 #[cfg(feature = "sandbox")]
 mod aws;
@@ -32,6 +33,7 @@ mod dumps;
 mod engines;
 mod left;
 mod local;
+mod mysql_dumps;
 mod physical;
 #[cfg(feature = "sandbox")]
 #[path = "../common/servers.rs"]

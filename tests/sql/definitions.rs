@@ -541,6 +541,72 @@ async fn every_definition_of_mariadb_counts() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+const MYSQL: &str = "
+CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent VALUES (1);
+CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY, a int DEFAULT 42, b varchar(20), doc json DEFAULT (json_array()), v int AS (a + 1) VIRTUAL, s int AS (a * 2) STORED,
+ at timestamp DEFAULT current_timestamp ON UPDATE current_timestamp, p int, place point NOT NULL SRID 4326, CONSTRAINT fk FOREIGN KEY (p) REFERENCES parent (id) ON DELETE CASCADE,
+ KEY b_first (b(3)), KEY twice ((a * 2)), UNIQUE KEY sum ((a + p), b), KEY many ((CAST(doc->'$[*]' AS unsigned ARRAY))), KEY seen (a), CONSTRAINT positive CHECK (a > 0), CONSTRAINT slack CHECK (a > 5) NOT ENFORCED);
+INSERT INTO t (a, b, at, p, place) VALUES (1, 'x', '2026-01-01', 1, ST_GeomFromText('POINT(1 2)', 4326));
+CREATE TABLE part (id int PRIMARY KEY) PARTITION BY RANGE (id) (PARTITION low VALUES LESS THAN (10), PARTITION high VALUES LESS THAN (20));
+CREATE VIEW vv AS SELECT a FROM t; CREATE PROCEDURE pr(IN x int) SELECT x; CREATE FUNCTION f(x int) RETURNS int DETERMINISTIC RETURN x;
+CREATE TABLE counted (id int AUTO_INCREMENT PRIMARY KEY, b text, c int UNIQUE); INSERT INTO counted VALUES (300, 'x', 1), (5000, 'y', 2); DELETE FROM counted WHERE id = 5000;
+SET sql_generate_invisible_primary_key = ON; CREATE TABLE keyless (a int); SET sql_generate_invisible_primary_key = OFF;
+CREATE TRIGGER tr BEFORE INSERT ON parent FOR EACH ROW SET NEW.id = NEW.id; CREATE EVENT ev ON SCHEDULE EVERY 1 YEAR STARTS '2026-01-01' DO SELECT 1;
+";
+
+const MYSQL_CHANGES: &[(&str, &[&str])] = &[
+    ("ALTER TABLE t ADD CONSTRAINT more CHECK (a < 100)", &["check t.more"]),
+    ("ALTER TABLE t DROP CONSTRAINT positive", &["check t.positive"]),
+    ("ALTER TABLE t ALTER CHECK positive NOT ENFORCED", &["check t.positive"]),
+    ("ALTER TABLE t DROP CHECK slack; ALTER TABLE t ADD CONSTRAINT slack CHECK (a > 6) NOT ENFORCED", &["check t.slack"]),
+    ("DROP INDEX b_first ON t; CREATE INDEX b_first ON t (b(4))", &["index t.b_first"]),
+    ("DROP INDEX seen ON t; CREATE INDEX seen ON t (a DESC)", &["index t.seen"]),
+    ("ALTER TABLE t ALTER INDEX seen INVISIBLE", &["ignored index t.seen"]),
+    ("DROP INDEX twice ON t; CREATE INDEX twice ON t ((a * 3))", &["index expression t.twice"]),
+    ("DROP INDEX sum ON t; CREATE UNIQUE INDEX sum ON t ((a - p), b)", &["index expression t.sum"]),
+    ("DROP INDEX many ON t; CREATE INDEX many ON t ((CAST(doc->'$.a[*]' AS unsigned ARRAY)))", &["index expression t.many"]),
+    ("ALTER TABLE part REMOVE PARTITIONING", &["partition part.high", "partition part.low", "table part"]),
+    ("ALTER TABLE t ALTER a SET DEFAULT 43", &["column t.a"]),
+    ("ALTER TABLE t ALTER doc SET DEFAULT (json_object())", &["column t.doc"]),
+    ("ALTER TABLE t ALTER COLUMN b SET INVISIBLE", &["column t.b"]),
+    ("ALTER TABLE keyless ALTER COLUMN my_row_id SET VISIBLE", &["column keyless.my_row_id"]),
+    ("ALTER TABLE t MODIFY v int AS (a + 2) VIRTUAL", &["column t.v"]),
+    ("ALTER TABLE t MODIFY place point NOT NULL", &["column of a reference system t.place"]),
+    ("ALTER TABLE t DROP FOREIGN KEY fk; ALTER TABLE t ADD CONSTRAINT fk FOREIGN KEY (p) REFERENCES parent (id)", &["foreign key t.fk"]),
+    ("ALTER SQL SECURITY INVOKER VIEW vv AS SELECT a FROM t", &["view vv"]),
+    ("ALTER EVENT ev DISABLE", &["event ev"]),
+    ("DROP PROCEDURE pr; CREATE PROCEDURE pr(IN x bigint) SELECT x", &["routine PROCEDURE pr"]),
+    ("DROP TRIGGER tr", &["trigger tr"]),
+    ("ALTER TABLE counted AUTO_INCREMENT = 301", &["auto_increment counted"]),
+    ("ALTER TABLE counted AUTO_INCREMENT = 9000", &[]),
+    ("ALTER TABLE counted MODIFY b text FIRST", &["column order counted"]),
+    ("ALTER TABLE counted DROP INDEX c; ALTER TABLE counted ADD UNIQUE c (c DESC)", &["descending key counted.c"]),
+    // Statistics are no definition.
+    ("ANALYZE TABLE t UPDATE HISTOGRAM ON a, b", &[]),
+    ("ALTER DATABASE CHARACTER SET latin1 COLLATE latin1_bin", &[]),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_definition_of_mysql_counts() {
+    let Some(server) = servers::shared(Kind::Mysql) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = dir.path().join("m");
+    let before = Db::new(&server, Kind::Mysql, "defined_before", MYSQL).await;
+    before.capture(&manifest).await.unwrap();
+    let mut wrong: Vec<String> = Vec::new();
+    for (at, (statement, expected)) in MYSQL_CHANGES.iter().enumerate() {
+        let name = format!("defined_{at}");
+        let changed = Db::new(&server, Kind::Mysql, &name, MYSQL).await;
+        if at == 0 {
+            wrong.extend(unlike(&against_manifest(&changed.url(), &manifest).await, &[], "the same under another name"));
+        }
+        changed.run(statement).await;
+        wrong.extend(unlike(&against_manifest(&changed.url(), &manifest).await, expected, statement));
+        run(&server, Kind::Mysql, "mysql", &format!("DROP DATABASE {name}")).await;
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn grants_of_mariadb_are_compared_where_there_are_some() {
     let Some(server) = servers::shared(Kind::Mariadb) else { return };

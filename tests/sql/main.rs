@@ -5,6 +5,7 @@
 //! | `vectors` | canonical rows against their published vectors and a second implementation in Python |
 //! | `across_engines` | one data set in PostgreSQL, MariaDB and SQLite; two live databases against each other |
 //! | `postgres, mysql, sqlite` | an engine each: every type, comparison, checks |
+//! | `real_mysql` | MySQL itself, where it is installed: types, logins, large rows, rights |
 //! | `postgres_faults, mysql_faults` | what goes wrong while tables are read, damaged pages, the wrong answers of other tools |
 //! | `postgres_wire, mysql_wire, mysql_large` | rows read without the driver, logins, large values, wires that lie |
 //! | `refusals, tokens` | what a server refuses: TLS, certificates, passwords; tokens of IAM |
@@ -20,7 +21,7 @@
 //! | `support` | one database of a throw-away server, captured and compared |
 //!
 //! Database servers are booted from fresh data directories; where none is installed, the tests that need one say so and are skipped, unless
-//! `ATTESTORE_REQUIRE` names `postgres` or `mariadb`.
+//! `ATTESTORE_REQUIRE` names `postgres`, `mariadb` or `mysql`.
 
 mod across_engines;
 mod changes;
@@ -40,6 +41,7 @@ mod postgres;
 mod postgres_faults;
 mod postgres_wire;
 mod ranges;
+mod real_mysql;
 #[cfg(feature = "sandbox")]
 mod refusals;
 mod resume;

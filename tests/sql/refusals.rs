@@ -49,7 +49,7 @@ impl Server {
         let at = format!("{USER}@{host}:{}/crm", self.booted.port);
         match self.kind {
             EngineKind::Postgres => SourceUrl::Postgres { url: format!("postgres://{at}") },
-            EngineKind::MariaDb => SourceUrl::Mysql { url: format!("mysql://{at}") },
+            EngineKind::MariaDb | EngineKind::MySql => SourceUrl::Mysql { url: format!("mysql://{at}") },
         }
     }
 
@@ -115,12 +115,12 @@ async fn refusals(kind: EngineKind) {
     unsafe_server
         .sql(match kind {
             EngineKind::Postgres => "ALTER ROLE keeper CONNECTION LIMIT 0;",
-            EngineKind::MariaDb => "GRANT USAGE ON *.* TO keeper@'%' WITH MAX_USER_CONNECTIONS 1;",
+            EngineKind::MariaDb | EngineKind::MySql => "GRANT USAGE ON *.* TO keeper@'%' WITH MAX_USER_CONNECTIONS 1;",
         })
         .await;
     let held = match kind {
         EngineKind::Postgres => None,
-        EngineKind::MariaDb => {
+        EngineKind::MariaDb | EngineKind::MySql => {
             use sqlx::Connection;
             let url = format!("mysql://{USER}:{PASSWORD}@127.0.0.1:{}/crm", unsafe_server.booted.port);
             Some(sqlx::MySqlConnection::connect(&url).await.unwrap())

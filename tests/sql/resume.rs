@@ -32,7 +32,7 @@ fn statements(kind: Kind) -> String {
             "CREATE TABLE m (id int PRIMARY KEY, v text NOT NULL); ALTER TABLE m ALTER v SET STORAGE PLAIN; \
              INSERT INTO m SELECT i, repeat('v', 400) FROM generate_series(1, {ROWS}) AS s(i); CREATE TABLE z (id int PRIMARY KEY); INSERT INTO z VALUES (1); ANALYZE"
         ),
-        Kind::Mariadb => format!(
+        Kind::Mariadb | Kind::Mysql => format!(
             "CREATE TABLE m (id INT PRIMARY KEY, v VARCHAR(40) NOT NULL) STATS_AUTO_RECALC = 0; INSERT INTO m SELECT seq, CONCAT('v', seq) FROM seq_1_to_{ROWS}; \
              CREATE TABLE z (id INT PRIMARY KEY) STATS_AUTO_RECALC = 0; INSERT INTO z VALUES (1); ANALYZE TABLE m"
         ),

@@ -20,7 +20,7 @@ use sqlx::Connection;
 async fn granted(db: &Db, user: &str) -> Access {
     let (create, account) = match db.kind {
         Kind::Postgres => (format!("CREATE ROLE \"{}\" LOGIN PASSWORD 'r'", user.replace('"', "\"\"")), user.to_owned()),
-        Kind::Mariadb => (format!("CREATE USER '{user}'@'127.0.0.%' IDENTIFIED BY 'r'"), format!("{user}@127.0.0.%")),
+        Kind::Mariadb | Kind::Mysql => (format!("CREATE USER '{user}'@'127.0.0.%' IDENTIFIED BY 'r'"), format!("{user}@127.0.0.%")),
     };
     db.run(&create).await;
     let grants = grants::needed(&db.url(), &access(), &account).await.unwrap();

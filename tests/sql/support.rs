@@ -79,7 +79,7 @@ impl Db {
     pub async fn new(server: &Arc<Server>, kind: Kind, name: &str, sql: &str) -> Self {
         match kind {
             Kind::Postgres => run(server, kind, "postgres", &format!("CREATE DATABASE {name} TEMPLATE template0")).await,
-            Kind::Mariadb => run(server, kind, "mysql", &format!("CREATE DATABASE {name} CHARACTER SET utf8mb4")).await,
+            Kind::Mariadb | Kind::Mysql => run(server, kind, "mysql", &format!("CREATE DATABASE {name} CHARACTER SET utf8mb4")).await,
         }
         let db = Self { server: server.clone(), kind, name: name.into() };
         db.run(sql).await;
@@ -141,6 +141,8 @@ pub async fn run(server: &Server, kind: Kind, database: &str, sql: &str) {
             sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
             connection.close().await.unwrap();
         }
+        // Its own client: the driver does not read DELIMITER.
+        Kind::Mysql => crate::servers::run(server, &format!("USE {database};\n{sql}")),
         Kind::Mariadb => {
             let mut connection = MySqlConnection::connect(&server.full_url(database)).await.unwrap();
             sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap_or_else(|error| panic!("{sql}: {error}"));

@@ -11,10 +11,11 @@ use serde_json::json;
 
 use crate::engines::base_tar;
 use crate::engines::dumps::{self, Dump, Unloaded};
-use crate::engines::installed::EngineKind;
+use crate::engines::installed::{EngineKind, Installed};
 use crate::engines::master::Master;
 use crate::engines::packed;
 use crate::engines::postgres_locale::Locale;
+use crate::engines::product::{self, Product};
 use crate::engines::servers::Servers;
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
@@ -26,6 +27,7 @@ use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
 use crate::restore::records::TargetKind;
 use crate::restore::targets::{self, Marker, local_path};
+use crate::testing_log::restore_facts::EngineVersions;
 
 /// The user that reads what was loaded.
 const USER: &str = "attestore_drill";
@@ -46,6 +48,9 @@ struct Loaded {
     what: String,
     /// Why the backup could not be loaded.
     unreadable: Option<String>,
+    /// Where the server is another than the one that wrote the backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    engine_versions: Option<EngineVersions>,
 }
 
 /// The driver.
@@ -87,7 +92,8 @@ impl Driver for LocalDatabase {
                 Ok(loaded) => loaded,
                 Err(Unloaded::Failed(failure)) => return Err(failure),
                 Err(Unloaded::Damaged(why)) => {
-                    Loaded { engine: wanted(order), port: 0, what: source.display().to_string(), unreadable: Some(why) }
+                    let engine = if is_of_postgres(order) { EngineKind::Postgres } else { EngineKind::MariaDb };
+                    Loaded { engine, port: 0, what: source.display().to_string(), unreadable: Some(why), engine_versions: None }
                 }
             };
             write(&to, &loaded)?;
@@ -101,7 +107,10 @@ impl Driver for LocalDatabase {
             Ok(loaded) => Progress::Ready {
                 status: if loaded.unreadable.is_some() { "unreadable".into() } else { "loaded".into() },
                 created_arn: to.display().to_string(),
-                raw: json!({"from": order.point.handle, "loaded": loaded}),
+                raw: match &loaded.engine_versions {
+                    Some(versions) => json!({"from": order.point.handle, "loaded": loaded, "engine_versions": versions}),
+                    None => json!({"from": order.point.handle, "loaded": loaded}),
+                },
             },
             Err(failure) => {
                 Progress::Failed { status: "incomplete".into(), message: failure.to_string(), raw: json!({"from": order.point.handle}) }
@@ -124,7 +133,7 @@ impl Driver for LocalDatabase {
         let at = format!("{USER}@127.0.0.1:{}/{database}", loaded.port);
         let url = match loaded.engine {
             EngineKind::Postgres => SourceUrl::Postgres { url: format!("postgres://{at}") },
-            EngineKind::MariaDb => SourceUrl::Mysql { url: format!("mysql://{at}") },
+            EngineKind::MariaDb | EngineKind::MySql => SourceUrl::Mysql { url: format!("mysql://{at}") },
         };
         let login = Some((USER.to_owned(), order.password.clone()));
         Ok(Some(Opened { url, region: None, login, proof: None, unreadable: loaded.unreadable }))
@@ -136,8 +145,7 @@ async fn load(order: &Order, source: &Path, to: &Path) -> Result<Loaded, Unloade
     let looked = tokio::task::spawn_blocking(move || look(&looked, &room)).await;
     let (dump, unpacked) = looked.map_err(|error| Failure::new(FailureKind::Disk, format!("look at {}: {error}", source.display())))??;
     let path = unpacked.as_deref().unwrap_or(source);
-    let engine = dump.engine();
-    if engine != wanted(order) {
+    if (dump.engine() == EngineKind::Postgres) != is_of_postgres(order) {
         let of = if order.point.kind == ResourceKind::Files {
             format!("is {}", order.source)
         } else {
@@ -150,7 +158,9 @@ async fn load(order: &Order, source: &Path, to: &Path) -> Result<Loaded, Unloade
     let servers = Servers::open(to)?;
     servers.sweep_orphans().await;
     let mut lacking = None;
-    let booted = if matches!(dump, Dump::PostgresData | Dump::MariadbData) {
+    let engine = engine_for(servers.installed(), dump);
+    let versions = unlike(product::of(dump, path), dump, engine, &servers.programs(engine)?.version);
+    let booted = if dump.is_data_directory() {
         servers.adopt_copy(dump, path, HOME, &master).await?
     } else {
         servers.make_empty(engine, HOME).await?;
@@ -158,7 +168,7 @@ async fn load(order: &Order, source: &Path, to: &Path) -> Result<Loaded, Unloade
         servers.create_master(engine, HOME, booted.port, &master).await?;
         let noted = |what: &str| order.database_default.get(what).map(String::as_str);
         let known = noted("encoding").zip(noted("collation")).map(|(encoding, collation)| Locale::of(encoding, collation));
-        lacking = servers.load(dump, path, HOME, booted, &master, known.as_ref()).await?;
+        lacking = servers.load((engine, dump), path, HOME, booted, &master, known.as_ref()).await?;
         booted
     };
     if let Some(unpacked) = &unpacked {
@@ -167,7 +177,27 @@ async fn load(order: &Order, source: &Path, to: &Path) -> Result<Loaded, Unloade
     }
     let what = if unpacked.is_some() { format!("{}, compressed", dump.title()) } else { dump.title().to_owned() };
     let lacking = lacking.map(|locale| format!("; without the locale of its source, {locale}, which is not installed here"));
-    Ok(Loaded { engine, port: booted.port, what: what + &lacking.unwrap_or_default(), unreadable: None })
+    let what = what + &lacking.unwrap_or_default();
+    Ok(Loaded { engine, port: booted.port, what, unreadable: None, engine_versions: versions })
+}
+
+/// The server that wrote the backup, or, where only the other is installed, the one that reads most of the same language.
+fn engine_for(installed: &Installed, dump: Dump) -> EngineKind {
+    let own = dump.engine();
+    dump.stand_in().filter(|other| installed.programs(own).is_none() && installed.programs(*other).is_some()).unwrap_or(own)
+}
+
+/// Both engines, where the data had to change its server: its make, or, of a data directory, the series that its files are of.
+fn unlike(product: Option<Product>, dump: Dump, engine: EngineKind, installed: &str) -> Option<EngineVersions> {
+    let restored = Product { engine, version: installed.to_owned() };
+    let upgraded = dump.is_data_directory() && product.as_ref().is_some_and(|wrote| wrote.series() != restored.series());
+    (upgraded || engine != dump.engine()).then(|| EngineVersions {
+        source: product.map(|product| product.version).filter(|version| !version.is_empty()),
+        restored: Some(restored.version),
+        wrote_the_data: true,
+        source_engine: Some(dump.engine().name().to_owned()),
+        restored_engine: Some(engine.name().to_owned()),
+    })
 }
 
 /// What the backup is, and where it lies unpacked where it was compressed. The name stays: messages name it.
@@ -182,13 +212,12 @@ fn look(source: &Path, to: &Path) -> Result<(Dump, Option<PathBuf>), Unloaded> {
     Ok((dumps::recognise(unpacked.as_deref().unwrap_or(source))?, unpacked))
 }
 
-/// The engine of the source: what the resource's kind says, or else its URL.
-fn wanted(order: &Order) -> EngineKind {
-    let is_postgres = match order.point.kind {
+/// What the resource's kind says, or else its URL.
+fn is_of_postgres(order: &Order) -> bool {
+    match order.point.kind {
         ResourceKind::Files => order.source.starts_with("postgres"),
         kind => kind == ResourceKind::RdsPostgres,
-    };
-    if is_postgres { EngineKind::Postgres } else { EngineKind::MariaDb }
+    }
 }
 
 fn database(order: &Order) -> Result<String, Failure> {

@@ -160,7 +160,7 @@ fn lay_unmade(sandbox: &Running) -> Result<(), Failure> {
 async fn lay_database(sandbox: &Running, laid: &mut Laid, plan: Plan) -> Result<(), Failure> {
     let rds = sandbox.control().rds();
     let (name, scheme, kind) = match plan.engine {
-        EngineKind::MariaDb => ("mariadb", "mysql", "rds-mysql"),
+        EngineKind::MariaDb | EngineKind::MySql => ("mariadb", "mysql", "rds-mysql"),
         EngineKind::Postgres => ("postgres", "postgres", "rds-postgres"),
     };
     let master = Master { user: DATABASE_USER.into(), password: laid.password.clone(), database: Some(plan.database.into()) };
@@ -185,7 +185,7 @@ async fn lay_database(sandbox: &Running, laid: &mut Laid, plan: Plan) -> Result<
             "DO $do$ BEGIN CREATE EXTENSION amcheck; EXCEPTION WHEN OTHERS THEN NULL; END $do$;\nGRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {DATABASE_USER};\nSET ROLE {DATABASE_USER};\n{};\n",
             plan.statements.join(";\n")
         ),
-        EngineKind::MariaDb => format!("{};\n", plan.statements.join(";\n")),
+        EngineKind::MariaDb | EngineKind::MySql => format!("{};\n", plan.statements.join(";\n")),
     };
     rds.servers().sql(plan.engine, &instance.home, instance.port, plan.database, &text).await?;
     laid.databases.push(LaidDatabase {

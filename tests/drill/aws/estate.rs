@@ -434,7 +434,7 @@ impl Laying {
 pub fn called(kind: EngineKind) -> (&'static str, &'static str, &'static str) {
     match kind {
         EngineKind::Postgres => ("postgres", "pg", "rds-postgres"),
-        EngineKind::MariaDb => ("mariadb", "maria", "rds-mysql"),
+        EngineKind::MariaDb | EngineKind::MySql => ("mariadb", "maria", "rds-mysql"),
     }
 }
 
@@ -442,7 +442,7 @@ pub fn called(kind: EngineKind) -> (&'static str, &'static str, &'static str) {
 pub fn as_keeper(kind: EngineKind, port: u16) -> (SourceUrl, Access) {
     let url = match kind {
         EngineKind::Postgres => SourceUrl::Postgres { url: format!("postgres://keeper@127.0.0.1:{port}/crm") },
-        EngineKind::MariaDb => SourceUrl::Mysql { url: format!("mysql://keeper@127.0.0.1:{port}/crm") },
+        EngineKind::MariaDb | EngineKind::MySql => SourceUrl::Mysql { url: format!("mysql://keeper@127.0.0.1:{port}/crm") },
     };
     (url, Access { user: Some("keeper".into()), password: Some("first-secret".into()), ..Access::default() })
 }
@@ -494,7 +494,7 @@ pub async fn execute(kind: EngineKind, port: u16, sql: &str) {
                 sqlx::PgConnection::connect(&format!("postgres://keeper:first-secret@127.0.0.1:{port}/crm")).await.unwrap();
             sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
         }
-        EngineKind::MariaDb => {
+        EngineKind::MariaDb | EngineKind::MySql => {
             let mut connection =
                 sqlx::MySqlConnection::connect(&format!("mysql://keeper:first-secret@127.0.0.1:{port}/crm")).await.unwrap();
             sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();

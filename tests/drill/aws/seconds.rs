@@ -177,7 +177,7 @@ async fn unseen(kind: EngineKind) {
     let an_hour_ahead = (chrono::Utc::now() + chrono::TimeDelta::hours(1)).format("%Y-%m-%d %H:%M:%S");
     let local = match kind {
         EngineKind::Postgres => "CREATE TABLE stay (id INT PRIMARY KEY, written_at TIMESTAMP NOT NULL)",
-        EngineKind::MariaDb => "CREATE TABLE stay (id INT PRIMARY KEY, written_at DATETIME NOT NULL)",
+        EngineKind::MariaDb | EngineKind::MySql => "CREATE TABLE stay (id INT PRIMARY KEY, written_at DATETIME NOT NULL)",
     };
     let rows = format!("INSERT INTO stay VALUES (1, '{an_hour_ahead}'), (2, '{an_hour_ahead}')");
     let more = ["CREATE TABLE account (id INT PRIMARY KEY)", "INSERT INTO account VALUES (1), (2)", local, &rows];

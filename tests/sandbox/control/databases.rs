@@ -16,7 +16,7 @@ pub async fn run(kind: EngineKind, port: u16, password: &str, sql: &'static str)
             let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
             sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
         }
-        EngineKind::MariaDb => {
+        EngineKind::MariaDb | EngineKind::MySql => {
             let url = format!("mysql://keeper:{password}@127.0.0.1:{port}/crm");
             let mut connection = sqlx::MySqlConnection::connect(&url).await.unwrap();
             sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
@@ -33,7 +33,7 @@ pub async fn rows(kind: EngineKind, port: u16) -> Vec<(i32, String)> {
             let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
             sqlx::query_as(sql).fetch_all(&mut connection).await.unwrap()
         }
-        EngineKind::MariaDb => {
+        EngineKind::MariaDb | EngineKind::MySql => {
             let url = format!("mysql://keeper:first-secret@127.0.0.1:{port}/crm");
             let mut connection = sqlx::MySqlConnection::connect(&url).await.unwrap();
             sqlx::query_as(sql).fetch_all(&mut connection).await.unwrap()

@@ -104,7 +104,7 @@ impl Rds {
         let kind = snapshot.instance.kind;
         let default = match kind {
             EngineKind::Postgres => "postgres",
-            EngineKind::MariaDb => "mysql",
+            EngineKind::MariaDb | EngineKind::MySql => "mysql",
         };
         let database = database.or(snapshot.instance.database.as_deref()).unwrap_or(default);
         // On a copy that then takes the place: a kill in between leaves the whole or the damaged one, never half a recovery.

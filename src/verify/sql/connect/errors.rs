@@ -263,6 +263,8 @@ fn postgres_reading_kind(code: &str) -> FailureKind {
 fn mysql_kind(number: u16) -> FailureKind {
     match number {
         1044 | 1045 | 1130 | 1142 | 1143 | 1227 | 1370 | 1698 => FailureKind::Denied,
+        // A password that expired; an account that is locked (MySQL, MariaDB), or for a while; a session without TLS.
+        1820 | 1862 | 3118 | 3159 | 3955 | 4151 => FailureKind::Denied,
         1049 | 1146 => FailureKind::Absent,
         // Too many sessions, or no memory or thread for one more.
         1037 | 1038 | 1040 | 1041 | 1135 | 1203 | 1226 => FailureKind::Throttled,
@@ -321,7 +323,7 @@ mod tests {
         assert_eq!(postgres_kind("28P01"), FailureKind::Denied);
         assert_eq!(postgres_kind("3D000"), FailureKind::Absent);
         assert_eq!(postgres_kind("08006"), FailureKind::Network);
-        assert_eq!(mysql_kind(1045), FailureKind::Denied);
+        assert!([1045, 1820, 3118, 3159].iter().all(|number| mysql_kind(*number) == FailureKind::Denied));
         assert_eq!(mysql_kind(1049), FailureKind::Absent);
         assert_eq!(sqlite_kind("14"), FailureKind::Absent);
         assert_eq!(sqlite_kind("267"), FailureKind::Remote);
