@@ -275,7 +275,7 @@ fn an_empty_log_and_an_aborted_and_an_unfinished_drill() {
     let plan = fixture.plan(leaf, &population, at.plus_secs(5));
     let first = fixture.result(&plan.cases[0], at.plus_secs(60), true);
     fixture.say(at.plus_secs(40_000), Body::PointResult(Box::new(first)));
-    let overdue = model(&fixture, at.plus_secs(90_000));
+    let overdue = model(&fixture, at.plus_secs(180_000));
     let drill = overdue.drill.as_ref().unwrap();
     assert_eq!((drill.state, overdue.verdict.outcome, overdue.completeness.missed), (DrillState::Overdue, Some(Outcome::Fail), 1));
     let silent = drill.exceptions.iter().filter(|case| case.outcome.is_none()).count();
@@ -284,7 +284,7 @@ fn an_empty_log_and_an_aborted_and_an_unfinished_drill() {
     let aborted = DrillAborted { drill_id: drill_id(DRILL), drill_seq: 1, reason: "the vault role was revoked".into() };
     fixture.say(at.plus_secs(50_000), Body::DrillAborted(aborted));
     fixture.seal();
-    let aborted = model(&fixture, at.plus_secs(90_000));
+    let aborted = model(&fixture, at.plus_secs(180_000));
     assert_eq!((aborted.drill.as_ref().unwrap().state, aborted.verdict.outcome), (DrillState::Aborted, Some(Outcome::Fail)));
     assert!(aborted.verdict.headline.contains("aborted") && aborted.verdict.sentences[0].contains("revoked"));
     assert!(aborted.controls.iter().flat_map(|framework| &framework.controls).all(|control| control.id != "A1.3"), "no drill was held");
