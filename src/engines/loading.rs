@@ -43,7 +43,6 @@ impl Servers {
     pub async fn load(
         &self,
         (kind, dump): (EngineKind, Dump),
-        dump: Dump,
         path: &Path,
         name: &str,
         server: Booted,
