@@ -8,7 +8,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use crate::engines::installed::EngineKind;
-use crate::engines::{mysql_copy, product};
+use crate::engines::product::{self, Product};
 use crate::model::failure::{Failure, FailureKind};
 
 /// A backup that can be brought back.
@@ -96,7 +96,7 @@ pub fn recognise(path: &Path) -> Result<Dump, Unloaded> {
         return match () {
             () if path.join("toc.dat").is_file() => Ok(Dump::PostgresFolder),
             () if path.join("PG_VERSION").is_file() => Ok(Dump::PostgresData),
-            () if path.join("ibdata1").is_file() && path.join(mysql_copy::DICTIONARY).is_file() => Ok(Dump::MysqlData),
+            () if path.join("ibdata1").is_file() && path.join(product::DICTIONARY).is_file() => Ok(Dump::MysqlData),
             () if path.join("ibdata1").is_file() && path.join("mysql").is_dir() => Ok(Dump::MariadbData),
             () => {
                 let message = format!(
@@ -144,8 +144,17 @@ pub fn recognise(path: &Path) -> Result<Dump, Unloaded> {
     )))
 }
 
+/// What wrote the backup at `path`; nothing where that is not written in it, or where nothing hangs on it.
+pub fn written_by(dump: Dump, path: &Path) -> Option<Product> {
+    match dump {
+        Dump::MysqlPlain | Dump::MariadbPlain => product::of_script(&head(path).ok()?),
+        Dump::MysqlData => product::of_data(path),
+        _ => None,
+    }
+}
+
 /// So much of a file's beginning as is looked at.
-pub fn head(path: &Path) -> std::io::Result<Vec<u8>> {
+fn head(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut head = Vec::new();
     File::open(path)?.take(LOOK).read_to_end(&mut head).map(|_| head)
 }

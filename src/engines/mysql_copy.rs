@@ -1,21 +1,15 @@
 //! Physical copies of MySQL: whether the server here takes them, whether they keep all of theirs, and what of them is not used.
 //!
-//! Formats: the first page of a tablespace ("InnoDB file space header" in `storage/innobase/include/fil0types.h`), the dictionary's table
-//! of files, which is found by the names that it holds. Not here: starting the server (`physical`).
+//! The dictionary's table of files is found by the names that it holds. Not here: which server wrote a copy (`product`), and starting one
+//! over it (`physical`).
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::engines::dumps::{Unloaded, elsewhere};
-use crate::engines::product::numbers;
+use crate::engines::product::{self, DICTIONARY, numbers};
 use crate::model::failure::Failure;
-
-/// The dictionary's own tablespace.
-pub const DICTIONARY: &str = "mysql.ibd";
-
-/// Where the first page of a tablespace has the number of the server that wrote it, such as 80036.
-const SERVER_VERSION: usize = 8;
 
 /// Series that are supported for long: an upgrade goes from one to the next and leaves none out ("Upgrade Paths" of MySQL's manual).
 const LONG_TERM: &[[u32; 2]] = &[[8, 0], [8, 4], [9, 7]];
@@ -40,19 +34,11 @@ const ENDINGS: [&[u8]; 2] = [b".ibd", b".ibu"];
 /// The longest name of a file that is looked for, in bytes.
 const LONGEST_NAME: usize = 4096;
 
-/// The version of the server that wrote the copy at `path`, such as `8.0.36`.
-pub fn version(path: &Path) -> Option<String> {
-    let mut page = [0; SERVER_VERSION + 4];
-    File::open(path.join(DICTIONARY)).ok()?.read_exact(&mut page).ok()?;
-    let number = u32::from_be_bytes(page[SERVER_VERSION..].try_into().ok()?);
-    (80_000..1_000_000).contains(&number).then(|| format!("{}.{}.{}", number / 10_000, number / 100 % 100, number % 100))
-}
-
 /// Looks whether the server of version `installed` can be started over `data`, the copy that was made here of the one at `path`.
 pub fn fits(path: &Path, data: &Path, installed: &str) -> Result<(), Unloaded> {
     let at = path.display();
-    if let Some(wrote) = version(data).filter(|wrote| !takes(&numbers(installed), &numbers(wrote))) {
-        let message = format!("{at}: written by MySQL {wrote}, which the {installed} that is installed here does not upgrade");
+    if let Some(wrote) = product::of_data(data).filter(|wrote| !takes(&numbers(installed), &numbers(&wrote.version))) {
+        let message = format!("{at}: written by {wrote}, which the {installed} that is installed here does not upgrade");
         return Err(elsewhere(message));
     }
     let about = |error| Failure::io(format!("cannot look into {at}"), error);
@@ -120,10 +106,11 @@ fn absolute(bytes: &[u8]) -> Option<String> {
         let begin = end.saturating_sub(LONGEST_NAME);
         let printable = bytes[begin..end].iter().rev().take_while(|byte| **byte >= b' ' && **byte != 0x7f).count();
         let name = &bytes[end - printable..end];
-        if name.windows(3).any(|three| three == b"../") {
+        // Texts that name files, such as the manual's, begin otherwise.
+        let at = name.iter().take(4).position(|byte| *byte == b'/')?;
+        if name[..name.len().min(6)].windows(3).any(|three| three == b"../") {
             return Some(String::from_utf8_lossy(name).into_owned());
         }
-        let at = name.iter().take(3).position(|byte| *byte == b'/')?;
         // Within the folder, as `./crm/account.ibd`; a sign before that may be a `/` too.
         let within = (at > 0 && name[at - 1] == b'.') || name[at + 1..].starts_with(b"./");
         (!within).then(|| String::from_utf8_lossy(&name[at..]).into_owned())
@@ -136,13 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_read_and_upgrades_leave_no_series_out() {
-        let dir = tempfile::tempdir().unwrap();
-        let page = |number: u32| [&[0; 8][..], &number.to_be_bytes(), &[0; 20]].concat();
-        for (number, version_is) in [(80_036, Some("8.0.36")), (90_704, Some("9.7.4")), (0, None), (7, None)] {
-            std::fs::write(dir.path().join(DICTIONARY), page(number)).unwrap();
-            assert_eq!(version(dir.path()).as_deref(), version_is);
-        }
+    fn upgrades_leave_no_series_out() {
         let yes =
             [("8.0.41", "8.0.36"), ("8.4.3", "8.0.36"), ("8.4.3", "8.3.0"), ("9.7.4", "8.4.3"), ("9.7.4", "9.1.0"), ("9.1.0", "8.4.0")];
         let no = [("8.0.36", "8.4.3"), ("9.7.4", "8.0.36"), ("9.0.0", "8.3.0"), ("9.1.0", "9.7.4")];
@@ -157,6 +138,7 @@ mod tests {
             (b"\x01+./crm/account.ibd", None),
             (b"\x01/./crm/account.ibd", None),
             (b"see innodb_file_per_table and /a/x.ibd\0", None),
+            (b"\0CREATE TABLESPACE ts1 ADD DATAFILE 'any_directory/../ts1.ibd'", None),
             (b"\x01/data2/crm/account.ibdid=2;", Some("/data2/crm/account.ibd")),
             (b"\0./a.ibd\0h/data2/ts.ibd", Some("/data2/ts.ibd")),
             (b"\0/data2/undo.ibu", Some("/data2/undo.ibu")),

@@ -10,11 +10,11 @@ use std::process::Stdio;
 use tokio::io::AsyncWriteExt;
 
 use crate::engines::definers::{self, Account};
-use crate::engines::dumps::{Dump, Unloaded, elsewhere};
+use crate::engines::dumps::{self, Dump, Unloaded, elsewhere};
 use crate::engines::installed::EngineKind;
 use crate::engines::loading::{PIECE, heard, judge, next_piece, plain_script, spawn};
 use crate::engines::master::Master;
-use crate::engines::product::{self, Product};
+use crate::engines::product::Product;
 use crate::engines::refusals::{self, Way};
 use crate::engines::servers::{Booted, Servers};
 use crate::engines::{mariadb, mysql, mysql_family, mysql_script};
@@ -49,7 +49,7 @@ impl Servers {
         let stdin = client.stdin().ok_or_else(|| Failure::new(FailureKind::Remote, format!("{CLIENT} takes no input")))?;
         let (written, said) = tokio::join!(write(path, stdin), heard(client, CLIENT));
         written?;
-        let from = product::of(dump, path).unwrap_or(Product { engine: dump.engine(), version: String::new() });
+        let from = dumps::written_by(dump, path).unwrap_or(Product { engine: dump.engine(), version: String::new() });
         let way = Way { from, into: Product { engine: kind, version: programs.version.clone() } };
         judge(&said?, server.process, path, |said| refusals::of_mysql_family(said, path, &way))
     }

@@ -1,13 +1,20 @@
 //! What wrote a backup of MariaDB or MySQL, by what stands in it: the product and its version.
 //!
-//! Not here: which form it has (`dumps`), and whether a server takes it (`refusals`, `mysql_copy`).
+//! Source: the first page of a tablespace ("InnoDB file space header" in `storage/innobase/include/fil0types.h`). Not here: which form a
+//! backup has (`dumps`), and whether a server takes it (`refusals`, `mysql_copy`).
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
-use crate::engines::dumps::{self, Dump};
 use crate::engines::installed::EngineKind;
-use crate::engines::mysql_copy;
+
+/// The tablespace of MySQL's own dictionary, which every data directory has from 8.0 on.
+pub const DICTIONARY: &str = "mysql.ibd";
+
+/// Where the first page of a tablespace has the number of the server that wrote it, such as 80036.
+const SERVER_VERSION: usize = 8;
 
 /// A server and its version, such as `8.0.36`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,13 +38,13 @@ impl fmt::Display for Product {
     }
 }
 
-/// What wrote the backup at `path`; nothing where that is not written in it.
-pub fn of(dump: Dump, path: &Path) -> Option<Product> {
-    match dump {
-        Dump::MysqlPlain | Dump::MariadbPlain => of_script(&dumps::head(path).ok()?),
-        Dump::MysqlData => Some(Product { engine: EngineKind::MySql, version: mysql_copy::version(path)? }),
-        _ => None,
-    }
+/// What wrote the data directory at `path`; nothing where it is none of MySQL 8 or later.
+pub fn of_data(path: &Path) -> Option<Product> {
+    let mut page = [0; SERVER_VERSION + 4];
+    File::open(path.join(DICTIONARY)).ok()?.read_exact(&mut page).ok()?;
+    let number = u32::from_be_bytes(page[SERVER_VERSION..].try_into().ok()?);
+    let version = format!("{}.{}.{}", number / 10_000, number / 100 % 100, number % 100);
+    (80_000..1_000_000).contains(&number).then_some(Product { engine: EngineKind::MySql, version })
 }
 
 /// What wrote a script that begins with `head`: the server that it was taken from, whose statements it holds, and not the program.
@@ -87,6 +94,17 @@ mod tests {
             assert_eq!(of_script(head.as_bytes()), Some(Product { engine, version: version.into() }), "{head}");
         }
         assert_eq!(of_script(b"-- PostgreSQL database dump\n"), None);
+    }
+
+    #[test]
+    fn the_dictionary_says_which_server_wrote_it() {
+        let dir = tempfile::tempdir().unwrap();
+        for (number, version) in [(80_036_u32, Some("8.0.36")), (90_704, Some("9.7.4")), (0, None), (7, None)] {
+            std::fs::write(dir.path().join(DICTIONARY), [&[0; 8][..], &number.to_be_bytes(), &[0; 20]].concat()).unwrap();
+            assert_eq!(of_data(dir.path()).map(|product| product.version).as_deref(), version);
+        }
+        std::fs::write(dir.path().join(DICTIONARY), "short").unwrap();
+        assert_eq!(of_data(dir.path()), None);
     }
 
     proptest::proptest! {

@@ -25,7 +25,7 @@ use attestore::verify::sql::connect::access::Access;
 fn three(kind: Kind) -> String {
     let rows = match kind {
         Kind::Postgres => "INSERT INTO m SELECT i, repeat(i::text, 40) FROM generate_series(1, 120000) i",
-        Kind::Mariadb => "INSERT INTO m SELECT seq, REPEAT(seq, 40) FROM seq_1_to_120000",
+        Kind::Mariadb | Kind::Mysql => "INSERT INTO m SELECT seq, REPEAT(seq, 40) FROM seq_1_to_120000",
     };
     format!(
         "CREATE TABLE a (id INT PRIMARY KEY); INSERT INTO a VALUES (1); CREATE TABLE m (id INT PRIMARY KEY, v TEXT, CHECK (id > 0)); \

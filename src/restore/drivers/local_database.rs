@@ -15,7 +15,7 @@ use crate::engines::installed::{EngineKind, Installed};
 use crate::engines::master::Master;
 use crate::engines::packed;
 use crate::engines::postgres_locale::Locale;
-use crate::engines::product::{self, Product};
+use crate::engines::product::Product;
 use crate::engines::servers::Servers;
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
@@ -159,7 +159,7 @@ async fn load(order: &Order, source: &Path, to: &Path) -> Result<Loaded, Unloade
     servers.sweep_orphans().await;
     let mut lacking = None;
     let engine = engine_for(servers.installed(), dump);
-    let versions = unlike(product::of(dump, path), dump, engine, &servers.programs(engine)?.version);
+    let versions = unlike(dumps::written_by(dump, path), dump, engine, &servers.programs(engine)?.version);
     let booted = if dump.is_data_directory() {
         servers.adopt_copy(dump, path, HOME, &master).await?
     } else {
