@@ -201,10 +201,10 @@ async fn one_session_of_postgres_is_enough_and_gives_the_same_fingerprints() {
                 INSERT INTO big SELECT i, repeat(i::text, 30), decode(md5(i::text), 'hex') FROM generate_series(1, 9000) i; \
                 INSERT INTO big VALUES (0, repeat('x', 3000000), NULL); CREATE TABLE bare (); INSERT INTO bare DEFAULT VALUES; \
                 CREATE TABLE withheld (id int PRIMARY KEY); INSERT INTO withheld VALUES (1); \
-                CREATE ROLE single LOGIN PASSWORD 's' CONNECTION LIMIT 1; GRANT SELECT ON ALL TABLES IN SCHEMA public TO single";
+                CREATE ROLE lone LOGIN PASSWORD 's' CONNECTION LIMIT 1; GRANT SELECT ON ALL TABLES IN SCHEMA public TO lone";
     let db = Db::new(&server, Kind::Postgres, "single", &format!("{POSTGRES_TYPES}; {more}")).await;
     let (many, one) = (dir.path().join("many"), dir.path().join("one"));
-    let single = as_user("single", "s");
+    let single = as_user("lone", "s");
     let (of_many, of_one) = (db.capture(&many).await.unwrap(), db.capture_as(&single, &one).await.unwrap());
     let rows = of_many.counts["rows"];
     assert!(rows > 9_000);
@@ -216,7 +216,7 @@ async fn one_session_of_postgres_is_enough_and_gives_the_same_fingerprints() {
     assert_eq!((result.outcome(0), result.rows.unwrap().matched), ((Outcome::Pass, vec![]), rows));
     assert!(notes.said("tables are read in the session that holds the snapshot"));
     // A row that differs is named by a second pass, and a table that is withheld costs the others nothing.
-    db.run("UPDATE big SET v = 'other' WHERE id = 5; REVOKE SELECT ON all_types FROM single").await;
+    db.run("UPDATE big SET v = 'other' WHERE id = 5; REVOKE SELECT ON all_types FROM lone").await;
     let (result, findings) = db.compare_as(&single, &many).await.unwrap();
     let found = places(&findings);
     assert!(found.contains(&(Class::Mismatch, "big id=5".into())) && found.contains(&(Class::Unreadable, "all_types".into())), "{found:?}");
@@ -224,7 +224,7 @@ async fn one_session_of_postgres_is_enough_and_gives_the_same_fingerprints() {
     assert!(denied.actual.as_ref().unwrap().contains("permission denied"), "{denied:?}");
     assert_eq!(result.unread, [(FailureKind::Denied, 1)].into());
     // Somebody else holds the only one.
-    let url = server.url("single").replace("tester@", "single:s@");
+    let url = server.url("single").replace("tester@", "lone:s@");
     let holder = <sqlx::PgConnection as sqlx::Connection>::connect(&url).await.unwrap();
     let error = db.compare_as(&single, &many).await.unwrap_err();
     assert_eq!(error.kind, FailureKind::Throttled, "{error}");

@@ -280,16 +280,18 @@ async fn a_server_of_the_other_kind_is_told_as_that() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_role_with_one_session_is_told_that_it_needs_two() {
+async fn a_role_with_one_session_is_served_and_one_without_is_told_what_it_takes() {
     let Some(server) = servers::shared(Kind::Postgres) else { return };
     let db = Db::new(&server, Kind::Postgres, "one_session", "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)").await;
     db.run("CREATE ROLE single LOGIN PASSWORD 'r' CONNECTION LIMIT 1; GRANT SELECT ON t TO single").await;
     let dir = tempfile::tempdir().unwrap();
     let one_lane = |access: Access| Access { limits: attestore::verify::sql::reading::Limits { lanes: 1, ..access.limits }, ..access };
     let reader = one_lane(as_user("single", "r"));
-    let failure = db.capture_as(&reader, &dir.path().join("m")).await.unwrap_err();
+    assert_eq!(db.capture_as(&reader, &dir.path().join("m")).await.unwrap().counts["rows"], 1);
+    db.run("ALTER ROLE single CONNECTION LIMIT 0").await;
+    let failure = db.capture_as(&reader, &dir.path().join("none")).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Throttled, "{failure}");
     assert!(failure.hint.as_deref().unwrap().contains("CONNECTION LIMIT"), "{failure} {:?}", failure.hint);
     db.run("ALTER ROLE single CONNECTION LIMIT 2").await;
-    assert_eq!(db.capture_as(&reader, &dir.path().join("m")).await.unwrap().counts["rows"], 1, "two do for one lane");
+    assert_eq!(db.capture_as(&reader, &dir.path().join("two")).await.unwrap().counts["rows"], 1, "two do for one lane");
 }
