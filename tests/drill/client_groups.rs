@@ -119,8 +119,8 @@ async fn of(folder: &Path, kind: EngineKind, ends: &[End]) {
             source.pg_dump("custom", &vault.join("slow.dump"));
             &["psql", "pg_restore"]
         }
-        EngineKind::MariaDb => {
-            source.mariadb_dump(&folder.join("plain.sql"));
+        EngineKind::MariaDb | EngineKind::MySql => {
+            source.mysql_dump(&folder.join("plain.sql"));
             edit(&folder.join("plain.sql"), &vault.join("slow.dump"), |text| text + "\nSELECT SLEEP(600);\n");
             &["mariadb"]
         }

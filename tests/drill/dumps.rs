@@ -144,8 +144,8 @@ async fn dumps_of_a_database_that_is_not_on_rds_are_of_the_kind_files() {
                 source.pg_dump("p", &plain);
                 "-- MySQL dump 10.13\n-- Dump completed\n"
             }
-            EngineKind::MariaDb => {
-                source.mariadb_dump(&plain);
+            EngineKind::MariaDb | EngineKind::MySql => {
+                source.mysql_dump(&plain);
                 "--\n-- PostgreSQL database dump\n--\n-- PostgreSQL database dump complete\n"
             }
         };
