@@ -145,7 +145,10 @@ impl Rds {
     /// The instance, or nothing where there is none of that name.
     pub async fn instance(&self, id: &str) -> Result<Option<Instance>, Failure> {
         match self.client.describe_db_instances().db_instance_identifier(id).send().await {
-            Ok(answer) => Ok(answer.db_instances.unwrap_or_default().into_iter().next().map(instance_of)),
+            Ok(answer) => {
+                let all: Vec<Instance> = answer.db_instances.unwrap_or_default().into_iter().map(instance_of).collect();
+                only_asked(all, |one| (&one.id, &one.arn), "rds:DescribeDBInstances", id)
+            }
             Err(error) => absent_is_none(classify(&format!("rds:DescribeDBInstances {id}"), error)),
         }
     }
@@ -181,7 +184,10 @@ impl Rds {
     /// The snapshot of this identifier or ARN; nothing where it is gone.
     pub async fn snapshot(&self, id: &str) -> Result<Option<Snapshot>, Failure> {
         match self.client.describe_db_snapshots().db_snapshot_identifier(id).send().await {
-            Ok(answer) => Ok(answer.db_snapshots.unwrap_or_default().into_iter().find_map(snapshot_of)),
+            Ok(answer) => {
+                let all: Vec<Snapshot> = answer.db_snapshots.unwrap_or_default().into_iter().filter_map(snapshot_of).collect();
+                only_asked(all, |one| (&one.id, &one.arn), "rds:DescribeDBSnapshots", id)
+            }
             Err(error) => absent_is_none(classify(&format!("rds:DescribeDBSnapshots {id}"), error)),
         }
     }
@@ -269,6 +275,22 @@ impl Rds {
             Ok(_) => Ok(()),
             Err(error) => absent_is_none::<()>(classify(&format!("rds:DeleteDBInstance {id}"), error)).map(|_| ()),
         }
+    }
+}
+
+/// The one that was asked for, by its identifier or its ARN. What a service says of another one is not believed of this.
+fn only_asked<T>(all: Vec<T>, names: impl Fn(&T) -> (&str, &str), call: &str, asked: &str) -> Result<Option<T>, Failure> {
+    let others: Vec<String> = all.iter().map(|one| names(one).0.to_owned()).collect();
+    let found = all.into_iter().find(|one| {
+        let (id, arn) = names(one);
+        id.eq_ignore_ascii_case(asked) || arn == asked
+    });
+    match (found, others.first()) {
+        (None, Some(other)) => {
+            let message = format!("{call}: expected {asked}, and the answer describes {other}");
+            Err(Failure::new(FailureKind::Remote, message).hint("whatever answers there does not filter by identifier as RDS does"))
+        }
+        (found, _) => Ok(found),
     }
 }
 

@@ -40,7 +40,8 @@ fn parts(path: &Path) -> Result<Option<(PathBuf, Option<PathBuf>)>, Unloaded> {
         let named = |stem: &str| ENDINGS.iter().map(|ending| path.join(format!("{stem}.{ending}"))).find(|file| file.is_file());
         let Some(base) = named("base") else { return Ok(None) };
         // What a link leads to is kept elsewhere, and goes when that goes.
-        for part in [Some(&base), named("pg_wal").as_ref()].into_iter().flatten().filter(|part| part.is_symlink()) {
+        let log = named("pg_wal");
+        if let Some(part) = [Some(&base), log.as_ref()].into_iter().flatten().find(|part| part.is_symlink()) {
             return Err(elsewhere(format!("{}: expected an archive, found a link: keep the archives in the copy", part.display())));
         }
         let about = |error| Failure::io(format!("cannot read {}", path.display()), error);

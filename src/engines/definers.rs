@@ -3,7 +3,7 @@
 //!
 //! Not here: loading (`loading`), and who they are elsewhere: a dump of one database does not say.
 
-/// An account: user and host.
+/// An account: user and host; a role has no host.
 pub type Account = (String, String);
 
 /// So much of a line is looked at, and so many accounts are kept.
@@ -17,10 +17,11 @@ pub fn note(line: &[u8], accounts: &mut std::collections::BTreeSet<Account>) {
     }
     let head = &line[..line.len().min(LOOK)];
     let Some(at) = head.windows(8).position(|window| window == b"DEFINER=") else { return };
-    if let Some((user, rest)) = quoted(&head[at + 8..])
-        && let Some((host, _)) = rest.strip_prefix(b"@").and_then(quoted)
-    {
-        accounts.insert((user, host));
+    let Some((user, rest)) = quoted(&head[at + 8..]) else { return };
+    match rest.strip_prefix(b"@") {
+        Some(rest) => accounts.extend(quoted(rest).map(|(host, _)| (user, host))),
+        // A role of MariaDB has no host.
+        None => drop(accounts.insert((user, String::new()))),
     }
 }
 
@@ -53,10 +54,12 @@ mod tests {
             "INSERT INTO t VALUES ('DEFINER=`no`@`one`');",
             "/*!50013 DEFINER=`open",
             "/*!50013 DEFINER=CURRENT_USER */",
+            "/*!50013 DEFINER=`a role` SQL SECURITY DEFINER */",
         ] {
             note(line.as_bytes(), &mut accounts);
         }
-        assert_eq!(accounts, BTreeSet::from([("app".into(), "%".into()), ("we`ird".into(), "10.0.0.%".into())]));
+        let expected = [("a role", ""), ("app", "%"), ("we`ird", "10.0.0.%")];
+        assert_eq!(accounts, BTreeSet::from(expected.map(|(user, host)| (user.to_owned(), host.to_owned()))));
     }
 
     proptest::proptest! {

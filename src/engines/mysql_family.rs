@@ -188,8 +188,11 @@ pub fn confine(user: &str, of_the_server: impl Fn(&str) -> String, definers: &BT
     let mut text = format!("REVOKE ALL PRIVILEGES, GRANT OPTION FROM {user};\n{}", of_the_server(&user));
     let mut accounts = vec![user];
     for (user, host) in definers.iter().filter(|(user, _)| !user.is_empty()) {
-        let account = format!("{}@{}", literal(user), literal(host));
-        text += &format!("CREATE USER IF NOT EXISTS {account} ACCOUNT LOCK;\n");
+        let account = if host.is_empty() { literal(user) } else { format!("{}@{}", literal(user), literal(host)) };
+        text += &match host.is_empty() {
+            true => format!("CREATE ROLE IF NOT EXISTS {account};\n"),
+            false => format!("CREATE USER IF NOT EXISTS {account} ACCOUNT LOCK;\n"),
+        };
         accounts.push(account);
     }
     for (account, database) in accounts.iter().flat_map(|account| databases.iter().map(move |database| (account, database))) {

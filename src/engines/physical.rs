@@ -119,7 +119,9 @@ fn whole(path: &Path, data: &Path) -> Result<(), Unloaded> {
 fn keeps_all(path: &Path, data: &Path) -> Result<(), Unloaded> {
     for (name, tool) in [("mariadb_backup_checkpoints", "mariadb-backup"), ("xtrabackup_checkpoints", "xtrabackup")] {
         let text = std::fs::read_to_string(data.join(name)).unwrap_or_default();
-        if text.contains("backup_type") && !text.contains("backup_type = full-prepared") {
+        // `log-applied` is MariaDB's word, `full-prepared` Percona's.
+        let is_prepared = ["log-applied", "full-prepared"].iter().any(|word| text.contains(&format!("backup_type = {word}")));
+        if text.contains("backup_type") && !is_prepared {
             return Err(elsewhere(format!("{}: a copy of {tool} that is not prepared: run {tool} --prepare", path.display())));
         }
     }

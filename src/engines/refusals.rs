@@ -172,8 +172,10 @@ fn said_by_postgres(stderr: &[u8]) -> (String, String) {
     let (head, rest) = first_error(&text, &["ERROR:  ", "FATAL:  "]);
     let code = rest.get(..5).filter(|code| rest[5..].starts_with(':') && code.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     let Some(code) = code else { return (String::new(), format!("{head}{}", without_quoted(rest))) };
+    // `RAISE` takes any code, and any text; where it was raised stands in a line of its own (psql, `VERBOSITY=verbose`).
+    let is_raised = code == "P0001" || text.lines().any(|line| line.starts_with("LOCATION:  exec_stmt_raise"));
     let message = match code {
-        "P0001" => format!(": raised by the dump itself: {REDACTED}"),
+        _ if is_raised => format!(": raised by the dump itself: {REDACTED}"),
         // Classes whose messages name objects; what they quote of the text or of a row stands in other lines.
         _ if code != "42601"
             && ["0A", "23", "2B", "3D", "3F", "42", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class)) =>
@@ -194,7 +196,10 @@ fn said_by_mysql_family(stderr: &[u8]) -> (u32, String) {
     let (head, rest) = first_error(&text, &["ERROR "]);
     let number = rest.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0);
     let said = match number {
-        1644 => format!("{}: raised by the dump itself: {REDACTED}", rest.split(": ").next().unwrap_or_default()),
+        // 45000 is the state of what a SIGNAL says, with any number; the server's own errors have others.
+        _ if number == 1644 || rest.contains(" (45000)") => {
+            format!("{}: raised by the dump itself: {REDACTED}", rest.split(": ").next().unwrap_or_default())
+        }
         1044..=1046
         | 1049..=1051
         | 1054

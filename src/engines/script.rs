@@ -248,7 +248,8 @@ impl Script {
                     self.needs.extensions.push((name, after("schema")));
                 }
             }
-            () => self.needs.creates |= statement.begins("CREATE"),
+            // An archive always states its database.
+            () => self.needs.creates |= statement.begins("CREATE") && !statement.begins("CREATE DATABASE"),
         }
         let known = |role: &String| !["public", "default", "current_user", "session_user", "user", "none"].contains(&role.as_str());
         self.needs.roles.extend(roles.into_iter().flatten().filter(known));

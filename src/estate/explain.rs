@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use crate::estate::config::Config;
 use crate::estate::mistake::{Mistake, Mistakes, Weight};
 use crate::estate::schema::{ROOT, Walk};
-use crate::estate::{ground, login_rules, rules};
+use crate::estate::{ground, login_rules, rules, source_rules};
 
 /// What a configuration is held against beside itself.
 pub struct Surroundings<'a> {
@@ -39,6 +39,7 @@ pub fn explain(text: &str, around: &Surroundings<'_>) -> Vec<Mistake> {
     Walk { mistakes: &mut mistakes, complete: errors.is_empty() }.table(root, None, ROOT, "");
     if errors.is_empty() {
         rules::apply(root, around.has_driver, &mut mistakes);
+        source_rules::apply(root, &mut mistakes);
         login_rules::apply(root, &mut mistakes);
         if let Some(base) = around.base {
             ground::look(root, base, &mut mistakes);

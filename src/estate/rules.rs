@@ -11,7 +11,6 @@ use toml::de::{DeTable, DeValue};
 use crate::estate::config::LATEST;
 use crate::estate::mistake::{Mistakes, nearest};
 use crate::estate::schema::{is_placeholder, join};
-use crate::estate::source_rules;
 use crate::model::clock::Timestamp;
 
 /// A text of the document with its place.
@@ -262,10 +261,6 @@ fn resources(root: &DeTable<'_>, has_driver: &dyn Fn(&str, &str) -> bool, mistak
             mistake.found(class.value).allowed(known).nearest_of(class.value, classes.iter().copied());
         }
         let kind = text(resource, path, "kind").map_or("", |kind| kind.value);
-        if let Some(source) = text(resource, path, "source") {
-            source_rules::source_rule(&source, kind, mistakes);
-        }
-        source_rules::database_rule(resource, span.clone(), path, kind, mistakes);
         let points = tables(resource, path, "points");
         if points.is_empty() && !mistakes.has(&join(path, "points")) {
             mistakes.note(&join(path, "points"), Some(span.clone()), "untested: no [[resource.points]] names its recovery points");

@@ -8,9 +8,20 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::estate::mistake::{Mistake, Mistakes};
-use crate::estate::rules::{Text, text};
+use crate::estate::rules::{Text, tables, text};
 use crate::estate::schema::join;
 use crate::model::source_url::SourceUrl;
+
+/// Holds every resource to them.
+pub fn apply(root: &DeTable<'_>, mistakes: &mut Mistakes<'_>) {
+    for (resource, span, path) in tables(root, "", "resource") {
+        let kind = text(resource, &path, "kind").map_or("", |kind| kind.value);
+        if let Some(source) = text(resource, &path, "source") {
+            source_rule(&source, kind, mistakes);
+        }
+        database_rule(resource, span, &path, kind, mistakes);
+    }
+}
 
 fn complain<'m>(mistakes: &'m mut Mistakes<'_>, text: &Text<'_>, message: impl Into<String>, allowed: &str) -> &'m mut Mistake {
     mistakes.add(&text.path, Some(text.span.clone()), message).found(text.value).allowed(allowed)
@@ -39,7 +50,7 @@ fn source_forms(kind: &str) -> Option<(&'static [&'static str], &'static str, &'
 }
 
 /// `source` names what a kind is a backup of, and holds no password.
-pub fn source_rule(source: &Text<'_>, kind: &str, mistakes: &mut Mistakes<'_>) {
+fn source_rule(source: &Text<'_>, kind: &str, mistakes: &mut Mistakes<'_>) {
     if has_password(source.value) {
         let mistake = mistakes.add(&source.path, Some(source.span.clone()), "no passwords in the configuration");
         mistake
@@ -86,7 +97,7 @@ pub fn source_rule(source: &Text<'_>, kind: &str, mistakes: &mut Mistakes<'_>) {
 }
 
 /// A restored instance is connected to with a database's name; a source URL has one, an identifier has none.
-pub fn database_rule(resource: &DeTable<'_>, span: Range<usize>, path: &str, kind: &str, mistakes: &mut Mistakes<'_>) {
+fn database_rule(resource: &DeTable<'_>, span: Range<usize>, path: &str, kind: &str, mistakes: &mut Mistakes<'_>) {
     let key = join(path, "database");
     let written = resource.contains_key("database");
     let is_rds = matches!(kind, "rds-mysql" | "rds-postgres");

@@ -2,7 +2,7 @@
 //!
 //! What the journal knows may be deleted by the teardown rule; what it does not know is listed only, and never touched.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::model::clock::Timestamp;
@@ -12,9 +12,9 @@ use crate::monitor::Monitor;
 use crate::restore::journal::Journal;
 use crate::restore::may_delete::may_delete;
 use crate::restore::order::{Clouds, DRILL_TAG};
-use crate::restore::records::{Step, Target, TargetKind};
-use crate::restore::steps::CaseFacts;
-use crate::restore::targets;
+use crate::restore::records::{DrillOpened, Step, Target, TargetKind};
+use crate::restore::steps::{CaseFacts, StepFacts};
+use crate::restore::targets::{self, Found};
 use crate::restore::teardown::Undoing;
 use crate::verify::manifest::workplace;
 
@@ -63,16 +63,18 @@ pub struct Field<'a> {
 /// Looks, and with `apply`, which says how many seconds each deletion may take, takes down what the teardown rule allows.
 pub async fn sweep(field: &Field<'_>, apply: Option<u64>, monitor: &dyn Monitor) -> Result<Swept, Failure> {
     let mut swept = Swept::default();
-    let mut known = BTreeSet::new();
+    let mut known = BTreeMap::new();
     let state = field.journal.state();
     for drill in state.drills.values().rev() {
         let mut undoing = Undoing::new(field.journal, field.clouds, field.work, &drill.opened, monitor);
         undoing.patience_s = apply.unwrap_or(undoing.patience_s);
         for (case, facts) in drill.cases.iter().rev() {
-            for step in facts.steps.values() {
-                known.extend(step.target.iter().map(|target| (target.kind, target.name.clone())));
-            }
             let standing = facts.standing();
+            for (name, step) in &facts.steps {
+                let is_standing = standing.iter().any(|(other, _)| *other == *name);
+                let past = (!is_standing).then_some(Past { drill: &drill.opened, case, step });
+                known.extend(step.target.iter().map(|target| ((target.kind, target.name.clone()), past)));
+            }
             if standing.is_empty() {
                 continue;
             }
@@ -96,8 +98,38 @@ pub async fn sweep(field: &Field<'_>, apply: Option<u64>, monitor: &dyn Monitor)
         }
     }
     unfinished_manifests(field, apply.is_some(), &mut swept);
-    strangers(field, &known, &mut swept).await;
+    let again = strangers(field, &known, &mut swept).await;
+    for (target, past, found) in again {
+        let allowed = may_delete(past.drill, Some(past.step), &found);
+        if let (Some(patience_s), Ok(_)) = (apply, &allowed) {
+            let mut undoing = Undoing::new(field.journal, field.clouds, field.work, past.drill, monitor);
+            undoing.patience_s = patience_s;
+            match undoing.until_gone(past.step, Some(found.clone())).await {
+                Ok(()) => {
+                    swept.removed.push(found.arn);
+                    continue;
+                }
+                Err(failure) => monitor.event(crate::monitor::Event::Problem(&failure)),
+            }
+        }
+        let ground = allowed.as_ref().map_or_else(ToString::to_string, |ground| format!("may be deleted: {ground:?}"));
+        swept.standing.push(Leftover {
+            arn: found.arn,
+            case: Some(past.case.clone()),
+            created_at: found.created_at,
+            about: format!("the journal took {} for gone, and it is there; {ground}", target.name),
+            deletable: allowed.is_ok(),
+        });
+    }
     Ok(swept)
+}
+
+/// A step that the journal has done with.
+#[derive(Clone, Copy)]
+struct Past<'j> {
+    drill: &'j DrillOpened,
+    case: &'j CaseId,
+    step: &'j StepFacts,
 }
 
 /// What stands of a case, or may come to stand, with whether it may be deleted. Nothing is changed.
@@ -157,8 +189,14 @@ async fn unfinished(undoing: &Undoing<'_>, case: &CaseId, facts: &CaseFacts) -> 
     Some(Leftover { arn, case: Some(case.clone()), created_at: None, about, deletable: true })
 }
 
-/// Everything with the prefix that the journal does not know: of a drill whose journal is elsewhere, or lost. Listed only.
-async fn strangers(field: &Field<'_>, known: &BTreeSet<(TargetKind, String)>, swept: &mut Swept) {
+/// Everything with the prefix that the journal does not know: of a drill whose journal is elsewhere, or lost. Listed only. Gives what the
+/// journal has done with, and is there all the same: a service that is late, or wrong, said that it was gone.
+async fn strangers<'j>(
+    field: &Field<'_>,
+    known: &BTreeMap<(TargetKind, String), Option<Past<'j>>>,
+    swept: &mut Swept,
+) -> Vec<(Target, Past<'j>, Found)> {
+    let mut again = Vec::new();
     let mut targets_found: BTreeSet<Target> = BTreeSet::new();
     let mut add = |kind: TargetKind, region: &Option<String>, names: Result<Vec<String>, Failure>| match names {
         Ok(names) => targets_found.extend(names.into_iter().map(|name| Target { kind, name, region: region.clone() })),
@@ -186,8 +224,15 @@ async fn strangers(field: &Field<'_>, known: &BTreeSet<(TargetKind, String)>, sw
         }
     }
     for target in targets_found {
-        if known.contains(&(target.kind, target.name.clone())) {
-            continue;
+        match known.get(&(target.kind, target.name.clone())) {
+            Some(None) => continue,
+            Some(Some(past)) => {
+                if let Ok(Some(found)) = targets::find(field.clouds, field.work, &target).await {
+                    again.push((target, *past, found));
+                }
+                continue;
+            }
+            None => {}
         }
         let (arn, created_at, tag) = match targets::find(field.clouds, field.work, &target).await {
             Ok(Some(found)) => (found.arn, found.created_at, found.tags.get(DRILL_TAG).cloned()),
@@ -198,6 +243,7 @@ async fn strangers(field: &Field<'_>, known: &BTreeSet<(TargetKind, String)>, sw
         let about = format!("{whose}, and this journal does not know it: not ours to delete");
         swept.standing.push(Leftover { arn, case: None, created_at, about, deletable: false });
     }
+    again
 }
 
 fn local_names(work: &Path, prefix: &str) -> Result<Vec<String>, Failure> {

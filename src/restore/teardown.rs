@@ -153,7 +153,8 @@ impl<'a> Undoing<'a> {
         }
     }
 
-    async fn until_gone(&self, facts: &StepFacts, mut found: Option<Found>) -> Result<(), Failure> {
+    /// Takes down what was found, as far as the teardown rule allows, and waits until it is gone.
+    pub(super) async fn until_gone(&self, facts: &StepFacts, mut found: Option<Found>) -> Result<(), Failure> {
         let Some(target) = &facts.target else { return Ok(()) };
         let mut pace = Pace::new(format!("{} to be gone", target.name), self.patience_s);
         let mut last: Option<Failure> = None;

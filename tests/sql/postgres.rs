@@ -264,7 +264,8 @@ async fn nothing_that_a_database_names_runs_in_a_check() {
         CREATE TABLE \"t{name}\" (r int, CONSTRAINT \"\"\" c, public.planted()--\" FOREIGN KEY (r) REFERENCES \"t'\" (id)); \
         CREATE TABLE \"u{name}\" (r int, CONSTRAINT \"\"\" c WHERE false--\" FOREIGN KEY (r) REFERENCES \"t'\" (id)); \
         CREATE TABLE pairs (a int, b int, UNIQUE (a, b)); \
-        CREATE TABLE whole (a int, b int, FOREIGN KEY (a, b) REFERENCES pairs (a, b) MATCH FULL); CREATE TABLE parts (a int, b int, FOREIGN KEY (a, b) REFERENCES pairs (a, b));";
+        CREATE TABLE whole (a int, b int, FOREIGN KEY (a, b) REFERENCES pairs (a, b) MATCH FULL); CREATE TABLE parts (a int, b int, FOREIGN KEY (a, b) REFERENCES pairs (a, b)); \
+        INSERT INTO \"t{name}\" VALUES (1); INSERT INTO \"u{name}\" VALUES (1); INSERT INTO pairs VALUES (1, 1); INSERT INTO whole VALUES (1, 1); INSERT INTO parts VALUES (1, 1);";
     let db = Db::new(&server, Kind::Postgres, "planted", planted).await;
     db.run("ALTER DATABASE planted SET search_path = public, pg_catalog").await;
     let pack = [Pack::load("structure-postgres").unwrap()];

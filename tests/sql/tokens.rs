@@ -137,11 +137,18 @@ async fn without_the_servers_certificate_no_token_is_sent() {
     };
     let (failure, sent) = tokio::join!(open(port, &ca, identity::SECRET_ACCESS_KEY), plain);
     assert!(failure.kind == FailureKind::Network && sent.is_empty(), "{failure}: {sent:?}");
+    // Whoever asks only whether anybody listens there goes away again.
     let untrusted = async {
-        let mut stream = listener.accept().await.unwrap().0;
-        write(&mut stream, 0, &greeting(CAPABILITIES | TLS)).await;
-        read(&mut stream).await;
-        stranger.accept(stream).await.is_err()
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let greeting = greeting(CAPABILITIES | TLS);
+            let head = [(greeting.len() as u32).to_le_bytes()[0], 0, 0, 0];
+            let greeted = stream.write_all(&[&head[..], &greeting].concat()).await.is_ok();
+            if greeted && stream.peek(&mut [0]).await.is_ok_and(|bytes| bytes > 0) {
+                read(&mut stream).await;
+                return stranger.accept(stream).await.is_err();
+            }
+        }
     };
     let (failure, broken) = tokio::join!(open(port, &ca, identity::SECRET_ACCESS_KEY), untrusted);
     assert!(failure.kind == FailureKind::Network && broken, "{failure}");

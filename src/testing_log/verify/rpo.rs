@@ -81,6 +81,9 @@ fn speaks_against_the_point(error: &CaseError) -> bool {
     matches!(error.phase.as_str(), "restore" | "wait" | "verify" | "checks") && !of_the_environment
 }
 
+/// So much may a point be dated after the drill's beginning, by clocks that differ as clocks do, in ms. Beyond it no age is measured.
+const AHEAD_MS: i64 = 300_000;
+
 /// The achieved RPO at `reference_at`.
 ///
 /// Where the newest point that counts is older than the target allows, and a newer one is in doubt, nothing was measured: the
@@ -102,6 +105,15 @@ pub fn achieved(target_s: Option<u64>, reference_at: Timestamp, points: &[Point]
     let (counted, basis) = match best {
         None if points.is_empty() => (None, "no recovery point is listed".to_owned()),
         None => (None, format!("no recovery point counts: {} tried, and none passed", points.len())),
+        Some((point, _)) if point.at.millis_since(reference_at) > AHEAD_MS => {
+            let ahead = point.at.millis_since(reference_at) / 1000;
+            (
+                None,
+                format!(
+                    "the newest recovery point is dated {ahead} s after the drill's beginning: the clock of this machine or of the service is wrong"
+                ),
+            )
+        }
         Some((_, age)) if !is_met(age) && doubtful.is_some_and(|point| is_met(age_ms(point))) => (
             None,
             "a newer point was tried and could not be decided, and the newest that counts is older than the target allows".to_owned(),
@@ -214,6 +226,6 @@ mod tests {
         assert_eq!(hours(Some(24), &[at(26, InDoubt), at(30, Passed)]).1, Some(false), "missed either way");
         assert_eq!(hours(None, &[at(2, InDoubt), at(30, Passed)]), (Some(30), None, hours(None, &[at(2, InDoubt), at(30, Passed)]).2));
         assert_eq!(hours(Some(24), &[]).0, None);
-        assert_eq!(hours(Some(1), &[at(-5, Passed)]).0, Some(0), "a clock ahead of ours is not an age");
+        assert_eq!(hours(Some(1), &[at(-5, Passed)]).0, None, "a clock hours ahead of ours measures nothing");
     }
 }
