@@ -85,7 +85,7 @@ fn outside(data: &Path) -> Result<Option<String>, Failure> {
         loop {
             let read = file.read(&mut window[kept..]).map_err(about)?;
             let filled = kept + read;
-            if let Some(found) = absolute(&window[..filled]) {
+            if let Some(found) = absolute(&window[..filled], |name| data.join(name).is_file()) {
                 return Ok(Some(found));
             }
             if read == 0 {
@@ -99,8 +99,10 @@ fn outside(data: &Path) -> Result<Option<String>, Failure> {
     Ok(None)
 }
 
-/// The first absolute name of such a file. What stands right before a name, such as the end of a number, may look like a letter or two.
-fn absolute(bytes: &[u8]) -> Option<String> {
+/// The first absolute name of such a file. What stands right before a name, such as the end of a number, may look like a letter or two. The
+/// log is written in blocks of 512 bytes, between which a name is cut: what is left of `./crm/account.ibd` then names a file of the copy
+/// (`is_inside`), or none in a folder.
+fn absolute(bytes: &[u8], is_inside: impl Fn(&str) -> bool) -> Option<String> {
     let ends = bytes.windows(4).enumerate().filter(|(_, ending)| ENDINGS.contains(ending)).map(|(at, _)| at + 4);
     ends.filter_map(|end| {
         let begin = end.saturating_sub(LONGEST_NAME);
@@ -113,7 +115,8 @@ fn absolute(bytes: &[u8]) -> Option<String> {
         }
         // Within the folder, as `./crm/account.ibd`; a sign before that may be a `/` too.
         let within = (at > 0 && name[at - 1] == b'.') || name[at + 1..].starts_with(b"./");
-        (!within).then(|| String::from_utf8_lossy(&name[at..]).into_owned())
+        let cut = !name[at + 1..].contains(&b'/') || std::str::from_utf8(&name[at + 1..]).is_ok_and(&is_inside);
+        (!within && !cut).then(|| String::from_utf8_lossy(&name[at..]).into_owned())
     })
     .next()
 }
@@ -137,6 +140,8 @@ mod tests {
             (&b"\x00\x01./crm/account.ibd\x00"[..], None),
             (b"\x01+./crm/account.ibd", None),
             (b"\x01/./crm/account.ibd", None),
+            (b"\x01/spread#p#p2.ibd", None),
+            (b"\x01/crm/whole.ibd", None),
             (b"see innodb_file_per_table and /a/x.ibd\0", None),
             (b"\0CREATE TABLESPACE ts1 ADD DATAFILE 'any_directory/../ts1.ibd'", None),
             (b"\x01/data2/crm/account.ibdid=2;", Some("/data2/crm/account.ibd")),
@@ -145,7 +150,7 @@ mod tests {
             (b"\0./../live/crm/account.ibd", Some("./../live/crm/account.ibd")),
             (b"\0../live/crm/account.ibd", Some("../live/crm/account.ibd")),
         ] {
-            assert_eq!(absolute(bytes).as_deref(), found);
+            assert_eq!(absolute(bytes, |name| name == "crm/whole.ibd").as_deref(), found);
         }
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(DICTIONARY), [&vec![0; (1 << 20) - 9][..], b"/data2/crm/account.ibd"].concat()).unwrap();
@@ -155,7 +160,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_bytes_are_looked_at(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..60)) {
-            let _ = absolute(&[&bytes[..], b"/x.ibd", &bytes].concat());
+            let _ = absolute(&[&bytes[..], b"/x.ibd", &bytes].concat(), |_| false);
         }
     }
 }
