@@ -46,7 +46,7 @@ packages=$(apt-get "${apt[@]}" --simulate install mysql-server-core mysql-client
 for package in "$folder"/apt/archives/*.deb; do
   dpkg -x "$package" "$folder/root"
 done
-rm -rf "$folder/apt" "$folder/root/usr/share/doc" "$folder/root/usr/share/man"
+(cd "$folder" && rm -rf apt root/usr/share/doc root/usr/share/man)
 
 # Each program is started by the loader of its own libraries. Our arguments come last: --no-defaults has to be the first.
 loader=$(find "$folder/root/usr/lib" -name 'ld-linux*.so.*' -print -quit)
