@@ -21,8 +21,8 @@ keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep -v '^ *#' | grep -o 'https\?://[^ ]*/debian/\?\( \|$\)' | head -n 1 || true)
 mirror=${mirror:-http://deb.debian.org/debian}
 
-rm -rf "$folder/apt" "$folder/root" "$folder/bin"
-mkdir -p "$folder/apt/lists/partial" "$folder/apt/archives/partial" "$folder/root" "$folder/bin"
+rm -rf "$folder/apt" "$folder/tree" "$folder/bin"
+mkdir -p "$folder/apt/lists/partial" "$folder/apt/archives/partial" "$folder/tree" "$folder/bin"
 cat >"$folder/apt/debian.sources" <<SOURCES
 Types: deb
 URIs: ${mirror%% }
@@ -44,25 +44,25 @@ packages=$(apt-get "${apt[@]}" --simulate install mysql-server-core mysql-client
   | awk '$1 == "Inst" && $2 !~ /^(perl|libperl|libgdbm|libdb5|debconf)/ { print $2 }')
 (cd "$folder/apt/archives" && printf '%s\n' "$packages" | xargs apt-get "${apt[@]}" download)
 for package in "$folder"/apt/archives/*.deb; do
-  dpkg -x "$package" "$folder/root"
+  dpkg -x "$package" "$folder/tree"
 done
-(cd "$folder" && rm -rf apt root/usr/share/doc root/usr/share/man)
+(cd "$folder" && rm -rf apt tree/usr/share/doc tree/usr/share/man)
 
 # Each program is started by the loader of its own libraries. Our arguments come last: --no-defaults has to be the first.
-loader=$(find "$folder/root/usr/lib" -name 'ld-linux*.so.*' -print -quit)
+loader=$(find "$folder/tree/usr/lib" -name 'ld-linux*.so.*' -print -quit)
 libraries=$(dirname "$loader")
 wrap() {
   local program=$1
   shift
   {
-    printf '#!/bin/sh\nexec "%s" --library-path "%s" "%s" "$@"' "$loader" "$libraries" "$(find "$folder/root/usr" -name "$program" -type f -print -quit)"
+    printf '#!/bin/sh\nexec "%s" --library-path "%s" "%s" "$@"' "$loader" "$libraries" "$(find "$folder/tree/usr" -name "$program" -type f -print -quit)"
     [ $# -eq 0 ] || printf ' "%s"' "$@"
     printf '\n'
   } >"$folder/bin/$program"
   chmod 755 "$folder/bin/$program"
 }
-sets="--character-sets-dir=$folder/root/usr/share/mysql/charsets"
-wrap mysqld "--basedir=$folder/root/usr" "--lc-messages-dir=$folder/root/usr/share/mysql" "$sets"
+sets="--character-sets-dir=$folder/tree/usr/share/mysql/charsets"
+wrap mysqld "--basedir=$folder/tree/usr" "--lc-messages-dir=$folder/tree/usr/share/mysql" "$sets"
 for client in mysql mysqldump mysqlbinlog; do
   wrap "$client" "$sets"
 done
