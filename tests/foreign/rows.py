@@ -130,6 +130,8 @@ def field(spec):
         return b"\x12" + struct.pack(">iiq", *value)
     if kind == "bits":
         return bits(value)
+    if kind == "bits_sent":
+        return b"\x17" + struct.pack(">Q", value[0]) + sized(bytes.fromhex(value[1]))
     if kind == "uuid":
         return b"\x19" + bytes.fromhex(value)
     if kind == "boolean":

@@ -3,6 +3,7 @@
 //! | Module | What it holds |
 //! |---|---|
 //! | `vectors` | canonical rows against their published vectors and a second implementation in Python |
+//! | `engine_values` | a value of each type of each engine, and the field that it is |
 //! | `across_engines` | one data set in PostgreSQL, MariaDB and SQLite; two live databases against each other |
 //! | `postgres, mysql, sqlite` | an engine each: every type, comparison, checks |
 //! | `real_mysql` | MySQL itself, where it is installed: types, logins, large rows, rights |
@@ -30,6 +31,7 @@ mod check_packs;
 mod cli;
 mod columns;
 mod definitions;
+mod engine_values;
 #[cfg(feature = "sandbox")]
 #[path = "../common/engines.rs"]
 mod engines;

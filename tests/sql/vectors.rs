@@ -54,7 +54,7 @@ fn put_decimal(value: &str, row: &mut Row) {
 }
 
 /// One field of a vector, by the calls that the decoders of the engines make.
-fn put(spec: &Value, row: &mut Row) {
+pub fn put(spec: &Value, row: &mut Row) {
     let (kind, value) = spec.as_object().unwrap().iter().next().unwrap();
     match kind.as_str() {
         "null" => row.null(),
@@ -88,6 +88,7 @@ fn put(spec: &Value, row: &mut Row) {
             let packed: Vec<u8> = (0..padded.len() / 8).map(|at| u8::from_str_radix(&padded[at * 8..at * 8 + 8], 2).unwrap()).collect();
             row.bits(bits.len() as u64, &packed);
         }
+        "bits_sent" => row.bits(value[0].as_u64().unwrap(), &bytes(&value[1])),
         "uuid" => row.uuid(&bytes(value).try_into().unwrap()),
         "boolean" => row.boolean(value.as_bool().unwrap()),
         "array" => {
