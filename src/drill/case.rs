@@ -362,7 +362,8 @@ impl Case<'_> {
             isolation: config.isolation.clone(),
             backup_role_arn: config.aws.as_ref().map(|aws| aws.backup_role_arn.clone()),
             work: self.context.work.clone(),
-            password: hex::encode(&secret[..16]),
+            // With characters of every class, for servers that demand them.
+            password: format!("Aa1-{}", hex::encode(&secret[..16])),
             iam_user: self.resource.database_user.clone().filter(|_| self.resource.authentication == Authentication::Iam),
         }
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use crate::engines::client::Client;
 use crate::engines::copies::{Copies, Running};
+use crate::engines::memory;
 use crate::engines::room;
 use crate::model::failure::{Failure, FailureKind};
 
@@ -64,6 +65,8 @@ pub struct Area {
     root: PathBuf,
     /// Who the servers run as; `None` is ourselves.
     owner: Option<Owner>,
+    /// What each program may hold, in bytes.
+    memory: Option<u64>,
     copies: Arc<Copies>,
 }
 
@@ -82,7 +85,7 @@ impl Area {
                 root
             }
         };
-        Ok(Self { root, owner, copies: Arc::default() })
+        Ok(Self { root, owner, memory: memory::bound(), copies: Arc::default() })
     }
 
     /// The folder itself.
@@ -93,6 +96,11 @@ impl Area {
     /// Who the servers run as; `None` is ourselves.
     pub fn owner(&self) -> Option<Owner> {
         self.owner
+    }
+
+    /// What each program of the engines may hold of the machine's memory, in bytes, where that is bounded.
+    pub fn memory(&self) -> Option<u64> {
+        self.memory
     }
 
     /// The home of one server: `data`, `run` and `server.log` are in it.
@@ -298,9 +306,11 @@ fn unprivileged() -> Owner {
     account("postgres").or_else(|| account("nobody")).unwrap_or(Owner { uid: 65534, gid: 65534 })
 }
 
-/// A program of the engines, run as the area's user in the area's folder with a plain environment.
+/// A program of the engines, run as the area's user in the area's folder with a plain environment, and within its bound of memory.
 pub fn command(area: &Area, program: &Path) -> tokio::process::Command {
-    let mut command = tokio::process::Command::new(program);
+    let words = memory::bounded(program, area.memory());
+    let mut command = tokio::process::Command::new(&words[0]);
+    command.args(&words[1..]);
     command.current_dir(area.root()).env_clear().env("LC_ALL", "C").env("TZ", "UTC");
     command.env("PATH", std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin:/usr/sbin:/sbin".into()));
     if let Some(owner) = area.owner() {

@@ -98,6 +98,10 @@ pub fn recognise(path: &Path) -> Result<Dump, Unloaded> {
             () if path.join("PG_VERSION").is_file() => Ok(Dump::PostgresData),
             () if path.join("ibdata1").is_file() && path.join(product::DICTIONARY).is_file() => Ok(Dump::MysqlData),
             () if path.join("ibdata1").is_file() && path.join("mysql").is_dir() => Ok(Dump::MariadbData),
+            () if path.join("ibdata1.delta").is_file() => {
+                let at = path.display();
+                Err(elsewhere(format!("{at}: an incremental copy: prepare it with the whole one that it goes with, and keep that")))
+            }
             () => {
                 let message = format!(
                     "{}: expected a folder of pg_dump (toc.dat) or a data directory (PG_VERSION, or ibdata1 and mysql), found none of them",
@@ -280,6 +284,10 @@ mod tests {
             assert!(matches!(recognise(&dir.path().join(folder)), Err(Unloaded::Damaged(_))), "{folder}");
         }
         assert!(matches!(recognise(&dir.path().join("absent")), Err(Unloaded::Failed(_))));
+        std::fs::create_dir_all(dir.path().join("incremental/mysql")).unwrap();
+        std::fs::write(dir.path().join("incremental/ibdata1.delta"), "x").unwrap();
+        let Err(Unloaded::Failed(failure)) = recognise(&dir.path().join("incremental")) else { panic!("a verdict") };
+        assert!(failure.message.contains("an incremental copy"), "{failure}");
     }
 
     proptest::proptest! {

@@ -10,19 +10,16 @@ use std::process::{Output, Stdio};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdin, Command};
 
-use crate::engines::archive_folder;
-use crate::engines::area;
 use crate::engines::client::Client;
 use crate::engines::dumps::{Dump, Unloaded, elsewhere};
 use crate::engines::installed::EngineKind;
 use crate::engines::master::Master;
-use crate::engines::postgres;
-use crate::engines::postgres_locale::Locale;
+use crate::engines::postgres_locale::{self, Locale};
 use crate::engines::process::ProcessMark;
 use crate::engines::refusals::{self, Origin, major};
-use crate::engines::room;
 use crate::engines::script::{Line, Needs, OWNERS, Script};
 use crate::engines::servers::{Booted, Servers};
+use crate::engines::{archive_folder, area, memory, postgres, room};
 use crate::model::failure::{Failure, FailureKind};
 
 /// A folder of pg_dump in the server's home, where its user may read it.
@@ -57,7 +54,9 @@ impl Servers {
                 _ => self.load_postgres(dump, path, name, server, master, known).await,
             }
         };
-        room::watched(load, &format!("{}: loading it", path.display()), self.area().root()).await
+        let (what, area) = (format!("{}: loading it", path.display()), self.area());
+        let look = || room::left_for(&what, area.root()).and_then(|()| memory::left_for(&what, server.process, area.memory()));
+        room::watched(load, look).await
     }
 
     async fn load_postgres(
@@ -89,6 +88,13 @@ impl Servers {
         }
         let (said, script) = self.pass(from, &path, name, server.port, master, &needs).await?;
         judge(&said, server.process, &path, |said| refusals::of_postgres(said, &path, &origin))?;
+        if let Some(locale) = &origin.lacking {
+            let ask = format!("{}{}", postgres::OF_THE_SERVER, postgres_locale::BY_LOCALE);
+            let found = self.sql(EngineKind::Postgres, name, server.port, database, &ask).await?;
+            if let Some(what) = found.lines().next().filter(|what| !what.is_empty()) {
+                return Err(postgres_locale::lacks(&format!("{}: {what} comes out by", path.display()), &locale.to_string()).into());
+            }
+        }
         // Before event triggers are there, which would see it.
         self.permit_checks(EngineKind::Postgres, name, server.port, database, &master.user).await?;
         let last = script.for_administrator();

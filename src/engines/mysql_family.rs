@@ -31,6 +31,10 @@ const SETTINGS: &[&str] = &[
     "--character-set-server=utf8mb4",
     // A row of a dump is one statement, however large it is; both programs that write dumps take so much.
     "--max-allowed-packet=1G",
+    // A table that was kept in memory is as large as its own server let it be; how much memory there is, is bounded elsewhere.
+    "--max-heap-table-size=1G",
+    // What a server that was less strict has made comes back; a dump does not say it.
+    "--innodb-strict-mode=OFF",
     "--innodb-buffer-pool-size=32M",
     // A commit is in the files (though not on the disk) when it is answered: a frozen copy has it.
     "--innodb-flush-log-at-trx-commit=2",
@@ -79,11 +83,11 @@ pub async fn is_ready(home: &Path) -> bool {
     matches!(tokio::time::timeout(std::time::Duration::from_secs(2), socket.read(&mut byte)).await, Ok(Ok(1)))
 }
 
-/// A password for the administrator.
+/// A password for the administrator, with characters of every class: a copy may bring along what demands them.
 pub fn new_secret() -> String {
     let mut bytes = [0u8; 24];
     getrandom::fill(&mut bytes).expect("the system's random source answers");
-    hex::encode(bytes)
+    format!("Aa1-{}", hex::encode(bytes))
 }
 
 /// Keeps the administrator's password beside the data, for the servers' user alone.
@@ -208,6 +212,15 @@ fn name(text: &str) -> String {
 /// The name of a database in a GRANT, where some characters stand for others.
 fn pattern(text: &str) -> String {
     name(&text.replace('\\', "\\\\").replace('_', "\\_").replace('%', "\\%"))
+}
+
+/// The folder of a database of this name, as far as it is in ASCII ("Identifier to File Name Mapping" of MariaDB's documentation).
+pub fn folder_of(database: &str) -> String {
+    let letter = |letter: char| match letter {
+        'a'..='z' | 'A'..='Z' | '0'..='9' | '_' => letter.to_string(),
+        other => format!("@{:04x}", u32::from(other)),
+    };
+    database.chars().map(letter).collect()
 }
 
 /// A text between quotes.

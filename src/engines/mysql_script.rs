@@ -9,6 +9,7 @@ use crate::engines::definers;
 /// Where a dump says where the log of its server stood, and how that server is to be set meanwhile.
 const POSITIONS: &[&[u8]] = &[
     b"CHANGE MASTER TO MASTER_",
+    b"CHANGE MASTER '",
     b"CHANGE REPLICATION SOURCE TO SOURCE_",
     b"SET GLOBAL gtid_slave_pos=",
     b"SET @@GLOBAL.GTID_PURGED=",
@@ -22,8 +23,8 @@ const LAST_WORDS: &[&[u8]] = &[
     b"/*!50606 SET GLOBAL INNODB_STATS_AUTO_RECALC=@OLD_INNODB_STATS_AUTO_RECALC */;",
 ];
 
-/// The title of what newer programs say of the log after all data.
-const END_OF_DATA: &[u8] = b"-- GTID state at the end of the backup";
+/// The titles of what programs say of the log after all data: MySQL's newer one, and MariaDB's of a dump for a replica.
+const END_OF_DATA: &[&[u8]] = &[b"-- GTID state at the end of the backup", b"-- The deferred gtid setting for slave corresponding to the "];
 
 /// What a dump with definitions or data goes on with.
 const BEGINNINGS: &[&[u8]] = &[b"CREATE ", b"DROP ", b"USE ", b"INSERT ", b"LOCK ", b"DELIMITER "];
@@ -53,8 +54,8 @@ impl Script {
             self.of_the_server = is_of_the_server(&database);
         }
         self.begun |= BEGINNINGS.iter().any(|beginning| line.starts_with(beginning));
-        self.begun &= !line.starts_with(END_OF_DATA);
         let begins_with = |starts: &[&[u8]]| starts.iter().any(|start| line.starts_with(start));
+        self.begun &= !begins_with(END_OF_DATA);
         let position = self.position || begins_with(LAST_WORDS) || (!self.begun && begins_with(POSITIONS));
         self.position = position && !line.trim_ascii_end().ends_with(b";");
         !position && !self.of_the_server
@@ -120,6 +121,12 @@ mod tests {
                 "/*!50606 SET GLOBAL INNODB_STATS_AUTO_RECALC=@OLD_INNODB_STATS_AUTO_RECALC */;",
             ]
         );
+        let text = "CHANGE MASTER 'east' TO MASTER_USE_GTID=slave_pos;\nCREATE TABLE t (a int);\nSET GLOBAL gtid_slave_pos='too early';\n\
+            -- The deferred gtid setting for slave corresponding to the master-data CHANGE-MASTER follows\n\
+            -- Preferably use GTID to start replication from GTID position:\n\nSET GLOBAL gtid_slave_pos='0-7-19';\n-- Dump completed\n";
+        let mut script = Script::default();
+        let left_out: Vec<&str> = text.split_inclusive('\n').filter(|line| !script.passes(line.as_bytes())).map(str::trim_end).collect();
+        assert_eq!(left_out, ["CHANGE MASTER 'east' TO MASTER_USE_GTID=slave_pos;", "SET GLOBAL gtid_slave_pos='0-7-19';"]);
         assert!(keeps_elsewhere(b") ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 DATA DIRECTORY='/tmp/x/'"));
         assert!(keeps_elsewhere(b"(PARTITION `p0` VALUES LESS THAN (10) DATA DIRECTORY = '/tmp/x' ENGINE = InnoDB,"));
         assert!(!keeps_elsewhere(b"INSERT INTO t VALUES ('DATA DIRECTORY=');"));

@@ -10,8 +10,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::engines::dumps::{Unloaded, elsewhere};
-use crate::engines::room;
+use crate::engines::{memory, room};
 use crate::model::failure::{Failure, FailureKind};
+
+/// The largest window of a frame is 2 to this power bytes, as `zstd --long=31` writes it.
+const LARGEST_WINDOW: u32 = 31;
 
 /// The disk is looked at after so many bytes.
 const LOOK_EVERY: u64 = 16 << 20;
@@ -53,7 +56,7 @@ impl Packing {
 /// Unpacks the file at `path` into `to`; false where it is not compressed and nothing was written. What does not unpack to its last
 /// checksum is damage of the backup.
 pub fn unpack(path: &Path, to: &Path) -> Result<bool, Unloaded> {
-    let unpacked = unpack_into(path, to);
+    let unpacked = unpack_into(path, to, memory::bound());
     if matches!(unpacked, Err(Unloaded::Failed(_))) {
         // What does not fit makes room again.
         let _ = std::fs::remove_file(to);
@@ -61,7 +64,8 @@ pub fn unpack(path: &Path, to: &Path) -> Result<bool, Unloaded> {
     unpacked
 }
 
-fn unpack_into(path: &Path, to: &Path) -> Result<bool, Unloaded> {
+/// Within so many bytes of memory.
+fn unpack_into(path: &Path, to: &Path, bound: Option<u64>) -> Result<bool, Unloaded> {
     let about = |error| Failure::io(format!("cannot read {}", path.display()), error);
     if !path.is_file() {
         return Ok(false);
@@ -73,7 +77,7 @@ fn unpack_into(path: &Path, to: &Path) -> Result<bool, Unloaded> {
     let mut program = None;
     let mut from: Box<dyn Read> = match packing {
         Packing::By(name) => {
-            let mut started = start(name, path)?;
+            let mut started = start(name, path, bound)?;
             let out = started.stdout.take().ok_or_else(|| elsewhere(format!("{name} has no output")))?;
             program = Some(started);
             Box::new(out)
@@ -81,8 +85,7 @@ fn unpack_into(path: &Path, to: &Path) -> Result<bool, Unloaded> {
         Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
         Packing::Zstd => {
             let mut decoder = zstd::Decoder::with_buffer(file).map_err(about)?;
-            // As `zstd --long=31` writes it, which is 2 GiB at the most.
-            decoder.window_log_max(31).map_err(about)?;
+            decoder.window_log_max(bound.map_or(LARGEST_WINDOW, |bound| bound.max(1 << 10).ilog2().min(LARGEST_WINDOW))).map_err(about)?;
             Box::new(decoder)
         }
     };
@@ -92,7 +95,7 @@ fn unpack_into(path: &Path, to: &Path) -> Result<bool, Unloaded> {
     let (mut written, mut looked) = (0u64, 0u64);
     loop {
         match from.read(&mut buffer) {
-            Ok(0) => return program.take().map_or(Ok(true), |program| ended(program, packing, path)),
+            Ok(0) => return program.take().map_or(Ok(true), |program| ended(program, packing, path, bound)),
             Ok(read) => {
                 out.write_all(&buffer[..read]).map_err(cannot)?;
                 written += read as u64;
@@ -111,6 +114,8 @@ fn unpack_into(path: &Path, to: &Path) -> Result<bool, Unloaded> {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             // The disk's own errors have a number of the system; the decoder's have none.
             Err(error) if error.raw_os_error().is_some() => return Err(about(error).into()),
+            // `ZSTD_error_frameParameter_windowTooLarge`.
+            Err(error) if error.to_string().contains("too much memory") => return Err(too_large(path, packing, bound)),
             Err(error) => {
                 let said = format!("{}: compressed with {}, and does not unpack: {error}", path.display(), packing.title());
                 return Err(Unloaded::Damaged(said));
@@ -119,32 +124,51 @@ fn unpack_into(path: &Path, to: &Path) -> Result<bool, Unloaded> {
     }
 }
 
+fn too_large(path: &Path, packing: Packing, bound: Option<u64>) -> Unloaded {
+    let what = format!("{}: compressed with {}, and wants more memory to be unpacked than there is", path.display(), packing.title());
+    memory::too_much(&what, bound).into()
+}
+
 fn given_up(path: &Path) -> Failure {
     Failure::new(FailureKind::Interrupted, format!("{}: stopped while it was unpacked", path.display()))
 }
 
-fn start(name: &str, path: &Path) -> Result<Child, Unloaded> {
+fn start(name: &str, path: &Path, bound: Option<u64>) -> Result<Child, Unloaded> {
     let file = File::open(path).map_err(|error| Failure::io(format!("cannot read {}", path.display()), error))?;
-    let mut command = Command::new(name);
-    command.args(["-d", "-c"]).env("LC_ALL", "C").stdin(file).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    command.spawn().map_err(|error| {
-        if error.kind() == ErrorKind::NotFound {
-            return elsewhere(format!(
-                "{}: compressed with {name}, which is not installed here: unpack it, or install {name}",
-                path.display()
-            ));
-        }
-        Failure::io(name, error).into()
+    let words = memory::bounded(Path::new(name), bound);
+    let mut command = Command::new(&words[0]);
+    command
+        .args(&words[1..])
+        .args(["-d", "-c"])
+        .env("LC_ALL", "C")
+        .stdin(file)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0);
+    command.spawn().map_err(|error| match error.kind() {
+        ErrorKind::NotFound => not_installed(path, name),
+        _ => Failure::io(name, error).into(),
     })
 }
 
+fn not_installed(path: &Path, name: &str) -> Unloaded {
+    elsewhere(format!("{}: compressed with {name}, which is not installed here: unpack it, or install {name}", path.display()))
+}
+
 /// What the program says at its end; it writes less than a pipe holds of it.
-fn ended(program: Child, packing: Packing, path: &Path) -> Result<bool, Unloaded> {
+fn ended(program: Child, packing: Packing, path: &Path, bound: Option<u64>) -> Result<bool, Unloaded> {
     let output = program.wait_with_output().map_err(|error| Failure::io(packing.title(), error))?;
     if output.status.success() {
         return Ok(true);
     }
+    // Of a shell that does not find it.
+    if output.status.code() == Some(127) {
+        return Err(not_installed(path, packing.title()));
+    }
     let said = String::from_utf8_lossy(&output.stderr);
+    if ["allocate", "emory usage limit"].iter().any(|what| said.contains(what)) {
+        return Err(too_large(path, packing, bound));
+    }
     let said = said.lines().next().unwrap_or_default();
     Err(Unloaded::Damaged(format!("{}: compressed with {}, and does not unpack: {said}", path.display(), packing.title())))
 }
@@ -194,6 +218,44 @@ mod tests {
         }
         assert_eq!(unpacked(b"-- PostgreSQL database dump\n").unwrap(), None);
         assert_eq!(unpacked(b"").unwrap(), None);
+    }
+
+    /// What wants more memory than there is says nothing of what is in it; within the bound, the longest windows unpack.
+    #[test]
+    fn a_window_of_any_size_unpacks_where_there_is_memory_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let within = |name: &str, bytes: &[u8], bound: Option<u64>| {
+            let (from, to) = (dir.path().join(name), dir.path().join("to"));
+            std::fs::write(&from, bytes).unwrap();
+            unpack_into(&from, &to, bound).map(|_| std::fs::read(&to).unwrap())
+        };
+        let refused = |unpacked: Result<Vec<u8>, Unloaded>| {
+            let Err(Unloaded::Failed(failure)) = unpacked else { panic!("{unpacked:?}") };
+            assert_eq!(failure.kind, FailureKind::TooLarge, "{failure}");
+            assert!(failure.message.contains("wants more memory to be unpacked than there is, and may have 64 MiB"), "{failure}");
+        };
+        // A frame with a window of 2 GiB and one raw block, the last (RFC 8878, 3.1.1), as `zstd --long=31` writes it of more than that.
+        let long = [&[0x28, 0xb5, 0x2f, 0xfd, 0x00, (31 - 10) << 3, 1 | 5 << 3, 0, 0][..], b"a row"].concat();
+        assert_eq!(within("long.zst", &long, None).unwrap(), b"a row");
+        refused(within("long.zst", &long, Some(64 << 20)));
+        let plain = dir.path().join("plain");
+        std::fs::write(&plain, "a row").unwrap();
+        let packed = Command::new("xz").args(["-c", "--lzma2=preset=0,dict=96MiB"]).stdin(File::open(&plain).unwrap()).output();
+        let Ok(packed) = packed else { return eprintln!("SKIPPED: no xz is installed") };
+        assert_eq!(within("wide.xz", &packed.stdout, None).unwrap(), b"a row");
+        refused(within("wide.xz", &packed.stdout, Some(64 << 20)));
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("x"), "x").unwrap();
+        for bound in [None, Some(1 << 30)] {
+            let ended = start("no-such-program", &dir.path().join("x"), bound)
+                .and_then(|program| ended(program, Packing::By("no-such-program"), &dir.path().join("x"), bound));
+            let Err(Unloaded::Failed(failure)) = ended else { panic!("{ended:?}") };
+            assert!(failure.message.contains("no-such-program, which is not installed here"), "{failure}");
+        }
     }
 
     proptest::proptest! {

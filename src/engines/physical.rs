@@ -9,7 +9,7 @@ use crate::engines::dumps::{Dump, Unloaded, elsewhere};
 use crate::engines::installed::EngineKind;
 use crate::engines::master::Master;
 use crate::engines::servers::{Booted, Servers, blocking};
-use crate::engines::{mariadb, mysql, mysql_copy, mysql_family, postgres};
+use crate::engines::{mariadb, mysql, mysql_copy, mysql_family, postgres, postgres_control, postgres_locale};
 use crate::model::failure::{Failure, FailureKind};
 
 impl Servers {
@@ -32,21 +32,28 @@ impl Servers {
                 }
                 whole(path, &home.join("data"))?;
                 self.settle_postgres(&home)?;
+                let mut settings = postgres_control::settings(programs, self.area(), &home).await;
                 let users = postgres::disarm() + &postgres::make_admin() + &postgres::create_reader(&reader.user, &reader.password);
-                self.single(&home, "template1", &users).await.map_err(|failure| damaged(path, &failure))?;
-                // Event triggers of the copy, which might write down what is done here, are silent in this mode. A copy without that
-                // database is told when it is opened; without the right the checks themselves end as errors.
+                self.single(&home, "template1", &settings, &users).await.map_err(|failure| damaged(path, &failure))?;
+                // Event triggers of the copy, which might write down what is done here, are silent in this mode.
                 let database = reader.database.as_deref().unwrap_or("postgres");
-                if let Ok(answer) = self.single(&home, database, postgres::FOREIGN_CODE).await
-                    && let [file, ..] = postgres::foreign_code(&answer)[..]
-                {
-                    let message =
-                        format!("{}: functions of {database} are native code outside of the server's libraries: {file}", path.display());
-                    return Err(Failure::new(FailureKind::Refused, message).hint("bring the copy up yourself where you trust it").into());
+                match self.single(&home, database, &settings, postgres::FOREIGN_CODE).await {
+                    Ok(answer) => {
+                        if let [file, ..] = postgres::foreign_code(&answer)[..] {
+                            let at = path.display();
+                            let message =
+                                format!("{at}: functions of {database} are native code outside of the server's libraries: {file}");
+                            let refused = Failure::new(FailureKind::Refused, message);
+                            return Err(refused.hint("bring the copy up yourself where you trust it").into());
+                        }
+                    }
+                    Err(failure) => opens(path, database, &failure)?,
                 }
-                let _ = self.single(&home, database, &postgres::permit_checks(&reader.user)).await;
+                // Without the right the checks themselves end as errors.
+                let _ = self.single(&home, database, &settings, &postgres::permit_checks(&reader.user)).await;
                 // Its workers would look into the other databases of the copy.
-                vec!["autovacuum=off".to_owned()]
+                settings.push("autovacuum=off".to_owned());
+                settings
             }
             EngineKind::MariaDb => {
                 keeps_all(path, &home.join("data"))?;
@@ -67,6 +74,9 @@ impl Servers {
             let _ = std::fs::remove_file(mysql_family::init_file(&home));
             self.create_reader(kind, name, booted.port, &reader.user, &reader.password).await?;
         }
+        if kind == EngineKind::MariaDb {
+            self.holds(path, name, booted.port, reader.database.as_deref().unwrap_or_default()).await?;
+        }
         Ok(booted)
     }
 
@@ -78,10 +88,30 @@ impl Servers {
         Ok(vec![format!("--init-file={}", init.display())])
     }
 
+    /// A database of MariaDB is a folder. Where that is gone and InnoDB still knows tables of it, the copy has lost it; one of which nothing
+    /// is known may be called otherwise, and is told when it is read.
+    async fn holds(&self, path: &Path, name: &str, port: u16, database: &str) -> Result<(), Unloaded> {
+        let (of, folder) = (mysql_family::literal(database), mysql_family::literal(&format!("{}/", mysql_family::folder_of(database))));
+        let ask = format!(
+            "SELECT COUNT(*) FROM information_schema.INNODB_SYS_TABLES WHERE LEFT(NAME, LENGTH({folder})) = {folder} \
+             AND NOT EXISTS (SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = {of});\n"
+        );
+        let known: u64 = self.sql(EngineKind::MariaDb, name, port, "mysql", &ask).await?.trim().parse().unwrap_or(0);
+        match known {
+            0 => Ok(()),
+            n => Err(Unloaded::Damaged(format!(
+                "{}: the folder of the database {database} is not in the copy; InnoDB knows {n} tables of it",
+                path.display()
+            ))),
+        }
+    }
+
     /// Statements of one line each, in the single-user mode of PostgreSQL.
-    async fn single(&self, home: &Path, database: &str, text: &str) -> Result<String, Failure> {
+    async fn single(&self, home: &Path, database: &str, settings: &[String], text: &str) -> Result<String, Failure> {
         let mut single = area::command(self.area(), &self.programs(EngineKind::Postgres)?.server);
-        single.args(["--single", "-D"]).arg(home.join("data")).arg(database);
+        single.args(["--single", "-D"]).arg(home.join("data"));
+        settings.iter().for_each(|setting| drop(single.arg("-c").arg(setting)));
+        single.arg(database);
         area::run(single, "postgres --single", text).await
     }
 
@@ -142,9 +172,24 @@ fn keeps_all(path: &Path, data: &Path) -> Result<(), Unloaded> {
     Ok(())
 }
 
+/// What it says of a copy that one of its databases cannot be opened. One that is not there at all is told when it is read.
+fn opens(path: &Path, database: &str, failure: &Failure) -> Result<(), Unloaded> {
+    let at = format!("{}: the database {database}", path.display());
+    if let Some(locale) = postgres_locale::not_installed(&failure.message) {
+        return Err(postgres_locale::lacks(&format!("{at} needs"), &locale).into());
+    }
+    if failure.message.contains("database subdirectory") {
+        return Err(Unloaded::Damaged(format!("{at} has lost its folder: {failure}")));
+    }
+    Ok(())
+}
+
 /// A server that does not come up over a copy of its own version says that the copy is not whole, unless it names what it lacks itself.
 fn damaged(path: &Path, failure: &Failure) -> Unloaded {
     let message = format!("{}: {failure}", path.display());
+    if let Some(locale) = postgres_locale::not_installed(&failure.message) {
+        return postgres_locale::lacks(&format!("{}: it needs", path.display()), &locale).into();
+    }
     let own = [
         "incompatible with server",
         "innodb_page_size",

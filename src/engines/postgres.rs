@@ -17,13 +17,17 @@ use crate::model::failure::Failure;
 /// The administrator, named as in RDS; no password of the outside opens it.
 pub const ADMIN: &str = "rdsadmin";
 
+/// So many sessions, and so many locks for each: one that restores or reads a table of some thousands of partitions holds all of theirs.
+pub const SESSIONS: u64 = 60;
+/// See [`SESSIONS`].
+pub const LOCKS: u64 = 2048;
+
 const SETTINGS: &[&str] = &[
     "listen_addresses=127.0.0.1",
     "fsync=off",
     // Readers of a frozen server's files see whole writes, so that half-written pages cannot come up.
     "full_page_writes=off",
     "shared_buffers=16MB",
-    "max_connections=60",
     "max_wal_senders=0",
     // A copy of a subscriber would go on fetching from its publisher.
     "max_logical_replication_workers=0",
@@ -34,6 +38,8 @@ const SETTINGS: &[&str] = &[
 /// What comes before statements of the administrator in a database that somebody else has written: names and operators are those of the
 /// server alone, for whoever may create one of a better fit runs code as who uses it (CVE-2018-1058).
 pub const OF_THE_SERVER: &str = "SET search_path = pg_catalog, pg_temp;\n";
+/// What comes before statements with names in them: a client that is told nothing speaks in the encoding of the database.
+pub const IN_UTF8: &str = "SET client_encoding = 'UTF8';\n";
 /// Extensions whose functions reach other machines. Wrappers of foreign data are known as such.
 const OUTWARD: &[&str] = &["dblink", "http", "pg_net", "plproxy"];
 
@@ -88,9 +94,10 @@ pub fn lay_gate(home: &Path, gate: u16, port: u16) -> Result<(), Failure> {
     std::fs::write(&path, access_rules_with(gate, port)).map_err(|error| Failure::io(format!("cannot write {}", path.display()), error))
 }
 
-/// Statements for the single-user mode that make the administrator in a copy that does not know it; one a line.
+/// Statements for the single-user mode that make the administrator in a copy, one a line. Where a role of that name is there already the
+/// first is refused, and the mode goes on.
 pub fn make_admin() -> String {
-    format!("CREATE ROLE {ADMIN} SUPERUSER LOGIN\n")
+    format!("CREATE ROLE {ADMIN}\nALTER ROLE {ADMIN} SUPERUSER LOGIN CONNECTION LIMIT -1 VALID UNTIL 'infinity'\n")
 }
 
 /// Statements for the single-user mode, in which no setting of a database or role holds yet: those go that name code to be loaded into each
@@ -112,10 +119,15 @@ pub fn foreign_code(answer: &str) -> Vec<&str> {
     answer.lines().filter_map(|line| line.split_once("foreign_code = \"")).filter_map(|(_, rest)| rest.split('"').next()).collect()
 }
 
-/// The statements that make a user who reads everything and owns nothing, for copies whose own passwords are not ours.
+/// The statements that make a user who reads everything, for copies whose own passwords are not ours, each on a line of its own. A role of
+/// that name that is there may own things, and keeps them.
 pub fn create_reader(user: &str, password: &str) -> String {
-    let user = name(user);
-    format!("CREATE ROLE {user} LOGIN BYPASSRLS PASSWORD {};\nGRANT pg_read_all_data, pg_monitor TO {user};\n", literal(password))
+    let (user, password) = (name(user), literal(password));
+    format!(
+        "DO $do$ BEGIN CREATE ROLE {user}; EXCEPTION WHEN duplicate_object THEN NULL; END $do$;\n\
+         ALTER ROLE {user} LOGIN NOSUPERUSER BYPASSRLS CONNECTION LIMIT -1 VALID UNTIL 'infinity' PASSWORD {password};\n\
+         GRANT pg_read_all_data, pg_monitor TO {user};\n"
+    )
 }
 
 /// The statements that let `user` see every row and large object of a database that was loaded, and run the functions of `amcheck` where
@@ -139,7 +151,7 @@ pub fn prepare(user: &str, database: &str, owners: &str, roles: &BTreeSet<String
     // Objects are handed to owners who must be allowed to own them there: all of them share the ownership of the database. Whoever may
     // make roles may become one that runs programs.
     let mut text = format!(
-        "ALTER ROLE {quoted} NOCREATEROLE NOCREATEDB BYPASSRLS;\nCREATE ROLE {owners};\nGRANT {owners} TO {quoted};\n\
+        "{IN_UTF8}ALTER ROLE {quoted} NOCREATEROLE NOCREATEDB BYPASSRLS;\nCREATE ROLE {owners};\nGRANT {owners} TO {quoted};\n\
          ALTER DATABASE {} OWNER TO {owners};\n",
         name(database)
     );
@@ -175,7 +187,7 @@ pub fn prepare(user: &str, database: &str, owners: &str, roles: &BTreeSet<String
 /// The statements that make roles which `user` may hand objects to; `owners` is in quotes. Roles of the server itself stay out: some of
 /// them read and write files and run programs.
 pub fn make_roles(user: &str, owners: &str, roles: &BTreeSet<String>) -> String {
-    let (user, mut text) = (name(user), OF_THE_SERVER.to_owned());
+    let (user, mut text) = (name(user), format!("{IN_UTF8}{OF_THE_SERVER}"));
     let ours = |role: &str| role == ADMIN || role.starts_with("pg_") || [&user[..], owners].contains(&name(role).as_str());
     for role in roles.iter().filter(|role| !ours(role)) {
         let (quoted, literal) = (name(role), literal(role));
@@ -221,6 +233,7 @@ pub fn server(programs: &Programs, area: &Area, home: &Path, port: u16) -> Comma
     for setting in SETTINGS {
         command.arg("-c").arg(setting);
     }
+    command.arg("-c").arg(format!("max_connections={SESSIONS}")).arg("-c").arg(format!("max_locks_per_transaction={LOCKS}"));
     let segment = log_segment_mib(home);
     command.arg("-c").arg(format!("min_wal_size={}MB", 2 * segment));
     command.arg("-c").arg(format!("max_wal_size={}MB", (4 * segment).max(64)));

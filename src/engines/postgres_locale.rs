@@ -4,6 +4,7 @@
 //! Sources: PostgreSQL documentation, "CREATE DATABASE" and "Locale Support".
 
 use crate::engines::postgres::name;
+use crate::model::failure::{Failure, FailureKind};
 
 /// What `CREATE DATABASE` calls it; strings, but for the provider.
 const CLAUSES: &[&str] = &["ENCODING", "LOCALE_PROVIDER", "LOCALE", "LC_COLLATE", "LC_CTYPE", "ICU_LOCALE", "ICU_RULES", "BUILTIN_LOCALE"];
@@ -51,6 +52,26 @@ impl Locale {
         let clauses: String = self.0.iter().map(value).collect();
         format!("DROP DATABASE IF EXISTS {database};\nCREATE DATABASE {database} OWNER {owner} TEMPLATE template0{clauses};\n")
     }
+}
+
+/// A question for what of a loaded database came out by the locale of another: generated columns, and ranges of texts, whose expressions use
+/// the database's own collation (100 in `pg_collation`; `pg_node_tree` has it as text).
+pub const BY_LOCALE: &str = "SELECT c.oid::regclass::text || '.' || a.attname FROM pg_attrdef d JOIN pg_class c ON c.oid = d.adrelid \
+     JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum WHERE a.attgenerated <> '' AND d.adbin::text LIKE '%collid 100 %' \
+     UNION ALL SELECT partrelid::regclass::text FROM pg_partitioned_table WHERE partstrat = 'r' AND 100::oid = ANY (partcollation) LIMIT 1;\n";
+
+/// The locale that a server says is not installed where it runs, as it refuses a database with `FATAL: database locale is incompatible with
+/// operating system` and names it in the next line, in quotes; nothing where it says something else.
+pub fn not_installed(said: &str) -> Option<String> {
+    let (_, detail) = said.split_once("database locale is incompatible with operating system")?;
+    let named = detail.split("LC_").nth(1).and_then(|rest| rest.split('"').nth(1));
+    Some(named.unwrap_or("one that it does not name").to_owned())
+}
+
+/// The failure of a backup of which `what` says that it needs a locale which is not installed here; says nothing of the backup.
+pub fn lacks(what: &str, locale: &str) -> Failure {
+    Failure::new(FailureKind::Absent, format!("{what} the locale {locale}, which is not installed here"))
+        .hint(format!("install it (Debian: locales-all, or {locale} by dpkg-reconfigure locales), and drill the point again"))
 }
 
 impl std::fmt::Display for Locale {
@@ -108,6 +129,14 @@ mod tests {
         }
         let hostile = Locale::stated(b"CREATE DATABASE x LOCALE_PROVIDER = 'libc; DROP TABLE t' LOCALE = 'C';").unwrap().1;
         assert!(hostile.create("x", "o").ends_with("TEMPLATE template0 LOCALE_PROVIDER 'libc; DROP TABLE t' LOCALE 'C';\n"));
+    }
+
+    #[test]
+    fn a_locale_that_is_not_there_is_named() {
+        let said = "FATAL:  database locale is incompatible with operating system\nDETAIL:  The database was initialized with LC_COLLATE \"de_DE.UTF-8\",  which is not recognized by setlocale().";
+        assert_eq!(not_installed(said).as_deref(), Some("de_DE.UTF-8"));
+        assert_eq!(not_installed(&said[..70]).as_deref(), Some("one that it does not name"));
+        assert_eq!(not_installed("FATAL:  could not open file \"LC_COLLATE\""), None);
     }
 
     proptest::proptest! {

@@ -115,6 +115,19 @@ fn family(mark: ProcessMark) -> Vec<i32> {
     family
 }
 
+/// What a server and its helpers hold that could not be given back to others, in bytes: what each has of its own, and what they share once.
+pub fn held(mark: ProcessMark) -> u64 {
+    let held = family(mark).into_iter().filter_map(|pid| std::fs::read_to_string(format!("/proc/{pid}/status")).ok());
+    let kib = |status: &str, name: &str| {
+        let rest = status.lines().find_map(|line| line.strip_prefix(name))?;
+        rest.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    let (own, shared) = held.fold((0, 0), |(own, shared), status| {
+        (own + kib(&status, "RssAnon:").unwrap_or(0), shared.max(kib(&status, "RssShmem:").unwrap_or(0)))
+    });
+    (own + shared) << 10
+}
+
 /// Stops a server in its tracks with all its helpers, so that its files stand still; true once every thread does.
 ///
 /// What the files then hold is what they would hold after a crash at this instant, which the server recovers from: the way a storage

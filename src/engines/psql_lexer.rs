@@ -43,6 +43,8 @@ pub struct Lexer {
     content: Vec<u8>,
     copies: bool,
     from: bool,
+    /// Its texts are in LATIN1; else those that are no UTF-8 are not read.
+    latin1: bool,
     /// Other settings or versions of the client would have read something else.
     ambiguous: bool,
 }
@@ -66,6 +68,20 @@ impl Lexer {
     /// True once something was met that a client of another version, or without standard strings, would have read in another way.
     pub fn is_ambiguous(&self) -> bool {
         self.ambiguous
+    }
+
+    /// From now on its texts are in this encoding, as the client calls it.
+    pub fn speaks(&mut self, encoding: &str) {
+        self.latin1 = encoding.eq_ignore_ascii_case("LATIN1");
+    }
+
+    /// A text as the input would have it.
+    pub fn bytes_of(&self, text: &str) -> Vec<u8> {
+        match self.latin1 {
+            // The first 256 characters of Unicode are those of LATIN1.
+            true => text.chars().map(|letter| u8::try_from(letter).unwrap_or(b'?')).collect(),
+            false => text.as_bytes().to_vec(),
+        }
     }
 
     /// The statement that is under way.
@@ -294,9 +310,13 @@ impl Lexer {
     }
 
     fn text_of(&mut self, bytes: &[u8]) -> String {
-        let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() <= TOKEN);
+        let text = match self.latin1 {
+            true => Some(bytes.iter().copied().map(char::from).collect()),
+            false => std::str::from_utf8(bytes).ok().map(str::to_owned),
+        };
+        let text = text.filter(|_| bytes.len() <= TOKEN);
         self.statement.shortened |= text.is_none();
-        text.unwrap_or_default().to_owned()
+        text.unwrap_or_default()
     }
 }
 

@@ -41,6 +41,12 @@ impl Token {
         }
         .filter(|name| !name.is_empty())
     }
+
+    /// The role that it names: without quotes, some words stand for whoever asks, for everybody or for nobody.
+    pub fn role(&self) -> Option<String> {
+        const STAND_FOR_ROLES: &[&str] = &["public", "default", "current_user", "session_user", "current_role", "user", "none"];
+        self.name().filter(|_| !STAND_FOR_ROLES.iter().any(|word| self.is(word)))
+    }
 }
 
 /// A statement up to its semicolon.

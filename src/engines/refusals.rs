@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use crate::engines::dumps::Unloaded;
+use crate::engines::memory;
 use crate::engines::postgres_locale::Locale;
 use crate::engines::product::Product;
 use crate::model::failure::{Failure, FailureKind};
@@ -79,10 +80,11 @@ pub fn of_mysql_family(stderr: &[u8], path: &Path, way: &Way) -> Unloaded {
     let (number, said) = said_by_mysql_family(stderr);
     let at = path.display();
     let withheld = matches!(number, 1044 | 1045 | 1142 | 1143 | 1227 | 1290 | 1370 | 1410 | 1419 | 3554 | 3948 | 6427);
-    // Character sets, collations, settings, storage engines and plugins of another version or product; disk and memory.
-    let lacking = matches!(number, 1021 | 1037 | 1038 | 1041 | 1115 | 1193 | 1231 | 1273 | 1286 | 1524 | 3161 | 3 | 28);
+    // Character sets, collations, settings, storage engines and plugins of another version or product; the disk, and tables that are kept in memory.
+    let lacking = matches!(number, 1021 | 1114 | 1115 | 1193 | 1231 | 1273 | 1286 | 1524 | 3161 | 3 | 28);
     let packages = way.from.engine.packages();
     match way.unlike() {
+        _ if matches!(number, 5 | 1037 | 1038 | 1041 | 1135 | 2008) => Unloaded::Failed(without_memory(path, &said)),
         // The server or the way to it was lost, or an answer is larger than it may be: no word of the dump.
         _ if matches!(number, 1153 | 2006 | 2013 | 2020) => Unloaded::Failed(
             Failure::new(FailureKind::Remote, format!("{at}: the server that it was loaded into was lost: {said}"))
@@ -116,6 +118,8 @@ pub fn of_postgres(stderr: &[u8], path: &Path, origin: &Origin) -> Unloaded {
             format!("{at}: it wants rights that are withheld where it is loaded: {said}"),
             "restore it yourself where you trust it, and compare that database with `attestore verify`",
         ),
+        // The client has no code for its own, and the server one for all sorts of memory.
+        "53200" | "" if said.contains("out of memory") => Unloaded::Failed(without_memory(path, &said)),
         _ if origin.written > origin.installed && origin.installed > 0 => other(
             FailureKind::Absent,
             format!("{at}: written by PostgreSQL {}, and {} is installed here: {said}", origin.written, origin.installed),
@@ -164,6 +168,11 @@ pub fn of_postgres(stderr: &[u8], path: &Path, origin: &Origin) -> Unloaded {
         }
         _ => Unloaded::Damaged(format!("{at}: {said}")),
     }
+}
+
+/// A server or a client that came to its bound of memory: no word of the dump.
+fn without_memory(path: &Path, said: &str) -> Failure {
+    memory::too_much(&format!("{}: it wants more memory than there is for it where it is loaded: {said}", path.display()), None)
 }
 
 /// The code of the first error, and what it says, in one line.
@@ -258,6 +267,10 @@ mod tests {
             ),
             ("ERROR:  42601: syntax error at or near \"it's ada\"\nLINE 1: ada", "ERROR:  42601: syntax error at or near (redacted)"),
             ("ERROR:  P0001: ada", "ERROR:  P0001: raised by the dump itself: (redacted)"),
+            (
+                "psql:<stdin>:9: ERROR:  23514: invalid iban DE89\nCONTEXT:  PL/pgSQL function okiban(text) line 1 at RAISE\nLOCATION:  exec_stmt_raise, pl_exec.c:3893",
+                "psql:<stdin>:9: ERROR:  23514: raised by the dump itself: (redacted)",
+            ),
             ("psql: error: `ada", "psql: error: (redacted)"),
         ] {
             assert_eq!(said_by_postgres(said.as_bytes()).1, is);
@@ -272,6 +285,7 @@ mod tests {
                 (1146, "ERROR 1146 (42S02) at line 1: Table 'crm.t' doesn't exist"),
             ),
             ("ERROR 1644 (45000) at line 3: ada", (1644, "ERROR 1644 (45000) at line 3: raised by the dump itself: (redacted)")),
+            ("ERROR 1146 (45000) at line 3: ada", (1146, "ERROR 1146 (45000) at line 3: raised by the dump itself: (redacted)")),
             ("", (0, "")),
         ] {
             assert_eq!(said_by_mysql_family(said.as_bytes()), (is.0, is.1.to_owned()));
@@ -300,6 +314,32 @@ mod tests {
         for way in [way((mysql, "8.4.9"), (mysql, "8.4.3")), way((mysql, ""), (mysql, "9.7.4")), way((mysql, "8.0.1"), (mysql, "9.7.4"))] {
             assert!(matches!(of_mysql_family(syntax.as_bytes(), Path::new("d"), &way), Unloaded::Damaged(_)), "{way:?}");
         }
+    }
+
+    #[test]
+    fn memory_that_runs_out_is_no_word_of_the_dump() {
+        let postgres = [
+            "ERROR:  53200: out of memory\nDETAIL:  Failed on request of size 8192",
+            "psql:<stdin>:9: error: out of memory for query result",
+        ];
+        let origin = Origin { written: 18, installed: 15, ..Origin::default() };
+        let mut all: Vec<Unloaded> = postgres.iter().map(|said| of_postgres(said.as_bytes(), Path::new("d"), &origin)).collect();
+        let product = || Product { engine: crate::engines::installed::EngineKind::MariaDb, version: "10.11.9".into() };
+        let way = Way { from: product(), into: product() };
+        for said in [
+            "ERROR 5 (HY000) at line 9: Out of memory (Needed 1048576 bytes)",
+            "ERROR 2008 (HY000) at line 9: MySQL client ran out of memory",
+        ] {
+            all.push(of_mysql_family(said.as_bytes(), Path::new("d"), &way));
+        }
+        for said in all {
+            let Unloaded::Failed(said) = said else { panic!("a verdict") };
+            assert_eq!(said.kind, FailureKind::TooLarge, "{said}");
+        }
+        let Unloaded::Failed(said) = of_postgres(b"ERROR:  53200: out of shared memory", Path::new("d"), &Origin::default()) else {
+            panic!("a verdict")
+        };
+        assert_eq!(said.kind, FailureKind::Absent, "locks: {said}");
     }
 
     proptest::proptest! {

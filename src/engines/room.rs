@@ -61,12 +61,11 @@ fn reserve(size: u64) -> u64 {
     (size / 20).min(RESERVE)
 }
 
-/// `work`, given up once less than the reserve is left on the disk of `path`.
-pub async fn watched<T, E: From<Failure>>(work: impl Future<Output = Result<T, E>>, what: &str, path: &Path) -> Result<T, E> {
-    until(work, || left_for(what, path)).await
-}
-
-async fn until<T, E: From<Failure>>(work: impl Future<Output = Result<T, E>>, look: impl Fn() -> Result<(), Failure>) -> Result<T, E> {
+/// `work`, given up once a look finds that something runs short.
+pub async fn watched<T, E: From<Failure>>(
+    work: impl Future<Output = Result<T, E>>,
+    look: impl Fn() -> Result<(), Failure>,
+) -> Result<T, E> {
     let short = async {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
@@ -109,10 +108,10 @@ mod tests {
 
     #[tokio::test]
     async fn work_ends_by_itself_or_for_want_of_room() {
-        let done: Result<u8, Failure> = watched(async { Ok(1) }, "x", Path::new("/proc")).await;
+        let done: Result<u8, Failure> = watched(async { Ok(1) }, || left_for("x", Path::new("/proc"))).await;
         assert_eq!(done.unwrap(), 1);
         let endless = std::future::pending::<Result<u8, Failure>>();
-        let short = until(endless, || Err(Failure::new(FailureKind::Disk, "short"))).await.unwrap_err();
+        let short = watched(endless, || Err(Failure::new(FailureKind::Disk, "short"))).await.unwrap_err();
         assert_eq!((short.kind, short.message.as_str()), (FailureKind::Disk, "short"));
     }
 }

@@ -142,7 +142,7 @@ impl Script {
         // Event triggers last: they would run at the others.
         let all = self.schemas.iter().chain(&self.languages).chain(self.publications.values().flatten()).chain(&self.event_triggers);
         let text: String = all.flat_map(|statement| [statement.as_str(), ";\n"]).collect();
-        if text.is_empty() { text } else { format!("{}{text}", postgres::OF_THE_SERVER) }
+        if text.is_empty() { text } else { format!("{}{}{text}", postgres::IN_UTF8, postgres::OF_THE_SERVER) }
     }
 
     fn another_way(&mut self, statement: &Statement, held: Vec<u8>) -> Line {
@@ -159,7 +159,7 @@ impl Script {
                 }
                 // Everybody who owns something may own it there until then.
                 let meanwhile = format!("ALTER SCHEMA {} OWNER TO {};\n", postgres::name(&schema), postgres::name(OWNERS));
-                Line::Instead(meanwhile.into_bytes())
+                Line::Instead(self.lexer.bytes_of(&meanwhile))
             }
             () if statement.begins("CREATE SCHEMA") => {
                 let made = named(2).is_some_and(|schema| self.made.contains(&schema));
@@ -168,7 +168,7 @@ impl Script {
             }
             () if statement.begins("SET SESSION AUTHORIZATION") => match tokens.get(3) {
                 Some(token) if token.is("default") => Line::Instead(b"RESET ROLE;\n".to_vec()),
-                Some(Token::Text(role)) => Line::Instead(format!("SET ROLE {};\n", postgres::name(role)).into_bytes()),
+                Some(Token::Text(role)) => Line::Instead(self.lexer.bytes_of(&format!("SET ROLE {};\n", postgres::name(role)))),
                 _ => Line::Instead(held),
             },
             () if statement.begins("CREATE PUBLICATION") => {
@@ -225,15 +225,20 @@ impl Script {
 
     fn note(&mut self, statement: &Statement) {
         let tokens: Vec<&Token> = statement.tokens().collect();
-        let after = |keyword: &str| tokens.windows(2).rev().find(|two| two[0].is(keyword)).and_then(|two| two[1].name());
+        let behind = |keyword: &str| tokens.windows(2).rev().find(|two| two[0].is(keyword)).map(|two| two[1]);
+        let after = |keyword: &str| behind(keyword).and_then(Token::role);
         let mut roles = Vec::new();
         match () {
+            () if statement.begins("SET client_encoding") => {
+                let encoding = tokens.iter().find_map(|token| if let Token::Text(name) = token { Some(name.as_str()) } else { None });
+                self.lexer.speaks(encoding.unwrap_or_default());
+            }
             () if statement.begins("ALTER DEFAULT PRIVILEGES") => {
                 roles.extend([after("role"), after("to"), after("from")]);
             }
             () if statement.begins("ALTER") => {
                 let gives = |three: &&[&Token]| three[0].is("owner") && three[1].is("to");
-                roles.push(tokens.windows(3).rfind(gives).and_then(|three| three[2].name()));
+                roles.push(tokens.windows(3).rfind(gives).and_then(|three| three[2].role()));
             }
             () if statement.begins("GRANT") => roles.push(after("to")),
             () if statement.begins("REVOKE") => roles.push(after("from")),
@@ -245,14 +250,13 @@ impl Script {
             () if statement.begins("CREATE EXTENSION") => {
                 let skip = if statement.begins("CREATE EXTENSION IF NOT EXISTS") { 5 } else { 2 };
                 if let Some(name) = tokens.get(skip).and_then(|token| token.name()) {
-                    self.needs.extensions.push((name, after("schema")));
+                    self.needs.extensions.push((name, behind("schema").and_then(Token::name)));
                 }
             }
             // An archive always states its database.
             () => self.needs.creates |= statement.begins("CREATE") && !statement.begins("CREATE DATABASE"),
         }
-        let known = |role: &String| !["public", "default", "current_user", "session_user", "user", "none"].contains(&role.as_str());
-        self.needs.roles.extend(roles.into_iter().flatten().filter(known));
+        self.needs.roles.extend(roles.into_iter().flatten());
     }
 }
 
@@ -268,7 +272,7 @@ impl Needs {
 fn policy_roles(tokens: &[&Token]) -> Vec<Option<String>> {
     let roles = tokens.iter().skip_while(|token| !token.is("to")).skip(1);
     let roles = roles.take_while(|token| !token.is("using") && !token.is("with"));
-    roles.filter(|token| **token != &Token::Sign(',')).map(|token| token.name()).collect()
+    roles.filter(|token| **token != &Token::Sign(',')).map(|token| token.role()).collect()
 }
 
 /// Statements that are held until they are whole.
@@ -397,6 +401,23 @@ mod tests {
     }
 
     #[test]
+    fn names_are_read_in_quotes_and_in_the_encoding_of_the_dump() {
+        let text = "ALTER TABLE t OWNER TO \"user\";\nGRANT SELECT ON TABLE t TO \"none\";\nGRANT SELECT ON TABLE t TO PUBLIC;\n\
+            ALTER TABLE t OWNER TO CURRENT_USER;\nCREATE POLICY p ON t TO \"default\", SESSION_USER USING (true);\n";
+        let roles = |script: &Script| script.needs.roles.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+        assert_eq!(roles(&passed(Script::default(), text).1), "default none user");
+        // As a database in LATIN1 is dumped.
+        let mut script = Script::default();
+        for line in [&b"SET client_encoding = 'LATIN1';"[..], b"ALTER TABLE t OWNER TO \"roll\xe9\";"] {
+            assert_eq!(script.line(line), Line::Pass);
+        }
+        assert_eq!(roles(&script), "roll\u{e9}");
+        let schema = script.line(b"ALTER SCHEMA \"sch\xe9m\xe9\" OWNER TO \"roll\xe9\";");
+        assert_eq!(schema, Line::Instead(b"ALTER SCHEMA \"sch\xe9m\xe9\" OWNER TO \"attestore_owners\";\n".to_vec()));
+        assert_eq!(script.rest(), b"ALTER SCHEMA \"sch\xe9m\xe9\" OWNER TO \"roll\xe9\";\n");
+    }
+
+    #[test]
     fn what_was_made_beforehand_or_is_not_there_to_be_removed_is_left_out() {
         let needs = Needs { extensions: vec![("hstore".into(), Some("ext".into()))], ..Needs::default() };
         let clean = "SELECT pg_catalog.lo_unlink('7');\nALTER TABLE ONLY public.t DROP CONSTRAINT t_pkey;\nDROP TABLE public.t;\nCREATE OR REPLACE VIEW public.v AS\n SELECT 1;\n\
@@ -427,7 +448,7 @@ mod tests {
         assert_eq!(client, "CREATE PUBLICATION q FOR TABLE t;\nCREATE EVENT TRIGGER l ON login EXECUTE FUNCTION f();\n");
         assert_eq!(
             script.for_administrator(),
-            "SET search_path = pg_catalog, pg_temp;\nREVOKE ALL ON LANGUAGE plpgsql FROM PUBLIC;\nCREATE PUBLICATION \"p;\n\"\"x\" FOR ALL TABLES WITH ( publish = 'insert, update' );\n\
+            "SET client_encoding = 'UTF8';\nSET search_path = pg_catalog, pg_temp;\nREVOKE ALL ON LANGUAGE plpgsql FROM PUBLIC;\nCREATE PUBLICATION \"p;\n\"\"x\" FOR ALL TABLES WITH ( publish = 'insert, update' );\n\
              CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION public . f ( );\nALTER EVENT TRIGGER e DISABLE;\n"
         );
     }

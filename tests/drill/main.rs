@@ -8,6 +8,7 @@
 //! | `dumps` | points that are dumps of the usual forms |
 //! | `dump_forms` | dumps of every other form: folders, hostile ones |
 //! | `physical` | points that are physical copies of a server |
+//! | `like_the_source` | dumps and copies of servers that were set up otherwise |
 //! | `before` | what is found before anything is restored, or too late for a baseline |
 //! | `left` | what drills leave that did not come to their end |
 //! | `client_groups` | clients that load a dump end with their case |
@@ -32,6 +33,7 @@ mod dumps;
 #[path = "../common/engines.rs"]
 mod engines;
 mod left;
+mod like_the_source;
 mod local;
 mod mysql_dumps;
 mod physical;

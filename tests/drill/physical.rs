@@ -9,6 +9,10 @@ use crate::dump_forms::{all_pass, untold};
 use crate::dump_vault::{self, Source, drill, lay};
 use crate::engines::engine;
 
+fn copy(from: &Path, to: &Path) {
+    assert!(std::process::Command::new("cp").arg("-r").args([from, to]).status().unwrap().success());
+}
+
 /// A data directory as `pg_basebackup -Ft` keeps it, whole and not.
 #[tokio::test(flavor = "multi_thread")]
 async fn base_backups_in_archives_come_back() {
@@ -26,7 +30,7 @@ async fn base_backups_in_archives_come_back() {
         .await;
     let vault = folder.path().join("vault/db");
     std::fs::create_dir_all(&vault).unwrap();
-    let points = ["data", "base", "spaced", "cut", "logless", "linked", "native"];
+    let points = ["data", "base", "spaced", "cut", "logless", "linked", "native", "elsewhere", "log-elsewhere"];
     let estate = lay(folder.path(), &source, &points).await;
     // Code that a copy brings along, in a function, and loaded into each session.
     source
@@ -58,6 +62,12 @@ async fn base_backups_in_archives_come_back() {
     }
     std::fs::copy(vault.join("base/pg_wal.tar"), vault.join("spaced/pg_wal.tar")).unwrap();
     std::fs::copy(vault.join("base/pg_wal.tar"), vault.join("spaced/16400.tar")).unwrap();
+    // Archives that are links: the vault keeps no byte of them.
+    for (other, linked) in [("elsewhere", "base.tar.gz"), ("log-elsewhere", "pg_wal.tar")] {
+        copy(&vault.join("base"), &vault.join(other));
+        std::fs::rename(vault.join(other).join(linked), folder.path().join(linked)).unwrap();
+        std::os::unix::fs::symlink(folder.path().join(linked), vault.join(other).join(linked)).unwrap();
+    }
     dump_vault::cut(&vault.join("base/base.tar.gz"), &vault.join("cut/base.tar.gz"), 60);
     std::fs::create_dir_all(vault.join("linked")).unwrap();
     std::fs::copy(data.join("PG_VERSION"), vault.join("linked/PG_VERSION")).unwrap();
@@ -66,6 +76,9 @@ async fn base_backups_in_archives_come_back() {
     all_pass(&estate, &["data", "base"]);
     untold(&estate, "spaced", "16400.tar holds a tablespace");
     untold(&estate, "linked", "pg_wal is a link");
+    for point in ["elsewhere", "log-elsewhere"] {
+        untold(&estate, point, "expected an archive, found a link");
+    }
     untold(&estate, "native", "native code outside of the server's libraries: /nowhere/native.so");
     for (point, why) in [("cut", "tar: "), ("logless", "checkpoint")] {
         dump_vault::expect_unreadable(&estate, point, why);

@@ -1,7 +1,7 @@
 //! Points kept beside AWS: a database file with its `-wal` and `-shm`, or a tree, copied from the vault directory into the drill's own
 //! working directory. The vault is opened for reading only.
 
-use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -41,8 +41,8 @@ impl Driver for Local {
         let path = local_path(&order.work, &permit.target().name)?;
         let marker = Marker { drill: order.drill.0.clone(), case: order.case.0.clone(), created_at: Timestamp::now() };
         let (source, to) = (PathBuf::from(&order.point.handle), path.clone());
-        let is_sqlite = order.source.starts_with("sqlite:");
-        let copied = tokio::task::spawn_blocking(move || restore(&source, &to, &marker, is_sqlite)).await;
+        let of = order.source.parse::<SourceUrl>().ok();
+        let copied = tokio::task::spawn_blocking(move || restore(&source, &to, &marker, of.as_ref())).await;
         copied.map_err(|error| Failure::new(FailureKind::Disk, format!("copy {}: {error}", order.point.handle)))??;
         Ok(Accepted { job_id: None, created_arn: Some(path.display().to_string()) })
     }
@@ -106,10 +106,31 @@ pub fn make_target(to: &Path, marker: &Marker) -> Result<(), Failure> {
     std::fs::write(to.join(MARKER), text).map_err(about)
 }
 
-fn restore(point: &Path, to: &Path, marker: &Marker, is_sqlite: bool) -> Result<(), Failure> {
+/// The same with something behind its name.
+fn named(path: &Path, companion: &str) -> PathBuf {
+    let mut file = path.file_name().unwrap_or_default().to_owned();
+    file.push(companion);
+    path.with_file_name(file)
+}
+
+/// What is the live data by another name (a hard link) is no copy of it, and goes when that goes.
+fn apart_from_live(point: &Path, live: Option<&Path>) -> Result<(), Failure> {
+    let same = |live: &Path| {
+        Some(point.metadata().ok()?).zip(live.metadata().ok()).filter(|(one, other)| (one.dev(), one.ino()) == (other.dev(), other.ino()))
+    };
+    let Some(live) = live.filter(|live| same(live).is_some()) else { return Ok(()) };
+    let message = format!("{}: expected a copy, found {} itself, which is the source", point.display(), live.display());
+    Err(Failure::new(FailureKind::Refused, message).hint("copy the data into the vault: a second name for a file keeps nothing"))
+}
+
+/// Brings the point back into `to`; `of` is what it is a copy of, where that is known.
+fn restore(point: &Path, to: &Path, marker: &Marker, of: Option<&SourceUrl>) -> Result<(), Failure> {
     let nameless = || Failure::invalid(format!("`{}` has no name", point.display()));
     let name = point.file_name().ok_or_else(nameless)?;
     let source = &within_vault(point)?;
+    let is_sqlite = matches!(of, Some(SourceUrl::Sqlite { .. }));
+    let live = of.and_then(|of| if let SourceUrl::Sqlite { path } | SourceUrl::Dir { path } = of { Some(path.as_path()) } else { None });
+    apart_from_live(source, live)?;
     let about = |what: &Path| {
         let what = what.display().to_string();
         move |error| Failure::io(format!("restore {what}"), error)
@@ -133,19 +154,15 @@ fn restore(point: &Path, to: &Path, marker: &Marker, is_sqlite: bool) -> Result<
     }
     if source.is_file() {
         for companion in SQLITE_COMPANIONS {
-            let named = |path: &Path| {
-                let mut file = path.file_name().unwrap_or_default().to_owned();
-                file.push(companion);
-                path.with_file_name(file)
-            };
-            let beside = named(source);
+            let beside = named(source, companion);
             if beside.symlink_metadata().is_err() {
                 continue;
             }
             // A link counts here as it does for the point itself: what the live database writes is no part of its copy.
             let beside = within_vault(&beside)?;
+            apart_from_live(&beside, live.map(|live| named(live, companion)).as_deref())?;
             if beside.is_file() {
-                copy(&beside, &named(&data.join(name)))?;
+                copy(&beside, &named(&data.join(name), companion))?;
             }
         }
     }
@@ -210,15 +227,39 @@ mod tests {
         assert!(refused.message.contains("outside of the vault"), "{refused}");
         let marker = Marker { drill: "d".into(), case: "c".into(), created_at: Timestamp::from_secs(0) };
         std::fs::write(vault.join("monday.db-wal"), "y").unwrap();
-        restore(&vault.join("latest.db"), &dir.path().join("to"), &marker, false).unwrap();
+        restore(&vault.join("latest.db"), &dir.path().join("to"), &marker, None).unwrap();
         let data = dir.path().join("to").join(DATA);
         assert!(data.join("latest.db").symlink_metadata().unwrap().is_file(), "what the link leads to, and not the link");
         assert_eq!(std::fs::read(data.join("latest.db-wal")).unwrap(), b"y");
-        restore(&vault.join("live.db"), &dir.path().join("other"), &marker, false).unwrap_err();
+        restore(&vault.join("live.db"), &dir.path().join("other"), &marker, None).unwrap_err();
         std::fs::write(dir.path().join("live.db-wal"), "z").unwrap();
         std::fs::write(vault.join("tuesday.db"), "x").unwrap();
         symlink("../live.db-wal", vault.join("tuesday.db-wal")).unwrap();
-        let refused = restore(&vault.join("tuesday.db"), &dir.path().join("tuesday"), &marker, false).unwrap_err();
+        let refused = restore(&vault.join("tuesday.db"), &dir.path().join("tuesday"), &marker, None).unwrap_err();
         assert!(refused.message.contains("tuesday.db-wal: expected a copy"), "{refused}");
+    }
+
+    #[test]
+    fn the_live_file_by_another_name_is_no_copy() {
+        let dir = tempfile::tempdir().unwrap();
+        let (vault, live) = (dir.path().join("vault"), dir.path().join("live.db"));
+        std::fs::create_dir(&vault).unwrap();
+        std::fs::write(&live, "x").unwrap();
+        std::fs::write(dir.path().join("live.db-wal"), "y").unwrap();
+        std::fs::hard_link(&live, vault.join("linked.db")).unwrap();
+        std::fs::copy(&live, vault.join("copied.db")).unwrap();
+        std::fs::copy(&live, vault.join("half.db")).unwrap();
+        std::fs::hard_link(dir.path().join("live.db-wal"), vault.join("half.db-wal")).unwrap();
+        let marker = Marker { drill: "d".into(), case: "c".into(), created_at: Timestamp::from_secs(0) };
+        let of = |path: &Path| {
+            restore(&vault.join(path), &dir.path().join("to").join(path), &marker, Some(&SourceUrl::Dir { path: live.clone() }))
+        };
+        for (point, said) in [("linked.db", "linked.db: expected a copy, found "), ("half.db", "half.db-wal: expected a copy, found ")] {
+            let refused = of(Path::new(point)).unwrap_err();
+            assert_eq!(refused.kind, FailureKind::Refused);
+            assert!(refused.message.contains(said) && refused.message.ends_with("itself, which is the source"), "{refused}");
+        }
+        of(Path::new("copied.db")).unwrap();
+        restore(&vault.join("linked.db"), &dir.path().join("elsewhere"), &marker, None).unwrap();
     }
 }

@@ -174,7 +174,8 @@ async fn read_all(
     if !columns.is_empty() {
         monitor.event(Event::Note(&format!("left out of the rows: {}", columns.join(", "))));
     }
-    let definitions = db.definitions().await?;
+    let mut definitions = db.definitions().await?;
+    definitions.leave_out_tables(not_read.elsewhere());
     if let Some(hidden) = definitions.hidden() {
         monitor.event(Event::Note(&format!("not in the manifest, since the reader is not shown it in full: {hidden}")));
     }

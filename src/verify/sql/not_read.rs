@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::model::failure::Failure;
 use crate::verify::sql::database::Database;
+use crate::verify::sql::mysql::catalog::FEDERATED;
 use crate::verify::sql::postgres::catalog::shown_name;
 use crate::verify::sql::rows::table::Table;
 use crate::verify::sql::scope::Scope;
@@ -35,8 +36,15 @@ const POSTGRES: &str = "SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN
      WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%' \
        AND (c.relkind IN ('v', 'm', 'f') AND d.objid IS NULL OR c.relkind IN ('r', 'p') AND d.objid IS NOT NULL) ORDER BY 1, 2, 3";
 
-const MYSQL: &str =
-    "SELECT 'view', TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'VIEW' ORDER BY 2";
+/// The kind of tables of MySQL and MariaDB whose rows another server keeps.
+const ELSEWHERE: &str = "federated table";
+
+fn of_mysql() -> String {
+    format!(
+        "SELECT IF(TABLE_TYPE = 'VIEW', 'view', '{ELSEWHERE}'), TABLE_NAME FROM information_schema.TABLES \
+         WHERE TABLE_SCHEMA = DATABASE() AND (TABLE_TYPE = 'VIEW' OR TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND {FEDERATED}) ORDER BY 2"
+    )
+}
 
 const SQLITE: &str = "SELECT CASE type WHEN 'virtual' THEN 'virtual table' ELSE type END, name FROM pragma_table_list \
      WHERE schema = 'main' AND type IN ('view', 'virtual') ORDER BY 1, 2";
@@ -45,12 +53,12 @@ impl NotRead {
     /// Asks `db`.
     pub async fn of(db: &mut Database) -> Result<Self, Failure> {
         let question = match db.engine().name {
-            "postgres" => POSTGRES,
-            "sqlite" => SQLITE,
-            _ => MYSQL,
+            "postgres" => POSTGRES.to_owned(),
+            "sqlite" => SQLITE.to_owned(),
+            _ => of_mysql(),
         };
         let mut kinds: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for row in db.ask(question).await? {
+        for row in db.ask(&question).await? {
             let (kind, name) = match &row[..] {
                 [kind, schema, name] => (kind, shown_name(schema, name)),
                 [kind, name] => (kind, name.clone()),
@@ -73,6 +81,11 @@ impl NotRead {
         if !self.0.is_empty() {
             position[MEMBER] = json!(self.0);
         }
+    }
+
+    /// Tables of this database whose rows another server keeps.
+    pub fn elsewhere(&self) -> &[String] {
+        self.0.get(ELSEWHERE).map_or(&[], Vec::as_slice)
     }
 
     /// All of it in one line; nothing where there is nothing.

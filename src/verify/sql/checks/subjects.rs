@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::verify::sql::checks::routines;
 use crate::verify::sql::checks::session::{GRACE, Session, Trouble};
+use crate::verify::sql::mysql::catalog::FEDERATED;
 use crate::verify::sql::postgres::catalog::shown_name;
 use crate::verify::sql::rows::table::{backticked, double_quoted};
 
@@ -71,10 +72,10 @@ pub async fn named_tables(session: &mut Session) -> Result<Vec<(String, String)>
             "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%' ORDER BY 1, 2"
         }
-        "mysql" | "mariadb" => {
+        "mysql" | "mariadb" => &format!(
             "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES \
-             WHERE TABLE_SCHEMA = database() AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY 2"
-        }
+             WHERE TABLE_SCHEMA = database() AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND NOT {FEDERATED} ORDER BY 2"
+        ),
         _ => "SELECT 'main', name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY 2",
     };
     let found = rows(session, sql).await?;
@@ -101,12 +102,12 @@ pub async fn number_columns(session: &mut Session) -> Result<Vec<Column>, Troubl
                AND CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END IN ('int2'::pg_catalog.regtype, 'int4'::pg_catalog.regtype, \
                  'int8'::pg_catalog.regtype, 'numeric'::pg_catalog.regtype) ORDER BY 1, 2, a.attnum"
         }
-        "mysql" | "mariadb" => {
+        "mysql" | "mariadb" => &format!(
             "SELECT c.TABLE_SCHEMA, c.TABLE_NAME, c.COLUMN_NAME FROM information_schema.COLUMNS c \
              JOIN information_schema.TABLES t ON t.TABLE_SCHEMA = c.TABLE_SCHEMA AND t.TABLE_NAME = c.TABLE_NAME \
-             WHERE c.TABLE_SCHEMA = database() AND t.TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') \
+             WHERE c.TABLE_SCHEMA = database() AND t.TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND NOT {FEDERATED} \
                AND c.DATA_TYPE IN ('tinyint', 'smallint', 'mediumint', 'int', 'bigint', 'decimal') ORDER BY 2, c.ORDINAL_POSITION"
-        }
+        ),
         _ => {
             "SELECT 'main', s.name, c.name FROM sqlite_schema s JOIN pragma_table_info(s.name) c \
              WHERE s.type = 'table' AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND upper(c.type) LIKE '%INT%' ORDER BY 2, c.cid"

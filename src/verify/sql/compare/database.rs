@@ -2,6 +2,7 @@
 //!
 //! Not here: how tables are compared (`tables`), and two databases at hand (`dual`).
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -17,7 +18,7 @@ use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::sql::changes::touched::{self, Reading, Touched, Window};
-use crate::verify::sql::compare::baseline::{check_engine, check_header, expected_tables};
+use crate::verify::sql::compare::baseline::{Expected, check_engine, check_header, expected_tables};
 use crate::verify::sql::compare::columns::Common;
 use crate::verify::sql::compare::tables::Run;
 use crate::verify::sql::connect::access::{Access, database_name};
@@ -26,7 +27,7 @@ use crate::verify::sql::definitions::differences::Told;
 use crate::verify::sql::definitions::kinds::COLUMN_ORDER;
 use crate::verify::sql::kept::{self, Kept};
 use crate::verify::sql::naming::Bounds;
-use crate::verify::sql::not_read;
+use crate::verify::sql::not_read::{self, NotRead};
 use crate::verify::sql::postgres::large_objects;
 use crate::verify::sql::rows::canon::RowKeys;
 use crate::verify::sql::rows::table::Table;
@@ -82,7 +83,7 @@ pub async fn compare_beside(
     let started = Instant::now();
     check_header(manifest, hash_key)?;
     manifest.check_parts()?;
-    let expected = expected_tables(manifest)?;
+    let mut expected = expected_tables(manifest)?;
     let header = manifest.header();
     let scope = Scope::of(header.position.as_ref());
     let mode = restored.mode.unwrap_or(header.mode);
@@ -108,6 +109,7 @@ pub async fn compare_beside(
         rows: Counts::default(),
         kept: None,
         partial_sight: None,
+        elsewhere: Vec::new(),
         said: Told::default(),
         is_earlier: restored.at.is_some_and(|at| at < header.captured_end),
         is_of_earlier_version: is_of_earlier_version(header.position.as_ref()),
@@ -135,6 +137,7 @@ pub async fn compare_beside(
             if let Some(log) = changes {
                 run.touched.0 = Some(written_between(log, (manifest, restored), &run, &tables)?);
             }
+            let tables = run.without_elsewhere(&mut db, (&mut expected, header.position.as_ref()), tables).await?;
             if tables.is_empty() && !expected.is_empty() {
                 monitor.event(Event::Note(&holds_nothing(url, expected.len())));
             }
@@ -156,6 +159,29 @@ pub async fn compare_beside(
         kept.finish()?;
     }
     Ok(run.finish(started.elapsed()))
+}
+
+impl Run<'_> {
+    /// The tables but for those whose rows another server keeps, on either side: a dump has only their definition, and the server that it goes
+    /// into is not connected to others. What a manifest of an earlier version expects of such is not read.
+    async fn without_elsewhere(
+        &mut self,
+        db: &mut Database,
+        (expected, position): (&mut BTreeMap<String, Expected>, Option<&Value>),
+        tables: Vec<Table>,
+    ) -> Result<Vec<Table>, Failure> {
+        let stated = NotRead::stated(position);
+        let may_have = !matches!(db.engine().name, "postgres" | "sqlite");
+        let here = if may_have { NotRead::of(db).await? } else { NotRead::default() };
+        self.elsewhere = stated.elsewhere().iter().chain(here.elsewhere()).cloned().collect();
+        let withheld = Failure::new(FailureKind::Denied, "its rows are kept by another server (FEDERATED), which no drill connects to");
+        for name in &self.elsewhere.clone() {
+            if let Some(before) = expected.remove(name) {
+                self.unreadable(name, before.rows(), 0, &withheld);
+            }
+        }
+        Ok(tables.into_iter().filter(|table| !self.elsewhere.contains(&table.name)).collect())
+    }
 }
 
 /// What is said where not one table is there. A file without a byte is a SQLite database to SQLite.
@@ -220,6 +246,7 @@ pub fn unreadable(manifest: &Manifest, hash_key: &HashKey, why: &str, monitor: &
         rows: Counts::default(),
         kept: None,
         partial_sight: None,
+        elsewhere: Vec::new(),
         said: Told::default(),
         is_earlier: false,
         is_of_earlier_version: false,

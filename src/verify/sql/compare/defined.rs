@@ -30,6 +30,7 @@ impl Run<'_> {
             let said = "how far sequences had come: the restore is of a moment before the capture, when they were behind";
             self.result.left_out.push(said.to_owned());
         }
+        expected.leave_out_tables(&self.elsewhere);
         let before = &expected.to_value();
         if self.result.cut_short.is_some() {
             return beside::not_reached(before, &mut self.result);
@@ -39,6 +40,7 @@ impl Run<'_> {
             Err(failure) => return beside::not_read(self.monitor, Some(before), failure, &mut self.result),
         };
         self.retain_closed(&mut now);
+        now.leave_out_tables(&self.elsewhere);
         self.result.left_out.extend(beside::words(before, &now));
         if let Some(unseen) = differences::unseen(before, &now, false).filter(|_| self.partial_sight.is_none()) {
             let said = format!("in the manifest, and not shown to this reader in full: {unseen}");

@@ -67,6 +67,8 @@ pub struct Run<'a> {
     pub kept: Option<Kept>,
     /// Why the reader is not shown every table.
     pub partial_sight: Option<Failure>,
+    /// Tables of either side whose rows another server keeps: nothing is said of them.
+    pub elsewhere: Vec<String>,
     /// Tables that only one side has, or that could not be read, and columns of one side: what belongs to them has been said with them.
     pub said: differences::Told,
     /// Whether the restore is of a moment before the capture's end: then sequences had not come as far.

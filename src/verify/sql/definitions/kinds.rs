@@ -138,6 +138,31 @@ impl Definitions {
         }
     }
 
+    /// Takes out what belongs to these tables of MySQL or MariaDB, but for what has a name of its own.
+    pub fn leave_out_tables(&mut self, tables: &[String]) {
+        const OWN_NAMES: &[&str] = &[
+            DEFAULT,
+            POSITION,
+            "view",
+            "view algorithm",
+            "trigger",
+            "event",
+            "event time zone",
+            "routine",
+            "library",
+            "library of",
+            "sequence",
+        ];
+        for (kind, names) in self.kinds.iter_mut().filter(|(kind, _)| !OWN_NAMES.contains(&kind.as_str())) {
+            names.retain(|name, _| {
+                let object = object_of(kind, name);
+                let is_of =
+                    |table: &String| object.strip_prefix(table.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+                !tables.iter().any(is_of)
+            });
+        }
+    }
+
     /// As a manifest's header keeps them.
     pub fn to_value(&self) -> Value {
         let mut kinds: Map<String, Value> = self.kinds.iter().map(|(kind, names)| (kind.clone(), json!(names))).collect();

@@ -10,6 +10,11 @@ use crate::verify::sql::wire::mysql::session::WireSession;
 
 const TABLES: &str = "SELECT TABLE_NAME, ENGINE, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')";
 
+/// True of tables in `information_schema.TABLES` whose rows another server keeps: no backup of this one has them. Where the engine is not
+/// there to open them, only their comment says whose they are.
+pub const FEDERATED: &str =
+    "(COALESCE(ENGINE, '') = 'FEDERATED' OR ENGINE IS NULL AND COALESCE(TABLE_COMMENT, '') LIKE '%torage engine %FEDERATED%')";
+
 const COLUMNS: &str = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, EXTRA, COLLATION_NAME, GENERATION_EXPRESSION \
      FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? ORDER BY TABLE_NAME, ORDINAL_POSITION";
 
@@ -64,7 +69,7 @@ pub async fn tables(session: &mut WireSession, database: &str) -> Result<Vec<Tab
         entry.2.push(get(&row, 4));
     }
     let (mut tables, mut histories) = (Vec::new(), Vec::new());
-    for row in session.ask(TABLES, &[database]).await? {
+    for row in session.ask(&format!("{TABLES} AND NOT {FEDERATED}"), &[database]).await? {
         let name = get(&row, 0);
         let sql_name = format!("{}.{}", backticked(database), backticked(&name));
         let (read, left_out) = columns.remove(&name).unwrap_or_default();
