@@ -207,9 +207,24 @@ fn other_form(head: &[u8]) -> Option<&'static str> {
         _ if contains(head, b"-- PostgreSQL database cluster dump") => {
             Some("a dump of a whole cluster: keep one dump a database (pg_dump)")
         }
-        _ if head.starts_with(b"/*M!999999") || head.starts_with(b"/*!40101 SET") => Some(
-            "a dump without comments, which cannot be told from one that was cut short: write it without --skip-comments and --compact",
-        ),
+        _ if head.starts_with(b"<?xml") && contains(head, b"<mysqldump") => {
+            Some("a dump in XML, which is not read here: write it without --xml")
+        }
+        _ if [
+            &b"/*M!999999"[..],
+            b"/*!40101 SET",
+            b"/*!40103 SET",
+            b"/*!50503 SET",
+            b"SET @MYSQLDUMP_TEMP_LOG_BIN",
+            b"SET @@SESSION.SQL_LOG_BIN",
+        ]
+        .iter()
+        .any(|start| head.trim_ascii_start().starts_with(start)) =>
+        {
+            Some(
+                "a dump without comments, which cannot be told from one that was cut short: write it without --skip-comments and --compact",
+            )
+        }
         _ => None,
     }
 }
@@ -262,7 +277,10 @@ mod tests {
         let tar = [&b"backup_label"[..], &[0; 245], b"ustar"].concat();
         assert_eq!(of("p", plain.replace('\n', "\r\n").as_bytes()).unwrap(), Dump::PostgresPlain);
         let marked = format!("\u{feff}{plain}");
-        let others: [(&str, &[u8], &str); 10] = [
+        let others: [(&str, &[u8], &str); 13] = [
+            ("s", b"\n/*!40101 SET @OLD_CHARACTER_SET_CLIENT=@@CHARACTER_SET_CLIENT */;\n", "without comments"),
+            ("t", b"SET @MYSQLDUMP_TEMP_LOG_BIN = @@SESSION.SQL_LOG_BIN;\n", "without comments"),
+            ("u", b"<?xml version=\"1.0\"?>\n<mysqldump xmlns:xsi=\"x\">\n", "a dump in XML"),
             ("q", marked.as_bytes(), "byte order mark"),
             ("r", b"\xff\xfe-\0-\0", "byte order mark"),
             ("g", b"BZh91AY", "compressed"),

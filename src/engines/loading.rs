@@ -79,8 +79,13 @@ impl Servers {
             _ => (Source::Plain, path.to_owned()),
         };
         let (needs, mut origin) = self.scan(from, &path).await?;
-        if let Some(locale) = origin.locale_of(database).or(known).cloned() {
-            origin.lacking = self.make_anew(name, server.port, master, locale).await?;
+        match origin.locale_of(database).or(known).cloned() {
+            Some(locale) => origin.lacking = self.make_anew(name, server.port, master, locale).await?,
+            // That of most databases, as far as letters go.
+            None => {
+                origin.unknown = true;
+                self.make_anew(name, server.port, master, Locale::stand_in()).await?;
+            }
         }
         let text = postgres::prepare(&master.user, database, OWNERS, &needs.roles, &needs.extensions);
         if let Err(failure) = self.sql(EngineKind::Postgres, name, server.port, database, &text).await {
@@ -131,7 +136,9 @@ impl Servers {
                 carry(&mut reader, &mut line, path, None).await?;
                 continue;
             }
-            origin.note(&line);
+            if script.is_head() {
+                origin.note(&line);
+            }
             refuse(script.line(&line), path)?;
         }
         finish(tool, path).await?;

@@ -3,7 +3,10 @@
 //!
 //! Sources: PostgreSQL documentation, "CREATE DATABASE" and "Locale Support".
 
+use std::collections::BTreeMap;
+
 use crate::engines::postgres::name;
+use crate::model::database_default::{CLASSES, COLLATION, ENCODING, PROVIDER, PROVIDERS_LOCALE, RULES};
 use crate::model::failure::{Failure, FailureKind};
 
 /// What `CREATE DATABASE` calls it; strings, but for the provider.
@@ -35,6 +38,21 @@ impl Locale {
     pub fn of(encoding: &str, collation: &str) -> Self {
         let (encoding, collation) = (encoding.to_owned(), collation.to_owned());
         Self(vec![("ENCODING", encoding), ("LC_COLLATE", collation.clone()), ("LC_CTYPE", collation)])
+    }
+
+    /// As a manifest has it, by the names of [`crate::model::database_default`].
+    pub fn noted(noted: &BTreeMap<String, String>) -> Option<Self> {
+        let of = |name: &str| noted.get(name).cloned();
+        let (encoding, collation) = (of(ENCODING)?, of(COLLATION)?);
+        let mut clauses =
+            vec![("ENCODING", encoding), ("LC_CTYPE", of(CLASSES).unwrap_or_else(|| collation.clone())), ("LC_COLLATE", collation)];
+        if let Some(provider) = of(PROVIDER) {
+            let clause = if provider == "icu" { "ICU_LOCALE" } else { "BUILTIN_LOCALE" };
+            clauses.extend(of(PROVIDERS_LOCALE).map(|locale| (clause, locale)));
+            clauses.extend(of(RULES).map(|rules| ("ICU_RULES", rules)));
+            clauses.push(("LOCALE_PROVIDER", provider));
+        }
+        Some(Self(clauses))
     }
 
     /// What stands in for it where it is not installed.
@@ -129,6 +147,23 @@ mod tests {
         }
         let hostile = Locale::stated(b"CREATE DATABASE x LOCALE_PROVIDER = 'libc; DROP TABLE t' LOCALE = 'C';").unwrap().1;
         assert!(hostile.create("x", "o").ends_with("TEMPLATE template0 LOCALE_PROVIDER 'libc; DROP TABLE t' LOCALE 'C';\n"));
+    }
+
+    #[test]
+    fn what_a_manifest_noted_makes_the_same_database() {
+        let made = |noted: &[(&str, &str)]| {
+            let noted = noted.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            Locale::noted(&noted).map(|locale| locale.create("x", "o").split_once("template0").unwrap().1.to_owned())
+        };
+        let two = [(ENCODING, "UTF8"), (COLLATION, "C")];
+        assert_eq!(made(&two).unwrap(), " ENCODING 'UTF8' LC_CTYPE 'C' LC_COLLATE 'C';\n", "as manifests had it before");
+        assert_eq!(made(&two[..1]), None);
+        let own = [&two[..], &[(CLASSES, "C.UTF-8")]].concat();
+        assert_eq!(made(&own).unwrap(), " ENCODING 'UTF8' LC_CTYPE 'C.UTF-8' LC_COLLATE 'C';\n");
+        let icu = [&own[..], &[(PROVIDER, "icu"), (PROVIDERS_LOCALE, "de-DE"), (RULES, "&a < b")]].concat();
+        assert!(made(&icu).unwrap().ends_with(" ICU_LOCALE 'de-DE' ICU_RULES '&a < b' LOCALE_PROVIDER icu;\n"));
+        let builtin = [&own[..], &[(PROVIDER, "builtin"), (PROVIDERS_LOCALE, "C.UTF-8")]].concat();
+        assert!(made(&builtin).unwrap().ends_with(" BUILTIN_LOCALE 'C.UTF-8' LOCALE_PROVIDER builtin;\n"));
     }
 
     #[test]

@@ -28,10 +28,12 @@ pub struct Origin {
     pub locales: Vec<(String, Locale)>,
     /// The locale of the source that is not installed here, and is stood in for.
     pub lacking: Option<Locale>,
+    /// Nobody has noted the locale of the source.
+    pub unknown: bool,
 }
 
 impl Origin {
-    /// Notes a line of the script's head.
+    /// Notes a line of the script's head: one outside of statements, before anything is defined.
     pub fn note(&mut self, line: &[u8]) {
         for start in [&b"-- Dumped from database version "[..], b"-- Dumped by pg_dump version "] {
             if let Some(version) = line.strip_prefix(start) {
@@ -80,8 +82,10 @@ pub fn of_mysql_family(stderr: &[u8], path: &Path, way: &Way) -> Unloaded {
     let (number, said) = said_by_mysql_family(stderr);
     let at = path.display();
     let withheld = matches!(number, 1044 | 1045 | 1142 | 1143 | 1227 | 1290 | 1370 | 1410 | 1419 | 3554 | 3948 | 6427);
-    // Character sets, collations, settings, storage engines and plugins of another version or product; the disk, and tables that are kept in memory.
-    let lacking = matches!(number, 1021 | 1114 | 1115 | 1193 | 1231 | 1273 | 1286 | 1524 | 3161 | 3 | 28);
+    // Character sets, collations, settings, storage engines, plugins and functions of another version or product; keyrings, tablespaces and reference
+    // systems, which no dump holds; the disk, and tables that are kept in memory.
+    let lacking =
+        matches!(number, 1021 | 1114 | 1115 | 1128 | 1193 | 1231 | 1273 | 1286 | 1298 | 1524 | 3161 | 3180 | 3185 | 3510 | 3548 | 3 | 28);
     let packages = way.from.engine.packages();
     match way.unlike() {
         _ if matches!(number, 5 | 1037 | 1038 | 1041 | 1135 | 2008) => Unloaded::Failed(without_memory(path, &said)),
@@ -98,10 +102,11 @@ pub fn of_mysql_family(stderr: &[u8], path: &Path, way: &Way) -> Unloaded {
             Failure::new(FailureKind::Absent, format!("{at}: {unlike}: {said}"))
                 .hint(format!("install {packages}, of the version that the dump was written with, or a newer one")),
         ),
-        None if lacking => Unloaded::Failed(
-            Failure::new(FailureKind::Absent, format!("{at}: the server here lacks what it wants: {said}"))
-                .hint("install the version and the plugins that the dump was written with"),
-        ),
+        None if lacking => {
+            Unloaded::Failed(Failure::new(FailureKind::Absent, format!("{at}: the server here lacks what it wants: {said}")).hint(
+                "install the version and the plugins that the dump was written with, or restore it where its keyring and tablespaces are",
+            ))
+        }
         None => Unloaded::Damaged(format!("{at}: {said}")),
     }
 }
@@ -141,15 +146,21 @@ pub fn of_postgres(stderr: &[u8], path: &Path, origin: &Origin) -> Unloaded {
             format!("{at}: it reads from another server, or writes to it, while it is loaded, which is withheld: {said}"),
             "restore it yourself where that server may be reached, and compare that database with `attestore verify`",
         ),
-        // Constraints and expressions over texts come out otherwise in another locale.
-        _ if (code.starts_with("22") || code.starts_with("23")) && origin.lacking.is_some() => other(
-            FailureKind::Absent,
-            format!(
-                "{at}: it was loaded without the locale of its source, {}, which is not installed here: {said}",
-                origin.lacking.as_ref().map(ToString::to_string).unwrap_or_default()
-            ),
-            "install that locale (Debian: locales-all, or dpkg-reconfigure locales)",
-        ),
+        // Constraints and expressions over texts come out otherwise in another locale; lines of data that are cut short do not (22P04).
+        _ if (code.starts_with("22") || code.starts_with("23")) && code != "22P04" && (origin.lacking.is_some() || origin.unknown) => {
+            match &origin.lacking {
+                Some(locale) => other(
+                    FailureKind::Absent,
+                    format!("{at}: it was loaded without the locale of its source, {locale}, which is not installed here: {said}"),
+                    "install that locale (Debian: locales-all, or dpkg-reconfigure locales)",
+                ),
+                None => other(
+                    FailureKind::Absent,
+                    format!("{at}: neither it nor a manifest states the locale of its source, and in ours it does not load: {said}"),
+                    "write the dump with --create (pg_dump -C), or capture a manifest of the source",
+                ),
+            }
+        }
         // Only a superuser may define these, whatever the code says.
         "42P13" | "42P17" if ["data type cannot be internal", "pseudo-type"].iter().any(|what| said.contains(what)) => other(
             FailureKind::Refused,
@@ -313,6 +324,36 @@ mod tests {
         }
         for way in [way((mysql, "8.4.9"), (mysql, "8.4.3")), way((mysql, ""), (mysql, "9.7.4")), way((mysql, "8.0.1"), (mysql, "9.7.4"))] {
             assert!(matches!(of_mysql_family(syntax.as_bytes(), Path::new("d"), &way), Unloaded::Damaged(_)), "{way:?}");
+        }
+    }
+
+    #[test]
+    fn what_hangs_on_a_locale_that_nobody_noted_is_no_damage() {
+        let of = |said: &str, unknown| of_postgres(said.as_bytes(), Path::new("d"), &Origin { unknown, ..Origin::default() });
+        let condition = "ERROR:  23514: new row for relation \"w\" violates check constraint \"c\"";
+        let Unloaded::Failed(said) = of(condition, true) else { panic!("a verdict") };
+        assert!(said.message.contains("states the locale of its source"), "{said}");
+        for (said, unknown) in
+            [(condition, false), ("ERROR:  22P04: missing data for column \"b\"", true), ("ERROR:  42601: syntax error", true)]
+        {
+            assert!(matches!(of(said, unknown), Unloaded::Damaged(_)), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_a_dump_does_not_hold_is_not_missed_in_it() {
+        use crate::engines::installed::EngineKind;
+        let mysql = || Product { engine: EngineKind::MySql, version: "9.7.4".into() };
+        let way = Way { from: mysql(), into: mysql() };
+        for said in [
+            "ERROR 3185 (HY000) at line 9: Can't find master key from keyring, please check in the server log",
+            "ERROR 3510 (HY000) at line 9: Tablespace `fast` doesn't exist.",
+            "ERROR 3548 (SR001) at line 9: There's no spatial reference system with SRID 990001.",
+            "ERROR 1128 (HY000) at line 9: Function 'mecab' is not defined",
+            "ERROR 1298 (HY000) at line 9: Unknown or incorrect time zone: 'Europe/Berlin'",
+        ] {
+            let Unloaded::Failed(said) = of_mysql_family(said.as_bytes(), Path::new("d"), &way) else { panic!("a verdict: {said}") };
+            assert_eq!(said.kind, FailureKind::Absent, "{said}");
         }
     }
 

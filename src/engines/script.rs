@@ -81,6 +81,11 @@ impl Script {
         self.lexer.is_data()
     }
 
+    /// True between statements, before anything was defined: there a dump says what it is of.
+    pub fn is_head(&self) -> bool {
+        !self.needs.creates && self.lexer.is_between()
+    }
+
     /// What becomes of a piece of a line of data.
     pub fn data(piece: &[u8]) -> Line {
         if piece.contains(&0) { zero() } else { Line::Pass }

@@ -9,6 +9,7 @@ pub mod check_kind;
 pub mod clock;
 pub mod counts;
 pub mod coverage;
+pub mod database_default;
 pub mod digest;
 pub mod exit;
 pub mod failure;

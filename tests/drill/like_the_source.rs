@@ -103,6 +103,19 @@ async fn postgres_dumps_go_into_a_database_like_the_one_that_they_are_of() {
         text.replace("= 'C.UTF-8'", "= 'xx_YY.UTF-8'").replace("'^\\w+$'", "'^[[:upper:]]+$'")
     });
     add(&estate, &source, &["other-condition.sql"]).await;
+    // What a letter is, apart from how texts are sorted; lines of data that look like the head of another dump.
+    let look_alike = "CREATE TABLE said (line text); INSERT INTO said VALUES ('CREATE DATABASE crm WITH TEMPLATE = template0 ENCODING = ''LATIN1'' LOCALE = ''C'';'), \
+         ('-- Dumped from database version 99'), ('é');";
+    remake(&source, "LC_COLLATE 'C' LC_CTYPE 'C.UTF-8'", &format!("{CONDITION}{look_alike}")).await;
+    dump("classes.sql", &["-Fp"]);
+    edit(&vault.join("classes.sql"), &vault.join("classes-broken.sql"), |text| {
+        text.replace("CREATE TABLE public.w", "CREATE TABEL public.w")
+    });
+    let icu = "LOCALE_PROVIDER icu ICU_LOCALE 'de-DE' LC_COLLATE 'C' LC_CTYPE 'C'";
+    add(&estate, &source, &["classes.sql", "classes-broken.sql"]).await;
+    remake(&source, icu, &format!("{CONDITION}{look_alike}")).await;
+    dump("icu.sql", &["-Fp", "--inserts"]);
+    add(&estate, &source, &["icu.sql"]).await;
     remake(
         &source,
         "ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'",
@@ -130,6 +143,8 @@ async fn postgres_dumps_go_into_a_database_like_the_one_that_they_are_of() {
         "locks.sql",
         "simple.sql",
         "stood-in.sql",
+        "classes.sql",
+        "icu.sql",
         "ascii-copy.sql",
         "ascii-inserts.sql",
         "latin.sql",
@@ -139,6 +154,8 @@ async fn postgres_dumps_go_into_a_database_like_the_one_that_they_are_of() {
     untold(&estate, "lacking.sql", "comes out by the locale libc xx_YY.UTF-8, which is not installed here");
     untold(&estate, "other-condition.sql", "without the locale of its source, libc xx_YY.UTF-8, which is not installed here");
     // What a dump raises itself may be a row of it, whatever code it takes.
+    let broken = result(&estate, "classes-broken.sql");
+    assert_eq!(broken.outcome, Outcome::Fail, "a line of data says nothing of its version: {:?}", broken.errors);
     let raises = result(&estate, "raises.sql");
     assert_eq!(raises.outcome, Outcome::Fail, "{:?}", raises.errors);
     let told = [format!("{raises:?}"), String::from_utf8_lossy(&output.stdout).into(), String::from_utf8_lossy(&output.stderr).into()];

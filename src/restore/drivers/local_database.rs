@@ -166,8 +166,7 @@ async fn load(order: &Order, source: &Path, to: &Path) -> Result<Loaded, Unloade
         servers.make_empty(engine, HOME).await?;
         let booted = servers.boot(engine, HOME, None).await?;
         servers.create_master(engine, HOME, booted.port, &master).await?;
-        let noted = |what: &str| order.database_default.get(what).map(String::as_str);
-        let known = noted("encoding").zip(noted("collation")).map(|(encoding, collation)| Locale::of(encoding, collation));
+        let known = Locale::noted(&order.database_default);
         lacking = servers.load((engine, dump), path, HOME, booted, &master, known.as_ref()).await?;
         booted
     };

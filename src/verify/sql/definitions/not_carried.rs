@@ -102,6 +102,8 @@ mod tests {
         assert_eq!(differ(REFERENCE_SYSTEM, &[], &[("t.p", "101")]), (1, 0));
         assert_eq!(differ(DEFAULT, &[("collation", "utf8mb4_bin")], &[("collation", "latin1_bin")]), (0, 1));
         assert_eq!(differ(DEFAULT, &[("collation", "utf8mb4_bin")], &[("collation", "utf8mb4_bin")]), (0, 0));
+        let more = [("collation", "C"), ("character classes", "C.UTF-8")];
+        assert_eq!(differ(DEFAULT, &more[..1], &more), (0, 0), "what earlier manifests did not note");
     }
 
     #[test]

@@ -71,8 +71,12 @@ pub const KINDS: &[(&str, u32, &str)] = &[
     (
         DEFAULT,
         0,
-        "SELECT 'encoding', pg_encoding_to_char(encoding)::text FROM pg_database WHERE datname = current_database() \
-         UNION ALL SELECT 'collation', datcollate::text FROM pg_database WHERE datname = current_database()",
+        // `model::database_default` has the names. Columns of later versions are asked for as members of the row.
+        "SELECT name, value FROM pg_database d, LATERAL (SELECT to_jsonb(d) AS one) j, LATERAL (SELECT CASE one ->> 'datlocprovider' WHEN 'i' THEN 'icu' \
+         WHEN 'b' THEN 'builtin' END AS provider) p, LATERAL (VALUES ('encoding', pg_encoding_to_char(d.encoding)::text), ('collation', d.datcollate::text), \
+         ('character classes', d.datctype::text), ('locale provider', provider), \
+         ('locale of the provider', CASE WHEN provider IS NOT NULL THEN coalesce(one ->> 'datlocale', one ->> 'daticulocale') END), \
+         ('ICU rules', one ->> 'daticurules')) v(name, value) WHERE d.datname = current_database() AND value IS NOT NULL",
     ),
     // Libraries that sessions load are the server's, and those of a copy are not loaded.
     (
