@@ -134,6 +134,11 @@ fn points() -> Vec<Tamper> {
             }),
         ),
         (
+            "count an age by a clock that the population says is an hour behind",
+            RpoDiffers,
+            BigLie(|body, _| population(body, |population| population.service_ahead_ms = Some(3_600_000))),
+        ),
+        (
             "date a point as no population does",
             FactDiffers,
             Lie(|body, _| passing(body, |r| r.rp.created_at = r.rp.created_at.plus_secs(60))),
