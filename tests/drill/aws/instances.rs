@@ -175,7 +175,10 @@ async fn an_instance_that_fails_after_it_was_available_is_told_at_once() {
     assert_eq!((code, results.len()), (Some(3), 2), "{said}");
     for result in results {
         let why = &result.outcome_reasons[0];
-        assert!(result.outcome == Outcome::Error && result.verify.is_none() && why.contains("is storage-full"), "{why}");
+        assert!(
+            result.outcome == Outcome::Error && result.verify.is_none() && why.contains("was available and is storage-full now"),
+            "{why}"
+        );
         assert!(!why.contains("deadline"), "{why}");
     }
     assert_eq!(leftovers(&estate).await, Vec::<String>::new());

@@ -134,7 +134,9 @@ async fn a_listing_is_a_safe_place_to_stop() {
 async fn snapshots_of_another_instance_are_left_out_with_their_reason() {
     let folder = tempfile::tempdir().unwrap();
     let estate = snapshots(folder.path()).await;
-    for (instance, reason) in [("staging", "RDS says that it is of the instance `staging`, and not of `pg`"), ("", "RDS does not say of which instance it is")] {
+    for (instance, reason) in
+        [("staging", "RDS says that it is of the instance `staging`, and not of `pg`"), ("", "RDS does not say of which instance it is")]
+    {
         let between = Between::start(&estate, move |call| match call.action.as_str() {
             "DescribeDBSnapshots" => page(instance, 0, 2, None),
             _ => Then::Passes,
