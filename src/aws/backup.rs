@@ -6,6 +6,7 @@ use aws_sdk_backup::Client;
 use serde::Serialize;
 
 use crate::aws::errors::classify;
+use crate::aws::pages::Pages;
 use crate::aws::session::Session;
 use crate::aws::times::timestamp;
 use crate::model::clock::Timestamp;
@@ -102,16 +103,13 @@ impl Backup {
 
     /// Every recovery point of `vault`, of `resource_arn` alone where that is given.
     pub async fn points(&self, vault: &str, resource_arn: Option<&str>) -> Result<Vec<VaultPoint>, Failure> {
-        let mut pages = self
-            .client
-            .list_recovery_points_by_backup_vault()
-            .backup_vault_name(vault)
-            .set_by_resource_arn(resource_arn.map(ToOwned::to_owned))
-            .into_paginator()
-            .send();
-        let mut points = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| classify(&format!("backup:ListRecoveryPointsByBackupVault {vault}"), error))?;
+        let mut pages = Pages::of(format!("backup:ListRecoveryPointsByBackupVault {vault}"));
+        let (mut points, mut token) = (Vec::new(), None);
+        loop {
+            let call = self.client.list_recovery_points_by_backup_vault().backup_vault_name(vault).set_next_token(token);
+            let page = call.set_by_resource_arn(resource_arn.map(ToOwned::to_owned)).send().await;
+            let page = page.map_err(|error| classify(pages.call(), error))?;
+            let before = points.len();
             for point in page.recovery_points.unwrap_or_default() {
                 let Some(arn) = point.recovery_point_arn else { continue };
                 points.push(VaultPoint {
@@ -126,8 +124,11 @@ impl Backup {
                     retain_until: point.calculated_lifecycle.and_then(|cycle| cycle.delete_at.as_ref().map(timestamp)),
                 });
             }
+            token = pages.next(page.next_token, points[before..].iter().map(|point| &point.arn))?;
+            if token.is_none() {
+                return Ok(points);
+            }
         }
-        Ok(points)
     }
 
     /// DescribeBackupVault.
@@ -193,40 +194,53 @@ impl Backup {
     /// Jobs since `since` that are not over, for the recovery points that `of` accepts (ListRestoreJobs).
     pub async fn unfinished_jobs(&self, since: Timestamp, of: &(dyn Fn(&str) -> bool + Sync)) -> Result<Vec<String>, Failure> {
         let after = aws_smithy_types::DateTime::from_secs(since.as_secs());
-        let mut pages = self.client.list_restore_jobs().by_created_after(after).into_paginator().send();
-        let mut ids = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| classify("backup:ListRestoreJobs", error))?;
-            for job in page.restore_jobs.unwrap_or_default() {
+        let mut pages = Pages::of("backup:ListRestoreJobs");
+        let (mut ids, mut token) = (Vec::new(), None);
+        loop {
+            let call = self.client.list_restore_jobs().by_created_after(after).set_next_token(token);
+            let page = call.send().await.map_err(|error| classify(pages.call(), error))?;
+            let jobs = page.restore_jobs.unwrap_or_default();
+            token = pages.next(page.next_token, jobs.iter().map(|job| job.restore_job_id.as_deref().unwrap_or_default()))?;
+            for job in jobs {
                 let open = job.status.as_ref().is_some_and(|status| matches!(status.as_str(), "PENDING" | "RUNNING"));
                 if open && job.recovery_point_arn.as_deref().is_some_and(of) {
                     ids.extend(job.restore_job_id);
                 }
             }
+            if token.is_none() {
+                return Ok(ids);
+            }
         }
-        Ok(ids)
     }
 
     /// Every selection of every backup plan.
     pub async fn selections(&self) -> Result<Vec<Selection>, Failure> {
-        let mut selections = Vec::new();
-        let mut plans = self.client.list_backup_plans().into_paginator().send();
-        while let Some(page) = plans.next().await {
-            let page = page.map_err(|error| classify("backup:ListBackupPlans", error))?;
-            for plan in page.backup_plans_list.unwrap_or_default() {
+        let mut pages = Pages::of("backup:ListBackupPlans");
+        let (mut selections, mut token) = (Vec::new(), None);
+        loop {
+            let page = self.client.list_backup_plans().set_next_token(token).send().await.map_err(|error| classify(pages.call(), error))?;
+            let plans = page.backup_plans_list.unwrap_or_default();
+            token = pages.next(page.next_token, plans.iter().map(|plan| plan.backup_plan_id.as_deref().unwrap_or_default()))?;
+            for plan in plans {
                 let Some(id) = plan.backup_plan_id else { continue };
                 let name = plan.backup_plan_name.unwrap_or_else(|| id.clone());
                 self.selections_of(&id, &name, &mut selections).await?;
             }
+            if token.is_none() {
+                return Ok(selections);
+            }
         }
-        Ok(selections)
     }
 
     async fn selections_of(&self, plan_id: &str, plan: &str, into: &mut Vec<Selection>) -> Result<(), Failure> {
-        let mut pages = self.client.list_backup_selections().backup_plan_id(plan_id).into_paginator().send();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| classify(&format!("backup:ListBackupSelections {plan}"), error))?;
-            for member in page.backup_selections_list.unwrap_or_default() {
+        let mut pages = Pages::of(format!("backup:ListBackupSelections {plan}"));
+        let mut token = None;
+        loop {
+            let call = self.client.list_backup_selections().backup_plan_id(plan_id).set_next_token(token);
+            let page = call.send().await.map_err(|error| classify(pages.call(), error))?;
+            let members = page.backup_selections_list.unwrap_or_default();
+            token = pages.next(page.next_token, members.iter().map(|member| member.selection_id.as_deref().unwrap_or_default()))?;
+            for member in members {
                 let Some(id) = member.selection_id else { continue };
                 let answer = self.client.get_backup_selection().backup_plan_id(plan_id).selection_id(&id).send().await;
                 let answer = answer.map_err(|error| classify(&format!("backup:GetBackupSelection {plan} {id}"), error))?;
@@ -238,8 +252,10 @@ impl Backup {
                 };
                 into.push(selection_of(plan, selection));
             }
+            if token.is_none() {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 }
 

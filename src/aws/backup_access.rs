@@ -14,6 +14,7 @@ use aws_sdk_backup::operation::describe_backup_access_point::DescribeBackupAcces
 use serde::Serialize;
 
 use crate::aws::errors::classify;
+use crate::aws::pages::Pages;
 use crate::aws::session::Session;
 use crate::aws::sts;
 use crate::aws::times::timestamp;
@@ -137,13 +138,17 @@ impl AccessPoints {
 
     /// The names that start with `prefix` (ListBackupAccessPoints).
     pub async fn names(&self, prefix: &str) -> Result<Vec<String>, Failure> {
-        let mut pages = self.client.list_backup_access_points().into_paginator().send();
-        let mut names = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| classify("backup:ListBackupAccessPoints", error))?;
+        let mut pages = Pages::of("backup:ListBackupAccessPoints");
+        let (mut names, mut token) = (Vec::new(), None);
+        loop {
+            let call = self.client.list_backup_access_points().set_next_token(token);
+            let page = call.send().await.map_err(|error| classify(pages.call(), error))?;
+            token = pages.next(page.next_token, page.backup_access_points.iter().map(|one| &one.name))?;
             names.extend(page.backup_access_points.into_iter().map(|one| one.name).filter(|name| name.starts_with(prefix)));
+            if token.is_none() {
+                return Ok(names);
+            }
         }
-        Ok(names)
     }
 
     /// The ARN that the account's access point of this name has.
@@ -156,16 +161,25 @@ impl AccessPoints {
 
     /// ListTags; where the service or the role does not allow it, none: its exact name says whose it is.
     async fn tags(&self, arn: &str) -> Result<BTreeMap<String, String>, Failure> {
-        let mut pages = self.client.list_tags().resource_arn(arn).into_paginator().send();
-        let mut tags = BTreeMap::new();
-        while let Some(page) = pages.next().await {
-            match page.map_err(|error| classify(&format!("backup:ListTags {arn}"), error)) {
-                Ok(page) => tags.extend(page.tags.unwrap_or_default()),
-                Err(failure) if matches!(failure.kind, FailureKind::Absent | FailureKind::Denied | FailureKind::Invalid) => break,
+        let mut pages = Pages::of(format!("backup:ListTags {arn}"));
+        let (mut tags, mut token) = (BTreeMap::new(), None);
+        loop {
+            let page = self.client.list_tags().resource_arn(arn).set_next_token(token).send().await;
+            match page.map_err(|error| classify(pages.call(), error)) {
+                Ok(page) => {
+                    let listed = page.tags.unwrap_or_default();
+                    token = pages.next(page.next_token, listed.keys())?;
+                    tags.extend(listed);
+                }
+                Err(failure) if matches!(failure.kind, FailureKind::Absent | FailureKind::Denied | FailureKind::Invalid) => {
+                    return Ok(tags);
+                }
                 Err(failure) => return Err(failure),
             }
+            if token.is_none() {
+                return Ok(tags);
+            }
         }
-        Ok(tags)
     }
 }
 

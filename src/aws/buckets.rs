@@ -12,6 +12,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use serde::Serialize;
 
 use crate::aws::errors::classify;
+use crate::aws::pages::Pages;
 use crate::aws::session::Session;
 use crate::aws::times::timestamp;
 use crate::model::clock::Timestamp;
@@ -75,17 +76,22 @@ impl Buckets {
 
     /// The account's buckets whose names start with `prefix`, with their creation times.
     pub async fn names(&self, prefix: &str) -> Result<BTreeMap<String, Option<Timestamp>>, Failure> {
-        let mut pages = self.client.list_buckets().into_paginator().send();
-        let mut names = BTreeMap::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| classify("s3:ListBuckets", error))?;
-            for bucket in page.buckets.unwrap_or_default() {
+        let mut pages = Pages::of("s3:ListBuckets");
+        let (mut names, mut token) = (BTreeMap::new(), None);
+        loop {
+            let call = self.client.list_buckets().set_continuation_token(token);
+            let page = call.send().await.map_err(|error| classify(pages.call(), error))?;
+            let buckets = page.buckets.unwrap_or_default();
+            token = pages.next(page.continuation_token, buckets.iter().map(|bucket| bucket.name.as_deref().unwrap_or_default()))?;
+            for bucket in buckets {
                 if let Some(name) = bucket.name.filter(|name| name.starts_with(prefix)) {
                     names.insert(name, bucket.creation_date.as_ref().map(timestamp));
                 }
             }
+            if token.is_none() {
+                return Ok(names);
+            }
         }
-        Ok(names)
     }
 
     /// The bucket, or nothing where there is none of that name. A bucket of somebody else is an error: it cannot be looked at.
@@ -160,7 +166,7 @@ impl Buckets {
     /// Deletes all that may be deleted, and then says what may not: a version under Object Lock stands until its retention ends, and
     /// nobody is asked to bypass it.
     async fn clear(&self, name: &str) -> Result<(), Failure> {
-        let mut kept = Kept::default();
+        let (mut kept, mut last) = (Kept::default(), Vec::new());
         let mut from: (Option<String>, Option<String>) = (None, None);
         loop {
             let call = self.client.list_object_versions().bucket(name).max_keys(1000);
@@ -179,6 +185,10 @@ impl Buckets {
             if doomed.is_empty() {
                 break;
             }
+            if doomed == last {
+                return Err(Failure::new(FailureKind::Remote, format!("{what}: what was deleted is listed again and again")));
+            }
+            last.clone_from(&doomed);
             // One request takes at most 1,000 keys; a listing page of versions and markers together has no more.
             let delete = Delete::builder().set_objects(Some(doomed)).quiet(true).build();
             let delete = delete.map_err(|error| Failure::invalid(format!("{what}: {error}")).caused_by(error))?;

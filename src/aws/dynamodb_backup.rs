@@ -7,6 +7,8 @@ use aws_sdk_dynamodb::types::{BackupTypeFilter, SseSpecification, SseType};
 use serde::Serialize;
 
 use crate::aws::errors::classify;
+use crate::aws::pages::Pages;
+use crate::aws::restoring::Restoring;
 use crate::aws::session::Session;
 use crate::aws::times::timestamp;
 use crate::model::clock::Timestamp;
@@ -87,12 +89,13 @@ impl Tables {
 
     /// Every on-demand backup of `table`, those that AWS Backup made too.
     pub async fn backups(&self, table: &str) -> Result<Vec<TableBackup>, Failure> {
-        let mut backups = Vec::new();
-        let mut start = None;
+        let mut pages = Pages::of(format!("dynamodb:ListBackups {table}"));
+        let (mut backups, mut start) = (Vec::new(), None);
         loop {
             let call = self.client.list_backups().table_name(table).backup_type(BackupTypeFilter::All);
-            let answer = call.set_exclusive_start_backup_arn(start.take()).send().await;
-            let answer = answer.map_err(|error| classify(&format!("dynamodb:ListBackups {table}"), error))?;
+            let answer = call.set_exclusive_start_backup_arn(start).send().await;
+            let answer = answer.map_err(|error| classify(pages.call(), error))?;
+            let before = backups.len();
             for one in answer.backup_summaries.unwrap_or_default() {
                 let Some(arn) = one.backup_arn else { continue };
                 backups.push(TableBackup {
@@ -105,7 +108,7 @@ impl Tables {
                     size_bytes: one.backup_size_bytes.and_then(|size| u64::try_from(size).ok()),
                 });
             }
-            start = answer.last_evaluated_backup_arn;
+            start = pages.next(answer.last_evaluated_backup_arn, backups[before..].iter().map(|one: &TableBackup| &one.arn))?;
             if start.is_none() {
                 return Ok(backups);
             }
@@ -146,20 +149,21 @@ impl Tables {
     }
 
     async fn tags(&self, arn: &str) -> Result<BTreeMap<String, String>, Failure> {
-        let mut tags = BTreeMap::new();
-        let mut next = None;
+        let mut pages = Pages::of(format!("dynamodb:ListTagsOfResource {arn}"));
+        let (mut tags, mut next) = (BTreeMap::new(), None);
         loop {
-            let answer = self.client.list_tags_of_resource().resource_arn(arn).set_next_token(next.take()).send().await;
+            let answer = self.client.list_tags_of_resource().resource_arn(arn).set_next_token(next).send().await;
             let answer = match answer {
                 Ok(answer) => answer,
                 Err(error) => {
-                    let failure = classify(&format!("dynamodb:ListTagsOfResource {arn}"), error);
+                    let failure = classify(pages.call(), error);
                     // A table that goes away while it is looked at has no tags any more.
                     return if failure.kind == FailureKind::Absent { Ok(tags) } else { Err(failure) };
                 }
             };
-            tags.extend(answer.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)));
-            next = answer.next_token;
+            let listed = answer.tags.unwrap_or_default();
+            next = pages.next(answer.next_token, listed.iter().map(|tag| &tag.key))?;
+            tags.extend(listed.into_iter().map(|tag| (tag.key, tag.value)));
             if next.is_none() {
                 return Ok(tags);
             }
@@ -168,21 +172,30 @@ impl Tables {
 
     /// Names of tables that start with `prefix`.
     pub async fn names(&self, prefix: &str) -> Result<Vec<String>, Failure> {
-        let mut pages = self.client.list_tables().into_paginator().send();
-        let mut names = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| classify("dynamodb:ListTables", error))?;
-            names.extend(page.table_names.unwrap_or_default().into_iter().filter(|name| name.starts_with(prefix)));
+        let mut pages = Pages::of("dynamodb:ListTables");
+        let (mut names, mut start) = (Vec::new(), None);
+        loop {
+            let call = self.client.list_tables().set_exclusive_start_table_name(start);
+            let page = call.send().await.map_err(|error| classify(pages.call(), error))?;
+            let listed = page.table_names.unwrap_or_default();
+            start = pages.next(page.last_evaluated_table_name, &listed)?;
+            names.extend(listed.into_iter().filter(|name| name.starts_with(prefix)));
+            if start.is_none() {
+                return Ok(names);
+            }
         }
-        Ok(names)
     }
 
-    /// RestoreTableFromBackup; the answer is the new table's ARN. The call takes neither tags nor a token.
-    pub async fn restore(&self, backup_arn: &str, table: &str, kms_key_arn: Option<&str>) -> Result<Option<String>, Failure> {
+    /// RestoreTableFromBackup. The call takes neither tags nor a token.
+    pub async fn restore(&self, backup_arn: &str, table: &str, kms_key_arn: Option<&str>) -> Result<Restoring, Failure> {
         let call = self.client.restore_table_from_backup().backup_arn(backup_arn).target_table_name(table);
-        let answer = call.set_sse_specification_override(encryption(kms_key_arn)).send().await;
-        let answer = answer.map_err(|error| classify(&format!("dynamodb:RestoreTableFromBackup {table}"), error))?;
-        Ok(answer.table_description.and_then(|table| table.table_arn))
+        match call.set_sse_specification_override(encryption(kms_key_arn)).send().await {
+            Ok(answer) => Ok(Restoring::Accepted(answer.table_description.and_then(|table| table.table_arn))),
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_table_already_exists_exception()) => {
+                Ok(Restoring::NameIsTaken)
+            }
+            Err(error) => Err(classify(&format!("dynamodb:RestoreTableFromBackup {table}"), error)),
+        }
     }
 
     /// DescribeContinuousBackups.
@@ -203,19 +216,23 @@ impl Tables {
         })
     }
 
-    /// RestoreTableToPointInTime; the answer is the new table's ARN. The call takes neither tags nor a token. Called in the target's Region.
+    /// RestoreTableToPointInTime. The call takes neither tags nor a token. Called in the target's Region.
     pub async fn restore_to_time(
         &self,
         table_arn: &str,
         at: Timestamp,
         table: &str,
         kms_key_arn: Option<&str>,
-    ) -> Result<Option<String>, Failure> {
+    ) -> Result<Restoring, Failure> {
         let call = self.client.restore_table_to_point_in_time().source_table_arn(table_arn).target_table_name(table);
         let call = call.restore_date_time(aws_smithy_types::DateTime::from_millis(at.0.div_euclid(1000)));
-        let answer = call.set_sse_specification_override(encryption(kms_key_arn)).send().await;
-        let answer = answer.map_err(|error| classify(&format!("dynamodb:RestoreTableToPointInTime {table}"), error))?;
-        Ok(answer.table_description.and_then(|table| table.table_arn))
+        match call.set_sse_specification_override(encryption(kms_key_arn)).send().await {
+            Ok(answer) => Ok(Restoring::Accepted(answer.table_description.and_then(|table| table.table_arn))),
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_table_already_exists_exception()) => {
+                Ok(Restoring::NameIsTaken)
+            }
+            Err(error) => Err(classify(&format!("dynamodb:RestoreTableToPointInTime {table}"), error)),
+        }
     }
 
     /// TagResource.

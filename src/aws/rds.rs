@@ -7,6 +7,8 @@ use aws_sdk_rds::types::Tag;
 use serde::Serialize;
 
 use crate::aws::errors::classify;
+use crate::aws::pages::Pages;
+use crate::aws::restoring::Restoring;
 use crate::aws::session::Session;
 use crate::aws::times::timestamp;
 use crate::model::clock::Timestamp;
@@ -133,13 +135,18 @@ impl Rds {
 
     /// Every snapshot of the instance, own ones of all kinds.
     pub async fn snapshots(&self, instance: &str) -> Result<Vec<Snapshot>, Failure> {
-        let mut pages = self.client.describe_db_snapshots().db_instance_identifier(instance).into_paginator().send();
-        let mut snapshots = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| classify(&format!("rds:DescribeDBSnapshots {instance}"), error))?;
-            snapshots.extend(page.db_snapshots.unwrap_or_default().into_iter().filter_map(snapshot_of));
+        let mut pages = Pages::of(format!("rds:DescribeDBSnapshots {instance}"));
+        let (mut snapshots, mut marker) = (Vec::new(), None);
+        loop {
+            let call = self.client.describe_db_snapshots().db_instance_identifier(instance).set_marker(marker);
+            let page = call.send().await.map_err(|error| classify(pages.call(), error))?;
+            let listed: Vec<Snapshot> = page.db_snapshots.unwrap_or_default().into_iter().filter_map(snapshot_of).collect();
+            marker = pages.next(page.marker, listed.iter().map(|one| &one.arn))?;
+            snapshots.extend(listed);
+            if marker.is_none() {
+                return Ok(snapshots);
+            }
         }
-        Ok(snapshots)
     }
 
     /// The instance, or nothing where there is none of that name.
@@ -155,13 +162,18 @@ impl Rds {
 
     /// Every instance.
     pub async fn instances(&self) -> Result<Vec<Instance>, Failure> {
-        let mut pages = self.client.describe_db_instances().into_paginator().send();
-        let mut instances = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| classify("rds:DescribeDBInstances", error))?;
-            instances.extend(page.db_instances.unwrap_or_default().into_iter().map(instance_of));
+        let mut pages = Pages::of("rds:DescribeDBInstances");
+        let (mut instances, mut marker) = (Vec::new(), None);
+        loop {
+            let call = self.client.describe_db_instances().set_marker(marker);
+            let page = call.send().await.map_err(|error| classify(pages.call(), error))?;
+            let listed: Vec<Instance> = page.db_instances.unwrap_or_default().into_iter().map(instance_of).collect();
+            marker = pages.next(page.marker, listed.iter().map(|one| &one.id))?;
+            instances.extend(listed);
+            if marker.is_none() {
+                return Ok(instances);
+            }
         }
-        Ok(instances)
     }
 
     /// The earliest and the latest time that the instance can be restored to; nothing where its automated backups are off.
@@ -172,8 +184,10 @@ impl Rds {
             Ok(answer) => answer.db_instance_automated_backups.unwrap_or_default(),
             Err(failure) => return absent_is_none(failure),
         };
+        let of_it = |name: Option<&str>| name.is_some_and(|name| name.eq_ignore_ascii_case(instance));
+        let own = backups.into_iter().filter(|backup| of_it(backup.db_instance_identifier.as_deref()));
         // One that is retained of an instance that was deleted has another status and no latest time that moves.
-        let active = backups.into_iter().filter(|backup| backup.status.as_deref() == Some("active"));
+        let active = own.filter(|backup| backup.status.as_deref() == Some("active"));
         let windows = active.filter_map(|backup| {
             let window = backup.restore_window?;
             Some((timestamp(&window.earliest_time?), timestamp(&window.latest_time?)))
@@ -192,16 +206,15 @@ impl Rds {
         }
     }
 
-    /// RestoreDBInstanceFromDBSnapshot or RestoreDBInstanceToPointInTime: not public, in one zone, without deletion protection; the
-    /// answer is the instance's ARN.
-    pub async fn restore(&self, request: &RestoreRequest) -> Result<Option<String>, Failure> {
+    /// RestoreDBInstanceFromDBSnapshot or RestoreDBInstanceToPointInTime: not public, in one zone, without deletion protection.
+    pub async fn restore(&self, request: &RestoreRequest) -> Result<Restoring, Failure> {
         match &request.from {
             RestoreFrom::Snapshot(snapshot) => self.restore_snapshot(request, snapshot).await,
             RestoreFrom::Time { instance, at } => self.restore_time(request, instance, *at).await,
         }
     }
 
-    async fn restore_snapshot(&self, request: &RestoreRequest, snapshot: &str) -> Result<Option<String>, Failure> {
+    async fn restore_snapshot(&self, request: &RestoreRequest, snapshot: &str) -> Result<Restoring, Failure> {
         let answer = self
             .client
             .restore_db_instance_from_db_snapshot()
@@ -218,12 +231,17 @@ impl Rds {
             .set_enable_iam_database_authentication(request.iam.then_some(true))
             .set_tags(Some(tags_of(&request.tags)))
             .send()
-            .await
-            .map_err(|error| classify(&format!("rds:RestoreDBInstanceFromDBSnapshot {}", request.instance), error))?;
-        Ok(answer.db_instance.and_then(|instance| instance.db_instance_arn))
+            .await;
+        match answer {
+            Ok(answer) => Ok(Restoring::Accepted(answer.db_instance.and_then(|instance| instance.db_instance_arn))),
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_db_instance_already_exists_fault()) => {
+                Ok(Restoring::NameIsTaken)
+            }
+            Err(error) => Err(classify(&format!("rds:RestoreDBInstanceFromDBSnapshot {}", request.instance), error)),
+        }
     }
 
-    async fn restore_time(&self, request: &RestoreRequest, source: &str, at: Timestamp) -> Result<Option<String>, Failure> {
+    async fn restore_time(&self, request: &RestoreRequest, source: &str, at: Timestamp) -> Result<Restoring, Failure> {
         let answer = self
             .client
             .restore_db_instance_to_point_in_time()
@@ -241,9 +259,14 @@ impl Rds {
             .set_enable_iam_database_authentication(request.iam.then_some(true))
             .set_tags(Some(tags_of(&request.tags)))
             .send()
-            .await
-            .map_err(|error| classify(&format!("rds:RestoreDBInstanceToPointInTime {}", request.instance), error))?;
-        Ok(answer.db_instance.and_then(|instance| instance.db_instance_arn))
+            .await;
+        match answer {
+            Ok(answer) => Ok(Restoring::Accepted(answer.db_instance.and_then(|instance| instance.db_instance_arn))),
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_db_instance_already_exists_fault()) => {
+                Ok(Restoring::NameIsTaken)
+            }
+            Err(error) => Err(classify(&format!("rds:RestoreDBInstanceToPointInTime {}", request.instance), error)),
+        }
     }
 
     /// ModifyDBInstance: a password of the drill's own, no automated backups, no deletion protection, tokens of IAM or none; at once.
@@ -356,5 +379,28 @@ fn instance_of(from: aws_sdk_rds::types::DbInstance) -> Instance {
         iam: from.iam_database_authentication_enabled,
         pending_password: from.pending_modified_values.is_some_and(|pending| pending.master_user_password.is_some()),
         tags: from.tag_list.unwrap_or_default().into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_asked_for_is_an_answer() {
+        let arn = |id: &str| format!("arn:aws:rds:eu-west-2:1:db:{id}");
+        let asked = |asked: &str, answered: &[&str]| {
+            let all = answered.iter().map(|id| ((*id).to_owned(), arn(id))).collect();
+            only_asked(all, |(id, arn): &(String, String)| (id, arn), "rds:Describe", asked).map(|found| found.map(|(id, _)| id))
+        };
+        assert_eq!(asked("a", &["b", "a"]).unwrap().as_deref(), Some("a"));
+        assert_eq!(asked(&arn("a"), &["b", "a"]).unwrap().as_deref(), Some("a"));
+        // RDS keeps identifiers in lower case, and takes them in any.
+        assert_eq!(asked("A", &["a"]).unwrap().as_deref(), Some("a"));
+        assert_eq!(asked("a", &[]).unwrap(), None);
+        for others in [&["b"][..], &["aa", "b"], &[""]] {
+            let failure = asked("a", others).unwrap_err();
+            assert!(failure.kind == FailureKind::Remote && failure.message.contains("expected a"), "{failure}");
+        }
     }
 }

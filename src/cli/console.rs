@@ -107,9 +107,9 @@ impl Console {
 
     /// A failure for people: the message, a blank line, the hint.
     pub fn failure(&self, failure: &Failure) {
-        self.say(format!("error: {failure}"));
+        self.say(format!("error: {}", words::said(&failure.to_string())));
         if let Some(hint) = &failure.hint {
-            self.say(format!("\nhint: {hint}"));
+            self.say(format!("\nhint: {}", words::said(hint)));
         }
     }
 
@@ -196,12 +196,12 @@ impl Monitor for Console {
             Event::Finding(_) => {}
             Event::Unread(failure) => *self.unread.lock().expect("no panic while held").entry(failure.kind).or_default() += 1,
             Event::Problem(failure) => {
-                self.say(format!("problem: {failure}"));
+                self.say(format!("problem: {}", words::said(&failure.to_string())));
                 if let Some(hint) = &failure.hint {
-                    self.say(format!("hint: {hint}"));
+                    self.say(format!("hint: {}", words::said(hint)));
                 }
             }
-            Event::Note(text) => self.say(text),
+            Event::Note(text) => self.say(words::said(text)),
         }
     }
 

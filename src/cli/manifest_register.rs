@@ -63,6 +63,8 @@ impl Registration {
             root: header.root,
         });
         let mut log = LogWriter::open(&self.loaded.config.log.path, self.key.clone())?;
+        // What is registered of it is held to what it says.
+        log.evidence(&header.to_bytes()?)?;
         let leaf = log.append(body, Actor::tool("attestore manifest create"), &mut |_, _| Ok(()))?;
         log.checkpoint()?;
         Ok(leaf.index)

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::{Map, json};
 
 use crate::cli::console::Console;
-use crate::cli::{scorecard, session};
+use crate::cli::{scorecard, session, words};
 use crate::drill::context::Setup;
 use crate::drill::effort::Effort;
 use crate::drill::plan::{Basis, Plan};
@@ -75,10 +75,10 @@ fn tell(plan: &Plan, console: &Console) {
         ));
     }
     for one in &plan.excluded {
-        console.answer(format!("left out: {}: {}", one.id, one.reason));
+        console.answer(format!("left out: {}: {}", words::said(&one.id), words::said(&one.reason)));
     }
     for (resource, failure) in &plan.failures {
-        console.answer(format!("not listed: {resource}: {failure}"));
+        console.answer(format!("not listed: {resource}: {}", words::said(&failure.to_string())));
     }
     for stratum in &plan.strata {
         console.answer(format!("class {}: {} of {} would be drawn", stratum.name, stratum.sample, stratum.size));

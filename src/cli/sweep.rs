@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Map, json};
 
 use crate::cli::console::Console;
-use crate::cli::{drill, scorecard, session};
+use crate::cli::{drill, scorecard, session, words};
 use crate::drill::context::{WORK, journal_path, prefix};
 use crate::estate::config::Config;
 use crate::estate::load;
@@ -85,7 +85,7 @@ fn tell(swept: &Swept, applied: bool, console: &Console) {
     }
     for one in &swept.standing {
         let created = one.created_at.map_or_else(String::new, |at| format!(", created {at}"));
-        console.answer(format!("left behind: {}{created}: {}", one.arn, one.about));
+        console.answer(format!("left behind: {}{created}: {}", words::said(&one.arn), words::said(&one.about)));
         console.object(&json!({"event": "leftover", "arn": one.arn, "case": one.case, "created_at": one.created_at,
             "about": one.about, "deletable": one.deletable}));
     }

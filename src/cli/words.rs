@@ -10,6 +10,15 @@ pub fn plain(text: &str) -> String {
     text.chars().map(escaped).collect()
 }
 
+/// Characters of what was said that people are shown: a message of a service may be of any length.
+const SAID_SHOWN: usize = 2000;
+
+/// What others said, or may have said: as [`plain`], and in part where it is long.
+pub fn said(text: &str) -> String {
+    // Each character becomes ten at most.
+    middle(&plain(&middle(text, SAID_SHOWN)), SAID_SHOWN)
+}
+
 /// A key, row or item: as [`plain`], and in quotes where its blanks would be lost on the eye (at an end, or several in a row).
 pub fn place(text: &str) -> String {
     let plain = plain(text);

@@ -109,10 +109,11 @@ impl Case<'_> {
         Ok(Tried { result, teardown: Some(teardown) })
     }
 
-    /// Gives a tried case its RPO and its verdict and writes them into the log; `points` are all listed points of its resource.
-    pub fn settle(&self, tried: Tried, points: &[rpo::Point]) -> Result<PointResult, Failure> {
+    /// Gives a tried case its RPO and its verdict and writes them into the log; `points` are all listed points of its resource, whose ages
+    /// are counted from `reference`.
+    pub fn settle(&self, tried: Tried, reference: rpo::Reference, points: &[rpo::Point]) -> Result<PointResult, Failure> {
         let Tried { mut result, teardown: Some(teardown) } = tried else { return Ok(tried.result) };
-        result.rpo = rpo::achieved(self.policy.rpo_s, self.drill.began_at, points);
+        result.rpo = rpo::achieved(self.policy.rpo_s, reference, points);
         let newest = result.verify.as_ref().and_then(|facts| facts.newest_stamp);
         objectives::corroborate(&mut result.rpo, self.point.created_at, newest, &result.sql_checks);
         outcome::decide(&mut result, self.policy);
@@ -379,7 +380,7 @@ impl Case<'_> {
             isolation: None,
             restore: None,
             rto: objectives::rto(self.policy.rto_s, None, None),
-            rpo: rpo::achieved(self.policy.rpo_s, self.drill.began_at, &[]),
+            rpo: rpo::achieved(self.policy.rpo_s, rpo::Reference { at: self.drill.began_at, service_ahead_ms: None }, &[]),
             verify: None,
             sql_checks: Vec::new(),
             teardown: Teardown { resources: Vec::new(), leftover_count: 0 },

@@ -9,8 +9,10 @@ use crate::model::canonical_json;
 use crate::model::digest::Sha256Digest;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::{CaseId, DrillId, PointId, ResourceId};
+use crate::monitor::Monitor;
 use crate::restore::drivers::choose::driver_for;
 use crate::restore::order::Clouds;
+use crate::restore::pace::unless_stopped;
 use crate::restore::records::{DrillOpened, Record};
 use crate::testing_log::body::{
     ClassPolicy, DrillPlanned, DrillStarted, PlannedCase, PolicySet, PopulationCommitted, PopulationItem, RESULT_VERSION, Sample, Selected,
@@ -32,13 +34,16 @@ pub struct Drawn {
 }
 
 /// Lists every source; what `plan` shows and `drill` commits.
-pub async fn list(context: &ListContext<'_>) -> Catalogue {
+///
+/// # Errors
+/// [`FailureKind::Interrupted`] when a stop was asked for: half a listing is none.
+pub async fn list(context: &ListContext<'_>) -> Result<Catalogue, Failure> {
     let named = policy::named_points(context.entries);
     let has_driver = |kind, from| driver_for(kind, from).is_some();
     // Without a session every source in AWS is a listing that failed, and is recorded as one.
     let session = context.clouds.vault_session(None).ok();
     let sources = Sources { session: session.as_ref(), has_driver: &has_driver, named: &named };
-    catalogue(context.config, &sources).await
+    unless_stopped(context.monitor, "what there is", catalogue(context.config, &sources)).await
 }
 
 /// What listing needs of a context.
@@ -49,6 +54,8 @@ pub struct ListContext<'a> {
     pub clouds: &'a Clouds,
     /// The verified entries of the log.
     pub entries: &'a [Entry],
+    /// Who may ask to stop.
+    pub monitor: &'a dyn Monitor,
 }
 
 /// Brings the drill to the point where its cases may begin.
@@ -172,7 +179,8 @@ fn check_set(packs: &[Pack]) -> Result<Sha256Digest, Failure> {
 /// Catalogue, then `population.committed`.
 async fn commit(context: &Context, drill: &DrillOpened) -> Result<Vec<(ResourceId, Failure)>, Failure> {
     let config = context.config();
-    let listed = list(&ListContext { config, clouds: &context.clouds, entries: &context.entries }).await;
+    let monitor = context.monitor.as_ref();
+    let listed = list(&ListContext { config, clouds: &context.clouds, entries: &context.entries, monitor }).await?;
     for (resource, failure) in &listed.failures {
         let named = Failure::new(failure.kind, format!("resource `{resource}` could not be listed: {failure}"));
         context.monitor.event(crate::monitor::Event::Problem(&named));
@@ -188,6 +196,7 @@ async fn commit(context: &Context, drill: &DrillOpened) -> Result<Vec<(ResourceI
         drill_id: drill.drill.clone(),
         drill_seq: drill.seq,
         deadline_at: drill.deadline_at,
+        service_ahead_ms: drill.service_ahead_ms,
         strata: policy::strata(&population, &config.class),
         targeted: policy::targeted(config, &population, &history, drill.began_at),
         population,

@@ -83,6 +83,7 @@ pub fn register(context: &Context, (drill, case): (&DrillId, &CaseId), resource:
     };
     let known = context.ledger.entries()?.iter().any(|entry| matches!(&entry.body, Body::ManifestRegistered(known) if *known == body));
     if !known {
+        context.ledger.evidence(&header.to_bytes()?)?;
         context.ledger.append(drill, Body::ManifestRegistered(body))?;
     }
     Ok(())

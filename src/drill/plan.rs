@@ -82,7 +82,8 @@ pub async fn plan(setup: &Setup) -> Result<Plan, Failure> {
     HashKey::load(&config.keys.hash)?;
     load_packs(config)?;
     let entries = verified_entries(&config.log.path, &key)?;
-    let listed = list(&ListContext { config, clouds: &setup.clouds, entries: &entries }).await;
+    let monitor = setup.monitor.as_ref();
+    let listed = list(&ListContext { config, clouds: &setup.clouds, entries: &entries, monitor }).await?;
     let population = policy::population(config, &listed.eligible)?;
     let strata = policy::strata(&population, &config.class);
     let targeted = policy::targeted(config, &population, &policy::history(&entries), Timestamp::now());

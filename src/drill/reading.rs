@@ -55,11 +55,23 @@ pub fn as_of(mut opened: Opened, kind: ManifestKind) -> Opened {
 }
 
 /// Opens what was restored with the drill's own password before anything is read of it: a service that names another server, the live source
-/// say, is found out, and nobody's password goes there.
+/// say, is found out, and nobody's password goes there. A wrong one goes first: whoever lets in whoever asks proves nothing by letting us in.
 pub async fn prove(opened: &Opened, resource: &Resource, patience_s: u64, monitor: &dyn Monitor) -> Result<(), Failure> {
     let Some(proof) = &opened.proof else { return Ok(()) };
     let (user, password) = (Some(proof.user.clone()), Some(proof.password.clone()));
     let access = Access { tls_ca: resource.tls_ca.clone(), user, password, ..Access::default() };
+    let wrong = Access { password: Some(format!("not-{}", proof.password.chars().rev().collect::<String>())), ..access.clone() };
+    match Database::open(&proof.url, &wrong).await {
+        Ok(db) => {
+            db.close().await;
+            let said =
+                format!("{} takes any password, or asks for none: that it took the drill's does not show what was restored", proof.url);
+            return Err(Failure::new(FailureKind::Refused, said)
+                .hint("find out what answers there: a restored instance asks for the password that the drill has set"));
+        }
+        Err(denied) if denied.kind == FailureKind::Denied => {}
+        Err(other) => return Err(other),
+    }
     let mut pace = Pace::new(format!("the drill's password on {}", proof.url), PASSWORD_PATIENCE_S.min(patience_s));
     loop {
         match Database::open(&proof.url, &access).await {

@@ -200,7 +200,9 @@ fn open(context: &Context, request: &Request) -> Result<DrillOpened, Failure> {
     };
     if let Some(ahead_ms) = context.service_ahead_ms.filter(|ahead_ms| ahead_ms.abs() > CLOCK_WORTH_TELLING_MS) {
         let (seconds, word) = (ahead_ms.abs() / 1000, if ahead_ms < 0 { "ahead of" } else { "behind" });
-        context.note(&format!("the clock of this machine is {seconds} s {word} AWS's: times and ages in the log are by this machine's"));
+        context.note(&format!(
+            "the clock of this machine is {seconds} s {word} AWS's: times in the log are by this machine's, ages of what AWS dates by AWS's"
+        ));
     }
     context.journal.record(&drill, Record::DrillOpened { drill: opened.clone() })?;
     Ok(opened)
@@ -275,8 +277,11 @@ fn settle(
     let shown = group.iter().map(|(index, tried)| (&cases[*index].planned.point, (&tried.result, Some(cases[*index].policy))));
     let listed = drawn.population.population.iter().filter(|item| item.resource == *resource);
     let points = rpo::points(listed, &shown.collect());
+    // As it was committed: the log is verified by that.
+    let service_ahead_ms = drawn.population.service_ahead_ms;
     for (index, tried) in group {
-        results.insert(index, cases[index].settle(tried, &points)?);
+        let reference = rpo::Reference { at: cases[index].drill.began_at, service_ahead_ms };
+        results.insert(index, cases[index].settle(tried, reference, &points)?);
     }
     Ok(())
 }

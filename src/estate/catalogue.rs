@@ -174,6 +174,11 @@ impl Listing<'_> {
         let listed = Rds::new(&self.session(points)?).snapshots(&instance).await?;
         self.keep("rds:DescribeDBSnapshots", &instance, points, &listed);
         let elsewhere = through_aws_backup(resource);
+        // Only what says that it is of this instance is a recovery point of it, whatever was asked for.
+        let (listed, others): (Vec<_>, Vec<_>) = listed.into_iter().partition(|one| one.instance.eq_ignore_ascii_case(&instance));
+        for one in others {
+            self.exclude(&one.arn, of_another("RDS", "instance", &one.instance, &instance));
+        }
         let ours = listed.into_iter().filter(|one| !(elsewhere && one.kind == "awsbackup")).map(|snapshot| RecoveryPoint {
             id: PointId::arn(&snapshot.arn),
             resource: resource.id.clone(),
@@ -230,6 +235,12 @@ impl Listing<'_> {
         let listed = Tables::new(&self.session(points)?).backups(&table).await?;
         self.keep("dynamodb:ListBackups", &table, points, &listed);
         let elsewhere = through_aws_backup(resource);
+        let name_of = |arn: &str| arn.rsplit_once("table/").map_or(String::new(), |(_, name)| name.to_owned());
+        let told = |arn: &Option<String>| arn.as_deref().map(name_of).unwrap_or_default();
+        let (listed, others): (Vec<_>, Vec<_>) = listed.into_iter().partition(|one| told(&one.table_arn) == table);
+        for one in others {
+            self.exclude(&one.arn, of_another("DynamoDB", "table", &told(&one.table_arn), &table));
+        }
         let ours = listed.into_iter().filter(|one| !(elsewhere && one.kind == "AWS_BACKUP")).map(|backup| RecoveryPoint {
             id: PointId::arn(&backup.arn),
             resource: resource.id.clone(),
@@ -312,6 +323,14 @@ impl Listing<'_> {
         let region = points.region.as_deref().map(|region| format!(" in {region}")).unwrap_or_default();
         let bytes = serde_json::to_vec(&json!({"call": call, "of": of, "answer": listed})).unwrap_or_default();
         self.out.listings.insert(format!("{call} {of}{region}"), bytes);
+    }
+}
+
+/// Why a point is left out that its service says is of something else, or does not say what it is of.
+fn of_another(service: &str, kind: &str, of: &str, expected: &str) -> String {
+    match of {
+        "" => format!("{service} does not say of which {kind} it is"),
+        of => format!("{service} says that it is of the {kind} `{of}`, and not of `{expected}`"),
     }
 }
 

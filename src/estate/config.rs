@@ -149,6 +149,9 @@ pub enum Span {
     Seconds(u64),
 }
 
+/// A hundred years: nothing longer is an objective.
+const LONGEST_S: u64 = 36_500 * 86_400;
+
 impl TryFrom<String> for Span {
     type Error = String;
 
@@ -157,7 +160,10 @@ impl TryFrom<String> for Span {
             return Ok(Self::NotRequired);
         }
         let wrong = || {
-            format!("`{text}` is not a length of time; expected a whole number and s, m, h or d (`90s`, `4h`, `35d`), or `not_required`")
+            format!(
+                "`{text}` is not a length of time; expected a whole number and s, m, h or d (`90s`, `4h`, `35d`), at most 36500d, or \
+                 `not_required`"
+            )
         };
         let unit = match text.chars().last() {
             Some('s') => 1,
@@ -167,7 +173,7 @@ impl TryFrom<String> for Span {
             _ => return Err(wrong()),
         };
         let number: u64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
-        number.checked_mul(unit).filter(|seconds| *seconds > 0).map(Self::Seconds).ok_or_else(wrong)
+        number.checked_mul(unit).filter(|seconds| (1..=LONGEST_S).contains(seconds)).map(Self::Seconds).ok_or_else(wrong)
     }
 }
 

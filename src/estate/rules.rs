@@ -8,7 +8,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::estate::config::LATEST;
+use crate::estate::config::{LATEST, Span};
 use crate::estate::mistake::{Mistakes, nearest};
 use crate::estate::schema::{is_placeholder, join};
 use crate::model::clock::Timestamp;
@@ -195,6 +195,9 @@ fn isolation_rules(isolation: &DeTable<'_>, mistakes: &mut Mistakes<'_>) {
     }
 }
 
+/// Something in the data that is older than this by more shows nothing of a second, in seconds.
+const LONGEST_WITHIN_S: u64 = 86_400;
+
 fn class_rules(class: &DeTable<'_>, path: &str, span: Range<usize>, mistakes: &mut Mistakes<'_>) {
     if let Some(period) = text(class, path, "test_period").filter(|period| period.value == "not_required") {
         complain(
@@ -203,6 +206,12 @@ fn class_rules(class: &DeTable<'_>, path: &str, span: Range<usize>, mistakes: &m
             format!("`{}` has to be a length of time", period.path),
             "such as 90d; leave it out where nothing is demanded",
         );
+    }
+    let within = text(class, path, "second_within").filter(|within| !mistakes.has(&within.path));
+    let seconds = |text: &str| Span::try_from(text.to_owned()).ok().and_then(Span::seconds);
+    if let Some(within) = within.filter(|within| seconds(within.value).is_none_or(|seconds| seconds > LONGEST_WITHIN_S)) {
+        let message = format!("`{}` has to be a length of time that shows that a second was reached", within.path);
+        complain(mistakes, &within, message, "1s to 1d; leave it out for 5s");
     }
     let is_read_in_place = text(class, path, "access").is_some_and(|access| access.value == "backup-access-point");
     if let Some(rto) = text(class, path, "rto").filter(|rto| is_read_in_place && rto.value != "not_required") {

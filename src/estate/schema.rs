@@ -147,7 +147,7 @@ pub const ROOT: &[Field] = &[
             may("access", Shape::Word(ACCESS), "how S3 recovery points of AWS Backup are read"),
             may("when_no_manifest", Shape::Word(WITHOUT_MANIFEST), "what happens to a point without a manifest"),
             may("indeterminate_budget", Shape::Whole, "how many undecided rows, objects or items one point may have"),
-            may("second_within", Shape::Time, "how near to its second the data of a point in time has to come"),
+            may("second_within", Shape::Text, "how near to its second the data of a point in time has to come"),
             may("checks", Shape::Texts, "SQL check packs by name or path"),
         ]),
         "data classes",
@@ -238,7 +238,7 @@ impl Walk<'_, '_> {
                     self.mistakes
                         .add(path, span, message)
                         .found(text.as_ref())
-                        .allowed("a whole number and s, m, h or d, or `not_required`");
+                        .allowed("a whole number and s, m, h or d, up to 36500d, or `not_required`");
                 }
             }
             (Shape::Word(words), DeValue::String(text)) => {

@@ -75,6 +75,11 @@ pub fn may_delete(drill: &DrillOpened, step: Option<&StepFacts>, found: &Found) 
     if name == target.name { Ok(Ground::ExactName) } else { Err(Refusal::NoGround(found.arn.clone())) }
 }
 
+/// Whether what `step` created may be deleted by its name without a description: that was free before the call, is random, and was journalled.
+pub fn may_delete_unseen(step: &StepFacts) -> bool {
+    step.target.is_some() && step.was_absent
+}
+
 /// When the drill began by the clock that dates targets of `kind`.
 fn began(drill: &DrillOpened, kind: TargetKind, step: Option<&StepFacts>) -> Timestamp {
     let began = drill.began_for(kind);

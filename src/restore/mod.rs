@@ -6,6 +6,7 @@ pub mod driver;
 pub mod drivers;
 pub mod guard;
 pub mod journal;
+pub mod late;
 pub mod looks;
 pub mod may_delete;
 pub mod order;

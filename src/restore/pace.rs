@@ -8,6 +8,24 @@ use crate::monitor::Monitor;
 
 const FIRST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(15);
+/// Ctrl-C is not kept waiting for longer.
+const NAP: Duration = Duration::from_millis(200);
+
+/// The end of `work`, which changes nothing; ended before it where a stop is asked for.
+///
+/// # Errors
+/// [`FailureKind::Interrupted`] then: stopped while it was listed `what`.
+pub async fn unless_stopped<T>(monitor: &dyn Monitor, what: &str, work: impl Future<Output = T>) -> Result<T, Failure> {
+    let stop = async {
+        while !monitor.stop_requested() {
+            tokio::time::sleep(NAP).await;
+        }
+    };
+    tokio::select! {
+        done = work => Ok(done),
+        () = stop => Err(Failure::new(FailureKind::Interrupted, format!("stopped while it was listed {what}"))),
+    }
+}
 
 /// Pauses between looks at something that takes its time.
 pub struct Pace {
@@ -37,8 +55,7 @@ impl Pace {
             if now >= end {
                 break;
             }
-            // Short naps, so that Ctrl-C is not kept waiting.
-            tokio::time::sleep((end - now).min(Duration::from_millis(200))).await;
+            tokio::time::sleep((end - now).min(NAP)).await;
         }
         if Timestamp::now() > self.until {
             return Err(Failure::new(FailureKind::Remote, format!("{}: its deadline has passed", self.what)));

@@ -12,6 +12,7 @@ use crate::monitor::Monitor;
 use crate::restore::journal::Journal;
 use crate::restore::may_delete::may_delete;
 use crate::restore::order::{Clouds, DRILL_TAG};
+use crate::restore::pace::unless_stopped;
 use crate::restore::records::{DrillOpened, Step, Target, TargetKind};
 use crate::restore::steps::{CaseFacts, StepFacts};
 use crate::restore::targets::{self, Found};
@@ -98,14 +99,15 @@ pub async fn sweep(field: &Field<'_>, apply: Option<u64>, monitor: &dyn Monitor)
         }
     }
     unfinished_manifests(field, apply.is_some(), &mut swept);
-    let again = strangers(field, &known, &mut swept).await;
+    // Looking changes nothing: a stop that is asked for ends it at once.
+    let again = unless_stopped(monitor, "what is left behind", strangers(field, &known, &mut swept)).await?;
     for (target, past, found) in again {
         let allowed = may_delete(past.drill, Some(past.step), &found);
         if let (Some(patience_s), Ok(_)) = (apply, &allowed) {
             let mut undoing = Undoing::new(field.journal, field.clouds, field.work, past.drill, monitor);
             undoing.patience_s = patience_s;
             match undoing.until_gone(past.step, Some(found.clone())).await {
-                Ok(()) => {
+                Ok(_) => {
                     swept.removed.push(found.arn);
                     continue;
                 }

@@ -105,6 +105,17 @@ pub fn described_by(kind: TargetKind) -> &'static str {
     }
 }
 
+/// The call by which a target is deleted, for the record.
+pub fn deleted_by(kind: TargetKind) -> &'static str {
+    match kind {
+        TargetKind::Bucket => "s3:DeleteBucket",
+        TargetKind::Table => "dynamodb:DeleteTable",
+        TargetKind::DbInstance => "rds:DeleteDBInstance",
+        TargetKind::AccessPoint => "backup:DeleteBackupAccessPoint",
+        TargetKind::Path => "unlink",
+    }
+}
+
 /// Describes the target: nothing where there is none of exactly that name.
 pub async fn find(clouds: &Clouds, work: &Path, target: &Target) -> Result<Option<Found>, Failure> {
     let region = target.region.as_deref();
@@ -192,6 +203,12 @@ fn find_path(work: &Path, name: &str) -> Result<Option<Found>, Failure> {
     }))
 }
 
+/// Whether two ARNs of one kind and name are of the same Region and account, where both state them.
+pub fn same_place(one: &str, other: &str) -> bool {
+    let place = |arn: &str| arn.splitn(6, ':').skip(3).take(2).map(str::to_owned).collect::<Vec<_>>();
+    place(one).iter().zip(&place(other)).all(|(a, b)| a.is_empty() || b.is_empty() || a == b)
+}
+
 /// Whether an ARN is of that kind and that name.
 pub fn names(arn: &str, kind: TargetKind, name: &str) -> bool {
     let mut parts = arn.splitn(6, ':');
@@ -221,5 +238,8 @@ mod tests {
         assert!(!names("arn:aws:dynamodb:eu-west-2:1:table/a-b", TargetKind::Bucket, "a-b"));
         assert!(!names("arn:aws:rds:eu-west-2:1:snapshot:a-b", TargetKind::DbInstance, "a-b"));
         assert!(!names("", TargetKind::Bucket, ""));
+        let ours = "arn:aws:rds:eu-west-2:1:db:a-b";
+        assert!(same_place(ours, ours) && same_place("arn:aws:s3:::a-b", "arn:aws:s3:::a-b") && same_place(ours, "a-b"));
+        assert!(!same_place("arn:aws:rds:us-east-1:1:db:a-b", ours) && !same_place("arn:aws:rds:eu-west-2:9:db:a-b", ours));
     }
 }

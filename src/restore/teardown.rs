@@ -9,10 +9,11 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::CaseId;
 use crate::monitor::{Event, Monitor};
 use crate::restore::journal::Journal;
-use crate::restore::may_delete::{Refusal, may_delete};
+use crate::restore::late::seen_at_last;
+use crate::restore::may_delete::{Refusal, may_delete, may_delete_unseen};
 use crate::restore::order::{self, Clouds};
 use crate::restore::pace::Pace;
-use crate::restore::records::{DrillOpened, Record, Step, TargetKind};
+use crate::restore::records::{DrillOpened, Record, Step, Target, TargetKind};
 use crate::restore::steps::{CaseFacts, StepFacts, StepState, UndoState};
 use crate::restore::targets::{self, Found};
 use crate::testing_log::body::{CreatedResource, Presence, Teardown};
@@ -141,10 +142,7 @@ impl<'a> Undoing<'a> {
             Err(failure) => Err(failure),
         };
         match gone {
-            Ok(()) => {
-                let confirmed_by = targets::described_by(target.kind).to_owned();
-                self.record(Record::UndoDone { case: case.clone(), step, confirmed_by })
-            }
+            Ok(confirmed_by) => self.record(Record::UndoDone { case: case.clone(), step, confirmed_by }),
             Err(failure) if failure.kind == FailureKind::Interrupted => Err(failure),
             Err(failure) => {
                 self.monitor.event(Event::Problem(&failure));
@@ -153,16 +151,36 @@ impl<'a> Undoing<'a> {
         }
     }
 
-    /// Takes down what was found, as far as the teardown rule allows, and waits until it is gone.
-    pub(super) async fn until_gone(&self, facts: &StepFacts, mut found: Option<Found>) -> Result<(), Failure> {
-        let Some(target) = &facts.target else { return Ok(()) };
+    /// Takes down what was found, as far as the teardown rule allows, and waits until it is gone; gives the calls that say so.
+    ///
+    /// "Not found" alone does not: what was accepted, or stood a moment ago, may be seen again a moment later. It is looked for again, and
+    /// then deleted by its name, so that two calls say that it is gone.
+    pub(super) async fn until_gone(&self, facts: &StepFacts, mut found: Option<Found>) -> Result<String, Failure> {
+        let Some(target) = &facts.target else { return Ok(String::new()) };
+        let mut confirmed_by = targets::described_by(target.kind).to_owned();
         let mut pace = Pace::new(format!("{} to be gone", target.name), self.patience_s);
         let mut last: Option<Failure> = None;
-        while let Some(there) = &found {
+        // Whether its end was seen: a deletion was answered or is under way, or there never was anything.
+        let mut is_over = found.is_none() && !came_up(facts);
+        loop {
+            let Some(there) = &found else {
+                if is_over || !is_told_late(target.kind) {
+                    return Ok(confirmed_by);
+                }
+                found = seen_at_last(self.clouds, self.work, target).await?;
+                if found.is_none() {
+                    self.delete_unseen(facts, target, &mut pace).await?;
+                    is_over = true;
+                    confirmed_by = format!("{} and {confirmed_by}", targets::deleted_by(target.kind));
+                    found = targets::find(self.clouds, self.work, target).await?;
+                }
+                continue;
+            };
+            is_over |= there.is_deleting();
             if !there.is_deleting() {
                 match may_delete(self.drill, Some(facts), there) {
                     Ok(_) => match targets::delete(self.clouds, self.work, target).await {
-                        Ok(()) => {}
+                        Ok(()) => is_over = true,
                         Err(failure) if is_final(&failure) => return Err(failure),
                         // A table or an instance that is still being created cannot be deleted yet.
                         Err(failure) => last = Some(failure),
@@ -184,12 +202,38 @@ impl<'a> Undoing<'a> {
                 })?;
             }
         }
-        Ok(())
+    }
+
+    /// Deletes by its name what is not described. Where the journal does not show that the name was free before, nobody knows whose it is.
+    async fn delete_unseen(&self, facts: &StepFacts, target: &Target, pace: &mut Pace) -> Result<(), Failure> {
+        if !may_delete_unseen(facts) {
+            let message = format!("{} is not described any more, and nobody saw it deleted", target.name);
+            return Err(Failure::new(FailureKind::Remote, message).hint("`attestore sweep` looks for it again"));
+        }
+        loop {
+            match targets::delete(self.clouds, self.work, target).await {
+                Ok(()) => return Ok(()),
+                Err(failure) if is_final(&failure) => return Err(failure),
+                Err(failure) => pace.pause(self.monitor).await.map_err(|late| late.context(failure))?,
+            }
+        }
     }
 
     fn record(&self, record: Record) -> Result<(), Failure> {
         self.journal.record(&self.drill.drill, record)
     }
+}
+
+/// Whether what the step creates came up, by the service's word or our own eyes.
+fn came_up(facts: &StepFacts) -> bool {
+    let named = |target: &Target| facts.created_arn.as_deref().is_some_and(|arn| targets::names(arn, target.kind, &target.name));
+    let is_accepted = facts.state == StepState::Done && (facts.job_id.is_none() || facts.target.as_ref().is_some_and(named));
+    is_accepted || facts.found.is_some()
+}
+
+/// Whether a description of this kind may come a while after what it is of.
+fn is_told_late(kind: TargetKind) -> bool {
+    matches!(kind, TargetKind::DbInstance | TargetKind::Table)
 }
 
 fn is_final(failure: &Failure) -> bool {
@@ -210,8 +254,11 @@ pub fn outcome(facts: &CaseFacts) -> Teardown {
         // What was never there is not listed: a refused call, a crash before it, or a job that ended without naming what it created.
         let is_empty_job = step.job_id.is_some() && step.created_arn.is_none();
         let existed = step.found.is_some() || (step.state == StepState::Done && !is_empty_job);
-        if let Some(arn) = step.created_arn.as_ref().filter(|arn| step.job_id.is_some() && !targets::names(arn, target.kind, &target.name))
-        {
+        let is_elsewhere = |arn: &str| {
+            let lies_elsewhere = |(found, _): &(String, crate::model::clock::Timestamp)| !targets::same_place(arn, found);
+            !targets::names(arn, target.kind, &target.name) || step.found.as_ref().is_some_and(lies_elsewhere)
+        };
+        if let Some(arn) = step.created_arn.as_ref().filter(|arn| step.job_id.is_some() && is_elsewhere(arn)) {
             // Another's name is no licence to delete: it is told, counts as left behind, and stands.
             let confirmed_by = "named by the restore job, and not the target that was asked for: look at it by hand".to_owned();
             let (created_at, state) = (step.intended_at, Presence::Unknown);
@@ -241,7 +288,6 @@ pub fn outcome(facts: &CaseFacts) -> Teardown {
 mod tests {
     use super::*;
     use crate::model::clock::Timestamp;
-    use crate::restore::records::Target;
 
     const BEGAN: Timestamp = Timestamp(1_700_000_000_500_000);
 

@@ -124,6 +124,10 @@ pub struct PopulationCommitted {
     pub drill_seq: u64,
     /// After this time a drill that is not closed counts as failed.
     pub deadline_at: Timestamp,
+    /// How far AWS's clock was ahead of that of the machine that drills, in milliseconds, as STS dated an answer at the drill's beginning:
+    /// never too large, and too small by up to a second and the answer's way. Absent beside AWS, and in logs of versions that did not state it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_ahead_ms: Option<i64>,
     /// Eligible recovery points, byte-sorted and unique.
     pub population: Vec<PopulationItem>,
     /// What was seen and left out, with the reason.

@@ -165,6 +165,7 @@ mod tests {
             drill_id: "d".into(),
             drill_seq: 1,
             deadline_at: Timestamp::from_secs(0),
+            service_ahead_ms: None,
             population: (0..points).map(item).collect(),
             excluded: (0..points / 2).map(|n| Excluded { id: format!("old-{n}"), reason: "EXPIRED".into() }).collect(),
             strata: Vec::new(),

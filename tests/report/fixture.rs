@@ -210,6 +210,7 @@ impl Fixture {
             drill_id: id.into(),
             drill_seq: seq,
             deadline_at: at.plus_secs(DEADLINE_S),
+            service_ahead_ms: None,
             targeted: targeted.collect(),
             excluded: vec![
                 Excluded {

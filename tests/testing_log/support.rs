@@ -202,6 +202,7 @@ fn committed(pen: &mut Pen) -> PopulationCommitted {
         drill_seq: 1,
         // Further off than a drill sets it: its beginning is not told by it.
         deadline_at: pen.now.plus_secs(190_000),
+        service_ahead_ms: None,
         targeted: vec![Targeted { id: population[0].id.clone(), reason: "oldest untested first".into() }],
         population,
         excluded: vec![Excluded { id: "arn:aws:backup:eu-west-2:111122223333:recovery-point:old".into(), reason: "EXPIRED".into() }],

@@ -80,6 +80,11 @@ pub async fn look(order: &Order, clouds: &Clouds, accepted: &Accepted, kind: Tar
                 return Ok(Looked::Not(Progress::Elsewhere { status: job.status, message, created_arn: arn, raw }));
             }
             match targets::find(clouds, &order.work, &target).await? {
+                // What it names lies elsewhere, and what is here was not what it made.
+                Some(found) if !targets::same_place(&arn, &found.arn) => {
+                    let message = format!("restore job {} is COMPLETED and names {arn}; expected {}", job.id, found.arn);
+                    Ok(Looked::Not(Progress::Elsewhere { status: job.status, message, created_arn: arn, raw }))
+                }
                 Some(found) => {
                     let raw = json!({"restore_job": job, "created": found.raw()});
                     Ok(Looked::Created { status: job.status, created_arn: arn, found: Box::new(found), raw })

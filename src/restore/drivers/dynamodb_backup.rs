@@ -12,6 +12,7 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::model::resource::PointSource;
 use crate::model::source_url::SourceUrl;
 use crate::restore::driver::{Accepted, Driver, Opened, Progress};
+use crate::restore::drivers::asked_again;
 use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
 use crate::restore::records::TargetKind;
@@ -41,8 +42,8 @@ impl Driver for DynamodbBackup {
         }
         let key = order.isolation.as_ref().and_then(|demands| demands.kms_key_arn.as_deref());
         let tables = clouds.tables(target.region.as_deref())?;
-        let created_arn = patiently(|| tables.restore(&order.point.handle, &target.name, key)).await?;
-        Ok(Accepted { job_id: None, created_arn })
+        let answer = patiently(|| tables.restore(&order.point.handle, &target.name, key)).await?;
+        asked_again::accepted(order, clouds, target, answer, is_a_restore).await
     }
 
     async fn poll(&self, order: &Order, clouds: &Clouds, accepted: &Accepted) -> Result<Progress, Failure> {
@@ -57,6 +58,11 @@ impl Driver for DynamodbBackup {
     async fn open(&self, order: &Order, _clouds: &Clouds) -> Result<Option<Opened>, Failure> {
         Ok(Some(opened(order)))
     }
+}
+
+/// Whether a table was restored: of what, is held to the point when it is ready.
+pub fn is_a_restore(found: &Found) -> bool {
+    matches!(&found.detail, Detail::Table(table) if table.source_table_arn.is_some() || table.restored_from.is_some())
 }
 
 /// A restore that was accepted, and whose table is not there.

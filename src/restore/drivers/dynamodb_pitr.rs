@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
 use crate::restore::driver::{Accepted, Driver, Opened, Progress};
-use crate::restore::drivers::dynamodb_backup::{absent, opened, patiently, ready};
+use crate::restore::drivers::asked_again;
+use crate::restore::drivers::dynamodb_backup::{absent, is_a_restore, opened, patiently, ready};
 use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
 use crate::restore::records::TargetKind;
@@ -43,8 +44,8 @@ impl Driver for DynamodbPitr {
         let (arn, at) = taken_apart(&order.point.handle)?;
         let key = order.isolation.as_ref().and_then(|demands| demands.kms_key_arn.as_deref());
         let tables = clouds.tables(target.region.as_deref())?;
-        let created_arn = patiently(|| tables.restore_to_time(arn, at, &target.name, key)).await?;
-        Ok(Accepted { job_id: None, created_arn })
+        let answer = patiently(|| tables.restore_to_time(arn, at, &target.name, key)).await?;
+        asked_again::accepted(order, clouds, target, answer, is_a_restore).await
     }
 
     async fn poll(&self, order: &Order, clouds: &Clouds, accepted: &Accepted) -> Result<Progress, Failure> {

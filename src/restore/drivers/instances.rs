@@ -1,7 +1,5 @@
 //! What the drivers of RDS share: asking for an instance, when it is ready, its drill-only password, and where it is read.
 
-use std::time::Duration;
-
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
@@ -9,14 +7,27 @@ use crate::aws::rds::{Instance, Rds, RestoreFrom, RestoreRequest};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
 use crate::restore::driver::{Accepted, Opened, Progress, Proof};
-use crate::restore::order::{Clouds, Order};
+use crate::restore::drivers::asked_again;
+use crate::restore::late::seen_at_last;
+use crate::restore::order::{Clouds, DRILL_TAG, Order};
 use crate::restore::permit::Permit;
-use crate::restore::records::{Target, TargetKind};
+use crate::restore::records::TargetKind;
 use crate::restore::targets::{self, Detail, Found};
 
-/// How often, and how long apart, an instance is looked for that was accepted and is not seen.
-const LOOKS: u32 = 10;
-const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+/// States that an instance does not leave by itself: it will not be ready.
+const FAILED: &[&str] = &[
+    "failed",
+    "incompatible-restore",
+    "incompatible-network",
+    "incompatible-parameters",
+    "incompatible-option-group",
+    "storage-full",
+    "deleting",
+    "inaccessible-encryption-credentials",
+    "restore-error",
+];
+/// States of one that was available, which somebody else has brought about.
+const TAKEN_AWAY: &[&str] = &["stopping", "stopped", "deleted"];
 
 /// Asks RDS itself for an instance under the target's name; one that is there was asked for before a crash.
 pub async fn request(order: &Order, clouds: &Clouds, permit: Permit, from: RestoreFrom) -> Result<Accepted, Failure> {
@@ -40,8 +51,10 @@ pub async fn request(order: &Order, clouds: &Clouds, permit: Permit, from: Resto
         tags: order.tags(),
         iam: order.iam_user.is_some(),
     };
-    let created_arn = rds.restore(&request).await?;
-    Ok(Accepted { job_id: None, created_arn })
+    let answer = rds.restore(&request).await?;
+    // The call tags what it makes.
+    let is_ours = |found: &Found| found.tags.get(DRILL_TAG) == Some(&order.drill.0);
+    asked_again::accepted(order, clouds, target, answer, is_ours).await
 }
 
 /// The engine that the data was written with: a snapshot states it. An instance states what it runs now, which may have been upgraded since.
@@ -85,22 +98,10 @@ pub fn source_name(order: &Order) -> &str {
     order.point.handle.rsplit(':').next().unwrap_or(&order.point.handle)
 }
 
-/// What was accepted may be seen a little later ("eventual consistency", Amazon RDS API reference): that it is not there is believed only
-/// when it is said again and again.
-async fn seen_at_last(order: &Order, clouds: &Clouds, target: &Target) -> Result<Option<Found>, Failure> {
-    for _ in 0..LOOKS {
-        if let Some(found) = targets::find(clouds, &order.work, target).await? {
-            return Ok(Some(found));
-        }
-        tokio::time::sleep(BETWEEN_LOOKS).await;
-    }
-    targets::find(clouds, &order.work, target).await
-}
-
 /// How far an instance is that RDS itself restores.
 pub async fn poll(order: &Order, clouds: &Clouds, accepted: &Accepted) -> Result<Progress, Failure> {
     let target = order.target(TargetKind::DbInstance);
-    let Some(found) = seen_at_last(order, clouds, &target).await? else {
+    let Some(found) = seen_at_last(clouds, &order.work, &target).await? else {
         return Ok(Progress::Failed {
             status: "absent".into(),
             message: format!("instance {} was accepted and does not exist", target.name),
@@ -157,16 +158,8 @@ pub fn ready(found: &Found, status: Option<String>, raw: Value) -> Result<Progre
         "available" if instance.endpoint.is_some() => {
             Progress::Ready { status: status.unwrap_or_else(|| instance.status.clone()), created_arn: found.arn.clone(), raw }
         }
-        "failed"
-        | "incompatible-restore"
-        | "incompatible-network"
-        | "incompatible-parameters"
-        | "incompatible-option-group"
-        | "storage-full"
-        | "deleting"
-        | "inaccessible-encryption-credentials"
-        | "restore-error" => {
-            Progress::Failed { status: instance.status.clone(), message: format!("instance {} is {}", instance.id, instance.status), raw }
+        status if FAILED.contains(&status) => {
+            Progress::Failed { status: status.to_owned(), message: format!("instance {} is {status}", instance.id), raw }
         }
         other => Progress::Waiting { status: other.to_owned() },
     })
@@ -184,6 +177,11 @@ pub async fn open(order: &Order, clouds: &Clouds) -> Result<Option<Opened>, Fail
     let Some(instance) = clouds.rds(target.region.as_deref())?.instance(&target.name).await? else {
         return Err(Failure::new(FailureKind::Absent, format!("instance {} is gone", target.name)));
     };
+    let status = instance.status.as_str();
+    if FAILED.contains(&status) || TAKEN_AWAY.contains(&status) {
+        return Err(Failure::new(FailureKind::Remote, format!("instance {} was available and is {status} now", target.name))
+            .hint("find out what became of it in the events of RDS and in CloudTrail, and drill the point again"));
+    }
     // A change of how it is logged in to takes its time after the call that asks for it.
     let awaited = order.iam_user.is_some() && instance.iam != Some(true);
     if instance.status != "available" || instance.pending_password || awaited {

@@ -1,5 +1,6 @@
 //! One driver a way of bringing recovery points back, and which one fits a point.
 
+pub mod asked_again;
 pub mod backup_access_point;
 pub mod backup_dynamodb;
 pub mod backup_jobs;

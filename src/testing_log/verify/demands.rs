@@ -14,6 +14,25 @@ pub struct Demands {
     pub isolation: Option<IsolationDemanded>,
     /// Each resource's kind, and where its points may come from.
     pub resources: BTreeMap<String, (String, BTreeSet<String>)>,
+    /// `[class.NAME]`, as `policy.set` states it; without the SQL checks, which stand in files of their own.
+    pub classes: BTreeMap<String, ClassDemanded>,
+}
+
+/// `[class.NAME]`: absent is what is not demanded.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ClassDemanded {
+    /// Recovery time objective.
+    pub rto_s: Option<u64>,
+    /// Recovery point objective.
+    pub rpo_s: Option<u64>,
+    /// Every resource is drilled within this time.
+    pub test_period_s: Option<u64>,
+    /// How near to its second the data of a point in time has to come.
+    pub second_within_s: Option<u64>,
+    /// How many undecided rows, objects or items a point may have.
+    pub indeterminate_budget: u64,
+    /// How S3 points are read, where not restored.
+    pub access: Option<String>,
 }
 
 /// `[isolation]`: absent is what is not demanded.
@@ -40,7 +59,12 @@ impl Demands {
     pub fn of(bytes: &[u8]) -> Option<Self> {
         let table: Table = std::str::from_utf8(bytes).ok()?.parse().ok()?;
         let resources = table.get("resource").and_then(Value::as_array).into_iter().flatten().filter_map(resource);
-        Some(Self { isolation: table.get("isolation").and_then(Value::as_table).map(isolation), resources: resources.collect() })
+        let classes = table.get("class").and_then(Value::as_table).into_iter().flatten();
+        Some(Self {
+            isolation: table.get("isolation").and_then(Value::as_table).map(isolation),
+            resources: resources.collect(),
+            classes: classes.filter_map(|(name, value)| Some((name.clone(), class(value.as_table()?)))).collect(),
+        })
     }
 }
 
@@ -64,6 +88,31 @@ fn isolation(table: &Table) -> IsolationDemanded {
     }
 }
 
+fn class(table: &Table) -> ClassDemanded {
+    let budget = table.get("indeterminate_budget").and_then(Value::as_integer);
+    ClassDemanded {
+        rto_s: seconds(table, "rto"),
+        rpo_s: seconds(table, "rpo"),
+        test_period_s: seconds(table, "test_period"),
+        second_within_s: seconds(table, "second_within"),
+        indeterminate_budget: budget.and_then(|budget| u64::try_from(budget).ok()).unwrap_or(0),
+        access: text(table, "access").filter(|access| access != "restore"),
+    }
+}
+
+/// A length of time such as `4h`, in seconds; nothing for `not_required`.
+fn seconds(table: &Table, key: &str) -> Option<u64> {
+    let text = text(table, key)?;
+    let unit = match text.chars().last()? {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        _ => return None,
+    };
+    text[..text.len() - 1].parse::<u64>().ok()?.checked_mul(unit)
+}
+
 fn resource(value: &Value) -> Option<(String, (String, BTreeSet<String>))> {
     let table = value.as_table()?;
     let points = table.get("points").and_then(Value::as_array).into_iter().flatten();
@@ -84,6 +133,12 @@ account_id = "1"
 name_prefix = "drill-"
 security_group_ids = ["sg-b", "sg-a"]
 parameter_groups = { postgres = "pg" }
+[class.gold]
+rto = "4h"
+rpo = "not_required"
+second_within = "2s"
+access = "restore"
+indeterminate_budget = 3
 [[resource]]
 id = "crm"
 kind = "rds-postgres"
@@ -95,6 +150,8 @@ points = [{ from = "rds-snapshot" }, { from = "rds-pitr" }]
         assert_eq!((isolation.vpc, isolation.parameter_groups["postgres"].as_str()), (None, "pg"));
         let (kind, from) = &demands.resources["crm"];
         assert_eq!((kind.as_str(), from.len(), from.contains("rds-pitr")), ("rds-postgres", 2, true));
+        let gold = ClassDemanded { rto_s: Some(14_400), second_within_s: Some(2), indeterminate_budget: 3, ..ClassDemanded::default() };
+        assert_eq!(demands.classes, BTreeMap::from([("gold".to_owned(), gold)]));
         assert_eq!(Demands::of(b"version = 1\n"), Some(Demands::default()));
         assert!(Demands::of(b"\xff").is_none() && Demands::of(b"=").is_none());
     }

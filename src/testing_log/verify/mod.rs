@@ -24,5 +24,6 @@ pub mod rpo;
 pub mod run;
 pub mod seals;
 pub mod second;
+pub mod stated;
 pub mod undemanded;
 pub mod verdict;

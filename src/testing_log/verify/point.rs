@@ -1,5 +1,6 @@
 //! The recovery point of a result is the one that was committed, of the kind and from where its identity and the configuration say.
 
+use crate::model::ids::PointId;
 use crate::testing_log::body::{PointResult, PopulationItem};
 use crate::testing_log::verify::demands::Demands;
 use crate::testing_log::verify::drills::Placed;
@@ -7,6 +8,11 @@ use crate::testing_log::verify::fault::{Faults, Rule};
 
 /// What comes before the service in an ARN.
 const ARN: &str = "arn:";
+
+/// Whether a point lies beside AWS: it is dated by the clock of the machine that drills.
+pub fn is_local(id: &PointId) -> bool {
+    id.0.starts_with("file:")
+}
 
 /// Checks what a result says of its point.
 pub fn check(result: &Placed<'_, PointResult>, item: Option<&PopulationItem>, demands: Option<&Demands>, faults: &mut Faults) {
@@ -17,7 +23,7 @@ pub fn check(result: &Placed<'_, PointResult>, item: Option<&PopulationItem>, de
         differs(item.created_at == point.created_at, what);
     }
     let what = format!("`{}` is said to come from `{}`", point.id, point.from);
-    differs((point.from == "local") == point.id.0.starts_with("file:"), what);
+    differs((point.from == "local") == is_local(&point.id), what);
     let service = point.id.0.strip_prefix(ARN).and_then(|rest| rest.split(':').nth(1)).unwrap_or_default();
     let fits = match service {
         "rds" => point.kind.starts_with("rds-"),

@@ -40,6 +40,8 @@ pub fn check(drill: &Drill<'_>, faults: &mut Faults) {
 /// An age from before the point that it is of is none.
 fn younger(result: &Placed<'_, PointResult>, population: &PopulationCommitted, at: Timestamp) -> Option<String> {
     let named = result.body.rpo.point.as_ref()?;
-    let item = population.population.iter().find(|item| item.id == *named && item.created_at > at)?;
+    // AWS dates by its own clock.
+    let at_its_clock = Timestamp(at.0.saturating_add(population.service_ahead_ms.unwrap_or(0).max(0).saturating_mul(1000)));
+    let item = population.population.iter().find(|item| item.id == *named && item.created_at > at_its_clock)?;
     Some(format!("`{}` is of {}, after that", item.id, item.created_at))
 }

@@ -13,7 +13,7 @@ use crate::model::outcome::Outcome;
 use crate::testing_log::body::{CaseError, ClassPolicy, Objective, PointResult, PolicySet, PopulationItem};
 use crate::testing_log::verify::drills::Drill;
 use crate::testing_log::verify::fault::{Faults, Rule};
-use crate::testing_log::verify::pass;
+use crate::testing_log::verify::{pass, point};
 
 /// What a drill has shown of one point, its time objectives aside.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,16 +83,50 @@ fn speaks_against_the_point(error: &CaseError) -> bool {
 
 /// So much may a point be dated after the drill's beginning, by clocks that differ as clocks do, in ms. Beyond it no age is measured.
 const AHEAD_MS: i64 = 300_000;
+/// A service's `Date` is cut to whole seconds: its clock is ahead by up to so much more than was measured.
+const CUT_MS: i64 = 1000;
+/// An answer may be so long on its way that a clock seems to be behind by as much.
+const ON_ITS_WAY_MS: i64 = 5000;
 
-/// The achieved RPO at `reference_at`.
+/// The instant that ages are counted from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reference {
+    /// The drill's beginning, by the clock of the machine that drills.
+    pub at: Timestamp,
+    /// How far AWS's clock was ahead of that one's, in milliseconds, where it is known.
+    pub service_ahead_ms: Option<i64>,
+}
+
+impl Reference {
+    /// The age of a point in milliseconds, negative where it lies after the beginning, with what is to be said of the clocks.
+    ///
+    /// What a service dates is counted by that service's clock, and never as younger than it is. Where that clock has it well after the
+    /// beginning, the one that told the time is not the one that dates points, and this machine's is left.
+    fn age_ms(self, point: &Point) -> (i64, String) {
+        let ours = self.at.millis_since(point.at);
+        let differs = |ahead_ms: &i64| *ahead_ms >= CUT_MS || *ahead_ms < -ON_ITS_WAY_MS;
+        let Some(ahead_ms) = self.service_ahead_ms.filter(differs).filter(|_| !point::is_local(&point.id)) else {
+            return (ours, String::new());
+        };
+        let (apart, word) = (ahead_ms.unsigned_abs() / 1000, if ahead_ms < 0 { "behind" } else { "ahead of" });
+        let theirs = ours.saturating_add(ahead_ms).saturating_add(CUT_MS);
+        if theirs < -AHEAD_MS && ours >= -AHEAD_MS {
+            (ours, format!("; AWS's clock, {apart} s {word} this machine's, has the point after that: counted by this machine's"))
+        } else {
+            (theirs, format!("; by AWS's clock, which was {apart} s {word} this machine's"))
+        }
+    }
+}
+
+/// The achieved RPO at `reference`.
 ///
 /// Where the newest point that counts is older than the target allows, and a newer one is in doubt, nothing was measured: the
 /// environment's failure is neither a loss of data nor a point that is proved.
-pub fn achieved(target_s: Option<u64>, reference_at: Timestamp, points: &[Point]) -> Objective {
+pub fn achieved(target_s: Option<u64>, reference: Reference, points: &[Point]) -> Objective {
     let mut newest_first: Vec<&Point> = points.iter().collect();
-    newest_first.sort_by(|a, b| b.at.cmp(&a.at).then_with(|| a.id.cmp(&b.id)));
+    newest_first.sort_by(|a, b| reference.age_ms(a).0.cmp(&reference.age_ms(b).0).then_with(|| a.id.cmp(&b.id)));
     let counts = |point: &&&Point| matches!(point.standing, Standing::Passed | Standing::Untried);
-    let age_ms = |point: &Point| u64::try_from(reference_at.millis_since(point.at)).unwrap_or(0);
+    let age_ms = |point: &Point| u64::try_from(reference.age_ms(point).0).unwrap_or(0);
     let is_met = |age_ms: u64| target_s.is_none_or(|target| u128::from(age_ms) <= u128::from(target) * 1000);
     let best = newest_first.iter().find(counts).map(|point| (*point, age_ms(point)));
     let skipped: Vec<&&Point> = newest_first.iter().take_while(|point| !counts(point)).collect();
@@ -105,8 +139,8 @@ pub fn achieved(target_s: Option<u64>, reference_at: Timestamp, points: &[Point]
     let (counted, basis) = match best {
         None if points.is_empty() => (None, "no recovery point is listed".to_owned()),
         None => (None, format!("no recovery point counts: {} tried, and none passed", points.len())),
-        Some((point, _)) if point.at.millis_since(reference_at) > AHEAD_MS => {
-            let ahead = point.at.millis_since(reference_at) / 1000;
+        Some((point, _)) if reference.age_ms(point).0 < -AHEAD_MS => {
+            let ahead = reference.age_ms(point).0.unsigned_abs() / 1000;
             (
                 None,
                 format!(
@@ -123,10 +157,11 @@ pub fn achieved(target_s: Option<u64>, reference_at: Timestamp, points: &[Point]
                 Standing::Passed => "that this drill restored and found as expected",
                 _ => "that is listed; it was not tried in this drill",
             };
-            (Some((point, age)), format!("age at the drill's beginning of the newest recovery point {shown}{passed_over}"))
+            let clocks = reference.age_ms(point).1;
+            (Some((point, age)), format!("age at the drill's beginning of the newest recovery point {shown}{passed_over}{clocks}"))
         }
     };
-    let mut objective = Objective::judged(target_s, counted.map(|(_, age)| age), Some(reference_at), &basis);
+    let mut objective = Objective::judged(target_s, counted.map(|(_, age)| age), Some(reference.at), &basis);
     objective.point = counted.map(|(point, _)| point.id.clone());
     objective
 }
@@ -149,6 +184,7 @@ pub fn check(drill: &Drill<'_>, policy: Option<&PolicySet>, faults: &mut Faults)
     }
     let mut known: BTreeMap<&ResourceId, Vec<Point>> = BTreeMap::new();
     let promises_all = plan.body.promises_all();
+    let service_ahead_ms = population.body.service_ahead_ms;
     for placed in &drill.results {
         let (resource, said) = (&placed.body.resource, &placed.body.rpo);
         if promises_all {
@@ -160,7 +196,8 @@ pub fn check(drill: &Drill<'_>, policy: Option<&PolicySet>, faults: &mut Faults)
         let Some(achieved_ms) = said.achieved_ms else {
             let reference_at = said.reference_at.filter(|_| promises_all && !unfinished.contains(resource));
             let listed = items.get(resource).map(Vec::as_slice).unwrap_or_default();
-            let expected = reference_at.map(|at| achieved(said.target_s, at, &points(listed.iter().copied(), &results)));
+            let expected = reference_at
+                .map(|at| achieved(said.target_s, Reference { at, service_ahead_ms }, &points(listed.iter().copied(), &results)));
             faults.demand(expected.as_ref().is_none_or(|expected| expected.achieved_ms.is_none()), Rule::RpoDiffers, placed.leaf, || {
                 format!("RPO of {resource}: expected {:?} ms, and none is stated", expected.and_then(|expected| expected.achieved_ms))
             });
@@ -172,15 +209,16 @@ pub fn check(drill: &Drill<'_>, policy: Option<&PolicySet>, faults: &mut Faults)
             continue;
         };
         let listed = items.get(resource).map(Vec::as_slice).unwrap_or_default();
+        let reference = Reference { at: reference_at, service_ahead_ms };
         let expected = if said.point.is_some() {
             if unfinished.contains(resource) {
                 continue;
             }
             let points = known.entry(resource).or_insert_with(|| points(listed.iter().copied(), &results));
-            achieved(said.target_s, reference_at, points)
+            achieved(said.target_s, reference, points)
         } else {
             // Before results named the point, every listed one counted.
-            Objective { point: None, ..achieved(said.target_s, reference_at, &points(listed.iter().copied(), &BTreeMap::new())) }
+            Objective { point: None, ..achieved(said.target_s, reference, &points(listed.iter().copied(), &BTreeMap::new())) }
         };
         let same = expected.achieved_ms == Some(achieved_ms) && expected.point == said.point;
         faults.demand(same, Rule::RpoDiffers, placed.leaf, || {
@@ -202,7 +240,8 @@ mod tests {
     }
 
     fn hours(target: Option<u64>, points: &[Point]) -> (Option<u64>, Option<bool>, String) {
-        let objective = achieved(target.map(|hours| hours * 3600), Timestamp::from_secs(1_000_000), points);
+        let reference = Reference { at: Timestamp::from_secs(1_000_000), service_ahead_ms: None };
+        let objective = achieved(target.map(|hours| hours * 3600), reference, points);
         assert_eq!(objective.point.is_some(), objective.achieved_ms.is_some());
         (objective.achieved_ms.map(|ms| ms / 3_600_000), objective.met, objective.basis)
     }
@@ -227,5 +266,35 @@ mod tests {
         assert_eq!(hours(None, &[at(2, InDoubt), at(30, Passed)]), (Some(30), None, hours(None, &[at(2, InDoubt), at(30, Passed)]).2));
         assert_eq!(hours(Some(24), &[]).0, None);
         assert_eq!(hours(Some(1), &[at(-5, Passed)]).0, None, "a clock hours ahead of ours measures nothing");
+    }
+
+    #[test]
+    fn an_age_is_counted_by_the_clock_that_dated_the_point() {
+        let begun = 1_000_000;
+        let of = |id: &str, at_s: i64| Point { id: id.into(), at: Timestamp::from_secs(at_s), standing: Standing::Passed };
+        let age = |ahead_ms: Option<i64>, points: &[Point]| {
+            let objective = achieved(Some(600), Reference { at: Timestamp::from_secs(begun), service_ahead_ms: ahead_ms }, points);
+            (objective.achieved_ms.map(|ms| ms / 1000), objective.met, objective.basis)
+        };
+        // Half an hour old, by a service that is an hour ahead: to this machine it lies in the future.
+        let half_an_hour = [of("arn:a", begun + 3600 - 1800)];
+        let (achieved_s, met, basis) = age(Some(3_599_400), &half_an_hour);
+        assert!(achieved_s.unwrap() >= 1800 && met == Some(false), "{achieved_s:?}");
+        assert!(basis.contains("by AWS's clock, which was 3599 s ahead of this machine's"), "{basis}");
+        assert_eq!(age(None, &half_an_hour).0, None, "who does not know the clocks measures nothing");
+        // A machine that is ahead takes nothing for older than it is.
+        assert_eq!(age(Some(-3_600_500), &[of("arn:a", begun - 3600 - 300)]).0, Some(300));
+        // What an answer's way and a cut second make of clocks that agree changes nothing.
+        for ahead_ms in [-4000, -1, 0, 999] {
+            assert_eq!(age(Some(ahead_ms), &[of("arn:a", begun - 300)]), age(None, &[of("arn:a", begun - 300)]));
+        }
+        assert_eq!(age(Some(3_600_000), &[of("file:r/a", begun - 300)]).0, Some(300), "beside AWS its clock is nobody's");
+        // The newest by its own clock, and not by its date.
+        let mixed = [of("arn:a", begun - 100), of("file:r/b", begun - 300)];
+        assert_eq!(age(Some(3_600_000), &mixed).0, Some(300));
+        // Another clock than the one that dates: this machine's is left.
+        let (achieved_s, _, basis) = age(Some(-1_200_000), &[of("arn:a", begun - 30)]);
+        assert!(achieved_s == Some(30) && basis.contains("counted by this machine's"), "{basis}");
+        assert_eq!(age(Some(-1_200_000), &[of("arn:a", begun + 1800)]).0, None);
     }
 }

@@ -1,17 +1,14 @@
 //! The whole verification: reads the log once and applies every rule; a broken one never hides the next.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::model::clock::Timestamp;
-use crate::model::digest::Sha256Digest;
 use crate::model::failure::Failure;
 use crate::signing::keys::VerifyingKey;
 use crate::testing_log::store::LogDir;
-use crate::testing_log::verify::demands::Demands;
 use crate::testing_log::verify::fault::Faults;
 use crate::testing_log::verify::verdict::{Verdict, VerifyOptions};
-use crate::testing_log::verify::{closing, draw, drills, evidence, reading, results, seals};
+use crate::testing_log::verify::{closing, draw, drills, evidence, reading, results, seals, stated};
 
 /// Verifies the log at `path` with the auditor's own copy of its key. Broken rules are in the verdict; a failure means that there was
 /// nothing to verify, or that it could not be read.
@@ -25,11 +22,12 @@ pub fn verify(path: &Path, key: &VerifyingKey, options: &VerifyOptions) -> Resul
     let sealing = seals::check(&dir, key, &reading, options.checkpoint.as_deref(), &mut faults)?;
     let gathered = drills::gather(&reading);
     drills::check_sequence(&gathered, &mut faults);
-    let mut demands = BTreeMap::new();
+    let mut configurations = stated::Configurations::new();
+    stated::check(&dir, &reading, &mut configurations, &mut faults);
     for drill in gathered.values() {
         draw::check(dir.origin(), &reading, &sealing, drill, &mut faults);
         let config = drill.plans.first().and_then(|plan| draw::policy_of(&reading, plan.body)).map(|policy| policy.config);
-        let demands = config.and_then(|config| demands.entry(config).or_insert_with(|| demanded(&dir, &config)).as_ref());
+        let demands = config.and_then(|config| stated::demanded(&dir, &mut configurations, &config));
         results::check(&reading, drill, demands, &mut faults);
         closing::check(&sealing, drill, &mut faults);
     }
@@ -53,9 +51,4 @@ pub fn verify(path: &Path, key: &VerifyingKey, options: &VerifyOptions) -> Resul
         withheld: kept.withheld,
         evidence: kept.present,
     })
-}
-
-/// What a configuration demands, where the evidence still has its bytes; that they are others is a fault of the evidence.
-fn demanded(dir: &LogDir, config: &Sha256Digest) -> Option<Demands> {
-    Demands::of(&dir.evidence(config).ok()??)
 }

@@ -182,6 +182,23 @@ async fn completed_is_not_believed_and_one_failing_job_stops_no_other() {
     holds_and_leaves_nothing(&estate).await;
 }
 
+/// What services say is foreign text: on the terminal it neither draws, nor hides, nor buries what else is said.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_service_says_is_shown_escaped_and_in_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut laying = Laying::begin(folder.path()).await;
+    let point = laying.bucket(1).await.remove(0);
+    let message = format!("quota\u{1b}[2J\u{202e}\n{}the end", "x".repeat(100_000));
+    laying.running.control().faults().on_restore(&point, RestoreFault::Fails { message }).unwrap();
+    let estate = laying.end().await;
+    let output = estate.run(&["drill"], None);
+    assert_eq!(of(&estate, &point).outcome, Outcome::Error);
+    let said = said(&output);
+    assert!(!said.contains(['\u{1b}', '\u{202e}']) && said.contains("quota\\u{1b}[2J\\u{202e}\\n"), "{said}");
+    let longest = said.lines().map(|line| line.chars().count()).max().unwrap();
+    assert!(longest < 3000 && said.lines().any(|line| line.starts_with("problem: ") && line.contains("the end")), "{longest}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn another_account_or_an_absent_vault_is_a_refusal_and_not_a_pass() {
     let folder = tempfile::tempdir().unwrap();

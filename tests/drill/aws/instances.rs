@@ -9,6 +9,7 @@ use attestore::model::outcome::Outcome;
 use attestore::sandbox::control::faults::{Lie, RestoreFault};
 use attestore::testing_log::body::PointResult;
 use attestore::testing_log::entry::Body;
+use sqlx::Connection;
 
 use crate::aws::estate::{Laying, leftovers};
 use crate::clients::start;
@@ -119,6 +120,69 @@ async fn another_servers_endpoint_is_found_out_and_gets_nobodys_password() {
         assert!(result.outcome_reasons[0].contains("may not be what was restored"), "{:?}", result.outcome_reasons);
     }
     assert_eq!(leftovers(&estate).await, Vec::<String>::new());
+}
+
+/// Who lets in whoever asks has proved nothing by taking a password.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_asks_for_no_password_is_not_taken_for_what_was_restored() {
+    if !engine(EngineKind::Postgres) {
+        return;
+    }
+    let Some(open) = crate::servers::own_with(crate::servers::Kind::Postgres, &["--auth-host=trust"]) else { return };
+    for (database, statements) in [
+        ("postgres", &["CREATE ROLE keeper LOGIN", "CREATE ROLE reader LOGIN", "GRANT pg_read_all_data, pg_monitor TO reader"][..]),
+        ("postgres", &["CREATE DATABASE crm OWNER keeper"]),
+        (
+            "crm",
+            &[
+                "CREATE TABLE customer (id INT PRIMARY KEY, name VARCHAR(20) NOT NULL)",
+                "INSERT INTO customer SELECT id, 'customer ' || id FROM generate_series(0, 29) id",
+                "ALTER TABLE customer OWNER TO keeper",
+            ],
+        ),
+    ] {
+        let mut administrator = sqlx::PgConnection::connect(&open.full_url(database)).await.unwrap();
+        for statement in statements {
+            sqlx::raw_sql(*statement).execute(&mut administrator).await.unwrap();
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut laying = Laying::begin(folder.path()).await;
+    laying.database_with_reader().await;
+    let estate = laying.end().await;
+    told(&estate, "Port", Some(&open.port().to_string()), false).await;
+    let (code, results, said) = drilled(&estate, "15s");
+    assert_eq!((code, results.len()), (Some(4), 2), "{said}");
+    for result in results {
+        assert_eq!((result.outcome, result.verify.is_none()), (Outcome::Error, true), "{:?}", result.outcome_reasons);
+        assert!(result.outcome_reasons[0].contains("takes any password"), "{:?}", result.outcome_reasons);
+    }
+    assert_eq!(leftovers(&estate).await, Vec::<String>::new());
+}
+
+/// What became of an instance after it was available ends the wait for it: it is not waited for until the deadline.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_fails_after_it_was_available_is_told_at_once() {
+    if !engine(EngineKind::Postgres) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut laying = Laying::begin(folder.path()).await;
+    laying.database(EngineKind::Postgres).await;
+    let estate = laying.end().await;
+    told(&estate, "DBInstanceStatus", Some("storage-full"), true).await;
+    let (code, results, said) = drilled(&estate, "20s");
+    assert_eq!((code, results.len()), (Some(3), 2), "{said}");
+    for result in results {
+        let why = &result.outcome_reasons[0];
+        assert!(
+            result.outcome == Outcome::Error && result.verify.is_none() && why.contains("was available and is storage-full now"),
+            "{why}"
+        );
+        assert!(!why.contains("deadline"), "{why}");
+    }
+    assert_eq!(leftovers(&estate).await, Vec::<String>::new());
+    assert!(estate.verdict().holds(), "{:?}", estate.verdict().faults);
 }
 
 /// A restore that brought nothing is no baseline, and the honest one after it is not held against it.

@@ -3,6 +3,7 @@
 //! installed, unless `ATTESTORE_REQUIRE` names `postgres` or `mariadb`.
 
 mod access_points;
+mod between;
 mod clocks;
 mod drills;
 mod drivers;
@@ -10,6 +11,8 @@ mod estate;
 mod instances;
 mod items;
 mod kills;
+mod late;
+mod listings;
 mod point_in_time;
 mod seconds;
 mod signals;

@@ -134,6 +134,11 @@ fn points() -> Vec<Tamper> {
             }),
         ),
         (
+            "count an age by a clock that the population says is an hour behind",
+            RpoDiffers,
+            BigLie(|body, _| population(body, |population| population.service_ahead_ms = Some(3_600_000))),
+        ),
+        (
             "date a point as no population does",
             FactDiffers,
             Lie(|body, _| passing(body, |r| r.rp.created_at = r.rp.created_at.plus_secs(60))),
@@ -294,6 +299,16 @@ fn under(from: &'static str, to: &'static str) -> Vec<&'static str> {
 [isolation]
 account_id = "111122223333"
 name_prefix = "drill-"
+[class.files]
+rto = "4h"
+rpo = "24h"
+test_period = "90d"
+indeterminate_budget = 2
+[class.bank]
+rto = "1h"
+rpo = "not_required"
+test_period = "90d"
+indeterminate_budget = 2
 [[resource]]
 id = "vault"
 kind = "s3"
@@ -314,9 +329,50 @@ fn what_the_configuration_demands_is_what_was_looked_at() {
         ("name_prefix", "security_group_ids = [\"sg-1\"]\nname_prefix", Rule::IsolationDiffers),
         ("name_prefix", "kms_key_arn = \"k\"\nname_prefix", Rule::IsolationDiffers),
         ("kind = \"s3\"", "kind = \"files\"", Rule::FactDiffers),
+        ("rto = \"4h\"", "rto = \"100h\"", Rule::FactDiffers),
+        ("rpo = \"24h\"", "rpo = \"1h\"", Rule::FactDiffers),
+        ("rto = \"1h\"", "rto = \"1h\"\nsecond_within = \"2s\"", Rule::FactDiffers),
+        ("rto = \"1h\"", "rto = \"1h\"\naccess = \"backup-access-point\"", Rule::FactDiffers),
+        ("[class.bank]", "[class.silver]", Rule::FactDiffers),
         ("\"aws-backup\"", "\"s3-versions\"", Rule::FactDiffers),
     ] {
         assert_eq!(under(from, to), [rule.as_str()], "{to}");
+    }
+}
+
+/// Whose bytes are in the evidence says of itself what it is: a registration that says otherwise is a lie.
+#[test]
+fn what_is_registered_of_a_manifest_is_what_the_manifest_says() {
+    for (lie, fault) in [
+        (None, None),
+        (Some(("mode", serde_json::json!("sealed"))), Some(Rule::ManifestDiffers)),
+        (Some(("recovery_point_id", serde_json::json!("arn:of-another"))), Some(Rule::ManifestDiffers)),
+        (Some(("captured_end", serde_json::json!("2025-12-31T00:00:00.000Z"))), Some(Rule::ManifestDiffers)),
+        (Some(("root", serde_json::json!(attestore::model::digest::Digest32::sha256(b"another")))), Some(Rule::ManifestDiffers)),
+    ] {
+        // What the log says is honest, and the manifest is another one: the same contradiction.
+        let registered = manifest("vault", attestore::model::capture::CaptureMode::VersionExact);
+        let mut header = serde_json::to_value(&registered).unwrap();
+        let stated = header.as_object_mut().unwrap();
+        stated.retain(|name, _| !["manifest", "resource"].contains(&name.as_str()));
+        if let Some((name, value)) = &lie {
+            stated.insert((*name).to_owned(), value.clone());
+        }
+        let bytes = serde_json::to_vec(&header).unwrap();
+        let digest = attestore::model::digest::Sha256Digest::of(&bytes);
+        let edit = move |body: &mut Body, _: usize| match body {
+            Body::ManifestRegistered(body) if body.resource == registered.resource => body.manifest = digest,
+            Body::PointResult(result) => {
+                if let Some(facts) = result.verify.as_mut().filter(|facts| facts.manifest == registered.manifest) {
+                    facts.manifest = digest;
+                }
+            }
+            _ => {}
+        };
+        let world = build(Story { edit: Box::new(edit), ..Story::default() });
+        world.log().put_evidence(&bytes[..]).unwrap();
+        let expected: Vec<&str> = fault.iter().map(|rule| rule.as_str()).collect();
+        assert_eq!(world.names(), expected, "{lie:?}");
     }
 }
 

@@ -1,0 +1,78 @@
+//! What entries state of documents whose bytes are in the evidence: a policy of its configuration, a registration of its manifest. Where the
+//! bytes are not there (logs of earlier versions kept no manifests, and evidence may be erased), nothing is held against them.
+
+use std::collections::BTreeMap;
+
+use crate::model::digest::Sha256Digest;
+use crate::testing_log::body::{ClassPolicy, ManifestRegistered, PolicySet};
+use crate::testing_log::entry::Body;
+use crate::testing_log::store::LogDir;
+use crate::testing_log::verify::demands::{ClassDemanded, Demands};
+use crate::testing_log::verify::fault::{Faults, Rule};
+use crate::testing_log::verify::reading::Reading;
+
+/// The demands of each configuration; nothing where the evidence does not have it.
+pub type Configurations = BTreeMap<Sha256Digest, Option<Demands>>;
+
+/// What the configuration under `digest` demands.
+pub fn demanded<'a>(dir: &LogDir, known: &'a mut Configurations, digest: &Sha256Digest) -> Option<&'a Demands> {
+    // That the bytes are others is a fault of the evidence.
+    let read = || Demands::of(&dir.evidence(digest).ok()??);
+    known.entry(*digest).or_insert_with(read).as_ref()
+}
+
+/// Checks every policy and every registration.
+pub fn check(dir: &LogDir, reading: &Reading, known: &mut Configurations, faults: &mut Faults) {
+    for (leaf, entry) in &reading.entries {
+        match &entry.body {
+            Body::PolicySet(policy) => {
+                if let Some(demands) = demanded(dir, known, &policy.config) {
+                    of_policy(*leaf, policy, demands, faults);
+                }
+            }
+            Body::ManifestRegistered(registered) => {
+                let bytes = dir.evidence(&registered.manifest).ok().flatten();
+                if let Some(header) = bytes.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok()) {
+                    of_manifest(*leaf, registered, &header, faults);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The demands of a policy are those of its configuration, class by class; those of SQL checks stand in files of their own.
+fn of_policy(leaf: u64, policy: &PolicySet, demands: &Demands, faults: &mut Faults) {
+    // A configuration without classes has no drills.
+    if demands.classes.is_empty() {
+        return;
+    }
+    let stated = |class: &ClassPolicy| ClassDemanded {
+        rto_s: class.rto_s,
+        rpo_s: class.rpo_s,
+        test_period_s: class.test_period_s,
+        second_within_s: class.second_within_s,
+        indeterminate_budget: class.indeterminate_budget,
+        access: class.access.clone(),
+    };
+    let names = || policy.classes.keys().chain(demands.classes.keys());
+    for name in names().collect::<std::collections::BTreeSet<_>>() {
+        let (said, demanded) = (policy.classes.get(name).map(stated), demands.classes.get(name));
+        faults.demand(said.as_ref() == demanded, Rule::FactDiffers, leaf, || {
+            let spelled = |class: Option<&ClassDemanded>| class.map_or_else(|| "no such class".to_owned(), |class| format!("{class:?}"));
+            format!("class `{name}`: its configuration says {}, found {}", spelled(demanded), spelled(said.as_ref()))
+        });
+    }
+}
+
+/// What is registered of a manifest is what the manifest says, under whose digest it stands.
+fn of_manifest(leaf: u64, registered: &ManifestRegistered, header: &serde_json::Value, faults: &mut Faults) {
+    let Ok(said) = serde_json::to_value(registered) else { return };
+    for name in ["mode", "recovery_point_id", "captured_end", "root"] {
+        let (expected, found) = (header.get(name), said.get(name));
+        faults.demand(expected == found, Rule::ManifestDiffers, leaf, || {
+            let spelled = |value: Option<&serde_json::Value>| value.map_or_else(|| "nothing".to_owned(), ToString::to_string);
+            format!("{}: its `{name}` is {}, registered is {}", registered.manifest, spelled(expected), spelled(found))
+        });
+    }
+}
