@@ -262,7 +262,9 @@ mod tests {
         #[test]
         fn any_bytes_unpack_or_are_damage(which in 0usize..3, bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
             let head: &[u8] = [&b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x00"[..], b"\x28\xb5\x2f\xfd", b""][which];
-            proptest::prop_assert!(!matches!(unpacked(&[head, &bytes].concat()), Err(Unloaded::Failed(_))));
+            // A window may be said to be larger than any memory.
+            let of_ours = |failure: &Failure| failure.kind != FailureKind::TooLarge;
+            proptest::prop_assert!(!matches!(unpacked(&[head, &bytes].concat()), Err(Unloaded::Failed(failure)) if of_ours(&failure)));
         }
     }
 }

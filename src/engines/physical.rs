@@ -74,6 +74,11 @@ impl Servers {
             let _ = std::fs::remove_file(mysql_family::init_file(&home));
             self.create_reader(kind, name, booted.port, &reader.user, &reader.password).await?;
         }
+        if kind == EngineKind::Postgres {
+            // Nobody will commit what was in doubt, and nothing of it is seen; its locks would keep the checks waiting.
+            let database = reader.database.as_deref().unwrap_or("postgres");
+            let _ = self.sql(kind, name, booted.port, database, &postgres::undo_prepared()).await;
+        }
         if kind == EngineKind::MariaDb {
             self.holds(path, name, booted.port, reader.database.as_deref().unwrap_or_default()).await?;
         }
@@ -110,7 +115,9 @@ impl Servers {
     async fn single(&self, home: &Path, database: &str, settings: &[String], text: &str) -> Result<String, Failure> {
         let mut single = area::command(self.area(), &self.programs(EngineKind::Postgres)?.server);
         single.args(["--single", "-D"]).arg(home.join("data"));
-        settings.iter().for_each(|setting| drop(single.arg("-c").arg(setting)));
+        for setting in settings {
+            single.arg("-c").arg(setting);
+        }
         single.arg(database);
         area::run(single, "postgres --single", text).await
     }

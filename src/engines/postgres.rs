@@ -130,6 +130,13 @@ pub fn create_reader(user: &str, password: &str) -> String {
     )
 }
 
+/// Statements of the administrator that undo what was prepared in a database and neither committed nor rolled back.
+pub fn undo_prepared() -> String {
+    format!(
+        "{OF_THE_SERVER}SELECT format('ROLLBACK PREPARED %L', gid) FROM pg_prepared_xacts WHERE database = current_database() \\gexec\n"
+    )
+}
+
 /// The statements that let `user` see every row and large object of a database that was loaded, and run the functions of `amcheck` where
 /// it has that extension: on a server of one's own nobody else can be asked for these rights. Each on a line of its own.
 pub fn permit_checks(user: &str) -> String {

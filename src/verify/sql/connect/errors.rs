@@ -281,6 +281,8 @@ fn mysql_reading_kind(number: u16) -> FailureKind {
     match number {
         // Unknown column, unknown table.
         1051 | 1054 => FailureKind::Busy,
+        // A storage engine that is withheld or not installed where it is read.
+        1286 => FailureKind::Denied,
         number => gone_is_busy(mysql_kind(number)),
     }
 }
@@ -336,6 +338,7 @@ mod tests {
         // While rows stream: who is to blame.
         for (number, kind) in [
             (1142, FailureKind::Denied),
+            (1286, FailureKind::Denied),
             (1205, FailureKind::Busy),
             (1412, FailureKind::Busy),
             (1146, FailureKind::Busy),
