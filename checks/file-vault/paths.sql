@@ -9,7 +9,10 @@
 --! show = ["file_id"]
 --! timeout = "15m"
 -- Byte for byte: two paths that differ in case or in an accent are two paths, whatever the column's collation.
-SELECT MIN(file_id) AS file_id
-FROM (SELECT id AS file_id, {exact:path} AS exact_path FROM files) paths
-GROUP BY exact_path
-HAVING COUNT(*) > 1 OR exact_path IS NULL OR LENGTH(exact_path) = 0
+SELECT file_id
+FROM (
+  SELECT MIN(file_id) AS file_id, exact_path, COUNT(*) AS times
+  FROM (SELECT id AS file_id, {exact:path} AS exact_path FROM files) paths
+  GROUP BY exact_path
+) grouped
+WHERE times > 1 OR exact_path IS NULL OR LENGTH(exact_path) = 0

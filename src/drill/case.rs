@@ -25,7 +25,7 @@ use crate::restore::teardown::Undoing;
 use crate::testing_log::body::{ClassPolicy, PlannedCase, PointResult, Teardown};
 use crate::testing_log::entry::Body;
 use crate::testing_log::restore_facts::ChecklistLine;
-use crate::testing_log::verify::{rpo, second, undemanded};
+use crate::testing_log::verify::{corroborated, rpo, second, undemanded};
 use crate::verify::sql::checks::demands::CheckDemands;
 use crate::verify::sql::definitions::kinds::{DEFAULT, Definitions};
 
@@ -114,8 +114,7 @@ impl Case<'_> {
     pub fn settle(&self, tried: Tried, reference: rpo::Reference, points: &[rpo::Point]) -> Result<PointResult, Failure> {
         let Tried { mut result, teardown: Some(teardown) } = tried else { return Ok(tried.result) };
         result.rpo = rpo::achieved(self.policy.rpo_s, reference, points);
-        let newest = result.verify.as_ref().and_then(|facts| facts.newest_stamp);
-        objectives::corroborate(&mut result.rpo, self.point.created_at, newest, &result.sql_checks);
+        result.rpo.basis += &corroborated::words(&result);
         outcome::decide(&mut result, self.policy);
         if result.outcome == Outcome::Inconclusive && result.verify.is_none() {
             self.explain_basis(&mut result);
@@ -254,9 +253,6 @@ impl Case<'_> {
                 if let Some(failure) = verification.cut_short.take() {
                     return Err(("verify", failure));
                 }
-                let read = (opened, self.resource, &context.clouds);
-                let stamps = live::stamps(read, &chosen.manifest, self.point, context.monitor.as_ref()).await;
-                result.verify.iter_mut().for_each(|facts| facts.source_stamps = stamps);
             }
             Basis::FirstRestore => {
                 let taken = first_restore::take(context, case, self.resource, &self.point.id, opened, &sink).await;
@@ -275,10 +271,15 @@ impl Case<'_> {
         let checked = reading::check(opened, self.resource, &context.clouds, packs, demands, items_table, monitor).await;
         result.sql_checks = checked.map_err(|failure| ("checks", failure))?;
         // A time to the end of a reading that did not reach its end would be no recovery time.
-        if result.verify.as_ref().is_some_and(|facts| !facts.unread.is_empty()) {
-            return Ok(());
+        if result.verify.as_ref().is_none_or(|facts| facts.unread.is_empty()) {
+            self.phase(Phase::Verified, Timestamp::now()).map_err(|failure| ("verify", failure))?;
         }
-        self.phase(Phase::Verified, Timestamp::now()).map_err(|failure| ("verify", failure))
+        // What the running source takes to answer, or not to, is no time of the restore.
+        if let Basis::Manifest(chosen) = basis {
+            let stamps = live::stamps((opened, self.resource, &context.clouds), &chosen.manifest, self.point, monitor).await;
+            result.verify.iter_mut().for_each(|facts| facts.source_stamps = stamps);
+        }
+        Ok(())
     }
 
     /// The baseline of a first restore counts once everything was read and the last look at what was restored held.

@@ -1,8 +1,8 @@
 //! Time objectives: what was achieved, and whether it met the target.
 //!
-//! RTO: from the request to the end of verification. The RPO is `testing_log::verify::rpo`'s; here is what the data says beside it.
+//! RTO: from the request to the end of verification. Not here: the RPO (`testing_log::verify::rpo`), and what the data says beside it
+//! (`testing_log::verify::corroborated`).
 
-use crate::model::check::CheckResult;
 use crate::model::clock::Timestamp;
 use crate::testing_log::body::Objective;
 
@@ -15,23 +15,6 @@ pub fn rto(target_s: Option<u64>, requested: Option<Timestamp>, verified: Option
 /// No recovery time: the recovery point was read where it lies.
 pub fn no_rto(target_s: Option<u64>) -> Objective {
     Objective::judged(target_s, None, None, "not measured: nothing was restored, the recovery point was read through a backup access point")
-}
-
-/// Says beside the achieved RPO what the data itself shows: the newest stamp that the comparison or a freshness check read in what was
-/// restored.
-///
-/// It corroborates and does not judge: a quiet night is not data loss.
-pub fn corroborate(rpo: &mut Objective, point_at: Timestamp, newest: Option<Timestamp>, checks: &[CheckResult]) {
-    let stamps =
-        checks.iter().filter(|check| check.kind == "freshness").filter_map(|check| check.actual.as_deref()?.parse::<Timestamp>().ok());
-    let Some(newest) = stamps.chain(newest).max() else { return };
-    let apart = point_at.as_secs() - newest.as_secs();
-    rpo.basis += &if apart >= 0 {
-        format!("; newest stamp in the data {newest}, {apart} s before the point")
-    } else {
-        // Dates of what is still to come, or a clock ahead: they say nothing of when the backup was taken.
-        format!("; newest stamp in the data {newest}, {} s after the point: corroborates nothing", -apart)
-    };
 }
 
 #[cfg(test)]

@@ -78,6 +78,7 @@ pub fn restore_facts(
         attempts: restore.attempts,
         raw_describe: digest,
         second_shown: None,
+        engines: raw.and_then(|raw| serde_json::from_value(raw["engines"].clone()).ok()),
         engine_versions: raw.and_then(|raw| serde_json::from_value(raw["engine_versions"].clone()).ok()),
         recovery_checklist: checklist(raw),
     })

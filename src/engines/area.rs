@@ -70,6 +70,18 @@ pub struct Area {
     copies: Arc<Copies>,
 }
 
+/// What a copy of many files goes through.
+struct Pieces {
+    buffer: Vec<u8>,
+    unlooked: room::Unlooked,
+}
+
+impl Pieces {
+    fn new() -> Self {
+        Self { buffer: vec![0; 1 << 20], unlooked: room::Unlooked::default() }
+    }
+}
+
 impl Area {
     /// The area that belongs to the sandbox folder `state`.
     pub fn open(state: &Path) -> Result<Self, Failure> {
@@ -157,8 +169,7 @@ impl Area {
         // Whole or not at all: copied under another name first.
         let unfinished = format!("{to}.part");
         let home = self.make_home(&unfinished)?;
-        let mut buffer = vec![0; 1 << 20];
-        let bytes = self.copy_folder(&self.home(from).join("data"), &home.join("data"), &mut buffer, &running)?;
+        let bytes = self.copy_folder(&self.home(from).join("data"), &home.join("data"), &mut Pieces::new(), &running)?;
         self.remove(to)?;
         fs::rename(&home, self.home(to)).map_err(|error| Failure::io(format!("cannot name the copy {to}"), error))?;
         Ok(bytes)
@@ -167,7 +178,7 @@ impl Area {
     /// Copies a folder from elsewhere into a home, under `to`, for the servers' user alone. Returns the bytes copied.
     pub fn import(&self, from: &Path, name: &str, to: &str) -> Result<u64, Failure> {
         let running = self.copies.begin()?;
-        self.copy_folder(from, &self.home(name).join(to), &mut vec![0; 1 << 20], &running)
+        self.copy_folder(from, &self.home(name).join(to), &mut Pieces::new(), &running)
     }
 
     /// Copies a home's data directory to `to`, whole or not at all; where others were faster, theirs stays.
@@ -178,14 +189,14 @@ impl Area {
         fs::create_dir_all(folder).map_err(failed)?;
         let room = tempfile::tempdir_in(folder).map_err(failed)?;
         let unfinished = room.path().join("data");
-        self.copy_folder(&self.home(name).join("data"), &unfinished, &mut vec![0; 1 << 20], &running)?;
+        self.copy_folder(&self.home(name).join("data"), &unfinished, &mut Pieces::new(), &running)?;
         match fs::rename(&unfinished, to) {
             Err(_) if to.is_dir() => Ok(()),
             renamed => renamed.map_err(failed),
         }
     }
 
-    fn copy_folder(&self, from: &Path, to: &Path, buffer: &mut [u8], running: &Running<'_>) -> Result<u64, Failure> {
+    fn copy_folder(&self, from: &Path, to: &Path, pieces: &mut Pieces, running: &Running<'_>) -> Result<u64, Failure> {
         let failed = |error| Failure::io(format!("cannot copy {}", from.display()), error);
         fs::create_dir(to).map_err(failed)?;
         self.hand_over(to, 0o700)?;
@@ -196,16 +207,16 @@ impl Area {
             let name = entry.file_name();
             let of_the_process = ["postmaster.pid", "postmaster.opts"].iter().any(|skip| name == *skip);
             if kind.is_dir() {
-                total += self.copy_folder(&entry.path(), &target, buffer, running)?;
+                total += self.copy_folder(&entry.path(), &target, pieces, running)?;
             } else if kind.is_file() && !of_the_process {
-                total += self.copy_file(&entry.path(), &target, buffer, running)?;
+                total += self.copy_file(&entry.path(), &target, pieces, running)?;
             }
         }
         Ok(total)
     }
 
-    fn copy_file(&self, from: &Path, to: &Path, buffer: &mut [u8], running: &Running<'_>) -> Result<u64, Failure> {
-        let total = room::copy_file(from, to, buffer, || running.go_on())?;
+    fn copy_file(&self, from: &Path, to: &Path, pieces: &mut Pieces, running: &Running<'_>) -> Result<u64, Failure> {
+        let total = room::copy_file(from, to, (&mut pieces.buffer, &mut pieces.unlooked), || running.go_on())?;
         self.hand_over(to, 0o600)?;
         Ok(total)
     }

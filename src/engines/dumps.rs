@@ -207,6 +207,12 @@ fn other_form(head: &[u8]) -> Option<&'static str> {
         _ if contains(head, b"-- PostgreSQL database cluster dump") => {
             Some("a dump of a whole cluster: keep one dump a database (pg_dump)")
         }
+        _ if ["-- Dump created by MySQL pump utility", "-- phpMyAdmin SQL Dump", "-- Adminer ", "-- HeidiSQL "]
+            .iter()
+            .any(|by| contains(head, by.as_bytes())) =>
+        {
+            Some("a script of another program, which does not say whether it was cut short: write it with mysqldump or mariadb-dump")
+        }
         _ if head.starts_with(b"<?xml") && contains(head, b"<mysqldump") => {
             Some("a dump in XML, which is not read here: write it without --xml")
         }
@@ -277,7 +283,9 @@ mod tests {
         let tar = [&b"backup_label"[..], &[0; 245], b"ustar"].concat();
         assert_eq!(of("p", plain.replace('\n', "\r\n").as_bytes()).unwrap(), Dump::PostgresPlain);
         let marked = format!("\u{feff}{plain}");
-        let others: [(&str, &[u8], &str); 13] = [
+        let others: [(&str, &[u8], &str); 15] = [
+            ("v", b"-- Dump created by MySQL pump utility, version: 8.0.41\n", "another program"),
+            ("w", b"-- phpMyAdmin SQL Dump\n-- version 5.2.1\n", "another program"),
             ("s", b"\n/*!40101 SET @OLD_CHARACTER_SET_CLIENT=@@CHARACTER_SET_CLIENT */;\n", "without comments"),
             ("t", b"SET @MYSQLDUMP_TEMP_LOG_BIN = @@SESSION.SQL_LOG_BIN;\n", "without comments"),
             ("u", b"<?xml version=\"1.0\"?>\n<mysqldump xmlns:xsi=\"x\">\n", "a dump in XML"),

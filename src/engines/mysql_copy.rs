@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::engines::dumps::{Unloaded, elsewhere};
 use crate::engines::product::{self, DICTIONARY, numbers};
@@ -31,6 +31,10 @@ const NOT_USED: &[&str] = &[
 
 /// Names of files of tables and of undo logs end like this.
 const ENDINGS: [&[u8]; 2] = [b".ibd", b".ibu"];
+/// A block of the log, its head and the sum at its end, in bytes ("Redo log blocks" of InnoDB, `log0types.h`).
+const BLOCK: usize = 512;
+const BLOCK_HEAD: usize = 12;
+const BLOCK_SUM: usize = 4;
 /// The longest name of a file that is looked for, in bytes.
 const LONGEST_NAME: usize = 4096;
 
@@ -76,33 +80,78 @@ fn takes(server: &[u32], wrote: &[u32]) -> bool {
 /// A file that the dictionary, or what is not yet in it of the log, names by another path than one within the data directory. The server
 /// would open it where it lies, and write to it.
 fn outside(data: &Path) -> Result<Option<String>, Failure> {
-    let mut files: Vec<PathBuf> = vec![data.join(DICTIONARY)];
-    files.extend(std::fs::read_dir(data.join("#innodb_redo")).into_iter().flatten().flatten().map(|entry| entry.path()));
-    for path in files {
-        let about = |error| Failure::io(format!("cannot look into {}", path.display()), error);
-        let mut file = File::open(&path).map_err(about)?;
-        let (mut window, mut kept) = (vec![0; 1 << 20], 0);
-        loop {
-            let read = file.read(&mut window[kept..]).map_err(about)?;
-            let filled = kept + read;
-            if let Some(found) = absolute(&window[..filled], |name| data.join(name).is_file()) {
-                return Ok(Some(found));
-            }
-            if read == 0 {
-                break;
-            }
-            // A name may lie across.
-            kept = filled.min(LONGEST_NAME);
-            window.copy_within(filled - kept..filled, 0);
+    if let Some(found) = found_in(&data.join(DICTIONARY), Bytes::All, |bytes| absolute(bytes, |name| data.join(name).exists()))? {
+        return Ok(Some(found));
+    }
+    for log in std::fs::read_dir(data.join("#innodb_redo")).into_iter().flatten().flatten() {
+        if let Some(found) = found_in(&log.path(), Bytes::OfBlocks, recorded)? {
+            return Ok(Some(found));
         }
     }
     Ok(None)
 }
 
-/// The first absolute name of such a file. What stands right before a name, such as the end of a number, may look like a letter or two. The
-/// log is written in blocks of 512 bytes, between which a name is cut: what is left of `./crm/account.ibd` then names a file of the copy
-/// (`is_inside`), or none in a folder.
-fn absolute(bytes: &[u8], is_inside: impl Fn(&str) -> bool) -> Option<String> {
+/// What of a file is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bytes {
+    All,
+    /// What the log's blocks hold, one after the other, without their heads and sums.
+    OfBlocks,
+}
+
+/// The first name that `look` finds in a file.
+fn found_in(path: &Path, bytes: Bytes, look: impl Fn(&[u8]) -> Option<String>) -> Result<Option<String>, Failure> {
+    let about = |error| Failure::io(format!("cannot look into {}", path.display()), error);
+    let mut file = File::open(path).map_err(about)?;
+    let (mut window, mut piece) = (Vec::new(), vec![0; 1 << 20]);
+    loop {
+        // Whole blocks, but for the last.
+        let mut filled = 0;
+        while filled < piece.len() {
+            match file.read(&mut piece[filled..]).map_err(about)? {
+                0 => break,
+                read => filled += read,
+            }
+        }
+        match bytes {
+            Bytes::All => window.extend_from_slice(&piece[..filled]),
+            Bytes::OfBlocks => piece[..filled].chunks(BLOCK).for_each(|block| {
+                window.extend_from_slice(block.get(BLOCK_HEAD..BLOCK - BLOCK_SUM).unwrap_or_default());
+            }),
+        }
+        if let Some(found) = look(&window) {
+            return Ok(Some(found));
+        }
+        if filled < piece.len() {
+            return Ok(None);
+        }
+        // A name may lie across.
+        window.drain(..window.len().saturating_sub(LONGEST_NAME));
+    }
+}
+
+/// The first name of a file, in a record of the log that names one, that is not within the data directory. Such a record has the name's length
+/// in two bytes before it, and its zero at the end (`fil_op_write_log` of InnoDB); texts of rows that name files have not.
+fn recorded(bytes: &[u8]) -> Option<String> {
+    let ends = bytes.windows(5).enumerate().filter(|(_, ending)| ending[4] == 0 && ENDINGS.iter().any(|known| *known == &ending[..4]));
+    ends.map(|(at, _)| at + 4)
+        .filter_map(|end| {
+            let is_told = |begin: &usize| {
+                let length = bytes[..*begin].last_chunk().map_or(0, |length| usize::from(u16::from_be_bytes(*length)));
+                length == end - begin + 1
+            };
+            let begin = (end.saturating_sub(LONGEST_NAME).max(2)..end - 4).rev().find(is_told)?;
+            let name = &bytes[begin..end];
+            let is_within = name.starts_with(b"./") && !name.windows(3).any(|three| three == b"../");
+            (!is_within).then(|| String::from_utf8_lossy(name).into_owned())
+        })
+        .next()
+}
+
+/// The first absolute name of such a file in the dictionary. What stands right before a name, such as the end of a number, may look like a letter
+/// or two, or like a point; a page may cut one: what is left of `./crm/account.ibd` then names a file of the copy (`is_there`), or none in a
+/// folder.
+fn absolute(bytes: &[u8], is_there: impl Fn(&str) -> bool) -> Option<String> {
     let ends = bytes.windows(4).enumerate().filter(|(_, ending)| ENDINGS.contains(ending)).map(|(at, _)| at + 4);
     ends.filter_map(|end| {
         let begin = end.saturating_sub(LONGEST_NAME);
@@ -110,12 +159,19 @@ fn absolute(bytes: &[u8], is_inside: impl Fn(&str) -> bool) -> Option<String> {
         let name = &bytes[end - printable..end];
         // Texts that name files, such as the manual's, begin otherwise.
         let at = name.iter().take(4).position(|byte| *byte == b'/')?;
-        if name[..name.len().min(6)].windows(3).any(|three| three == b"../") {
+        if let Some(up) = name[..name.len().min(6)].windows(3).position(|three| three == b"../") {
+            // A folder of the copy after a number whose last byte is a point.
+            let rest = &name[up + 3..];
+            let folder = rest.split(|byte| *byte == b'/').next().and_then(|folder| std::str::from_utf8(folder).ok()).unwrap_or_default();
+            let is_within = folder != ".." && !rest.windows(3).any(|three| three == b"../") && rest.contains(&b'/') && is_there(folder);
+            if is_within {
+                return None;
+            }
             return Some(String::from_utf8_lossy(name).into_owned());
         }
         // Within the folder, as `./crm/account.ibd`; a sign before that may be a `/` too.
         let within = (at > 0 && name[at - 1] == b'.') || name[at + 1..].starts_with(b"./");
-        let cut = !name[at + 1..].contains(&b'/') || std::str::from_utf8(&name[at + 1..]).is_ok_and(&is_inside);
+        let cut = !name[at + 1..].contains(&b'/') || std::str::from_utf8(&name[at + 1..]).is_ok_and(&is_there);
         (!within && !cut).then(|| String::from_utf8_lossy(&name[at..]).into_owned())
     })
     .next()
@@ -149,15 +205,53 @@ mod tests {
             (b"\0/data2/undo.ibu", Some("/data2/undo.ibu")),
             (b"\0./../live/crm/account.ibd", Some("./../live/crm/account.ibd")),
             (b"\0../live/crm/account.ibd", Some("../live/crm/account.ibd")),
+            (b"\0../shop/fts_0000000000000510_deleted_cache.ibd", None),
+            (b"\0../shop/../../live/account.ibd", Some("../shop/../../live/account.ibd")),
+            (b"\0../../shop/account.ibd", Some("../../shop/account.ibd")),
         ] {
-            assert_eq!(absolute(bytes, |name| name == "crm/whole.ibd").as_deref(), found);
+            assert_eq!(absolute(bytes, |name| matches!(name, "crm/whole.ibd" | "shop")).as_deref(), found);
         }
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(DICTIONARY), [&vec![0; (1 << 20) - 9][..], b"/data2/crm/account.ibd"].concat()).unwrap();
         assert_eq!(outside(dir.path()).unwrap().as_deref(), Some("/data2/crm/account.ibd"));
     }
 
+    #[test]
+    fn records_of_the_log_name_files_and_rows_do_not() {
+        // A log file: its head, then blocks of which each holds 496 bytes.
+        let log = |text: &[u8]| {
+            let mut file = vec![0; 4 * BLOCK];
+            for piece in [&[0x55; 470][..], text, &[0; 9]].concat().chunks(BLOCK - BLOCK_HEAD - BLOCK_SUM) {
+                file.extend([&[0xcc; BLOCK_HEAD], piece].concat());
+                file.resize(file.len().next_multiple_of(BLOCK), 0xdd);
+            }
+            file
+        };
+        let record = |name: &str| [&[35, 9, 0][..], &(name.len() as u16 + 1).to_be_bytes(), name.as_bytes(), b"\0"].concat();
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("#innodb_redo")).unwrap();
+        std::fs::write(dir.path().join(DICTIONARY), "").unwrap();
+        let fts = "./shop/fts_0000000000000510_deleted_cache.ibd";
+        assert_eq!(fts.len() + 1, usize::from(b'.'), "its length looks like a point");
+        for (text, found) in [
+            (record("/var/lib/live/crm/account.ibd"), Some("/var/lib/live/crm/account.ibd")),
+            (record("./../../live/account.ibd"), Some("./../../live/account.ibd")),
+            (record("../live/undo_001.ibu"), Some("../live/undo_001.ibu")),
+            (record(fts), None),
+            (record("./crm/account.ibd"), None),
+            (b"\x07\x1d/var/lib/mysql/crm/account.ibd\0".to_vec(), None),
+        ] {
+            std::fs::write(dir.path().join("#innodb_redo/#ib_redo5"), log(&text)).unwrap();
+            assert_eq!(outside(dir.path()).unwrap().as_deref(), found);
+        }
+    }
+
     proptest::proptest! {
+        #[test]
+        fn any_log_is_looked_at(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..60)) {
+            let _ = recorded(&[&bytes[..], b"/x.ibd\0", &bytes].concat());
+        }
+
         #[test]
         fn any_bytes_are_looked_at(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..60)) {
             let _ = absolute(&[&bytes[..], b"/x.ibd", &bytes].concat(), |_| false);

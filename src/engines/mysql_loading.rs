@@ -36,7 +36,7 @@ impl Servers {
     ) -> Result<(), Unloaded> {
         let programs = self.programs(kind)?;
         let database = master.database.as_deref().unwrap_or_default();
-        let (accounts, mut databases) = names_in(path).await?;
+        let Names { accounts, mut databases, creates } = names_in(path).await?;
         databases.insert(database.to_owned());
         let text = match kind {
             EngineKind::MySql => mysql::confine(&programs.version, &master.user, &accounts, &databases),
@@ -50,27 +50,39 @@ impl Servers {
         let (written, said) = tokio::join!(write(path, stdin), heard(client, CLIENT));
         written?;
         let from = dumps::written_by(dump, path).unwrap_or(Product { engine: dump.engine(), version: String::new() });
-        let way = Way { from, into: Product { engine: kind, version: programs.version.clone() } };
+        let way = Way { from, into: Product { engine: kind, version: programs.version.clone() }, creates };
         judge(&said?, server.process, path, |said| refusals::of_mysql_family(said, path, &way))
     }
 }
 
-/// A first pass: the accounts that objects of the script run as, and the databases that it fills.
-async fn names_in(path: &Path) -> Result<(BTreeSet<Account>, BTreeSet<String>), Unloaded> {
-    let (mut accounts, mut databases, mut line) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+/// What a script is read for before it is loaded.
+#[derive(Default)]
+struct Names {
+    /// The accounts that its objects run as.
+    accounts: BTreeSet<Account>,
+    /// The databases that it fills.
+    databases: BTreeSet<String>,
+    /// It defines tables.
+    creates: bool,
+}
+
+/// The first pass.
+async fn names_in(path: &Path) -> Result<Names, Unloaded> {
+    let (mut names, mut line) = (Names::default(), Vec::new());
     let (mut reader, mut begins) = (plain_script(path)?, true);
     while let Some(ended) = next_piece(&mut reader, &mut line, PIECE).await? {
         if begins {
-            definers::note(&line, &mut accounts);
+            definers::note(&line, &mut names.accounts);
+            names.creates |= line.starts_with(b"CREATE TABLE");
             if mysql_script::keeps_elsewhere(&line) {
                 let said = String::from_utf8_lossy(&line[..line.len().min(200)]).into_owned();
                 return Err(elsewhere(format!("{}: it keeps a table outside of the server's own folder: {said}", path.display())));
             }
-            databases.extend(mysql_script::database_of(&line).filter(|name| !mysql_script::is_of_the_server(name)));
+            names.databases.extend(mysql_script::database_of(&line).filter(|name| !mysql_script::is_of_the_server(name)));
         }
         begins = ended;
     }
-    Ok((accounts, databases))
+    Ok(names)
 }
 
 /// The second pass: the script into the client, but for what is of the server that it was written on.

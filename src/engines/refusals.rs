@@ -57,6 +57,8 @@ pub struct Way {
     pub from: Product,
     /// The server that it is loaded into.
     pub into: Product,
+    /// It defines tables.
+    pub creates: bool,
 }
 
 impl Way {
@@ -93,6 +95,13 @@ pub fn of_mysql_family(stderr: &[u8], path: &Path, way: &Way) -> Unloaded {
         _ if matches!(number, 1153 | 2006 | 2013 | 2020) => Unloaded::Failed(
             Failure::new(FailureKind::Remote, format!("{at}: the server that it was loaded into was lost: {said}"))
                 .hint("look at the memory and the disk of this machine, and try again; no row may be larger than 1 GiB"),
+        ),
+        _ if number == 1146 && !way.creates => Unloaded::Failed(
+            Failure::new(
+                FailureKind::Invalid,
+                format!("{at}: a dump of data alone, without the tables that it belongs into (--no-create-info): {said}"),
+            )
+            .hint("keep dumps with definitions and data"),
         ),
         _ if withheld => Unloaded::Failed(
             Failure::new(FailureKind::Refused, format!("{at}: it wants rights that are withheld where it is loaded: {said}"))
@@ -307,7 +316,11 @@ mod tests {
     fn a_server_of_another_make_or_an_older_one_gives_no_verdict() {
         use crate::engines::installed::EngineKind;
         let product = |engine, version: &str| Product { engine, version: version.into() };
-        let way = |from: (EngineKind, &str), into: (EngineKind, &str)| Way { from: product(from.0, from.1), into: product(into.0, into.1) };
+        let way = |from: (EngineKind, &str), into: (EngineKind, &str)| Way {
+            from: product(from.0, from.1),
+            into: product(into.0, into.1),
+            creates: true,
+        };
         let (mysql, mariadb) = (EngineKind::MySql, EngineKind::MariaDb);
         let syntax = "ERROR 1064 (42000) at line 3: You have an error in your SQL syntax near 'x'";
         for (way, says) in [
@@ -344,7 +357,7 @@ mod tests {
     fn what_a_dump_does_not_hold_is_not_missed_in_it() {
         use crate::engines::installed::EngineKind;
         let mysql = || Product { engine: EngineKind::MySql, version: "9.7.4".into() };
-        let way = Way { from: mysql(), into: mysql() };
+        let way = Way { from: mysql(), into: mysql(), creates: true };
         for said in [
             "ERROR 3185 (HY000) at line 9: Can't find master key from keyring, please check in the server log",
             "ERROR 3510 (HY000) at line 9: Tablespace `fast` doesn't exist.",
@@ -355,6 +368,10 @@ mod tests {
             let Unloaded::Failed(said) = of_mysql_family(said.as_bytes(), Path::new("d"), &way) else { panic!("a verdict: {said}") };
             assert_eq!(said.kind, FailureKind::Absent, "{said}");
         }
+        let absent = b"ERROR 1146 (42S02) at line 9: Table 'crm.t' doesn't exist";
+        assert!(matches!(of_mysql_family(absent, Path::new("d"), &way), Unloaded::Damaged(_)));
+        let Unloaded::Failed(said) = of_mysql_family(absent, Path::new("d"), &Way { creates: false, ..way }) else { panic!("a verdict") };
+        assert!(said.message.contains("a dump of data alone"), "{said}");
     }
 
     #[test]
@@ -366,7 +383,7 @@ mod tests {
         let origin = Origin { written: 18, installed: 15, ..Origin::default() };
         let mut all: Vec<Unloaded> = postgres.iter().map(|said| of_postgres(said.as_bytes(), Path::new("d"), &origin)).collect();
         let product = || Product { engine: crate::engines::installed::EngineKind::MariaDb, version: "10.11.9".into() };
-        let way = Way { from: product(), into: product() };
+        let way = Way { from: product(), into: product(), creates: true };
         for said in [
             "ERROR 5 (HY000) at line 9: Out of memory (Needed 1048576 bytes)",
             "ERROR 2008 (HY000) at line 9: MySQL client ran out of memory",

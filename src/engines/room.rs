@@ -29,15 +29,28 @@ pub fn left_for(what: &str, path: &Path) -> Result<(), Failure> {
     Err(Failure::new(FailureKind::Disk, message).hint("make room there, or name a larger disk as the drill's working directory"))
 }
 
+/// What a file takes beside its bytes, at least.
+const OF_A_FILE: u64 = 4096;
+
+/// How much was copied since the disk was looked at, over all files of a copy.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unlooked(u64);
+
 /// Copies a file, as large as it may be or say that it is: given up where the disk runs short, and where somebody has taken the copy away.
 /// Gives its bytes.
 ///
 /// # Errors
 /// [`FailureKind::Disk`] and those of both files; [`FailureKind::Interrupted`] where the copy is gone. `go_on` is asked for each piece.
-pub fn copy_file(from: &Path, to: &Path, buffer: &mut [u8], go_on: impl Fn() -> Result<(), Failure>) -> Result<u64, Failure> {
+pub fn copy_file(
+    from: &Path,
+    to: &Path,
+    (buffer, unlooked): (&mut [u8], &mut Unlooked),
+    go_on: impl Fn() -> Result<(), Failure>,
+) -> Result<u64, Failure> {
     let failed = |error| Failure::io(format!("cannot copy {}", from.display()), error);
     let (mut source, mut target) = (File::open(from).map_err(failed)?, File::create_new(to).map_err(failed)?);
-    let (mut total, mut looked) = (0, 0);
+    let mut total = 0;
+    unlooked.0 += OF_A_FILE;
     loop {
         go_on()?;
         let read = source.read(buffer).map_err(failed)?;
@@ -46,8 +59,9 @@ pub fn copy_file(from: &Path, to: &Path, buffer: &mut [u8], go_on: impl Fn() -> 
         }
         target.write_all(&buffer[..read]).map_err(failed)?;
         total += read as u64;
-        if total - looked >= LOOK_AFTER {
-            looked = total;
+        unlooked.0 += read as u64;
+        if unlooked.0 >= LOOK_AFTER {
+            unlooked.0 = 0;
             if !to.exists() {
                 return Err(Failure::new(FailureKind::Interrupted, format!("{}: stopped while it was copied", from.display())));
             }
@@ -99,10 +113,12 @@ mod tests {
             let _ = std::fs::remove_file(&to);
             Ok(())
         };
-        let failure = copy_file(&from, &to, &mut vec![0; 1 << 20], taken_away).unwrap_err();
+        let failure = copy_file(&from, &to, (&mut vec![0; 1 << 20], &mut Unlooked::default()), taken_away).unwrap_err();
         assert_eq!(failure.kind, FailureKind::Interrupted, "{failure}");
         std::fs::write(&from, "all of it").unwrap();
-        assert_eq!(copy_file(&from, &to, &mut [0; 4], || Ok(())).unwrap(), 9);
+        let mut unlooked = Unlooked::default();
+        assert_eq!(copy_file(&from, &to, (&mut [0; 4], &mut unlooked), || Ok(())).unwrap(), 9);
+        assert_eq!(unlooked.0, 9 + OF_A_FILE, "small files count together");
         assert_eq!(std::fs::read(&to).unwrap(), b"all of it");
     }
 

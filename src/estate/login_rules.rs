@@ -10,6 +10,7 @@ use toml::de::DeTable;
 use crate::estate::mistake::Mistakes;
 use crate::estate::rules::{Text, tables, text};
 use crate::estate::schema::join;
+use crate::estate::source_rules::has_password;
 use crate::model::source_url::SourceUrl;
 
 /// Holds every resource to them.
@@ -67,7 +68,11 @@ fn live_rule(resource: &DeTable<'_>, span: Range<usize>, path: &str, live: &Text
         _ => "",
     };
     let rest = live.value.strip_prefix(scheme).and_then(|rest| rest.strip_prefix("://"));
-    if scheme.is_empty() || rest.is_none_or(|rest| rest.contains('@')) || live.value.parse::<SourceUrl>().is_err() {
+    if scheme.is_empty()
+        || rest.is_none_or(|rest| rest.contains('@'))
+        || has_password(live.value)
+        || live.value.parse::<SourceUrl>().is_err()
+    {
         // What stands there may hold a password: it is not repeated.
         let mistake = mistakes.add(&live.path, Some(live.span.clone()), "the running source of a database is named by its URL");
         mistake.found("something else (not shown)").allowed(FORMS).secret();

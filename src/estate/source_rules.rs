@@ -27,10 +27,17 @@ fn complain<'m>(mistakes: &'m mut Mistakes<'_>, text: &Text<'_>, message: impl I
     mistakes.add(&text.path, Some(text.span.clone()), message).found(text.value).allowed(allowed)
 }
 
-/// True for a database URL with `USER:PASSWORD@`, also where it is no URL otherwise.
-fn has_password(source: &str) -> bool {
+/// True for a database URL with `USER:PASSWORD@` or an option that may be a password, also where it is no URL otherwise.
+pub fn has_password(source: &str) -> bool {
     let Some((scheme, rest)) = source.split_once("://") else { return false };
-    scheme != "s3" && rest.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
+    let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
+    let is_secret = |option: &str| {
+        let name = option.split('=').next().unwrap_or_default().to_ascii_lowercase();
+        ["pass", "pwd", "secret", "token"].iter().any(|word| name.contains(word))
+    };
+    scheme != "s3"
+        && (place.rsplit_once('@').or(rest.rsplit_once('@')).is_some_and(|(user, _)| user.contains(':'))
+            || options.split('&').any(is_secret))
 }
 
 /// Schemes and ARN services that a kind's source may have, and an example.
@@ -113,5 +120,29 @@ fn database_rule(resource: &DeTable<'_>, span: Range<usize>, path: &str, kind: &
     if is_rds && !written && text(resource, path, "source").is_some_and(|source| !source.value.contains("://")) {
         let mistake = mistakes.add(&key, Some(span), format!("`{path}` has no key `database`"));
         mistake.allowed("the database that is read in the restored instance");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_known_wherever_a_url_has_them() {
+        for url in [
+            "postgres://u:p@h/d",
+            "postgres://h/d?user=x&password=geheim",
+            "mysql://h/d?PWD=geheim",
+            "postgres://h/d?sslpassword=x",
+            "postgres://h/d?passfile=/x",
+            "postgres://u:p?q@h/d",
+        ] {
+            assert!(has_password(url), "{url}");
+        }
+        for url in
+            ["postgres://u@h/d", "mysql://h:3306/d?ssl-mode=REQUIRED", "s3://bucket/a:b@c?password=x", "dir:pass", "postgres://h/passwords"]
+        {
+            assert!(!has_password(url), "{url}");
+        }
     }
 }

@@ -45,6 +45,9 @@ pub struct RestoreFacts {
     /// Of a database instance: the engine that wrote the data and the one that was restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine_versions: Option<EngineVersions>,
+    /// Of a dump or a copy of a database beside AWS: the engine that wrote it, and the one that it was read in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engines: Option<Engines>,
     /// Of a database restored to a second: whether the data shows that the second was honoured, neither passed nor missed
     /// (`verify::second`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,6 +56,15 @@ pub struct RestoreFacts {
     /// is in the evidence of `raw_describe`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recovery_checklist: Vec<ChecklistLine>,
+}
+
+/// The engines on both sides of a restore, such as `mysql` and `mariadb`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Engines {
+    /// The one that wrote the backup.
+    pub wrote: String,
+    /// The one that it was read in.
+    pub restored: String,
 }
 
 /// Engine versions on both sides of a restore, as the service states them.

@@ -166,7 +166,7 @@ fn timed(sql: &str, engine: &str) -> String {
         let (hours, rest) = part.split_once('H').unwrap();
         out += &match engine {
             "postgres" => format!("now() AT TIME ZONE 'UTC' + interval '{hours} hours'"),
-            "mariadb" => format!("UTC_TIMESTAMP() + INTERVAL {hours} HOUR"),
+            "mariadb" | "mysql" => format!("UTC_TIMESTAMP() + INTERVAL {hours} HOUR"),
             _ => format!("datetime('now', '{hours} hours')"),
         };
         out += rest;
@@ -248,6 +248,11 @@ async fn the_same_on_postgres() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_on_mariadb_whose_collation_folds_case_and_accents() {
     on_a_server(Kind::Mariadb, "mariadb").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_on_mysql() {
+    on_a_server(Kind::Mysql, "mysql").await;
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use attestore::testing_log::entry::Body;
 use attestore::testing_log::probes::Made;
 use attestore::testing_log::restore_facts::{ChecklistLine, EngineVersions, SourceStamps};
 use attestore::testing_log::verify::claim::{OTHER_MOMENT, OTHER_POSITION};
-use attestore::testing_log::verify::{second, undemanded};
+use attestore::testing_log::verify::{corroborated, second, undemanded};
 
 use crate::support::{Edit, captured_end, looks};
 
@@ -55,6 +55,7 @@ pub fn promised() -> Edit {
                 ..Objective::judged(result.rpo.target_s, u64::try_from(reference_at().millis_since(*at)).ok(), Some(reference_at()), "age")
             };
             state_all(result);
+            result.rpo.basis += &corroborated::words(result);
             let class = policy.as_ref().and_then(|policy| policy.classes.get(&result.class));
             let shown = second::shown(result, class).map(|second| second.is_shown());
             result.restore.as_mut().unwrap().second_shown = shown;

@@ -317,6 +317,7 @@ fn result(pen: &mut Pen, case: &PlannedCase, fails: bool, requested_at: Timestam
             status: "COMPLETED".into(),
             attempts: 1,
             raw_describe: Some(raw),
+            engines: None,
             second_shown: None,
             engine_versions: None,
             recovery_checklist: Vec::new(),

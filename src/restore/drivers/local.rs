@@ -3,6 +3,8 @@
 
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use serde_json::json;
@@ -42,7 +44,10 @@ impl Driver for Local {
         let marker = Marker { drill: order.drill.0.clone(), case: order.case.0.clone(), created_at: Timestamp::now() };
         let (source, to) = (PathBuf::from(&order.point.handle), path.clone());
         let of = order.source.parse::<SourceUrl>().ok();
-        let copied = tokio::task::spawn_blocking(move || restore(&source, &to, &marker, of.as_ref())).await;
+        // Whoever waits for it may be told to stop, or the case's time may be over.
+        let ends = Ends::default();
+        let is_over = ends.0.clone();
+        let copied = tokio::task::spawn_blocking(move || restore(&source, &to, &marker, of.as_ref(), &is_over)).await;
         copied.map_err(|error| Failure::new(FailureKind::Disk, format!("copy {}: {error}", order.point.handle)))??;
         Ok(Accepted { job_id: None, created_arn: Some(path.display().to_string()) })
     }
@@ -124,7 +129,17 @@ fn apart_from_live(point: &Path, live: Option<&Path>) -> Result<(), Failure> {
 }
 
 /// Brings the point back into `to`; `of` is what it is a copy of, where that is known.
-fn restore(point: &Path, to: &Path, marker: &Marker, of: Option<&SourceUrl>) -> Result<(), Failure> {
+/// Ends a copy when nobody waits for it any more.
+#[derive(Default)]
+struct Ends(Arc<AtomicBool>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn restore(point: &Path, to: &Path, marker: &Marker, of: Option<&SourceUrl>, is_over: &AtomicBool) -> Result<(), Failure> {
     let nameless = || Failure::invalid(format!("`{}` has no name", point.display()));
     let name = point.file_name().ok_or_else(nameless)?;
     let source = &within_vault(point)?;
@@ -148,7 +163,7 @@ fn restore(point: &Path, to: &Path, marker: &Marker, of: Option<&SourceUrl>) -> 
     let mut unreadable = String::new();
     match packed_database(source, &data.join(name), is_sqlite) {
         Ok(true) => {}
-        Ok(false) => copy(source, &data.join(name))?,
+        Ok(false) => copy(source, &data.join(name), is_over)?,
         Err(Unloaded::Damaged(why)) => unreadable = why,
         Err(Unloaded::Failed(failure)) => return Err(failure),
     }
@@ -162,7 +177,7 @@ fn restore(point: &Path, to: &Path, marker: &Marker, of: Option<&SourceUrl>) -> 
             let beside = within_vault(&beside)?;
             apart_from_live(&beside, live.map(|live| named(live, companion)).as_deref())?;
             if beside.is_file() {
-                copy(&beside, &named(&data.join(name), companion))?;
+                copy(&beside, &named(&data.join(name), companion), is_over)?;
             }
         }
     }
@@ -182,9 +197,15 @@ fn packed_database(source: &Path, to: &Path, is_sqlite: bool) -> Result<bool, Un
 }
 
 /// Files, directories and links; a link stays a link. What is neither (a socket, a device) is an error, not a silent gap.
-fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
+fn copy(from: &Path, to: &Path, is_over: &AtomicBool) -> Result<(), Failure> {
     let (mut waiting, mut buffer) = (vec![(from.to_owned(), to.to_owned())], vec![0; 1 << 20]);
+    let mut unlooked = room::Unlooked::default();
+    let go_on = || match is_over.load(Ordering::Relaxed) {
+        true => Err(Failure::new(FailureKind::Interrupted, "stopped while it was copied")),
+        false => Ok(()),
+    };
     while let Some((from, to)) = waiting.pop() {
+        go_on()?;
         let about = |error| Failure::io(format!("restore {}", from.display()), error);
         let facts = from.symlink_metadata().map_err(about)?;
         let kind = facts.file_type();
@@ -197,7 +218,7 @@ fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
         } else if kind.is_symlink() {
             symlink(std::fs::read_link(&from).map_err(about)?, &to).map_err(about)?;
         } else if kind.is_file() {
-            room::copy_file(&from, &to, &mut buffer, || Ok(()))?;
+            room::copy_file(&from, &to, (&mut buffer, &mut unlooked), go_on)?;
             std::fs::set_permissions(&to, facts.permissions()).map_err(about)?;
         } else {
             let said = format!("{} is neither a file, a directory nor a link", from.display());
@@ -227,16 +248,32 @@ mod tests {
         assert!(refused.message.contains("outside of the vault"), "{refused}");
         let marker = Marker { drill: "d".into(), case: "c".into(), created_at: Timestamp::from_secs(0) };
         std::fs::write(vault.join("monday.db-wal"), "y").unwrap();
-        restore(&vault.join("latest.db"), &dir.path().join("to"), &marker, None).unwrap();
+        restore(&vault.join("latest.db"), &dir.path().join("to"), &marker, None, &AtomicBool::new(false)).unwrap();
         let data = dir.path().join("to").join(DATA);
         assert!(data.join("latest.db").symlink_metadata().unwrap().is_file(), "what the link leads to, and not the link");
         assert_eq!(std::fs::read(data.join("latest.db-wal")).unwrap(), b"y");
-        restore(&vault.join("live.db"), &dir.path().join("other"), &marker, None).unwrap_err();
+        restore(&vault.join("live.db"), &dir.path().join("other"), &marker, None, &AtomicBool::new(false)).unwrap_err();
         std::fs::write(dir.path().join("live.db-wal"), "z").unwrap();
         std::fs::write(vault.join("tuesday.db"), "x").unwrap();
         symlink("../live.db-wal", vault.join("tuesday.db-wal")).unwrap();
-        let refused = restore(&vault.join("tuesday.db"), &dir.path().join("tuesday"), &marker, None).unwrap_err();
+        let refused = restore(&vault.join("tuesday.db"), &dir.path().join("tuesday"), &marker, None, &AtomicBool::new(false)).unwrap_err();
         assert!(refused.message.contains("tuesday.db-wal: expected a copy"), "{refused}");
+    }
+
+    #[test]
+    fn a_copy_that_nobody_waits_for_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = dir.path().join("tree");
+        std::fs::create_dir(&tree).unwrap();
+        // Of any size, and takes no room; small ones beside it.
+        std::fs::File::create(tree.join("large")).unwrap().set_len(1 << 50).unwrap();
+        (0..9).for_each(|n| std::fs::write(tree.join(format!("{n}")), "x").unwrap());
+        let ends = Ends::default();
+        let is_over = ends.0.clone();
+        let (from, to) = (tree.clone(), dir.path().join("to"));
+        let copying = std::thread::spawn(move || copy(&from, &to, &is_over));
+        drop(ends);
+        assert_eq!(copying.join().unwrap().unwrap_err().kind, FailureKind::Interrupted);
     }
 
     #[test]
@@ -252,7 +289,13 @@ mod tests {
         std::fs::hard_link(dir.path().join("live.db-wal"), vault.join("half.db-wal")).unwrap();
         let marker = Marker { drill: "d".into(), case: "c".into(), created_at: Timestamp::from_secs(0) };
         let of = |path: &Path| {
-            restore(&vault.join(path), &dir.path().join("to").join(path), &marker, Some(&SourceUrl::Dir { path: live.clone() }))
+            restore(
+                &vault.join(path),
+                &dir.path().join("to").join(path),
+                &marker,
+                Some(&SourceUrl::Dir { path: live.clone() }),
+                &AtomicBool::new(false),
+            )
         };
         for (point, said) in [("linked.db", "linked.db: expected a copy, found "), ("half.db", "half.db-wal: expected a copy, found ")] {
             let refused = of(Path::new(point)).unwrap_err();
@@ -260,6 +303,6 @@ mod tests {
             assert!(refused.message.contains(said) && refused.message.ends_with("itself, which is the source"), "{refused}");
         }
         of(Path::new("copied.db")).unwrap();
-        restore(&vault.join("linked.db"), &dir.path().join("elsewhere"), &marker, None).unwrap();
+        restore(&vault.join("linked.db"), &dir.path().join("elsewhere"), &marker, None, &AtomicBool::new(false)).unwrap();
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::engines::base_tar;
 use crate::engines::dumps::{self, Dump, Unloaded};
@@ -27,7 +27,7 @@ use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
 use crate::restore::records::TargetKind;
 use crate::restore::targets::{self, Marker, local_path};
-use crate::testing_log::restore_facts::EngineVersions;
+use crate::testing_log::restore_facts::{EngineVersions, Engines};
 
 /// The user that reads what was loaded.
 const USER: &str = "attestore_drill";
@@ -42,6 +42,9 @@ const STATE: &str = "server.json";
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 struct Loaded {
     engine: EngineKind,
+    /// What wrote the backup, where it could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wrote: Option<EngineKind>,
     /// Of the server, as it was last started.
     port: u16,
     /// What was loaded.
@@ -93,7 +96,14 @@ impl Driver for LocalDatabase {
                 Err(Unloaded::Failed(failure)) => return Err(failure),
                 Err(Unloaded::Damaged(why)) => {
                     let engine = if is_of_postgres(order) { EngineKind::Postgres } else { EngineKind::MariaDb };
-                    Loaded { engine, port: 0, what: source.display().to_string(), unreadable: Some(why), engine_versions: None }
+                    Loaded {
+                        engine,
+                        wrote: None,
+                        port: 0,
+                        what: source.display().to_string(),
+                        unreadable: Some(why),
+                        engine_versions: None,
+                    }
                 }
             };
             write(&to, &loaded)?;
@@ -107,10 +117,7 @@ impl Driver for LocalDatabase {
             Ok(loaded) => Progress::Ready {
                 status: if loaded.unreadable.is_some() { "unreadable".into() } else { "loaded".into() },
                 created_arn: to.display().to_string(),
-                raw: match &loaded.engine_versions {
-                    Some(versions) => json!({"from": order.point.handle, "loaded": loaded, "engine_versions": versions}),
-                    None => json!({"from": order.point.handle, "loaded": loaded}),
-                },
+                raw: described(order, &loaded),
             },
             Err(failure) => {
                 Progress::Failed { status: "incomplete".into(), message: failure.to_string(), raw: json!({"from": order.point.handle}) }
@@ -138,6 +145,18 @@ impl Driver for LocalDatabase {
         let login = Some((USER.to_owned(), order.password.clone()));
         Ok(Some(Opened { url, region: None, login, proof: None, unreadable: loaded.unreadable }))
     }
+}
+
+/// What is kept of it as the service's word.
+fn described(order: &Order, loaded: &Loaded) -> Value {
+    let mut raw = json!({"from": order.point.handle, "loaded": loaded});
+    if let Some(wrote) = loaded.wrote {
+        raw["engines"] = json!(Engines { wrote: wrote.name().to_owned(), restored: loaded.engine.name().to_owned() });
+    }
+    if let Some(versions) = &loaded.engine_versions {
+        raw["engine_versions"] = json!(versions);
+    }
+    raw
 }
 
 async fn load(order: &Order, source: &Path, to: &Path) -> Result<Loaded, Unloaded> {
@@ -177,7 +196,7 @@ async fn load(order: &Order, source: &Path, to: &Path) -> Result<Loaded, Unloade
     let what = if unpacked.is_some() { format!("{}, compressed", dump.title()) } else { dump.title().to_owned() };
     let lacking = lacking.map(|locale| format!("; without the locale of its source, {locale}, which is not installed here"));
     let what = what + &lacking.unwrap_or_default();
-    Ok(Loaded { engine, port: booted.port, what, unreadable: None, engine_versions: versions })
+    Ok(Loaded { engine, wrote: Some(dump.engine()), port: booted.port, what, unreadable: None, engine_versions: versions })
 }
 
 /// The server that wrote the backup, or, where only the other is installed, the one that reads most of the same language.

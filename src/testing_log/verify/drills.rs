@@ -105,6 +105,31 @@ pub fn check_sequence(drills: &BTreeMap<&DrillId, Drill<'_>>, faults: &mut Fault
     for (id, drill) in drills {
         check_order(id, drill, faults);
     }
+    check_promises(drills, faults);
+}
+
+/// What plans promise of their results does not become less in the course of a log: whoever wrote the later ones knew the earlier promise.
+fn check_promises(drills: &BTreeMap<&DrillId, Drill<'_>>, faults: &mut Faults) {
+    let mut plans: Vec<&Placed<'_, DrillPlanned>> = drills.values().flat_map(|drill| &drill.plans).collect();
+    plans.sort_by_key(|placed| placed.leaf);
+    for (leaf, promised, earlier) in less_than_before(plans.iter().map(|placed| (placed.leaf, placed.body.result_version))) {
+        let said = |version: Option<u32>| version.map_or_else(|| "nothing".to_owned(), |version| format!("results of version {version}"));
+        let what = format!("its plan promises {}, and an earlier one of this log {}", said(promised), said(earlier));
+        faults.at(Rule::FactMissing, leaf, what);
+    }
+}
+
+/// Which of these promises, in the order of the log, are less than one before them, and than which.
+fn less_than_before(plans: impl Iterator<Item = (u64, Option<u32>)>) -> Vec<(u64, Option<u32>, Option<u32>)> {
+    let mut most = None;
+    let mut less = Vec::new();
+    for (leaf, promised) in plans {
+        if promised < most {
+            less.push((leaf, promised, most));
+        }
+        most = most.max(promised);
+    }
+    less
 }
 
 fn check_order(id: &DrillId, drill: &Drill<'_>, faults: &mut Faults) {
@@ -172,4 +197,16 @@ pub fn states(drills: &BTreeMap<&DrillId, Drill<'_>>, now: Timestamp, looking_ba
     }
     states.sort_by_key(|state| state.population_leaf);
     states
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn promises_grow_and_do_not_fall() {
+        let less = |versions: &[Option<u32>]| less_than_before((0..).zip(versions.iter().copied()));
+        assert_eq!(less(&[None, None, Some(2), Some(2), Some(3)]), [], "a log that older versions began");
+        assert_eq!(less(&[Some(2), None, Some(2), Some(1)]), [(1, None, Some(2)), (3, Some(1), Some(2))]);
+    }
 }

@@ -5,6 +5,7 @@
 pub mod checks;
 pub mod claim;
 pub mod closing;
+pub mod corroborated;
 pub mod demands;
 pub mod draw;
 pub mod drills;

@@ -9,11 +9,13 @@ use crate::testing_log::body::{
     ACCESS_POINT_MECHANISM, ClassPolicy, DrillPlanned, FindingSet, ManifestRegistered, PointResult, Presence, RpFacts, VerifyFacts,
 };
 use crate::testing_log::check_list::CheckList;
-use crate::testing_log::restore_facts::{EngineVersions, RestoreFacts};
+use crate::testing_log::restore_facts::{EngineVersions, Engines, RestoreFacts};
 use crate::testing_log::verify::drills::Placed;
 use crate::testing_log::verify::fault::{Faults, Rule};
 use crate::testing_log::verify::{claim, pass, second, undemanded};
 
+/// The mechanism and the status of a backup for which a server was made.
+const LOADED: (&str, &str) = ("local:load", "loaded");
 /// An entry shows at most so many findings.
 const INLINE_FINDINGS: u64 = 20;
 
@@ -60,7 +62,6 @@ pub fn check(result: &Placed<'_, PointResult>, known: &Known<'_>, faults: &mut F
     }
     if let (Some(facts), Some(restore)) = (&body.verify, &body.restore) {
         brought_back(body, restore, owing);
-        asked(body, facts, known, owing);
         compared(body, facts, known, owing);
         to_its_end(body, facts, restore, known, owing);
     }
@@ -154,7 +155,25 @@ fn brought_back(body: &PointResult, restore: &RestoreFacts, owing: &mut Owing<'_
         Family::Items => owing.due(!restore.recovery_checklist.is_empty(), || {
             "a table was restored, and no checklist of the settings that a restore leaves behind is stated".to_owned()
         }),
+        Family::Local if (restore.mechanism.as_str(), restore.status.as_str()) == LOADED => loaded(restore, owing),
         Family::Objects | Family::Local | Family::Other => {}
+    }
+}
+
+/// A dump or a copy that a server was made for. In another engine than its own it is no more than plausible, and that has its own fact.
+fn loaded(restore: &RestoreFacts, owing: &mut Owing<'_>) {
+    let Some(Engines { wrote, restored }) = &restore.engines else {
+        return owing
+            .due(false, || "a backup of a database was loaded, and which engine wrote it and which one read it is not stated".to_owned());
+    };
+    match &restore.engine_versions {
+        Some(versions) => {
+            let same = versions.source_engine.as_ref() == Some(wrote) && versions.restored_engine.as_ref() == Some(restored);
+            owing.same(same, || format!("a backup of {wrote} was loaded into {restored}, and the engine versions are those of others"));
+        }
+        None => owing.due(wrote == restored, || {
+            format!("a backup of {wrote} was loaded into {restored}, and the engine versions of both sides are not stated")
+        }),
     }
 }
 
@@ -235,6 +254,7 @@ fn to_its_end(body: &PointResult, facts: &VerifyFacts, restore: &RestoreFacts, k
     if body.errors.iter().any(|error| error.phase != pass::TEARDOWN) {
         return;
     }
+    asked(body, facts, known, owing);
     owing.due(restore.fully_read_at.is_some(), || "nothing went wrong, and when the last byte was read is not stated".to_owned());
     if facts.unread.is_empty() {
         owing.due(restore.verified_at.is_some(), || "nothing went wrong, and when it was verified is not stated".to_owned());

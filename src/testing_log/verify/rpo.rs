@@ -13,7 +13,7 @@ use crate::model::outcome::Outcome;
 use crate::testing_log::body::{CaseError, ClassPolicy, Objective, PointResult, PolicySet, PopulationItem};
 use crate::testing_log::verify::drills::Drill;
 use crate::testing_log::verify::fault::{Faults, Rule};
-use crate::testing_log::verify::{pass, point};
+use crate::testing_log::verify::{corroborated, pass, point};
 
 /// What a drill has shown of one point, its time objectives aside.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -193,6 +193,11 @@ pub fn check(drill: &Drill<'_>, policy: Option<&PolicySet>, faults: &mut Faults)
                 format!("RPO of {resource}: the instant that it is counted from, and the point whose age it is, are not stated")
             });
         }
+        let is_told = !promises_all || corroborated::fits(&said.basis, placed.body);
+        faults.demand(is_told, Rule::FactDiffers, placed.leaf, || {
+            let expected = corroborated::words(placed.body);
+            format!("RPO of {resource}: its basis is to end with what the data says, `{expected}`, found `{}`", said.basis)
+        });
         let Some(achieved_ms) = said.achieved_ms else {
             let reference_at = said.reference_at.filter(|_| promises_all && !unfinished.contains(resource));
             let listed = items.get(resource).map(Vec::as_slice).unwrap_or_default();

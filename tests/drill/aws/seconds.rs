@@ -148,9 +148,14 @@ async fn source_is_asked(kind: EngineKind) {
     assert_eq!((results[0].outcome, source.asked, source.behind, source.unasked), (Outcome::Pass, 1, 0, 0), "{source:?} {said}");
     assert_eq!(source.newest, results[0].verify.as_ref().unwrap().newest_stamp);
 
-    // One that does not answer is told, and accuses nobody.
-    asking(1);
+    // One that does not answer is told, and accuses nobody; it is asked when the recovery time has been taken.
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    asking(nobody.local_addr().unwrap().port());
+    let asked_at = std::thread::spawn(move || nobody.accept().map(|_| Timestamp::now()).unwrap());
     let (_, results, said) = drilled(&estate, "40s");
+    let verified_at = results[0].restore.as_ref().unwrap().verified_at.unwrap();
+    let asked_at = asked_at.join().unwrap();
+    assert!(verified_at <= asked_at, "verified at {verified_at}, after the source was asked at {asked_at}");
     let source = results[0].verify.as_ref().unwrap().source_stamps.unwrap();
     assert_eq!((results[0].outcome, source.asked, source.unasked), (Outcome::Pass, 0, 1), "{source:?} {said}");
     assert!(said.contains("was not asked"), "{said}");

@@ -104,6 +104,12 @@ pub fn owed() -> Vec<Tamper> {
             }),
         ),
         ("leave the age and its point out", Rule::RpoDiffers, Owed(TABLE, |r| (r.rpo.achieved_ms, r.rpo.point) = (None, None))),
+        ("leave out what the data says of an age", FactDiffers, Owed(SECOND, |r| r.rpo.basis = "age".into())),
+        (
+            "let a canary come back that nobody planted",
+            FactDiffers,
+            Owed(INSTANCE, |r| r.rpo.basis += "; came back as planted: own.canary"),
+        ),
         ("name no point of an age", FactMissing, Owed(TABLE, |r| r.rpo.point = None)),
         ("let more expire than was deleted", FactDiffers, Owed(TABLE, |r| facts(r).expired = Some(1))),
         (
