@@ -26,4 +26,5 @@ pub mod seals;
 pub mod second;
 pub mod stated;
 pub mod undemanded;
+pub mod untested;
 pub mod verdict;

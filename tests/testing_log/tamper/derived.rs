@@ -99,6 +99,17 @@ fn verdicts() -> Vec<Tamper> {
                 (r.outcome, r.outcome_reasons) = (Outcome::Inconclusive, vec!["it is said".into()]);
             }),
         ),
+        (
+            "call a point untested whose manifest is registered",
+            ResultOutcomeDiffers,
+            Owed(VAULT, |r| {
+                (r.restore, r.verify, r.isolation) = (None, None, None);
+                r.sql_checks.clear();
+                r.teardown = Teardown { resources: Vec::new(), leftover_count: 0 };
+                (r.rto.achieved_ms, r.rto.met) = (None, None);
+                (r.outcome, r.outcome_reasons) = (Outcome::Untested, vec!["untested: no manifest fits the point".into()]);
+            }),
+        ),
         ("pass what the guard refused", PassWithErrors, Lie(|body, _| passing(body, |r| r.errors.push(error("guard"))))),
     ]
 }
