@@ -73,8 +73,7 @@ pub struct ClassPolicy {
     /// `backup-access-point` where the class allows S3 recovery points to be read where they lie instead of restored; absent means restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access: Option<String>,
-    /// The SQL checks that each database of the class is held to, by the engine that they are for; absent in entries of versions that did not
-    /// state them.
+    /// The SQL checks that each database of the class is held to, by engine; absent in entries of versions that did not state them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub checks: BTreeMap<String, CheckList>,
 }
@@ -124,8 +123,7 @@ pub struct PopulationCommitted {
     pub drill_seq: u64,
     /// After this time a drill that is not closed counts as failed.
     pub deadline_at: Timestamp,
-    /// How far AWS's clock was ahead of that of the machine that drills, in milliseconds, as STS dated an answer at the drill's beginning:
-    /// never too large, and too small by up to a second and the answer's way. Absent beside AWS, and in logs of versions that did not state it.
+    /// By how many milliseconds AWS's clock was ahead of the drill's, or less by up to a second and an answer's way; absent where not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_ahead_ms: Option<i64>,
     /// Eligible recovery points, byte-sorted and unique.

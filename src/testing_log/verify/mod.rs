@@ -27,4 +27,5 @@ pub mod seals;
 pub mod second;
 pub mod stated;
 pub mod undemanded;
+pub mod untested;
 pub mod verdict;

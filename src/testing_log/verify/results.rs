@@ -14,7 +14,7 @@ use crate::testing_log::verify::drills::{Drill, Placed};
 use crate::testing_log::verify::fault::{Faults, Rule};
 use crate::testing_log::verify::owed::{self, Known};
 use crate::testing_log::verify::reading::Reading;
-use crate::testing_log::verify::{checks, isolation, itself, outcome, pass, point, reference, restored, rpo};
+use crate::testing_log::verify::{checks, isolation, itself, outcome, pass, point, reference, restored, rpo, untested};
 
 /// An entry shows at most so many findings.
 const INLINE_FINDINGS: usize = 20;
@@ -47,6 +47,7 @@ pub fn check(reading: &Reading, drill: &Drill<'_>, demands: Option<&Demands>, fa
         point::check(result, item, demands, faults);
         isolation::check(result, plan.map(|plan| plan.body), demands, faults);
         restored::check(result, faults);
+        untested::check(reading, drill, result, faults);
         let known = Known {
             plan: plan.map(|plan| plan.body),
             registered: result.body.verify.as_ref().and_then(|facts| registration(reading, facts)).map(|(_, registered)| registered),

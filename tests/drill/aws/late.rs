@@ -275,6 +275,12 @@ async fn what_stood_is_gone_when_it_was_deleted_and_not_before() {
             assert_eq!(resource.confirmed_by.contains("rds:DeleteDBInstance"), times == u64::MAX, "{resource:?}");
         }
         assert!(deleted.load(Ordering::SeqCst) >= 2, "each of them was deleted");
+        // A deletion that was answered is under way.
+        crate::clients::until("they are gone", async || {
+            let found = between.clients.rds.describe_db_instances().send().await.unwrap().db_instances.unwrap_or_default();
+            found.is_empty().then_some(())
+        })
+        .await;
         between.stop().await;
         assert_eq!(leftovers(&estate).await, Vec::<String>::new(), "{times}");
     }

@@ -1,7 +1,7 @@
 //! Listings that do not end, that bring what was not asked for, and that are stopped.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use attestore::testing_log::entry::Body;
 use rustix::process::{Pid, Signal, kill_process};
@@ -14,7 +14,7 @@ use crate::drill_estate::Estate;
 /// A resource whose snapshots are listed, and need not exist: no server is needed.
 async fn snapshots(folder: &std::path::Path) -> Estate {
     let mut laying = Laying::begin(folder).await;
-    laying.resource("pg", "rds-postgres", "pg", "", "from = \"rds-snapshot\"");
+    laying.resource("pg", "rds-postgres", "pg", "database = \"crm\"\n", "from = \"rds-snapshot\"");
     laying.end().await
 }
 
@@ -79,16 +79,25 @@ async fn a_listing_of_a_vault_without_end_is_an_error_too() {
     let mut laying = Laying::begin(folder.path()).await;
     laying.bucket(1).await;
     let estate = laying.end().await;
-    let asked = AtomicU64::new(0);
+    let (asked, first) = (AtomicU64::new(0), Arc::new(Mutex::new(String::new())));
     let between = Between::start(&estate, move |call| {
         if !call.action.starts_with(&format!("GET /backup-vaults/{VAULT}/recovery-points")) {
             return Then::Passes;
         }
         let n = asked.fetch_add(1, Ordering::SeqCst);
-        Then::Says(Box::new(move |answer| {
-            let mut page: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        // The page again and again, each time with a token that was not there before.
+        let with_token = move |page: &str| {
+            let mut page: serde_json::Value = serde_json::from_str(page).unwrap();
             page["NextToken"] = format!("t{n}").into();
             page.to_string()
+        };
+        if n > 0 {
+            return Then::Instead(http::Response::new(with_token(&first.lock().unwrap()).into()));
+        }
+        let first = first.clone();
+        Then::Says(Box::new(move |answer| {
+            first.lock().unwrap().clone_from(&answer);
+            with_token(&answer)
         }))
     })
     .await;
