@@ -114,7 +114,7 @@ def field(spec):
     if kind in ("f32", "f64"):
         return {"f32": b"\x06", "f64": b"\x07"}[kind] + bytes.fromhex(value)
     if kind in OF:
-        return OF[kind] + struct.pack(">q", value)
+        return OF[kind] + struct.pack(">Q", value % 2**64)
     if kind == "infinity":
         return b"\x0d" + OF[value]
     if kind == "minus_infinity":
@@ -184,6 +184,7 @@ ROWS = [
     ("floats", [{"f32": "3f800000"}, {"f32": "7fc00000"}, {"f64": "8000000000000000"}, {"f64": "7ff8000000000000"}, {"f64": "0000000000000001"}], []),
     ("dates", [{"date": -1}, {"infinity": "date"}, {"minus_infinity": "instant"}, {"partial": ["date", 0, 0, 0, 0]}, {"partial": ["datetime", 2026, 2, 0, 3723500000]}], []),
     ("times", [{"datetime": 1}, {"instant": -1}, {"time": -3020399999999}, {"time_zoned": [43200000000, -10800]}, {"interval": [1, -2, 3500000]}], [1]),
+    ("stamps beyond half of 64 bits", [{"datetime": 9223372036854775807}, {"instant": 9223372036854775808}, {"instant": 9224318015999999999}], [1]),
     ("documents and labels", [{"json": '{"a" : 1}'}, {"jsonb": '{"a": 1}'}, {"enum": "ok"}, {"set": "x,z"}], []),
     ("an enum's empty label, its error value, a set by its number", [{"enum": ""}, {"integer": "0"}, {"integer": "3"}], []),
     ("values that the server prints", [{"opaque": ["regclass::text", "6170702e74"]}, {"opaque": ["seg[]::text", "7b312e2e327d"]}], [0]),

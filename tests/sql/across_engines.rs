@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::servers::{self, Kind, Server};
-use crate::support::{Db, access, key, places};
+use crate::support::{Db, access, as_user, key, places};
 use attestore::model::capture::CaptureMode;
 use attestore::model::failure::{Failure, FailureKind};
 use attestore::model::finding::{Class, Finding};
@@ -484,6 +484,40 @@ async fn definitions_beside_tables_are_compared() {
     let (of_postgres, elsewhere) = (Manifest::open(&dir.path().join("m0")).unwrap(), SourceUrl::Sqlite { path: file });
     let refused = compare_restored(&elsewhere, &access(), &of_postgres, &key(), Restored::default(), &Silent).await.unwrap_err();
     assert!(refused.kind == FailureKind::Invalid && refused.message.contains("its rows are of postgres"), "{refused}");
+}
+
+/// That a database is equal to itself proves nothing, whichever way each side comes to it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_database_by_two_ways_is_told() {
+    let Some((postgres, mariadb)) = servers_of_both() else { return };
+    let sql = "CREATE TABLE t (id int PRIMARY KEY NOT NULL); INSERT INTO t VALUES (1)";
+    for (server, kind, name) in [(&postgres, Kind::Postgres, "host"), (&mariadb, Kind::Mariadb, "socket")] {
+        let db = Db::new(server, kind, "two_ways", sql).await;
+        let other = Db::new(server, kind, "another", sql).await;
+        // A reader without special rights.
+        db.run(if kind == Kind::Postgres {
+            "CREATE ROLE two_ways LOGIN PASSWORD 'r'"
+        } else {
+            "CREATE USER two_ways@'%' IDENTIFIED BY 'r'"
+        })
+        .await;
+        for of in [&db, &other] {
+            of.run(if kind == Kind::Postgres { "GRANT SELECT ON t TO two_ways" } else { "GRANT SELECT ON *.* TO two_ways@'%'" }).await;
+        }
+        let reader = as_user("two_ways", "r");
+        let socket = server.socket();
+        let socket = if kind == Kind::Postgres { socket.parent().unwrap() } else { &socket };
+        let by_socket: SourceUrl = format!("{}?{name}={}", db.url(), socket.display()).parse().unwrap();
+        let side = |url| Side { url, access: &reader };
+        let monitor = Collected::default();
+        let (by_port, other) = (db.url(), other.url());
+        for (one, same) in [(&by_port, &by_socket), (&by_socket, &by_port), (&by_socket, &by_socket)] {
+            let refused = dual::against(side(one), side(same), &key(), None, &monitor).await.unwrap_err();
+            assert!(refused.message.contains("are the same database"), "{refused}");
+        }
+        let result = dual::against(side(&other), side(&by_socket), &key(), None, &monitor).await.unwrap();
+        assert_eq!(result.rows.unwrap().matched, 1, "another one of the same server");
+    }
 }
 
 fn attestore(args: &[&str]) -> (Option<i32>, String, serde_json::Value) {

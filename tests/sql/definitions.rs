@@ -107,6 +107,7 @@ const POSTGRES_CHANGES: &[(&str, &[&str])] = &[
     ("SELECT setval('sq', 499)", &["sequence position public.sq"]),
     ("SELECT setval('down', -499)", &["sequence position public.down"]),
     ("ALTER SEQUENCE sq INCREMENT 2", &["sequence public.sq"]),
+    ("ALTER SEQUENCE sq CACHE 20", &["sequence cache public.sq"]),
     ("ALTER TABLE plain DISABLE TRIGGER r", &["trigger public.plain.r"]),
     ("ALTER TABLE ref DISABLE TRIGGER ALL", &["disabled constraint public.ref.ref_id_fkey", "disabled constraint public.ref.ref_id_fkey"]),
     ("ALTER TABLE plain DISABLE RULE quiet", &["rule public.plain.quiet"]),
@@ -491,6 +492,15 @@ const MARIADB_CHANGES: &[(&str, &[&str])] = &[
     ("ALTER EVENT ev DISABLE", &["event ev"]),
     ("DROP SEQUENCE sq", &["sequence sq"]),
     ("ALTER SEQUENCE sq RESTART 100", &["sequence position sq"]),
+    ("ALTER SEQUENCE sq CACHE 5", &["sequence cache sq"]),
+    ("SET NAMES latin1; CREATE OR REPLACE VIEW vv AS SELECT a FROM t", &["view character set vv"]),
+    ("SET collation_connection = utf8mb4_bin; CREATE OR REPLACE PROCEDURE pr(IN x int) SELECT x", &["routine character set PROCEDURE pr"]),
+    ("SET NAMES latin1; CREATE OR REPLACE EVENT ev ON SCHEDULE EVERY 1 YEAR STARTS '2026-01-01' DO SELECT 1", &["event character set ev"]),
+    (
+        "ALTER DATABASE CHARACTER SET latin1; CREATE OR REPLACE TRIGGER tr BEFORE INSERT ON parent FOR EACH ROW SET NEW.id = NEW.id; \
+      ALTER DATABASE CHARACTER SET utf8mb4",
+        &["trigger character set tr"],
+    ),
     ("DROP PROCEDURE pr; CREATE PROCEDURE pr(IN x bigint) SELECT x", &["routine PROCEDURE pr"]),
     (
         "DROP FUNCTION f; CREATE DEFINER = 'nobody'@'localhost' FUNCTION f(x int) RETURNS int DETERMINISTIC RETURN x",
@@ -551,6 +561,8 @@ CREATE TABLE part (id int PRIMARY KEY) PARTITION BY RANGE (id) (PARTITION low VA
 CREATE VIEW vv AS SELECT a FROM t; CREATE PROCEDURE pr(IN x int) SELECT x; CREATE FUNCTION f(x int) RETURNS int DETERMINISTIC RETURN x;
 CREATE TABLE counted (id int AUTO_INCREMENT PRIMARY KEY, b text, c int UNIQUE); INSERT INTO counted VALUES (300, 'x', 1), (5000, 'y', 2); DELETE FROM counted WHERE id = 5000;
 SET sql_generate_invisible_primary_key = ON; CREATE TABLE keyless (a int); SET sql_generate_invisible_primary_key = OFF;
+CREATE TABLE words (id int PRIMARY KEY, w text, FULLTEXT KEY plain (w), FULLTEXT KEY grams (w) WITH PARSER ngram);
+/*!90200 CREATE LIBRARY lib LANGUAGE JAVASCRIPT AS 'export function f() { return 1 }' */;
 CREATE TRIGGER tr BEFORE INSERT ON parent FOR EACH ROW SET NEW.id = NEW.id; CREATE EVENT ev ON SCHEDULE EVERY 1 YEAR STARTS '2026-01-01' DO SELECT 1;
 ";
 
@@ -565,6 +577,19 @@ const MYSQL_CHANGES: &[(&str, &[&str])] = &[
     ("DROP INDEX twice ON t; CREATE INDEX twice ON t ((a * 3))", &["index expression t.twice"]),
     ("DROP INDEX sum ON t; CREATE UNIQUE INDEX sum ON t ((a - p), b)", &["index expression t.sum"]),
     ("DROP INDEX many ON t; CREATE INDEX many ON t ((CAST(doc->'$.a[*]' AS unsigned ARRAY)))", &["index expression t.many"]),
+    ("DROP INDEX grams ON words; CREATE FULLTEXT INDEX grams ON words (w)", &["full-text parser words.grams"]),
+    ("DROP INDEX plain ON words; CREATE FULLTEXT INDEX plain ON words (w) WITH PARSER ngram", &["full-text parser words.plain"]),
+    ("SET NAMES latin1; DROP VIEW vv; CREATE VIEW vv AS SELECT a FROM t", &["view character set vv"]),
+    ("SET NAMES latin1; DROP PROCEDURE pr; CREATE PROCEDURE pr(IN x int) SELECT x", &["routine character set PROCEDURE pr"]),
+    (
+        "SET collation_connection = utf8mb4_bin; DROP EVENT ev; CREATE EVENT ev ON SCHEDULE EVERY 1 YEAR STARTS '2026-01-01' DO SELECT 1",
+        &["event character set ev"],
+    ),
+    (
+        "ALTER DATABASE CHARACTER SET latin1; DROP TRIGGER tr; CREATE TRIGGER tr BEFORE INSERT ON parent FOR EACH ROW SET NEW.id = NEW.id; \
+      ALTER DATABASE CHARACTER SET utf8mb4",
+        &["trigger character set tr"],
+    ),
     ("ALTER TABLE part REMOVE PARTITIONING", &["partition part.high", "partition part.low", "table part"]),
     ("ALTER TABLE t ALTER a SET DEFAULT 43", &["column t.a"]),
     ("ALTER TABLE t ALTER doc SET DEFAULT (json_object())", &["column t.doc"]),
@@ -586,6 +611,13 @@ const MYSQL_CHANGES: &[(&str, &[&str])] = &[
     ("ALTER DATABASE CHARACTER SET latin1 COLLATE latin1_bin", &[]),
 ];
 
+/// From 9.2 on.
+const MYSQL_LIBRARIES: &[(&str, &[&str])] = &[
+    ("DROP LIBRARY lib", &["library lib"]),
+    ("DROP LIBRARY lib; CREATE LIBRARY lib LANGUAGE JAVASCRIPT AS 'export function f() { return 2 }'", &["library lib"]),
+    ("CREATE LIBRARY more LANGUAGE JAVASCRIPT AS 'export function f() { return 1 }'", &["library more"]),
+];
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_definition_of_mysql_counts() {
     let Some(server) = servers::shared(Kind::Mysql) else { return };
@@ -594,7 +626,8 @@ async fn every_definition_of_mysql_counts() {
     let before = Db::new(&server, Kind::Mysql, "defined_before", MYSQL).await;
     before.capture(&manifest).await.unwrap();
     let mut wrong: Vec<String> = Vec::new();
-    for (at, (statement, expected)) in MYSQL_CHANGES.iter().enumerate() {
+    let libraries = if servers::version(Kind::Mysql) >= vec![9, 2] { MYSQL_LIBRARIES } else { &[] };
+    for (at, (statement, expected)) in MYSQL_CHANGES.iter().chain(libraries).enumerate() {
         let name = format!("defined_{at}");
         let changed = Db::new(&server, Kind::Mysql, &name, MYSQL).await;
         if at == 0 {

@@ -11,6 +11,7 @@
 //! | `postgres_wire, mysql_wire, mysql_large` | rows read without the driver, logins, large values, wires that lie |
 //! | `refusals, tokens` | what a server refuses: TLS, certificates, passwords; tokens of IAM |
 //! | `rights` | what a reader may see, and what it is not shown |
+//! | `settings` | what a server is set to, and how its objects are called: no affair of what is read |
 //! | `definitions` | what a database defines beside its rows |
 //! | `columns` | tables whose columns differ |
 //! | `ranges` | leaves that are ranges of keys |
@@ -50,6 +51,7 @@ mod resume;
 mod rights;
 #[path = "../common/servers.rs"]
 mod servers;
+mod settings;
 mod sqlite;
 mod support;
 #[cfg(feature = "sandbox")]

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use crate::servers::{Kind, own, shared};
 use crate::support::{Db, access, key, places, until_quiet};
 use attestore::model::capture::CaptureMode;
+use attestore::model::failure::FailureKind;
 use attestore::model::finding::{Class, Finding};
 use attestore::model::source_url::SourceUrl;
 use attestore::model::verification::Verification;
 use attestore::monitor::Collected;
+use attestore::verify::manifest::diff::diff;
 use attestore::verify::manifest::reader::Manifest;
 use attestore::verify::manifest::request::{CaptureRequest, Leaves};
 use attestore::verify::manifest::row::{LeafKind, LeafRow};
@@ -160,4 +162,68 @@ async fn keys_of_several_columns_have_ranges_too() {
     db.run("DELETE FROM t WHERE tenant = -1 AND day = DATE '2026-01-04'").await;
     let found = places(&compared(&db.url(), &access(), &out).await.1);
     assert!(found.len() == 1 && found[0].0 == Class::Missing && found[0].1.ends_with("t tenant=-1 day=2026-01-04"), "{found:?}");
+}
+
+/// Leaves of two kinds say nothing of one another: that is said, and not told as rows that differ.
+#[tokio::test]
+async fn manifests_with_leaves_of_two_kinds_are_not_compared() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("app.db");
+    sqlite(&file, "CREATE TABLE a (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO a VALUES (1, 'x'), (2, 'y'); CREATE TABLE none (id INTEGER PRIMARY KEY); CREATE TABLE t (v TEXT); INSERT INTO t VALUES ('z')").await;
+    let url = SourceUrl::Sqlite { path: file.clone() };
+    let forms = [("buckets", (Leaves::default(), 100)), ("ranges", (Leaves::Ranges, 100)), ("sums", (Leaves::default(), 0))];
+    for (name, form) in forms {
+        captured(&url, &Access::default(), &dir.path().join(name), form).await;
+        captured(&url, &Access::default(), &dir.path().join(format!("{name}-again")), form).await;
+    }
+    let differ = |left: &str, right: &str| {
+        let open = |name: &str| Manifest::open(&dir.path().join(name)).unwrap();
+        let seen = Collected::default();
+        diff(&open(left), &open(right), &seen).map(|found| (found, seen.findings()))
+    };
+    for (left, _) in forms {
+        let (found, findings) = differ(left, &format!("{left}-again")).unwrap();
+        assert_eq!((findings, found.tables.unwrap().matched), (vec![], 3), "{left}");
+        for (right, _) in forms.iter().filter(|(right, _)| *right != left) {
+            let refused = differ(left, right).unwrap_err();
+            assert_eq!(refused.kind, FailureKind::Invalid);
+            assert!(refused.message.contains("leaves of two kinds") && refused.hint.unwrap().contains("--leaves"), "{left} {right}");
+        }
+    }
+    // Of another number of rows, a table is another whatever its leaves are; what has leaves of one kind is compared.
+    sqlite(&file, "INSERT INTO a VALUES (3, 'z'); INSERT INTO none VALUES (1)").await;
+    captured(&url, &Access::default(), &dir.path().join("later"), (Leaves::Ranges, 100)).await;
+    let (found, findings) = differ("buckets", "later").unwrap();
+    assert_eq!(places(&findings), [(Class::Mismatch, "a".into()), (Class::Mismatch, "none".into())]);
+    let tables = found.tables.unwrap();
+    assert_eq!((tables.matched, tables.mismatch, found.counts.missing, found.counts.extra), (1, 2, 0, 0));
+}
+
+/// What has no place among the keys is named all the same: infinite stamps, and those that 64 bits from 1970 on do not reach.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stamps_at_the_ends_of_the_calendar_are_named() {
+    let Some(server) = shared(Kind::Postgres) else { return };
+    let sql = "CREATE TABLE t (at timestamp PRIMARY KEY, v int); CREATE TABLE d (k date PRIMARY KEY, v int);
+        INSERT INTO t SELECT x::timestamp, 1 FROM unnest(ARRAY['-infinity', '4713-11-24 BC', '2026-01-01', '294276-12-31 23:59:59.999999', 'infinity']) x;
+        INSERT INTO d SELECT x::date, 1 FROM unnest(ARRAY['-infinity', '2026-01-01', '5874897-12-31', 'infinity']) x";
+    let db = Db::new(&server, Kind::Postgres, "ends", sql).await;
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("m");
+    assert_eq!(kinds_of(&captured(&db.url(), &access(), &out, (Leaves::Ranges, 100)).await, "t"), [LeafKind::Range]);
+    db.run("DELETE FROM t WHERE at IN ('-infinity', '294276-12-31 23:59:59.999999'); UPDATE t SET v = 2; DELETE FROM d").await;
+    let found: Vec<String> = places(&compared(&db.url(), &access(), &out).await.1).into_iter().map(|(_, place)| place).collect();
+    for name in [
+        "t at=-infinity",
+        "t at=-4712-11-24T00:00:00",
+        "t at=2026-01-01T00:00:00",
+        "t at=294276-12-31T23:59:59.999999",
+        "t at=infinity",
+        "d k=-infinity",
+        "d k=2026-01-01",
+        "d k=5874897-12-31",
+        "d k=infinity",
+    ] {
+        assert!(found.iter().any(|place| place == name), "{name} in {found:?}");
+    }
+    assert_eq!(found.len(), 9, "{found:?}");
 }

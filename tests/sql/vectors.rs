@@ -25,6 +25,11 @@ fn int(value: &Value) -> i64 {
     value.as_i64().unwrap()
 }
 
+/// Microseconds modulo 2^64.
+fn stamp(value: &Value) -> i64 {
+    value.as_i64().unwrap_or_else(|| value.as_u64().unwrap() as i64)
+}
+
 fn small(value: &Value) -> i32 {
     i32::try_from(int(value)).unwrap()
 }
@@ -74,8 +79,8 @@ pub fn put(spec: &Value, row: &mut Row) {
         "geometry" => row.labelled(tag::GEOMETRY, &bytes(value)),
         "hardware" => row.labelled(tag::HARDWARE, &bytes(value)),
         "date" => row.date(int(value)),
-        "datetime" => row.micros(tag::DATETIME, int(value)),
-        "instant" => row.micros(tag::INSTANT, int(value)),
+        "datetime" => row.micros(tag::DATETIME, stamp(value)),
+        "instant" => row.micros(tag::INSTANT, stamp(value)),
         "time" => row.micros(tag::TIME, int(value)),
         "infinity" => row.infinity(of(value), true),
         "minus_infinity" => row.infinity(of(value), false),

@@ -18,7 +18,7 @@ use crate::verify::manifest::row::{LeafKind, LeafRow, Row};
 use crate::verify::objects::source::EntryKind;
 
 /// Compares `expected` with `actual`; each difference goes to `monitor`. Manifests of different kinds, or made with different hash
-/// keys or encodings, cannot be compared.
+/// keys or encodings, cannot be compared; nor can leaves of two kinds of a table that may be equal.
 pub fn diff(expected: &Manifest, actual: &Manifest, monitor: &dyn Monitor) -> Result<Differences, Failure> {
     let (left, right) = (expected.header(), actual.header());
     for (what, a, b) in [
@@ -52,9 +52,61 @@ pub fn diff(expected: &Manifest, actual: &Manifest, monitor: &dyn Monitor) -> Re
             merge_objects(left.ahead(scope), right?.ahead(scope), &mut counts, monitor)
         })?;
     } else {
-        merge(expected.leaves(), actual.leaves(), (&mut counts, &mut tables), monitor)?;
+        let apart = of_two_kinds(expected, actual)?;
+        for (table, (before, now)) in &apart {
+            let class = if before == now { Class::Match } else { Class::Mismatch };
+            counts.add(class);
+            tables.add(class, table);
+            if before != now {
+                let finding = Finding::new(class, Kind::Table, Place::Key(table.clone()));
+                let (expected, actual) = (Some(format!("{before} rows")), Some(format!("{now} rows")));
+                monitor.event(Event::Finding(&Finding { expected, actual, ..finding }));
+            }
+        }
+        let compared = |row: &Result<LeafRow, Failure>| !row.as_ref().is_ok_and(|row| is_of_rows(row) && apart.contains_key(&row.key));
+        let (left, right) = (expected.leaves().filter(compared), actual.leaves().filter(compared));
+        merge(left, right, (&mut counts, &mut tables), monitor)?;
     }
     Ok(Differences { tables: (left.kind != ManifestKind::Objects).then(|| tables.counts()), counts })
+}
+
+/// Whether a leaf is one of rows, and not a table's definition.
+fn is_of_rows(row: &LeafRow) -> bool {
+    row.kind != LeafKind::Schema
+}
+
+/// The tables that have leaves of one kind in the one and of another in the other, which say nothing of one another, with their numbers of
+/// rows: as soon as these differ, the tables do.
+///
+/// # Errors
+/// Where there are as many rows: whether they are the same cannot be told.
+fn of_two_kinds(expected: &Manifest, actual: &Manifest) -> Result<BTreeMap<String, (u64, u64)>, Failure> {
+    let kinds = |manifest: &Manifest| -> Result<BTreeMap<String, (LeafKind, u64)>, Failure> {
+        let mut kinds = BTreeMap::new();
+        for row in manifest.leaves() {
+            let row = row?;
+            if is_of_rows(&row) {
+                let (_, rows) = kinds.entry(row.key).or_insert((row.kind, 0));
+                *rows = row.rows.saturating_add(*rows);
+            }
+        }
+        Ok(kinds)
+    };
+    let (before, mut now) = (kinds(expected)?, kinds(actual)?);
+    let mut apart = BTreeMap::new();
+    for (table, (kind, rows)) in before {
+        let Some((other, there)) = now.remove(&table).filter(|(other, _)| *other != kind) else { continue };
+        if rows == there && rows > 0 {
+            let (kind, other) = (kind.as_str(), other.as_str());
+            let said = format!("the manifests have leaves of two kinds of the {rows} rows of {table}: {kind} and {other}");
+            return Err(Failure::invalid(said).hint(
+                "such leaves cannot be compared: capture both with the same --leaves and --sidecar-rows, or hold a manifest against its \
+                 source with `attestore verify`",
+            ));
+        }
+        apart.insert(table, (rows, there));
+    }
+    Ok(apart)
 }
 
 /// What two manifests differ in.

@@ -11,6 +11,7 @@ use crate::model::counts::Counts;
 use crate::model::finding::{Class, Finding, Kind, Place};
 use crate::monitor::{Event, Monitor};
 use crate::verify::differences::Difference;
+use crate::verify::sql::rows::display::WRAPPED_BELOW;
 use crate::verify::sql::rows::fields::sized;
 use crate::verify::sql::rows::table::{changed_columns, schema_difference};
 use crate::verify::sql::rows::tag;
@@ -71,7 +72,10 @@ impl Bounds {
 pub fn stamp_of(field: &[u8]) -> Option<i64> {
     let (kind, payload) = field.split_first()?;
     match *kind {
-        tag::DATETIME | tag::INSTANT => Some(i64::from_be_bytes(payload.try_into().ok()?)),
+        tag::DATETIME | tag::INSTANT => {
+            let micros = i64::from_be_bytes(payload.try_into().ok()?);
+            Some(if micros < WRAPPED_BELOW { i64::MAX } else { micros })
+        }
         tag::DATE => i64::from_be_bytes(payload.try_into().ok()?).checked_mul(86_400_000_000),
         tag::TEXT => stamp_in(std::str::from_utf8(sized(payload)?).ok()?),
         _ => None,

@@ -3,7 +3,8 @@
 //!
 //! An event counts where it is later than what the manifest shows and not later than what the restore shows. Of PostgreSQL the first is known
 //! exactly: the manifest's snapshot says which transactions it saw. Of MySQL and MariaDB the binary log's position says it; else the times of
-//! commit do, with the longest transaction to spare. A log names no row of a table without a key.
+//! commit do, with the longest transaction to spare. A log names no row of a table without a key. To what an event changed a row is not
+//! compared with the row: the values of a log may be cut, masked, rounded or left out by whoever wrote it, and none of that is marked in it.
 //!
 //! Not here: the log's lines (`events`), keys (`keys`), what became of a row (`fate`), and classes (`naming`).
 

@@ -21,7 +21,7 @@ use crate::verify::sql::connect::errors;
 use crate::verify::sql::connect::heard::{Heard, with_patience};
 use crate::verify::sql::connect::speaker::{Entrance, Speaker};
 use crate::verify::sql::mysql::driver_row;
-use crate::verify::sql::mysql::session::UNLIMITED;
+use crate::verify::sql::mysql::session::{IS_AS_OF, NOW, UNLIMITED};
 use crate::verify::sql::reading::Engine;
 use crate::verify::sql::rows::table::{backticked, double_quoted};
 use crate::verify::sql::sqlite::file;
@@ -104,6 +104,23 @@ pub struct Session {
 const SERVER_FIRST: &str = "SELECT pg_catalog.set_config('search_path', CASE pg_catalog.current_setting('search_path') WHEN '' THEN 'pg_catalog' \
      ELSE 'pg_catalog, ' || pg_catalog.current_setting('search_path') END, false)";
 
+/// What a statement means is no affair of the server's settings: texts may stand in double quotes, and `||` is OR, as both products have it
+/// where nobody sets anything. MySQL then asks that what is shown of a group is the same for all of it; MariaDB does not, and its own rule for
+/// that knows no keys.
+const MYSQL_MODE: &str = "SET SESSION sql_mode = 'ONLY_FULL_GROUP_BY'";
+const MARIADB_MODE: &str = "SET SESSION sql_mode = ''";
+
+/// Pins a session of MySQL or MariaDB.
+async fn pin_mysql(connection: &mut MySqlConnection, mariadb: bool) -> Result<(), Error> {
+    sqlx::raw_sql(if mariadb { MARIADB_MODE } else { MYSQL_MODE }).execute(&mut *connection).await?;
+    if mariadb && sqlx::raw_sql(IS_AS_OF).fetch_optional(&mut *connection).await?.is_some() {
+        sqlx::raw_sql(NOW).execute(&mut *connection).await?;
+    }
+    // MySQL 8 remembers for a day what its catalog told of a table; who does not know the setting remembers nothing.
+    let _ = sqlx::raw_sql("SET SESSION information_schema_stats_expiry = 0").execute(connection).await;
+    Ok(())
+}
+
 /// A session, or why there is none: where nothing listens there, that.
 async fn or_gone<T>(opened: Result<T, Failure>, at: Option<(String, u16)>) -> Result<T, Failure> {
     match opened {
@@ -160,9 +177,9 @@ impl Session {
             Connected::Mysql(connection) => {
                 let row = sqlx::query("SELECT version()").fetch_one(&mut *connection).await.map_err(failed)?;
                 let version = driver_row::text(&row, 0).map_err(failed)?.unwrap_or_default();
-                // MySQL 8 remembers for a day what its catalog told of a table; who does not know the setting remembers nothing.
-                let _ = sqlx::raw_sql("SET SESSION information_schema_stats_expiry = 0").execute(&mut *connection).await;
-                Engine { name: if version.contains("MariaDB") { "mariadb" } else { "mysql" }, version }
+                let mariadb = version.contains("MariaDB");
+                pin_mysql(connection, mariadb).await.map_err(failed)?;
+                Engine { name: if mariadb { "mariadb" } else { "mysql" }, version }
             }
             Connected::Sqlite(connection, _) => {
                 sqlx::raw_sql("PRAGMA query_only = on; PRAGMA trusted_schema = off").execute(&mut *connection).await.map_err(failed)?;

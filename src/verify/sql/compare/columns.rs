@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::model::counts::Counts;
 use crate::model::finding::Class;
+use crate::verify::sql::definitions::alike::of_today;
 use crate::verify::sql::definitions::folded::folded;
 use crate::verify::sql::rows::mysql_decode::MysqlType;
 use crate::verify::sql::rows::postgres_decode::PgType;
@@ -96,6 +97,24 @@ pub fn is_as_earlier(before: &Value, table: &Table) -> bool {
         })
     };
     table.constraints.iter().all(|line| old.contains(line)) && old.iter().all(|line| is_known(line) || is_of_server(&line))
+}
+
+/// Whether two descriptions of a table of MySQL or MariaDB differ in nothing but what collations were called once.
+pub fn is_renamed(before: &Value, now: &Value) -> bool {
+    const COLLATION: &str = " COLLATE ";
+    let with_names_of_today = |described: &Value| {
+        let mut described = described.clone();
+        for column in described.get_mut("columns").and_then(Value::as_array_mut).into_iter().flatten() {
+            // No label of an enum stands behind it.
+            let split = column["type"].as_str().and_then(|text| text.rsplit_once(COLLATION));
+            let renamed = split.map(|(kind, collation)| format!("{kind}{COLLATION}{}", of_today(collation)));
+            if let Some(renamed) = renamed {
+                column["type"] = Value::String(renamed);
+            }
+        }
+        described
+    };
+    with_names_of_today(before) == with_names_of_today(now)
 }
 
 /// The counts where no row is equal and nothing says which row was which: each of as many is another.
@@ -193,6 +212,22 @@ mod tests {
         before = now.describe();
         before["key"] = json!([]);
         assert!(!is_as_earlier(&before, &now));
+    }
+
+    #[test]
+    fn a_collation_by_another_name_is_the_same() {
+        let of = |kind: &str| json!({"columns": [{"name": "a", "type": kind}], "key": []});
+        let is = |before: &str, now: &str| is_renamed(&of(before), &of(now));
+        assert!(is("varchar(9) COLLATE utf8_bin", "varchar(9) COLLATE utf8mb3_bin"));
+        assert!(is("enum('x COLLATE utf8_bin') COLLATE utf8_bin", "enum('x COLLATE utf8_bin') COLLATE utf8mb3_bin"));
+        for (before, now) in [
+            ("varchar(9) COLLATE utf8_bin", "varchar(9) COLLATE utf8mb4_bin"),
+            ("varchar(9) COLLATE utf8_bin", "varchar(8) COLLATE utf8mb3_bin"),
+            ("varchar(9) COLLATE utf8_bin", "varchar(9)"),
+            ("enum('x COLLATE utf8_bin') COLLATE utf8_bin", "enum('x COLLATE utf8mb3_bin') COLLATE utf8_bin"),
+        ] {
+            assert!(!is(before, now), "{before} {now}");
+        }
     }
 
     proptest! {

@@ -18,7 +18,7 @@ use crate::verify::differences::Difference;
 use crate::verify::fingerprint;
 use crate::verify::leaf::{Form, Leaf};
 use crate::verify::sql::compare::beside;
-use crate::verify::sql::compare::columns::{Common, not_as_a_whole};
+use crate::verify::sql::compare::columns::{Common, is_renamed, not_as_a_whole};
 use crate::verify::sql::connect::access::Access;
 use crate::verify::sql::database::Database;
 use crate::verify::sql::declared;
@@ -190,7 +190,7 @@ impl Run<'_> {
         let common = Common::of_tables(&expected, &actual, self.declared.is_none());
         let same_schema = match self.declared {
             Some(_) => common.lost.is_empty() && common.columns.len() == actual.columns.len(),
-            None => expected.schema_digest()? == actual.schema_digest()?,
+            None => is_renamed(&expected.describe(), &actual.describe()),
         };
         if !same_schema {
             let (before, now) = (expected.describe(), actual.describe());

@@ -35,7 +35,7 @@ use crate::verify::sql::reading::{Cause, ReadError};
 use crate::verify::sql::rows::canon::RowKeys;
 use crate::verify::sql::rows::digester::Meaning;
 use crate::verify::sql::rows::key_order::KeyOrder;
-use crate::verify::sql::rows::table::{Table, lone_columns};
+use crate::verify::sql::rows::table::{Table, lone_columns, schema_digest};
 use crate::verify::sql::scan::{self, Look, Scan, Way};
 use crate::verify::sql::scope::{Scope, TableRanges};
 
@@ -214,6 +214,9 @@ impl Run<'_> {
                 let in_earlier_words = described.as_ref().filter(|_| self.is_of_earlier_version);
                 before.schema == Some(table.schema_digest()?)
                     || in_earlier_words.is_some_and(|before| columns::is_as_earlier(before, table))
+                    || described.as_ref().is_some_and(|described| {
+                        before.schema == schema_digest(described).ok() && columns::is_renamed(described, &table.describe())
+                    })
             }
             // Across engines only the columns are the same; their own types and constraints are each engine's affair.
             Meaning::Logical(_) => described.as_ref().is_some_and(|before| names_of(before) == names_of(&table.describe())),

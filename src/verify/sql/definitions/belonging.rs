@@ -22,9 +22,10 @@ pub const SETTING: &str = "setting";
 pub const MAPPING_OPTIONS: &str = "user mapping options";
 
 /// Kinds to which definitions of other kinds belong.
-pub const OWNERS: [&str; 24] = [
+pub const OWNERS: [&str; 25] = [
     TABLE,
     "view",
+    "trigger",
     "routine",
     "aggregate",
     "sequence",
@@ -63,13 +64,57 @@ pub fn object_of<'a>(kind: &str, name: &'a str) -> &'a str {
     }
 }
 
+/// Kinds whose parts have names that begin with theirs.
+const WITH_PARTS: [&str; 5] = [TABLE, "view", "foreign table", "sequence", "type"];
+
+/// What a definition may belong to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Owner<'a> {
+    /// Its name.
+    pub name: &'a str,
+    of: Of<'a>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Of<'a> {
+    Any,
+    WithParts,
+    Kind(&'a str),
+}
+
+impl Owner<'_> {
+    /// Whether it may be of this kind: a publication, say, has no parts, and what begins with its name is not its own.
+    pub fn may_be(&self, kind: &str) -> bool {
+        match self.of {
+            Of::Any => true,
+            Of::WithParts => WITH_PARTS.contains(&kind),
+            Of::Kind(known) => known == kind,
+        }
+    }
+}
+
 /// What a definition may belong to: what its name begins with, and of rights and owners the object itself.
-pub fn owners<'a>(kind: &str, name: &'a str) -> impl Iterator<Item = &'a str> {
+pub fn owners<'a>(kind: &str, name: &'a str) -> impl Iterator<Item = Owner<'a>> {
+    let before_to = name.rsplit_once(" to ").map(|(object, _)| object);
+    let of = match kind {
+        OWNER_OF => kind_before(name).map_or(Of::Any, Of::Kind),
+        GRANT_ON => before_to.and_then(kind_before).map_or(Of::Any, Of::Kind),
+        "user mapping" => Of::Kind("foreign server"),
+        MAPPING_OPTIONS => Of::Kind("user mapping"),
+        _ => Of::Any,
+    };
     // Options belong to a mapping, and a mapping to its server.
-    let server = name.rsplit_once(" to ").map(|(object, _)| object).filter(|_| kind == MAPPING_OPTIONS);
+    let server = before_to.filter(|_| kind == MAPPING_OPTIONS).map(|name| Owner { name, of: Of::Kind("foreign server") });
     let name = object_of(kind, name);
-    let itself = (!OWNERS.contains(&kind) || kind == "user mapping").then_some(name).filter(|name| !name.is_empty());
-    itself.into_iter().chain(server).chain(name.match_indices('.').map(|(dot, _)| &name[..dot]))
+    let itself = (!OWNERS.contains(&kind) || kind == "user mapping").then_some(Owner { name, of }).filter(|owner| !owner.name.is_empty());
+    let begins = name.match_indices('.').map(|(dot, _)| Owner { name: &name[..dot], of: Of::WithParts });
+    itself.into_iter().chain(server).chain(begins)
+}
+
+/// The kind that an object's name follows; kinds of two words before those of one.
+fn kind_before(name: &str) -> Option<&str> {
+    let is_before = |kind: &&str| name.strip_prefix(*kind).is_some_and(|rest| rest.starts_with(' '));
+    OWNERS.into_iter().filter(is_before).max_by_key(|kind| kind.len())
 }
 
 /// The name of an object that follows its kind; kinds of two words before those of one.
@@ -85,7 +130,7 @@ mod tests {
 
     #[test]
     fn rights_owners_and_parts_belong_to_what_they_name() {
-        let of = |kind: &str, name: &'static str| owners(kind, name).collect::<Vec<_>>();
+        let of = |kind: &str, name: &'static str| owners(kind, name).map(|owner| owner.name).collect::<Vec<_>>();
         assert_eq!(of(OWNER_OF, "text search configuration public.c"), ["public.c", "public"]);
         assert_eq!(of(OWNER_OF, "type public.mood"), ["public.mood", "public"]);
         assert_eq!(of(GRANT_ON, "foreign server s to app"), ["s"]);
@@ -95,5 +140,19 @@ mod tests {
         assert_eq!(of("column order", "public.t"), ["public.t", "public"]);
         assert_eq!(of(SETTING, "plpgsql.x of app"), Vec::<&str>::new());
         assert_eq!(of("collation", "public.c"), ["public"]);
+    }
+    #[test]
+    fn an_owner_is_of_a_kind_that_can_have_it() {
+        let may = |kind: &str, name: &'static str, of: &str| {
+            owners(kind, name).filter(|owner| owner.may_be(of)).map(|owner| owner.name).collect::<Vec<_>>()
+        };
+        assert_eq!(may("column", "app.t.a", TABLE), ["app.t.a", "app", "app.t"]);
+        assert_eq!(may("constraint", "app.t.c", "publication"), ["app.t.c"]);
+        assert_eq!(may(OWNER_OF, "publication app", "publication"), ["app"]);
+        assert_eq!(may(OWNER_OF, "publication app", TABLE), Vec::<&str>::new());
+        assert_eq!(may(GRANT_ON, "foreign server s to app", "foreign server"), ["s"]);
+        assert_eq!(may(MAPPING_OPTIONS, "s to app", "foreign server"), ["s"]);
+        assert_eq!(may(MAPPING_OPTIONS, "s to app", "user mapping"), ["s to app"]);
+        assert_eq!(may("user mapping", "s to app", "foreign server"), ["s"]);
     }
 }

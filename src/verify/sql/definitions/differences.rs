@@ -4,19 +4,17 @@
 //! their use, and a recovery goes on after the last that may have been used; behind it the same numbers would be given twice. And what the
 //! reader itself was granted is no part of a comparison: it has to be granted on a restored copy before it can be read.
 //!
-//! Not here: what a dump does not carry, which is said and not told as a difference (`not_carried`).
+//! Not here: which words mean the same (`alike`); what a dump does not carry, which is said and not told as a difference (`not_carried`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use crate::model::counts::Counts;
 use crate::model::finding::Class;
-use crate::verify::sql::definitions::belonging::{GRANT, GRANT_ON, OWNERS, SETTING, TABLE, owners};
-use crate::verify::sql::definitions::kinds::{
-    AUTO_INCREMENT, COLUMN_ORDER, Definitions, HIDDEN, POSITION, RARELY_SHOWN, READER, in_one_line, is_number,
-};
-use crate::verify::sql::definitions::not_carried;
+use crate::verify::sql::definitions::belonging::{GRANT, GRANT_ON, OWNERS, Owner, SETTING, TABLE, owners};
+use crate::verify::sql::definitions::kinds::{COLUMN_ORDER, Definitions, HIDDEN, POSITION, RARELY_SHOWN, READER, in_one_line, is_number};
+use crate::verify::sql::definitions::{alike, not_carried};
 
 /// What a manifest's header says was not shown when it was captured.
 pub fn hidden_before(before: &Value) -> Option<String> {
@@ -97,12 +95,11 @@ impl Told {
 
 impl Told {
     /// Whether it is, or belongs to, a table that could not be read: what became of it is not known.
-    fn is_of_unread(&self, kind: &str, name: &str) -> bool {
-        let is_unread =
-            |name: &str| self.unread.contains(name) || name.strip_prefix("public.").is_some_and(|name| self.unread.contains(name));
+    fn is_of_unread(&self, kind: &str, name: &str, now: &Definitions) -> bool {
+        let is_unread = |name: &str| is_among(&self.unread, name, now);
         // The snapshot still has such an index, and the server has no words for it any more.
         let is_anybodys = UNNAMED.contains(&kind) && !self.unread.is_empty();
-        is_anybodys || is_unread(name) || owners(kind, name).any(is_unread)
+        is_anybodys || is_unread(name) || owners(kind, name).any(|owner| owner.may_be(TABLE) && is_unread(owner.name))
     }
 
     /// Whether a table that could not be read is not there any more: somebody dropped it meanwhile, and whatever else is absent may have gone
@@ -116,6 +113,14 @@ impl Told {
         };
         !self.unread.iter().all(is_there)
     }
+}
+
+/// Whether a name is one of these tables, by the name that findings use: without the schema `public`. Where names have schemas, one without a
+/// schema is that of a schema.
+fn is_among(tables: &BTreeSet<String>, name: &str, now: &Definitions) -> bool {
+    let has_schemas = now.of_kind("extension").is_some();
+    let of_public = name.strip_prefix("public.").is_some_and(|name| tables.contains(name));
+    of_public || (!has_schemas || name.contains('.')) && tables.contains(name)
 }
 
 /// How many definitions `before` holds.
@@ -134,7 +139,7 @@ pub fn not_read(before: &Value, now: &Definitions, told: &Told) -> u64 {
         let may_be_gone = hidden || new.is_some() && told.has_lost_one(now);
         let is_not_read = |name: &str, text: &str| {
             let is_there = new.is_some_and(|new| new.contains_key(name));
-            (may_be_gone && !is_there) || (new.is_some() && told.is_of_unread(kind, name) && !is_same(kind, name, text, now))
+            (may_be_gone && !is_there) || (new.is_some() && told.is_of_unread(kind, name, now) && !is_same(kind, name, text, now))
         };
         let names = old.iter().filter(|(name, _)| !is_readers(kind, name, before, now));
         n += names.filter(|(name, text)| is_not_read(name, text.as_str().unwrap_or_default())).count() as u64;
@@ -166,7 +171,8 @@ pub fn gone_with_another(before: &Value, now: &Definitions, told: &Told) -> u64 
         let is_told = |name: &str| changed.contains(&format!("{kind} {name}"));
         let is_left = |name: &str| not_carried::excuses(kind, name, old, new);
         let is_unknown = is_hidden_from(kind, now) || told.has_lost_one(now);
-        let is_known = |name: &str| !is_unknown && !is_left(name) && !is_readers(kind, name, before, now) && !told.is_of_unread(kind, name);
+        let is_known =
+            |name: &str| !is_unknown && !is_left(name) && !is_readers(kind, name, before, now) && !told.is_of_unread(kind, name, now);
         gone += old.keys().filter(|name| !new.contains_key(*name) && !is_told(name) && is_known(name)).count() as u64;
     }
     gone
@@ -186,7 +192,7 @@ fn is_readers(kind: &str, name: &str, before: &Value, now: &Definitions) -> bool
 fn is_same(kind: &str, name: &str, before: &str, now: &Definitions) -> bool {
     let Some(value) = now.of_kind(kind).and_then(|names| names.get(name)) else { return false };
     let equal = before == value || now.former(kind, name) == Some(before);
-    equal || is_number(kind) && !is_behind(kind, before, value) || kind == COLUMN_ORDER && !is_reordered(before, value)
+    equal || alike::is_alike(kind, before, value)
 }
 
 /// What changed since `before`, which is of a manifest's header. Only kinds that both sides show are compared. What one side lacks is told
@@ -200,12 +206,12 @@ pub fn changes(before: &Value, now: &Definitions, told: &Told) -> Vec<Change> {
         let mut tell = |name: &str, before: &str, now: &str| {
             found.push(Change { what: format!("{kind} {name}"), before: before.to_owned(), now: now.to_owned() });
         };
-        let tables = &told.tables;
-        let is_told = |name: &str| tables.contains(name) || name.strip_prefix("public.").is_some_and(|name| tables.contains(name));
-        let follows = |name: &str| owners(kind, name).any(|owner| lone.contains(owner) || is_told(owner));
+        let is_told = |name: &str| is_among(&told.tables, name, now);
+        let is_gone = |owner: Owner<'_>| lone.get(owner.name).is_some_and(|kinds| kinds.iter().any(|kind| owner.may_be(kind)));
+        let follows = |name: &str| owners(kind, name).any(|owner| is_gone(owner) || owner.may_be(TABLE) && is_told(owner.name));
         let counts = |name: &str| {
             let is_said = kind == TABLE && is_told(name) || follows(name) || told.is_of_column(kind, name);
-            !(is_readers(kind, name, before, now) || is_said || told.is_of_unread(kind, name))
+            !(is_readers(kind, name, before, now) || is_said || told.is_of_unread(kind, name, now))
         };
         for (name, before) in old.iter().filter(|(name, _)| counts(name)) {
             let text = before.as_str().unwrap_or_default();
@@ -225,32 +231,16 @@ pub fn changes(before: &Value, now: &Definitions, told: &Told) -> Vec<Change> {
     found
 }
 
-/// The names of what only one side has.
-fn lone<'a>(before: &'a Value, now: &'a Definitions) -> BTreeSet<&'a str> {
-    let mut names = BTreeSet::new();
+/// The names of what only one side has, each with its kinds.
+fn lone<'a>(before: &'a Value, now: &'a Definitions) -> BTreeMap<&'a str, Vec<&'static str>> {
+    let mut names: BTreeMap<&str, Vec<&'static str>> = BTreeMap::new();
     for kind in OWNERS {
         let (Some(old), Some(new)) = (before[kind].as_object(), now.of_kind(kind)) else { continue };
-        names.extend(old.keys().filter(|name| !new.contains_key(*name)).map(String::as_str));
-        names.extend(new.keys().filter(|name| !old.contains_key(*name)).map(String::as_str));
+        let gone = old.keys().filter(|name| !new.contains_key(*name));
+        let more = new.keys().filter(|name| !old.contains_key(*name));
+        gone.chain(more).for_each(|name| names.entry(name.as_str()).or_default().push(kind));
     }
     names
-}
-
-/// Whether the columns that both have follow one another in another order; what only one has is told with its table.
-fn is_reordered(before: &str, now: &str) -> bool {
-    let columns = |text: &str| serde_json::from_str::<Vec<String>>(text);
-    let (Ok(before), Ok(now)) = (columns(before), columns(now)) else { return before != now };
-    let of_both = |one: &[String], other: &[String]| one.iter().filter(|name| other.contains(name)).cloned().collect::<Vec<_>>();
-    of_both(&before, &now) != of_both(&now, &before)
-}
-
-/// Whether numbers were given that may be given again. Those that cannot be read are not known to be in order.
-fn is_behind(kind: &str, before: &str, now: &str) -> bool {
-    match (before.parse::<i128>(), now.parse::<i128>()) {
-        (Ok(before), Ok(now)) if kind == AUTO_INCREMENT => before.saturating_sub(now) > not_carried::reserved(now),
-        (Ok(before), Ok(now)) => now < before,
-        _ => true,
-    }
 }
 
 #[cfg(test)]
@@ -335,6 +325,28 @@ mod tests {
     }
 
     #[test]
+    fn what_has_a_name_in_common_with_what_is_gone_is_told() {
+        let mut before = Definitions::of_kinds([TABLE, "column", "publication", "view", "owner of", "extension"], None);
+        let mut now = before.clone();
+        before.add("publication", "app".into(), "it");
+        before.add("owner of", "publication app".into(), "it");
+        before.add("view", "public.v".into(), "it");
+        for (name, text) in [("app.t.a", "1"), ("app.t.b", "1"), ("public.t.a", "1")] {
+            before.add("column", name.into(), text);
+            now.add("column", name.into(), "2");
+        }
+        let of_app = ["column app.t.a", "column app.t.b"];
+        assert_eq!(told(&before, &now), [&of_app[..], &["column public.t.a", "publication app", "view public.v"]].concat());
+        // The table `app` of the schema `public` is not the schema `app`.
+        for unread in [BTreeSet::from(["app".to_owned(), "t".to_owned()]), BTreeSet::new()] {
+            let told = Told { tables: ["app".to_owned(), "t".to_owned()].into(), unread, ..Told::default() };
+            let found: Vec<String> = changes(&before.to_value(), &now, &told).into_iter().map(|change| change.what).collect();
+            assert_eq!(found[..2], of_app, "{found:?}");
+            assert!(!found.contains(&"column public.t.a".to_owned()), "{found:?}");
+        }
+    }
+
+    #[test]
     fn what_was_not_read_stays_expected_and_is_no_difference() {
         let mut before = Definitions::of_kinds([TABLE, "index", "view", "check", "event"], Some("r".into()));
         for (kind, name) in
@@ -414,37 +426,6 @@ mod tests {
         };
         assert_eq!(told(&with("no cycle", &at("100")), &with("cycle", &none)), ["sequence s"], "it may be anywhere now");
         assert_eq!(told(&with("no cycle", &at("100")), &with("no cycle", &none)), ["sequence position s"]);
-    }
-
-    #[test]
-    fn an_auto_increment_may_lose_what_was_reserved_and_no_more() {
-        let at = |position: &str| {
-            let mut one = Definitions::of_kinds([AUTO_INCREMENT], None);
-            one.add(AUTO_INCREMENT, "t".into(), position);
-            one
-        };
-        for (before, now) in [("6", "6"), ("6", "60"), ("8", "6"), ("1", "1")] {
-            assert!(told(&at(before), &at(now)).is_empty(), "{before} {now}");
-        }
-        for (before, now) in [("5001", "301"), ("5", "1"), ("8", "4"), ("10000000", "9000000"), ("9", "many")] {
-            assert_eq!(told(&at(before), &at(now)), ["auto_increment t"], "{before} {now}");
-        }
-    }
-
-    #[test]
-    fn columns_in_another_order_are_told_and_not_that_there_are_more() {
-        let of = |columns: &str| {
-            let mut one = Definitions::of_kinds([COLUMN_ORDER], None);
-            one.add(COLUMN_ORDER, "t".into(), columns);
-            one
-        };
-        let before = of(r#"["id","a","b"]"#);
-        for now in [r#"["id", "a", "b"]"#, r#"["x","id","a","y","b"]"#, r#"["id","b"]"#] {
-            assert!(told(&before, &of(now)).is_empty(), "{now}");
-        }
-        for now in [r#"["id","b","a"]"#, r#"["b","x","id"]"#, "no list"] {
-            assert_eq!(told(&before, &of(now)), ["column order t"], "{now}");
-        }
     }
 
     #[test]

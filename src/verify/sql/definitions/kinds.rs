@@ -26,6 +26,10 @@ pub const DEFAULT: &str = "database default";
 /// Of geometries of MariaDB, the system of references that they are declared to be in.
 pub const REFERENCE_SYSTEM: &str = "reference system";
 
+/// Of what MySQL and MariaDB keep as text and read again: the character set that it was written in, the collation of the session, and the
+/// database's, with a star where that is still the database's own; as they are.
+pub const CHARACTER_SETS: [&str; 4] = ["view character set", "trigger character set", "event character set", "routine character set"];
+
 /// Kinds that few readers are shown: that one is not is no reason to end a comparison.
 pub const RARELY_SHOWN: [&str; 3] = [GRANT, GRANT_ON, MAPPING_OPTIONS];
 
@@ -183,7 +187,7 @@ pub fn is_number(kind: &str) -> bool {
 
 /// Whether the definitions of a kind are names that are told as they are.
 fn is_in_clear(kind: &str) -> bool {
-    kind == DEFAULT || kind == COLUMN_ORDER
+    kind == DEFAULT || kind == COLUMN_ORDER || CHARACTER_SETS.contains(&kind)
 }
 
 /// Beside the kinds, whose values are objects: who read, as grants name it.

@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::verify::sql::definitions::belonging::{GRANT, GRANT_ON};
-use crate::verify::sql::definitions::kinds::{AUTO_INCREMENT, COLUMN_ORDER, DEFAULT, Definitions, POSITION, REFERENCE_SYSTEM};
+use crate::verify::sql::definitions::belonging::{GRANT, GRANT_ON, TABLE};
+use crate::verify::sql::definitions::kinds::{
+    AUTO_INCREMENT, CHARACTER_SETS, COLUMN_ORDER, DEFAULT, Definitions, POSITION, REFERENCE_SYSTEM,
+};
 use crate::verify::sql::rights::mysql_held::{ROUTINES, Rights};
 use crate::verify::sql::rows::table::backticked;
 use crate::verify::sql::wire::mysql::answers::Answer;
@@ -97,6 +99,33 @@ const KINDS: &[(&str, &str, &str)] = &[
         ROUTINES,
         "SELECT CONCAT(ROUTINE_TYPE, ' ', SPECIFIC_NAME), CONCAT_WS(' ', ORDINAL_POSITION, PARAMETER_MODE, PARAMETER_NAME, DTD_IDENTIFIER) \
          FROM information_schema.PARAMETERS WHERE SPECIFIC_SCHEMA = ? AND ORDINAL_POSITION > 0 ORDER BY ROUTINE_TYPE, SPECIFIC_NAME, ORDINAL_POSITION",
+    ),
+    // What literals and variables without a character set of their own are in; a star where that is the database's of today.
+    (
+        CHARACTER_SETS[0],
+        "SHOW VIEW",
+        "SELECT TABLE_NAME, CONCAT_WS(' ', CHARACTER_SET_CLIENT, COLLATION_CONNECTION) FROM information_schema.VIEWS WHERE TABLE_SCHEMA = ?",
+    ),
+    (
+        CHARACTER_SETS[1],
+        "TRIGGER",
+        "SELECT TRIGGER_NAME, CONCAT_WS(' ', CHARACTER_SET_CLIENT, COLLATION_CONNECTION, \
+         CONCAT(DATABASE_COLLATION, IF(DATABASE_COLLATION = DEFAULT_COLLATION_NAME, '*', ''))) \
+         FROM information_schema.TRIGGERS JOIN information_schema.SCHEMATA ON SCHEMA_NAME = TRIGGER_SCHEMA WHERE TRIGGER_SCHEMA = ?",
+    ),
+    (
+        CHARACTER_SETS[2],
+        "EVENT",
+        "SELECT EVENT_NAME, CONCAT_WS(' ', CHARACTER_SET_CLIENT, COLLATION_CONNECTION, \
+         CONCAT(DATABASE_COLLATION, IF(DATABASE_COLLATION = DEFAULT_COLLATION_NAME, '*', ''))) \
+         FROM information_schema.EVENTS JOIN information_schema.SCHEMATA ON SCHEMA_NAME = EVENT_SCHEMA WHERE EVENT_SCHEMA = ?",
+    ),
+    (
+        CHARACTER_SETS[3],
+        ROUTINES,
+        "SELECT CONCAT(ROUTINE_TYPE, ' ', ROUTINE_NAME), CONCAT_WS(' ', CHARACTER_SET_CLIENT, COLLATION_CONNECTION, \
+         CONCAT(DATABASE_COLLATION, IF(DATABASE_COLLATION = DEFAULT_COLLATION_NAME, '*', ''))) \
+         FROM information_schema.ROUTINES JOIN information_schema.SCHEMATA ON SCHEMA_NAME = ROUTINE_SCHEMA WHERE ROUTINE_SCHEMA = ?",
     ),
 ];
 
@@ -212,7 +241,9 @@ pub async fn definitions(session: &mut WireSession, database: &str, mariadb: boo
         found.show(kind);
         for row in session.ask(question, &[database]).await? {
             let definition = row.text(1).unwrap_or_default().replace(&format!("{}.", backticked(database)), "");
-            found.add(kind, row.text(0).unwrap_or_default(), &definition);
+            // Tables that earlier servers printed with the name that their collation had then.
+            let formerly = if kind == TABLE { definition.replace(" utf8mb3_", " utf8_") } else { definition.clone() };
+            found.add_reworded(kind, row.text(0).unwrap_or_default(), &definition, &formerly);
         }
     }
     if rights.holds("SELECT") {
@@ -283,18 +314,20 @@ async fn next_numbers(session: &mut WireSession, database: &str, found: &mut Def
 
 /// Sequences of MariaDB are tables of one row.
 async fn sequences(session: &mut WireSession, database: &str, found: &mut Definitions) -> Result<(), WireError> {
-    found.show("sequence");
-    found.show(POSITION);
+    for kind in ["sequence", "sequence cache", POSITION] {
+        found.show(kind);
+    }
     for row in session.ask(SEQUENCES, &[database]).await? {
         let name = row.text(0).unwrap_or_default();
         let question = format!(
             "SELECT CONCAT_WS(' ', start_value, increment, minimum_value, maximum_value, cycle_option), \
-             CAST(IF(cycle_option, NULL, SIGN(increment) * next_not_cached_value) AS CHAR) FROM {}.{}",
+             CAST(IF(cycle_option, NULL, SIGN(increment) * next_not_cached_value) AS CHAR), CAST(cache_size AS CHAR) FROM {}.{}",
             backticked(database),
             backticked(&name)
         );
         for row in session.ask(&question, &[]).await? {
             found.add("sequence", name.clone(), &row.text(0).unwrap_or_default());
+            found.add("sequence cache", name.clone(), &row.text(2).unwrap_or_default());
             if let Some(position) = row.text(1) {
                 found.add(POSITION, name.clone(), &position);
             }

@@ -64,6 +64,13 @@ const KINDS: &[(&str, u32, &str)] = &[
          WHERE coalesce(c.name, t.name) IS NOT NULL AND o.contype IN ('p', 'u', 'f', 'c', 'x') \
          AND NOT EXISTS (SELECT FROM pg_constraint u WHERE u.oid = o.conparentid AND u.conrelid = o.conrelid)",
     ),
+    // From 18 on a column may be NOT NULL for what comes, and hold NULL.
+    (
+        "unvalidated not null",
+        0,
+        "SELECT c.name || '.' || a.attname::text, 'not valid' FROM pg_constraint o JOIN ours c ON c.oid = o.conrelid \
+         JOIN pg_attribute a ON a.attrelid = o.conrelid AND a.attnum = o.conkey[1] WHERE o.contype = 'n' AND NOT o.convalidated",
+    ),
     (
         "view",
         0,
@@ -119,6 +126,8 @@ const KINDS: &[(&str, u32, &str)] = &[
           AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') LIMIT 1) d ON true \
          LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid) s",
     ),
+    // How many numbers a session takes at once, and loses with itself.
+    ("sequence cache", 0, "SELECT c.name, s.seqcache::text FROM pg_sequence s JOIN ours c ON c.oid = s.seqrelid WHERE s.seqcache <> 1"),
     (
         "type",
         0,

@@ -20,6 +20,7 @@ const PIN: &[&str] = &[
     "SET SESSION sql_mode = ''",
     "SET SESSION time_zone = '+00:00'",
     "SET SESSION net_write_timeout = 600",
+    "SET SESSION sql_quote_show_create = 1",
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
     "SET SESSION TRANSACTION READ ONLY",
     "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
@@ -30,7 +31,11 @@ const PIN: &[&str] = &[
 pub const UNLIMITED: &str = "SET SESSION sql_select_limit = 18446744073709551615, SESSION sql_big_selects = 1";
 
 /// What is valid at the end of time is what is valid now: a row that was replaced or deleted ended in the past.
-const NOW: &str = "SET SESSION system_versioning_asof = '2038-01-19 03:14:07.999998'";
+pub const NOW: &str = "SET SESSION system_versioning_asof = '2038-01-19 03:14:07.999998'";
+
+/// Whether a server of MariaDB shows tables as they were. Its own word for that, `DEFAULT` said once more, is not taken back.
+pub const IS_AS_OF: &str =
+    "SELECT 1 FROM information_schema.SYSTEM_VARIABLES WHERE VARIABLE_NAME = 'SYSTEM_VERSIONING_ASOF' AND SESSION_VALUE <> 'DEFAULT'";
 
 /// Bytes that a server is to send at a time: for each piece it calls its kernel, and a reader wakes.
 const WIDE: usize = 256 << 10;
@@ -97,10 +102,9 @@ impl Opener {
         let unlimited = if self.mariadb { "SET SESSION max_statement_time = 0" } else { "SET SESSION max_execution_time = 0" };
         let seconds = self.limits.lock.as_secs().max(1);
         let waits = [format!("SET SESSION innodb_lock_wait_timeout = {seconds}"), format!("SET SESSION lock_wait_timeout = {seconds}")];
-        // A server may show tables as they were; as of the end of time they are as they are. Its own word for that is not taken back.
-        let seldom = "SELECT 1 FROM information_schema.SYSTEM_VARIABLES WHERE VARIABLE_NAME = 'SYSTEM_VERSIONING_ASOF' AND SESSION_VALUE <> 'DEFAULT'";
+        // As of the end of time tables are as they are.
         let pinned = async {
-            let as_of = self.mariadb && first(session, seldom).await.is_some();
+            let as_of = self.mariadb && first(session, IS_AS_OF).await.is_some();
             for statement in waits.iter().map(String::as_str).chain([unlimited]).chain(PIN.iter().copied()) {
                 session.run(statement).await.map_err(|error| errors::wire_failure(&self.shown, error))?;
             }
@@ -158,7 +162,10 @@ async fn mark(session: &mut WireSession, mariadb: bool) -> Mark {
     let mut mark = Mark::default();
     let gtid = if mariadb { "SELECT @@GLOBAL.gtid_current_pos" } else { "SELECT @@GLOBAL.gtid_executed" };
     mark.gtid = first(session, gtid).await.and_then(|row| row.text(0)).filter(|answer| !answer.is_empty());
-    if let Some(row) = first(session, "SHOW MASTER STATUS").await {
+    // MySQL has the second name from 8.2 on, and no longer the first from 8.4 on.
+    let master = first(session, "SHOW MASTER STATUS").await;
+    let shown = if master.is_none() && !mariadb { first(session, "SHOW BINARY LOG STATUS").await } else { master };
+    if let Some(row) = shown {
         mark.binlog = Some(format!("{}:{}", row.text(0).unwrap_or_default(), row.unsigned(1).unwrap_or(0)));
     }
     // MariaDB, and MySQL from 8.0.30 on.

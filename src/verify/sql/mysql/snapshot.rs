@@ -33,6 +33,8 @@ pub struct MysqlSession {
     spare: Vec<WireSession>,
     /// Where the source stood when the snapshot was taken; nothing where it moved then, or shows nothing.
     standing: Option<Mark>,
+    /// The server as it names itself, whether or not it stands still.
+    server: Option<String>,
     engine: Engine,
 }
 
@@ -52,7 +54,7 @@ impl MysqlSession {
         opener.pin(&mut connection).await?;
         let standing = Some(opener.mark(&mut connection).await).filter(|after| after.is_same(&before));
         let engine = Engine { name, version };
-        Ok(Self { opener, database, connection: Some(connection), spare: Vec::new(), standing, engine })
+        Ok(Self { opener, database, connection: Some(connection), spare: Vec::new(), standing, server: before.server, engine })
     }
 
     /// The engine.
@@ -149,7 +151,7 @@ impl MysqlSession {
 
     /// The server as it names itself, and the database in it.
     pub fn identity(&self) -> Option<Value> {
-        let server = self.standing.as_ref()?.server.clone()?;
+        let server = self.server.as_ref()?;
         Some(json!({"server": server, "database": self.database}))
     }
 

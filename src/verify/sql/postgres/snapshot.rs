@@ -250,9 +250,10 @@ impl PostgresSession {
         (!under_way).then(|| json!({"snapshot": snapshot, "started": started, "database": database}))
     }
 
-    /// The server by the moment it was started and where its data lies in the network's sight, and the database in it.
+    /// The server by the moment it was started and the port that it was given, whichever way the session came to it, and the database in it.
+    /// The identifier of its data is no part: a physical restore has the one of its source.
     pub async fn identity(&mut self) -> Option<Value> {
-        let question = "SELECT pg_catalog.pg_postmaster_start_time()::text || ' ' || pg_catalog.inet_server_port()::text, \
+        let question = "SELECT pg_catalog.pg_postmaster_start_time()::text || ' ' || pg_catalog.current_setting('port'), \
                         (SELECT oid::int8 FROM pg_catalog.pg_database WHERE datname = current_database())";
         let asked = tokio::time::timeout(self.opener.limits.silence, sqlx::query(question).fetch_one(&mut self.control)).await;
         let row = asked.ok()?.ok()?;

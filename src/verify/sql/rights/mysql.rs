@@ -38,7 +38,8 @@ pub async fn needed(session: &mut WireSession, database: &str, user: &str) -> Re
     Ok(lines)
 }
 
-/// Whether a variable is 1; a server that does not know it has it off.
+/// Whether a variable is 1, which MariaDB spells `ON` as a text; a server that does not know it has it off.
 async fn is_on(session: &mut WireSession, question: &str) -> bool {
-    session.ask(question, &[]).await.is_ok_and(|rows| rows.first().and_then(|row| row.text(0)).as_deref() == Some("1"))
+    let value = session.ask(question, &[]).await.ok().and_then(|rows| rows.first().and_then(|row| row.text(0)));
+    value.is_some_and(|value| value == "1" || value.eq_ignore_ascii_case("ON"))
 }

@@ -19,11 +19,9 @@ pub fn field(bytes: &[u8]) -> String {
         tag::BOOLEAN => (payload == [1]).to_string(),
         tag::TEXT | tag::ENUM | tag::SET | tag::JSON | tag::JSONB => quoted(&String::from_utf8_lossy(sized(payload))),
         tag::UUID => uuid(payload),
-        tag::DATE => {
-            micros(payload).and_then(|days| days.checked_mul(86_400_000_000)).map_or_else(|| "?".into(), |at| time(at, "%Y-%m-%d"))
-        }
-        tag::DATETIME => micros(payload).map_or_else(|| "?".into(), |at| time(at, "%Y-%m-%dT%H:%M:%S%.f")),
-        tag::INSTANT => micros(payload).map_or_else(|| "?".into(), |at| time(at, "%Y-%m-%dT%H:%M:%S%.fZ")),
+        tag::DATE => micros(payload).map_or_else(|| "?".into(), |days| date(days.into())),
+        tag::DATETIME => micros(payload).map_or_else(|| "?".into(), datetime),
+        tag::INSTANT => micros(payload).map_or_else(|| "?".into(), |at| format!("{}Z", datetime(at))),
         tag::PARTIAL_DATE if payload.len() == 13 => {
             format!("{:04}-{:02}-{:02}", u16::from_be_bytes([payload[1], payload[2]]), payload[3], payload[4])
         }
@@ -107,8 +105,33 @@ fn micros(payload: &[u8]) -> Option<i64> {
     payload.try_into().ok().map(i64::from_be_bytes)
 }
 
-fn time(micros: i64, format: &str) -> String {
-    chrono::DateTime::from_timestamp_micros(micros).map_or_else(|| format!("{micros}us"), |at| at.format(format).to_string())
+const DAY_MICROS: i128 = 86_400_000_000;
+
+/// Stamps from 294247 on are negative numbers, far below the earliest that any engine has (`ROWS.md`).
+pub const WRAPPED_BELOW: i64 = i64::MIN / 2;
+
+fn datetime(micros: i64) -> String {
+    let micros = i128::from(micros) + if micros < WRAPPED_BELOW { 1 << 64 } else { 0 };
+    let (days, within) = (micros.div_euclid(DAY_MICROS), micros.rem_euclid(DAY_MICROS) as i64);
+    let clock = time_of_day(within);
+    // Milliseconds where that is all there is.
+    let clock = clock.strip_suffix("000").filter(|_| within % 1_000_000 != 0).unwrap_or(&clock);
+    format!("{}T{clock}", date(days))
+}
+
+/// A day by its number since 1970-01-01, in the proleptic Gregorian calendar with a year 0 (Hinnant, "chrono-Compatible Low-Level Date
+/// Algorithms", `civil_from_days`), of which 400 years have 146,097 days.
+fn date(days: i128) -> String {
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let year = year_of_era + era * 400 + i128::from(month <= 2);
+    let sign = if year < 0 { "-" } else { "" };
+    format!("{sign}{:04}-{month:02}-{day:02}", year.unsigned_abs())
 }
 
 fn sized(payload: &[u8]) -> &[u8] {
@@ -174,6 +197,43 @@ mod tests {
     }
 
     #[test]
+    fn days_and_instants_are_shown_whatever_their_year() {
+        let shown = |of: u8, number: i64| {
+            let mut row = Row::new(&RowKeys::new(&HashKey::from_bytes([1; 32])));
+            row.begin(1);
+            if of == tag::DATE {
+                row.date(number)
+            } else {
+                row.micros(of, number)
+            }
+            field(row.field(0))
+        };
+        // PostgreSQL's first and last day, and days of leap years.
+        for (days, day) in [
+            (-2_440_588, "-4713-11-24"),
+            (2_145_042_905, "5874897-12-31"),
+            (11_016, "2000-02-29"),
+            (-1, "1969-12-31"),
+            (-719_529, "-0001-12-31"),
+        ] {
+            assert_eq!(shown(tag::DATE, days), day);
+        }
+        let last = 9_224_318_015_999_999_999_u64.cast_signed();
+        for (micros, at) in [
+            (last, "294276-12-31T23:59:59.999999"),
+            (i64::MIN, "294247-01-10T04:00:54.775808"),
+            (i64::MAX, "294247-01-10T04:00:54.775807"),
+            (-210_866_803_200_000_000, "-4713-11-24T00:00:00"),
+            (-1, "1969-12-31T23:59:59.999999"),
+            (1_500_000, "1970-01-01T00:00:01.500"),
+            (1_000_500, "1970-01-01T00:00:01.000500"),
+        ] {
+            assert_eq!(shown(tag::DATETIME, micros), at);
+            assert_eq!(shown(tag::INSTANT, micros), format!("{at}Z"));
+        }
+    }
+
+    #[test]
     fn a_scale_beyond_what_is_shown_is_written_as_an_exponent() {
         let mut row = Row::new(&RowKeys::new(&HashKey::from_bytes([1; 32])));
         row.begin(2);
@@ -184,6 +244,12 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn days_are_those_of_another_calendar(days in -90_000_000i64..90_000_000) {
+            let other = chrono::DateTime::from_timestamp(days * 86_400, 0).unwrap().format("%Y-%m-%d").to_string();
+            proptest::prop_assert_eq!(date(days.into()), other.trim_start_matches('+'));
+        }
+
         #[test]
         fn any_bytes_are_shown_without_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..80)) {
             field(&bytes);

@@ -82,8 +82,11 @@ impl Part {
         place as u64
     }
 
-    /// The value at a place, for people.
+    /// The value at a place, for people. The ends of what days and instants have are infinite.
     fn show(&self, place: u64) -> String {
+        if matches!(self.kind, Kind::Date | Kind::Datetime | Kind::Instant) && self.signed && (place == 0 || place == mask(self.bits)) {
+            return format!("{}={}", self.column, if place == 0 { "-infinity" } else { "infinity" });
+        }
         let value = i128::from(place) + self.least();
         let tag = KINDS.iter().find(|(kind, _, _)| *kind == self.kind).map_or(tag::NULL, |(_, _, tag)| *tag);
         let field = match self.kind {

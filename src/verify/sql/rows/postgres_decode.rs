@@ -241,7 +241,8 @@ fn date(days: i32, row: &mut Row) {
     }
 }
 
-/// The last 948 years of PostgreSQL's range do not fit beside an epoch of 1970: the sum is taken modulo 2^64, which stays one to one.
+/// The last 30 years of PostgreSQL's range, from 294247-01-10T04:00:54.775808 on, do not fit beside an epoch of 1970: the sum is taken modulo
+/// 2^64, which stays one to one, since the earliest stamp that PostgreSQL has is of 4714 BC.
 #[inline]
 fn instant(of: u8, micros: i64, row: &mut Row) {
     match micros {

@@ -132,8 +132,7 @@ impl Table {
 
     /// The digest of the schema leaf: BLAKE3 in key derivation mode over the RFC 8785 form of [`Table::describe`].
     pub fn schema_digest(&self) -> Result<[u8; 32], Failure> {
-        let form = canonical_json::to_bytes(&self.describe()).map_err(|error| Failure::invalid(format!("table {}: {error}", self.name)))?;
-        Ok(blake3::derive_key("attestore schema v1", &form))
+        schema_digest(&self.describe()).map_err(|error| Failure::invalid(format!("table {}: {error}", self.name)))
     }
 
     /// Names of types that are encoded as `opaque`.
@@ -150,6 +149,12 @@ impl Table {
         names.dedup();
         names
     }
+}
+
+/// The digest of the schema leaf of what is described so.
+pub fn schema_digest(described: &Value) -> Result<[u8; 32], Failure> {
+    let form = canonical_json::to_bytes(described).map_err(|error| Failure::invalid(error.to_string()))?;
+    Ok(blake3::derive_key("attestore schema v1", &form))
 }
 
 /// The columns of a description by name, each with its type as findings tell it.

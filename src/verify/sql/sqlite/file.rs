@@ -131,11 +131,12 @@ impl SqliteSession {
         Some(json!([meta.dev(), meta.ino()]))
     }
 
-    /// Which file it is and when it, and what lies beside it, was last written.
+    /// Which file it is and when it, and what lies beside it, was last written. The time of the last change of its inode is part of it: whoever
+    /// puts the time of writing back changes that one (POSIX, `utimensat`).
     pub fn standing(&self) -> Option<Value> {
         let of = |path: &Path| {
             let meta = std::fs::metadata(path).ok()?;
-            Some(json!([meta.dev(), meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec()]))
+            Some(json!([meta.dev(), meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()]))
         };
         let beside: Vec<Option<Value>> = ["-wal", "-journal"].into_iter().map(|suffix| of(&beside(&self.path, suffix))).collect();
         Some(json!({"file": of(&self.path)?, "beside": beside}))
@@ -304,4 +305,32 @@ fn copy_with(path: &Path, suffixes: &[&str]) -> std::io::Result<tempfile::TempDi
         }
     }
     Ok(dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_was_written_to_stands_elsewhere_whatever_its_time_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (a); INSERT INTO t VALUES (1)").unwrap();
+        let session = SqliteSession::open("sqlite:a.db", &path).await.unwrap();
+        let (before, meta) = (session.standing(), std::fs::metadata(&path).unwrap());
+        assert!(before.is_some());
+        assert_eq!(session.standing(), before);
+        let bytes = std::fs::read(&path).unwrap();
+        // A clock of files may take some milliseconds to its next step.
+        loop {
+            std::fs::write(&path, &bytes).unwrap();
+            std::fs::File::options().write(true).open(&path).unwrap().set_modified(meta.modified().unwrap()).unwrap();
+            let now = std::fs::metadata(&path).unwrap();
+            assert_eq!((now.mtime(), now.mtime_nsec(), now.len()), (meta.mtime(), meta.mtime_nsec(), meta.len()));
+            if (now.ctime(), now.ctime_nsec()) != (meta.ctime(), meta.ctime_nsec()) {
+                break;
+            }
+        }
+        assert_ne!(session.standing(), before);
+    }
 }
