@@ -64,7 +64,7 @@ pub struct Way {
 impl Way {
     /// What speaks against a verdict on the dump: a server of another make, or one that is older.
     fn unlike(&self) -> Option<String> {
-        let Self { from, into } = self;
+        let Self { from, into, .. } = self;
         if from.engine != into.engine {
             let title = from.engine.title();
             return Some(format!("a dump of {from}, and no {title} server is installed here: {into} does not take it"));

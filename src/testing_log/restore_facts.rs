@@ -93,7 +93,9 @@ impl EngineVersions {
             && wrote != runs
         {
             let version = self.source.as_deref().unwrap_or("of a version that is not stated");
-            return Some(format!("the data was written by {wrote} {version}, and restored into another engine, {runs} {restored}"));
+            return Some(format!(
+                "the data was written by {wrote} {version}, and restored into another engine, {runs} {restored}: what is defined beside tables is not compared between engines"
+            ));
         }
         match (&self.source, &self.restored) {
             (_, None) => Some("the restored instance states no engine version".to_owned()),

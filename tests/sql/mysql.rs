@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::servers::{self, Kind};
 use crate::support::{Db, KillAfter, access, key, places};
@@ -16,6 +17,7 @@ use attestore::verify::sql::checks::pack::Pack;
 use attestore::verify::sql::checks::recording;
 use attestore::verify::sql::compare::database::compare;
 use attestore::verify::sql::connect::access::Access;
+use sqlx::{Connection, MySqlConnection};
 
 /// Every type that has a rule, with its extremes, zero and partial dates among them.
 const ALL_TYPES: &str = r#"
@@ -209,6 +211,35 @@ async fn a_check_can_neither_write_nor_run_for_ever() {
     assert_eq!(result.result, CheckOutcome::Error);
     assert!(result.reason.as_ref().unwrap().contains("max_statement_time"), "{result:?}");
     assert_eq!(db.capture(&tempfile::tempdir().unwrap().path().join("m")).await.unwrap().counts["tables"], 1);
+}
+
+/// MariaDB answers that a table is well where its check was interrupted, and has lines like those of damage where somebody holds a lock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_could_not_be_looked_at_is_neither_well_nor_damaged() {
+    for kind in [Kind::Mariadb, Kind::Mysql] {
+        let Some(server) = servers::shared(kind) else { continue };
+        let db = Db::new(&server, kind, "unlooked", "CREATE TABLE t (id INT PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+            .await;
+        let mut pack = Pack::load("structure-mysql").unwrap();
+        pack.checks.retain(|check| check.id == "structure.mysql-check-table");
+        let run = async |timeout: Duration| {
+            let mut pack = pack.clone();
+            pack.checks[0].timeout = timeout;
+            db.check(&[pack], &[]).await.remove("structure.mysql-check-table").unwrap()
+        };
+        assert_eq!(run(Duration::from_secs(600)).await.result, CheckOutcome::Pass);
+        let cut = run(Duration::from_micros(1)).await;
+        assert_eq!(cut.result, CheckOutcome::Error, "{cut:?}");
+        if kind == Kind::Mysql {
+            // Its own limit does not hold there: the lock would be waited for half a minute longer.
+            continue;
+        }
+        let mut holder = MySqlConnection::connect(&server.full_url("unlooked")).await.unwrap();
+        sqlx::raw_sql("LOCK TABLES t WRITE").execute(&mut holder).await.unwrap();
+        let locked = run(Duration::from_secs(1)).await;
+        assert_eq!((locked.result, locked.rows.len()), (CheckOutcome::Error, 0), "{locked:?}");
+        holder.close().await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,6 +5,7 @@
 use crate::model::check::{CheckOutcome, CheckResult};
 use crate::model::check_kind::CheckKind;
 use crate::model::clock::Timestamp;
+use crate::model::failure::FailureKind;
 use crate::model::threshold::{Decimal, stamp};
 use crate::verify::sql::checks::canary::digest;
 use crate::verify::sql::checks::demands::CheckDemands;
@@ -236,17 +237,35 @@ impl<'a> Examination<'a> {
         };
         let mut total = 0;
         let (mut looked_at, is_table_check) = (0, starts_with_check_table(&check.sql));
+        // What fails stands, whatever else could not be looked at; a pass does not.
+        let mut unseen: Option<Trouble> = None;
         for statement in &statements {
             // A table's check answers with lines of which some are good news: all of them are looked at.
             let keep = if is_table_check { usize::MAX } else { check.limit };
-            let mut answer = self.session.run(statement, check.timeout, keep, check.privileged).await?;
-            looked_at += usize::from(!is_table_check || without_good_news(&mut answer)?);
+            let answered = self.session.run(statement, check.timeout, keep, check.privileged).await;
+            let answered = answered.and_then(|mut answer| {
+                let is_looked_at = !is_table_check || without_good_news(&mut answer).map_err(|trouble| self.session.noted(trouble))?;
+                Ok((answer, is_looked_at))
+            });
+            let (answer, is_looked_at) = match answered {
+                Ok(answered) => answered,
+                Err(trouble) if trouble.corrupt => return Err(trouble),
+                Err(trouble) => {
+                    unseen.get_or_insert(trouble);
+                    continue;
+                }
+            };
+            looked_at += usize::from(is_looked_at);
             total += answer.total;
             let room = check.limit.saturating_sub(result.rows.len());
             result.rows.extend(answer.rows.into_iter().take(room).map(|row| shown(&answer.columns, row, &check.show)));
         }
         result.actual = Some(total.to_string());
         let mut vacuous = vacuous;
+        if let Some(trouble) = unseen {
+            let judged = self.judge(check, Decimal::whole(total), None, None).await?;
+            return if judged.0 == CheckOutcome::Fail { Ok(judged) } else { Err(trouble) };
+        }
         if total == 0 && looked_at == 0 {
             vacuous = Some("no table has an engine that can check it".into());
         } else if total == 0 && !tables.is_empty() && subjects::all_empty(self.session, &tables).await {
@@ -335,6 +354,15 @@ fn without_good_news(answer: &mut Answer) -> Result<bool, Trouble> {
     let text = |row: &[Option<String>], index: usize| row.get(index).cloned().flatten().unwrap_or_default();
     if answer.rows.iter().any(|row| text(row, 2).eq_ignore_ascii_case("error") && text(row, 3).contains("command denied")) {
         return Err(Trouble::denied("the right to check a table"));
+    }
+    // Why the server could not look is told in lines like those of damage, and with a verdict behind them.
+    let is_error = |row: &[Option<String>]| text(row, 2).eq_ignore_ascii_case("error");
+    let accident = |words: &[&str]| answer.rows.iter().any(|row| is_error(row) && words.iter().any(|word| text(row, 3).contains(word)));
+    if accident(&["Lock wait timeout", "Deadlock found", "Got timeout"]) {
+        return Err(Trouble { kind: FailureKind::Busy, ..Trouble::said("somebody holds a lock on the table: it was not looked at") });
+    }
+    if accident(&["was interrupted", "was killed", "Connection was killed", "Server shutdown"]) {
+        return Err(Trouble::said("the look at the table was interrupted"));
     }
     let before = answer.rows.len();
     answer.rows.retain(|row| text(row, 2) != "note");

@@ -29,6 +29,10 @@ use crate::verify::sql::sqlite::file;
 /// How much longer than the server's limit this side waits: a server that does not hold its limit must not hold us.
 pub const GRACE: Duration = Duration::from_secs(30);
 
+/// How long a statement waits for a lock that somebody holds, in seconds; and once one was waited for in vain.
+const LOCK_WAIT_S: u64 = 60;
+const LOCK_WAIT_AGAIN_S: u64 = 3;
+
 /// What a statement returned.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Answer {
@@ -96,6 +100,8 @@ pub struct Session {
     keeps_role: bool,
     /// How much longer than a statement's own limit it is waited for.
     grace: Duration,
+    /// How long a statement waits for a lock, in seconds.
+    lock_wait_s: u64,
     /// A statement gave no answer and may still run: nothing else can be asked.
     given_up: bool,
 }
@@ -116,6 +122,8 @@ async fn pin_mysql(connection: &mut MySqlConnection, mariadb: bool) -> Result<()
     if mariadb && sqlx::raw_sql(IS_AS_OF).fetch_optional(&mut *connection).await?.is_some() {
         sqlx::raw_sql(NOW).execute(&mut *connection).await?;
     }
+    // Its words are read where it says why a table could not be looked at.
+    let _ = sqlx::raw_sql("SET SESSION lc_messages = 'en_US'").execute(&mut *connection).await;
     // MySQL 8 remembers for a day what its catalog told of a table; who does not know the setting remembers nothing.
     let _ = sqlx::raw_sql("SET SESSION information_schema_stats_expiry = 0").execute(connection).await;
     Ok(())
@@ -160,13 +168,7 @@ impl Session {
         let mut keeps_role = false;
         let engine = match &mut connected {
             Connected::Postgres(connection) => {
-                for pin in [
-                    "SET TimeZone = 'UTC'",
-                    "SET row_security = off",
-                    "SET default_transaction_read_only = on",
-                    "SET lock_timeout = '60s'",
-                    SERVER_FIRST,
-                ] {
+                for pin in ["SET TimeZone = 'UTC'", "SET row_security = off", "SET default_transaction_read_only = on", SERVER_FIRST] {
                     sqlx::raw_sql(pin).execute(&mut *connection).await.map_err(failed)?;
                 }
                 let question = "SELECT current_setting('server_version'), (SELECT rolbypassrls AND NOT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)";
@@ -187,7 +189,7 @@ impl Session {
                 Engine { name: "sqlite", version: row.try_get(0).map_err(failed)? }
             }
         };
-        Ok(Self { connected, engine, keeps_role, grace: GRACE, given_up: false })
+        Ok(Self { connected, engine, keeps_role, grace: GRACE, lock_wait_s: LOCK_WAIT_S, given_up: false })
     }
 
     /// The same session for checks of another engine: items of a table laid in SQLite.
@@ -210,27 +212,41 @@ impl Session {
         }
         let mariadb = self.engine.name == "mariadb";
         let privileged = privileged || self.keeps_role;
+        let (waits, is_of_mysql) = (Waits { timeout, lock_s: self.lock_wait_s }, matches!(self.connected, Connected::Mysql(_)));
         let work = async {
             match &mut self.connected {
-                Connected::Postgres(connection) => run_postgres(connection, sql, timeout, keep, privileged).await,
-                Connected::Mysql(connection) => run_mysql(connection, sql, timeout, keep, mariadb).await,
+                Connected::Postgres(connection) => run_postgres(connection, sql, waits, keep, privileged).await,
+                Connected::Mysql(connection) => run_mysql(connection, sql, waits, keep, mariadb).await,
                 Connected::Sqlite(connection, _) => run_sqlite(connection, sql, timeout, keep).await,
             }
         };
         let begun = Instant::now();
         let patience = timeout + self.grace;
         match tokio::time::timeout(patience, work).await {
+            // MariaDB answers that a table is well where its check came to its limit.
+            Ok(Ok(_)) if is_of_mysql && is_check_of_a_table(sql) && begun.elapsed() >= timeout => Err(Trouble::said(format!(
+                "stopped at its timeout of {} s: what was looked at till then is no proof",
+                timeout.as_secs_f64()
+            ))),
             Ok(Ok(answer)) => Ok(answer),
             // SQLITE_INTERRUPT: nobody else interrupts it.
             Ok(Err(error)) if is_sqlite(&error) && code_of(&error) == "9" && begun.elapsed() >= timeout => {
                 Err(Trouble::said(format!("stopped at its timeout of {} s", timeout.as_secs())))
             }
-            Ok(Err(error)) => Err(Trouble::of(&error, sql)),
+            Ok(Err(error)) => Err(self.noted(Trouble::of(&error, sql))),
             Err(_) => {
                 self.given_up = true;
                 Err(Trouble::said(format!("no answer within {} seconds", patience.as_secs())))
             }
         }
+    }
+
+    /// Once a lock was waited for in vain, whoever holds it is not waited for as long again: many statements may want it.
+    pub fn noted(&mut self, trouble: Trouble) -> Trouble {
+        if trouble.kind == FailureKind::Busy {
+            self.lock_wait_s = LOCK_WAIT_AGAIN_S;
+        }
+        trouble
     }
 
     /// A name, maybe with its schema, quoted for this engine; none for a name that no check may use.
@@ -326,9 +342,17 @@ impl Session {
     }
 }
 
-async fn run_postgres(connection: &mut PgConnection, sql: &str, timeout: Duration, keep: usize, privileged: bool) -> Result<Answer, Error> {
-    let limit = format!("SET LOCAL statement_timeout = {}", timeout.as_millis());
-    for statement in ["BEGIN READ ONLY", limit.as_str()] {
+/// How long one statement is waited for.
+#[derive(Clone, Copy)]
+struct Waits {
+    timeout: Duration,
+    lock_s: u64,
+}
+
+async fn run_postgres(connection: &mut PgConnection, sql: &str, waits: Waits, keep: usize, privileged: bool) -> Result<Answer, Error> {
+    let limit = format!("SET LOCAL statement_timeout = {}", waits.timeout.as_millis());
+    let lock = format!("SET LOCAL lock_timeout = '{}s'", waits.lock_s);
+    for statement in ["BEGIN READ ONLY", &limit, &lock] {
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await?;
     }
     if !privileged {
@@ -362,21 +386,16 @@ fn postgres_text(row: &PgRow, index: usize) -> Option<String> {
     value.as_bytes().ok().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
 }
 
-async fn run_mysql(connection: &mut MySqlConnection, sql: &str, timeout: Duration, keep: usize, mariadb: bool) -> Result<Answer, Error> {
+async fn run_mysql(connection: &mut MySqlConnection, sql: &str, waits: Waits, keep: usize, mariadb: bool) -> Result<Answer, Error> {
     let limit = if mariadb {
-        format!("SET SESSION max_statement_time = {}", timeout.as_secs_f64())
+        format!("SET SESSION max_statement_time = {}", waits.timeout.as_secs_f64())
     } else {
-        format!("SET SESSION max_execution_time = {}", timeout.as_millis())
+        format!("SET SESSION max_execution_time = {}", waits.timeout.as_millis())
     };
+    let lock = format!("SET SESSION lock_wait_timeout = {}", waits.lock_s);
     // DDL ends a transaction before it runs: it is the session that must be read only, not the transaction alone.
     // The server's own limits on answers are no part of what is checked.
-    for statement in [
-        limit.as_str(),
-        UNLIMITED,
-        "SET SESSION lock_wait_timeout = 60",
-        "SET SESSION TRANSACTION READ ONLY",
-        "START TRANSACTION READ ONLY",
-    ] {
+    for statement in [limit.as_str(), UNLIMITED, &lock, "SET SESSION TRANSACTION READ ONLY", "START TRANSACTION READ ONLY"] {
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await?;
     }
     let answer = async {

@@ -87,7 +87,8 @@ impl Heard {
         let hint = match self.last() {
             Some(_) => {
                 "the server was stopped, or its instance deleted, while it was read: start it, or restore it once more, and run the same \
-                 command again; with --state DIR it goes on with what was read"
+                 command again; with --state DIR it goes on with what was read. Where it ends at the same table each time, its own error log \
+                 says why: MySQL ends at a page that fails its checksum"
             }
             None => "check the host and the port; where the server was stopped or its instance deleted, start it or restore it once more",
         };
