@@ -171,7 +171,7 @@ async fn an_instance_that_fails_after_it_was_available_is_told_at_once() {
     laying.database(EngineKind::Postgres).await;
     let estate = laying.end().await;
     told(&estate, "DBInstanceStatus", Some("storage-full"), true).await;
-    let (code, results, said) = drilled(&estate, "20s");
+    let (code, results, said) = drilled(&estate, "2m");
     assert_eq!((code, results.len()), (Some(3), 2), "{said}");
     for result in results {
         let why = &result.outcome_reasons[0];

@@ -72,7 +72,7 @@ async fn a_sweep_looks_for_what_the_journal_took_for_gone() {
         }
     })
     .await;
-    let (code, results, said) = lying.drill(&estate, "40s").await;
+    let (code, results, said) = lying.drill(&estate, "2m").await;
     assert_eq!(code, Some(0), "{said}");
     all_pass(&results, &said);
     lying.stop().await;
@@ -121,7 +121,7 @@ async fn a_description_of_another_instance_is_not_taken_for_the_targets() {
         }))
     })
     .await;
-    let (code, results, said) = unfiltered.drill(&estate, "40s").await;
+    let (code, results, said) = unfiltered.drill(&estate, "2m").await;
     assert_eq!(code, Some(0), "{said}");
     all_pass(&results, &said);
     for result in &results {
@@ -139,7 +139,7 @@ async fn a_description_of_another_instance_is_not_taken_for_the_targets() {
         None => Then::Passes,
     })
     .await;
-    let (code, results, said) = another.drill(&estate, "40s").await;
+    let (code, results, said) = another.drill(&estate, "2m").await;
     assert_eq!(code, Some(6), "{said}");
     for result in results {
         let why = result.outcome_reasons.join("; ");
@@ -175,7 +175,7 @@ async fn an_accepted_instance_that_is_seen_late_is_waited_for() {
         }
     })
     .await;
-    let (code, results, said) = between.drill(&estate, "40s").await;
+    let (code, results, said) = between.drill(&estate, "2m").await;
     assert_eq!(code, Some(0), "{said}");
     all_pass(&results, &said);
     between.stop().await;
@@ -199,7 +199,7 @@ async fn a_lost_answer_of_a_restore_says_nothing_against_the_point() {
         if is_restore && lost.lock().unwrap().insert(call.action.clone()) { Then::Lost } else { Then::Passes }
     })
     .await;
-    let (code, results, said) = between.drill(&estate, "40s").await;
+    let (code, results, said) = between.drill(&estate, "2m").await;
     assert_eq!((code, results.len()), (Some(0), if with_database { 4 } else { 2 }), "{said}");
     for result in &results {
         assert_eq!((result.outcome, result.teardown.leftover_count), (Outcome::Pass, 0), "{:?}", result.outcome_reasons);
@@ -228,7 +228,7 @@ async fn a_name_that_somebody_else_took_is_not_gone_on_with() {
         }
     })
     .await;
-    let (code, results, said) = between.drill(&estate, "40s").await;
+    let (code, results, said) = between.drill(&estate, "2m").await;
     assert_eq!(code, Some(6), "{said}");
     let result = own(results);
     let why = result.outcome_reasons.join("; ");
@@ -266,7 +266,7 @@ async fn what_stood_is_gone_when_it_was_deleted_and_not_before() {
             }
         })
         .await;
-        let (code, results, said) = between.drill(&estate, "40s").await;
+        let (code, results, said) = between.drill(&estate, "2m").await;
         assert_eq!((code, results.len()), (Some(4), 2), "{said}");
         for result in results {
             assert_eq!((result.outcome, result.verify.is_none(), result.teardown.leftover_count), (Outcome::Error, true, 0), "{said}");
@@ -305,7 +305,7 @@ async fn a_job_that_names_another_account_is_not_believed() {
         }))
     })
     .await;
-    let (code, results, said) = between.drill(&estate, "40s").await;
+    let (code, results, said) = between.drill(&estate, "2m").await;
     assert_eq!(code, Some(6), "{said}");
     let (through, own): (Vec<_>, Vec<_>) = results.into_iter().partition(|result| result.rp.from == "aws-backup");
     assert_eq!(own[0].outcome, Outcome::Pass, "{:?}", own[0].outcome_reasons);
