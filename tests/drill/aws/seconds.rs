@@ -3,6 +3,7 @@
 
 use attestore::engines::installed::EngineKind;
 use attestore::model::capture::CaptureMode;
+use attestore::model::clock::Timestamp;
 use attestore::model::outcome::Outcome;
 use attestore::sandbox::control::faults::RestoreFault;
 
