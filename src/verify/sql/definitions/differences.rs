@@ -224,7 +224,8 @@ pub fn changes(before: &Value, now: &Definitions, told: &Told) -> Vec<Change> {
                 None => tell(name, "defined", ABSENT),
             }
         }
-        for name in new.keys().filter(|name| !is_number(kind) && !old.contains_key(*name) && counts(name)) {
+        let is_new = |name: &&String| !is_number(kind) && !old.contains_key(*name) && !not_carried::excuses(kind, name, old, new);
+        for name in new.keys().filter(|name| is_new(name) && counts(name)) {
             tell(name, ABSENT, "defined");
         }
     }
