@@ -140,7 +140,9 @@ fn recorded(bytes: &[u8]) -> Option<String> {
                 let length = bytes[..*begin].last_chunk().map_or(0, |length| usize::from(u16::from_be_bytes(*length)));
                 length == end - begin + 1
             };
-            let begin = (end.saturating_sub(LONGEST_NAME).max(2)..end - 4).rev().find(is_told)?;
+            let name = &bytes[end.saturating_sub(LONGEST_NAME)..end];
+            let printable = name.iter().rev().take_while(|byte| **byte >= b' ' && **byte != 0x7f).count();
+            let begin = ((end - printable).max(2)..end - 4).rev().find(is_told)?;
             let name = &bytes[begin..end];
             let is_within = name.starts_with(b"./") && !name.windows(3).any(|three| three == b"../");
             (!is_within).then(|| String::from_utf8_lossy(name).into_owned())
@@ -240,6 +242,8 @@ mod tests {
             (record(fts), None),
             (record("./crm/account.ibd"), None),
             (b"\x07\x1d/var/lib/mysql/crm/account.ibd\0".to_vec(), None),
+            // As long as some two bytes before it say, and no name.
+            ([&[0, 43][..], &[4; 16], b"/lib/mysql/crm/account.ibd\0"].concat(), None),
         ] {
             std::fs::write(dir.path().join("#innodb_redo/#ib_redo5"), log(&text)).unwrap();
             assert_eq!(outside(dir.path()).unwrap().as_deref(), found);

@@ -16,6 +16,7 @@ use sqlx::{
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
 use crate::verify::sql::checks::redact;
+use crate::verify::sql::checks::statement::is_check_of_a_table;
 use crate::verify::sql::connect::access::{Access, not_sql};
 use crate::verify::sql::connect::errors;
 use crate::verify::sql::connect::heard::{Heard, with_patience};
@@ -419,15 +420,6 @@ async fn run_mysql(connection: &mut MySqlConnection, sql: &str, waits: Waits, ke
     answer.and_then(|answer| ended.map(|_| answer))
 }
 
-/// True for `CHECK TABLE` with names in backticks and nothing else but words.
-fn is_check_of_a_table(sql: &str) -> bool {
-    let parts: Vec<&str> = sql.trim().split('`').collect();
-    let words: String = parts.iter().step_by(2).copied().collect();
-    parts.len() % 2 == 1
-        && words.to_ascii_uppercase().starts_with("CHECK TABLE ")
-        && words.chars().all(|c| c.is_ascii_alphabetic() || matches!(c, ' ' | '.'))
-}
-
 fn mysql_text(row: &MySqlRow, index: usize) -> Option<String> {
     let value = row.try_get_raw(index).ok()?;
     <&[u8] as Decode<MySql>>::decode(value).ok().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
@@ -476,18 +468,6 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_check_of_a_table_is_told_from_what_only_looks_so() {
-        for is in ["CHECK TABLE `t` EXTENDED", "check table `a`.`x;y``z` extended\n"] {
-            assert!(is_check_of_a_table(is), "{is}");
-        }
-        for is_not in
-            ["CHECK TABLE t; DROP TABLE t", "CHECK TABLE `t`; DROP TABLE `t`", "CHECK TABLE `t", "SELECT 1", "CHECK TABLE `t` /* */"]
-        {
-            assert!(!is_check_of_a_table(is_not), "{is_not}");
-        }
-    }
 
     #[tokio::test]
     async fn a_statement_that_nothing_interrupts_is_given_up() {

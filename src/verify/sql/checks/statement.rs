@@ -21,6 +21,15 @@ pub fn check(sql: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// True for `CHECK TABLE` with names in backticks and nothing else but words.
+pub fn is_check_of_a_table(sql: &str) -> bool {
+    let parts: Vec<&str> = sql.trim().split('`').collect();
+    let words: String = parts.iter().step_by(2).copied().collect();
+    parts.len() % 2 == 1
+        && words.to_ascii_uppercase().starts_with("CHECK TABLE ")
+        && words.chars().all(|c| c.is_ascii_alphabetic() || matches!(c, ' ' | '.'))
+}
+
 /// Whose quotes count, beside those that all of them know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reading {
@@ -156,6 +165,18 @@ fn dollar_quoted(text: &str) -> Result<Option<&str>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_check_of_a_table_is_told_from_what_only_looks_so() {
+        for is in ["CHECK TABLE `t` EXTENDED", "check table `a`.`x;y``z` extended\n"] {
+            assert!(is_check_of_a_table(is), "{is}");
+        }
+        for is_not in
+            ["CHECK TABLE t; DROP TABLE t", "CHECK TABLE `t`; DROP TABLE `t`", "CHECK TABLE `t", "SELECT 1", "CHECK TABLE `t` /* */"]
+        {
+            assert!(!is_check_of_a_table(is_not), "{is_not}");
+        }
+    }
 
     #[test]
     fn one_reading_statement_passes_whatever_its_quotes_hold() {
