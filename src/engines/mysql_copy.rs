@@ -171,8 +171,13 @@ fn absolute(bytes: &[u8], is_there: impl Fn(&str) -> bool) -> Option<String> {
             }
             return Some(String::from_utf8_lossy(name).into_owned());
         }
-        // Within the folder, as `./crm/account.ibd`; a sign before that may be a `/` too.
-        let within = (at > 0 && name[at - 1] == b'.') || name[at + 1..].starts_with(b"./");
+        // Within the folder, as `./crm/account.ibd`; one or two of the bytes before that may be a `/` too.
+        let after = &name[at + 1..];
+        let begins_later = || {
+            let dot = after.windows(2).take(4).position(|two| two == b"./")?;
+            std::str::from_utf8(&after[dot + 2..]).ok().filter(|rest| is_there(rest))
+        };
+        let within = (at > 0 && name[at - 1] == b'.') || after.starts_with(b"./") || begins_later().is_some();
         let cut = !name[at + 1..].contains(&b'/') || std::str::from_utf8(&name[at + 1..]).is_ok_and(&is_there);
         (!within && !cut).then(|| String::from_utf8_lossy(&name[at..]).into_owned())
     })
@@ -200,6 +205,9 @@ mod tests {
             (b"\x01/./crm/account.ibd", None),
             (b"\x01/spread#p#p2.ibd", None),
             (b"\x01/crm/whole.ibd", None),
+            (b"\x01/a./crm/whole.ibd", None),
+            (b"\x01/ab./crm/whole.ibd", None),
+            (b"\x01/ab./crm/other.ibd", Some("/ab./crm/other.ibd")),
             (b"see innodb_file_per_table and /a/x.ibd\0", None),
             (b"\0CREATE TABLESPACE ts1 ADD DATAFILE 'any_directory/../ts1.ibd'", None),
             (b"\x01/data2/crm/account.ibdid=2;", Some("/data2/crm/account.ibd")),
