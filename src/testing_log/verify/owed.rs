@@ -293,3 +293,31 @@ fn checks(body: &PointResult, facts: &VerifyFacts, policy: &ClassPolicy, owing: 
         )
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backup_that_was_loaded_states_both_engines_and_another_one_its_versions() {
+        let versions = |wrote: &str, restored: &str| {
+            let versions = serde_json::json!({"wrote_the_data": true, "source_engine": wrote, "restored_engine": restored});
+            serde_json::from_value::<EngineVersions>(versions).unwrap()
+        };
+        let engines = |wrote: &str, restored: &str| Engines { wrote: wrote.into(), restored: restored.into() };
+        let facts = |engines: Option<Engines>, engine_versions: Option<EngineVersions>| {
+            let blank =
+                serde_json::json!({"mechanism": LOADED.0, "status": LOADED.1, "requested_at": "2026-01-31T02:00:00.000Z", "attempts": 1});
+            let mut restore: RestoreFacts = serde_json::from_value(blank).unwrap();
+            (restore.engines, restore.engine_versions) = (engines, engine_versions);
+            let mut faults = Faults::default();
+            loaded(&restore, &mut Owing { faults: &mut faults, leaf: 7 });
+            faults.0.into_iter().map(|fault| fault.rule).collect::<Vec<_>>()
+        };
+        assert_eq!(facts(Some(engines("mysql", "mysql")), None), []);
+        assert_eq!(facts(Some(engines("mysql", "mariadb")), Some(versions("mysql", "mariadb"))), []);
+        assert_eq!(facts(None, None), [Rule::FactMissing], "neither engine");
+        assert_eq!(facts(Some(engines("mysql", "mariadb")), None), [Rule::FactMissing], "what makes it an exception");
+        assert_eq!(facts(Some(engines("mysql", "mysql")), Some(versions("mysql", "mariadb"))), [Rule::FactDiffers], "others");
+    }
+}
