@@ -20,6 +20,8 @@ use attestore::verify::objects::tier::Tier;
 use crate::fixture::{DRILL, Fixture, drill_id, time};
 
 const AS_OF: &str = "2031-01-20T09:00:00Z";
+/// After everything that a fixture says by itself, before the report is made.
+const AFTER: &str = "2031-01-20T00:00:00Z";
 
 fn request(fixture: &Fixture) -> Request {
     Request {
@@ -174,7 +176,7 @@ fn names_are_clear_from_evidence_and_withheld_without() {
 fn hostile_text_everywhere_stays_text() {
     let hostile = "<script>alert(1)</script>\u{202e}\"'>&\u{0}\u{1b}[31m\n{{ m }}{% raw %}";
     let mut fixture = Fixture::full();
-    let at = time("2031-01-18T00:00:00Z");
+    let at = time(AFTER);
     let remedy = |id: &str, due| Remediation { id: id.into(), about_leaf: 70, owner: hostile.into(), due_at: due, text: hostile.into() };
     fixture.say(at, Body::RemediationOpened(remedy(hostile, Some(at.plus_secs(60)))));
     fixture.say(at, Body::RemediationOpened(remedy("r2", None)));
@@ -392,7 +394,7 @@ fn an_auditors_checkpoint_anchors_the_report() {
     let dir = LogDir::open(&fixture.log()).unwrap();
     let size = dir.listing().unwrap().checkpoints.last().copied().unwrap();
     std::fs::write(fixture.path("seen"), dir.checkpoint_text(size).unwrap()).unwrap();
-    let at = time("2031-01-19T00:00:00Z");
+    let at = time(AFTER);
     fixture.say(at, Body::Heartbeat(attestore::testing_log::body::Heartbeat { note: None }));
     fixture.seal();
     let mut request = request(&fixture);
