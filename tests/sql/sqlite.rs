@@ -366,6 +366,12 @@ async fn kinds_thresholds_limits_and_timeouts() {
     let stopped = db.own("--! kind = \"scalar\"\n--! error_if = \"> 5\"\n--! timeout = \"1s\"", endless).await;
     assert_eq!(stopped.result, CheckOutcome::Error, "{stopped:?}");
     assert_eq!(stopped.reason.as_deref(), Some("stopped at its timeout of 1 s"));
+    // So is the look whether what it requires has rows.
+    let db =
+        Db::new("CREATE VIEW none AS WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n) SELECT i FROM n WHERE i < 0").await;
+    let header = "--! kind = \"scalar\"\n--! error_if = \"> 5\"\n--! timeout = \"1s\"\n--! requires = [\"none\"]";
+    let stopped = db.own(header, "SELECT 1").await;
+    assert_eq!((stopped.result, stopped.reason.as_deref()), (CheckOutcome::Error, Some("stopped at its timeout of 1 s")));
 }
 
 #[tokio::test]

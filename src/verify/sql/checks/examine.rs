@@ -49,7 +49,7 @@ impl<'a> Examination<'a> {
         let mut empty = Vec::new();
         for table in &check.requires {
             let table = names::table(&self.demands.names, table);
-            match self.session.has_rows(table).await? {
+            match self.session.has_rows(table, check.timeout).await? {
                 None => return Err(Trouble::said(format!("table {table} is absent"))),
                 Some(false) => empty.push(table),
                 Some(true) => {}

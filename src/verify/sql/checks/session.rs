@@ -261,11 +261,12 @@ impl Session {
         Some(parts.into_iter().map(quote).collect::<Vec<_>>().join("."))
     }
 
-    /// Whether a table or view can be read: none where it is absent, else whether it has a row.
+    /// Whether a table or view can be read: none where it is absent, else whether it has a row. A view may look for one as long as its check
+    /// may, `timeout`.
     ///
     /// # Errors
     /// Denied where it may be there and this reader is not shown it: catalogues are silent about what one has no right on.
-    pub async fn has_rows(&mut self, name: &str) -> Result<Option<bool>, Trouble> {
+    pub async fn has_rows(&mut self, name: &str, timeout: Duration) -> Result<Option<bool>, Trouble> {
         let Some(quoted) = self.quoted(name) else {
             return Err(Trouble::said(format!("`{}` is not a table's name", name.escape_default())));
         };
@@ -287,7 +288,7 @@ impl Session {
                 None => Ok(None),
             };
         }
-        match self.run(&format!("SELECT 1 FROM {quoted} LIMIT 1"), GRACE, 1, true).await {
+        match self.run(&format!("SELECT 1 FROM {quoted} LIMIT 1"), timeout, 1, true).await {
             Ok(answer) => Ok(Some(answer.total > 0)),
             Err(trouble) if trouble.kind == FailureKind::Absent => Ok(None),
             Err(trouble) => Err(trouble),
