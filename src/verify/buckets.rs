@@ -2,10 +2,12 @@
 //!
 //! Not here: how records are gathered and sorted (`fingerprint`, `sorter`).
 
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
 use crate::model::failure::Failure;
 use crate::verify::leaf::{Leaf, bucket_of};
-use crate::verify::records;
-use crate::verify::sorter::{Blocks, Sorter};
+use crate::verify::records::{self, PARTS};
+use crate::verify::sorter::{Blocks, Sorted, Sorter};
 
 /// What is kept of a row: the first 8 bytes of its key hash, which place it, and its digest.
 pub type Record = [u8; 40];
@@ -25,6 +27,28 @@ pub fn record_at(head: &[u8; 8], row_digest: &[u8; 32]) -> Record {
     record
 }
 
+/// Goes past the records of bucket `index` of those with `bits` bits, the first that is ahead in `blocks`: `each` gets them in order, some at
+/// a time.
+pub fn pass(
+    blocks: &mut Blocks<'_, 40>,
+    (bits, index): (u8, u32),
+    each: &mut dyn FnMut(&[Record]) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    loop {
+        let ahead = blocks.ahead()?;
+        let records = &ahead[..ahead.partition_point(|record| bucket_of(record, bits) <= index)];
+        if records.is_empty() {
+            return Ok(());
+        }
+        each(records)?;
+        let (passed, ends_here) = (records.len(), records.len() < ahead.len());
+        blocks.pass(passed);
+        if ends_here {
+            return Ok(());
+        }
+    }
+}
+
 /// The leaf of bucket `index` of those with `bits` bits, the first that is ahead in `blocks`; `each` gets its records in order, some at a
 /// time. `digests` is room for the bucket's row digests, of which `budget` bytes stay in memory.
 pub fn leaf(
@@ -36,24 +60,15 @@ pub fn leaf(
     // A bucket may be far larger than it is meant to be: a table without a key may hold one row a hundred million times.
     let mut more = None;
     digests.clear();
-    loop {
-        let ahead = blocks.ahead()?;
-        let records = &ahead[..ahead.partition_point(|record| bucket_of(record, bits) <= index)];
-        if records.is_empty() {
-            break;
-        }
+    pass(blocks, (bits, index), &mut |records| {
         each(records)?;
-        digests.extend(records.iter().map(|record| *record.last_chunk::<32>().expect("a record ends with a digest")));
-        let (passed, ends_here) = (records.len(), records.len() < ahead.len());
-        blocks.pass(passed);
-        if ends_here {
-            break;
-        }
         if digests.len() * 32 > budget {
             more.get_or_insert_with(|| Sorter::<32>::new(budget)).push_all(digests)?;
             digests.clear();
         }
-    }
+        digests.extend(records.iter().map(|record| *record.last_chunk::<32>().expect("a record ends with a digest")));
+        Ok(())
+    })?;
     let Some(mut sorter) = more else {
         records::sort(digests, 0);
         let rows = digests.len() as u64;
@@ -74,6 +89,21 @@ pub fn leaf(
         blocks.pass(passed);
     }
     Ok(Leaf { index, bits, rows: sorted.count(), digest: hasher.finish() })
+}
+
+/// The leaves of all buckets with `bits` bits of records that are in memory, by as many threads as there are processors.
+pub fn leaves(sorted: &Sorted<40>, bits: u8, budget: usize) -> Result<Vec<Leaf>, Failure> {
+    // A bucket has some parts, or a part has some buckets: what a thread takes at a time is the larger of the two.
+    let shared = bits.min(PARTS.ilog2() as u8);
+    let (parts, buckets) = (PARTS >> shared, 1_u32 << (bits - shared));
+    let of_group = |digests: &mut Vec<[u8; 32]>, group: u32| {
+        let first = group as usize * parts;
+        let mut blocks = sorted.blocks_of(first..first + parts);
+        let indexes = group * buckets..(group + 1) * buckets;
+        indexes.map(|index| leaf(&mut blocks, (bits, index), (&mut *digests, budget), &mut |_| Ok(()))).collect()
+    };
+    let groups: Result<Vec<Vec<Leaf>>, Failure> = (0..1_u32 << shared).into_par_iter().map_init(Vec::new, of_group).collect();
+    groups.map(|groups| groups.concat())
 }
 
 /// The digest of a leaf while the bucket's row digests come, in order: BLAKE3 in key derivation mode over (bits, index, rows, sorted row
@@ -98,5 +128,27 @@ impl LeafHasher {
     /// The digest.
     fn finish(self) -> [u8; 32] {
         *self.0.finalize().as_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_make_the_leaves_that_one_makes() {
+        let hash = |n: u32, seed: u8| *blake3::hash(&[&n.to_be_bytes()[..], &[seed]].concat()).as_bytes();
+        // One bucket is larger than the budget, and some are empty.
+        let same = std::iter::repeat_n(record(&hash(1, 0), &hash(1, 1)), 5_000);
+        let mut sorter = Sorter::<40>::new(64 << 20);
+        sorter.push_all(&(0..3_000).map(|n| record(&hash(n, 0), &hash(n, 1))).chain(same).collect::<Vec<_>>()).unwrap();
+        let sorted = sorter.finish().unwrap();
+        for bits in [0, 1, 7, 8, 9, 13, 16] {
+            let (mut blocks, mut digests) = (sorted.blocks(), Vec::new());
+            let one_by_one: Vec<Leaf> =
+                (0..1 << bits).map(|index| leaf(&mut blocks, (bits, index), (&mut digests, 4_096), &mut |_| Ok(())).unwrap()).collect();
+            assert_eq!(leaves(&sorted, bits, 4_096).unwrap(), one_by_one, "{bits} bits");
+            assert_eq!(one_by_one.iter().map(|leaf| leaf.rows).sum::<u64>(), sorted.count());
+        }
     }
 }

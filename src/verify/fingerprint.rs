@@ -7,6 +7,7 @@
 //! Not here: how a row becomes a digest (`sql`, `items`), where leaves are kept (`manifest`), and what a difference is called in JSON.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use crate::model::counts::Counts;
 use crate::model::failure::Failure;
@@ -19,6 +20,9 @@ use crate::verify::sums::Sums;
 
 /// Records kept in memory by default before they spill: 32 MiB.
 pub const DEFAULT_BUDGET: usize = 32 << 20;
+
+/// Fewer rows are digested by one thread: several would cost more than they save.
+const FEW: u64 = 1 << 17;
 
 /// Accumulates the records of one table.
 pub struct Accumulator {
@@ -85,7 +89,7 @@ impl Accumulator {
             Held::Sorted(sorter) => Held::Sorted(sorter.finish()?),
             Held::Sums(sums) => Held::Sums(sums),
         };
-        Ok(Fingerprint { bits, held, budget: self.budget })
+        Ok(Fingerprint { bits, held, budget: self.budget, digested: OnceLock::new() })
     }
 }
 
@@ -94,6 +98,8 @@ pub struct Fingerprint {
     held: Held<Sorted<40>>,
     bits: u8,
     budget: usize,
+    /// The leaves, where threads share the work and all went well.
+    digested: OnceLock<Option<Vec<Leaf>>>,
 }
 
 impl Fingerprint {
@@ -134,7 +140,15 @@ impl Fingerprint {
             Held::Sorted(sorted) => Held::Sorted(sorted.blocks()),
             Held::Sums(sums) => Held::Sums(sums),
         };
-        Leaves { held, next: 0, bits, budget: self.budget, digests: Vec::new() }
+        let known = if bits == self.bits { self.digested() } else { None };
+        Leaves { held, known, next: 0, bits, budget: self.budget, digests: Vec::new() }
+    }
+
+    /// Its own leaves, once they are wanted: digested by threads where there are many rows in memory. Elsewhere, and where that fails, they
+    /// are digested one after the other.
+    fn digested(&self) -> Option<&[Leaf]> {
+        let sorted = self.sorted().filter(|sorted| !sorted.has_spilled() && sorted.count() >= FEW)?;
+        self.digested.get_or_init(|| buckets::leaves(sorted, self.bits, self.budget).ok()).as_deref()
     }
 
     /// The records in their order, block by block. Sums have none.
@@ -151,6 +165,8 @@ impl Fingerprint {
 /// Iterator of [`Fingerprint::leaves`].
 pub struct Leaves<'a> {
     held: Held<Blocks<'a, 40>, &'a Sums>,
+    /// All of them, where they are known already.
+    known: Option<&'a [Leaf]>,
     next: u32,
     bits: u8,
     budget: usize,
@@ -165,9 +181,10 @@ impl Leaves<'_> {
             return Ok(None);
         }
         let of = (self.bits, self.next);
-        let leaf = match &mut self.held {
-            Held::Sorted(blocks) => buckets::leaf(blocks, of, (&mut self.digests, self.budget), each),
-            Held::Sums(sums) => Ok(sums.leaf(self.next, self.bits)),
+        let leaf = match (&mut self.held, self.known.and_then(|known| known.get(self.next as usize))) {
+            (Held::Sorted(blocks), Some(leaf)) => buckets::pass(blocks, of, each).map(|()| *leaf),
+            (Held::Sorted(blocks), None) => buckets::leaf(blocks, of, (&mut self.digests, self.budget), each),
+            (Held::Sums(sums), _) => Ok(sums.leaf(self.next, self.bits)),
         };
         self.next = if leaf.is_ok() { self.next + 1 } else { 1 << self.bits };
         leaf.map(Some)

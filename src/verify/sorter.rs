@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::ops::Range;
 
 use crate::model::failure::Failure;
 use crate::verify::chunks::{Chunks, Pool, sort_each};
@@ -116,7 +117,12 @@ impl<const N: usize> Sorted<N> {
 
     /// The records in ascending order, duplicates kept, block by block.
     pub fn blocks(&self) -> Blocks<'_, N> {
-        Blocks { sorted: self, part: 0, chunk: 0, room: Vec::new(), at: 0, merge: None }
+        self.blocks_of(0..PARTS)
+    }
+
+    /// The same of the records whose first byte is in `parts`.
+    pub fn blocks_of(&self, parts: Range<usize>) -> Blocks<'_, N> {
+        Blocks { sorted: self, part: parts.start, end: parts.end.min(PARTS), chunk: 0, room: Vec::new(), at: 0, merge: None }
     }
 
     /// The same one by one.
@@ -128,8 +134,9 @@ impl<const N: usize> Sorted<N> {
 /// Records in ascending order: [`Blocks::ahead`] shows the next ones, [`Blocks::pass`] goes on.
 pub struct Blocks<'a, const N: usize> {
     sorted: &'a Sorted<N>,
-    /// The next part.
+    /// The next part, and where parts end.
     part: usize,
+    end: usize,
     /// The chunk at hand of a part in memory.
     chunk: usize,
     /// What was read from the file.
@@ -143,7 +150,7 @@ impl<const N: usize> Blocks<'_, N> {
     /// Some of the records that come next, at least one; none at the end. After a failure there is nothing more to be had.
     pub fn ahead(&mut self) -> Result<&[[u8; N]], Failure> {
         let Some((file, runs)) = &self.sorted.spilled else {
-            while let Some(part) = self.sorted.parts.get(self.part) {
+            while let Some(part) = self.sorted.parts[..self.end].get(self.part) {
                 match part.slice(self.chunk) {
                     Some(slice) if self.at < slice.len() => return Ok(&slice[self.at..]),
                     Some(_) => (self.chunk, self.at) = (self.chunk + 1, 0),
@@ -157,7 +164,7 @@ impl<const N: usize> Blocks<'_, N> {
             self.at = 0;
             if let Err(failure) = self.load(file, runs) {
                 self.room.clear();
-                (self.part, self.merge) = (PARTS, None);
+                (self.part, self.merge) = (self.end, None);
                 return Err(failure);
             }
         }
@@ -179,7 +186,7 @@ impl<const N: usize> Blocks<'_, N> {
                 self.merge = None;
             }
             let part = self.part;
-            if part == PARTS {
+            if part >= self.end {
                 return Ok(());
             }
             self.part += 1;

@@ -13,15 +13,20 @@ use crate::verify::sql::rows::table::Table;
 use crate::verify::sql::wire::postgres::session::PgWireSession;
 use async_trait::async_trait;
 
-/// Blocks of one range: 32 MiB of table.
-const RANGE_BLOCKS: u64 = 4_096;
+/// Blocks of one range of a large table: 32 MiB.
+const MOST_BLOCKS: u64 = 4_096;
+/// Blocks of one range of a small one: 4 MiB.
+const LEAST_BLOCKS: u64 = 512;
+/// Ranges that a table of a size between is cut into: no lane has to wait long for the last one.
+const RANGES: u64 = 64;
 
 /// The conditions on `ctid` that cut a table of `blocks` blocks into ranges; one range where the server would read the whole table
 /// for each (before PostgreSQL 14).
 pub fn ranges(blocks: u64, server: u32) -> Ranges {
-    let count = if server < 140_000 { 1 } else { (blocks / RANGE_BLOCKS).max(1) };
-    let from = |range: u64| format!("ctid >= '({},0)'", range * RANGE_BLOCKS);
-    let below = |range: u64| format!("ctid < '({},0)'", (range + 1) * RANGE_BLOCKS);
+    let each = (blocks / RANGES).clamp(LEAST_BLOCKS, MOST_BLOCKS);
+    let count = if server < 140_000 { 1 } else { (blocks / each).max(1) };
+    let from = |range: u64| format!("ctid >= '({},0)'", range * each);
+    let below = |range: u64| format!("ctid < '({},0)'", (range + 1) * each);
     (0..count)
         .map(|range| {
             let mut conditions = Vec::new();
@@ -107,14 +112,15 @@ mod tests {
     fn ranges_cover_every_block_once_and_the_last_has_no_end() {
         assert_eq!(ranges(0, 150_000), [Vec::<String>::new()]);
         assert_eq!(ranges(1 << 30, 130_000).len(), 1, "before version 14 a range would be a scan of the whole table");
-        let three = ranges(3 * RANGE_BLOCKS + 7, 150_000);
+        let three = ranges(3 * LEAST_BLOCKS + 7, 150_000);
         assert_eq!(
             three,
             [
-                vec!["ctid < '(4096,0)'".to_owned()],
-                vec!["ctid >= '(4096,0)'".to_owned(), "ctid < '(8192,0)'".to_owned()],
-                vec!["ctid >= '(8192,0)'".to_owned()],
+                vec!["ctid < '(512,0)'".to_owned()],
+                vec!["ctid >= '(512,0)'".to_owned(), "ctid < '(1024,0)'".to_owned()],
+                vec!["ctid >= '(1024,0)'".to_owned()],
             ]
         );
+        assert_eq!((ranges(64 * 1_000 + 63, 150_000).len(), ranges(100 * MOST_BLOCKS, 150_000).len()), (64, 100));
     }
 }
