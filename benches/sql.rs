@@ -3,6 +3,7 @@
 //! `cargo bench --bench sql` prints a Markdown table of ratios: runs of both sides take turns, and the median of the turns' ratios
 //! counts. Servers are booted from what is installed; an absent server or peer is said to be. `ATTESTORE_BENCH_ROWS` is the size of the
 //! mixed table (default 3,000,000), `ATTESTORE_BENCH_SCALE` that of pgbench (default 20), `ATTESTORE_RELADIFF` the program of that name.
+//! `ATTESTORE_BENCH_LARGE` names the rows of tables that are only captured, to see that memory does not grow with them: `3000000,100000000`.
 
 #[path = "../tests/common/servers.rs"]
 mod servers;
@@ -170,6 +171,7 @@ fn postgres(server: &Server, dir: &Path) {
             compare(&what, || create(&server.url(name), dir, lanes), || timed(&peer));
         }
     }
+    large(server, &flags, dir);
     let Some(reladiff) = std::env::var_os("ATTESTORE_RELADIFF") else {
         eprintln!("ATTESTORE_RELADIFF is not set: no ratio for Reladiff");
         return;
@@ -182,6 +184,23 @@ fn postgres(server: &Server, dir: &Path) {
     let peer = format!("said=$({program} '{one}' mixed '{other}' mixed -k id {columns} -j 2 2>&1) && ! grep ERROR <<<\"$said\" >&2");
     let own = || watched(attestore().args(["verify", &server.url("mixed"), "--against", &server.url("same"), "--lanes", "2"]));
     compare(&format!("mixed against an equal table, {rows} rows, to Reladiff"), own, || timed(&peer));
+}
+
+/// Tables of ever more rows, each captured once with and once without a row sidecar; no peer.
+fn large(server: &Server, flags: &str, dir: &Path) {
+    let sizes = std::env::var("ATTESTORE_BENCH_LARGE").unwrap_or_default();
+    for rows in sizes.split(',').filter_map(|text| text.parse::<u64>().ok()) {
+        run(&format!(
+            "psql {flags} -c 'CREATE DATABASE large' postgres && psql {flags} -1 large -c 'CREATE UNLOGGED TABLE large AS \
+             SELECT i AS id, (i % 100003)::int AS account, i / 7.0::float8 AS rate FROM generate_series(1, {rows}) AS s(i)' \
+             -c 'ALTER TABLE large ADD PRIMARY KEY (id)' && psql {flags} -c 'VACUUM ANALYZE' large"
+        ));
+        for leaves in ["buckets", "sums"] {
+            let Run { cpu, wall, peak_kib } = create_of(&server.url("large"), dir, 2, leaves);
+            println!("| {rows} rows of three columns, 2 lanes, leaves {leaves} | {cpu:.2} s | {wall:.2} s | {} MiB |", peak_kib / 1024);
+        }
+        run(&format!("psql {flags} -c 'DROP DATABASE large' postgres"));
+    }
 }
 
 fn mariadb(server: &Server, dir: &Path) {
