@@ -21,8 +21,12 @@ pub fn check_header(manifest: &Manifest, hash_key: &HashKey) -> Result<(), Failu
             .hint("a database is compared with a manifest of a database"));
     }
     if ![ENCODING, LOGICAL_ENCODING].contains(&header.encoding.as_str()) {
-        return Err(Failure::invalid(format!("manifest {at}: rows are encoded as `{}`, this version reads `{ENCODING}`", header.encoding))
-            .hint("drafts are readable by the version that wrote them only: capture it again"));
+        let said = format!(
+            "manifest {at}: its rows are encoded as `{}`, this version reads `{ENCODING}` and `{LOGICAL_ENCODING}`",
+            header.encoding
+        );
+        return Err(Failure::invalid(said)
+            .hint("digests of another encoding say nothing here: capture the source again, or compare with the version that captured it"));
     }
     let (expected, found) = (header.hash_key_id.as_deref().unwrap_or("none"), hash_key.id());
     if expected != found {
