@@ -17,6 +17,7 @@ use crate::signing::hash_key::HashKey;
 use crate::verify::differences::Difference;
 use crate::verify::fingerprint;
 use crate::verify::leaf::{Form, Leaf};
+use crate::verify::sql::compare::baseline::other_version;
 use crate::verify::sql::compare::beside;
 use crate::verify::sql::compare::columns::{Common, is_renamed, not_as_a_whole};
 use crate::verify::sql::connect::access::Access;
@@ -83,6 +84,10 @@ pub async fn against(
             before.engine().name
         );
         return Err(Failure::invalid(message).hint("compare them by logical types: --logical"));
+    }
+    let of_baseline = (before.engine().name, before.engine().version.as_str());
+    if let Some(said) = other_version(&checked.url.to_string(), now.engine(), of_baseline) {
+        monitor.event(Event::Note(&said));
     }
     let mut run = Run {
         keys: RowKeys::new(hash_key),
