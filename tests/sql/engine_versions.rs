@@ -131,7 +131,7 @@ async fn two_versions_of_mariadb_are_one() {
     // What a version takes where nothing is said: a collation, and how an address of the one kind becomes one of the other.
     let said = |sql: &str| {
         let sql = sql.replace("'10.0.0.1'", "'::ffff:10.0.0.1'");
-        format!("ALTER DATABASE CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci; {sql}")
+        format!("SET NAMES utf8mb4 COLLATE utf8mb4_general_ci; ALTER DATABASE CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci; {sql}")
     };
     assert_eq!(Box::pin(two.compared("versions_rows", &said(ALL_TYPES))).await, (vec![], 4));
     assert_eq!(Box::pin(two.compared("versions_defined", &said(MARIADB))).await, (vec![], 3));

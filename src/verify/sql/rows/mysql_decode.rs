@@ -3,6 +3,7 @@
 //! Formats: "Binary Protocol Value" of the MySQL client/server protocol documentation. Zero and partial dates arrive here as the bytes
 //! that they are; a driver that decodes them calls them NULL. Pure: bytes in, fields out.
 
+use crate::verify::sql::rows::calendar::days_from_civil;
 use crate::verify::sql::rows::canon::Row;
 use crate::verify::sql::rows::logical_text;
 use crate::verify::sql::rows::tag;
@@ -286,23 +287,6 @@ fn micros_of([hour, minute, second]: [u8; 3], micros: [u8; 4]) -> Result<i64, St
     Ok(((i64::from(hour) * 60 + i64::from(minute)) * 60 + i64::from(second)) * 1_000_000 + i64::from(micros))
 }
 
-/// Days since 1970-01-01 of a date of the proleptic Gregorian calendar; none for one that no calendar has. Year 0 is MySQL's zero date.
-#[inline]
-pub fn days_from_civil(year: u16, month: u8, day: u8) -> Option<i64> {
-    // Days of the year before each month of a common year, and of the year after the last.
-    const BEFORE: [u16; 13] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365];
-    // Days before 1970 of which the first is that of 0001-01-01.
-    const TO_1970: i64 = 719_162;
-    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let (before, after) = (*BEFORE.get(usize::from(month).checked_sub(1)?)?, *BEFORE.get(usize::from(month))?);
-    if year == 0 || day == 0 || u16::from(day) > after - before + u16::from(leap && month == 2) {
-        return None;
-    }
-    let past = i64::from(year) - 1;
-    let whole_years = past * 365 + past / 4 - past / 100 + past / 400;
-    Some(whole_years + i64::from(before) + i64::from(leap && month > 2) + i64::from(day) - 1 - TO_1970)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -395,13 +379,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn days_are_those_of_the_calendar(year in 0u16..12_000, month in 0u8..15, day in 0u8..35) {
-            let date = chrono::NaiveDate::from_ymd_opt(year.into(), month.into(), day.into()).filter(|_| year > 0);
-            let expected = date.map(|date| date.signed_duration_since(chrono::NaiveDate::default()).num_days());
-            prop_assert_eq!(days_from_civil(year, month, day), expected);
-        }
-
         #[test]
         fn any_bytes_are_decoded_or_refused(which in 0usize..14, bytes in prop::collection::vec(any::<u8>(), 0..20)) {
             use MysqlType::*;
