@@ -2,6 +2,8 @@
 //! uses one lets it go.
 //!
 //! Where a server is not installed its tests say so and are skipped; `ATTESTORE_REQUIRE=postgres,mariadb,mysql` makes the absence a failure.
+//! `ATTESTORE_NEWER_ENGINES` is a folder with newer versions of two of them (`tests/foreign/engines.sh`), by name `newer-postgres` and
+//! `newer-mariadb`.
 
 #![allow(dead_code, reason = "each test binary uses its own part of this helper")]
 
@@ -44,9 +46,19 @@ impl Kind {
 /// A running server.
 pub struct Server {
     kind: Kind,
+    programs: Programs,
     home: tempfile::TempDir,
     port: u16,
     child: Mutex<Option<Child>>,
+}
+
+/// The program that makes a data directory, and the server.
+#[derive(Clone)]
+struct Programs {
+    init: PathBuf,
+    server: PathBuf,
+    /// What its data directories are called.
+    name: String,
 }
 
 static SHARED: Mutex<[Weak<Server>; 3]> = Mutex::new([Weak::new(), Weak::new(), Weak::new()]);
@@ -74,18 +86,38 @@ pub fn own(kind: Kind) -> Option<Server> {
 
 /// The same with more arguments for the program that makes the data directory.
 pub fn own_with(kind: Kind, more: &[&str]) -> Option<Server> {
-    if programs(kind).is_none() {
+    Some(begun(kind, installed(kind.name().to_owned(), programs(kind))?, more))
+}
+
+/// A server of a newer version than the one that is installed; none where none was laid.
+pub fn newer(kind: Kind) -> Option<Server> {
+    let folder = std::env::var_os("ATTESTORE_NEWER_ENGINES").map(PathBuf::from).unwrap_or_default();
+    let (init, server) = match kind {
+        Kind::Postgres => ("postgresql/bin/initdb", "postgresql/bin/postgres"),
+        _ => ("mariadb/bin/mariadb-install-db", "mariadb/bin/mariadbd"),
+    };
+    let found = Some((folder.join(init), folder.join(server))).filter(|(init, server)| init.is_file() && server.is_file());
+    Some(begun(kind, installed(format!("newer-{}", kind.name()), found)?, &[]))
+}
+
+/// Says where it is not, and fails where it has to be.
+fn installed(name: String, found: Option<(PathBuf, PathBuf)>) -> Option<Programs> {
+    let Some((init, server)) = found else {
         let required = std::env::var("ATTESTORE_REQUIRE").unwrap_or_default();
-        assert!(!required.split(',').any(|name| name.trim() == kind.name()), "{} is required and not installed", kind.name());
-        eprintln!("SKIPPED: {} is not installed", kind.name());
+        assert!(!required.split(',').any(|one| one.trim() == name), "{name} is required and not installed");
+        eprintln!("SKIPPED: {name} is not installed");
         return None;
-    }
+    };
+    Some(Programs { init, server, name })
+}
+
+fn begun(kind: Kind, programs: Programs, more: &[&str]) -> Server {
     let home = tempfile::tempdir().unwrap();
     std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    let server = Server { kind, home, port: free_port(), child: Mutex::new(None) };
+    let server = Server { kind, programs, home, port: free_port(), child: Mutex::new(None) };
     server.initialise(more);
     server.start();
-    Some(server)
+    server
 }
 
 impl Server {
@@ -119,6 +151,14 @@ impl Server {
         self.url(database).replace(&format!("{USER}@"), &format!("{USER}:{PASSWORD}@"))
     }
 
+    /// The numbers of its version.
+    pub fn version(&self) -> Vec<u32> {
+        let said = Command::new(&self.programs.server).arg("--version").output().unwrap().stdout;
+        let said = String::from_utf8_lossy(&said);
+        let version = said.split_whitespace().find(|word| word.starts_with(|first: char| first.is_ascii_digit()));
+        attestore::engines::product::numbers(version.unwrap())
+    }
+
     /// Ends the server as a crash does.
     pub fn kill(&self) {
         if let Some(mut child) = self.child.lock().unwrap().take() {
@@ -150,7 +190,7 @@ impl Server {
         let home = tempfile::tempdir().unwrap();
         std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         copy_data(&self.data(), &home.path().join("data"));
-        let server = Server { kind: self.kind, home, port: free_port(), child: Mutex::new(None) };
+        let server = Server { kind: self.kind, programs: self.programs.clone(), home, port: free_port(), child: Mutex::new(None) };
         let _ = std::fs::remove_file(server.data().join("postmaster.pid"));
         server.prepare_sockets();
         server.start();
@@ -168,10 +208,10 @@ impl Server {
     /// Makes the data directory: a copy of one that is made once and kept among the build's temporary files.
     fn initialise(&self, more: &[&str]) {
         self.prepare_sockets();
-        let (init, _) = programs(self.kind).unwrap();
+        let init = self.programs.init.clone();
         let changed = std::fs::metadata(&init).and_then(|meta| meta.modified()).unwrap();
         let version = changed.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{version}{}", self.kind.name(), more.join("")));
+        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{version}{}", self.programs.name, more.join("")));
         let _one_at_a_time = MAKING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if kept.is_dir() {
             return copy_data(&kept, &self.data());
@@ -227,7 +267,7 @@ impl Server {
 
     /// The same with more arguments for the server.
     pub fn start_with(&self, more: &[String]) {
-        let (_, program) = programs(self.kind).unwrap();
+        let program = self.programs.server.clone();
         let sockets = self.home.path().join("sockets");
         let mut command = self.command(&program);
         match self.kind {

@@ -25,7 +25,7 @@ use attestore::verify::sql::compare::dual::{self, Side};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
-const POSTGRES: &str = "
+pub const POSTGRES: &str = "
 CREATE ROLE definitions_app; CREATE ROLE definitions_other;
 CREATE TABLE part (id int, day date, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
 CREATE TABLE part_a PARTITION OF part FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
@@ -459,7 +459,7 @@ async fn a_dump_of_postgresql_that_is_loaded_defines_the_same() {
     assert!(result.left_out.iter().any(|said| said.contains("user mapping options (needs")), "{:?}", result.left_out);
 }
 
-const MARIADB: &str = "
+pub const MARIADB: &str = "
 CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent VALUES (1);
 CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY, a int DEFAULT 42, b varchar(20), doc longtext CHECK (json_valid(doc)), v int AS (a + 1) VIRTUAL,
  s int AS (a * 2) STORED, at timestamp DEFAULT current_timestamp ON UPDATE current_timestamp, p int,

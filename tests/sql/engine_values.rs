@@ -4,7 +4,9 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
+use attestore::engines::product::numbers;
 use attestore::model::capture::CaptureMode;
 use attestore::model::source_url::SourceUrl;
 use attestore::monitor::Silent;
@@ -16,19 +18,22 @@ use attestore::verify::sql::connect::access::Access;
 use attestore::verify::sql::rows::canon::{Row, RowKeys};
 use serde_json::Value;
 
-use crate::servers::{Kind, shared};
+use crate::servers::{Kind, Server, shared};
 use crate::support::{Db, access, key};
 use crate::vectors::put;
 
-const VALUES: &str = include_str!("../vectors/engine-values-v1-draft.json");
+const VALUES: &str = include_str!("../vectors/engine-values-v1.json");
 const PAGE: &str = include_str!("../../src/verify/sql/rows/ROWS.md");
 /// What the vectors' own types are.
 const TYPES: &str =
     "CREATE EXTENSION citext; CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TYPE pair AS (a int, b text); CREATE DOMAIN small AS int;";
 
-fn values(engine: &str) -> Vec<Value> {
+/// Those of an engine, and of types and values that it has from a version on those that this one has.
+fn values(engine: &str, version: &[u32]) -> Vec<Value> {
     let document: Value = serde_json::from_str(VALUES).unwrap();
-    let of: Vec<Value> = document["values"].as_array().unwrap().iter().filter(|value| value["engine"] == engine).cloned().collect();
+    let is_known = |value: &Value| value["from"].as_str().is_none_or(|from| numbers(from).as_slice() <= version);
+    let of = document["values"].as_array().unwrap().iter().filter(|value| value["engine"] == engine && is_known(value));
+    let of: Vec<Value> = of.cloned().collect();
     assert!(!of.is_empty(), "{engine}");
     of
 }
@@ -75,31 +80,41 @@ async fn read_as_the_vectors(url: &SourceUrl, access: &Access, out: &Path, value
     assert!(wrong.is_empty(), "read otherwise:\n{}", wrong.join("\n"));
 }
 
-async fn on_a_server(kind: Kind, engine: &str, before: &str) {
-    let Some(server) = shared(kind) else { return };
-    let (dir, values) = (tempfile::tempdir().unwrap(), values(engine));
-    let db = Db::new(&server, kind, "engine_values", &format!("{before}{}", statements(&values))).await;
+/// Lays the vectors of a server's engine there, and reads them.
+pub async fn hold_on(server: &Arc<Server>, kind: Kind) {
+    let (engine, before) = match kind {
+        Kind::Postgres => ("postgresql", TYPES),
+        Kind::Mariadb => ("mariadb", "SET sql_mode = ''; SET time_zone = '+00:00';"),
+        Kind::Mysql => ("mysql", "SET sql_mode = ''; SET time_zone = '+00:00';"),
+    };
+    let (dir, values) = (tempfile::tempdir().unwrap(), values(engine, &server.version()));
+    let db = Db::new(server, kind, "engine_values", &format!("{before}{}", statements(&values))).await;
     read_as_the_vectors(&db.url(), &access(), &dir.path().join("manifest"), &values).await;
+}
+
+async fn on_a_server(kind: Kind) {
+    let Some(server) = shared(kind) else { return };
+    hold_on(&server, kind).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgresql_reads_as_the_vectors_say() {
-    on_a_server(Kind::Postgres, "postgresql", TYPES).await;
+    on_a_server(Kind::Postgres).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mariadb_reads_as_the_vectors_say() {
-    on_a_server(Kind::Mariadb, "mariadb", "SET sql_mode = ''; SET time_zone = '+00:00';").await;
+    on_a_server(Kind::Mariadb).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mysql_reads_as_the_vectors_say() {
-    on_a_server(Kind::Mysql, "mysql", "SET sql_mode = ''; SET time_zone = '+00:00';").await;
+    on_a_server(Kind::Mysql).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite_reads_as_the_vectors_say() {
-    let (dir, values) = (tempfile::tempdir().unwrap(), values("sqlite"));
+    let (dir, values) = (tempfile::tempdir().unwrap(), values("sqlite", &[]));
     let file = dir.path().join("values.db");
     rusqlite::Connection::open(&file).unwrap().execute_batch(&statements(&values)).unwrap();
     let url = format!("sqlite:{}", file.display()).parse().unwrap();
@@ -153,7 +168,7 @@ fn the_page_names_every_type_under_the_tag_of_its_vectors() {
                 named(cells[column], engine).into_iter().flat_map(move |name| tags.clone().into_iter().map(move |tag| (tag, name.clone())))
             })
             .collect();
-        let vectors: BTreeSet<(u8, String)> = values(engine)
+        let vectors: BTreeSet<(u8, String)> = values(engine, &[u32::MAX])
             .iter()
             .filter(|value| value["field"].get("null").is_none() && word(value, "type") != "small")
             .map(|value| {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `vectors` | canonical rows against their published vectors and a second implementation in Python |
 //! | `engine_values` | a value of each type of each engine, and the field that it is |
+//! | `engine_versions` | one data set in two versions of an engine: rows, definitions, a manifest of one compared with the other |
 //! | `across_engines` | one data set in PostgreSQL, MariaDB and SQLite; two live databases against each other |
 //! | `postgres, mysql, sqlite` | an engine each: every type, comparison, checks |
 //! | `real_mysql` | MySQL itself, where it is installed: types, logins, large rows, rights |
@@ -33,6 +34,7 @@ mod cli;
 mod columns;
 mod definitions;
 mod engine_values;
+mod engine_versions;
 #[cfg(feature = "sandbox")]
 #[path = "../common/engines.rs"]
 mod engines;

@@ -20,7 +20,7 @@ use attestore::verify::sql::connect::access::Access;
 use sqlx::{Connection, MySqlConnection};
 
 /// Every type that has a rule, with its extremes, zero and partial dates among them.
-const ALL_TYPES: &str = r#"
+pub const ALL_TYPES: &str = r#"
 SET sql_mode = ''; SET time_zone = '+05:00';
 CREATE TABLE all_types (
   id INT PRIMARY KEY, t1 TINYINT, u1 TINYINT UNSIGNED, b1 TINYINT(1), s2 SMALLINT, m3 MEDIUMINT, i8 BIGINT, u8 BIGINT UNSIGNED, f FLOAT, d DOUBLE, n DECIMAL(38, 10), n0 DECIMAL(65, 0),

@@ -200,6 +200,22 @@ async fn a_journal_that_names_another_file_is_not_played_back() {
     assert!(other.exists() && db.out("app.db-journal").exists());
 }
 
+/// Drafts digested some values otherwise: what they say of these rows is no verdict on them.
+#[tokio::test]
+async fn a_manifest_of_another_encoding_is_refused() {
+    let db = Db::new("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)").await;
+    db.capture("m").await;
+    let (manifest, path) = (db.dir.path().join("m"), db.dir.path().join("m/manifest.json"));
+    let text = std::fs::read_to_string(&path).unwrap();
+    for (now, draft) in [("attestore/rows/v1", "attestore/rows/v1-draft"), ("attestore/rows/v1", "attestore/rows-logical/v1-draft")] {
+        std::fs::write(&path, text.replacen(&format!("\"{now}\""), &format!("\"{draft}\""), 1)).unwrap();
+        let refused = compared(&db.url(), &manifest).await.unwrap_err();
+        let said = refused.to_string();
+        assert!(said.contains(&format!("encoded as `{draft}`, this version reads `{now}`")), "{said}");
+        assert_eq!((refused.kind, refused.hint.unwrap().contains("capture the source again")), (FailureKind::Invalid, true));
+    }
+}
+
 #[tokio::test]
 async fn damage_is_unreadable_and_what_is_not_there_is_absent() {
     let db = Db::new("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO t SELECT i, printf('%0100d', i) FROM n").await;

@@ -83,11 +83,11 @@ fn expected_by(kind: &MysqlType, value: &str) -> Option<&'static str> {
     match kind {
         MysqlType::Signed | MysqlType::Unsigned | MysqlType::Year | MysqlType::Bit(_) => (!whole).then_some("a whole number"),
         MysqlType::Decimal | MysqlType::Float | MysqlType::Double => logical_text::number(value).is_none().then_some("a number"),
-        MysqlType::Date | MysqlType::Datetime | MysqlType::Timestamp => {
+        MysqlType::Date | MysqlType::Datetime | MysqlType::Timestamp | MysqlType::RowEnd => {
             (!is_time(tag::DATETIME)).then_some("a time such as 2026-01-31 or 2026-01-31 12:30:00")
         }
         MysqlType::Time => logical_text::time(value).is_none().then_some("a time of day such as 12:30:00"),
-        MysqlType::Json | MysqlType::Geometry => Some("a column that only grows: a number, a time"),
+        MysqlType::Json | MysqlType::Geometry | MysqlType::Vector => Some("a column that only grows: a number, a time"),
         _ => None,
     }
 }
@@ -157,7 +157,7 @@ pub async fn stamps(db: &mut Database, tables: &[Table], stamp: &str) -> Result<
         let Some(column) = table.columns.iter().find(|column| column.name == stamp) else { continue };
         let why = match &column.wire {
             Wire::Postgres(PgType::Date | PgType::Timestamp | PgType::TimestampTz) => None,
-            Wire::Mysql(MysqlType::Date | MysqlType::Datetime | MysqlType::Timestamp) => None,
+            Wire::Mysql(MysqlType::Date | MysqlType::Datetime | MysqlType::Timestamp | MysqlType::RowEnd) => None,
             Wire::Postgres(PgType::Text) | Wire::Mysql(MysqlType::Text) | Wire::Sqlite if holds_times(db, table, column).await? => None,
             _ if column.type_text.is_empty() => Some("which holds no times".to_owned()),
             _ => Some(format!("which is {} and holds no times", column.type_text)),

@@ -14,7 +14,7 @@ use crate::verify::sql::declared;
 use crate::verify::sql::declared::declaration;
 use crate::verify::sql::rows::digester::Meaning;
 use crate::verify::sql::rows::key_order::KeyOrder;
-use crate::verify::sql::rows::logical::{LogicalColumn, LogicalType};
+use crate::verify::sql::rows::logical::LogicalType;
 use crate::verify::sql::rows::table::{Column, Table, backticked, double_quoted};
 
 /// The part of `position` that describes it.
@@ -252,7 +252,7 @@ impl Scope {
             table.key.sort_unstable();
         }
         let kind = |name: &str| types.and_then(|types| types.get(name)).copied().unwrap_or(LogicalType::AsStored);
-        Meaning::Logical(table.columns.iter().map(|column| LogicalColumn::new(kind(&column.name), column)).collect())
+        Meaning::Logical(table.columns.iter().map(|column| kind(&column.name)).collect())
     }
 
     /// The order of `table`'s keys, where its codes are made of what is digested; nothing where the key has none.

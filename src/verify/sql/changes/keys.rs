@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::verify::sql::rows::canon::Row;
 use crate::verify::sql::rows::digester::Digester;
 use crate::verify::sql::rows::logical_text;
-use crate::verify::sql::rows::mysql_decode::MysqlType;
+use crate::verify::sql::rows::mysql_decode::{self, MysqlType};
 use crate::verify::sql::rows::postgres_decode::PgType;
 use crate::verify::sql::rows::table::{Column, Table, Wire};
 use crate::verify::sql::rows::tag;
@@ -27,6 +27,10 @@ enum Form<'a> {
     Bool,
     Date,
     Time(u8),
+    /// Until when a row was valid.
+    RowEnd,
+    /// An address without a prefix.
+    Address,
     /// As its JSON says.
     Class,
     /// No form in JSON that is one and the same everywhere.
@@ -74,6 +78,9 @@ fn form(column: &Column) -> Form<'_> {
             MysqlType::Date => Form::Date,
             MysqlType::Datetime => Form::Time(tag::DATETIME),
             MysqlType::Timestamp => Form::Time(tag::INSTANT),
+            MysqlType::RowEnd => Form::RowEnd,
+            MysqlType::Uuid => Form::Uuid,
+            MysqlType::Address => Form::Address,
             _ => Form::Other("a type whose values have no one form in JSON"),
         },
         Wire::Sqlite => Form::Class,
@@ -108,14 +115,29 @@ fn put(column: &Column, value: &Value, row: &mut Row) -> Result<(), String> {
             let text = if of == tag::DATETIME { text.trim_end_matches('Z') } else { text };
             logical_text::datetime(text, of, row).ok_or("expected a time such as 2026-01-31T12:30:00.5")?;
         }
-        (Form::Time(_), _) => return wrong("a time as text: a number may count milli-, micro- or nanoseconds"),
+        (Form::RowEnd, Value::String(text)) => {
+            let mut at = Row::empty();
+            at.begin(1);
+            logical_text::datetime(text, tag::INSTANT, &mut at).ok_or("expected a time such as 2026-01-31T12:30:00.5")?;
+            match at.field(0) {
+                [tag::INSTANT, micros @ ..] if micros.len() == 8 => {
+                    mysql_decode::valid_until(i64::from_be_bytes(micros.try_into().expect("8 bytes")), row);
+                }
+                other => row.as_is(other),
+            }
+        }
+        (Form::Address, Value::String(text)) => {
+            let address = Some(text).filter(|text| !text.contains('/')).and_then(|text| logical_text::inet(text));
+            row.labelled(tag::NETWORK, &address.ok_or("expected an address such as 10.0.0.1 or ::1")?);
+        }
+        (Form::Time(_) | Form::RowEnd, _) => return wrong("a time as text: a number may count milli-, micro- or nanoseconds"),
         (Form::Class, Value::String(text)) => row.text(text.as_bytes()),
         (Form::Class, Value::Number(number)) => match number.as_i64() {
             Some(number) => row.signed(number),
             None => return wrong("a whole number or a text"),
         },
         (Form::Other(why), _) => return Err(why.to_owned()),
-        (Form::Text | Form::Label(_) | Form::Uuid, _) => return wrong("a text"),
+        (Form::Text | Form::Label(_) | Form::Uuid | Form::Address, _) => return wrong("a text"),
         (Form::Bool, _) => return wrong("true or false"),
         (Form::Date, _) => return wrong("a date"),
         (Form::Class, _) => return wrong("a whole number or a text"),
@@ -204,6 +226,13 @@ mod tests {
             assert_eq!(pg(PgType::Numeric, "numeric(10,2)", value), of_server);
         }
         assert_eq!(pg(PgType::Numeric, "numeric", json!("12.50")), of_server);
+        let mariadb = |kind: MysqlType, text: &str, value: Value| field(Wire::Mysql(kind), text, &value).unwrap();
+        let uuid = json!("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11");
+        assert_eq!(mariadb(MysqlType::Uuid, "uuid", uuid.clone()), pg(PgType::Uuid, "uuid", uuid));
+        assert_eq!(mariadb(MysqlType::Address, "inet4", json!("10.0.0.1"))[9..], [2, 32, 0, 4, 10, 0, 0, 1]);
+        let end = |at: &str| mariadb(MysqlType::RowEnd, "timestamp(6)", json!(at));
+        assert_eq!(end("2038-01-19T03:14:07.999999Z"), [tag::PLUS_INFINITY, tag::INSTANT]);
+        assert_eq!(end("2038-01-19T03:14:07.999998Z")[0], tag::INSTANT);
         assert_eq!(field(Wire::Sqlite, "", &json!(5)).unwrap(), pg(PgType::Int4, "integer", json!(5)));
     }
 
@@ -223,6 +252,7 @@ mod tests {
             assert!(field(Wire::Postgres(kind.clone()), text, &value).is_err(), "{kind:?} {value}");
         }
         assert!(field(Wire::Mysql(MysqlType::Unsigned), "int unsigned", &json!(-1)).is_err());
+        assert!(field(Wire::Mysql(MysqlType::Address), "inet6", &json!("::1/64")).is_err());
         assert!(field(Wire::Sqlite, "", &json!(1.5)).is_err());
     }
 

@@ -4,12 +4,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::engines::product::numbers;
 use crate::model::failure::{Failure, FailureKind};
 use crate::signing::hash_key::HashKey;
 use crate::verify::leaf::Leaf;
 use crate::verify::manifest::header::ManifestKind;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::manifest::row::LeafKind;
+use crate::verify::sql::reading::Engine;
 use crate::verify::sql::rows::canon::{ENCODING, LOGICAL_ENCODING};
 
 /// Refuses a manifest of something else, in another encoding, or made with another hash key.
@@ -21,8 +23,12 @@ pub fn check_header(manifest: &Manifest, hash_key: &HashKey) -> Result<(), Failu
             .hint("a database is compared with a manifest of a database"));
     }
     if ![ENCODING, LOGICAL_ENCODING].contains(&header.encoding.as_str()) {
-        return Err(Failure::invalid(format!("manifest {at}: rows are encoded as `{}`, this version reads `{ENCODING}`", header.encoding))
-            .hint("drafts are readable by the version that wrote them only: capture it again"));
+        let said = format!(
+            "manifest {at}: its rows are encoded as `{}`, this version reads `{ENCODING}` and `{LOGICAL_ENCODING}`",
+            header.encoding
+        );
+        return Err(Failure::invalid(said)
+            .hint("digests of another encoding say nothing here: capture the source again, or compare with the version that captured it"));
     }
     let (expected, found) = (header.hash_key_id.as_deref().unwrap_or("none"), hash_key.id());
     if expected != found {
@@ -42,6 +48,25 @@ pub fn check_engine(manifest: &Manifest, found: &str) -> Result<(), Failure> {
     }
     Err(Failure::invalid(format!("manifest {}: its rows are of {captured}, as stored, and this is {found}", manifest.dir().display()))
         .hint("compare with a database of that engine, or capture the source with --logical"))
+}
+
+/// What is to be said where two versions of one engine are compared: `here` is the one of `shown`, `there` is what it is compared with. Nothing
+/// of two that differ in their last number.
+pub fn other_version(shown: &str, here: &Engine, there: (&str, &str)) -> Option<String> {
+    let branch = |version: &str| {
+        let mut numbers = numbers(version);
+        numbers.truncate(if here.name == "postgres" { 1 } else { 2 });
+        numbers
+    };
+    if here.name == "sqlite" || here.name != there.0 || branch(&here.version) == branch(there.1) {
+        return None;
+    }
+    let plain = |version: &str| version.split([' ', '-']).next().unwrap_or_default().to_owned();
+    let (name, version, other) = (here.name, plain(&here.version), plain(there.1));
+    Some(format!(
+        "{shown} is {name} {version}, compared with {name} {other}: definitions are compared as each version prints them, and values of \
+         opaque types as each sends them; a difference in these may be the version's"
+    ))
 }
 
 /// What the manifest says of one table.
@@ -81,4 +106,31 @@ pub fn expected_tables(manifest: &Manifest) -> Result<BTreeMap<String, Expected>
         }
     }
     Ok(tables)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_branch_is_told_and_another_patch_is_not() {
+        let said =
+            |name: &'static str, here: &str, there: (&str, &str)| other_version("db", &Engine { name, version: here.to_owned() }, there);
+        let told = said("postgres", "18.6 (Debian 18.6-3)", ("postgres", "15.18 (Debian 15.18-0+deb12u1)")).unwrap();
+        assert!(told.starts_with("db is postgres 18.6, compared with postgres 15.18: "), "{told}");
+        assert!(
+            said("mariadb", "11.8.9-MariaDB-4", ("mariadb", "11.4.2-MariaDB"))
+                .unwrap()
+                .contains("mariadb 11.8.9, compared with mariadb 11.4.2")
+        );
+        assert!(said("mysql", "8.4.3", ("mysql", "8.0.36")).is_some());
+        for (name, here, there) in [
+            ("postgres", "15.18", ("postgres", "15.2")),
+            ("mariadb", "11.8.9-MariaDB", ("mariadb", "11.8.2-MariaDB-log")),
+            ("mysql", "8.4.3", ("mariadb", "10.11.6-MariaDB")),
+            ("sqlite", "3.45.0", ("sqlite", "3.40.1")),
+        ] {
+            assert_eq!(said(name, here, there), None, "{name} {here} {there:?}");
+        }
+    }
 }

@@ -152,6 +152,7 @@ fn mysql_form(kind: &MysqlType) -> MysqlType {
     match kind {
         MysqlType::Unsigned | MysqlType::Year | MysqlType::SetNumber => MysqlType::Signed,
         MysqlType::EnumMarked => MysqlType::Enum,
+        MysqlType::RowEnd => MysqlType::Timestamp,
         other => other.clone(),
     }
 }

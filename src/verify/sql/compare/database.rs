@@ -18,7 +18,7 @@ use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::sql::changes::touched::{self, Reading, Touched, Window};
-use crate::verify::sql::compare::baseline::{Expected, check_engine, check_header, expected_tables};
+use crate::verify::sql::compare::baseline::{Expected, check_engine, check_header, expected_tables, other_version};
 use crate::verify::sql::compare::columns::Common;
 use crate::verify::sql::compare::tables::Run;
 use crate::verify::sql::connect::access::{Access, database_name};
@@ -126,6 +126,10 @@ pub async fn compare_beside(
         Ok((mut db, tables)) => {
             run.result.first_read_after = Some(started.elapsed());
             check_engine(manifest, db.engine().name)?;
+            let captured = |name: &str| header.position.as_ref().and_then(|position| position[name].as_str()).unwrap_or_default();
+            if let Some(said) = other_version(&url.to_string(), db.engine(), (captured("engine"), captured("version"))) {
+                monitor.event(Event::Note(&said));
+            }
             if let Some(dir) = &access.state {
                 let of = json!({"manifest": manifest.digest()});
                 let purpose = kept::purpose(&url.to_string(), &header.encoding, hash_key, of);

@@ -17,6 +17,7 @@ use crate::signing::hash_key::HashKey;
 use crate::verify::differences::Difference;
 use crate::verify::fingerprint;
 use crate::verify::leaf::{Form, Leaf};
+use crate::verify::sql::compare::baseline::other_version;
 use crate::verify::sql::compare::beside;
 use crate::verify::sql::compare::columns::{Common, is_renamed, not_as_a_whole};
 use crate::verify::sql::connect::access::Access;
@@ -30,7 +31,7 @@ use crate::verify::sql::position;
 use crate::verify::sql::reading::{Cause, ReadError};
 use crate::verify::sql::rows::canon::RowKeys;
 use crate::verify::sql::rows::digester::Meaning;
-use crate::verify::sql::rows::logical::{LogicalColumn, LogicalType};
+use crate::verify::sql::rows::logical::LogicalType;
 use crate::verify::sql::rows::table::{Table, lone_columns};
 use crate::verify::sql::scan::{self, Look, Scan, Way};
 
@@ -83,6 +84,10 @@ pub async fn against(
             before.engine().name
         );
         return Err(Failure::invalid(message).hint("compare them by logical types: --logical"));
+    }
+    let of_baseline = (before.engine().name, before.engine().version.as_str());
+    if let Some(said) = other_version(&checked.url.to_string(), now.engine(), of_baseline) {
+        monitor.event(Event::Note(&said));
     }
     let mut run = Run {
         keys: RowKeys::new(hash_key),
@@ -198,9 +203,9 @@ impl Run<'_> {
             self.told.columns.extend(lone_columns(&name, &before, &now));
         }
         let (expected, actual) = (common.part_of(&expected), common.part_of(&actual));
-        let (before_meaning, now_meaning) = self.meanings(&expected, &actual);
-        let Some(old) = self.scan(before, &expected, &before_meaning, None).await else { return Ok(()) };
-        let Some(new) = self.scan(now, &actual, &now_meaning, Some(old.fingerprint.rows())).await else { return Ok(()) };
+        let meaning = self.meaning(&expected, &actual);
+        let Some(old) = self.scan(before, &expected, &meaning, None).await else { return Ok(()) };
+        let Some(new) = self.scan(now, &actual, &meaning, Some(old.fingerprint.rows())).await else { return Ok(()) };
         self.result.bytes_checked += old.bytes + new.bytes;
         self.result.was_read("tables", 1);
         self.result.was_read("rows", new.fingerprint.rows());
@@ -216,8 +221,8 @@ impl Run<'_> {
             (false, _) => Class::SchemaChanged,
             (true, false) => Class::Mismatch,
         });
-        let seen_before = self.look(before, &expected, &before_meaning, &differences, true).await;
-        let seen_now = self.look(now, &actual, &now_meaning, &differences, false).await;
+        let seen_before = self.look(before, &expected, &meaning, &differences, true).await;
+        let seen_now = self.look(now, &actual, &meaning, &differences, false).await;
         let columns: Vec<&str> = expected.columns.iter().map(|column| column.name.as_str()).collect();
         let mut counts = tell(self.monitor, (&name, &columns), &differences, (&seen_before, &seen_now), None, &counts);
         if !common.lost.is_empty() {
@@ -232,10 +237,10 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// What the columns of both sides mean, which have the same names.
-    fn meanings(&self, expected: &Table, actual: &Table) -> (Meaning, Meaning) {
-        let Some(declared) = self.declared else { return (Meaning::Exact, Meaning::Exact) };
-        let (mut there, mut here) = (Vec::new(), Vec::new());
+    /// What the columns mean, which have the same names on both sides.
+    fn meaning(&self, expected: &Table, actual: &Table) -> Meaning {
+        let Some(declared) = self.declared else { return Meaning::Exact };
+        let mut kinds = Vec::new();
         for (before, now) in expected.columns.iter().zip(&actual.columns) {
             let own = declared.get(&format!("{}.{}", expected.name, before.name)).copied();
             let (one, other) = (LogicalType::of(before), LogicalType::of(now));
@@ -247,10 +252,9 @@ impl Run<'_> {
                 self.monitor.event(Event::Note(&said));
                 LogicalType::AsStored
             });
-            there.push(LogicalColumn::new(kind, before));
-            here.push(LogicalColumn::new(kind, now));
+            kinds.push(kind);
         }
-        (Meaning::Logical(there), Meaning::Logical(here))
+        Meaning::Logical(kinds)
     }
 
     /// The fingerprint of one side; nothing where the table cannot be read, which has been told. `expected` is the number of rows of

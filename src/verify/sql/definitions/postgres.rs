@@ -241,7 +241,10 @@ const KINDS: &[(&str, u32, &str)] = &[
     (
         "default privileges",
         0,
+        // What is as it would be without this is told so: owners have a right more from 17 on.
         "SELECT concat_ws(' ', defaclrole::regrole, nullif(defaclnamespace, 0)::regnamespace, defaclobjtype), \
+         array_to_string(ARRAY(SELECT CASE WHEN a = ANY (acldefault(CASE defaclobjtype WHEN 'S' THEN 's' ELSE defaclobjtype END, defaclrole)) \
+          THEN split_part(a::text, '=', 1) || '=*' ELSE a::text END FROM unnest(defaclacl) a ORDER BY 1), ' '), \
          array_to_string(ARRAY(SELECT unnest(defaclacl)::text ORDER BY 1), ' ') FROM pg_default_acl",
     ),
 ];

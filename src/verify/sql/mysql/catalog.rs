@@ -46,11 +46,14 @@ pub async fn tables(session: &mut WireSession, database: &str) -> Result<Vec<Tab
         if let Some(collation) = row.text(6) {
             type_text = format!("{type_text} COLLATE {collation}");
         }
+        let mut kind = MysqlType::of(&get(&row, 2), &get(&row, 3));
         if let Some(bound) = row.text(7).filter(|said| matches!(said.as_str(), "ROW START" | "ROW END")) {
             type_text = format!("{type_text} AS {bound}");
+            // Where versions go by transactions, it is a number.
+            kind = if bound == "ROW END" && kind == MysqlType::Timestamp { MysqlType::RowEnd } else { kind };
         }
         read.push(Column {
-            wire: Wire::Mysql(MysqlType::of(&get(&row, 2), &get(&row, 3))),
+            wire: Wire::Mysql(kind),
             nullable: get(&row, 4) == "YES",
             generated: extra.contains("STORED GENERATED") || extra.contains("PERSISTENT"),
             name,
@@ -108,8 +111,8 @@ fn history(table: &Table, key: &[String]) -> Table {
     let mut key = key.to_vec();
     // Columns of this kind that the definition names are read as any other; those that it does not name are shown where they are named.
     if !columns.iter().any(|column| column.type_text.ends_with(ROW_END)) {
-        for name in ["row_start", "row_end"] {
-            let (name, type_text, wire) = (name.to_owned(), "timestamp(6)".to_owned(), Wire::Mysql(MysqlType::Timestamp));
+        for (name, kind) in [("row_start", MysqlType::Timestamp), ("row_end", MysqlType::RowEnd)] {
+            let (name, type_text, wire) = (name.to_owned(), "timestamp(6)".to_owned(), Wire::Mysql(kind));
             columns.push(Column { name, type_text, nullable: false, generated: true, wire });
         }
         // One key has many rows, which follow one another.

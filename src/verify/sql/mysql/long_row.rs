@@ -57,7 +57,7 @@ fn payload(kind: &MysqlType) -> Option<Payload<'_>> {
     match kind {
         MysqlType::Text => Some(Payload::Text),
         MysqlType::Bytes => Some(Payload::Tagged(tag::BYTES)),
-        MysqlType::Json => Some(Payload::Tagged(tag::JSON)),
+        MysqlType::Json => Some(Payload::Tagged(tag::JSONB)),
         MysqlType::Geometry => Some(Payload::Tagged(tag::GEOMETRY)),
         MysqlType::Opaque(name) => Some(Payload::Opaque(name)),
         _ => None,

@@ -1,4 +1,4 @@
-//! Canonical rows `v1-draft`: one row of any engine as one string of bytes, and its keyed digests.
+//! Canonical rows `v1`: one row of any engine as one string of bytes, and its keyed digests.
 //!
 //! A row is `u32 columns`, then its fields in ascending order of the column names' bytes. A field is a type tag (one byte) plus a
 //! payload that is fixed by the tag or begins with its length as u64; integers are big-endian. Lengths and tags make the string
@@ -19,15 +19,15 @@
 //! | 10 time | i64 microseconds, signed |
 //! | 11 time with zone | i64 microseconds, i32 seconds west of UTC |
 //! | 12 interval | i32 months, i32 days, i64 microseconds |
-//! | 13 json (as stored), 14 jsonb (as the server prints it) | length, bytes |
+//! | 13 JSON as stored, 14 JSON that is stored parsed, as the server prints it | length, bytes |
 //! | 15 enum, 16 set | length, label or labels joined by `,` |
-//! | 17 bit string | u64 bits, length, bytes |
+//! | 17 bit string | u64 bits, length, bytes: the first bit is the highest of the first byte, zeros after the last |
 //! | 18 bytes | length, bytes |
 //! | 19 uuid | 16 bytes |
 //! | 1a network address | length, family, prefix bits, 1 for a network, address |
 //! | 1b geometry | length, SRID and WKB as the server sends them |
 //! | 1c boolean | 0 or 1 |
-//! | 1d array | u32 dimensions, (i32 length, i32 lower bound) each, then the elements as fields |
+//! | 1d array, vector | u32 dimensions, (i32 length, i32 lower bound) each, then the elements as fields |
 //! | 1e composite | u32 columns, then fields |
 //! | 1f range | flags byte of the engine, then its bounds as fields |
 //! | 20 multirange | u32 ranges, then ranges as fields |
@@ -43,11 +43,11 @@ use crate::signing::hash_key::HashKey;
 use crate::verify::sql::rows::tag;
 use crate::verify::wide_blake3::digests;
 
-/// The encoding's name in manifests. Drafts are readable by the version that wrote them only.
-pub const ENCODING: &str = "attestore/rows/v1-draft";
+/// The encoding's name in manifests; `ROWS.md` is its specification.
+pub const ENCODING: &str = "attestore/rows/v1";
 
 /// The same by logical types (`logical`).
-pub const LOGICAL_ENCODING: &str = "attestore/rows-logical/v1-draft";
+pub const LOGICAL_ENCODING: &str = "attestore/rows-logical/v1";
 
 /// A text, json or bytes payload above this is replaced by its digest.
 pub const LARGE_BYTES: usize = 8 << 20;

@@ -6,7 +6,7 @@ use crate::verify::buckets::{self, Record};
 use crate::verify::key_ranges::Code;
 use crate::verify::sql::rows::canon::{Row, RowKeys};
 use crate::verify::sql::rows::key_order::{Coder, KeyOrder};
-use crate::verify::sql::rows::logical::{self, LogicalColumn};
+use crate::verify::sql::rows::logical::{self, LogicalType};
 use crate::verify::sql::rows::table::Table;
 
 /// What is digested of each column.
@@ -15,7 +15,7 @@ pub enum Meaning {
     /// Its exact field.
     Exact,
     /// Its logical form; one for each of the table's columns.
-    Logical(Vec<LogicalColumn>),
+    Logical(Vec<LogicalType>),
 }
 
 /// Rows that are digested together at most.
@@ -28,7 +28,7 @@ const TOGETHER_BYTES: usize = 256 << 10;
 pub struct Digester {
     keys: RowKeys,
     key: Vec<usize>,
-    logical: Option<Vec<LogicalColumn>>,
+    logical: Option<Vec<LogicalType>>,
     /// Where rows stand by their keys and not by the hashes of these.
     coder: Option<Coder>,
     columns: Vec<String>,

@@ -60,7 +60,7 @@ impl Part {
                 MysqlType::Unsigned => (Kind::Integer, mysql_bits(&column.type_text), false),
                 MysqlType::Date => (Kind::Date, 32, true),
                 MysqlType::Datetime => (Kind::Datetime, 64, true),
-                MysqlType::Timestamp => (Kind::Instant, 64, true),
+                MysqlType::Timestamp | MysqlType::RowEnd => (Kind::Instant, 64, true),
                 _ => return None,
             },
             // The rules of affinity: `INT` in the declared type makes whole numbers.

@@ -149,12 +149,13 @@ fn of_mysql(kind: &MysqlType, type_text: &str) -> LogicalType {
         MysqlType::Decimal => LogicalType::Decimal,
         MysqlType::Date => LogicalType::Date,
         MysqlType::Datetime => LogicalType::Datetime,
-        MysqlType::Timestamp => LogicalType::Instant,
+        MysqlType::Timestamp | MysqlType::RowEnd => LogicalType::Instant,
         MysqlType::Time => LogicalType::Time,
         MysqlType::Bit(_) => LogicalType::Bits,
         MysqlType::Text if type_text.starts_with("char(") => LogicalType::Char,
-        MysqlType::Text if type_text.starts_with("uuid") => LogicalType::Uuid,
-        MysqlType::Text if type_text.starts_with("inet") => LogicalType::Inet,
+        MysqlType::Uuid => LogicalType::Uuid,
+        MysqlType::Address => LogicalType::Inet,
+        MysqlType::Vector => LogicalType::Array,
         MysqlType::Text | MysqlType::Enum | MysqlType::EnumMarked | MysqlType::Set => LogicalType::Text,
         MysqlType::Bytes => LogicalType::Bytes,
         MysqlType::Json => LogicalType::Json,
@@ -195,40 +196,24 @@ fn of_sqlite(declared: &str) -> LogicalType {
     WORDS.iter().find(|(word, _)| declared.contains(word)).map_or(LogicalType::AsStored, |(_, kind)| *kind)
 }
 
-/// One column of a logical row.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct LogicalColumn {
-    /// What its values are.
-    pub kind: LogicalType,
-    /// True where bit strings arrive with their padding in front (MySQL and MariaDB).
-    pub bits_at_end: bool,
-}
-
-impl LogicalColumn {
-    /// `kind` as `column`'s engine sends it.
-    pub fn new(kind: LogicalType, column: &Column) -> Self {
-        Self { kind, bits_at_end: matches!(column.wire, Wire::Mysql(_)) }
-    }
-}
-
 /// Writes the logical form of one exact field (`Row::field`).
-pub fn field(column: LogicalColumn, exact: &[u8], row: &mut Row) {
-    if brought(column, exact, row).is_none() {
+pub fn field(of: LogicalType, exact: &[u8], row: &mut Row) {
+    if brought(of, exact, row).is_none() {
         row.as_is(exact);
     }
 }
 
 /// Nothing written where there is no logical form.
-fn brought(column: LogicalColumn, exact: &[u8], row: &mut Row) -> Option<()> {
+fn brought(of: LogicalType, exact: &[u8], row: &mut Row) -> Option<()> {
     let (&kind, payload) = exact.split_first()?;
     let text = (kind == tag::TEXT).then(|| sized(payload)).flatten().and_then(|bytes| std::str::from_utf8(bytes).ok());
-    match column.kind {
+    match of {
         LogicalType::Boolean => row.boolean(boolean(kind, payload)?),
         LogicalType::Integer => integer(kind, payload, row)?,
         LogicalType::Decimal => decimal(kind, payload, text, row)?,
         LogicalType::Real => real(kind, payload, row)?,
         LogicalType::Double => double(kind, payload, row)?,
-        LogicalType::Text | LogicalType::Char => words(kind, payload, column.kind == LogicalType::Char, row)?,
+        LogicalType::Text | LogicalType::Char => words(kind, payload, of == LogicalType::Char, row)?,
         LogicalType::Date => logical_text::date(text?, row)?,
         LogicalType::Time => row.micros(tag::TIME, logical_text::time(text?)?),
         LogicalType::Datetime => logical_text::datetime(text?, tag::DATETIME, row)?,
@@ -245,7 +230,7 @@ fn brought(column: LogicalColumn, exact: &[u8], row: &mut Row) -> Option<()> {
             row.labelled(tag::NETWORK, &[&[*bytes.first()?, *bytes.get(1)?, 0, address.len() as u8], address].concat());
         }
         LogicalType::Inet => row.labelled(tag::NETWORK, &logical_text::inet(text?)?),
-        LogicalType::Bits => bits(kind, payload, text, column.bits_at_end, row)?,
+        LogicalType::Bits => bits(text?, row)?,
         LogicalType::Geometry if matches!(kind, tag::GEOMETRY | tag::BYTES) => row.geometry(sized(payload)?),
         LogicalType::Geometry | LogicalType::Bytes | LogicalType::AsStored => return None,
     }
@@ -373,17 +358,9 @@ fn uuid(kind: u8, payload: &[u8], text: Option<&str>, row: &mut Row) -> Option<(
     Some(())
 }
 
-/// Bits from the first to the last, padded at their end as PostgreSQL pads them.
-fn bits(kind: u8, payload: &[u8], text: Option<&str>, at_end: bool, row: &mut Row) -> Option<()> {
-    let list: Vec<bool> = match kind {
-        tag::BITS => {
-            let (count, rest) = payload.split_first_chunk::<8>()?;
-            let (count, bytes) = (usize::try_from(u64::from_be_bytes(*count)).ok()?, sized(rest)?);
-            let skip = if at_end { (bytes.len() * 8).checked_sub(count)? } else { 0 };
-            (bytes.len() * 8 >= skip + count).then(|| (skip..skip + count).map(|at| bytes[at / 8] >> (7 - at % 8) & 1 == 1).collect())?
-        }
-        _ => text?.bytes().map(|byte| matches!(byte, b'0' | b'1').then_some(byte == b'1')).collect::<Option<_>>()?,
-    };
+/// Bits that are written as text, from the first to the last.
+fn bits(text: &str, row: &mut Row) -> Option<()> {
+    let list: Vec<bool> = text.bytes().map(|byte| matches!(byte, b'0' | b'1').then_some(byte == b'1')).collect::<Option<_>>()?;
     let mut bytes = vec![0u8; list.len().div_ceil(8)];
     list.iter().enumerate().filter(|(_, bit)| **bit).for_each(|(at, _)| bytes[at / 8] |= 0x80 >> (at % 8));
     row.bits(list.len() as u64, &bytes);

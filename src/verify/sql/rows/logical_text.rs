@@ -4,8 +4,8 @@
 
 use std::net::IpAddr;
 
+use crate::verify::sql::rows::calendar::days_from_civil;
 use crate::verify::sql::rows::canon::Row;
-use crate::verify::sql::rows::mysql_decode::days_from_civil;
 use crate::verify::sql::rows::tag;
 
 const DAY_MICROS: i64 = 86_400_000_000;

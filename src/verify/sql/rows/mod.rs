@@ -2,6 +2,7 @@
 //!
 //! ROWS.md is the specification. Not here: how rows are asked for, and what is compared.
 
+pub mod calendar;
 pub mod canon;
 pub mod digester;
 pub mod display;
