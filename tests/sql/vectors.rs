@@ -8,6 +8,7 @@ use attestore::verify::fingerprint::{Accumulator, DEFAULT_BUDGET};
 use attestore::verify::key_ranges::cut;
 use attestore::verify::sql::rows::canon::{ENCODING, LARGE_BYTES, Row, RowKeys};
 use attestore::verify::sql::rows::mysql_decode;
+use attestore::verify::sql::rows::notes::ColumnHasher;
 use attestore::verify::sql::rows::tag;
 use serde_json::Value;
 
@@ -147,6 +148,10 @@ fn rows_and_leaves_are_those_of_the_vectors() {
         let key: Vec<usize> = vector["key"].as_array().unwrap().iter().map(|at| at.as_u64().unwrap() as usize).collect();
         let hash = if key.is_empty() { digest } else { keys.key_hash_in(&row, &key, &mut Vec::new()) };
         assert_eq!(hex::encode(hash), text(&vector["key_hash"]), "{}", vector["name"]);
+        let names: Vec<String> = (0..fields.len()).map(|at| format!("c{at:02}")).collect();
+        let hasher = ColumnHasher::new(&keys, "t", names.iter().map(String::as_str));
+        let hashes = (!key.is_empty()).then(|| hasher.hashes(&row, &hash).map(hex::encode).collect::<String>());
+        assert_eq!(hashes.as_deref(), vector["column_hashes"].as_str(), "{}", vector["name"]);
     }
     for leaf in document["leaves"].as_array().unwrap() {
         let mut accumulator = Accumulator::new(DEFAULT_BUDGET);

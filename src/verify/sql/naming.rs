@@ -1,4 +1,4 @@
-//! Differing rows for people: named by their keys, with the columns that differ where both sides are at hand, and classed by their
+//! Differing rows for people: named by their keys, with the columns that differ where what is at hand tells them, and classed by their
 //! change stamps where the mode says so.
 //!
 //! Not here: which rows differ (`fingerprint`), and how rows are looked up (`scan`).
