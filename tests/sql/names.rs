@@ -55,6 +55,10 @@ async fn found(url: &SourceUrl, access: &Access, manifest: &Path) -> Vec<(Class,
     let seen = Collected::default();
     let result = compare(url, access, &Manifest::open(manifest).unwrap(), &key(), &seen).await.unwrap();
     let rows = result.rows.unwrap();
+    // All of the scope is covered, which says nothing of definitions where rows are compared by what they mean.
+    let is_logical = Manifest::open(manifest).unwrap().header().encoding.contains("logical");
+    assert_eq!((result.coverage_ppm(), result.not_compared.contains_key("definitions")), (1_000_000, is_logical));
+    assert_eq!(result.definitions.is_none(), is_logical);
     let told = told(&seen.findings());
     assert_eq!(rows.mismatch + rows.missing + rows.extra, told.len() as u64, "{told:?}");
     told
@@ -293,6 +297,17 @@ async fn the_commands_say_what_is_held_and_what_differs() {
     assert!(code == Some(0) && said.contains("primary keys in the clear"), "{said}");
     let (_, shown, _) = run(&["manifest", "show", "before"]);
     assert!(shown.contains("names      primary keys in the clear, and short keyed hashes of the columns"), "{shown}");
+    // What is covered does not speak of what was not compared, and that stands beside it.
+    run(&["manifest", "create", "sqlite:app.db", "--out", "logical", "--hash-key", "hashkey", "--logical"]);
+    let (_, text, _) = run(&["verify", "sqlite:app.db", "--manifest", "logical", "--hash-key", "hashkey"]);
+    assert!(text.contains("coverage   100.0 % of what was expected was read and decided; definitions were not compared"), "{text}");
+    let (_, lines, _) = run(&["verify", "sqlite:app.db", "--manifest", "logical", "--hash-key", "hashkey", "--json"]);
+    let summary: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+    assert_eq!((&summary["coverage_ppm"], summary["definitions"].is_null()), (&1_000_000.into(), true));
+    assert!(summary["not_compared"]["definitions"].as_str().unwrap().contains("logical types"), "{summary}");
+    let (_, text, _) = run(&["verify", "sqlite:app.db", "--manifest", "before", "--hash-key", "hashkey"]);
+    assert!(!text.contains("coverage"), "{text}");
+
     for sql in CHANGES {
         sqlite(&file, sql).await;
     }

@@ -114,7 +114,10 @@ pub async fn against(
     if declared.is_none() && run.result.cut_short.is_none() {
         run.definitions(&mut before, &mut now).await;
     }
-    run.result.left_out.extend(declared.map(|_| beside::BY_MEANING.to_owned()));
+    if declared.is_some() {
+        run.result.left_out.push(beside::BY_MEANING.to_owned());
+        run.result.not_compared.insert("definitions", beside::BY_MEANING);
+    }
     for (side, db) in [("checked", &mut now), ("baseline", &mut before)] {
         let content = if run.result.cut_short.is_none() { NotRead::of(db).await?.content() } else { None };
         run.result.left_out.extend(content.map(|content| format!("{side}: what is not read: {content}")));
