@@ -39,7 +39,7 @@ const ONLY_PREFIX: &[(&str, &[&str])] = &[("aws_sdk_", &["src/aws/"])];
 /// Longest file in lines, and the files that are clearer whole, with the reason.
 const LONGEST_LINES: usize = 500;
 const LONGER: &[(&str, usize, &str)] = &[
-    ("src/testing_log/body.rs", 700, "the record schema is one table of structs"),
+    ("src/testing_log/body.rs", 710, "the record schema is one table of structs"),
     ("src/testing_log/store.rs", 560, "the layout on disk, its limits and its locks are clearer together"),
 ];
 

@@ -29,7 +29,7 @@ use crate::verify::sql::items::{ENGINE, ItemsTable, MOST_BYTES};
 /// Arguments of `check`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Example:\n  PGPASSWORD=… attestore check postgres://reader@db.example/crm --pack structure-postgres --pack bank --manifest manifests/crm\n\nOnly `pass` passes: 0 all passed (or warned), 1 a check failed, 3 one could not be run or had nothing to look at."
+    after_help = "Example:\n  PGPASSWORD=… attestore check postgres://reader@db.example/crm --pack structure-postgres --pack bank --manifest manifests/crm\n\nOnly `pass` passes: 0 all passed (or one that is not critical warned), 1 a check failed, 3 one could not be run, had nothing to look at, or is critical and warned, as in a drill."
 )]
 pub struct CheckArgs {
     /// postgres://…, mysql://…, sqlite:PATH or dynamodb:TABLE; passwords come from PGPASSWORD or MYSQL_PWD
@@ -164,10 +164,12 @@ fn name(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// `fail` wins over what could not be run; a minor or major failure is a failure all the same: this command has no policy to tolerate it.
+/// `fail` wins over what could not be run; a minor or major failure is a failure all the same: this command has no policy to tolerate it. A
+/// critical check that warned has not passed, and nothing else does of a critical one (`contracts.md`): a drill calls that inconclusive.
 fn outcome(results: &[CheckResult]) -> Outcome {
     Outcome::of_all(results.iter().filter(|result| result.counts()).map(|result| match result.result {
         CheckOutcome::Pass => Outcome::Pass,
+        CheckOutcome::Warn if result.severity == Severity::Critical => Outcome::Inconclusive,
         CheckOutcome::Warn => Outcome::PassWithException,
         CheckOutcome::Fail => Outcome::Fail,
         CheckOutcome::Error => Outcome::Error,

@@ -210,13 +210,19 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     let mut request = CaptureRequest::new(&out, CaptureMode::Sealed);
     request.sidecar_max_rows = args.tables.sidecar_rows;
     let chosen = args.tables.leaves.or_else(|| registration.as_ref().and_then(Registration::leaves));
+    let sidecar = args.tables.sidecar.or_else(|| registration.as_ref().and_then(Registration::sidecar));
     request.tables = args.tables.request();
     request.tables.leaves = chosen.unwrap_or_default();
+    request.tables.sidecar = sidecar.unwrap_or_default();
     let is_database = matches!(args.source, SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } | SourceUrl::Sqlite { .. });
     if chosen.is_some() && !is_database {
         return Err(Failure::invalid(format!("{}: only tables of a database have leaves to choose among", args.source))
             .hint("leave --leaves out")
             .into());
+    }
+    if sidecar.is_some() && !is_database {
+        let said = format!("{}: only of tables of a database it can be chosen what is kept of each row", args.source);
+        return Err(Failure::invalid(said).hint("leave --sidecar out").into());
     }
     request.digests = args.digest;
     request.tier = args.objects.tier.unwrap_or_default();

@@ -56,6 +56,11 @@ fn scope(stated: &Value, lines: &mut Vec<String>) {
     }
     let ranges = members(&stated["ranges"]).map(|(table, _)| table.clone());
     push(lines, "ranges     of keys, in", ranges.collect());
+    match stated["sidecar"].as_str() {
+        Some("columns") => lines.push("names      primary keys in the clear, and short keyed hashes of the columns of each row".to_owned()),
+        Some(_) => lines.push("names      primary keys in the clear".to_owned()),
+        None => {}
+    }
 }
 
 /// How many of each kind are compared, and which the reader was not shown.

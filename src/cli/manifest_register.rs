@@ -12,7 +12,7 @@ use crate::testing_log::body::ManifestRegistered;
 use crate::testing_log::entry::{Actor, Body};
 use crate::testing_log::writer::LogWriter;
 use crate::verify::manifest::reader::Manifest;
-use crate::verify::manifest::request::Leaves;
+use crate::verify::manifest::request::{Leaves, Sidecar};
 
 /// What a configuration adds: a signer, and a log to register in.
 pub struct Registration {
@@ -43,6 +43,11 @@ impl Registration {
     /// What the leaves of the resource's tables are made of, where it says so.
     pub fn leaves(&self) -> Option<Leaves> {
         self.loaded.config.resource.iter().find(|resource| resource.id == self.resource)?.leaves
+    }
+
+    /// What is kept of each row of the resource's tables, where it says so.
+    pub fn sidecar(&self) -> Option<Sidecar> {
+        self.loaded.config.resource.iter().find(|resource| resource.id == self.resource)?.sidecar
     }
 
     /// What the resource calls the tables and columns of checks.

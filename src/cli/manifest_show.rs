@@ -20,7 +20,7 @@ use crate::verify::manifest::diff;
 use crate::verify::manifest::header::ManifestKind;
 use crate::verify::manifest::reader::{Manifest, Rows};
 use crate::verify::manifest::row::Row;
-use crate::verify::sql::compare::beside;
+use crate::verify::sql::compare::{beside, manifests};
 
 /// Arguments of `manifest show`.
 #[derive(Args, Debug)]
@@ -125,6 +125,7 @@ pub fn diff(args: &DiffArgs, console: &Arc<Console>) -> anyhow::Result<ExitCode>
         if manifest.header().kind == ManifestKind::Objects { manifest.check_names()? } else { manifest.check_parts()? }
     }
     let diff::Differences { counts, tables } = diff::diff(&expected, &actual, console.as_ref())?;
+    manifests::name_rows(&expected, &actual, console.as_ref())?;
     let position = |manifest: &Manifest| manifest.header().position.clone();
     let definitions = match beside::of_manifests(position(&expected).as_ref(), position(&actual).as_ref(), console.as_ref()) {
         Some(Err(said)) => {

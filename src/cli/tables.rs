@@ -16,7 +16,7 @@ use crate::model::source_url::SourceUrl;
 use crate::model::verification::Verification;
 use crate::monitor::Monitor;
 use crate::signing::hash_key::HashKey;
-use crate::verify::manifest::request::{DEFAULT_SIDECAR_MAX_ROWS, Leaves, TableRequest};
+use crate::verify::manifest::request::{DEFAULT_SIDECAR_MAX_ROWS, Leaves, Sidecar, TableRequest};
 use crate::verify::sql::compare::dual::{self, Declared, Side};
 use crate::verify::sql::declared;
 use crate::verify::sql::grants;
@@ -45,6 +45,10 @@ pub struct TableArgs {
     /// Tables: what leaves are made of; `ranges` name a range of keys where a table's key has an order, and hold keys in the clear
     #[arg(long, value_name = "buckets|sums|ranges")]
     pub leaves: Option<Leaves>,
+    /// Tables: what is kept of each row: `hashes` of it [default]; `keys` too, in the clear, so that a missing row is named; `columns`: a short
+    /// keyed hash of each column beside them, so that the columns that differ are named
+    #[arg(long, value_name = "hashes|keys|columns")]
+    pub sidecar: Option<Sidecar>,
     /// Tables: above so many rows a table has sums for leaves and no row sidecar: memory and manifest stay small, and a difference names
     /// its bucket only
     #[arg(long, value_name = "N", default_value_t = DEFAULT_SIDECAR_MAX_ROWS)]
@@ -62,6 +66,7 @@ impl TableArgs {
             stamp: self.stamp,
             longest_transaction_s: self.longest_transaction,
             leaves: self.leaves.unwrap_or_default(),
+            sidecar: self.sidecar.unwrap_or_default(),
         }
     }
 }

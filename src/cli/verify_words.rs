@@ -32,6 +32,9 @@ pub fn evidence_summary(result: &Verification, more: &mut Map<String, serde_json
     }
     more.insert("read".into(), json!(result.really_read()));
     more.insert("coverage_ppm".into(), json!(result.coverage_ppm()));
+    if !result.not_compared.is_empty() {
+        more.insert("not_compared".into(), json!(result.not_compared));
+    }
     if result.unread_definitions > 0 {
         more.insert("unread_definitions".into(), json!(result.unread_definitions));
     }
@@ -66,10 +69,13 @@ pub fn evidence_lines(result: &Verification, lines: &mut Vec<String>) {
         lines.push(format!("protection {}: {} of {} as they were", outcome.as_str(), counts.matched, counts.expected));
     }
     let covered = result.coverage_ppm();
-    if covered < WHOLE_PPM && (result.cut_short.is_none() || covered > 0) && result.counts().any(|(_, counts)| counts.expected > 0) {
+    let is_told = covered < WHOLE_PPM && (result.cut_short.is_none() || covered > 0);
+    if (is_told || !result.not_compared.is_empty()) && result.counts().any(|(_, counts)| counts.expected > 0) {
         // Rounded down: what is not whole is never shown as that.
         let (whole, tenths) = (covered / 10_000, covered / 1_000 % 10);
-        lines.push(format!("coverage   {whole}.{tenths} % of what was expected was read and decided"));
+        let apart: Vec<&str> = result.not_compared.keys().copied().collect();
+        let apart = if apart.is_empty() { String::new() } else { format!("; {} were not compared", apart.join(", ")) };
+        lines.push(format!("coverage   {whole}.{tenths} % of what was expected was read and decided{apart}"));
     }
     lines.extend(result.left_out.iter().map(|said| format!("left out   {said}")));
     if let Some(tier) = &result.lesser_tier {

@@ -51,6 +51,7 @@ pub async fn take(
         let mut request = CaptureRequest::new(&out, CaptureMode::FirstRestore);
         request.recovery_point_id = Some(point.clone());
         request.tables.leaves = resource.leaves.unwrap_or_default();
+        request.tables.sidecar = resource.sidecar.unwrap_or_default();
         let kept = order::reading_state(&context.work, case);
         capture(context, resource, (opened, &kept), &request, monitor).await?;
     }

@@ -113,6 +113,7 @@ pub fn verify_facts(
         unstamped_tables: verification.unstamped,
         source_stamps: None,
         coverage_ppm: verification.coverage_ppm(),
+        not_compared: verification.not_compared.iter().map(|(kind, why)| ((*kind).to_owned(), (*why).to_owned())).collect(),
         objects: counts(&verification.objects),
         tables: counts(&verification.tables),
         rows: counts(&verification.rows),

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::model::ids::ResourceId;
 use crate::model::resource::{PointSource, ResourceKind};
-use crate::verify::manifest::request::Leaves;
+use crate::verify::manifest::request::{Leaves, Sidecar};
 
 /// The whole file.
 #[derive(Clone, Debug, Deserialize)]
@@ -279,6 +279,8 @@ pub struct Resource {
     pub names: BTreeMap<String, String>,
     /// What the leaves of its tables' fingerprints are made of; default `buckets`.
     pub leaves: Option<Leaves>,
+    /// What manifests keep of each row of its tables; default `hashes`.
+    pub sidecar: Option<Sidecar>,
     /// A log of what was written to the database, one change event a line, which tells changes since the capture from damage.
     pub changes: Option<PathBuf>,
     /// Where its recovery points are found.

@@ -67,6 +67,9 @@ pub const AUTHENTICATION: &[&str] = &["password", "iam"];
 /// Spellings of `leaves`; those of `crate::verify::manifest::request::Leaves`.
 pub const LEAVES: &[&str] = &["buckets", "sums", "ranges"];
 
+/// Spellings of `sidecar`; those of `crate::verify::manifest::request::Sidecar`.
+pub const SIDECAR: &[&str] = &["hashes", "keys", "columns"];
+
 /// Spellings of `access`; those of `crate::estate::config::Access`.
 pub const ACCESS: &[&str] = &["restore", "backup-access-point"];
 
@@ -173,6 +176,7 @@ pub const RESOURCE: &[Field] = &[
     may("names", Shape::NamedTexts, "what tables and columns of check packs are called in this database"),
     may("changes", Shape::Text, "a log of what was written to the database, one change event of Debezium or AWS DMS a line"),
     may("leaves", Shape::Word(LEAVES), "what the leaves of its tables' fingerprints are made of"),
+    may("sidecar", Shape::Word(SIDECAR), "what manifests keep of each row of its tables"),
     may(
         "points",
         Shape::List(&[

@@ -125,7 +125,8 @@ pub struct Finding {
     pub expected: Option<String>,
     /// What was read.
     pub actual: Option<String>,
-    /// The columns that differ: of a row that both sides have, both at hand, or of a table's definition.
+    /// The columns that differ: of a row that both sides have, where both are at hand or the manifest has hashes of columns, or of a table's
+    /// definition.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
 }

@@ -84,6 +84,8 @@ pub struct Verification {
     pub read: BTreeMap<&'static str, u64>,
     /// What was not compared because it is not in the manifest's scope, and why, one sentence each.
     pub left_out: Vec<String>,
+    /// Kinds of things that were not compared at all, though the baseline has them, and why: no share that was covered speaks of them.
+    pub not_compared: BTreeMap<&'static str, &'static str>,
     /// Of the items deleted in between, those that were gone when their own time to live had ended: DynamoDB deletes such items by itself.
     pub expired: u64,
     /// The tier of evidence, where it is less than every byte read, and what it does not prove.
@@ -143,6 +145,7 @@ impl Verification {
             unread_definitions: 0,
             read: BTreeMap::new(),
             left_out: Vec::new(),
+            not_compared: BTreeMap::new(),
             expired: 0,
             lesser_tier: None,
             bytes_checked: 0,

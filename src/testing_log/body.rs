@@ -470,6 +470,9 @@ pub struct VerifyFacts {
     pub source_stamps: Option<SourceStamps>,
     /// Share of the declared scope that was read and decided ([`crate::model::coverage`]).
     pub coverage_ppm: u64,
+    /// Kinds of things that were not compared at all, though the manifest has them, and why, without names: the share does not speak of them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub not_compared: BTreeMap<String, String>,
     /// Objects.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub objects: Option<Counts>,
@@ -488,8 +491,7 @@ pub struct VerifyFacts {
     /// Of the unreadable objects or tables, those that were not read for a reason outside the data, by reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unread: BTreeMap<String, u64>,
-    /// Of a database's unreadable definitions, those that were not reached or not shown. Absent in entries of versions that left them out of
-    /// what was expected.
+    /// Of a database's unreadable definitions, those that were not reached or not shown. Absent where an earlier version did not expect them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread_definitions: Option<u64>,
     /// How many of each kind were really read, whatever they turned out to be. Absent in entries of versions that did not tell.

@@ -252,6 +252,7 @@ async fn a_first_restore_keeps_baselines_for_checks() {
     let (bare, _) = text.split_once("[[resource]]\nid = \"files\"").unwrap();
     let bare = bare.replace("manifests = \"manifests/app\"", "manifests = \"manifests/bare\"").replace("id = \"app\"", "id = \"bare\"");
     let bare = bare.replace("test_period", "when_no_manifest = \"first-restore\"\nchecks = [\"./sum.sql\"]\ntest_period");
+    let bare = bare.replace("id = \"bare\"", "id = \"bare\"\nsidecar = \"keys\"");
     std::fs::write(estate.path("attestore.toml"), bare).unwrap();
     let check = "--! id = \"sum.ids\"\n--! title = \"The sum of the ids\"\n--! engines = [\"sqlite\"]\n--! requires = [\"booking\"]\n\
                  --! kind = \"baseline-scalar\"\n--! severity = \"critical\"\n--! error_if = \"!= baseline\"\nSELECT SUM(id) FROM booking\n";
@@ -260,6 +261,8 @@ async fn a_first_restore_keeps_baselines_for_checks() {
     assert_eq!(estate.run(&["drill"], None).status.code(), Some(3), "a first restore is no pass");
     let second = estate.run(&["drill"], None);
     assert_eq!(second.status.code(), Some(0), "{}", said(&second));
+    let kept = std::fs::read_dir(estate.path("manifests/bare")).unwrap().next().unwrap().unwrap().path();
+    assert!(kept.join("names-00000.parquet").exists(), "rows are named, as the resource asks for");
     let last = estate.verdict().drills.last().unwrap().drill_id.clone();
     let results: Vec<_> = estate.results().into_iter().filter(|result| result.drill_id == last).collect();
     assert!(results.len() > 1 && results.iter().all(|result| result.sql_checks[0].result == CheckOutcome::Pass), "{results:?}");

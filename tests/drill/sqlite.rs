@@ -15,7 +15,7 @@ use attestore::signing::hash_key::HashKey;
 use attestore::signing::keys::SigningKey;
 use attestore::testing_log::body::PointResult;
 use attestore::testing_log::writer::LogWriter;
-use attestore::verify::manifest::request::{CaptureRequest, TableRequest};
+use attestore::verify::manifest::request::{CaptureRequest, Sidecar, TableRequest};
 use attestore::verify::sql::connect::access::Access;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
@@ -157,14 +157,29 @@ async fn online_backups_and_plain_copies_with_their_log_come_back_and_a_lost_log
     for point in &points {
         let mut request = CaptureRequest::new(estate.path("manifests/db").join(point), CaptureMode::Sealed);
         request.recovery_point_id = Some(PointId::local(&"db".into(), point));
+        request.tables.logical = *point == "plain.db";
+        request.tables.sidecar = Sidecar::Columns;
         capture(&estate, &live, &key, &hash_key, &request, &mut log).await;
     }
     log.checkpoint().unwrap();
     drop(log);
     connection.close().await.unwrap();
 
-    let output = estate.run(&["drill"], None);
+    let output = estate.run(&["drill", "--json"], None);
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    // The manifest alone names what is gone, and which column differs.
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines: Vec<serde_json::Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let has = |class: &str, row: &str, columns: &serde_json::Value| {
+        lines.iter().any(|line| line["event"] == "finding" && line["class"] == class && line["row"] == row && line["columns"] == *columns)
+    };
+    assert!(has("mismatch", "t id=7", &serde_json::json!(["v"])) && has("missing", "t id=230", &serde_json::Value::Null), "{told}");
+    for point in &points {
+        let facts = result(&estate, point).verify.unwrap();
+        let apart = (facts.not_compared.contains_key("definitions"), facts.definitions.is_none());
+        assert_eq!(apart, (*point == "plain.db", *point == "plain.db"), "{point}");
+        assert_eq!(facts.coverage_ppm, 1_000_000);
+    }
     for point in points.iter().filter(|name| !["lost.db", "cut.db"].contains(name)) {
         let good = result(&estate, point);
         let rows = good.verify.as_ref().unwrap().rows.unwrap();

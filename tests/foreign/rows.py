@@ -156,12 +156,20 @@ def row(specs):
     return struct.pack(">I", len(specs)) + b"".join(field(spec) for spec in specs)
 
 
+def column_hashes(hash_key, key, fields):
+    """Of a row of the table `t` whose columns are called c00, c01 and so on."""
+    column_key = derived("attestore column v1", hash_key)
+    inputs = (sized(b"t") + sized(b"c%02d" % at) + key + field(one) for at, one in enumerate(fields))
+    return b"".join(keyed(column_key, one)[:4] for one in inputs).hex()
+
+
 def computed(hash_key, vector):
     row_key, key_key = derived("attestore row v1", hash_key), derived("attestore key v1", hash_key)
     whole = row(vector["fields"])
     digest = keyed(row_key, whole)
     key = keyed(key_key, row([vector["fields"][at] for at in vector["key"]])) if vector["key"] else digest
-    return {"encoding": whole.hex(), "row_digest": digest.hex(), "key_hash": key.hex()}
+    of_columns = {"column_hashes": column_hashes(hash_key, key, vector["fields"])} if vector["key"] else {}
+    return {"encoding": whole.hex(), "row_digest": digest.hex(), "key_hash": key.hex(), **of_columns}
 
 
 def leaf(of):

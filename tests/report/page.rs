@@ -232,6 +232,18 @@ fn a_lesser_tier_says_what_it_does_not_prove_and_protection_has_a_verdict_of_its
 }
 
 #[test]
+fn what_was_not_compared_stands_beside_the_share_that_was_covered() {
+    let (mut model, page) = page(&Fixture::full());
+    assert!(!page.contains("definitions not compared"));
+    let drill = model.drill.as_mut().unwrap();
+    let mut verified = drill.exceptions.iter_mut().chain(&mut drill.passes).filter_map(|case| case.result.as_mut()?.verify.as_mut());
+    verified.next().unwrap().not_compared.insert("definitions".into(), "rows are compared by <logical> types".into());
+    let page = render(&model).unwrap();
+    assert!(page.contains("definitions not compared: rows are compared by &lt;logical&gt; types"));
+    well_formed(&page);
+}
+
+#[test]
 fn a_restored_second_stands_with_the_newest_stamp_where_it_passed() {
     let fixture = Fixture::full();
     let (model, page) = page(&fixture);

@@ -15,7 +15,7 @@ use attestore::model::verification::Verification;
 use attestore::monitor::{Collected, Silent};
 use attestore::verify::manifest::header::Header;
 use attestore::verify::manifest::reader::Manifest;
-use attestore::verify::manifest::request::{CaptureRequest, TableRequest};
+use attestore::verify::manifest::request::{CaptureRequest, Sidecar, TableRequest};
 use attestore::verify::sql::capture::capture;
 use attestore::verify::sql::compare::database::{Restored, compare_restored};
 use attestore::verify::sql::compare::dual::{self, Declared, Side};
@@ -192,13 +192,14 @@ async fn one_data_set_is_equal_in_three_engines_by_logical_types() {
     }
     // The same by way of a manifest.
     let manifest = dir.path().join("m");
-    let tables = TableRequest { logical: true, types: vec!["t.shape=geometry".into()], ..TableRequest::default() };
+    let sidecar = Sidecar::Columns;
+    let tables = TableRequest { logical: true, types: vec!["t.shape=geometry".into()], sidecar, ..TableRequest::default() };
     let header = captured(&a, manifest.clone(), CaptureMode::SnapshotExact, tables).await.unwrap();
     assert_eq!(header.encoding, attestore::verify::sql::rows::canon::LOGICAL_ENCODING);
     for url in [&a, &b, &c] {
         assert_eq!(compared(url, &manifest, Restored::default()).await.1, [], "{url}");
     }
-    // Each column counts: one changed value is found, and named with its column where both sides are at hand.
+    // Each column counts: one changed value is found, and named with its column where both sides are at hand, or a manifest has its columns.
     for (change, column) in [
         ("flag = 0 WHERE id = 0", "flag"),
         ("dec38 = '1234567890123456789012345678.0123456788' WHERE id = 0", "dec38"),
@@ -214,6 +215,8 @@ async fn one_data_set_is_equal_in_three_engines_by_logical_types() {
         let (_, findings) = against(&changed, &a, Some(&declared)).await;
         assert!(matches!(&findings[..], [one] if one.class == Class::Mismatch), "{change}: {findings:?}");
         assert!(findings[0].actual.as_deref().unwrap().ends_with(&format!("differs in {column}")), "{findings:?}");
+        let by_manifest = compared(&changed, &manifest, Restored::default()).await.1;
+        assert_eq!((places(&by_manifest), &by_manifest[0].columns), (places(&findings), &vec![column.to_owned()]), "{by_manifest:?}");
     }
     // Without logical types two engines have nothing in common, and that is said.
     let access = access();
@@ -316,7 +319,7 @@ async fn a_prefix_holds_while_the_tail_grows() {
             _ => drop(sqlite(&file, sql).await),
         };
         let manifest = dir.path().join(format!("m{at}"));
-        let tables = TableRequest { watermark: Some("id".into()), ..TableRequest::default() };
+        let tables = TableRequest { watermark: Some("id".into()), sidecar: Sidecar::Keys, ..TableRequest::default() };
         let error = captured(&url, manifest.clone(), CaptureMode::AppendPrefix, TableRequest::default()).await.unwrap_err();
         assert!(error.kind == FailureKind::Invalid && error.hint.unwrap().contains("--watermark"));
         let absent = TableRequest { watermark: Some("nothing".into()), ..TableRequest::default() };
@@ -333,7 +336,8 @@ async fn a_prefix_holds_while_the_tail_grows() {
             places.contains(&(Class::Mismatch, "ledger id=2".into())) && places.contains(&(Class::Extra, "ledger id=0".into())),
             "{places:?}"
         );
-        assert_eq!(places.iter().filter(|(class, _)| *class == Class::Missing).count(), 1);
+        let missing: Vec<_> = places.iter().filter(|(class, _)| *class == Class::Missing).collect();
+        assert_eq!(missing, [&(Class::Missing, "ledger id=1".into())]);
     }
 }
 

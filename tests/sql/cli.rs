@@ -65,6 +65,29 @@ async fn the_demos_directory_passes_and_a_damaged_one_exits_1() {
     assert!(text.contains("FAIL") && text.contains("directory.orphan-bookings") && text.contains("artist_id=3"), "{text}");
 }
 
+/// A critical check passes or it does not: a warning of one is no proof, as in a drill; of any other it is an exception.
+#[tokio::test]
+async fn a_critical_check_that_only_warned_proves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("app.db");
+    directory(&file).await;
+    let url = format!("sqlite:{}", file.display());
+    let pack = dir.path().join("count.sql");
+    for (severity, limits, outcome, code) in [
+        ("critical", "--! error_if = \"> 9000\"\n--! warn_if = \"> 0\"", "inconclusive", 3),
+        ("major", "--! error_if = \"> 9000\"\n--! warn_if = \"> 0\"", "pass_with_exception", 0),
+        ("critical", "--! error_if = \"> 9000\"", "pass", 0),
+        ("critical", "--! error_if = \"> 0\"", "fail", 1),
+    ] {
+        let head = "--! id = \"own.count\"\n--! title = \"count\"\n--! engines = [\"sqlite\"]\n--! requires = [\"artists\"]\n";
+        let sql = format!("{head}--! kind = \"scalar\"\n--! severity = \"{severity}\"\n{limits}\nSELECT COUNT(*) FROM artists\n");
+        std::fs::write(&pack, sql).unwrap();
+        let (output, lines) = check(&[&url, "--pack", &pack.display().to_string(), "--json"]);
+        let summary = lines.last().unwrap();
+        assert_eq!((output.status.code(), summary["outcome"].as_str()), (Some(code), Some(outcome)), "{severity} {limits}: {lines:?}");
+    }
+}
+
 #[test]
 fn lists_explanations_and_mistakes() {
     let (output, lines) = check(&["--list", "--json"]);

@@ -316,6 +316,10 @@ async fn what_of_definitions_is_not_compared_is_said() {
         let said = result.left_out.join("; ");
         assert!(said.contains("materialized view (mv)"), "{said}");
         assert_eq!(said.contains("logical types"), declared.is_some(), "{said}");
+        assert_eq!(
+            (result.not_compared.contains_key("definitions"), result.definitions.is_none()),
+            (declared.is_some(), declared.is_some())
+        );
     }
     one.run("SELECT setval('sq', 50)").await;
     let restored = |at| Restored { at: Some(at), mode: Some(CaptureMode::PositionBounded), ..Restored::default() };

@@ -16,6 +16,7 @@
 //! | `definitions` | what a database defines beside its rows |
 //! | `columns` | tables whose columns differ |
 //! | `ranges` | leaves that are ranges of keys |
+//! | `names` | what a manifest alone can name: rows that are gone, columns that differ |
 //! | `changes` | a database that went on after its capture, beside a log of what was written |
 //! | `resume` | lanes, and readings that were cut short |
 //! | `unreached` | readings that did not come to their end, or had one session only: what stays expected, what was really read |
@@ -42,6 +43,7 @@ mod mysql;
 mod mysql_faults;
 mod mysql_large;
 mod mysql_wire;
+mod names;
 mod postgres;
 mod postgres_faults;
 mod postgres_wire;

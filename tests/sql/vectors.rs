@@ -10,6 +10,7 @@ use attestore::verify::sql::rows::canon::{ENCODING, LARGE_BYTES, LOGICAL_ENCODIN
 use attestore::verify::sql::rows::key_order::KeyOrder;
 use attestore::verify::sql::rows::logical::{self, LogicalType};
 use attestore::verify::sql::rows::mysql_decode;
+use attestore::verify::sql::rows::notes::ColumnHasher;
 use attestore::verify::sql::rows::tag;
 use serde_json::Value;
 
@@ -146,8 +147,12 @@ fn rows_and_leaves_are_those_of_the_vectors() {
         let digest = keys.row_digest(&row);
         assert_eq!(hex::encode(digest), text(&vector["row_digest"]), "{}", vector["name"]);
         let key: Vec<usize> = vector["key"].as_array().unwrap().iter().map(|at| at.as_u64().unwrap() as usize).collect();
-        let hash = if key.is_empty() { digest } else { keys.key_hash(&row, &key) };
+        let hash = if key.is_empty() { digest } else { keys.key_hash_in(&row, &key, &mut Vec::new()) };
         assert_eq!(hex::encode(hash), text(&vector["key_hash"]), "{}", vector["name"]);
+        let names: Vec<String> = (0..fields.len()).map(|at| format!("c{at:02}")).collect();
+        let hasher = ColumnHasher::new(&keys, "t", names.iter().map(String::as_str));
+        let hashes = (!key.is_empty()).then(|| hasher.hashes(&row, &hash).map(hex::encode).collect::<String>());
+        assert_eq!(hashes.as_deref(), vector["column_hashes"].as_str(), "{}", vector["name"]);
     }
     for leaf in document["leaves"].as_array().unwrap() {
         let mut accumulator = Accumulator::new(DEFAULT_BUDGET);
@@ -275,7 +280,11 @@ fn keys_and_rows_are_keyed_apart() {
     row.begin(1);
     row.unsigned(1);
     assert_ne!(one.row_digest(&row), other.row_digest(&row));
-    assert_ne!(one.row_digest(&row), one.key_hash(&row, &[0]), "a key's hash tells nothing of a row that is its key alone");
+    assert_ne!(
+        one.row_digest(&row),
+        one.key_hash_in(&row, &[0], &mut Vec::new()),
+        "a key's hash tells nothing of a row that is its key alone"
+    );
 }
 
 #[test]

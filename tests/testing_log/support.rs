@@ -350,6 +350,7 @@ fn result(pen: &mut Pen, case: &PlannedCase, fails: bool, requested_at: Timestam
             unstamped_tables: None,
             source_stamps: None,
             coverage_ppm: 1_000_000,
+            not_compared: std::collections::BTreeMap::new(),
             objects: files.then_some(counts),
             tables: None,
             rows: (!files).then_some(counts),

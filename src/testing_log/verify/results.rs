@@ -191,8 +191,11 @@ fn check_unread(leaf: u64, facts: &VerifyFacts, faults: &mut Faults) {
     }
 }
 
-/// No more may be said to be covered than the counts show; less may be: they do not tell where a reading was cut short.
+/// No more may be said to be covered than the counts show; less may be: they do not tell where a reading was cut short. What is said not to have
+/// been compared has no counts.
 fn check_coverage(leaf: u64, facts: &VerifyFacts, faults: &mut Faults) {
+    let both: Vec<&str> = pass::counts(facts).map(|(name, _)| name).filter(|name| facts.not_compared.contains_key(*name)).collect();
+    faults.demand(both.is_empty(), Rule::CoverageDiffers, leaf, || format!("{} are said not to be compared, and counted", both.join(", ")));
     // Where nothing was expected, there is nothing to cover.
     if pass::counts(facts).all(|(_, counts)| counts.expected == 0) {
         return;

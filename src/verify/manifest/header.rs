@@ -50,7 +50,7 @@ impl ManifestKind {
 /// One Parquet file of the manifest.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Part {
-    /// `part-NNNNN.parquet` or `sidecar-NNNNN.parquet`.
+    /// `part-NNNNN.parquet`, `sidecar-NNNNN.parquet` or `names-NNNNN.parquet`.
     pub name: String,
     /// SHA-256 of the file.
     pub sha256: Digest32,
@@ -66,6 +66,11 @@ impl Part {
     /// True for a part of the row sidecar, which the root does not cover.
     pub fn is_sidecar(&self) -> bool {
         self.name.starts_with("sidecar-")
+    }
+
+    /// True for a part of the rows' names, which the root does not cover either.
+    pub fn is_names(&self) -> bool {
+        self.name.starts_with("names-")
     }
 }
 
@@ -151,7 +156,7 @@ pub struct Header {
     /// Values that baseline checks compare with, by check id.
     #[serde(default)]
     pub baselines: BTreeMap<String, String>,
-    /// The Parquet files, rows first, sidecar after.
+    /// The Parquet files, rows first, then the sidecar, then names.
     pub parts: Vec<Part>,
 }
 
@@ -183,7 +188,7 @@ impl Header {
             if !is_part_name(&part.name) {
                 let found: String = part.name.chars().take(60).flat_map(char::escape_default).collect();
                 return Err(Failure::invalid(format!(
-                    "{what} names a part `{found}`; expected part-NNNNN.parquet or sidecar-NNNNN.parquet"
+                    "{what} names a part `{found}`; expected part-NNNNN.parquet, sidecar-NNNNN.parquet or names-NNNNN.parquet"
                 )));
             }
         }
@@ -211,12 +216,17 @@ impl Header {
 
     /// The row parts, in order.
     pub fn row_parts(&self) -> Vec<Part> {
-        self.parts.iter().filter(|part| !part.is_sidecar()).cloned().collect()
+        self.parts.iter().filter(|part| !part.is_sidecar() && !part.is_names()).cloned().collect()
     }
 
     /// The sidecar parts, in order.
     pub fn sidecar_parts(&self) -> Vec<Part> {
         self.parts.iter().filter(|part| part.is_sidecar()).cloned().collect()
+    }
+
+    /// The parts with names, in order.
+    pub fn names_parts(&self) -> Vec<Part> {
+        self.parts.iter().filter(|part| part.is_names()).cloned().collect()
     }
 }
 
@@ -227,7 +237,8 @@ pub fn signed_text(digest: &Sha256Digest) -> String {
 
 /// Only these names are ever opened below a manifest's directory, so a hostile header cannot lead elsewhere.
 pub fn is_part_name(name: &str) -> bool {
-    let stem = name.strip_prefix("part-").or_else(|| name.strip_prefix("sidecar-")).and_then(|rest| rest.strip_suffix(".parquet"));
+    let stem = ["part-", "sidecar-", "names-"].iter().find_map(|prefix| name.strip_prefix(prefix));
+    let stem = stem.and_then(|rest| rest.strip_suffix(".parquet"));
     stem.is_some_and(|digits| (5..=9).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
@@ -237,7 +248,7 @@ mod tests {
 
     #[test]
     fn part_names_cannot_lead_elsewhere() {
-        assert!(is_part_name("part-00000.parquet") && is_part_name("sidecar-00012.parquet"));
+        assert!(is_part_name("part-00000.parquet") && is_part_name("sidecar-00012.parquet") && is_part_name("names-00001.parquet"));
         for bad in ["../part-00000.parquet", "part-0000/.parquet", "part-.parquet", "part-00000.parquet/..", "other", ""] {
             assert!(!is_part_name(bad), "{bad}");
         }

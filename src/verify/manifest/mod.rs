@@ -11,6 +11,7 @@ pub mod exchange;
 pub mod hashing_file;
 pub mod header;
 pub mod leaf_json;
+pub mod names;
 pub mod object_batch;
 pub mod page;
 pub mod pages;

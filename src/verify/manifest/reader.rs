@@ -10,6 +10,7 @@ use crate::signing::keys::VerifyingKey;
 use crate::signing::merkle::Tree;
 use crate::signing::note;
 use crate::verify::manifest::header::{Header, ManifestKind, Part, SIGNATURE_FILE, is_part_name, signed_text};
+use crate::verify::manifest::names::NameRow;
 use crate::verify::manifest::part_file::open_checked;
 use crate::verify::manifest::parts::{PartReader, in_order};
 use crate::verify::manifest::row::{LeafRow, ObjectRow, Row, SidecarRow};
@@ -108,6 +109,16 @@ impl Manifest {
     /// Its sidecar in the order of `(key, key_hash)`; the root does not cover it, part digests do.
     pub fn sidecar(&self) -> Rows<SidecarRow> {
         Rows::new(self.dir.clone(), self.header.sidecar_parts(), None, None)
+    }
+
+    /// The names of its rows in the order of `(key, key_hash, row_hash)`; part digests cover them, as they do the sidecar.
+    pub fn names(&self) -> Rows<NameRow> {
+        Rows::new(self.dir.clone(), self.header.names_parts(), None, None)
+    }
+
+    /// True when it names rows: their primary keys are in it in the clear.
+    pub fn has_names(&self) -> bool {
+        self.header.parts.iter().any(Part::is_names)
     }
 
     /// True when rows have a sidecar.

@@ -63,6 +63,40 @@ pub struct TableRequest {
     pub longest_transaction_s: u64,
     /// What leaves are made of.
     pub leaves: Leaves,
+    /// What is kept of each row beside its leaf.
+    pub sidecar: Sidecar,
+}
+
+/// What a manifest keeps of each row of a table, so that a difference names rows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sidecar {
+    /// Hashes of key and row: a row that is there is named by the key that is read from it, one that is gone by its hash.
+    #[default]
+    Hashes,
+    /// Primary keys too, in the clear: a row that is gone is named.
+    Keys,
+    /// Keys, and a short keyed hash of each column: the columns that differ are named.
+    Columns,
+}
+
+impl Sidecar {
+    /// Every one, as it is spelled on the command line, in the configuration and in manifests.
+    pub const ALL: &[(&str, Self)] = &[("hashes", Self::Hashes), ("keys", Self::Keys), ("columns", Self::Columns)];
+
+    /// As it is spelled.
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(_, sidecar)| *sidecar == self).map_or("", |(name, _)| *name)
+    }
+}
+
+impl FromStr for Sidecar {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.iter().find(|(name, _)| *name == text).map(|(_, sidecar)| *sidecar);
+        found.ok_or_else(|| format!("unknown sidecar `{text}`; expected hashes, keys or columns"))
+    }
 }
 
 /// What the leaves of tables are made of.
@@ -102,6 +136,7 @@ impl Default for TableRequest {
             stamp: None,
             longest_transaction_s: 300,
             leaves: Leaves::default(),
+            sidecar: Sidecar::default(),
         }
     }
 }

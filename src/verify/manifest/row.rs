@@ -12,7 +12,7 @@ use crate::verify::objects::source::{EntryKind, S3Checksum};
 
 /// A kind of row that parts hold.
 pub trait Row: Sized + Send + 'static {
-    /// What the names of its parts start with: `part` or `sidecar`.
+    /// What the names of its parts start with: `part`, `sidecar` or `names`.
     const PREFIX: &'static str;
     /// True where two rows may be equal in the order.
     const DUPLICATES: bool;

@@ -14,6 +14,7 @@ use crate::signing::keys::SigningKey;
 use crate::signing::merkle::Tree;
 use crate::signing::note;
 use crate::verify::manifest::header::{HEADER_FILE, Header, Imported, ManifestKind, Part, Rotation, SCHEMA, SIGNATURE_FILE, signed_text};
+use crate::verify::manifest::names::NameRow;
 use crate::verify::manifest::parts::{PartLimits, PartWriter, in_order};
 use crate::verify::manifest::row::{LeafRow, ObjectRow, Row, SidecarRow, SidecarRun};
 use crate::verify::manifest::workplace::Workplace;
@@ -151,6 +152,7 @@ pub struct ManifestWriter {
     objects: Rows<ObjectRow>,
     leaves: Rows<LeafRow>,
     sidecar: Rows<SidecarRow>,
+    names: Rows<NameRow>,
     tree: Tree,
     leaf: Vec<u8>,
 }
@@ -181,6 +183,7 @@ impl ManifestWriter {
             objects: Rows::new(),
             leaves: Rows::new(),
             sidecar: Rows::new(),
+            names: Rows::new(),
             tree: Tree::new(),
             leaf: Vec::new(),
         })
@@ -226,6 +229,12 @@ impl ManifestWriter {
         self.sidecar.push_run(self.work.path(), &self.limits, run)
     }
 
+    /// Adds the name of a row; names come in the order of `(key, key_hash, row_hash)`, at any time between other rows.
+    pub fn push_name(&mut self, row: &NameRow) -> Result<(), Failure> {
+        self.of_kind(self.draft.kind == ManifestKind::TableSet, "the name of a row")?;
+        self.names.push(self.work.path(), &self.limits, row)
+    }
+
     fn of_kind(&self, fits: bool, what: &str) -> Result<(), Failure> {
         if fits {
             return Ok(());
@@ -238,9 +247,11 @@ impl ManifestWriter {
         self.objects.close()?;
         self.leaves.close()?;
         self.sidecar.close()?;
+        self.names.close()?;
         let mut parts = std::mem::take(&mut self.objects.parts);
         parts.append(&mut self.leaves.parts);
         parts.append(&mut self.sidecar.parts);
+        parts.append(&mut self.names.parts);
         let draft = self.draft;
         let header = Header {
             schema: SCHEMA.to_owned(),

@@ -1,4 +1,5 @@
-//! A database into a manifest: every table's schema leaf, bucket leaves and sidecar, the number of rows as a baseline, and the position.
+//! A database into a manifest: every table's schema leaf, bucket leaves and sidecar, rows' names where they are asked for, the number of rows as
+//! a baseline, and the position.
 //!
 //! A table that cannot be read to its end ends the capture: a manifest must not know less than it says.
 
@@ -19,9 +20,11 @@ use crate::verify::fingerprint::{self, Fingerprint};
 use crate::verify::key_ranges::{self, Code};
 use crate::verify::leaf::{Form, Leaf};
 use crate::verify::manifest::header::{Header, ManifestKind};
-use crate::verify::manifest::request::{CaptureRequest, Leaves};
+use crate::verify::manifest::names::NameRow;
+use crate::verify::manifest::request::{CaptureRequest, Leaves, Sidecar};
 use crate::verify::manifest::row::{LeafKind, LeafRow, SidecarRun};
 use crate::verify::manifest::writer::{Draft, Finish, ManifestWriter};
+use crate::verify::sorter::Sorted;
 use crate::verify::sql::connect::access::Access;
 use crate::verify::sql::connect::errors;
 use crate::verify::sql::database::Database;
@@ -32,6 +35,7 @@ use crate::verify::sql::reading::Cause;
 use crate::verify::sql::rows::canon::{ENCODING, LOGICAL_ENCODING, RowKeys};
 use crate::verify::sql::rows::digester::Meaning;
 use crate::verify::sql::rows::key_order::KeyOrder;
+use crate::verify::sql::rows::notes::Notes;
 use crate::verify::sql::rows::table::Table;
 use crate::verify::sql::scan::{self, Way};
 use crate::verify::sql::scope::{self, Scope, TableRanges};
@@ -192,7 +196,8 @@ async fn read_all(
             let said = "its primary key is not made of whole numbers, days or instants that fit eight bytes: its leaves are buckets";
             monitor.event(Event::Note(&format!("table {}: {said}", table.name)));
         }
-        let of = Of { leaves: request.tables.leaves, order: order.as_ref(), sidecar_max_rows: request.sidecar_max_rows };
+        let (leaves, sidecar) = (request.tables.leaves, request.tables.sidecar);
+        let of = Of { leaves, sidecar, order: order.as_ref(), sidecar_max_rows: request.sidecar_max_rows };
         let (rows, begins) = capture_table(db, (table, &meaning), (&keys, kept), of, writer, monitor).await?;
         scope.ranges.extend(order.zip(begins).map(|(order, begins)| (table.name.clone(), TableRanges { order, begins })));
         *totals.entry("rows".to_owned()).or_default() += rows;
@@ -207,6 +212,10 @@ async fn read_all(
             )));
             opaque.insert(table.name.clone(), json!(names));
         }
+    }
+    if request.tables.sidecar != Sidecar::Hashes && !tables.is_empty() {
+        let said = "the manifest holds primary keys in the clear, as --sidecar asks: keep it where such data may lie, it cannot be taken back from copies";
+        monitor.event(Event::Note(said));
     }
     if tables.is_empty() {
         monitor.event(Event::Note("the database has no tables: its manifest proves nothing"));
@@ -233,6 +242,7 @@ async fn read_all(
 /// What a table's leaves and its sidecar are made of.
 struct Of<'a> {
     leaves: Leaves,
+    sidecar: Sidecar,
     /// Of leaves that are ranges.
     order: Option<&'a KeyOrder>,
     sidecar_max_rows: u64,
@@ -253,7 +263,7 @@ async fn capture_table(
         (_, Some(_)) => Form::Sorted,
         (_, None) => Form::SortedUpTo(of.sidecar_max_rows),
     };
-    let way = Way { keys, form, order: of.order, budget: scan::BUDGET };
+    let way = Way { keys, form, order: of.order, budget: scan::BUDGET, notes: (of.sidecar, of.sidecar_max_rows) };
     let read = scan::scan(db, (table, meaning), way, kept, monitor).await.map_err(|error| match error.cause {
         Cause::Stopped(failure) => failure,
         Cause::Unreadable(failure) => {
@@ -263,6 +273,14 @@ async fn capture_table(
     })?;
     let fingerprint = read.fingerprint;
     let begins = write_leaves(&fingerprint, &table.name, &of, writer)?;
+    match &read.notes {
+        Some(notes) => write_names(notes, &table.name, writer)?,
+        None if of.sidecar == Sidecar::Hashes => {}
+        None => {
+            let why = if table.key.is_empty() { "it has no primary key" } else { "it has more rows than a sidecar is kept of" };
+            monitor.event(Event::Note(&format!("table {}: {why}: the manifest names none of its rows", table.name)));
+        }
+    }
     let (key, kind) = (table.name.clone(), LeafKind::Schema);
     writer.push_leaf(&LeafRow { key, kind, seq: 0, rows: 0, digest: table.schema_digest()?, bits: 0 })?;
     Ok((fingerprint.rows(), begins))
@@ -313,6 +331,17 @@ fn write_leaves(fingerprint: &Fingerprint, table: &str, of: &Of<'_>, writer: &mu
         let digested = digesting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         written.and(digested)
     })
+}
+
+/// The names of a table's rows, out of the pieces of their notes.
+fn write_names(notes: &Sorted<40>, table: &str, writer: &mut ManifestWriter) -> Result<(), Failure> {
+    for note in Notes::new(notes.walk()) {
+        let note = note.map_err(|failure| failure.context(format!("table {table}")))?;
+        let columns = (!note.columns.is_empty()).then(|| hex::encode(&note.columns));
+        let (key_hash, row_hash) = (note.key_hash, note.row_hash);
+        writer.push_name(&NameRow { key: table.to_owned(), key_hash, row_hash, name: note.name, columns })?;
+    }
+    Ok(())
 }
 
 /// What a table's fingerprint has, in the order of its leaves.

@@ -244,9 +244,11 @@ impl Database {
             if rows < BREATH as u64 {
                 return Ok(true);
             }
+            let notes = digester.take_notes();
             if let Some(kept) = &mut kept {
-                kept.append((0, 1), &records, false)?;
+                kept.append((0, 1), (&records, &notes), false)?;
             }
+            sink(Harvest::Notes(&notes))?;
             let go_on = sink(Harvest::Records(&std::mem::take(&mut records)))?;
             Ok(go_on && sink(Harvest::Read { rows: std::mem::take(&mut rows), bytes: std::mem::take(&mut bytes) })?)
         };
@@ -254,9 +256,11 @@ impl Database {
         sink(Harvest::Read { rows, bytes }).map_err(stopped)?;
         let read = read?;
         digester.flush(&mut records);
+        let notes = digester.take_notes();
         if let Some(kept) = &mut kept {
-            kept.append((0, 1), &records, true).map_err(stopped)?;
+            kept.append((0, 1), (&records, &notes), true).map_err(stopped)?;
         }
+        sink(Harvest::Notes(&notes)).map_err(stopped)?;
         sink(Harvest::Records(&records)).map_err(stopped)?;
         Ok(read)
     }

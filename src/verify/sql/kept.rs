@@ -10,6 +10,7 @@
 //! | 1 a run begins | JSON: purpose and standing |
 //! | 2 a table is cut into ranges | JSON: its name, a digest of what is read of it, the ranges |
 //! | 3 records of a range | u32 table, u32 range, u32 run, u32 attempt, 1 for the last ones of the range, records of 40 bytes |
+//! | 4 notes of a range | the same with pieces of notes, which are as long; never the last ones |
 //!
 //! Frame: kind (u8), length of the payload (u32), payload, keyed BLAKE3 over all of these; integers big-endian.
 
@@ -35,6 +36,7 @@ const FILE: &str = "rows.state";
 const BEGIN: u8 = 1;
 const TABLE: u8 = 2;
 const RECORDS: u8 = 3;
+const NOTES: u8 = 4;
 /// Kind and length before a payload, the digest after it.
 const HEAD: usize = 5;
 const TAIL: usize = 32;
@@ -60,8 +62,8 @@ struct Cut {
 
 /// An attempt at a range: table, range, run, attempt.
 type Attempt = (u32, u32, u32, u32);
-/// Where records are in the file: offset and length in bytes.
-type Piece = (u64, usize);
+/// Where records are in the file, or notes: offset, length in bytes, kind of frame.
+type Piece = (u64, usize, u8);
 
 /// Of one table.
 #[derive(Default)]
@@ -198,7 +200,7 @@ impl Kept {
                 self.cut(cut);
                 true
             }),
-            RECORDS => self.place(payload),
+            RECORDS | NOTES => self.place(kind, payload),
             _ => false,
         }
     }
@@ -210,14 +212,14 @@ impl Kept {
         id
     }
 
-    fn place(&mut self, payload: &[u8]) -> bool {
+    fn place(&mut self, kind: u8, payload: &[u8]) -> bool {
         let Some((place, records)) = payload.split_at_checked(PLACE) else { return false };
         let number = |at: usize| u32::from_be_bytes([place[at], place[at + 1], place[at + 2], place[at + 3]]);
         if !records.len().is_multiple_of(size_of::<Record>()) {
             return false;
         }
         let of = (number(0), number(4), number(8), number(12));
-        self.piece(of, (self.end + (HEAD + PLACE) as u64, records.len()), place[16] == 1)
+        self.piece(of, (self.end + (HEAD + PLACE) as u64, records.len(), kind), place[16] == 1)
     }
 
     /// A piece of a range; with the last one the range is done.
@@ -300,33 +302,40 @@ impl KeptTable<'_> {
         let pieces = self.pieces(range);
         let mut rows = 0;
         let mut room: Vec<Record> = vec![[0; size_of::<Record>()]; 4_096];
-        for (offset, length) in pieces.into_iter().flatten() {
+        for (offset, length, kind) in pieces.into_iter().flatten() {
             let mut at = 0;
             while at < *length {
                 let some = (length - at).min(size_of_val(&room[..]));
                 let records = &mut room[..some / size_of::<Record>()];
                 self.kept.file.read_exact_at(records.as_flattened_mut(), offset + at as u64).map_err(|error| self.kept.failed(error))?;
+                at += some;
+                if *kind == NOTES {
+                    sink(Harvest::Notes(records))?;
+                    continue;
+                }
                 sink(Harvest::Read { rows: records.len() as u64, bytes: 0 })?;
                 sink(Harvest::Records(records))?;
                 rows += records.len() as u64;
-                at += some;
             }
         }
         Ok(rows)
     }
 
-    /// Keeps records of a range in its nth attempt of this run; with the `last` ones the range is done.
-    pub fn append(&mut self, (range, attempt): (usize, u32), records: &[Record], last: bool) -> Result<(), Failure> {
+    /// Keeps records of a range, and notes, in its nth attempt of this run; with the `last` ones the range is done.
+    pub fn append(&mut self, (range, attempt): (usize, u32), (records, notes): (&[Record], &[Record]), last: bool) -> Result<(), Failure> {
         let range = u32::try_from(range).map_err(|_| Failure::invalid(format!("table {}: range {range}", self.name)))?;
         let of = (self.id, range, self.kept.run, attempt);
         let mut place = [0; PLACE];
         for (at, number) in [of.0, of.1, of.2, of.3].into_iter().enumerate() {
             place[at * 4..at * 4 + 4].copy_from_slice(&number.to_be_bytes());
         }
-        place[16] = u8::from(last);
-        let piece = (self.kept.end + (HEAD + PLACE) as u64, records.as_flattened().len());
-        self.kept.write(RECORDS, &[&place, records.as_flattened()])?;
-        self.kept.piece(of, piece, last);
+        let notes = notes.chunks(HELD_BACK).map(|some| (NOTES, some, false));
+        for (kind, some, last) in notes.chain([(RECORDS, records, last)]) {
+            place[16] = u8::from(last);
+            let piece = (self.kept.end + (HEAD + PLACE) as u64, some.as_flattened().len(), kind);
+            self.kept.write(kind, &[&place, some.as_flattened()])?;
+            self.kept.piece(of, piece, last);
+        }
         Ok(())
     }
 }
@@ -368,16 +377,19 @@ mod tests {
 
     fn replayed(kept: &mut Kept) -> Vec<u8> {
         let table = kept.table(&table(), &Meaning::Exact);
-        let mut seen = Vec::new();
+        let (mut seen, mut noted) = (Vec::new(), 0);
         for range in (0..2).filter(|range| table.is_done(*range)) {
             let mut sink = |harvest: Harvest<'_>| {
-                if let Harvest::Records(records) = harvest {
-                    seen.extend(records.iter().map(|record| record[0]));
+                match harvest {
+                    Harvest::Records(records) => seen.extend(records.iter().map(|record| record[0])),
+                    Harvest::Notes(notes) => noted += notes.len(),
+                    Harvest::Read { .. } => {}
                 }
                 Ok(true)
             };
             table.replay(range, &mut sink).unwrap();
         }
+        assert_eq!(noted, usize::from(seen.contains(&2)), "notes come with the range that they are of");
         seen
     }
 
@@ -386,10 +398,10 @@ mod tests {
         let mut kept = open(dir, 1);
         let mut table = kept.table(&table(), &Meaning::Exact);
         assert_eq!(table.plan(ranges()).unwrap(), ranges());
-        table.append((0, 1), &[record(9)], false).unwrap();
-        table.append((0, 2), &[record(1), record(2)], false).unwrap();
-        table.append((1, 1), &[record(8)], false).unwrap();
-        table.append((0, 2), &[record(3)], true).unwrap();
+        table.append((0, 1), (&[record(9)], &[]), false).unwrap();
+        table.append((0, 2), (&[record(1), record(2)], &[record(7)]), false).unwrap();
+        table.append((1, 1), (&[record(8)], &[]), false).unwrap();
+        table.append((0, 2), (&[record(3)], &[]), true).unwrap();
     }
 
     #[test]
@@ -401,7 +413,7 @@ mod tests {
         let mut again = kept.table(&table(), &Meaning::Exact);
         assert_eq!(again.plan(vec![vec!["other".into()]]).unwrap(), ranges(), "the ranges of the earlier run");
         // The attempt of the killed run is not added to.
-        again.append((1, 1), &[record(4)], true).unwrap();
+        again.append((1, 1), (&[record(4)], &[]), true).unwrap();
         drop(kept);
         let mut kept = open(dir.path(), 1);
         assert_eq!(replayed(&mut kept), [1, 2, 3, 4]);

@@ -41,7 +41,7 @@ pub trait Ranged: Send + Sync + 'static {
 
 enum Message {
     Read { rows: u64, bytes: u64 },
-    Records { of: (usize, u32), records: Vec<Record>, last: bool },
+    Records { of: (usize, u32), records: Vec<Record>, notes: Vec<Record>, last: bool },
 }
 
 /// Where the rows of one range go.
@@ -74,7 +74,7 @@ impl Outlet {
         if rows > 0 && self.sender.send(Message::Read { rows, bytes }).await.is_err() {
             return false;
         }
-        if self.records.len() < HELD_BACK {
+        if self.records.len() + self.digester.noted() < HELD_BACK {
             return true;
         }
         self.handed_on = true;
@@ -83,8 +83,8 @@ impl Outlet {
 
     async fn hand_on(&mut self, last: bool) -> bool {
         self.digester.flush(&mut self.records);
-        let records = std::mem::take(&mut self.records);
-        self.sender.send(Message::Records { of: self.of, records, last }).await.is_ok()
+        let (records, notes) = (std::mem::take(&mut self.records), self.digester.take_notes());
+        self.sender.send(Message::Records { of: self.of, records, notes, last }).await.is_ok()
     }
 }
 
@@ -216,10 +216,10 @@ async fn gather(
                 read += rows;
                 sink(Harvest::Read { rows, bytes })
             }
-            Message::Records { of, mut records, last } => {
+            Message::Records { of, mut records, notes, last } => {
                 certain += records.len() as u64;
-                let keep = kept.as_mut().map_or(Ok(()), |kept| kept.append(of, &records, last));
-                let taken = keep.and_then(|()| sink(Harvest::Records(&records)));
+                let keep = kept.as_mut().map_or(Ok(()), |kept| kept.append(of, (&records, &notes), last));
+                let taken = keep.and_then(|()| sink(Harvest::Notes(&notes))).and_then(|_| sink(Harvest::Records(&records)));
                 records.clear();
                 rooms.lock().expect("no panic while held").push(records);
                 taken

@@ -1,4 +1,4 @@
-//! Differing rows for people: named by their keys, with the columns that differ where both sides are at hand, and classed by their
+//! Differing rows for people: named by their keys, with the columns that differ where what is at hand tells them, and classed by their
 //! change stamps where the mode says so.
 //!
 //! Not here: which rows differ (`fingerprint`), and how rows are looked up (`scan`).
@@ -13,6 +13,7 @@ use crate::monitor::{Event, Monitor};
 use crate::verify::differences::Difference;
 use crate::verify::sql::rows::display::WRAPPED_BELOW;
 use crate::verify::sql::rows::fields::sized;
+use crate::verify::sql::rows::notes::ColumnHash;
 use crate::verify::sql::rows::table::{changed_columns, schema_difference};
 use crate::verify::sql::rows::tag;
 
@@ -26,8 +27,8 @@ pub struct Seen {
     pub name: String,
     /// Its change stamp: microseconds since 1970-01-01.
     pub stamp: Option<i64>,
-    /// A digest of each column, where they were asked for.
-    pub fields: Vec<[u8; 8]>,
+    /// A hash of each column, where they were asked for, or the manifest has them.
+    pub fields: Vec<ColumnHash>,
 }
 
 /// Rows by the first bytes of their key hash.
@@ -129,11 +130,10 @@ pub fn tell(
                     Some(known) => format!("{table} {}", known.name),
                     None => format!("{table} #{}", hex::encode(key_hash)),
                 };
-                let columns = match (before.get(&key_hash), seen) {
-                    (Some(before), Some(now)) => differing(columns, before, now),
-                    _ => Vec::new(),
+                let (columns, more) = match (before.get(&key_hash).filter(|_| expected.is_some()), seen) {
+                    (Some(before), Some(now)) => told_apart(columns, before, now),
+                    _ => Default::default(),
                 };
-                let more = if columns.is_empty() { String::new() } else { format!(" differs in {}", columns.join(", ")) };
                 let (expected, actual) = (expected.map(hex::encode), actual.map(|row| format!("{}{more}", hex::encode(row))));
                 monitor.event(Event::Finding(&Finding { expected, actual, columns, ..Finding::new(class, Kind::Row, Place::Row(place)) }));
             }
@@ -165,9 +165,19 @@ pub fn settled(counts: &Counts, named: &Counts, moved: &[(Class, Class)], bounds
     settled
 }
 
-fn differing(columns: &[&str], before: &Seen, now: &Seen) -> Vec<String> {
+/// The columns that differ in a row that is there on both sides, and how that is said; neither where a side's columns are not known.
+fn told_apart(columns: &[&str], before: &Seen, now: &Seen) -> (Vec<String>, String) {
+    if columns.is_empty() || [&before.fields, &now.fields].iter().any(|fields| fields.len() != columns.len()) {
+        return Default::default();
+    }
     let fields = columns.iter().zip(before.fields.iter().zip(&now.fields));
-    fields.filter(|(_, (before, now))| before != now).map(|(name, _)| (*name).to_owned()).collect()
+    let differing: Vec<String> = fields.filter(|(_, (before, now))| before != now).map(|(name, _)| (*name).to_owned()).collect();
+    let more = match &differing[..] {
+        // The digests of the whole row have decided; of a column, a manifest has a few bytes only.
+        [] => " differs in columns that their short hashes do not tell apart".to_owned(),
+        names => format!(" differs in {}", names.join(", ")),
+    };
+    (differing, more)
 }
 
 #[cfg(test)]
@@ -219,6 +229,18 @@ mod tests {
         }
         // A restore to before the capture settles earlier.
         assert_eq!(Bounds::new(200, 100, 10).settled, 90);
+    }
+
+    #[test]
+    fn columns_that_short_hashes_do_not_tell_apart_are_said_to_be_so() {
+        let seen = |fields: &[u8]| Seen { fields: fields.iter().map(|n| [*n; 4]).collect(), ..Seen::default() };
+        let (columns, said) = told_apart(&["a", "b"], &seen(&[1, 2]), &seen(&[1, 3]));
+        assert_eq!((columns, said.as_str()), (vec!["b".to_owned()], " differs in b"));
+        let (columns, said) = told_apart(&["a", "b"], &seen(&[1, 2]), &seen(&[1, 2]));
+        assert!(columns.is_empty() && said.contains("do not tell apart"), "{said}");
+        for (before, now) in [(seen(&[]), seen(&[1, 2])), (seen(&[1, 2]), seen(&[])), (seen(&[1]), seen(&[2]))] {
+            assert_eq!(told_apart(&["a", "b"], &before, &now), Default::default(), "not known");
+        }
     }
 
     #[test]

@@ -79,7 +79,7 @@ pub struct ReadError {
 /// Conditions that cut a table into ranges: each row fulfils those of exactly one range.
 pub type Ranges = Vec<Vec<String>>;
 
-/// Records that one range holds back at most: 10 MiB; beyond it they are handed on and the range can no longer be read again.
+/// Records, and pieces of notes, that one range holds back at most: 10 MiB; beyond it they are handed on and the range can no longer be read again.
 pub const HELD_BACK: usize = 1 << 18;
 /// Rows between two messages about progress.
 pub const BREATH: usize = 4_096;
@@ -110,6 +110,8 @@ pub enum Harvest<'a> {
     },
     /// Rows that are certain: each comes exactly once.
     Records(&'a [Record]),
+    /// Pieces of the notes of rows that are certain (`rows::notes`), where rows are noted.
+    Notes(&'a [Record]),
 }
 
 /// Gets what a pass for digests gives; false ends it early.

@@ -1,6 +1,6 @@
 //! One pass over one table: rows become digests, digests a fingerprint; and the second, narrow pass that names rows by their keys.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,6 +9,8 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::monitor::{Event, Monitor};
 use crate::verify::fingerprint::{Accumulator, Fingerprint};
 use crate::verify::leaf::Form;
+use crate::verify::manifest::request::Sidecar;
+use crate::verify::sorter::{Sorted, Sorter};
 use crate::verify::sql::database::Database;
 use crate::verify::sql::kept::Kept;
 use crate::verify::sql::naming::{self, Seen, SeenRows};
@@ -34,6 +36,8 @@ pub struct Scan {
     pub fingerprint: Fingerprint,
     /// Canonical bytes that were hashed.
     pub bytes: u64,
+    /// Pieces of the notes of all rows (`rows::notes`), where rows were noted and there are no more of them than that is done for.
+    pub notes: Option<Sorted<40>>,
 }
 
 /// What is made of the rows.
@@ -45,8 +49,10 @@ pub struct Way<'a> {
     pub form: Form,
     /// For leaves that are ranges of keys: their order.
     pub order: Option<&'a KeyOrder>,
-    /// Bytes of records that stay in memory.
+    /// Bytes of records that stay in memory, notes included.
     pub budget: usize,
+    /// What is noted of each row, and of how many rows at most.
+    pub notes: (Sidecar, u64),
 }
 
 /// Reads all of `table`; what `kept` has of it is not read again.
@@ -59,9 +65,12 @@ pub async fn scan(
 ) -> Result<Scan, ReadError> {
     let task = format!("reading {}", table.name);
     let mut progress = Progress::start(&task, monitor);
-    let mut accumulator = Accumulator::of(way.form, way.budget);
     let columns: Vec<usize> = (0..table.columns.len()).collect();
-    let mut digester = Digester::new(way.keys, table, &columns, meaning).in_order(way.order);
+    let (sidecar, most) = way.notes;
+    let mut digester = Digester::new(way.keys, table, &columns, meaning).in_order(way.order).noting(table, sidecar);
+    let budget = if digester.is_noting() { way.budget / 2 } else { way.budget };
+    let mut accumulator = Accumulator::of(way.form, budget);
+    let mut notes = digester.is_noting().then(|| Sorter::new(budget));
     let mut kept = kept.map(|kept| kept.table(table, meaning));
     if let Some((done, ranges)) = kept.as_ref().and_then(|kept| kept.done()) {
         monitor.event(Event::Note(&format!("table {}: {done} of {ranges} ranges were read by an earlier run", table.name)));
@@ -71,7 +80,13 @@ pub async fn scan(
         arrived.fetch_add(1, Ordering::Relaxed);
         match harvest {
             Harvest::Read { rows, bytes } => progress.read(rows, bytes),
-            Harvest::Records(records) => accumulator.push_all(records).map(|()| true),
+            Harvest::Records(records) => {
+                accumulator.push_all(records)?;
+                // Nobody is going to be told of them: their room is given back.
+                notes = notes.take().filter(|_| accumulator.rows() <= most);
+                Ok(true)
+            }
+            Harvest::Notes(pieces) => notes.as_mut().map_or(Ok(()), |notes| notes.push_all(pieces)).map(|()| true),
         }
     };
     let reading = db.digest(table, &mut digester, kept.as_mut(), sink);
@@ -81,8 +96,10 @@ pub async fn scan(
         monitor.event(Event::Note(&said));
     }
     let rows = read?;
-    let fingerprint = accumulator.finish().map_err(|failure| ReadError { rows, cause: Cause::Stopped(failure) })?;
-    Ok(Scan { fingerprint, bytes })
+    let stopped = |failure| ReadError { rows, cause: Cause::Stopped(failure) };
+    let fingerprint = accumulator.finish().map_err(stopped)?;
+    let notes = notes.map(Sorter::finish).transpose().map_err(stopped)?;
+    Ok(Scan { fingerprint, bytes, notes })
 }
 
 /// Waits for `reading`, and says so where nothing `arrived` for a while: a server does not tell that it waits for somebody's lock. A
@@ -135,18 +152,22 @@ pub struct Look<'a> {
     pub order: Option<&'a KeyOrder>,
     /// The column with its change stamp.
     pub stamp: Option<usize>,
-    /// A digest of each column.
+    /// A hash of each column.
     pub fields: bool,
 }
 
-/// Looks rows up whose key hash begins with one of `wanted`: reads no more columns than it must, until all are found.
+/// Rows that are looked up: by the first bytes of their key hash, or their place, the first bytes of their digest.
+pub type Wanted = HashMap<[u8; 8], [u8; 8]>;
+
+/// Looks rows up whose key hash begins with one of `wanted`: reads no more columns than it must, until all are found. Where it reads them all,
+/// a row of another digest, as keys that may be NULL have several, gives its key and nothing of its columns.
 pub async fn look_up(
     db: &mut Database,
     table: &Table,
     keys: &RowKeys,
     meaning: &Meaning,
     look: &Look<'_>,
-    mut wanted: HashSet<[u8; 8]>,
+    mut wanted: Wanted,
     monitor: &dyn Monitor,
 ) -> Result<SeenRows, ReadError> {
     let mut seen = SeenRows::new();
@@ -161,13 +182,18 @@ pub async fn look_up(
         table.key.iter().filter_map(|index| Some((table.columns[*index].name.as_str(), place(*index)?))).collect();
     let mut digester = Digester::new(keys, table, &columns, meaning).in_order(look.order);
     db.read(table, &columns, Row::new(keys), &mut |row| {
-        let hash = digester.key_head(row);
-        if wanted.remove(&hash) {
-            let parts = key.iter().map(|(name, at)| format!("{name}={}", display::field(row.field(*at))));
-            let name = parts.collect::<Vec<_>>().join(" ");
+        let record = digester.record(row);
+        let hash: [u8; 8] = *record.first_chunk().expect("a record has 40 bytes");
+        if let Some(digest) = wanted.get(&hash) {
+            let is_it = !look.fields || record[8..16] == digest[..];
             let stamp = stamp.and_then(|at| naming::stamp_of(row.field(at)));
-            let fields = if look.fields { digester.fields(row) } else { Vec::new() };
-            seen.insert(hash, Seen { name, stamp, fields });
+            let fields = if look.fields && is_it { digester.fields(row) } else { Vec::new() };
+            if is_it || !seen.contains_key(&hash) {
+                seen.insert(hash, Seen { name: display::name(row, key.iter().copied()), stamp, fields });
+            }
+            if is_it {
+                wanted.remove(&hash);
+            }
         }
         Ok(!wanted.is_empty() && !monitor.stop_requested())
     })

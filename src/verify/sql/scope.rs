@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::model::capture::CaptureMode;
 use crate::model::failure::Failure;
 use crate::verify::key_ranges::{self, Code};
-use crate::verify::manifest::request::{CaptureRequest, TableRequest};
+use crate::verify::manifest::request::{CaptureRequest, Leaves, Sidecar, TableRequest};
 use crate::verify::sql::database::Database;
 use crate::verify::sql::declared;
 use crate::verify::sql::declared::declaration;
@@ -75,6 +75,8 @@ pub struct Scope {
     pub longest_transaction: i64,
     /// Tables whose leaves are ranges of keys.
     pub ranges: BTreeMap<String, TableRanges>,
+    /// What the manifest keeps of each row.
+    pub sidecar: Sidecar,
 }
 
 /// The ranges of a table.
@@ -118,6 +120,10 @@ pub fn check(request: &CaptureRequest) -> Result<(), Failure> {
             Err(Failure::invalid(format!("closed partitions are for mode `append-prefix`, and the mode is `{mode}`"))
                 .hint("add --mode append-prefix"))
         }
+        _ if tables.leaves == Leaves::Sums && tables.sidecar != Sidecar::Hashes => {
+            Err(Failure::invalid(format!("leaves that are sums have no row sidecar, and `{}` are to be in it", tables.sidecar.as_str()))
+                .hint("leave --leaves sums out, or --sidecar"))
+        }
         _ if !tables.types.is_empty() && !tables.logical => {
             Err(Failure::invalid("logical types are declared, and rows are compared exactly").hint("add --logical"))
         }
@@ -136,6 +142,7 @@ impl Scope {
         let mut scope = Self {
             stamp: request.stamp.clone(),
             longest_transaction: i64::try_from(request.longest_transaction_s.saturating_mul(1_000_000)).unwrap_or(i64::MAX),
+            sidecar: request.sidecar,
             ..Self::default()
         };
         let declared: BTreeMap<String, LogicalType> = request.types.iter().map(|text| declaration(text)).collect::<Result<_, _>>()?;
@@ -184,6 +191,7 @@ impl Scope {
             stamp: stated.get("stamp").and_then(text),
             longest_transaction: stated["longest_transaction_micros"].as_i64().unwrap_or(0),
             ranges: ranges_of(&stated["ranges"]),
+            sidecar: stated["sidecar"].as_str().and_then(|text| text.parse().ok()).unwrap_or_default(),
         }
     }
 
@@ -212,6 +220,9 @@ impl Scope {
             let one = |ranges: &TableRanges| json!({"order": ranges.order.state(), "begins": ranges.begins.iter().map(hex::encode).collect::<Vec<_>>()});
             let ranges: Map<_, _> = self.ranges.iter().map(|(table, ranges)| (table.clone(), one(ranges))).collect();
             stated.insert("ranges".into(), ranges.into());
+        }
+        if self.sidecar != Sidecar::Hashes {
+            stated.insert("sidecar".into(), json!(self.sidecar.as_str()));
         }
         if !stated.is_empty() {
             position[MEMBER] = stated.into();
@@ -329,6 +340,7 @@ mod tests {
             closed: Some([("p1".to_owned(), vec![]), ("l".to_owned(), vec!["p0".to_owned()])].into()),
             stamp: Some("at".into()),
             longest_transaction: 5,
+            sidecar: Sidecar::Columns,
             ..Scope::default()
         };
         let mut position = json!({});

@@ -41,6 +41,16 @@ pub fn results() -> Vec<Tamper> {
             }),
         ),
         (
+            "cover what was not compared",
+            Rule::CoverageDiffers,
+            Lie(|body, nth| {
+                if let (Body::PointResult(result), 0) = (body, nth) {
+                    let kinds = ["objects", "rows", "items"].map(|kind| (kind.to_owned(), "not compared".to_owned()));
+                    facts(result).not_compared.extend(kinds);
+                }
+            }),
+        ),
+        (
             "call unread what was damaged",
             Rule::CountsDoNotAddUp,
             Lie(|body, nth| {

@@ -24,6 +24,7 @@ impl Run<'_> {
             let said =
                 format!("the manifest is of {engine} and this is {own}: each words definitions in its own way, they are not compared");
             self.monitor.event(Event::Note(&said));
+            self.not_compared(beside::OF_ANOTHER_ENGINE);
             return;
         }
         if self.is_earlier && (expected.leave_out(POSITION) | expected.leave_out(AUTO_INCREMENT)) {
@@ -62,13 +63,20 @@ impl Run<'_> {
 
     /// What the manifest says that is within its scope; nothing where it says nothing of definitions, or rows alone are compared.
     fn expected_definitions(&mut self, position: Option<&Value>) -> Option<Definitions> {
+        let before = position.map(|position| &position["definitions"]).filter(|before| before.is_object());
         if self.scope.logical.is_some() {
-            self.result.left_out.push(beside::BY_MEANING.to_owned());
+            self.not_compared(beside::BY_MEANING);
             return None;
         }
-        let mut expected = Definitions::of_value(position.map(|position| &position["definitions"]).filter(|before| before.is_object())?);
+        let mut expected = Definitions::of_value(before?);
         self.retain_closed(&mut expected);
         Some(expected)
+    }
+
+    /// What rows cover says nothing of definitions, and why.
+    fn not_compared(&mut self, why: &'static str) {
+        self.result.left_out.push(why.to_owned());
+        self.result.not_compared.insert("definitions", why);
     }
 
     /// Leaves those of closed tables and partitions alone, where the manifest is of such.

@@ -3,7 +3,7 @@
 //! Both sides are at hand, so that every differing row is named and the columns that differ are too. Faults that both sides share stay
 //! unseen: that is what mode `dual-path` says.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::model::capture::CaptureMode;
@@ -17,6 +17,7 @@ use crate::signing::hash_key::HashKey;
 use crate::verify::differences::Difference;
 use crate::verify::fingerprint;
 use crate::verify::leaf::{Form, Leaf};
+use crate::verify::manifest::request::Sidecar;
 use crate::verify::sql::compare::baseline::other_version;
 use crate::verify::sql::compare::beside;
 use crate::verify::sql::compare::columns::{Common, is_renamed, not_as_a_whole};
@@ -33,7 +34,7 @@ use crate::verify::sql::rows::canon::RowKeys;
 use crate::verify::sql::rows::digester::Meaning;
 use crate::verify::sql::rows::logical::LogicalType;
 use crate::verify::sql::rows::table::{Table, lone_columns};
-use crate::verify::sql::scan::{self, Look, Scan, Way};
+use crate::verify::sql::scan::{self, Look, Scan, Wanted, Way};
 
 /// Logical types that the operator declares, by `TABLE.COLUMN`.
 pub type Declared = BTreeMap<String, LogicalType>;
@@ -118,7 +119,10 @@ pub async fn against(
     if declared.is_none() && run.result.cut_short.is_none() {
         run.definitions(&mut before, &mut now).await;
     }
-    run.result.left_out.extend(declared.map(|_| beside::BY_MEANING.to_owned()));
+    if declared.is_some() {
+        run.result.left_out.push(beside::BY_MEANING.to_owned());
+        run.result.not_compared.insert("definitions", beside::BY_MEANING);
+    }
     for (side, db) in [("checked", &mut now), ("baseline", &mut before)] {
         let content = if run.result.cut_short.is_none() { NotRead::of(db).await?.content() } else { None };
         run.result.left_out.extend(content.map(|content| format!("{side}: what is not read: {content}")));
@@ -263,7 +267,7 @@ impl Run<'_> {
         match scan::scan(
             db,
             (table, meaning),
-            Way { keys: &self.keys, form: Form::Sorted, order: None, budget: scan::BUDGET / 2 },
+            Way { keys: &self.keys, form: Form::Sorted, order: None, budget: scan::BUDGET / 2, notes: (Sidecar::Hashes, 0) },
             None,
             self.monitor,
         )
@@ -297,13 +301,13 @@ impl Run<'_> {
 
     /// The differing rows of one side once more, whole.
     async fn look(&self, db: &mut Database, table: &Table, meaning: &Meaning, differences: &[Difference], baseline: bool) -> SeenRows {
-        let wanted: HashSet<[u8; 8]> = differences
+        let wanted: Wanted = differences
             .iter()
             .filter_map(|difference| match difference {
-                Difference::Row { key_hash, expected, actual, .. } if (if baseline { expected } else { actual }).is_some() => {
-                    Some(*key_hash)
+                Difference::Row { key_hash, expected, actual, .. } => {
+                    (if baseline { *expected } else { *actual }).map(|row| (*key_hash, row))
                 }
-                _ => None,
+                Difference::Bucket { .. } => None,
             })
             .collect();
         match scan::look_up(db, table, &self.keys, meaning, &Look { order: None, stamp: None, fields: true }, wanted, self.monitor).await {

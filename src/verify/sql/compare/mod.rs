@@ -8,6 +8,8 @@ pub mod columns;
 pub mod database;
 pub mod defined;
 pub mod dual;
+pub mod manifests;
+pub mod named;
 pub mod newest;
 pub mod of_table;
 pub mod tables;

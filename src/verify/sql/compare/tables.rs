@@ -5,7 +5,7 @@
 //!
 //! Not here: what is compared with what (`database`), what the manifest says (`baseline`), and how rows are named (`naming`).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::time::Duration;
 
@@ -21,20 +21,22 @@ use crate::verify::differences::Difference;
 use crate::verify::fingerprint;
 use crate::verify::key_ranges::{self, Range};
 use crate::verify::leaf::Form;
+use crate::verify::manifest::names::NameRow;
 use crate::verify::manifest::reader::Rows;
+use crate::verify::manifest::request::Sidecar;
 use crate::verify::manifest::row::{LeafKind, SidecarRow};
 use crate::verify::sql::changes::touched::Touched;
 use crate::verify::sql::compare::baseline::Expected;
 use crate::verify::sql::compare::columns::{self, Common};
+use crate::verify::sql::compare::named;
 use crate::verify::sql::compare::of_table::OfTable;
 use crate::verify::sql::database::Database;
 use crate::verify::sql::definitions::differences;
 use crate::verify::sql::kept::Kept;
-use crate::verify::sql::naming::{self, Bounds, NAMED_ROWS, Seen, SeenRows};
+use crate::verify::sql::naming::{self, Bounds, NAMED_ROWS, SeenRows};
 use crate::verify::sql::reading::{Cause, ReadError};
 use crate::verify::sql::rows::canon::RowKeys;
 use crate::verify::sql::rows::digester::Meaning;
-use crate::verify::sql::rows::key_order::KeyOrder;
 use crate::verify::sql::rows::table::{Table, lone_columns, schema_digest};
 use crate::verify::sql::scan::{self, Look, Scan, Way};
 use crate::verify::sql::scope::{Scope, TableRanges};
@@ -57,6 +59,8 @@ pub struct Run<'a> {
     pub described: Value,
     /// The manifest's row sidecar, at a table that is still to come.
     pub sidecar: Peekable<Rows<SidecarRow>>,
+    /// The names of its rows, likewise, where it has them.
+    pub names: Peekable<Rows<NameRow>>,
     /// What is known so far.
     pub result: Verification,
     /// Of tables.
@@ -191,7 +195,7 @@ impl Run<'_> {
         let ranges = (before.kind == LeafKind::Range && keyed).then(|| self.scope.ranges.get(name).cloned()).flatten();
         let order = ranges.as_ref().map(|ranges| &ranges.order);
         let form = if before.kind == LeafKind::Sum { Form::Sums } else { Form::Sorted };
-        let way = Way { keys: &self.keys, form, order, budget: scan::BUDGET };
+        let way = Way { keys: &self.keys, form, order, budget: scan::BUDGET, notes: (Sidecar::Hashes, 0) };
         let read = match scan::scan(db, (&part, &meaning), way, self.kept.as_mut(), self.monitor).await {
             Ok(read) => read,
             Err(ReadError { rows, cause: Cause::Stopped(failure) }) => {
@@ -236,10 +240,12 @@ impl Run<'_> {
         // Of a table whose rows a log can name, nothing may have changed that it does not name.
         let is_told = self.touched.0.is_some() && !part.key.is_empty();
         let bounds = self.bounds.map(|bounds| Bounds { may_have_changed: bounds.may_have_changed && !is_told, ..bounds });
-        let mut counts = self.tell(db, (&part, &meaning, order), (&rows.differences, bounds), &rows.counts).await;
+        let of = named::Of { table: &part, described: described.as_ref(), order };
+        let known = of.known(&mut self.names, rows.differences.iter().chain(&rows.written))?;
+        let mut counts = self.tell(db, (&of, &meaning, &known), (&rows.differences, bounds), &rows.counts).await;
         if !rows.written.is_empty() {
             let bounds = Some(self.touched.1);
-            counts.merge(&self.tell(db, (&part, &meaning, order), (&rows.written, bounds), &rows.between).await);
+            counts.merge(&self.tell(db, (&of, &meaning, &known), (&rows.written, bounds), &rows.between).await);
         }
         self.rows.merge(&counts);
         let excused = same_schema && !clean && counts.mismatch + counts.missing + counts.extra + counts.future == 0;
@@ -306,36 +312,28 @@ impl Run<'_> {
         self.find(self.class(Class::Mismatch), Kind::Bucket, Place::Bucket(format!("{table} {named}")), expected, actual);
     }
 
-    /// Names the rows that are there with a second pass over their keys, the others by their keyed hash; gives the final counts.
+    /// Names rows by what the manifest has of them, those that are there with a second pass over their keys where it has nothing, and others
+    /// by their keyed hash; gives the final counts.
     async fn tell(
         &mut self,
         db: &mut Database,
-        (table, meaning, order): (&Table, &Meaning, Option<&KeyOrder>),
+        (of, meaning, known): (&named::Of<'_>, &Meaning, &SeenRows),
         (differences, bounds): (&[Difference], Option<Bounds>),
         counts: &Counts,
     ) -> Counts {
-        let there = |difference: &Difference| match difference {
-            Difference::Row { key_hash, actual: Some(_), .. } => Some(*key_hash),
-            _ => None,
-        };
-        let wanted: HashSet<[u8; 8]> = differences.iter().filter_map(there).collect();
-        // A key's place in its order is the key: nothing has to be looked up, of rows that are gone either.
-        let by_place = |difference: &Difference| match (difference, order) {
-            (Difference::Row { key_hash, .. }, Some(order)) => Some((*key_hash, Seen { name: order.name(*key_hash), ..Seen::default() })),
-            _ => None,
-        };
-        let before: SeenRows = differences.iter().filter_map(by_place).collect();
-        let wanted = if order.is_some() && bounds.is_none() { HashSet::new() } else { wanted };
-        let look = Look { order, stamp: bounds.and_then(|_| self.scope.stamp_of(table)), fields: false };
+        let table = of.table;
+        let (wanted, fields) = named::to_look_up(differences, known, bounds.is_some());
+        let look = Look { order: of.order, stamp: bounds.and_then(|_| self.scope.stamp_of(table)), fields };
         let seen = match scan::look_up(db, table, &self.keys, meaning, &look, wanted, self.monitor).await {
             Ok(seen) => seen,
             Err(_) => {
-                let said = format!("table {}: rows are named by their hashes, their keys could not be read again", table.name);
+                let said = format!("table {}: rows are named by what the manifest has of them, they could not be read again", table.name);
                 self.monitor.event(Event::Note(&said));
                 SeenRows::new()
             }
         };
-        naming::tell(self.monitor, (&table.name, &[]), differences, (&before, &seen), bounds, counts)
+        let columns: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+        naming::tell(self.monitor, (&table.name, &columns), differences, (known, &seen), bounds, counts)
     }
 
     /// Counts a table that was not read to its end, and says after how many rows and why.

@@ -45,10 +45,8 @@ use crate::verify::wide_blake3::digests;
 
 /// The encoding's name in manifests; `ROWS.md` is its specification.
 pub const ENCODING: &str = "attestore/rows/v1";
-
 /// The same by logical types (`logical`).
 pub const LOGICAL_ENCODING: &str = "attestore/rows-logical/v1";
-
 /// A text, json or bytes payload above this is replaced by its digest.
 pub const LARGE_BYTES: usize = 8 << 20;
 
@@ -60,12 +58,14 @@ const ROOM: usize = 1 << 20;
 pub struct RowKeys {
     row: [u8; 32],
     key: [u8; 32],
+    column: [u8; 32],
 }
 
 impl RowKeys {
     /// Derived from the hash key.
     pub fn new(hash_key: &HashKey) -> Self {
-        Self { row: hash_key.derive("attestore row v1"), key: hash_key.derive("attestore key v1") }
+        let of = |context| hash_key.derive(context);
+        Self { row: of("attestore row v1"), key: of("attestore key v1"), column: of("attestore column v1") }
     }
 
     /// The digest of the whole row.
@@ -90,9 +90,9 @@ impl RowKeys {
         digests::keyed(&self.key, keys, ends, hashes);
     }
 
-    /// [`RowKeys::key_hash_in`] with room of its own.
-    pub fn key_hash(&self, row: &Row, key: &[usize]) -> [u8; 32] {
-        self.key_hash_in(row, key, &mut Vec::new())
+    /// Hashes a column's field, with the key for these (`notes`).
+    pub fn column_hasher(&self) -> blake3::Hasher {
+        blake3::Hasher::new_keyed(&self.column)
     }
 }
 

@@ -1,12 +1,15 @@
-//! One row into the record that a fingerprint is made of: the hash of its key and its own digest, over exact or logical fields.
+//! One row into the record that a fingerprint is made of: the hash of its key and its own digest, over exact or logical fields; and, where a
+//! manifest is to name rows, into a note.
 //!
 //! Not here: how rows are read, and what fingerprints do with records.
 
 use crate::verify::buckets::{self, Record};
 use crate::verify::key_ranges::Code;
+use crate::verify::manifest::request::Sidecar;
 use crate::verify::sql::rows::canon::{Row, RowKeys};
 use crate::verify::sql::rows::key_order::{Coder, KeyOrder};
 use crate::verify::sql::rows::logical::{self, LogicalType};
+use crate::verify::sql::rows::notes::{ColumnHash, ColumnHasher, Noter};
 use crate::verify::sql::rows::table::Table;
 
 /// What is digested of each column.
@@ -31,7 +34,9 @@ pub struct Digester {
     logical: Option<Vec<LogicalType>>,
     /// Where rows stand by their keys and not by the hashes of these.
     coder: Option<Coder>,
+    table: String,
     columns: Vec<String>,
+    noter: Option<Noter>,
     brought: Row,
     scratch: Vec<u8>,
     waiting: Waiting,
@@ -59,7 +64,16 @@ impl Digester {
         };
         let columns = columns.iter().map(|index| table.columns[*index].name.clone()).collect();
         let (brought, scratch, waiting) = (Row::new(keys), Vec::new(), Waiting::default());
-        Self { keys: keys.clone(), key, logical, coder: None, columns, brought, scratch, waiting }
+        let table = table.name.clone();
+        Self { keys: keys.clone(), key, logical, coder: None, table, columns, noter: None, brought, scratch, waiting }
+    }
+
+    /// The same with a note of each row that is gathered, for rows that hold all columns of `table`.
+    #[must_use]
+    pub fn noting(mut self, table: &Table, sidecar: Sidecar) -> Self {
+        let columns: Vec<usize> = (0..table.columns.len()).collect();
+        self.noter = Noter::new(&self.keys, table, &columns, sidecar);
+        self
     }
 
     /// The same with the keys themselves, in this order, in the place of their hashes.
@@ -100,7 +114,11 @@ impl Digester {
     /// Takes a row in; its record is appended to `records` with those of others, some time or when [`Digester::flush`] is called.
     pub fn gather(&mut self, row: &Row, records: &mut Vec<Record>) {
         self.meant(row);
+        let stored = row;
         let row = if self.logical.is_some() { &self.brought } else { row };
+        if let Some(noter) = &mut self.noter {
+            noter.take_in(stored, row, &self.keys.key_hash_in(row, &self.key, &mut self.scratch));
+        }
         let waiting = &mut self.waiting;
         waiting.rows.extend_from_slice(row.bytes());
         waiting.row_ends.push(waiting.rows.len());
@@ -118,6 +136,7 @@ impl Digester {
     /// Appends the records of all rows that were gathered, in their order.
     pub fn flush(&mut self, records: &mut Vec<Record>) {
         let waiting = &mut self.waiting;
+        let from = records.len();
         self.keys.digest_rows(&waiting.rows, &waiting.row_ends, &mut waiting.row_digests);
         if self.coder.is_some() {
             records.extend(waiting.codes.iter().zip(&waiting.row_digests).map(|(code, digest)| buckets::record_at(code, digest)));
@@ -125,6 +144,9 @@ impl Digester {
             self.keys.hash_keys(&waiting.keys, &waiting.key_ends, &mut waiting.key_hashes);
             let keys = if self.key.is_empty() { &waiting.row_digests } else { &waiting.key_hashes };
             records.extend(keys.iter().zip(&waiting.row_digests).map(|(key, digest)| buckets::record(key, digest)));
+        }
+        if let Some(noter) = &mut self.noter {
+            noter.place(&records[from..]);
         }
         waiting.codes.clear();
         waiting.rows.clear();
@@ -140,11 +162,28 @@ impl Digester {
         self.record(row)[..8].try_into().expect("a record has 40 bytes")
     }
 
-    /// A digest of each field, for telling columns apart.
-    pub fn fields(&mut self, row: &Row) -> Vec<[u8; 8]> {
-        let meant = self.meant(row);
-        let digest = |at| blake3::hash(meant.field(at)).as_bytes()[..8].try_into().expect("a hash has 32 bytes");
-        (0..meant.len()).map(digest).collect()
+    /// Whether rows are noted.
+    pub fn is_noting(&self) -> bool {
+        self.noter.is_some()
+    }
+
+    /// How many pieces of notes there are to be taken.
+    pub fn noted(&self) -> usize {
+        self.noter.as_ref().map_or(0, Noter::count)
+    }
+
+    /// Takes the pieces of the notes of all rows whose records were given.
+    pub fn take_notes(&mut self) -> Vec<Record> {
+        self.noter.as_mut().map(Noter::take).unwrap_or_default()
+    }
+
+    /// A hash of each column, for telling which differ.
+    pub fn fields(&mut self, row: &Row) -> Vec<ColumnHash> {
+        self.meant(row);
+        let row = if self.logical.is_some() { &self.brought } else { row };
+        let key_hash = self.keys.key_hash_in(row, &self.key, &mut self.scratch);
+        let hasher = ColumnHasher::new(&self.keys, &self.table, self.columns.iter().map(String::as_str));
+        hasher.hashes(row, &key_hash).collect()
     }
 }
 

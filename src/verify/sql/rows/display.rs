@@ -2,6 +2,7 @@
 //!
 //! Not for hashing, and nothing is parsed back from it.
 
+use crate::verify::sql::rows::canon::Row;
 use crate::verify::sql::rows::tag;
 
 /// The longest text that is shown of one value, in characters.
@@ -38,6 +39,12 @@ pub fn field(bytes: &[u8]) -> String {
         Some((at, _)) => format!("{}…", &shown[..at]),
         None => shown,
     }
+}
+
+/// A row's key, `COLUMN=VALUE …`: the columns' names and where their fields are in `row`.
+pub fn name<'a>(row: &Row, key: impl IntoIterator<Item = (&'a str, usize)>) -> String {
+    let parts = key.into_iter().map(|(name, at)| format!("{name}={}", field(row.field(at))));
+    parts.collect::<Vec<_>>().join(" ")
 }
 
 /// Bytes that are no text: a key in another character set than UTF-8 is shown so, too.
@@ -147,7 +154,7 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::signing::hash_key::HashKey;
-    use crate::verify::sql::rows::canon::{Row, RowKeys};
+    use crate::verify::sql::rows::canon::RowKeys;
 
     #[test]
     fn values_read_as_people_write_them() {

@@ -13,6 +13,7 @@ pub mod logical;
 pub mod logical_json;
 pub mod logical_text;
 pub mod mysql_decode;
+pub mod notes;
 pub mod postgres_decode;
 pub mod sqlite_decode;
 pub mod table;
