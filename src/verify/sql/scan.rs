@@ -72,6 +72,11 @@ pub async fn scan(
         match harvest {
             Harvest::Read { rows, bytes } => progress.read(rows, bytes),
             Harvest::Records(records) => accumulator.push_all(records).map(|()| true),
+            Harvest::Again(why) => {
+                monitor.event(Event::Note(&format!("table {}: {why}: it is read again from its beginning", table.name)));
+                accumulator = Accumulator::of(way.form, way.budget);
+                Ok(true)
+            }
         }
     };
     let reading = db.digest(table, &mut digester, kept.as_mut(), sink);
