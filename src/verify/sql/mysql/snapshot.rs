@@ -208,8 +208,10 @@ impl MysqlSession {
                 Ok(Back::Same) => return Err(unreadable(lost)),
                 Err(gone) => {
                     self.lost_at = Some(table.name.clone());
-                    let said = if self.keeper.is_some() { format!("; it does not come back: {gone}") } else { String::new() };
-                    let message = lost.message.clone() + &said;
+                    // That nothing listens there any more has been said already.
+                    let is_said = self.keeper.is_none() && gone.kind == FailureKind::Network;
+                    let more = if is_said { String::new() } else { format!("; it does not come back: {gone}") };
+                    let message = lost.message.clone() + &more;
                     return Err(unreadable(Failure { message, ..lost }));
                 }
             };

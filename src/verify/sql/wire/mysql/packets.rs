@@ -126,7 +126,7 @@ pub fn greeting(packet: &[u8]) -> Result<Greeting, WireError> {
         let mut nonce = cursor.take(8)?.to_vec();
         cursor.u8()?;
         let low = cursor.u16()?;
-        if cursor.0.is_empty() {
+        if cursor.0.is_empty() && u32::from(low) & capability::PROTOCOL_41 == 0 {
             // The first servers with this greeting said no more.
             return Some(Greeting { version, capabilities: low.into(), nonce, plugin: String::new() });
         }
@@ -328,7 +328,8 @@ mod tests {
         }
         let refused = greeting(b"\xff\x10\x04Too many connections").unwrap_err();
         assert!(matches!(refused, WireError::Server { number: 1040, .. }), "{refused}");
-        assert!(greeting(b"\x09old").unwrap_err().to_string().contains("0x09"));
+        assert!(greeting(b"\x08old").unwrap_err().to_string().contains("0x08"));
+        assert!(greeting(b"\x09old").unwrap_err().to_string().contains("cut short"));
     }
 
     #[test]
