@@ -234,7 +234,7 @@ pub async fn check(
 /// How a restored database is read: with tokens where its URL asks for them, as the user of the configured credentials (who is in the restore
 /// as in the source), else as the master user. Always after [`prove`].
 pub fn access(opened: &Opened, resource: &Resource, clouds: &Clouds) -> Result<Access, Failure> {
-    let mut access = Access { tls_ca: resource.tls_ca.clone(), ..Access::default() };
+    let mut access = Access { tls_ca: resource.tls_ca.clone(), keeper: opened.keeper.clone(), ..Access::default() };
     let Some((master, password)) = &opened.login else {
         if resource.authentication == Authentication::Iam && opened.region.is_some() {
             access.tokens = Some(Arc::new(RdsTokens::of_session(clouds.session(opened.region.as_deref())?)));

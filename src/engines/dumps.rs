@@ -86,6 +86,14 @@ impl From<Failure> for Unloaded {
     }
 }
 
+/// Whether a data directory is one of MySQL from 8.0 on without the file that all its names are in: it has the folder of its log or its undo logs,
+/// and in its own database none of the files in which servers before it, and MariaDB, keep what tables are.
+fn lost_dictionary(path: &Path) -> bool {
+    let is_mysql = ["#innodb_redo", "undo_001", "mysql.ibd"].iter().any(|part| path.join(part).exists());
+    let own = std::fs::read_dir(path.join("mysql")).into_iter().flatten().flatten();
+    is_mysql && !own.map(|entry| entry.path()).any(|file| file.extension().is_some_and(|ending| ending == "frm"))
+}
+
 /// So much of a file's beginning and end is looked at.
 const LOOK: u64 = 8 << 10;
 
@@ -97,6 +105,10 @@ pub fn recognise(path: &Path) -> Result<Dump, Unloaded> {
             () if path.join("toc.dat").is_file() => Ok(Dump::PostgresFolder),
             () if path.join("PG_VERSION").is_file() => Ok(Dump::PostgresData),
             () if path.join("ibdata1").is_file() && path.join(product::DICTIONARY).is_file() => Ok(Dump::MysqlData),
+            () if path.join("ibdata1").is_file() && lost_dictionary(path) => {
+                let what = format!("a data directory of MySQL that has lost its dictionary ({})", product::DICTIONARY);
+                Err(Unloaded::Damaged(format!("{}: {what}", path.display())))
+            }
             () if path.join("ibdata1").is_file() && path.join("mysql").is_dir() => Ok(Dump::MariadbData),
             () if path.join("ibdata1.delta").is_file() => {
                 let at = path.display();
@@ -310,6 +322,14 @@ mod tests {
             assert!(matches!(recognise(&dir.path().join(folder)), Err(Unloaded::Damaged(_))), "{folder}");
         }
         assert!(matches!(recognise(&dir.path().join("absent")), Err(Unloaded::Failed(_))));
+        for folder in ["lost/mysql", "lost/#innodb_redo"] {
+            std::fs::create_dir_all(dir.path().join(folder)).unwrap();
+        }
+        std::fs::write(dir.path().join("lost/ibdata1"), "x").unwrap();
+        let Err(Unloaded::Damaged(said)) = recognise(&dir.path().join("lost")) else { panic!("taken for another's") };
+        assert!(said.contains("MySQL that has lost its dictionary (mysql.ibd)"), "{said}");
+        std::fs::write(dir.path().join("lost/mysql/db.frm"), "x").unwrap();
+        assert_eq!(recognise(&dir.path().join("lost")).unwrap(), Dump::MariadbData, "MariaDB has undo logs of that name too");
         std::fs::create_dir_all(dir.path().join("incremental/mysql")).unwrap();
         std::fs::write(dir.path().join("incremental/ibdata1.delta"), "x").unwrap();
         let Err(Unloaded::Failed(failure)) = recognise(&dir.path().join("incremental")) else { panic!("a verdict") };

@@ -15,7 +15,7 @@ pub const ENGINES: &str = "ATTESTORE_TEST_ENGINES";
 pub enum EngineKind {
     /// PostgreSQL.
     Postgres,
-    /// MariaDB, which also stands in for MySQL where that is not installed.
+    /// MariaDB.
     MariaDb,
     /// MySQL.
     MySql,
@@ -25,13 +25,9 @@ impl EngineKind {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Postgres, Self::MariaDb, Self::MySql];
 
-    /// The server of the stand-in for an RDS engine name: `postgres`, `mariadb` or `mysql`.
+    /// The server of an RDS engine name: `postgres`, `mariadb` or `mysql`. None stands in for another: what holds for one need not for the other.
     pub fn of_rds(engine: &str) -> Option<Self> {
-        match engine {
-            "postgres" => Some(Self::Postgres),
-            "mariadb" | "mysql" => Some(Self::MariaDb),
-            _ => None,
-        }
+        Self::ALL.into_iter().find(|kind| kind.name() == engine)
     }
 
     /// One word in small letters, such as `postgres`.
@@ -88,6 +84,19 @@ impl Programs {
         program(&self.folders, names).ok_or_else(|| {
             Failure::new(FailureKind::Absent, format!("{} is not installed here", names.join(" or ")))
                 .hint("install the engine's client programs")
+        })
+    }
+
+    /// The same of MySQL: MariaDB installs programs of the same names, which do not read what MySQL writes.
+    pub fn tool_of_mysql(&self, name: &str) -> Result<PathBuf, Failure> {
+        let is_of_mysql = |path: &PathBuf| {
+            let real = std::fs::canonicalize(path).unwrap_or_default();
+            let is_other = real.file_name().is_some_and(|name| name.to_string_lossy().contains("mariadb"));
+            path.is_file() && !is_other && of_mysql(path).is_some()
+        };
+        self.folders.iter().map(|folder| folder.join(name)).find(is_of_mysql).ok_or_else(|| {
+            let hint = format!("install {}, with its {name}", EngineKind::MySql.packages());
+            Failure::new(FailureKind::Absent, format!("MySQL's {name} is not installed here")).hint(hint)
         })
     }
 }
@@ -163,8 +172,6 @@ fn find_mariadb() -> Option<Programs> {
 /// MariaDB installs programs of the same names: each is asked what it is, and those beside the server come first.
 fn find_mysql() -> Option<Programs> {
     let folders = search_path();
-    // `/usr/sbin/mysqld  Ver 8.4.3 for Linux on x86_64 (MySQL Community Server - GPL)`
-    let of_mysql = |path: &Path| version_text(path).filter(|said| !said.contains("MariaDB"))?.split("Ver ").nth(1).map(str::to_owned);
     let named = |folders: &[PathBuf], name: &str| {
         let all = folders.iter().map(|folder| folder.join(name)).filter(|path| path.is_file()).collect::<Vec<_>>();
         all.into_iter().find_map(|path| Some((of_mysql(&path)?, path)))
@@ -176,6 +183,11 @@ fn find_mysql() -> Option<Programs> {
     let folders = beside(&client).into_iter().chain(beside_server).collect();
     let version = said.split(|sign: char| sign != '.' && !sign.is_ascii_digit()).next()?.to_owned();
     Some(Programs { init: server.clone(), server, client, version, folders })
+}
+
+/// What a program of MySQL says behind `Ver `, such as `8.4.3 for Linux on x86_64 (MySQL Community Server - GPL)`.
+fn of_mysql(path: &Path) -> Option<String> {
+    version_text(path).filter(|said| !said.contains("MariaDB"))?.split("Ver ").nth(1).map(str::to_owned)
 }
 
 /// The folders `ROOT/VERSION/LEAF`, newest version first. A root such as `/usr/pgsql-` is a prefix of names.
@@ -202,4 +214,16 @@ fn versioned(root: &str, leaf: &str) -> Vec<PathBuf> {
 fn version_text(server: &Path) -> Option<String> {
     let output = Command::new(server).arg("--version").output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_of_rds_is_its_own_server() {
+        let all = ["postgres", "mariadb", "mysql"].map(|engine| EngineKind::of_rds(engine).unwrap());
+        assert_eq!(all, EngineKind::ALL);
+        assert_eq!(EngineKind::of_rds("oracle-ee"), None);
+    }
 }

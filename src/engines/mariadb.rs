@@ -1,18 +1,17 @@
-//! MariaDB alone: how a data directory is made, what the server is started with, which rights it names, and its log.
+//! MariaDB alone: how a data directory is made, what the server is started with, and which rights it names.
 //!
-//! Not here: what it shares with MySQL (`mysql_family`).
+//! Not here: what it shares with MySQL (`mysql_family`, `binary_log`).
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use chrono::{DateTime, Utc};
 use tokio::process::Command;
 
 use crate::engines::area::{self, Area};
 use crate::engines::definers::Account;
 use crate::engines::installed::Programs;
 use crate::engines::mysql_family::{self, ADMIN, literal};
-use crate::model::failure::{Failure, FailureKind};
+use crate::model::failure::Failure;
 
 const SETTINGS: &[&str] = &[
     // A copy of a replica knows its primary, and would go on where it stood.
@@ -76,32 +75,4 @@ pub fn create_reader(user: &str, password: &str) -> String {
 pub fn confine(user: &str, definers: &BTreeSet<Account>, databases: &BTreeSet<String>) -> String {
     let of_the_server = |user: &str| format!("GRANT BINLOG MONITOR, SET USER ON *.* TO {user};\nGRANT SELECT ON mysql.proc TO {user};\n");
     mysql_family::confine(user, of_the_server, definers, databases)
-}
-
-/// The statement that closes the log file that is written to.
-pub const CLOSE_LOG: &str = "FLUSH BINARY LOGS;\n";
-
-/// The log files of a data directory, oldest first, by their names.
-pub fn log_files(home: &Path) -> Result<Vec<String>, Failure> {
-    let path = home.join("data/binlog.index");
-    let text = std::fs::read_to_string(&path).map_err(|error| Failure::io(format!("cannot read {}", path.display()), error))?;
-    Ok(text.lines().filter_map(|line| line.rsplit('/').next()).filter(|name| !name.is_empty()).map(str::to_owned).collect())
-}
-
-/// `mariadb-binlog` over the log of the server in `source`, from where the copy in `base` ends: up to an instant, or all of it.
-///
-/// The log's times are those at which statements began, in whole seconds; the first event of the second `until` or later ends it.
-pub fn log_reader(programs: &Programs, area: &Area, base: &Path, source: &Path, until: Option<DateTime<Utc>>) -> Result<Command, Failure> {
-    let known = log_files(base)?;
-    let from = known.last().ok_or_else(|| Failure::new(FailureKind::Absent, format!("{} keeps no log", base.display())))?;
-    let path = base.join("data").join(from);
-    let start = std::fs::metadata(&path).map_err(|error| Failure::io(format!("cannot look at {}", path.display()), error))?.len();
-    let files = log_files(source)?.into_iter().skip_while(|name| name != from).map(|name| source.join("data").join(name));
-    let mut command = area::command(area, &programs.tool(&["mariadb-binlog", "mysqlbinlog"])?);
-    command.arg("--no-defaults").arg(format!("--start-position={start}"));
-    if let Some(until) = until {
-        command.arg(format!("--stop-datetime={}", until.format("%Y-%m-%d %H:%M:%S")));
-    }
-    command.args(files);
-    Ok(command)
 }

@@ -7,11 +7,13 @@
 pub mod archive_folder;
 pub mod area;
 pub mod base_tar;
+pub mod binary_log;
 pub mod client;
 pub mod copies;
 pub mod definers;
 pub mod dumps;
 pub mod installed;
+pub mod last_words;
 pub mod loading;
 pub mod mariadb;
 pub mod master;
@@ -36,3 +38,4 @@ pub mod room;
 pub mod script;
 pub mod servers;
 pub mod sqlite_files;
+pub mod time_zones;

@@ -16,8 +16,8 @@ use crate::engines::loading::{PIECE, heard, judge, next_piece, plain_script, spa
 use crate::engines::master::Master;
 use crate::engines::product::Product;
 use crate::engines::refusals::{self, Way};
-use crate::engines::servers::{Booted, Servers};
-use crate::engines::{mariadb, mysql, mysql_family, mysql_script};
+use crate::engines::servers::{Booted, Servers, blocking};
+use crate::engines::{mariadb, mysql, mysql_family, mysql_script, time_zones};
 use crate::model::failure::{Failure, FailureKind};
 
 /// What is said of the client.
@@ -36,8 +36,12 @@ impl Servers {
     ) -> Result<(), Unloaded> {
         let programs = self.programs(kind)?;
         let database = master.database.as_deref().unwrap_or_default();
-        let Names { accounts, mut databases, creates } = names_in(path).await?;
+        let Names { accounts, mut databases, creates, zones } = names_in(path).await?;
         databases.insert(database.to_owned());
+        if zones {
+            let text = blocking(time_zones::statements).await.map_err(|failure| failure.context("the dump names time zones"))?;
+            self.sql(kind, name, server.port, "mysql", &text).await?;
+        }
         let text = match kind {
             EngineKind::MySql => mysql::confine(&programs.version, &master.user, &accounts, &databases),
             _ => mariadb::confine(&master.user, &accounts, &databases),
@@ -64,6 +68,8 @@ struct Names {
     databases: BTreeSet<String>,
     /// It defines tables.
     creates: bool,
+    /// It names time zones.
+    zones: bool,
 }
 
 /// The first pass.
@@ -74,6 +80,7 @@ async fn names_in(path: &Path) -> Result<Names, Unloaded> {
         if begins {
             definers::note(&line, &mut names.accounts);
             names.creates |= line.starts_with(b"CREATE TABLE");
+            names.zones |= mysql_script::wants_zones(&line);
             if mysql_script::keeps_elsewhere(&line) {
                 let said = String::from_utf8_lossy(&line[..line.len().min(200)]).into_owned();
                 return Err(elsewhere(format!("{}: it keeps a table outside of the server's own folder: {said}", path.display())));

@@ -75,6 +75,18 @@ pub fn keeps_elsewhere(line: &[u8]) -> bool {
     is_option && (names(b"DATA DIRECTORY") || names(b"INDEX DIRECTORY"))
 }
 
+/// Whether a statement names a time zone, as one of an event does, or works times out between zones. What rows hold is not looked at.
+pub fn wants_zones(line: &[u8]) -> bool {
+    let is_data = line.starts_with(b"INSERT ") || line.starts_with(b"REPLACE ") || line.starts_with(b"(");
+    let among = |wanted: &[u8]| line.windows(wanted.len()).position(|window| window.eq_ignore_ascii_case(wanted));
+    let is_named = || {
+        let after = &line[among(b"SET time_zone")? + b"SET time_zone".len()..];
+        let value = after.trim_ascii_start().strip_prefix(b"=")?.trim_ascii_start().strip_prefix(b"'")?;
+        Some(!value.starts_with(b"SYSTEM'") && !value.starts_with(b"+") && !value.starts_with(b"-"))
+    };
+    !is_data && (is_named().unwrap_or(false) || among(b"convert_tz(").is_some())
+}
+
 /// True for databases that a server makes for itself.
 pub fn is_of_the_server(database: &str) -> bool {
     ["mysql", "sys", "information_schema", "performance_schema"].contains(&database.to_ascii_lowercase().as_str())
@@ -83,6 +95,21 @@ pub fn is_of_the_server(database: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_named_time_zone_is_seen_and_what_rows_hold_is_not() {
+        for (line, named) in [
+            ("/*!50003 SET time_zone             = 'Europe/Berlin' */ ;;", true),
+            ("/*!40103 SET TIME_ZONE='+00:00' */;", false),
+            ("/*!40103 SET TIME_ZONE=@OLD_TIME_ZONE */;", false),
+            ("/*!50003 SET time_zone             = 'SYSTEM' */ ;;", false),
+            ("/*!50003 SET @saved_time_zone      = @@time_zone */ ;;", false),
+            ("  `there` datetime GENERATED ALWAYS AS (convert_tz(`at`,_utf8mb4'UTC',_utf8mb4'Europe/Berlin')) STORED,", true),
+            ("INSERT INTO `notes` VALUES (1,'CONVERT_TZ(at, zone) and SET time_zone = \\'Europe/Berlin\\'');", false),
+        ] {
+            assert_eq!(wants_zones(line.as_bytes()), named, "{line}");
+        }
+    }
 
     #[test]
     fn the_servers_own_is_left_out() {

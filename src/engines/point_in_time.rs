@@ -1,4 +1,4 @@
-//! Recovery to a point in time: the archived write-ahead log of PostgreSQL, the binary log of MariaDB, replayed over an earlier copy.
+//! Recovery to a point in time: the archived write-ahead log of PostgreSQL, the binary log of MariaDB and MySQL, replayed over an earlier copy.
 //!
 //! Not here: which copy and which instant are wanted, and what a service promises about them.
 
@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use crate::engines::area::{self, log_folder};
 use crate::engines::installed::EngineKind;
 use crate::engines::servers::{Booted, Servers};
-use crate::engines::{mariadb, mysql_family, postgres};
+use crate::engines::{binary_log, mysql_family, postgres};
 use crate::model::failure::{Failure, FailureKind};
 
 /// How long a closed log segment may take to be archived.
@@ -20,8 +20,7 @@ impl Servers {
     /// Closes the log of a running server, so that everything committed before this call can be replayed elsewhere.
     pub async fn close_log(&self, kind: EngineKind, name: &str, port: u16) -> Result<(), Failure> {
         match kind {
-            EngineKind::MariaDb => self.sql(kind, name, port, "mysql", mariadb::CLOSE_LOG).await.map(drop),
-            EngineKind::MySql => Err(unreplayed()),
+            EngineKind::MariaDb | EngineKind::MySql => self.sql(kind, name, port, "mysql", binary_log::CLOSE).await.map(drop),
             EngineKind::Postgres => {
                 let segment = self.sql(kind, name, port, "postgres", postgres::CLOSE_LOG).await?;
                 let archive = self.log_of(name)?.join(segment.trim());
@@ -53,20 +52,24 @@ impl Servers {
                 let settings = postgres::recovery(self.area(), &self.home(name), &self.log_of(source)?, until)?;
                 self.boot_with(kind, name, None, &settings).await
             }
-            EngineKind::MariaDb => {
+            EngineKind::MariaDb | EngineKind::MySql => {
                 let booted = self.boot(kind, name, None).await?;
-                self.replay(base, source, name, until).await?;
+                self.replay(kind, (base, source, name), until).await?;
                 Ok(booted)
             }
-            EngineKind::MySql => Err(unreplayed()),
         }
     }
 
-    /// `mariadb-binlog … | mariadb`
-    async fn replay(&self, base: &str, source: &str, name: &str, until: Option<DateTime<Utc>>) -> Result<(), Failure> {
-        let (programs, area) = (self.programs(EngineKind::MariaDb)?, self.area());
+    /// `mariadb-binlog … | mariadb`, `mysqlbinlog … | mysql`
+    async fn replay(
+        &self,
+        kind: EngineKind,
+        (base, source, name): (&str, &str, &str),
+        until: Option<DateTime<Utc>>,
+    ) -> Result<(), Failure> {
+        let (programs, area) = (self.programs(kind)?, self.area());
         let failed = |error| Failure::io("cannot replay the binary log", error);
-        let mut reader = mariadb::log_reader(programs, area, &self.home(base), &self.home(source), until)?;
+        let mut reader = binary_log::reader((kind, programs), area, &self.home(base), &self.home(source), until)?;
         reader.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut reader = reader.spawn().map_err(failed)?;
         let events: Stdio = match reader.stdout.take() {
@@ -78,15 +81,10 @@ impl Servers {
         let client = client.spawn().map_err(failed)?;
         let (read, applied) = tokio::join!(reader.wait_with_output(), client.wait_with_output());
         area::finished("replaying the binary log", &applied.map_err(failed)?)?;
-        area::finished("mariadb-binlog", &read.map_err(failed)?).map(drop)
+        area::finished("reading the binary log", &read.map_err(failed)?).map(drop)
     }
 
     fn log_of(&self, name: &str) -> Result<std::path::PathBuf, Failure> {
         log_folder(&self.home(name)).ok_or_else(|| Failure::new(FailureKind::Absent, format!("the server {name} keeps no log")))
     }
-}
-
-/// Instances that a log is replayed into are of the two engines that stand in for those of RDS.
-fn unreplayed() -> Failure {
-    Failure::invalid("a log of MySQL is not replayed here: instances run PostgreSQL and MariaDB")
 }

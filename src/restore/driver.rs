@@ -10,6 +10,7 @@ use crate::model::source_url::SourceUrl;
 use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
 use crate::restore::records::TargetKind;
+use crate::verify::sql::connect::keeper::Keeping;
 
 /// What the service said when the restore was asked for.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -72,6 +73,8 @@ pub struct Opened {
     pub proof: Option<Proof>,
     /// Why nothing can be read of it: the backup itself did not come back. A verdict on the backup, not an error.
     pub unreadable: Option<String>,
+    /// What brings its server back where that ends while it is read; of servers of our own.
+    pub keeper: Option<Keeping>,
 }
 
 /// A login that nothing but the restored database takes.

@@ -167,6 +167,11 @@ impl Server {
         }
     }
 
+    /// Whether it has ended by itself.
+    pub fn has_ended(&self) -> bool {
+        self.child.lock().unwrap().as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(Some(_))))
+    }
+
     /// Ends the server in order, so that its files can be copied.
     pub fn stop(&self) {
         if let Some(mut child) = self.child.lock().unwrap().take() {
@@ -297,6 +302,8 @@ impl Server {
                 if self.kind == Kind::Mysql {
                     // Its second protocol listens on a port of its own.
                     command.args(["--mysqlx=OFF", "--skip-log-bin", "--secure-file-priv=NULL"]);
+                    // What a test damages in a file would come back from there.
+                    command.arg("--innodb-doublewrite=OFF");
                 }
                 if is_root() {
                     command.arg("--user=root");

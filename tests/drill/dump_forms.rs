@@ -290,6 +290,7 @@ CREATE PROCEDURE p() BEGIN SELECT 1; SELECT '\\! id
 CREATE FUNCTION f(a INT) RETURNS INT DETERMINISTIC RETURN a + 1//
 CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO BEGIN SET @x = 1; SET @y = 2; END//
 DELIMITER ;
+SET time_zone = 'Asia/Tokyo'; CREATE EVENT there ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01 00:00:00' DO DO 1; SET time_zone = DEFAULT;
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -299,6 +300,7 @@ async fn what_people_have_in_mariadb_comes_back_and_hostile_dumps_reach_nothing(
     }
     let folder = tempfile::tempdir().unwrap();
     let source = Source::start(&folder.path().join("source"), EngineKind::MariaDb).await;
+    crate::mysql_dumps::know_zones(&source).await;
     source.administer(MARIADB).await;
     let vault = folder.path().join("vault/db");
     std::fs::create_dir_all(&vault).unwrap();

@@ -44,7 +44,7 @@ async fn mysql_dumps_and_copies_come_back_and_damaged_ones_are_unreadable() {
         )
         .await;
     let points = ["plain.sql", "changed.sql", "unmarked.sql", "broken.sql", "future.sql", "cut.sql", "plain.sql.gz"];
-    let copies = ["data", "future", "damaged", "undoless"];
+    let copies = ["data", "future", "damaged", "undoless", "page"];
     source.administer("DROP EVENT at_once;").await;
     let estate = lay(folder.path(), &source, &points).await;
     source.administer("CREATE EVENT at_once ON SCHEDULE EVERY 1 SECOND DO DELETE FROM customer WHERE id = 1;").await;
@@ -58,6 +58,11 @@ async fn mysql_dumps_and_copies_come_back_and_damaged_ones_are_unreadable() {
     let dictionary = |copy: &str| vault.join(copy).join("mysql.ibd");
     patch(&dictionary("future"), 8, &990_000_u32.to_be_bytes());
     patch(&dictionary("damaged"), 0, &[0xff; 300_000]);
+    // A page that was damaged on the disk: its checksum does not fit.
+    let file = vault.join("page/crm/customer.ibd");
+    let name = b"the-changed-one";
+    let at = std::fs::read(&file).unwrap().windows(name.len()).position(|window| window == name).unwrap();
+    patch(&file, at as u64, b"T");
     for undo in ["undo_001", "undo_002"] {
         std::fs::remove_file(vault.join("undoless").join(undo)).unwrap();
     }
@@ -74,6 +79,12 @@ async fn mysql_dumps_and_copies_come_back_and_damaged_ones_are_unreadable() {
     untold(&estate, "future", "written by MySQL 99.0.0, which the");
     untold(&estate, "undoless", "its undo logs are kept elsewhere");
     assert_eq!(result(&estate, "damaged").outcome, Outcome::Fail, "{:?}", result(&estate, "damaged").errors);
+    // The server ended, and was started again: of the other table all rows were read.
+    let page = result(&estate, "page");
+    let rows = page.verify.as_ref().unwrap_or_else(|| panic!("{:?} {:?}", page.outcome_reasons, page.errors)).rows.unwrap();
+    assert_eq!((page.outcome, rows.matched, rows.unreadable), (Outcome::Fail, 3, 4), "{:?} {:?}", page.outcome_reasons, page.errors);
+    let told = crate::dump_forms::findings(&estate);
+    assert!(told.contains("the server ends whenever its rows are read (2 times)") && told.contains("Database page corruption"), "{told}");
     source.servers.purge().await.unwrap();
 }
 
@@ -116,7 +127,15 @@ SET @@GLOBAL.GTID_PURGED=
 CREATE FUNCTION f(a INT) RETURNS INT DETERMINISTIC RETURN a + 1//
 CREATE EVENT e ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01 00:00:00' DO BEGIN SET @x = 1; SET @y = 2; END//
 DELIMITER ;
+CREATE TABLE meeting (id INT PRIMARY KEY, at DATETIME, there DATETIME AS (CONVERT_TZ(at, 'UTC', 'Europe/Berlin')) STORED); INSERT INTO meeting (id, at) VALUES (1, '2026-07-01 12:00:00'), (2, '2026-01-01 12:00:00');
+SET time_zone = 'Asia/Tokyo'; CREATE EVENT there ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01 00:00:00' DO DO 1; SET time_zone = DEFAULT;
 "#;
+
+/// Fills the source's tables of time zones.
+pub async fn know_zones(source: &Source) {
+    let text = attestore::engines::time_zones::statements().unwrap();
+    source.servers.sql(source.kind, "src", source.booted.port, "mysql", &text).await.unwrap();
+}
 
 /// Lets the server count transactions, which its dumps then speak of: newer ones do so by themselves.
 async fn count_transactions(source: &Source) {
@@ -131,6 +150,7 @@ async fn count_transactions(source: &Source) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_people_have_in_mysql_comes_back_and_hostile_dumps_reach_nothing() {
     let Some((folder, source, vault)) = begin().await else { return };
+    know_zones(&source).await;
     source.administer(MYSQL).await;
     let all = ["--routines", "--events", "--triggers", "--max-allowed-packet=1G"];
     let counted = ["counted.sql", "all.sql"];
@@ -249,7 +269,9 @@ async fn a_copy_of_mysql_with_files_elsewhere_is_not_started() {
 /// Runs a drill on a machine that has these engines alone.
 fn drill_with(estate: &Estate, engines: &str) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_attestore"));
-    let output = command.args(["drill", "--at-once", "2"]).current_dir(&estate.folder).env(ENGINES, engines).output().unwrap();
+    // It has no time zones either.
+    command.current_dir(&estate.folder).env(ENGINES, engines).env("TZDIR", estate.path("nowhere"));
+    let output = command.args(["drill", "--at-once", "2"]).output().unwrap();
     assert_ne!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -274,11 +296,13 @@ async fn a_dump_in_the_other_server_is_an_exception_or_an_error_and_no_verdict()
     edit(&vault.join("taken.sql"), &vault.join("refused.sql"), |text| {
         text.replacen(" INT ", " INT /*!50000 UNKNOWN */ ", 1).replacen("`id` int", "`id` int unknown", 1)
     });
+    let zoned = "/*!50003 SET time_zone = 'Europe/Berlin' */ ;\nDROP TABLE IF EXISTS `customer`";
+    edit(&vault.join("own.sql"), &vault.join("zoned.sql"), |text| text.replacen("DROP TABLE IF EXISTS `customer`", zoned, 1));
     std::fs::create_dir_all(vault.join("data/mysql")).unwrap();
     for file in ["data/ibdata1", "data/mysql.ibd"] {
         std::fs::write(vault.join(file), [0; 4096]).unwrap();
     }
-    let estate = lay(folder.path(), &source, &["own.sql", "taken.sql", "refused.sql", "data"]).await;
+    let estate = lay(folder.path(), &source, &["own.sql", "taken.sql", "refused.sql", "data", "zoned.sql"]).await;
     drill_with(&estate, "mariadb");
     expect_pass(&estate, "own.sql");
     let taken = result(&estate, "taken.sql");
@@ -287,6 +311,7 @@ async fn a_dump_in_the_other_server_is_an_exception_or_an_error_and_no_verdict()
     assert!(taken.outcome_reasons.iter().any(|reason| reason.starts_with(said)), "{:?}", taken.outcome_reasons);
     untold(&estate, "refused.sql", "a dump of MySQL 8.0.36, and no MySQL server is installed here: MariaDB ");
     untold(&estate, "data", "no MySQL server is installed here");
+    untold(&estate, "zoned.sql", "the dump names time zones: ");
     assert!(estate.verdict().holds(), "{:?}", estate.verdict().faults);
     source.servers.purge().await.unwrap();
 }

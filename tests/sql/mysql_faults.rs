@@ -1,6 +1,8 @@
-//! MariaDB: the wrong answers of other tools, damage in real InnoDB pages, and what can go wrong while tables are read.
+//! MariaDB and MySQL: the wrong answers of other tools, damage in real InnoDB pages, and what can go wrong while tables are read.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::servers::{self, Kind};
 use crate::support::{self, Db, Meanwhile, When, access, as_user, places, run_aside, until_quiet};
@@ -13,6 +15,7 @@ use attestore::monitor::Silent;
 use attestore::verify::sql::checks::pack::Pack;
 use attestore::verify::sql::checks::runner;
 use attestore::verify::sql::connect::access::Access;
+use attestore::verify::sql::reading::Limits;
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row};
 
 /// What a statement that other tools send answers, as text.
@@ -98,6 +101,15 @@ fn crc32c(bytes: &[u8]) -> u32 {
 
 const PAGE: usize = 16_384;
 
+/// The checksum of a page, and where it stands: `full_crc32` of MariaDB in the last four bytes; that of MySQL over all but the header's part
+/// that is not known before the page is written, first and before the last four bytes.
+fn checksum(kind: Kind, page: &[u8]) -> (u32, &'static [usize]) {
+    match kind {
+        Kind::Mysql => (crc32c(&page[4..26]) ^ crc32c(&page[38..PAGE - 8]), &[0, PAGE - 8]),
+        _ => (crc32c(&page[..PAGE - 4]), &[PAGE - 4]),
+    }
+}
+
 /// Changes one byte of a table's file while the server is down, with the page's checksum made to fit or not.
 fn damage(db: &Db, table: &str, needle: &[u8], bit: u8, fitting: bool) {
     db.server.stop();
@@ -105,11 +117,13 @@ fn damage(db: &Db, table: &str, needle: &[u8], bit: u8, fitting: bool) {
     let mut bytes = std::fs::read(&path).unwrap();
     let at = bytes.windows(needle.len()).position(|window| window == needle).unwrap();
     let page = &mut bytes[at / PAGE * PAGE..][..PAGE];
-    let (body, sum) = page.split_at_mut(PAGE - 4);
-    assert_eq!(sum, crc32c(body).to_be_bytes(), "the page is of the form that is expected here");
-    body[at % PAGE] ^= bit;
+    let (sum, places) = checksum(db.kind, page);
+    let holds = |place: &usize| page[*place..place + 4] == sum.to_be_bytes();
+    assert!(places.iter().all(holds), "the page is of the form that is expected here");
+    page[at % PAGE] ^= bit;
     if fitting {
-        sum.copy_from_slice(&crc32c(body).to_be_bytes());
+        let (sum, places) = checksum(db.kind, page);
+        places.iter().for_each(|place| page[*place..place + 4].copy_from_slice(&sum.to_be_bytes()));
     }
     std::fs::write(&path, bytes).unwrap();
     db.server.start();
@@ -139,6 +153,64 @@ async fn a_byte_in_an_innodb_page_passes_the_engine_and_not_the_fingerprint() {
     let (result, findings) = db.compare(&manifest).await;
     only_m(&findings, &result, "", None);
     assert!(db.capture(&dir.path().join("again")).await.unwrap_err().message.contains("table m"));
+}
+
+/// Starts a server again whenever it has ended by itself, as services do, until it is told to stop; counts how often.
+struct Restarting {
+    stop: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<usize>,
+}
+
+impl Restarting {
+    fn begin(server: &Arc<servers::Server>) -> Self {
+        let (stop, server) = (Arc::new(AtomicBool::new(false)), server.clone());
+        let stopped = stop.clone();
+        let thread = std::thread::spawn(move || {
+            let mut restarts = 0;
+            while !stopped.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(20));
+                if server.has_ended() {
+                    server.start();
+                    restarts += 1;
+                }
+            }
+            restarts
+        });
+        Self { stop, thread }
+    }
+
+    fn end(self) -> usize {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}
+
+/// MySQL ends its whole server at a page that fails its checksum. Where it is started again, that table alone cannot be read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_page_of_mysql_is_told_of_its_table_and_the_others_are_read() {
+    let Some(server) = servers::own(Kind::Mysql).map(Arc::new) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let sql = "SET cte_max_recursion_depth = 20000; CREATE TABLE a (id INT PRIMARY KEY); INSERT INTO a VALUES (1); CREATE TABLE z (id INT PRIMARY KEY); INSERT INTO z VALUES (1); \
+               CREATE TABLE m (id INT PRIMARY KEY, v VARCHAR(200)) STATS_PERSISTENT = 1 STATS_AUTO_RECALC = 0; \
+               INSERT INTO m WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 20000) SELECT n, CONCAT('plain-', n, '-end-', REPEAT('x', 100)) FROM s";
+    let db = Db::new(&server, Kind::Mysql, "golden", sql).await;
+    let manifest = dir.path().join("m");
+    db.capture(&manifest).await.unwrap();
+    // What was already wrong in memory when the page was written: its checksum fits.
+    damage(&db, "m", b"plain-1717-end", 1, true);
+    let results = runner::run(&db.url(), &access(), &[Pack::load("structure-mysql").unwrap()], &Default::default(), &Silent).await.unwrap();
+    let check = results.iter().find(|result| result.id == "structure.mysql-check-table").unwrap();
+    assert_eq!(check.result, CheckOutcome::Pass, "CHECK TABLE EXTENDED: {check:?}");
+    assert_eq!(places(&db.compare(&manifest).await.1), [(Class::Mismatch, "m id=1717".into())]);
+    // What was damaged on the disk. The server takes its time: it tries a hundred times, and writes the page down each time.
+    damage(&db, "m", b"plain-9000-end", 1, false);
+    let patient =
+        Access { limits: Limits { comeback: Duration::from_secs(60), silence: Duration::from_secs(60), ..support::hasty() }, ..access() };
+    let restarting = Restarting::begin(&server);
+    let (result, findings) = db.compare_as(&patient, &manifest).await.unwrap();
+    assert_eq!(restarting.end(), 3, "{findings:?}");
+    only_m(&findings, &result, "the server ends whenever rows after id=", None);
+    assert!(findings[0].actual.as_deref().unwrap().contains("are read (3 times), and was back each time"), "{findings:?}");
 }
 
 /// The middle table is unreadable and says `said`; the others match. `outside` is the reason where the data is not to blame.

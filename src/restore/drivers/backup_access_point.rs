@@ -70,7 +70,7 @@ impl Driver for BackupAccessPoint {
         let alias = found.and_then(|found| found.alias);
         let bucket = alias.ok_or_else(|| Failure::new(FailureKind::Remote, format!("backup access point {} has no alias", target.name)))?;
         let url = SourceUrl::S3 { bucket, prefix: String::new() };
-        Ok(Some(Opened { url, region: target.region, login: None, proof: None, unreadable: None }))
+        Ok(Some(Opened { url, region: target.region, login: None, proof: None, unreadable: None, keeper: None }))
     }
 }
 

@@ -147,7 +147,14 @@ async fn checklist(order: &Order, clouds: &Clouds, table: &Table) -> Result<Valu
 /// Where a restored table is read.
 pub fn opened(order: &Order) -> Opened {
     let target = order.target(TargetKind::Table);
-    Opened { url: SourceUrl::Dynamodb { table: target.name }, region: target.region, login: None, proof: None, unreadable: None }
+    Opened {
+        url: SourceUrl::Dynamodb { table: target.name },
+        region: target.region,
+        login: None,
+        proof: None,
+        unreadable: None,
+        keeper: None,
+    }
 }
 
 fn status_of(found: &Found) -> String {

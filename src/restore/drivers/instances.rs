@@ -212,7 +212,7 @@ pub async fn open(order: &Order, clouds: &Clouds) -> Result<Option<Opened>, Fail
     };
     let proof = Proof { url: url(&encoded(&user), "")?, user: user.clone(), password: order.password.clone() };
     let login = order.iam_user.is_none().then(|| (user, order.password.clone()));
-    Ok(Some(Opened { url: url(&reader, &query)?, region: target.region, login, proof: Some(proof), unreadable: None }))
+    Ok(Some(Opened { url: url(&reader, &query)?, region: target.region, login, proof: Some(proof), unreadable: None, keeper: None }))
 }
 
 /// The instance in a description.

@@ -69,7 +69,7 @@ impl Driver for Local {
         let url = if is_database { SourceUrl::Sqlite { path } } else { SourceUrl::Dir { path } };
         let said = std::fs::read_to_string(local_path(&order.work, &order.target(TargetKind::Path).name)?.join(COMPLETE));
         let unreadable = Some(said.map_err(|error| Failure::io("how the copy ended", error))?).filter(|said| !said.is_empty());
-        Ok(Some(Opened { url, region: None, login: None, proof: None, unreadable }))
+        Ok(Some(Opened { url, region: None, login: None, proof: None, unreadable, keeper: None }))
     }
 }
 

@@ -3,6 +3,7 @@
 //! A backup that its own engine refuses is not an error of ours: the target is then there and unreadable, which is the verdict.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use crate::engines::base_tar;
 use crate::engines::dumps::{self, Dump, Unloaded};
 use crate::engines::installed::{EngineKind, Installed};
+use crate::engines::last_words::LastWords;
 use crate::engines::master::Master;
 use crate::engines::packed;
 use crate::engines::postgres_locale::Locale;
@@ -28,6 +30,7 @@ use crate::restore::permit::Permit;
 use crate::restore::records::TargetKind;
 use crate::restore::targets::{self, Marker, local_path};
 use crate::testing_log::restore_facts::{EngineVersions, Engines};
+use crate::verify::sql::connect::keeper::{Keeper, Keeping, Revived};
 
 /// The user that reads what was loaded.
 const USER: &str = "attestore_drill";
@@ -128,6 +131,7 @@ impl Driver for LocalDatabase {
     async fn open(&self, order: &Order, _clouds: &Clouds) -> Result<Option<Opened>, Failure> {
         let to = local_path(&order.work, &order.target(TargetKind::Path).name)?;
         let mut loaded = read(&to)?;
+        let mut keeper = None;
         if loaded.unreadable.is_none() {
             let servers = Servers::open(&to)?;
             // After a crash of the whole machine the server is not there any more; its data is.
@@ -135,6 +139,7 @@ impl Driver for LocalDatabase {
                 loaded.port = servers.boot(loaded.engine, HOME, Some(loaded.port)).await?.port;
                 write(&to, &loaded)?;
             }
+            keeper = Some(Keeping(Arc::new(Own { servers, engine: loaded.engine, port: loaded.port })));
         }
         let database = utf8_percent_encode(&database(order)?, NON_ALPHANUMERIC).to_string().replace("%5F", "_").replace("%2D", "-");
         let at = format!("{USER}@127.0.0.1:{}/{database}", loaded.port);
@@ -143,7 +148,21 @@ impl Driver for LocalDatabase {
             EngineKind::MariaDb | EngineKind::MySql => SourceUrl::Mysql { url: format!("mysql://{at}") },
         };
         let login = Some((USER.to_owned(), order.password.clone()));
-        Ok(Some(Opened { url, region: None, login, proof: None, unreadable: loaded.unreadable }))
+        Ok(Some(Opened { url, region: None, login, proof: None, unreadable: loaded.unreadable, keeper }))
+    }
+}
+
+/// The server that a backup was loaded into.
+struct Own {
+    servers: Servers,
+    engine: EngineKind,
+    port: u16,
+}
+
+#[async_trait]
+impl Keeper for Own {
+    async fn revive(&self) -> Result<Option<Revived>, Failure> {
+        Ok(self.servers.start_again(self.engine, HOME, self.port).await?.map(|LastWords(log)| Revived { log }))
     }
 }
 

@@ -40,5 +40,5 @@ pub async fn ready(order: &Order, clouds: &Clouds, target: &Target) -> Result<Fo
 pub fn opened(order: &Order) -> Opened {
     let target = order.target(TargetKind::Bucket);
     let url = SourceUrl::S3 { bucket: target.name, prefix: String::new() };
-    Opened { url, region: target.region, login: None, proof: None, unreadable: None }
+    Opened { url, region: target.region, login: None, proof: None, unreadable: None, keeper: None }
 }

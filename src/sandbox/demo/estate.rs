@@ -160,7 +160,8 @@ fn lay_unmade(sandbox: &Running) -> Result<(), Failure> {
 async fn lay_database(sandbox: &Running, laid: &mut Laid, plan: Plan) -> Result<(), Failure> {
     let rds = sandbox.control().rds();
     let (name, scheme, kind) = match plan.engine {
-        EngineKind::MariaDb | EngineKind::MySql => ("mariadb", "mysql", "rds-mysql"),
+        EngineKind::MariaDb => ("mariadb", "mysql", "rds-mysql"),
+        EngineKind::MySql => ("mysql", "mysql", "rds-mysql"),
         EngineKind::Postgres => ("postgres", "postgres", "rds-postgres"),
     };
     let master = Master { user: DATABASE_USER.into(), password: laid.password.clone(), database: Some(plan.database.into()) };

@@ -36,7 +36,9 @@ impl Database {
             SourceUrl::Postgres { url } => {
                 Self::Postgres(Box::new(PostgresSession::open(&shown, access.postgres(url)?, access.limits).await?))
             }
-            SourceUrl::Mysql { url } => Self::Mysql(Box::new(MysqlSession::open(&shown, access.mysql(url)?, access.limits).await?)),
+            SourceUrl::Mysql { url } => {
+                Self::Mysql(Box::new(MysqlSession::open(&shown, access.mysql(url)?, access.limits, access.keeper.clone()).await?))
+            }
             SourceUrl::Sqlite { path } => Self::Sqlite(Box::new(SqliteSession::open(&shown, path).await?)),
             other => return Err(not_sql(other)),
         })
@@ -68,7 +70,9 @@ impl Database {
             Self::Postgres(session) if now != *before => session.has_committed().await,
             _ => None,
         };
-        (now != *before && committed != Some(false)).then_some(now)
+        // A server that was restarted meanwhile may have done anything, and its log may say nothing of it.
+        let restarted = matches!(self, Self::Mysql(session) if session.was_restarted());
+        (restarted || (now != *before && committed != Some(false))).then_some(now)
     }
 
     /// Base tables in ascending order of their names' bytes. Views, foreign tables and partitioned parents are not among them.

@@ -383,7 +383,7 @@ mod tests {
                 match harvest {
                     Harvest::Records(records) => seen.extend(records.iter().map(|record| record[0])),
                     Harvest::Notes(notes) => noted += notes.len(),
-                    Harvest::Read { .. } => {}
+                    Harvest::Read { .. } | Harvest::Again(_) => {}
                 }
                 Ok(true)
             };

@@ -19,6 +19,8 @@ pub struct Limits {
     pub lock: Duration,
     /// Longest silence of a server that was asked something; beyond it the table is not read.
     pub silence: Duration,
+    /// Longest wait for a server that went away while it was read, and that may be about to come back.
+    pub comeback: Duration,
     /// Sessions that read one table at once, where the engine lets them share a snapshot.
     pub lanes: usize,
 }
@@ -26,7 +28,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         let lanes = std::thread::available_parallelism().map_or(1, usize::from).min(4);
-        Self { connect: CONNECT_TIMEOUT, lock: Duration::from_secs(60), silence: Duration::from_secs(600), lanes }
+        let [lock, silence, comeback] = [60, 600, 120].map(Duration::from_secs);
+        Self { connect: CONNECT_TIMEOUT, lock, silence, comeback, lanes }
     }
 }
 
@@ -112,6 +115,8 @@ pub enum Harvest<'a> {
     Records(&'a [Record]),
     /// Pieces of the notes of rows that are certain (`rows::notes`), where rows are noted.
     Notes(&'a [Record]),
+    /// Nothing of what came so far counts: the table is read from its beginning again, for this reason.
+    Again(&'a str),
 }
 
 /// Gets what a pass for digests gives; false ends it early.

@@ -68,9 +68,10 @@ pub async fn scan(
     let columns: Vec<usize> = (0..table.columns.len()).collect();
     let (sidecar, most) = way.notes;
     let mut digester = Digester::new(way.keys, table, &columns, meaning).in_order(way.order).noting(table, sidecar);
-    let budget = if digester.is_noting() { way.budget / 2 } else { way.budget };
+    let is_noting = digester.is_noting();
+    let budget = if is_noting { way.budget / 2 } else { way.budget };
     let mut accumulator = Accumulator::of(way.form, budget);
-    let mut notes = digester.is_noting().then(|| Sorter::new(budget));
+    let mut notes = is_noting.then(|| Sorter::new(budget));
     let mut kept = kept.map(|kept| kept.table(table, meaning));
     if let Some((done, ranges)) = kept.as_ref().and_then(|kept| kept.done()) {
         monitor.event(Event::Note(&format!("table {}: {done} of {ranges} ranges were read by an earlier run", table.name)));
@@ -87,6 +88,12 @@ pub async fn scan(
                 Ok(true)
             }
             Harvest::Notes(pieces) => notes.as_mut().map_or(Ok(()), |notes| notes.push_all(pieces)).map(|()| true),
+            Harvest::Again(why) => {
+                monitor.event(Event::Note(&format!("table {}: {why}: it is read again from its beginning", table.name)));
+                accumulator = Accumulator::of(way.form, budget);
+                notes = is_noting.then(|| Sorter::new(budget));
+                Ok(true)
+            }
         }
     };
     let reading = db.digest(table, &mut digester, kept.as_mut(), sink);

@@ -434,7 +434,8 @@ impl Laying {
 pub fn called(kind: EngineKind) -> (&'static str, &'static str, &'static str) {
     match kind {
         EngineKind::Postgres => ("postgres", "pg", "rds-postgres"),
-        EngineKind::MariaDb | EngineKind::MySql => ("mariadb", "maria", "rds-mysql"),
+        EngineKind::MariaDb => ("mariadb", "maria", "rds-mysql"),
+        EngineKind::MySql => ("mysql", "my", "rds-mysql"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Drills over the stand-in AWS, as a person runs them: restores through AWS Backup, RDS and DynamoDB, planted damage and lying jobs, kills
 //! at records of the journal; and the contract that every restore driver keeps. Databases are skipped visibly where no server is
-//! installed, unless `ATTESTORE_REQUIRE` names `postgres` or `mariadb`.
+//! installed, unless `ATTESTORE_REQUIRE` names `postgres`, `mariadb` or `mysql`.
 
 mod access_points;
 mod between;

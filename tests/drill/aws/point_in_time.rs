@@ -7,6 +7,7 @@ use attestore::model::outcome::Outcome;
 use attestore::sandbox::control::faults::{AccessPointFault, RestoreFault};
 use attestore::testing_log::body::PointResult;
 
+use crate::aws::drills::mysql_or_mariadb;
 use crate::aws::estate::{Laying, leftovers};
 use crate::clients::start;
 use crate::engines::engine;
@@ -150,8 +151,8 @@ async fn postgres_to_a_second() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mariadb_to_a_second() {
-    to_a_second(EngineKind::MariaDb).await;
+async fn mysql_to_a_second() {
+    to_a_second(mysql_or_mariadb()).await;
 }
 
 /// A bucket to a second: every version that there was, and nothing later; a service that ignores the time is found out; and the same through an

@@ -115,6 +115,11 @@ async fn mariadb_to_the_second() {
 }
 
 #[tokio::test]
+async fn mysql_to_the_second() {
+    to_the_second(EngineKind::MySql, "mysql").await;
+}
+
+#[tokio::test]
 async fn rds_restores_of_its_own_lie_fail_and_hang_as_planted() {
     let (kind, name) = match (engine(EngineKind::MariaDb), engine(EngineKind::Postgres)) {
         (true, _) => (EngineKind::MariaDb, "mariadb"),

@@ -11,6 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
+use crate::verify::sql::connect::keeper::Keeping;
 use crate::verify::sql::connect::login::{Door, Place, Tokens};
 use crate::verify::sql::reading::Limits;
 use crate::verify::sql::wire::mysql::options::{MysqlOptions, TlsMode};
@@ -34,6 +35,8 @@ pub struct Access {
     pub state: Option<PathBuf>,
     /// What makes IAM's tokens, for URLs that ask for one.
     pub tokens: Option<Arc<dyn Tokens>>,
+    /// What brings the server back, where it is one of our own.
+    pub keeper: Option<Keeping>,
 }
 
 impl fmt::Debug for Access {

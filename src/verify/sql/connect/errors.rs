@@ -230,7 +230,7 @@ fn wire_kind(error: &WireError) -> FailureKind {
         WireError::Io(_) | WireError::Tls(_) => FailureKind::Network,
         WireError::Server { number, .. } => mysql_kind(*number),
         WireError::Login(_) => FailureKind::Invalid,
-        WireError::Protocol(_) => FailureKind::Remote,
+        WireError::Protocol(_) | WireError::TooOld { .. } => FailureKind::Remote,
     }
 }
 

@@ -5,5 +5,6 @@
 pub mod access;
 pub mod errors;
 pub mod heard;
+pub mod keeper;
 pub mod login;
 pub mod speaker;

@@ -129,11 +129,11 @@ pub async fn who(host: &str, port: u16) -> Speaker {
     }
 }
 
-/// What was said unasked: the first packet of MySQL has the number 0 and begins with the protocol's version, or with an error.
+/// What was said unasked: the first packet of MySQL has the number 0 and begins with the protocol's version (9 before 3.21), or with an error.
 fn greeting(said: &[u8]) -> Speaker {
     match said {
         [] => Speaker::Nobody,
-        [_, _, 0, 0, 10 | 255, ..] => Speaker::Mysql,
+        [_, _, 0, 0, 9 | 10 | 255, ..] => Speaker::Mysql,
         _ => Speaker::Other,
     }
 }
@@ -169,6 +169,7 @@ mod tests {
     async fn each_kind_of_server_is_known_by_its_first_word() {
         for (first, then, speaker) in [
             (GREETING, &b""[..], Speaker::Mysql),
+            (b"\x16\0\0\0\x093.20.32\0\x01\0\0\0>~$4uth,\0", b"", Speaker::Mysql),
             (b"\x1a\0\0\0\xff\x10\x04Too many connections", b"", Speaker::Mysql),
             (b"", b"N", Speaker::Postgres),
             (b"", b"S", Speaker::Postgres),

@@ -4,6 +4,8 @@
 //! nothing was committed between their snapshots, which a restored server proves by its log positions; a source that moves, or shows no
 //! position, is read in one session.
 
+use std::sync::{Arc, Mutex};
+
 use async_trait::async_trait;
 
 use crate::model::failure::{Failure, FailureKind};
@@ -12,6 +14,8 @@ use crate::verify::sql::lanes::{Outlet, Ranged};
 use crate::verify::sql::mysql::rows::RowStream;
 use crate::verify::sql::mysql::session::{Mark, Opener};
 use crate::verify::sql::reading::{BREATH, Flow, Ranges};
+use crate::verify::sql::rows::canon::Row;
+use crate::verify::sql::rows::display;
 use crate::verify::sql::rows::mysql_decode::MysqlType;
 use crate::verify::sql::rows::table::{Table, Wire, backticked};
 use crate::verify::sql::wire::mysql::error::WireError;
@@ -30,6 +34,21 @@ pub struct KeyRanges {
     pub standing: Option<Mark>,
     /// The table.
     pub table: Table,
+    /// The last row that arrived before a session was lost, by its key.
+    pub last_row: LastRow,
+}
+
+/// The last row that arrived before a session was lost.
+pub type LastRow = Arc<Mutex<Option<String>>>;
+
+impl KeyRanges {
+    /// Notes `row`, which was the last one where it is whole.
+    fn broke_after(&self, row: &Row) {
+        let part = |index: &usize| format!("{}={}", self.table.columns[*index].name, display::field(row.field(*index)));
+        let parts: Vec<String> = self.table.key.iter().map(part).collect();
+        let is_named = row.len() == self.table.columns.len() && !parts.is_empty();
+        *self.last_row.lock().expect("no panic while held") = is_named.then(|| parts.join(" "));
+    }
 }
 
 #[async_trait]
@@ -52,12 +71,22 @@ impl Ranged for KeyRanges {
         let columns: Vec<usize> = (0..self.table.columns.len()).collect();
         let mut row = outlet.blank();
         let mut stream = RowStream::open(session, &self.table, &columns, range, self.opener.limits).await?;
+        let mut any = false;
         loop {
             let mut each = |row: &_| {
                 outlet.row(row);
+                any = true;
                 true
             };
-            let flow = stream.some(BREATH, &mut row, &mut each).await?;
+            let flow = match stream.some(BREATH, &mut row, &mut each).await {
+                Ok(flow) => flow,
+                Err(broken) => {
+                    if broken.lost && any {
+                        self.broke_after(&row);
+                    }
+                    return Err(broken);
+                }
+            };
             self.opener.heard.answered();
             if flow != Flow::On || !outlet.breathe().await {
                 return Ok(flow != Flow::On);

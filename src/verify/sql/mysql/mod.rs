@@ -6,6 +6,8 @@ pub mod catalog;
 pub mod driver_row;
 pub mod key_ranges;
 pub mod long_row;
+pub mod restart;
 pub mod rows;
 pub mod session;
 pub mod snapshot;
+pub mod version;

@@ -9,6 +9,7 @@ use crate::verify::sql::connect::errors;
 use crate::verify::sql::connect::heard::Heard;
 use crate::verify::sql::connect::login::Door;
 use crate::verify::sql::connect::speaker::{Entrance, Speaker};
+use crate::verify::sql::mysql::version::too_old;
 use crate::verify::sql::reading::Limits;
 use crate::verify::sql::wire::mysql::answers::Answer;
 use crate::verify::sql::wire::mysql::error::WireError;
@@ -61,16 +62,22 @@ impl Opener {
         let connect = async {
             let options = self.door.now().await?;
             let failed = |error| errors::wire_failure(&self.shown, error);
-            let mut session = WireSession::connect(&options).await.map_err(|error| self.door.refused(failed(error)))?;
+            let mut session = match WireSession::connect(&options).await {
+                Ok(session) => session,
+                // It has said who it is: nobody has to be asked who answers there.
+                Err(WireError::TooOld { version, lacks }) => return Ok(Err(too_old(&self.shown, &version, &lacks))),
+                Err(error) => return Err(self.door.refused(failed(error))),
+            };
             session.run(UNLIMITED).await.map_err(failed)?;
-            Ok(session)
+            Ok(Ok(session))
         };
         let entrance = Entrance { shown: &self.shown, at: self.door.options().at(), wanted: Speaker::Mysql };
         match self.limits.connecting(&self.shown, entrance.open(connect)).await {
-            Ok(session) => {
+            Ok(Ok(session)) => {
                 self.heard.answered();
                 Ok(session)
             }
+            Ok(Err(failure)) => Err(failure),
             Err(failure) => Err(self.explain(failure).await),
         }
     }

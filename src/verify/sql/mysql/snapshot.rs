@@ -6,16 +6,19 @@ use serde_json::{Value, json};
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::sql::connect::errors::{self, Broken, GIVE_RIGHTS};
 use crate::verify::sql::connect::heard::{Heard, with_patience};
+use crate::verify::sql::connect::keeper::Keeping;
 use crate::verify::sql::connect::login::Door;
 use crate::verify::sql::definitions::kinds::Definitions;
 use crate::verify::sql::definitions::mysql as definitions;
 use crate::verify::sql::kept::KeptTable;
 use crate::verify::sql::lanes;
 use crate::verify::sql::mysql::catalog;
-use crate::verify::sql::mysql::key_ranges::{KeyRanges, ranges};
+use crate::verify::sql::mysql::key_ranges::{KeyRanges, LastRow, ranges};
+use crate::verify::sql::mysql::restart::{self, End, Life};
 use crate::verify::sql::mysql::rows::RowStream;
 use crate::verify::sql::mysql::session::{Mark, Opener};
-use crate::verify::sql::reading::{BREATH, Cause, Delivery, Engine, Flow, HarvestSink, Limits, ReadError};
+use crate::verify::sql::mysql::version::check_version;
+use crate::verify::sql::reading::{BREATH, Cause, Delivery, Engine, Flow, Harvest, HarvestSink, Limits, ReadError};
 use crate::verify::sql::rights;
 use crate::verify::sql::rights::mysql_held::Rights;
 use crate::verify::sql::rows::canon::Row;
@@ -36,11 +39,26 @@ pub struct MysqlSession {
     /// The server as it names itself, whether or not it stands still.
     server: Option<String>,
     engine: Engine,
+    /// What brings the server back where it ends.
+    keeper: Option<Keeping>,
+    /// How long the server had been running when it was first asked, or when it was back.
+    life: Option<Life>,
+    restarted: bool,
+    /// The table that was being read when the server went away for good.
+    lost_at: Option<String>,
+}
+
+/// What has become of a server that went away.
+enum Back {
+    /// It was there all the time; the session alone was lost.
+    Same,
+    /// It ended and was started again; what its log says of it.
+    Restarted(Option<String>),
 }
 
 impl MysqlSession {
     /// Opens the session; `shown` is the URL without secrets.
-    pub async fn open(shown: &str, door: Door<MysqlOptions>, limits: Limits) -> Result<Self, Failure> {
+    pub async fn open(shown: &str, door: Door<MysqlOptions>, limits: Limits, keeper: Option<Keeping>) -> Result<Self, Failure> {
         let failed = |error| errors::wire_failure(shown, error);
         let database = door.options().database.clone();
         let mut opener = Opener { shown: shown.to_owned(), door, limits, heard: Heard::default(), mariadb: false };
@@ -50,11 +68,18 @@ impl MysqlSession {
         check_version(shown, &version)?;
         let name = if version.contains("MariaDB") { "mariadb" } else { "mysql" };
         opener.mariadb = name == "mariadb";
+        let life = limits.asking(shown, async { Ok(Life::of(&mut connection).await) }).await?;
         let before = opener.mark(&mut connection).await;
         opener.pin(&mut connection).await?;
         let standing = Some(opener.mark(&mut connection).await).filter(|after| after.is_same(&before));
         let engine = Engine { name, version };
-        Ok(Self { opener, database, connection: Some(connection), spare: Vec::new(), standing, server: before.server, engine })
+        let (connection, spare, server) = (Some(connection), Vec::new(), before.server);
+        Ok(Self { opener, database, connection, spare, standing, server, engine, keeper, life, restarted: false, lost_at: None })
+    }
+
+    /// Whether the server was restarted since the first session was opened.
+    pub fn was_restarted(&self) -> bool {
+        self.restarted
     }
 
     /// The engine.
@@ -160,12 +185,53 @@ impl MysqlSession {
         self.standing.as_ref().map(Mark::standing)
     }
 
-    /// The digests of all rows of a table, in lanes where the source stands still.
+    /// The digests of all rows of a table, in lanes where the source stands still. A table at which the server ended is read again, in one
+    /// session, once the server is back.
     pub async fn digest(
         &mut self,
         table: &Table,
         digester: &Digester,
-        kept: Option<&mut KeptTable<'_>>,
+        mut kept: Option<&mut KeptTable<'_>>,
+        sink: HarvestSink<'_>,
+    ) -> Result<u64, ReadError> {
+        let mut ends: Vec<End> = Vec::new();
+        loop {
+            let last_row = LastRow::default();
+            let read = self.digest_once(table, digester, (kept.take(), &last_row), !ends.is_empty(), sink).await;
+            let (rows, lost) = match read {
+                Err(ReadError { rows, cause: Cause::Unreadable(failure) }) if failure.kind == FailureKind::Network => (rows, failure),
+                read => return read,
+            };
+            let unreadable = |failure| ReadError { rows, cause: Cause::Unreadable(failure) };
+            let log = match self.come_back().await {
+                Ok(Back::Restarted(log)) => log,
+                Ok(Back::Same) => return Err(unreadable(lost)),
+                Err(gone) => {
+                    self.lost_at = Some(table.name.clone());
+                    // That nothing listens there any more has been said already.
+                    let is_said = self.keeper.is_none() && gone.kind == FailureKind::Network;
+                    let more = if is_said { String::new() } else { format!("; it does not come back: {gone}") };
+                    let message = lost.message.clone() + &more;
+                    return Err(unreadable(Failure { message, ..lost }));
+                }
+            };
+            let after = last_row.lock().expect("no panic while held").take();
+            ends.push(End { rows, after, log });
+            if let Some(failure) = restart::verdict(&ends) {
+                return Err(unreadable(failure));
+            }
+            sink(Harvest::Again("the server ended while it was read, and is back"))
+                .map_err(|failure| ReadError { rows, cause: Cause::Stopped(failure) })?;
+        }
+    }
+
+    /// One reading of a table; `again` in one session.
+    async fn digest_once(
+        &mut self,
+        table: &Table,
+        digester: &Digester,
+        (kept, last_row): (Option<&mut KeptTable<'_>>, &LastRow),
+        again: bool,
         sink: HarvestSink<'_>,
     ) -> Result<u64, ReadError> {
         let limits = self.opener.limits;
@@ -174,7 +240,7 @@ impl MysqlSession {
             return Err(lanes::not_opened(Failure::new(FailureKind::Network, format!("{}: no session", self.opener.shown))));
         };
         // A session that is new shows something else where the source has moved: then there is no other like it.
-        let standing = self.standing.clone().filter(|_| table.unprotected.is_none());
+        let standing = self.standing.clone().filter(|_| table.unprotected.is_none() && !again);
         let cut = match &standing {
             Some(_) => tokio::time::timeout(limits.silence, ranges(&mut first, table)).await,
             None => Ok(Ok(vec![Vec::new()])),
@@ -186,8 +252,10 @@ impl MysqlSession {
                 return Err(ReadError { rows: 0, cause: Cause::Unreadable(broken.failure()) });
             }
         };
-        let (kept, lanes) = if standing.is_some() { (kept, limits.lanes) } else { (None, 1) };
-        let source = KeyRanges { opener: self.opener.clone(), standing, table: table.clone() };
+        // What is kept is of where the source stood at first.
+        let kept = kept.filter(|_| standing.is_some() && !self.restarted);
+        let lanes = if standing.is_some() { limits.lanes } else { 1 };
+        let source = KeyRanges { opener: self.opener.clone(), standing, table: table.clone(), last_row: last_row.clone() };
         let read = lanes::digest(source, (first, &mut self.spare), (ranges, lanes), digester, kept, sink).await;
         self.connection = self.spare.pop();
         read
@@ -219,17 +287,44 @@ impl MysqlSession {
     async fn session(&mut self) -> Result<&mut WireSession, Failure> {
         self.connection = self.connection.take().filter(|session| !session.is_busy());
         if self.connection.is_none() {
-            let mut connection = match self.spare.pop() {
-                Some(connection) => connection,
-                None => with_patience(|| self.opener.open()).await?,
-            };
-            let now = self.opener.mark(&mut connection).await;
-            if self.standing.as_ref().is_some_and(|standing| !standing.is_same(&now)) {
-                self.standing = None;
+            match (self.spare.pop(), self.lost_at.clone()) {
+                (Some(mut connection), _) => {
+                    let now = self.opener.mark(&mut connection).await;
+                    self.standing = self.standing.take().filter(|standing| standing.is_same(&now));
+                    self.connection = Some(connection);
+                }
+                (None, None) => drop(self.come_back().await?),
+                // It has been waited for.
+                (None, Some(table)) => {
+                    let gone = with_patience(|| self.opener.open()).await;
+                    self.connection = Some(gone.map_err(|gone| {
+                        let message = format!("{}; it went away while the table {table} was read", gone.message);
+                        Failure { message, ..gone }
+                    })?);
+                    (self.standing, self.restarted) = (None, true);
+                }
             }
-            self.connection = Some(connection);
         }
         self.connection.as_mut().ok_or_else(|| Failure::new(FailureKind::Network, format!("{}: no session", self.opener.shown)))
+    }
+
+    /// A new session where one was lost, once the server answers again.
+    async fn come_back(&mut self) -> Result<Back, Failure> {
+        let (mut connection, revived) = restart::come_back(&self.opener, self.keeper.as_ref()).await?;
+        let life = tokio::time::timeout(self.opener.limits.silence, Life::of(&mut connection)).await.ok().flatten();
+        let restarted = revived.is_some() || self.life.zip(life).is_some_and(|(before, now)| before.was_restarted_until(&now));
+        let before = self.opener.mark(&mut connection).await;
+        self.opener.pin(&mut connection).await?;
+        let now = self.opener.mark(&mut connection).await;
+        self.connection = Some(connection);
+        if !restarted {
+            self.standing = self.standing.take().filter(|standing| standing.is_same(&now));
+            return Ok(Back::Same);
+        }
+        self.spare.clear();
+        (self.life, self.restarted) = (life, true);
+        self.standing = Some(now).filter(|now| now.is_same(&before));
+        Ok(Back::Restarted(revived.unwrap_or_default().log))
     }
 
     /// Ends the sessions.
@@ -254,39 +349,6 @@ async fn select(
         match stream.some(BREATH, &mut row, &mut |row| delivery.deliver_row(row)).await? {
             Flow::On => {}
             flow => return Ok(flow == Flow::Ended),
-        }
-    }
-}
-
-/// MySQL 5.7 and MariaDB 10.3 are the oldest that are read; `8.0.36`, `5.5.5-10.11.6-MariaDB`.
-fn check_version(shown: &str, version: &str) -> Result<(), Failure> {
-    let (name, number, oldest) = match version.find("MariaDB") {
-        Some(_) => ("MariaDB", version.strip_prefix("5.5.5-").unwrap_or(version), (10, 3)),
-        None => ("MySQL", version, (5, 7)),
-    };
-    let mut parts = number.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
-    match (parts.next(), parts.next()) {
-        (Some(major), Some(minor)) if (major, minor) >= oldest => Ok(()),
-        _ => Err(Failure::new(
-            FailureKind::Remote,
-            format!("{shown}: expected {name} {}.{} or later, found `{}`", oldest.0, oldest.1, version.escape_default()),
-        )
-        .hint("restore it into a newer server and read it there")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn old_versions_are_refused_by_name() {
-        for good in ["8.0.36", "5.7.44-log", "10.11.6-MariaDB-0+deb12u1", "5.5.5-10.4.2-MariaDB", "11.4.1-MariaDB"] {
-            assert!(check_version("mysql://h/d", good).is_ok(), "{good}");
-        }
-        for bad in ["5.6.51", "5.5.5-10.1.48-MariaDB", "10.2.44-MariaDB", "", "new"] {
-            let error = check_version("mysql://h/d", bad).unwrap_err();
-            assert!(error.kind == FailureKind::Remote && error.message.contains("or later"), "{bad}");
         }
     }
 }

@@ -255,7 +255,8 @@ impl Way {
         if journal && let Some(several) = names_super_journal(&beside(path, "-journal")).map_err(|error| Failure::io(what(), error))? {
             let said =
                 format!("{}: its rollback journal belongs to a transaction over several databases, which `{several}` decides", what());
-            return Err(Failure::new(FailureKind::Remote, said).hint(
+            // Nothing is wrong with the file: what decides it is elsewhere.
+            return Err(Failure::new(FailureKind::Refused, said).hint(
                 "whether that transaction was committed is not told by the copy, and playing it back would remove that file; \
                  copy with `VACUUM INTO` or the online backup API, or when nothing is written",
             ));

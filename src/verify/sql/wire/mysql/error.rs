@@ -29,6 +29,14 @@ pub enum WireError {
     /// The server asks for a login that cannot be given.
     #[error("{0}")]
     Login(String),
+    /// The server greets in a way of before what is spoken here.
+    #[error("too old a protocol: version `{}`, {lacks}", version.escape_default())]
+    TooOld {
+        /// The version as the server states it.
+        version: String,
+        /// What is missing.
+        lacks: String,
+    },
 }
 
 impl WireError {

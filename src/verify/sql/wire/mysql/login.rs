@@ -42,7 +42,8 @@ pub async fn login(stream: Box<dyn Transport>, options: &MysqlOptions) -> Result
     let mut channel = Channel::new(stream);
     let greeting = packets::greeting(channel.next().await?)?;
     if greeting.capabilities & NEEDED != NEEDED {
-        return Err(WireError::protocol(format!("the server is too old: it can {:#x}, needed is {NEEDED:#x}", greeting.capabilities)));
+        let lacks = format!("which can {:#x}, and needed is {NEEDED:#x}", greeting.capabilities);
+        return Err(WireError::TooOld { version: greeting.version, lacks });
     }
     let mut capabilities = NEEDED | greeting.capabilities & WANTED;
     let offered = greeting.capabilities & capability::SSL != 0;
@@ -231,6 +232,29 @@ mod tests {
         let again = vec![[b"\xfe".as_slice(), b"mysql_native_password\0abcdefghijabcdefghij\0"].concat(); 9];
         let endless = with(options(TlsMode::Preferred), [vec![greeting(NEEDED, NATIVE)], again].concat()).0.unwrap_err();
         assert!(endless.to_string().contains("without end"), "{endless}");
+    }
+
+    /// The greeting of 5.5.2 that the protocol's documentation has as its example, one of 5.0 as traces of networks have it, and those of 4.0, of
+    /// the first 3.21 and of version 9 in their forms.
+    #[test]
+    fn servers_of_before_are_known_by_their_greeting() {
+        let hexed = |text: &str| hex::decode(text.replace(' ', "")).unwrap();
+        for (greeting, version) in [
+            (
+                "0a 352e352e322d6d3200 0b000000 64764840492d434a 00 fff7 08 0200 00000000000000000000000000 2a34647c635a776b345e5d3a 00",
+                "5.5.2-m2",
+            ),
+            (
+                "0a 352e302e353400 5e000000 3e7e24347574682c 00 2ca2 21 0200 00000000000000000000000000 3e36313249575a3e66685758 00",
+                "5.0.54",
+            ),
+            ("0a 342e302e323700 01000000 3e7e24347574682c 00 2c20 08 0200 00000000000000000000000000", "4.0.27"),
+            ("0a 332e32312e333300 01000000 3e7e24347574682c 00 2c00", "3.21.33"),
+            ("09 332e32302e333200 01000000 3e7e24347574682c00", "3.20.32"),
+        ] {
+            let error = with(options(TlsMode::Preferred), vec![hexed(greeting)]).0.unwrap_err();
+            assert!(matches!(&error, WireError::TooOld { version: found, .. } if found == version), "{version}: {error}");
+        }
     }
 
     /// A login with a server that says all of this at once and then nothing more.

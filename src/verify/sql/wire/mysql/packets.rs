@@ -40,6 +40,8 @@ const CLOSE: u8 = 0x19;
 /// The server's first packet.
 #[derive(Debug)]
 pub struct Greeting {
+    /// The version as the server states it.
+    pub version: String,
     /// What the server can.
     pub capabilities: u32,
     /// What passwords are scrambled with, 20 bytes.
@@ -108,14 +110,26 @@ pub fn server_error(packet: &[u8]) -> WireError {
 
 /// The server's first packet; an error where it refuses at once.
 pub fn greeting(packet: &[u8]) -> Result<Greeting, WireError> {
-    let Some((10, rest)) = packet.split_first() else { return Err(unexpected("a greeting of version 10", packet)) };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let rest = match packet.split_first() {
+        Some((10, rest)) => rest,
+        Some((9, rest)) => {
+            let version = Cursor(rest).until_nul().ok_or_else(cut("a greeting"))?;
+            return Err(WireError::TooOld { version: text(version), lacks: "which greets in version 9 of the protocol".into() });
+        }
+        _ => return Err(unexpected("a greeting of version 10", packet)),
+    };
     let parsed = || {
         let mut cursor = Cursor(rest);
-        cursor.until_nul()?;
+        let version = text(cursor.until_nul()?);
         cursor.u32()?;
         let mut nonce = cursor.take(8)?.to_vec();
         cursor.u8()?;
         let low = cursor.u16()?;
+        if cursor.0.is_empty() && u32::from(low) & capability::PROTOCOL_41 == 0 {
+            // The first servers with this greeting said no more.
+            return Some(Greeting { version, capabilities: low.into(), nonce, plugin: String::new() });
+        }
         cursor.take(3)?;
         let capabilities = u32::from(low) | u32::from(cursor.u16()?) << 16;
         let length = usize::from(cursor.u8()?);
@@ -127,7 +141,7 @@ pub fn greeting(packet: &[u8]) -> Result<Greeting, WireError> {
         // Some servers end the packet without the NUL.
         let named = capabilities & capability::PLUGIN_AUTH != 0;
         let plugin = if named { cursor.until_nul().unwrap_or(cursor.0) } else { b"mysql_native_password" };
-        Some(Greeting { capabilities, nonce, plugin: String::from_utf8_lossy(plugin).into_owned() })
+        Some(Greeting { version, capabilities, nonce, plugin: text(plugin) })
     };
     parsed().ok_or_else(cut("a greeting"))
 }
@@ -314,7 +328,8 @@ mod tests {
         }
         let refused = greeting(b"\xff\x10\x04Too many connections").unwrap_err();
         assert!(matches!(refused, WireError::Server { number: 1040, .. }), "{refused}");
-        assert!(greeting(b"\x09old").unwrap_err().to_string().contains("0x09"));
+        assert!(greeting(b"\x08old").unwrap_err().to_string().contains("0x08"));
+        assert!(greeting(b"\x09old").unwrap_err().to_string().contains("cut short"));
     }
 
     #[test]
