@@ -52,6 +52,11 @@ impl LogWriter {
     /// Makes a log at `path`, which must not exist or be an empty directory: genesis entry and first checkpoint. It appears whole or not
     /// at all. `origin` names the log and its signer: no spaces, no `+`.
     pub fn create(path: &Path, origin: &str, key: &SigningKey, tool: Tool) -> Result<Self, Failure> {
+        Self::create_at(path, origin, key, tool, Timestamp::now())
+    }
+
+    /// The same with a genesis entry that is dated `at`, for imports and tests.
+    pub fn create_at(path: &Path, origin: &str, key: &SigningKey, tool: Tool, at: Timestamp) -> Result<Self, Failure> {
         let shown = path.display();
         note::check_name(origin).map_err(|error| {
             Failure::invalid(format!("testing log {shown}: {error}")).hint("an origin looks like `example.com/restore-tests`")
@@ -81,7 +86,7 @@ impl LogWriter {
             _lock: lock,
         };
         let genesis = Genesis { verifier_key: key.verifying_key().to_vkey(origin), tool };
-        writer.append(Body::Genesis(genesis), Actor::tool("attestore init"), &mut |_, _| Ok(()))?;
+        writer.append_at(at, Body::Genesis(genesis), Actor::tool("attestore init"), &mut |_, _| Ok(()))?;
         writer.checkpoint()?;
         drop(writer);
         #[cfg(unix)]

@@ -10,4 +10,5 @@ pub mod defined;
 pub mod dual;
 pub mod newest;
 pub mod of_table;
+pub mod still_there;
 pub mod tables;
