@@ -37,8 +37,6 @@ pub struct Booted {
 #[derive(Clone)]
 pub struct Servers {
     area: Area,
-    /// Looked for when a server is first wanted: asking the programs for their versions takes longer than opening the rest.
-    installed: Arc<OnceLock<Installed>>,
     /// One template is made at a time.
     templates: Arc<tokio::sync::Mutex<()>>,
     /// The port of the directory server that judges tokens, where there is one.
@@ -51,7 +49,7 @@ impl Servers {
     /// The servers of the sandbox folder `state`. Starts nothing.
     pub fn open(state: &Path) -> Result<Self, Failure> {
         let kept = std::env::var_os(TEMPLATES).map(PathBuf::from);
-        Ok(Self { area: Area::open(state)?, installed: Arc::default(), templates: Arc::default(), gate: Arc::default(), kept })
+        Ok(Self { area: Area::open(state)?, templates: Arc::default(), gate: Arc::default(), kept })
     }
 
     /// The same that keep empty data directories in `folder`, as [`TEMPLATES`] has it: under a name with the engine's version, whole or not at
@@ -68,7 +66,7 @@ impl Servers {
 
     /// What can be started here.
     pub fn installed(&self) -> &Installed {
-        self.installed.get_or_init(Installed::find)
+        Installed::here()
     }
 
     /// The folder of all data directories.
