@@ -121,6 +121,33 @@ pub struct RestoreRequest {
     pub iam: bool,
 }
 
+/// Asks for an instance as a request wants it. The SDK has a builder and an answer of its own for each of the two calls, with the same members.
+macro_rules! restored {
+    ($name:literal, $call:expr, $request:expr) => {{
+        let request: &RestoreRequest = $request;
+        let answer = $call
+            .set_db_subnet_group_name(request.subnet_group.clone())
+            .set_db_parameter_group_name(request.parameter_group.clone())
+            .set_vpc_security_group_ids(some_of(&request.security_groups))
+            .publicly_accessible(false)
+            .multi_az(false)
+            .auto_minor_version_upgrade(false)
+            .deletion_protection(false)
+            .copy_tags_to_snapshot(false)
+            .set_enable_iam_database_authentication(request.iam.then_some(true))
+            .set_tags(Some(tags_of(&request.tags)))
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => Ok(Restoring::Accepted(answer.db_instance.and_then(|instance| instance.db_instance_arn))),
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_db_instance_already_exists_fault()) => {
+                Ok(Restoring::NameIsTaken)
+            }
+            Err(error) => Err(classify(&format!("{} {}", $name, request.instance), error)),
+        }
+    }};
+}
+
 /// The RDS service in one Region.
 #[derive(Clone, Debug)]
 pub struct Rds {
@@ -215,58 +242,14 @@ impl Rds {
     }
 
     async fn restore_snapshot(&self, request: &RestoreRequest, snapshot: &str) -> Result<Restoring, Failure> {
-        let answer = self
-            .client
-            .restore_db_instance_from_db_snapshot()
-            .db_instance_identifier(&request.instance)
-            .db_snapshot_identifier(snapshot)
-            .set_db_subnet_group_name(request.subnet_group.clone())
-            .set_db_parameter_group_name(request.parameter_group.clone())
-            .set_vpc_security_group_ids(some_of(&request.security_groups))
-            .publicly_accessible(false)
-            .multi_az(false)
-            .auto_minor_version_upgrade(false)
-            .deletion_protection(false)
-            .copy_tags_to_snapshot(false)
-            .set_enable_iam_database_authentication(request.iam.then_some(true))
-            .set_tags(Some(tags_of(&request.tags)))
-            .send()
-            .await;
-        match answer {
-            Ok(answer) => Ok(Restoring::Accepted(answer.db_instance.and_then(|instance| instance.db_instance_arn))),
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_db_instance_already_exists_fault()) => {
-                Ok(Restoring::NameIsTaken)
-            }
-            Err(error) => Err(classify(&format!("rds:RestoreDBInstanceFromDBSnapshot {}", request.instance), error)),
-        }
+        let call = self.client.restore_db_instance_from_db_snapshot().db_instance_identifier(&request.instance);
+        restored!("rds:RestoreDBInstanceFromDBSnapshot", call.db_snapshot_identifier(snapshot), request)
     }
 
     async fn restore_time(&self, request: &RestoreRequest, source: &str, at: Timestamp) -> Result<Restoring, Failure> {
-        let answer = self
-            .client
-            .restore_db_instance_to_point_in_time()
-            .source_db_instance_identifier(source)
-            .target_db_instance_identifier(&request.instance)
-            .restore_time(aws_smithy_types::DateTime::from_secs(at.as_secs()))
-            .set_db_subnet_group_name(request.subnet_group.clone())
-            .set_db_parameter_group_name(request.parameter_group.clone())
-            .set_vpc_security_group_ids(some_of(&request.security_groups))
-            .publicly_accessible(false)
-            .multi_az(false)
-            .auto_minor_version_upgrade(false)
-            .deletion_protection(false)
-            .copy_tags_to_snapshot(false)
-            .set_enable_iam_database_authentication(request.iam.then_some(true))
-            .set_tags(Some(tags_of(&request.tags)))
-            .send()
-            .await;
-        match answer {
-            Ok(answer) => Ok(Restoring::Accepted(answer.db_instance.and_then(|instance| instance.db_instance_arn))),
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_db_instance_already_exists_fault()) => {
-                Ok(Restoring::NameIsTaken)
-            }
-            Err(error) => Err(classify(&format!("rds:RestoreDBInstanceToPointInTime {}", request.instance), error)),
-        }
+        let call = self.client.restore_db_instance_to_point_in_time().target_db_instance_identifier(&request.instance);
+        let call = call.source_db_instance_identifier(source).restore_time(aws_smithy_types::DateTime::from_secs(at.as_secs()));
+        restored!("rds:RestoreDBInstanceToPointInTime", call, request)
     }
 
     /// ModifyDBInstance: a password of the drill's own, no automated backups, no deletion protection, tokens of IAM or none; at once.

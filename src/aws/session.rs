@@ -10,7 +10,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 
 use crate::model::failure::Failure;
 
@@ -41,7 +41,14 @@ pub struct Session {
 impl Session {
     /// Resolves Region and credentials lazily: nothing is asked of AWS here.
     pub async fn load(options: &SessionOptions) -> Self {
-        let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+        let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
+        // The stand-in speaks no TLS: the authorities that the machine knows are read for nothing.
+        let is_stand_in = options.static_credentials.is_some();
+        let nobody = is_stand_in.then(|| TlsContext::builder().with_trust_store(TrustStore::empty()).build().ok()).flatten();
+        let http = match nobody {
+            Some(nobody) => http.tls_context(nobody).build_https(),
+            None => http.build_https(),
+        };
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http)
             .retry_config(RetryConfig::standard().with_max_attempts(8))

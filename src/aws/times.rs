@@ -1,4 +1,4 @@
-//! Instants of the SDK as ours, and ARNs taken apart.
+//! Instants of the SDK as ours, and the Region of an ARN.
 
 use aws_smithy_types::DateTime;
 
@@ -15,11 +15,6 @@ pub fn region_of_arn(arn: &str) -> Option<String> {
     arn.split(':').nth(3).filter(|region| !region.is_empty()).map(ToOwned::to_owned)
 }
 
-/// What an ARN names, after its account: `table/audit-logs`, `db:crm`, or a bucket's name.
-pub fn resource_of_arn(arn: &str) -> &str {
-    arn.splitn(6, ':').nth(5).unwrap_or(arn)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -27,8 +22,7 @@ mod tests {
     #[test]
     fn arns_come_apart() {
         let arn = "arn:aws:rds:eu-west-2:111122223333:snapshot:crm-1";
-        assert_eq!((region_of_arn(arn).as_deref(), resource_of_arn(arn)), (Some("eu-west-2"), "snapshot:crm-1"));
-        assert_eq!((region_of_arn("arn:aws:s3:::vault"), resource_of_arn("arn:aws:s3:::vault")), (None, "vault"));
+        assert_eq!((region_of_arn(arn).as_deref(), region_of_arn("arn:aws:s3:::vault")), (Some("eu-west-2"), None));
         assert_eq!(timestamp(&DateTime::from_millis(1_500)), Timestamp(1_500_000));
     }
 }

@@ -65,8 +65,6 @@ pub struct Context {
     pub packs: BTreeMap<String, Vec<Pack>>,
     /// Who watches.
     pub monitor: Arc<dyn Monitor>,
-    /// Which build runs.
-    pub tool: Tool,
     /// Who runs it, where AWS is used.
     pub runner: Option<Runner>,
     /// How far AWS's clock is ahead of this machine's, where AWS is used and says what time it is.
@@ -100,7 +98,6 @@ impl Context {
         }
         let principal = runner.as_ref().map_or(actor, |runner| runner.arn.clone());
         let ledger = Ledger::new(writer, journal.clone(), principal);
-        let tool = tool();
         Ok(Self {
             loaded,
             clouds,
@@ -112,7 +109,6 @@ impl Context {
             work,
             packs,
             monitor,
-            tool,
             runner,
             service_ahead_ms,
             entries,

@@ -218,7 +218,7 @@ fn plan(context: &Context, drill: &DrillOpened, policy_leaf: u64, population: &P
         title: drill.title.clone(),
         trigger: drill.trigger,
         deadline_at: population.deadline_at,
-        tool: context.tool.clone(),
+        tool: crate::drill::context::tool(),
         result_version: Some(RESULT_VERSION),
         runner: context.runner.clone(),
         config: context.loaded.digest,

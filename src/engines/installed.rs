@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use crate::model::failure::{Failure, FailureKind};
 
@@ -120,7 +121,18 @@ impl Installed {
             };
             programs.map(|programs| (kind, programs))
         };
-        Self { engines: EngineKind::ALL.into_iter().filter(may).filter_map(found).collect() }
+        // Each program that is asked for its version takes its time.
+        let found = std::thread::scope(|scope| {
+            let asked: Vec<_> = EngineKind::ALL.into_iter().filter(may).map(|kind| scope.spawn(move || found(kind))).collect();
+            asked.into_iter().filter_map(|one| one.join().expect("no panic while looking")).collect()
+        });
+        Self { engines: found }
+    }
+
+    /// [`Installed::find`], once in a program's life.
+    pub fn here() -> &'static Self {
+        static HERE: OnceLock<Installed> = OnceLock::new();
+        HERE.get_or_init(Self::find)
     }
 
     /// The programs of an engine, where it is installed.

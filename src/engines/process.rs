@@ -39,6 +39,24 @@ impl ProcessMark {
         }
     }
 
+    /// What ends a server in order: SIGINT is PostgreSQL's fast shutdown, which does not wait for clients; MariaDB and MySQL do not listen to it, and
+    /// end by SIGTERM.
+    pub fn in_order(self) -> Signal {
+        if self.is_postgres() { Signal::INT } else { Signal::TERM }
+    }
+
+    /// What ends a server whose data is not wanted any more: SIGQUIT is PostgreSQL's immediate shutdown, which takes its helpers along; the others
+    /// are one process, and would only write what goes anyway.
+    pub fn without_ceremony(self) -> &'static [Signal] {
+        if self.is_postgres() { &[Signal::QUIT, Signal::KILL] } else { &[Signal::KILL] }
+    }
+
+    /// Whether it is told its data directory as PostgreSQL is.
+    fn is_postgres(self) -> bool {
+        let words = std::fs::read(format!("/proc/{}/cmdline", self.pid)).map(|line| words_of(&line)).unwrap_or_default();
+        !words.iter().any(|word| word.starts_with(DATADIR))
+    }
+
     /// Sends the signals in turn, each followed by a wait of `patience`, until it is gone. True when it is.
     pub async fn end(self, signals: &[Signal], patience: Duration) -> bool {
         for signal in signals {
@@ -89,16 +107,23 @@ pub fn servers_under(folder: &Path) -> Vec<ProcessMark> {
     }
     let found = all_pids().into_iter().filter(|pid| {
         let Ok(line) = std::fs::read(format!("/proc/{pid}/cmdline")) else { return false };
-        let words: Vec<String> = line.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
-        data_directory(&words).is_some_and(|directory| Path::new(directory).starts_with(folder))
+        data_directory(&words_of(&line)).is_some_and(|directory| Path::new(directory).starts_with(folder))
     });
     found.filter_map(ProcessMark::of).collect()
 }
 
+/// The words of a command line as the system states it.
+fn words_of(line: &[u8]) -> Vec<String> {
+    line.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+}
+
+/// How MariaDB and MySQL are told theirs.
+const DATADIR: &str = "--datadir=";
+
 /// `-D DIR` of PostgreSQL, `--datadir=DIR` of MariaDB.
 fn data_directory(words: &[String]) -> Option<&str> {
     let after_d = words.iter().position(|word| word == "-D").and_then(|at| words.get(at + 1)).map(String::as_str);
-    after_d.or_else(|| words.iter().find_map(|word| word.strip_prefix("--datadir=")))
+    after_d.or_else(|| words.iter().find_map(|word| word.strip_prefix(DATADIR)))
 }
 
 fn from_pid_files(folder: &Path) -> Vec<ProcessMark> {
@@ -180,6 +205,22 @@ mod tests {
         let text = "42 (a) b (c) S 7 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 0 0";
         let stat = parse_stat(text).unwrap();
         assert_eq!((stat.state, stat.parent, stat.started), ('S', 7, 12345));
+    }
+
+    #[test]
+    fn a_server_ends_by_the_signal_that_it_listens_to() {
+        let started = |words: &[&str]| {
+            let mut child =
+                std::process::Command::new("sh").args(["-c", "read wait"]).args(words).stdin(std::process::Stdio::piped()).spawn();
+            let child = child.as_mut().unwrap();
+            let mark = ProcessMark::of(i32::try_from(child.id()).unwrap()).unwrap();
+            let told = (mark.in_order(), mark.without_ceremony().to_vec());
+            drop(child.stdin.take());
+            child.wait().unwrap();
+            told
+        };
+        assert_eq!(started(&["postgres", "-D", "/x"]), (Signal::INT, vec![Signal::QUIT, Signal::KILL]));
+        assert_eq!(started(&["mariadbd", "--no-defaults", "--datadir=/x"]), (Signal::TERM, vec![Signal::KILL]));
     }
 
     #[test]

@@ -37,8 +37,6 @@ pub struct Booted {
 #[derive(Clone)]
 pub struct Servers {
     area: Area,
-    /// Looked for when a server is first wanted: asking the programs for their versions takes longer than opening the rest.
-    installed: Arc<OnceLock<Installed>>,
     /// One template is made at a time.
     templates: Arc<tokio::sync::Mutex<()>>,
     /// The port of the directory server that judges tokens, where there is one.
@@ -51,7 +49,7 @@ impl Servers {
     /// The servers of the sandbox folder `state`. Starts nothing.
     pub fn open(state: &Path) -> Result<Self, Failure> {
         let kept = std::env::var_os(TEMPLATES).map(PathBuf::from);
-        Ok(Self { area: Area::open(state)?, installed: Arc::default(), templates: Arc::default(), gate: Arc::default(), kept })
+        Ok(Self { area: Area::open(state)?, templates: Arc::default(), gate: Arc::default(), kept })
     }
 
     /// The same that keep empty data directories in `folder`, as [`TEMPLATES`] has it: under a name with the engine's version, whole or not at
@@ -68,7 +66,7 @@ impl Servers {
 
     /// What can be started here.
     pub fn installed(&self) -> &Installed {
-        self.installed.get_or_init(Installed::find)
+        Installed::here()
     }
 
     /// The folder of all data directories.
@@ -304,27 +302,44 @@ impl Servers {
     /// Ends every server over a home or the whole area, at once; `true` when none is left.
     pub async fn end_all_in(&self, folder: &Path) -> bool {
         let servers = process::servers_under(folder);
-        let ends = servers.into_iter().map(|server| server.end(&[Signal::INT, Signal::TERM, Signal::KILL], Duration::from_secs(5)));
+        let ends = servers.into_iter().map(|server| async move {
+            let signals = [server.in_order(), Signal::TERM, Signal::KILL];
+            server.end(&signals, Duration::from_secs(5)).await
+        });
+        futures_util::future::join_all(ends).await.into_iter().all(|gone| gone)
+    }
+
+    /// The same where the data goes anyway: nothing is written any more.
+    async fn kill_all_in(&self, folder: &Path) -> bool {
+        let servers = process::servers_under(folder);
+        let ends = servers.into_iter().map(|server| server.end(server.without_ceremony(), Duration::from_secs(6)));
         futures_util::future::join_all(ends).await.into_iter().all(|gone| gone)
     }
 
     /// Ends every copy under way and every server of the sandbox; nothing is copied any more.
     pub async fn end_all(&self) -> Result<(), Failure> {
+        self.end_copies().await?;
+        self.ended(self.end_all_in(self.area.root()).await)
+    }
+
+    async fn end_copies(&self) -> Result<(), Failure> {
         let area = self.area.clone();
         blocking(move || {
             area.end_copies();
             Ok(())
         })
-        .await?;
-        if self.end_all_in(self.area.root()).await {
-            return Ok(());
-        }
-        Err(Failure::new(FailureKind::Remote, format!("a database server under {} does not end", self.area.root().display())))
+        .await
+    }
+
+    fn ended(&self, all: bool) -> Result<(), Failure> {
+        let left = || Failure::new(FailureKind::Remote, format!("a database server under {} does not end", self.area.root().display()));
+        all.then_some(()).ok_or_else(left)
     }
 
     /// Ends every server and removes the area with all data in it.
     pub async fn purge(&self) -> Result<(), Failure> {
-        self.end_all().await?;
+        self.end_copies().await?;
+        self.ended(self.kill_all_in(self.area.root()).await)?;
         let area = self.area.clone();
         blocking(move || area.purge()).await
     }
@@ -333,7 +348,7 @@ impl Servers {
     pub async fn sweep_orphans(&self) {
         for orphan in area::orphans() {
             // One that cannot be removed is tried again at the next start.
-            if self.end_all_in(&orphan).await {
+            if self.kill_all_in(&orphan).await {
                 let _ = std::fs::remove_dir_all(&orphan);
             }
         }
@@ -342,8 +357,7 @@ impl Servers {
     /// Ends a home's server without ceremony and removes the home.
     pub async fn remove(&self, name: &str) -> Result<(), Failure> {
         for server in process::servers_under(&self.area.home(name)) {
-            // Its data goes anyway; QUIT is PostgreSQL's immediate shutdown, which takes its helpers along.
-            self.end_with(server, &[Signal::QUIT, Signal::KILL], Duration::from_millis(1500)).await?;
+            self.end_with(server, server.without_ceremony(), Duration::from_secs(6)).await?;
         }
         let (area, name) = (self.area.clone(), name.to_owned());
         blocking(move || area.remove(&name)).await

@@ -12,9 +12,9 @@ use crate::aws::buckets::Buckets;
 use crate::aws::dynamodb_backup::Tables;
 use crate::aws::rds::Rds;
 use crate::aws::session::Session;
-use crate::aws::times::resource_of_arn;
 use crate::estate::config::{Config, LATEST, Points, Resource};
 use crate::estate::{local_points, seconds};
+use crate::model::arn;
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::{PointId, ResourceId};
@@ -355,33 +355,12 @@ fn place(points: &Points) -> String {
     format!("{}{of}", points.from)
 }
 
-/// The name that a service knows a resource by: the end of its ARN or of its source URL, or `source` itself.
-pub fn service_name(resource: &Resource) -> String {
-    let source = resource.source.as_str();
-    let plain = match source.split_once(':') {
-        Some(("arn", _)) => resource_of_arn(source),
-        Some(("s3", rest)) => rest.trim_start_matches('/').split('/').next().unwrap_or(rest),
-        Some(("dynamodb", rest)) => rest,
-        _ => source,
-    };
-    plain.rsplit(['/', ':']).next().unwrap_or(plain).to_owned()
+fn service_name(resource: &Resource) -> String {
+    arn::service_name(&resource.source).to_owned()
 }
 
-/// Whether an ARN is that of the resource: the whole ARN where the configuration names one, else service and name.
-fn is_of(resource: &Resource, arn: &str) -> bool {
-    if resource.source.starts_with("arn:") {
-        return resource.source == arn;
-    }
-    let service = arn.split(':').nth(2).unwrap_or_default();
-    let name = service_name(resource);
-    let named = resource_of_arn(arn);
-    match resource.kind {
-        ResourceKind::S3 => service == "s3" && named == name,
-        ResourceKind::Dynamodb => service == "dynamodb" && named.strip_prefix("table/") == Some(name.as_str()),
-        ResourceKind::RdsMysql | ResourceKind::RdsPostgres => service == "rds" && named.strip_prefix("db:") == Some(name.as_str()),
-        ResourceKind::Ebs => service == "ec2" && named.strip_prefix("volume/") == Some(name.as_str()),
-        ResourceKind::EcsConfig | ResourceKind::Files => false,
-    }
+fn is_of(resource: &Resource, of: &str) -> bool {
+    arn::is_of(resource.kind, &resource.source, of)
 }
 
 /// The gravest of the failures for an exit code, where there are any.
@@ -440,24 +419,5 @@ mod tests {
         assert!(reasons.iter().any(|reason| reason.contains("driver_absent")), "{reasons:?}");
         assert!(reasons.iter().any(|reason| reason.contains("could not be listed")), "{reasons:?}");
         assert_eq!(catalogue.listings.len(), 1);
-    }
-
-    #[test]
-    fn resources_are_known_by_name_url_or_arn() {
-        let text = |source: &str, kind: &str| {
-            config(&format!("[[resource]]\nid = \"r\"\napplication = \"a\"\nkind = \"{kind}\"\nclass = \"c\"\nsource = \"{source}\"\n"))
-                .resource
-                .remove(0)
-        };
-        let bucket = "arn:aws:s3:::vault";
-        assert!(is_of(&text("s3://vault/prefix", "s3"), bucket));
-        assert!(is_of(&text("vault", "s3"), bucket) && is_of(&text(bucket, "s3"), bucket));
-        assert!(!is_of(&text("vault2", "s3"), bucket));
-        let table = "arn:aws:dynamodb:eu-west-2:1:table/audit-logs";
-        assert!(is_of(&text("dynamodb:audit-logs", "dynamodb"), table) && is_of(&text("audit-logs", "dynamodb"), table));
-        assert!(!is_of(&text("arn:aws:dynamodb:eu-west-1:1:table/audit-logs", "dynamodb"), table));
-        assert!(is_of(&text("crm", "rds-mysql"), "arn:aws:rds:eu-west-2:1:db:crm"));
-        assert!(!is_of(&text("crm", "rds-mysql"), "arn:aws:rds:eu-west-2:1:cluster:crm"));
-        assert_eq!(service_name(&text("arn:aws:rds:eu-west-2:1:db:crm", "rds-mysql")), "crm");
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Not here: anything that reads a file, a clock other than the system's, or a network.
 
+pub mod arn;
 pub mod canonical_json;
 pub mod capture;
 pub mod check;

@@ -130,6 +130,8 @@ pub struct DrillReport {
     pub tool: Option<body::Tool>,
     /// Who ran it.
     pub runner: Option<body::Runner>,
+    /// How far AWS's clock was ahead of that of the machine that ran it, as the population states it.
+    pub service_ahead_ms: Option<i64>,
     /// Digest of the configuration that it ran by, and the leaf of the policy.
     pub policy: Option<PolicyReport>,
     /// What was and what was not tested.

@@ -3,7 +3,7 @@
 use crate::model::outcome::Outcome;
 use crate::report::model::{DrillReport, DrillState, Standing, Verdict};
 use crate::report::model_case::EvidenceState;
-use crate::report::words::{count_of, number, percent};
+use crate::report::words::{count_of, duration, number, percent};
 use crate::testing_log::body::{Inference, Stratum, Strength};
 
 /// The headline and what must be known at once.
@@ -26,8 +26,25 @@ pub fn verdict(drill: Option<&DrillReport>, outcome: Option<Outcome>) -> Verdict
         let left = count_of(drill.leftover_count, "created resource is", "created resources are");
         sentences.push(format!("{left} not known to be gone."));
     }
+    sentences.extend(drill.service_ahead_ms.and_then(clocks));
     sentences.extend(bounds(drill));
     Verdict { outcome, headline: headline(drill), sentences }
+}
+
+/// Nearer to each other two clocks agree: a `Date` is cut to whole seconds, and takes its way.
+const CLOCKS_AGREE_MS: u64 = 5_000;
+
+/// That the clocks of AWS and of the machine differ, where they do by more than a few seconds.
+fn clocks(ahead_ms: i64) -> Option<String> {
+    let apart = ahead_ms.unsigned_abs();
+    let word = if ahead_ms > 0 { "ahead of" } else { "behind" };
+    (apart > CLOCKS_AGREE_MS).then(|| {
+        format!(
+            "AWS's clock was {} {word} that of the machine that ran the drill: times in this report are by the machine's clock, ages of what AWS \
+             dates by AWS's.",
+            duration(apart)
+        )
+    })
 }
 
 /// What the draws allow to say: one sentence for each class of which a part was drawn, one for all that were drawn whole.
@@ -160,4 +177,17 @@ pub fn limits(drill: Option<&DrillReport>, standing: &Standing) -> Vec<String> {
         "The control matrix says which requirements this log supports. Whether they are met is for an assessor to decide.".to_owned(),
     ]);
     limits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_that_differ_are_told_and_seconds_are_not() {
+        assert_eq!([-5_000, -1, 0, 5_000].map(clocks), [None, None, None, None]);
+        let (ahead, behind) = (clocks(1_200_000).unwrap(), clocks(-61_000).unwrap());
+        assert!(ahead.starts_with("AWS's clock was 20 min") && ahead.contains(" ahead of that of the machine"), "{ahead}");
+        assert!(behind.contains(" behind that of the machine"), "{behind}");
+    }
 }

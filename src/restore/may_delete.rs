@@ -56,7 +56,7 @@ pub enum Refusal {
 /// Whether `found` may be deleted as what `step` of `drill` created.
 pub fn may_delete(drill: &DrillOpened, step: Option<&StepFacts>, found: &Found) -> Result<Ground, Refusal> {
     let target = step.and_then(|step| step.target.as_ref()).ok_or_else(|| Refusal::NotJournalled(found.arn.clone()))?;
-    let name = crate::aws::times::resource_of_arn(&found.arn).rsplit(['/', ':']).next().unwrap_or_default();
+    let name = crate::model::arn::resource_of_arn(&found.arn).rsplit(['/', ':']).next().unwrap_or_default();
     let was_absent = name == target.name && step.is_some_and(|step| step.was_absent);
     let began = began(drill, target.kind, step);
     // Services state creation in whole seconds, cut and not rounded.

@@ -9,7 +9,7 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::CaseId;
 use crate::monitor::{Event, Monitor};
 use crate::restore::journal::Journal;
-use crate::restore::late::seen_at_last;
+use crate::restore::late::{is_told_late, seen_at_last};
 use crate::restore::may_delete::{Refusal, may_delete, may_delete_unseen};
 use crate::restore::order::{self, Clouds};
 use crate::restore::pace::Pace;
@@ -229,11 +229,6 @@ fn came_up(facts: &StepFacts) -> bool {
     let named = |target: &Target| facts.created_arn.as_deref().is_some_and(|arn| targets::names(arn, target.kind, &target.name));
     let is_accepted = facts.state == StepState::Done && (facts.job_id.is_none() || facts.target.as_ref().is_some_and(named));
     is_accepted || facts.found.is_some()
-}
-
-/// Whether a description of this kind may come a while after what it is of.
-fn is_told_late(kind: TargetKind) -> bool {
-    matches!(kind, TargetKind::DbInstance | TargetKind::Table)
 }
 
 fn is_final(failure: &Failure) -> bool {

@@ -9,6 +9,7 @@ use attestore::model::capture::CaptureMode;
 use attestore::model::ids::{PointId, ResourceId};
 use attestore::model::source_url::SourceUrl;
 use attestore::monitor::Silent;
+use attestore::restore::late::BETWEEN;
 use attestore::signing::hash_key::HashKey;
 use attestore::signing::keys::SigningKey;
 use attestore::testing_log::body::{ManifestRegistered, PointResult};
@@ -142,7 +143,7 @@ path = "vault/files"
     /// Runs the program in the estate's folder.
     pub fn run(&self, args: &[&str], kill_after: Option<u64>) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_attestore"));
-        command.args(args).current_dir(&self.folder).env_remove("AWS_PROFILE");
+        command.args(args).current_dir(&self.folder).env_remove("AWS_PROFILE").env(BETWEEN, "100");
         if let Some(n) = kill_after {
             command.env("ATTESTORE_TEST_KILL_AFTER", n.to_string());
         }

@@ -4,7 +4,7 @@ use attestore::engines::installed::{EngineKind, Installed};
 
 /// True when the engine is installed; says so where it is not, and fails where it is required.
 pub fn engine(kind: EngineKind) -> bool {
-    if Installed::find().programs(kind).is_some() {
+    if Installed::here().programs(kind).is_some() {
         return true;
     }
     let name = kind.name();

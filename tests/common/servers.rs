@@ -114,9 +114,9 @@ fn installed(name: String, found: Option<(PathBuf, PathBuf)>) -> Option<Programs
 fn begun(kind: Kind, programs: Programs, more: &[&str]) -> Server {
     let home = tempfile::tempdir().unwrap();
     std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    let server = Server { kind, programs, home, port: free_port(), child: Mutex::new(None) };
+    let mut server = Server { kind, programs, home, port: free_port(), child: Mutex::new(None) };
     server.initialise(more);
-    server.start();
+    server.start_on_a_free_port();
     server
 }
 
@@ -195,11 +195,23 @@ impl Server {
         let home = tempfile::tempdir().unwrap();
         std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         copy_data(&self.data(), &home.path().join("data"));
-        let server = Server { kind: self.kind, programs: self.programs.clone(), home, port: free_port(), child: Mutex::new(None) };
+        let mut server = Server { kind: self.kind, programs: self.programs.clone(), home, port: free_port(), child: Mutex::new(None) };
         let _ = std::fs::remove_file(server.data().join("postmaster.pid"));
         server.prepare_sockets();
-        server.start();
+        server.start_on_a_free_port();
         server
+    }
+
+    /// Between finding a free port and the server's taking it, somebody else's connection may: then the next one does.
+    fn start_on_a_free_port(&mut self) {
+        for _ in 0..3 {
+            match self.try_start(&[]) {
+                Ok(()) => return,
+                Err(said) => assert!(said.to_lowercase().contains("address already in use"), "{said}"),
+            }
+            self.port = free_port();
+        }
+        self.start();
     }
 
     fn prepare_sockets(&self) {
@@ -272,6 +284,10 @@ impl Server {
 
     /// The same with more arguments for the server.
     pub fn start_with(&self, more: &[String]) {
+        self.try_start(more).unwrap_or_else(|said| panic!("{said}"));
+    }
+
+    fn try_start(&self, more: &[String]) -> Result<(), String> {
         let program = self.programs.server.clone();
         let sockets = self.home.path().join("sockets");
         let mut command = self.command(&program);
@@ -313,10 +329,11 @@ impl Server {
         let log = std::fs::File::create(self.home.path().join("server.log")).unwrap();
         let child = command.args(more).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         *self.child.lock().unwrap() = Some(child);
-        self.wait_until_it_answers();
+        self.wait_until_it_answers()
     }
 
-    fn wait_until_it_answers(&self) {
+    /// What the server said, where it ended instead.
+    fn wait_until_it_answers(&self) -> Result<(), String> {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             // All listen before they are ready: PostgreSQL refuses then, the others run their init file before they listen.
@@ -326,12 +343,15 @@ impl Server {
                 Kind::Postgres => std::fs::read_to_string(self.data().join("postmaster.pid"))
                     .is_ok_and(|text| text.lines().nth(7).is_some_and(|line| line.trim() == "ready")),
             };
-            if answers {
-                return;
-            }
+            // Whoever answers on its port while it has ended is another.
             let exited = self.child.lock().unwrap().as_mut().and_then(|child| child.try_wait().ok().flatten());
             let log = || std::fs::read_to_string(self.home.path().join("server.log")).unwrap_or_default();
-            assert!(exited.is_none(), "{} ended while starting: {}", self.kind.name(), log());
+            if exited.is_some() {
+                return Err(format!("{} ended while starting: {}", self.kind.name(), log()));
+            }
+            if answers {
+                return Ok(());
+            }
             assert!(Instant::now() < deadline, "{} does not answer: {}", self.kind.name(), log());
             std::thread::sleep(Duration::from_millis(10));
         }

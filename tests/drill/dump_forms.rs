@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::drill_estate::Estate;
-use crate::dump_vault::{Source, drill, edit, lay, result, texts_under};
+use crate::dump_vault::{Source, begin, drill, edit, lay, result, texts_under};
 use crate::engines::engine;
 use attestore::engines::installed::EngineKind;
 use attestore::model::outcome::Outcome;
@@ -138,13 +138,7 @@ async fn what_people_have_in_postgres_comes_back_from_every_form_of_dump() {
 /// What a dump may hold that wants to reach outside of the server that it is loaded into.
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_postgres_dumps_reach_nothing() {
-    if !engine(EngineKind::Postgres) {
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let source = Source::start(&folder.path().join("source"), EngineKind::Postgres).await;
-    let vault = folder.path().join("vault/db");
-    std::fs::create_dir_all(&vault).unwrap();
+    let Some((folder, source, vault)) = begin(EngineKind::Postgres).await else { return };
     dump(&source, &vault, "good.sql", &["-Fp"]);
     let marks = tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777)).tempdir().unwrap();
     let run = |mark: &str| format!("COPY (SELECT 1) TO PROGRAM 'touch {}/{mark}';", marks.path().display());

@@ -1,7 +1,7 @@
 //! A server with data, dumps of it, and an estate of one resource whose points they are.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use attestore::engines::installed::EngineKind;
@@ -9,14 +9,17 @@ use attestore::engines::master::Master;
 use attestore::engines::process::servers_under;
 use attestore::engines::servers::{Booted, Servers};
 use attestore::model::capture::CaptureMode;
+use attestore::model::digest::Sha256Digest;
 use attestore::model::ids::PointId;
 use attestore::model::outcome::Outcome;
 use attestore::model::source_url::SourceUrl;
 use attestore::monitor::Silent;
 use attestore::signing::hash_key::HashKey;
 use attestore::signing::keys::SigningKey;
+use attestore::signing::note;
 use attestore::testing_log::body::PointResult;
 use attestore::testing_log::writer::LogWriter;
+use attestore::verify::manifest::header::{HEADER_FILE, Header, SIGNATURE_FILE, signed_text};
 use attestore::verify::manifest::request::CaptureRequest;
 use attestore::verify::sql::connect::access::Access;
 
@@ -110,6 +113,18 @@ impl Source {
     }
 }
 
+/// The source, a folder for all of it and the vault in it; nothing where no such server is installed.
+pub async fn begin(kind: EngineKind) -> Option<(tempfile::TempDir, Source, PathBuf)> {
+    if !crate::engines::engine(kind) {
+        return None;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let source = Source::start(&folder.path().join("source"), kind).await;
+    let vault = folder.path().join("vault/db");
+    std::fs::create_dir_all(&vault).unwrap();
+    Some((folder, source, vault))
+}
+
 /// An estate of one instance whose points are the files in `vault/db`, each with a manifest of the source.
 pub async fn lay(folder: &Path, source: &Source, points: &[&str]) -> Estate {
     let kind = if source.kind == EngineKind::Postgres { "rds-postgres" } else { "rds-mysql" };
@@ -147,16 +162,35 @@ pub async fn add(estate: &Estate, source: &Source, points: &[&str]) {
 /// A signed and registered manifest of the source for each of the points.
 async fn capture(estate: &Estate, source: &Source, points: &[&str], key: &SigningKey, hash_key: &HashKey, log: &mut LogWriter) {
     let access = Access { user: Some(USER.into()), password: Some(PASSWORD.into()), ..Access::default() };
-    for point in points {
-        // Tables of MyISAM have no snapshot; nothing writes to them here.
-        let mode = if source.kind == EngineKind::Postgres { CaptureMode::SnapshotExact } else { CaptureMode::Sealed };
-        let mut request = CaptureRequest::new(estate.path("manifests/db").join(point), mode);
-        request.recovery_point_id = Some(PointId::local(&"db".into(), point));
-        let signer = Some((ORIGIN, key));
-        attestore::verify::sql::capture::capture(&source.url(), &access, &request, hash_key, signer, &Silent).await.unwrap();
-        estate.register(log, "db", &request.out);
+    let at = |point: &str| estate.path("manifests/db").join(point);
+    let id = |point: &str| Some(PointId::local(&"db".into(), point));
+    for (n, point) in points.iter().enumerate() {
+        if n == 0 {
+            // Tables of MyISAM have no snapshot; nothing writes to them here.
+            let mode = if source.kind == EngineKind::Postgres { CaptureMode::SnapshotExact } else { CaptureMode::Sealed };
+            let mut request = CaptureRequest::new(at(point), mode);
+            request.recovery_point_id = id(point);
+            let signer = Some((ORIGIN, key));
+            attestore::verify::sql::capture::capture(&source.url(), &access, &request, hash_key, signer, &Silent).await.unwrap();
+        } else {
+            name_another(&at(points[0]), &at(point), id(point), key);
+        }
+        estate.register(log, "db", &at(point));
     }
     log.checkpoint().unwrap();
+}
+
+/// The same manifest of another point: what stands still is read once.
+fn name_another(from: &Path, to: &Path, point: Option<PointId>, key: &SigningKey) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+    let header = Header { recovery_point_id: point, ..Header::load(from).unwrap().0 };
+    let bytes = header.to_bytes().unwrap();
+    std::fs::write(to.join(HEADER_FILE), &bytes).unwrap();
+    let signature = note::sign(ORIGIN, key, &signed_text(&Sha256Digest::of(&bytes)));
+    std::fs::write(to.join(SIGNATURE_FILE), signature).unwrap();
 }
 
 pub fn result(estate: &Estate, point: &str) -> PointResult {

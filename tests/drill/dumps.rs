@@ -2,7 +2,7 @@
 //! which is a verdict. Skipped visibly where no server is installed, unless `ATTESTORE_REQUIRE` names `postgres` or `mariadb`.
 
 use crate::dump_vault::{
-    Source, changed, cut, drill, edit, expect_pass, expect_unreadable, lay, lay_as, no_leftovers, pack_gzip, pack_zstd, result,
+    Source, begin, changed, cut, drill, edit, expect_pass, expect_unreadable, lay, lay_as, no_leftovers, pack_gzip, pack_zstd, result,
 };
 use crate::engines::engine;
 use attestore::engines::installed::EngineKind;
@@ -10,13 +10,7 @@ use attestore::model::outcome::Outcome;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_dumps_and_copies_come_back_and_damaged_ones_are_unreadable() {
-    if !engine(EngineKind::Postgres) {
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let source = Source::start(&folder.path().join("source"), EngineKind::Postgres).await;
-    let vault = folder.path().join("vault/db");
-    std::fs::create_dir_all(&vault).unwrap();
+    let Some((folder, source, vault)) = begin(EngineKind::Postgres).await else { return };
     for (format, name) in [("p", "plain.sql"), ("c", "custom.dump"), ("d", "folder"), ("t", "tar.dump")] {
         source.pg_dump(format, &vault.join(name));
     }
@@ -100,13 +94,7 @@ async fn postgres_dumps_and_copies_come_back_and_damaged_ones_are_unreadable() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mariadb_dumps_and_copies_come_back_and_damaged_ones_are_unreadable() {
-    if !engine(EngineKind::MariaDb) {
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let source = Source::start(&folder.path().join("source"), EngineKind::MariaDb).await;
-    let vault = folder.path().join("vault/db");
-    std::fs::create_dir_all(&vault).unwrap();
+    let Some((folder, source, vault)) = begin(EngineKind::MariaDb).await else { return };
     let plain = vault.join("plain.sql");
     source.mysql_dump(&plain);
     edit(&plain, &vault.join("changed.sql"), |text| text.replace("the-changed-one", "the-chAnged-one"));

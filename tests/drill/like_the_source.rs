@@ -18,7 +18,9 @@ use attestore::{
 
 use crate::drill_estate::Estate;
 use crate::dump_forms::{all_pass, findings, untold};
-use crate::dump_vault::{PASSWORD, Source, USER, add, drill, edit, expect_pass, expect_unreadable, lay, no_leftovers, result, texts_under};
+use crate::dump_vault::{
+    PASSWORD, Source, USER, add, begin, drill, edit, expect_pass, expect_unreadable, lay, no_leftovers, result, texts_under,
+};
 use crate::engines::engine;
 
 /// Runs statements as the master user over TCP, whatever has become of the administrator.
@@ -62,13 +64,7 @@ const CONDITION: &str = r"CREATE TABLE w (x text CHECK (x ~ '^\w+$')); INSERT IN
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_dumps_go_into_a_database_like_the_one_that_they_are_of() {
-    if !engine(EngineKind::Postgres) {
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let source = Source::start(&folder.path().join("source"), EngineKind::Postgres).await;
-    let vault = folder.path().join("vault/db");
-    std::fs::create_dir_all(&vault).unwrap();
+    let Some((folder, source, vault)) = begin(EngineKind::Postgres).await else { return };
     let dump = |name: &str, arguments: &[&str]| source.pg_dump_with(arguments, &vault.join(name));
     // Of a role that is called like a word of the language; constructors of the range stay with who makes them.
     let owned =
@@ -171,13 +167,7 @@ async fn postgres_dumps_go_into_a_database_like_the_one_that_they_are_of() {
 /// A copy of a data directory knows roles, transactions and locales of its own server.
 #[tokio::test(flavor = "multi_thread")]
 async fn copies_of_postgres_come_up_with_what_their_server_had() {
-    if !engine(EngineKind::Postgres) {
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let mut source = Source::start(&folder.path().join("source"), EngineKind::Postgres).await;
-    let vault = folder.path().join("vault/db");
-    std::fs::create_dir_all(&vault).unwrap();
+    let Some((folder, mut source, vault)) = begin(EngineKind::Postgres).await else { return };
     source.administer("ALTER SYSTEM SET max_prepared_transactions = 5;").await;
     let again = async |source: &mut Source| source.booted = source.servers.boot(EngineKind::Postgres, "src", None).await.unwrap();
     source.servers.end(EngineKind::Postgres, source.booted.process).await.unwrap();
@@ -224,13 +214,7 @@ fn broad() -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mariadb_dumps_and_copies_bring_along_what_their_server_had() {
-    if !engine(EngineKind::MariaDb) {
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let mut source = Source::start(&folder.path().join("source"), EngineKind::MariaDb).await;
-    let vault = folder.path().join("vault/db");
-    std::fs::create_dir_all(&vault).unwrap();
+    let Some((folder, mut source, vault)) = begin(EngineKind::MariaDb).await else { return };
     let dump = |name: &str| source.mysql_dump(&vault.join(name));
     source.administer(&broad()).await;
     source

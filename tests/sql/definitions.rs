@@ -22,6 +22,7 @@ use attestore::verify::sql::capture::capture;
 use attestore::verify::sql::compare::beside;
 use attestore::verify::sql::compare::database::{Restored, compare, compare_restored};
 use attestore::verify::sql::compare::dual::{self, Side};
+use futures_util::StreamExt as _;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
@@ -208,25 +209,35 @@ async fn every_definition_of_postgresql_counts() {
     let dir = tempfile::tempdir().unwrap();
     let manifest = dir.path().join("m");
     before.capture(&manifest).await.unwrap();
-    let mut wrong: Vec<String> = Vec::new();
-    for (at, (statement, expected)) in POSTGRES_CHANGES.iter().enumerate() {
+    // Nobody may be connected to what copies are made of.
+    run(&server, Kind::Postgres, "postgres", "CREATE DATABASE defined_like TEMPLATE defined_before").await;
+    let (server, before, manifest) = (&server, &before, &manifest);
+    let cases = POSTGRES_CHANGES.iter().enumerate().map(|(at, (statement, expected))| async move {
+        let mut wrong: Vec<String> = Vec::new();
         let name = format!("defined_{at}");
-        run(&server, Kind::Postgres, "postgres", &format!("CREATE DATABASE {name} TEMPLATE defined_before")).await;
+        run(server, Kind::Postgres, "postgres", &format!("CREATE DATABASE {name} TEMPLATE defined_like")).await;
         let changed = Db { server: server.clone(), kind: Kind::Postgres, name: name.clone() };
         if at == 0 {
-            wrong.extend(unlike(&against_manifest(&changed.url(), &manifest).await, &[], "a copy"));
+            wrong.extend(unlike(&against_manifest(&changed.url(), manifest).await, &[], "a copy"));
         }
-        for one in statement.split("; ") {
-            changed.run(&one.replace("DATABASE CURRENT", &format!("DATABASE {name}"))).await;
-        }
-        wrong.extend(unlike(&against_manifest(&changed.url(), &manifest).await, expected, statement));
+        let statements: Vec<String> =
+            statement.split("; ").map(|one| one.replace("DATABASE CURRENT", &format!("DATABASE {name}"))).collect();
+        changed.run(&statements.join("; ")).await;
+        wrong.extend(unlike(&against_manifest(&changed.url(), manifest).await, expected, statement));
         // Two live databases are compared by the same lines: some of the changes will do.
         if at % 6 == 0 {
             wrong.extend(unlike(&against_database(&changed.url(), &before.url()).await, expected, statement));
         }
-        run(&server, Kind::Postgres, "postgres", &format!("DROP DATABASE {name}")).await;
-    }
+        run(server, Kind::Postgres, "postgres", &format!("DROP DATABASE {name}")).await;
+        wrong
+    });
+    let wrong = beside_each_other(cases).await;
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// What is wrong with any of the cases. They wait for the server most of the time.
+async fn beside_each_other(cases: impl Iterator<Item = impl Future<Output = Vec<String>>>) -> Vec<String> {
+    futures_util::stream::iter(cases).buffered(3).collect::<Vec<_>>().await.concat()
 }
 
 /// What a server prints is read by it in another way: the second print is another one. A dump and its restore are that.
@@ -538,20 +549,23 @@ async fn every_definition_of_mariadb_counts() {
     let before = Db::new(&server, Kind::Mariadb, "defined_before", MARIADB).await;
     let request = CaptureRequest::new(&manifest, CaptureMode::FirstRestore);
     capture(&before.url(), &access(), &request, &key(), None, &Silent).await.unwrap();
-    let mut wrong: Vec<String> = Vec::new();
-    for (at, (statement, expected)) in MARIADB_CHANGES.iter().enumerate() {
-        let changed = Db::new(&server, Kind::Mariadb, &format!("defined_{at}"), MARIADB).await;
+    let (server, before, manifest) = (&server, &before, &manifest);
+    let cases = MARIADB_CHANGES.iter().enumerate().map(|(at, (statement, expected))| async move {
+        let mut wrong: Vec<String> = Vec::new();
+        let changed = Db::new(server, Kind::Mariadb, &format!("defined_{at}"), MARIADB).await;
         if at == 0 {
-            wrong.extend(unlike(&against_manifest(&changed.url(), &manifest).await, &[], "the same under another name"));
+            wrong.extend(unlike(&against_manifest(&changed.url(), manifest).await, &[], "the same under another name"));
         }
         changed.run(statement).await;
-        wrong.extend(unlike(&against_manifest(&changed.url(), &manifest).await, expected, statement));
+        wrong.extend(unlike(&against_manifest(&changed.url(), manifest).await, expected, statement));
         // Two live databases are compared by the same lines: some of the changes will do.
         if at % 6 == 0 {
             wrong.extend(unlike(&against_database(&changed.url(), &before.url()).await, expected, statement));
         }
-        run(&server, Kind::Mariadb, "mysql", &format!("DROP DATABASE defined_{at}")).await;
-    }
+        run(server, Kind::Mariadb, "mysql", &format!("DROP DATABASE defined_{at}")).await;
+        wrong
+    });
+    let wrong = beside_each_other(cases).await;
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 

@@ -133,7 +133,7 @@ async fn a_cancelled_statement_a_lost_session_and_a_silent_server() {
         }
     };
     let monitor = Meanwhile::new(When::Begins("m"), stop);
-    let result = db.compare_with(&access(), &manifest, &monitor).await;
+    let result = db.compare_with(&Access { limits: hasty(), ..access() }, &manifest, &monitor).await;
     pids.lock().unwrap().iter().for_each(|pid| signal(pid, "-CONT"));
     let findings = monitor.seen.findings();
     assert!(!findings.is_empty() && findings.iter().all(|finding| finding.class == Class::Unreadable), "{findings:?}");
@@ -278,7 +278,8 @@ async fn what_refuses_to_talk_is_told_apart() {
     assert!(matches!(error.kind, FailureKind::Network | FailureKind::Invalid), "{error}");
     // Somebody who takes the connection and says nothing.
     let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let error = compare(format!("postgres://u@{}/d", mute.local_addr().unwrap()), access()).await.unwrap_err();
+    let hurried = Access { limits: hasty(), ..access() };
+    let error = compare(format!("postgres://u@{}/d", mute.local_addr().unwrap()), hurried).await.unwrap_err();
     assert!(error.kind == FailureKind::Network && error.message.contains("no answer"), "{error}");
     // A server of long ago.
     let old = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

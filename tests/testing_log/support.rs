@@ -123,8 +123,9 @@ pub fn build(story: Story) -> World {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
     let key = story.key.clone();
-    let writer = LogWriter::create(&path, ORIGIN, &key, tool()).unwrap();
-    let now = writer.dir().entry(0).unwrap().at;
+    // The draw is of the entries' own bytes, dates among them.
+    let now = "2026-02-01T02:00:00Z".parse().unwrap();
+    let writer = LogWriter::create_at(&path, ORIGIN, &key, tool(), now).unwrap();
     let mut pen = Pen { writer, story, nth: BTreeMap::new(), now };
     let config = pen.writer.evidence(&pen.story.config).unwrap();
     let (policy_leaf, policy) = pen.write(Body::PolicySet(policy(config)), false);
@@ -196,7 +197,12 @@ fn committed(pen: &mut Pen) -> PopulationCommitted {
     };
     let mut population: Vec<_> = (0..5).map(|n| item("vault", "files", n)).chain((0..3).map(|n| item("crm", "bank", n))).collect();
     population.sort_by(|a, b| a.id.cmp(&b.id));
-    let listing = pen.writer.evidence(b"{\"RecoveryPoints\":[]}").unwrap();
+    // What AWS Backup lists of the bucket, one that has expired among it.
+    let old = "arn:aws:backup:eu-west-2:111122223333:recovery-point:old";
+    let of_bucket = population.iter().filter(|item| item.resource.0 == "vault").map(|item| item.id.0.as_str()).chain([old]);
+    let answer: Vec<_> = of_bucket.map(|arn| serde_json::json!({"arn": arn, "resource_arn": "arn:aws:s3:::vault"})).collect();
+    let listing = serde_json::json!({"call": "backup:ListRecoveryPointsByBackupVault", "of": "nightly", "answer": answer});
+    let listing = pen.writer.evidence(listing.to_string().as_bytes()).unwrap();
     PopulationCommitted {
         drill_id: DRILL.into(),
         drill_seq: 1,
@@ -205,10 +211,10 @@ fn committed(pen: &mut Pen) -> PopulationCommitted {
         service_ahead_ms: None,
         targeted: vec![Targeted { id: population[0].id.clone(), reason: "oldest untested first".into() }],
         population,
-        excluded: vec![Excluded { id: "arn:aws:backup:eu-west-2:111122223333:recovery-point:old".into(), reason: "EXPIRED".into() }],
+        excluded: vec![Excluded { id: old.into(), reason: "EXPIRED".into() }],
         strata: vec![Stratum { name: "bank".into(), size: 3, sample: 2 }, Stratum { name: "files".into(), size: 5, sample: 3 }],
         beacon: sample::checkpoint_beacon(pen.writer.last_checkpoint()),
-        listings: BTreeMap::from([("backup:ListRecoveryPointsByBackupVault".to_owned(), listing)]),
+        listings: BTreeMap::from([("backup:ListRecoveryPointsByBackupVault nightly".to_owned(), listing)]),
     }
 }
 

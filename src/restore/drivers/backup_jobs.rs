@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::recovery_point::{RecoveryPoint, eligibility};
 use crate::restore::driver::{Accepted, Progress};
+use crate::restore::late::{is_told_late, seen_at_last};
 use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
 use crate::restore::records::TargetKind;
@@ -59,7 +60,7 @@ pub enum Looked {
 }
 
 /// DescribeRestoreJob, and where that says COMPLETED: the created ARN must be there, of the right type and with the expected name, and
-/// what it names must exist.
+/// what it names must exist, be it described a little later.
 pub async fn look(order: &Order, clouds: &Clouds, accepted: &Accepted, kind: TargetKind) -> Result<Looked, Failure> {
     let target = order.target(kind);
     let job = accepted.job_id.as_deref().ok_or_else(|| Failure::new(FailureKind::Remote, "a restore job without an id"))?;
@@ -79,7 +80,12 @@ pub async fn look(order: &Order, clouds: &Clouds, accepted: &Accepted, kind: Tar
                 let message = format!("restore job {} is COMPLETED and names {arn}; expected {kind:?} {}", job.id, target.name);
                 return Ok(Looked::Not(Progress::Elsewhere { status: job.status, message, created_arn: arn, raw }));
             }
-            match targets::find(clouds, &order.work, &target).await? {
+            // The service that has it may tell of it later than AWS Backup does.
+            let found = match is_told_late(kind) {
+                true => seen_at_last(clouds, &order.work, &target).await?,
+                false => targets::find(clouds, &order.work, &target).await?,
+            };
+            match found {
                 // What it names lies elsewhere, and what is here was not what it made.
                 Some(found) if !targets::same_place(&arn, &found.arn) => {
                     let message = format!("restore job {} is COMPLETED and names {arn}; expected {}", job.id, found.arn);

@@ -68,6 +68,6 @@ impl Driver for S3Versions {
 fn place(order: &Order) -> (String, String) {
     match order.source.parse() {
         Ok(SourceUrl::S3 { bucket, prefix }) => (bucket, prefix),
-        _ => (crate::aws::times::resource_of_arn(&order.point.handle).to_owned(), String::new()),
+        _ => (crate::model::arn::resource_of_arn(&order.point.handle).to_owned(), String::new()),
     }
 }

@@ -80,5 +80,5 @@ impl ControlPlane {
 
 /// The database engines that can be started on this machine.
 pub fn engines_available() -> Vec<EngineKind> {
-    Installed::find().kinds()
+    Installed::here().kinds()
 }

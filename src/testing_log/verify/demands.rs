@@ -3,7 +3,7 @@
 //!
 //! Not here: whether it is a good configuration (`estate`), which lies above this room. What cannot be read demands nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
@@ -12,10 +12,36 @@ use toml::{Table, Value};
 pub struct Demands {
     /// `[isolation]`, where there is one.
     pub isolation: Option<IsolationDemanded>,
-    /// Each resource's kind, and where its points may come from.
-    pub resources: BTreeMap<String, (String, BTreeSet<String>)>,
+    /// Each resource.
+    pub resources: BTreeMap<String, ResourceDemanded>,
     /// `[class.NAME]`, as `policy.set` states it; without the SQL checks, which stand in files of their own.
     pub classes: BTreeMap<String, ClassDemanded>,
+    /// What happens to a point without a manifest, by class, where that is not that it stays untested.
+    pub without_manifest: BTreeMap<String, String>,
+}
+
+/// `[[resource]]`: what it is, and where its points may come from.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ResourceDemanded {
+    /// `kind`
+    pub kind: String,
+    /// `source`
+    pub source: String,
+    /// `[[resource.points]]`
+    pub points: Vec<PointsDemanded>,
+}
+
+/// `[[resource.points]]`
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PointsDemanded {
+    /// `from`
+    pub from: String,
+    /// `vault`
+    pub vault: Option<String>,
+    /// `region`, where it is another than the drill's own.
+    pub region: Option<String>,
+    /// `at`
+    pub at: Vec<String>,
 }
 
 /// `[class.NAME]`: absent is what is not demanded.
@@ -59,11 +85,13 @@ impl Demands {
     pub fn of(bytes: &[u8]) -> Option<Self> {
         let table: Table = std::str::from_utf8(bytes).ok()?.parse().ok()?;
         let resources = table.get("resource").and_then(Value::as_array).into_iter().flatten().filter_map(resource);
-        let classes = table.get("class").and_then(Value::as_table).into_iter().flatten();
+        let classes = || table.get("class").and_then(Value::as_table).into_iter().flatten();
+        let without = |class: &Value| text(class.as_table()?, "when_no_manifest").filter(|word| word != "untested");
         Some(Self {
             isolation: table.get("isolation").and_then(Value::as_table).map(isolation),
             resources: resources.collect(),
-            classes: classes.filter_map(|(name, value)| Some((name.clone(), class(value.as_table()?)))).collect(),
+            classes: classes().filter_map(|(name, value)| Some((name.clone(), class(value.as_table()?)))).collect(),
+            without_manifest: classes().filter_map(|(name, value)| Some((name.clone(), without(value)?))).collect(),
         })
     }
 }
@@ -113,11 +141,21 @@ fn seconds(table: &Table, key: &str) -> Option<u64> {
     text[..text.len() - 1].parse::<u64>().ok()?.checked_mul(unit)
 }
 
-fn resource(value: &Value) -> Option<(String, (String, BTreeSet<String>))> {
+fn resource(value: &Value) -> Option<(String, ResourceDemanded)> {
     let table = value.as_table()?;
     let points = table.get("points").and_then(Value::as_array).into_iter().flatten();
-    let from = points.filter_map(|points| text(points.as_table()?, "from")).collect();
-    Some((text(table, "id")?, (text(table, "kind")?, from)))
+    let points = points.filter_map(|points| {
+        let table = points.as_table()?;
+        let at = table.get("at").and_then(Value::as_array).into_iter().flatten();
+        Some(PointsDemanded {
+            from: text(table, "from")?,
+            vault: text(table, "vault"),
+            region: text(table, "region"),
+            at: at.filter_map(Value::as_str).map(str::to_owned).collect(),
+        })
+    });
+    let (kind, source) = (text(table, "kind")?, text(table, "source").unwrap_or_default());
+    Some((text(table, "id")?, ResourceDemanded { kind, source, points: points.collect() }))
 }
 
 #[cfg(test)]
@@ -139,19 +177,25 @@ rpo = "not_required"
 second_within = "2s"
 access = "restore"
 indeterminate_budget = 3
+[class.tin]
+when_no_manifest = "invariants"
 [[resource]]
 id = "crm"
 kind = "rds-postgres"
-points = [{ from = "rds-snapshot" }, { from = "rds-pitr" }]
+source = "crm-db"
+points = [{ from = "rds-snapshot" }, { from = "rds-pitr", region = "r", at = ["latest"] }]
 "#;
         let demands = Demands::of(text.as_bytes()).unwrap();
         let isolation = demands.isolation.unwrap();
         assert_eq!((isolation.account.as_deref(), isolation.security_groups.as_str()), (Some("1"), "sg-a sg-b"));
         assert_eq!((isolation.vpc, isolation.parameter_groups["postgres"].as_str()), (None, "pg"));
-        let (kind, from) = &demands.resources["crm"];
-        assert_eq!((kind.as_str(), from.len(), from.contains("rds-pitr")), ("rds-postgres", 2, true));
+        let crm = &demands.resources["crm"];
+        let from: Vec<&str> = crm.points.iter().map(|points| points.from.as_str()).collect();
+        assert_eq!((crm.kind.as_str(), crm.source.as_str(), from), ("rds-postgres", "crm-db", vec!["rds-snapshot", "rds-pitr"]));
+        assert_eq!((crm.points[1].region.as_deref(), crm.points[1].at.as_slice()), (Some("r"), &["latest".to_owned()][..]));
         let gold = ClassDemanded { rto_s: Some(14_400), second_within_s: Some(2), indeterminate_budget: 3, ..ClassDemanded::default() };
-        assert_eq!(demands.classes, BTreeMap::from([("gold".to_owned(), gold)]));
+        assert_eq!(demands.classes, BTreeMap::from([("gold".to_owned(), gold), ("tin".to_owned(), ClassDemanded::default())]));
+        assert_eq!(demands.without_manifest, BTreeMap::from([("tin".to_owned(), "invariants".to_owned())]));
         assert_eq!(Demands::of(b"version = 1\n"), Some(Demands::default()));
         assert!(Demands::of(b"\xff").is_none() && Demands::of(b"=").is_none());
     }

@@ -92,6 +92,8 @@ rules! {
     DrillIdRepeated = "drill_id_repeated",
     /// A population is byte-sorted, unique, and apart from what is excluded.
     PopulationInconsistent = "population_inconsistent",
+    /// What the listings that a population was made from have of its resources is in it, or excluded with its reason.
+    PopulationLacksListed = "population_lacks_listed",
     /// Strata have the sizes that the population gives them, and no sample larger than that.
     StrataDiffer = "strata_differ",
     /// What is drilled by rule belongs to the population.

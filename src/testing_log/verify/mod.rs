@@ -13,6 +13,7 @@ pub mod evidence;
 pub mod fault;
 pub mod isolation;
 pub mod itself;
+pub mod listed;
 pub mod outcome;
 pub mod owed;
 pub mod pass;

@@ -32,15 +32,16 @@ pub fn check(result: &Placed<'_, PointResult>, item: Option<&PopulationItem>, de
         _ => true,
     };
     differs(fits, format!("`{}` is said to be of the kind {}", point.id, point.kind));
-    if let Some((kind, from)) = demands.and_then(|demands| demands.resources.get(&body.resource.0)) {
-        let listed: Vec<&str> = from.iter().map(String::as_str).collect();
+    if let Some(demanded) = demands.and_then(|demands| demands.resources.get(&body.resource.0)) {
+        let listed: Vec<&str> = demanded.points.iter().map(|points| points.from.as_str()).collect();
         let what = format!(
-            "{} is of the kind {kind} with points from {} in the configuration, found {} from {}",
+            "{} is of the kind {} with points from {} in the configuration, found {} from {}",
             body.resource,
+            demanded.kind,
             listed.join(", "),
             point.kind,
             point.from
         );
-        differs(*kind == point.kind && from.contains(&point.from), what);
+        differs(demanded.kind == point.kind && listed.contains(&point.from.as_str()), what);
     }
 }

@@ -47,7 +47,7 @@ pub fn check(reading: &Reading, drill: &Drill<'_>, demands: Option<&Demands>, fa
         point::check(result, item, demands, faults);
         isolation::check(result, plan.map(|plan| plan.body), demands, faults);
         restored::check(result, faults);
-        untested::check(reading, drill, result, faults);
+        untested::check((reading, demands), drill, result, faults);
         let known = Known {
             plan: plan.map(|plan| plan.body),
             registered: result.body.verify.as_ref().and_then(|facts| registration(reading, facts)).map(|(_, registered)| registered),

@@ -1,16 +1,19 @@
-//! What was not tried for want of a manifest had none: a point that nobody tried hides whatever a restore of it would have shown.
+//! What was not tried for want of a manifest had none, and its class wants none restored without: a point that nobody tried hides whatever a
+//! restore of it would have shown.
 
 use crate::model::capture::CaptureMode;
 use crate::model::outcome::Outcome;
 use crate::testing_log::body::{DrillPlanned, ManifestRegistered, PointResult};
 use crate::testing_log::entry::Body;
+use crate::testing_log::verify::demands::Demands;
 use crate::testing_log::verify::drills::{Drill, Placed};
 use crate::testing_log::verify::fault::{Faults, Rule};
 use crate::testing_log::verify::point;
 use crate::testing_log::verify::reading::Reading;
 
-/// Checks a result that is called untested, of a drill whose plan promises that its results state all.
-pub fn check(reading: &Reading, drill: &Drill<'_>, result: &Placed<'_, PointResult>, faults: &mut Faults) {
+/// Checks a result that is called untested, of a drill whose plan promises that its results state all. What its class wants restored without a
+/// manifest is restored, and ends as what came of that.
+pub fn check((reading, demands): (&Reading, Option<&Demands>), drill: &Drill<'_>, result: &Placed<'_, PointResult>, faults: &mut Faults) {
     let promises_all = drill.plans.first().map(|plan| plan.body).is_some_and(DrillPlanned::promises_all);
     if result.body.outcome != Outcome::Untested || !promises_all {
         return;
@@ -21,6 +24,10 @@ pub fn check(reading: &Reading, drill: &Drill<'_>, result: &Placed<'_, PointResu
     if let Some((leaf, _)) = reading.entries.iter().find(|(leaf, entry)| *leaf < committed && fits(&entry.body)) {
         let message =
             format!("case {} is recorded as untested, and entry {leaf} registers a manifest that fits its point", result.body.case);
+        faults.at(Rule::ResultOutcomeDiffers, result.leaf, message);
+    } else if let Some(wanted) = demands.and_then(|demands| demands.without_manifest.get(&result.body.class)) {
+        let (case, class) = (&result.body.case, &result.body.class);
+        let message = format!("case {case} is recorded as untested, and class `{class}` has `when_no_manifest = \"{wanted}\"`");
         faults.at(Rule::ResultOutcomeDiffers, result.leaf, message);
     }
 }

@@ -5,6 +5,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use attestore::restore::late::BETWEEN;
 use attestore::sandbox::control::answer::{Protocol, Refused, refuse};
 use attestore::sandbox::listener::{Listener, Router, Services};
 use attestore::sandbox::s3::api;
@@ -127,7 +128,13 @@ impl Between {
     pub fn command(&self, estate: &Estate, args: &[&str]) -> Command {
         let (id, secret) = self.running.session_options().static_credentials.unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_attestore"));
-        command.args(args).current_dir(&estate.folder).env_remove("AWS_PROFILE").stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(args)
+            .current_dir(&estate.folder)
+            .env_remove("AWS_PROFILE")
+            .env(BETWEEN, "100")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         command.env("AWS_ACCESS_KEY_ID", id).env("AWS_SECRET_ACCESS_KEY", secret);
         command
     }

@@ -2,8 +2,11 @@
 //! stands; and a machine whose own clock is wrong, which makes no recovery point younger.
 
 use attestore::model::outcome::Outcome;
+use attestore::report::publish::model_of;
+use attestore::signing::keys::SigningKey;
 use attestore::testing_log::body::PopulationCommitted;
 use attestore::testing_log::entry::Body;
+use attestore::testing_log::store::LogDir;
 
 use crate::aws::estate::{Laying, leftovers};
 use crate::clients::start;
@@ -76,6 +79,10 @@ async fn a_clock_that_is_behind_makes_no_point_younger() {
             Body::PopulationCommitted(PopulationCommitted { service_ahead_ms, .. }) => Some(service_ahead_ms.unwrap()),
             _ => None,
         });
+        let key = SigningKey::load(&estate.path("attestore.key")).unwrap().verifying_key();
+        let report = model_of(&verdict, &LogDir::open(&estate.path("log")).unwrap(), &key, None).unwrap();
+        let is_told = report.verdict.sentences.iter().any(|sentence| sentence.starts_with("AWS's clock was "));
+        assert_eq!(is_told, stated.unwrap().abs() > 5_000, "{ahead_s} s ahead: {:?}", report.verdict.sentences);
         let off_ms = stated.unwrap() - ahead_s * 1000;
         assert!((-60_000..=0).contains(&off_ms), "{ahead_s} s ahead: {stated:?} ms are stated");
     }

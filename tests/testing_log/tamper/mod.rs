@@ -6,6 +6,7 @@
 //! | `files` | the files, without the key |
 //! | `forgeries` | one entry, with the key |
 //! | `draws` | populations, plans, draws |
+//! | `listings` | what a population leaves out that its listings have |
 //! | `runs` | the order and the totals of a run |
 //! | `results` | what is said of one recovery point |
 //! | `derived` | what is said of it and can only be a lie by what else is said |
@@ -16,6 +17,7 @@ mod derived;
 mod draws;
 mod files;
 mod forgeries;
+mod listings;
 mod owed;
 mod passes;
 mod results;
@@ -120,6 +122,7 @@ fn tampers() -> Vec<Tamper> {
     all.extend(runs::runs());
     all.extend(results::results());
     all.extend(derived::derived());
+    all.extend(listings::listings());
     all.extend(owed::owed());
     all.extend(passes::passes());
     all

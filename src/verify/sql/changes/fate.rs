@@ -43,6 +43,8 @@ struct Fate {
     deleted: bool,
     /// Of what the restore is certain to show, the last; where the capture is later, of what it is certain not to show, the first.
     decisive: Option<(When, Happened)>,
+    /// The last line that says that it is there, whatever its time.
+    there_by_line: u64,
     /// By what it may show or not, it may be there, or be gone.
     perhaps_there: bool,
     perhaps_gone: bool,
@@ -70,6 +72,9 @@ impl TouchedRows {
             Happened::Made => fate.made = true,
             Happened::Changed => fate.changed = true,
             Happened::Deleted => fate.deleted = true,
+        }
+        if let (Some((_, line)), Happened::Made | Happened::Changed) = (when, happened) {
+            fate.there_by_line = fate.there_by_line.max(line);
         }
         match when {
             Some(when) if fate.decisive.is_none_or(|(other, _)| decides(later, when, other)) => fate.decisive = Some((when, happened)),
@@ -106,6 +111,21 @@ impl TouchedRows {
             Class::Mismatch => (changed || made && deleted) && there.1,
             _ => false,
         }
+    }
+
+    /// Whether a row that is there cannot be: it was deleted, or its table emptied, and neither by time nor by line was it made again; and the
+    /// restore is certain to show that. A statement that waited for the deletion is logged behind it with an earlier time.
+    pub fn must_be_gone(&self, key: &[u8; 8]) -> bool {
+        let fate = self.keys.get(key).copied().unwrap_or_default();
+        let deleted = fate.decisive.filter(|(_, happened)| *happened == Happened::Deleted).map(|((_, line), _)| line);
+        let last = deleted.into_iter().chain(self.emptied.map(|(_, line)| line)).max();
+        self.later == Later::Restore && last.is_some_and(|last| last > fate.there_by_line) && !self.can_be(&fate).1
+    }
+
+    /// Whether there may be such a row.
+    pub fn some_must_be_gone(&self) -> bool {
+        let is_deleted = |fate: &Fate| matches!(fate.decisive, Some((_, Happened::Deleted)));
+        self.later == Later::Restore && (self.emptied.is_some() || self.keys.values().any(is_deleted))
     }
 
     /// Whether the row can be gone from the restore, and whether it can be there.
@@ -209,6 +229,31 @@ mod tests {
         assert_eq!(told(&earlier), [true, true, true], "anything was in it before");
     }
 
+    #[test]
+    fn a_row_that_was_deleted_last_must_be_gone() {
+        use Happened::{Changed, Deleted, Made};
+        let line = |second, line| Some((Timestamp(second), line));
+        let gone = |later, events: &[(Happened, Option<When>)]| {
+            let mut rows = TouchedRows { later, ..TouchedRows::default() };
+            events.iter().for_each(|(happened, when)| rows.note(KEY, *happened, *when));
+            (rows.must_be_gone(&KEY), rows.some_must_be_gone())
+        };
+        let restore = |events: &[_]| gone(Later::Restore, events);
+        assert_eq!(restore(&[(Deleted, line(1, 1))]), (true, true));
+        assert_eq!(restore(&[(Changed, line(1, 1)), (Deleted, line(2, 2))]), (true, true));
+        assert_eq!(restore(&[(Deleted, line(1, 1)), (Made, line(2, 2))]), (false, false));
+        assert_eq!(restore(&[(Deleted, line(2, 1)), (Made, line(1, 2))]), (false, true), "it waited for the deletion");
+        assert_eq!(restore(&[(Deleted, line(1, 1)), (Made, None)]), (false, true), "made again, perhaps before the restore");
+        assert_eq!(restore(&[(Deleted, None)]), (false, false));
+        assert_eq!(gone(Later::Either, &[(Deleted, None)]), (false, false));
+        assert_eq!(gone(Later::Capture, &[(Deleted, line(1, 1))]), (false, false));
+        let mut rows = TouchedRows::default();
+        rows.emptied(line(5, 5));
+        assert!(rows.must_be_gone(&KEY) && rows.must_be_gone(&[2; 8]), "every row of it");
+        rows.note(KEY, Made, line(6, 6));
+        assert!(!rows.must_be_gone(&KEY) && rows.must_be_gone(&[2; 8]));
+    }
+
     /// A table of one row that lives through events: what the capture and the restore see of it must be explained.
     #[derive(Clone, Copy, Debug)]
     enum Write {
@@ -242,7 +287,7 @@ mod tests {
             let mut rows = TouchedRows { later, ..TouchedRows::default() };
             for (index, write) in writes.iter().enumerate() {
                 let is_sure = if is_capture_later { index >= n - sure } else { index < sure };
-                let when = Some((Timestamp(index as i64), 0)).filter(|_| is_sure);
+                let when = Some((Timestamp(index as i64), index as u64 + 1)).filter(|_| is_sure);
                 match (write, states[index]) {
                     (Write::Put(_), None) => rows.note(KEY, Happened::Made, when),
                     (Write::Put(_), Some(_)) => rows.note(KEY, Happened::Changed, when),
@@ -251,6 +296,7 @@ mod tests {
                     (Write::Empty, _) => rows.emptied(when),
                 }
             }
+            prop_assert!(restored.is_none() || !rows.must_be_gone(&KEY), "{rows:?}");
             let class = match (captured, restored) {
                 (Some(_), None) => Class::Missing,
                 (None, Some(_)) => Class::Extra,

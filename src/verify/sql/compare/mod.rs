@@ -12,4 +12,5 @@ pub mod manifests;
 pub mod named;
 pub mod newest;
 pub mod of_table;
+pub mod still_there;
 pub mod tables;

@@ -30,6 +30,7 @@ use crate::verify::sql::compare::baseline::Expected;
 use crate::verify::sql::compare::columns::{self, Common};
 use crate::verify::sql::compare::named;
 use crate::verify::sql::compare::of_table::OfTable;
+use crate::verify::sql::compare::still_there::StillThere;
 use crate::verify::sql::database::Database;
 use crate::verify::sql::definitions::differences;
 use crate::verify::sql::kept::Kept;
@@ -235,7 +236,9 @@ impl Run<'_> {
             rows.as_one(before.rows(), read.fingerprint.rows());
             self.say_as_one(name, &common, rows.counts.mismatch);
         }
-        let clean = rows.differences.is_empty() && rows.unnamed.is_empty() && rows.written.is_empty();
+        let touched = self.touched.0.as_ref().and_then(|touched| touched.of(name)).filter(|_| rows.counts.matched > 0);
+        let still = StillThere::among(&read.fingerprint, touched, &rows.differences)?;
+        let clean = rows.differences.is_empty() && rows.unnamed.is_empty() && rows.written.is_empty() && still.count == 0;
         rows.unnamed.iter().for_each(|range| self.find_range(name, ranges.as_ref(), range));
         // Of a table whose rows a log can name, nothing may have changed that it does not name.
         let is_told = self.touched.0.is_some() && !part.key.is_empty();
@@ -247,6 +250,9 @@ impl Run<'_> {
             let bounds = Some(self.touched.1);
             counts.merge(&self.tell(db, (&of, &meaning, &known), (&rows.written, bounds), &rows.between).await);
         }
+        // Equal to what was captured, and deleted since: no stamp excuses it.
+        counts = still.settle(&counts);
+        self.tell(db, (&part, &meaning, order), (&still.rows, None), &still.counts()).await;
         self.rows.merge(&counts);
         let excused = same_schema && !clean && counts.mismatch + counts.missing + counts.extra + counts.future == 0;
         self.tables.add(match (same_schema, clean) {

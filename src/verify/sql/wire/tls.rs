@@ -3,7 +3,7 @@
 //! Not here: when TLS is begun (`mysql_wire::login`, `postgres_wire::login`).
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -91,6 +91,13 @@ pub async fn begin<S: AsyncRead + AsyncWrite + Unpin>(stream: S, options: TlsOpt
     TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|error| error.to_string())
 }
 
+/// The authorities that the machine knows, read once. What it has and nobody can parse leads nowhere: then no certificate does.
+static OF_THE_MACHINE: LazyLock<RootCertStore> = LazyLock::new(|| {
+    let mut known = RootCertStore::empty();
+    known.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    known
+});
+
 fn config(options: &TlsOptions) -> Result<ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone());
@@ -98,9 +105,7 @@ fn config(options: &TlsOptions) -> Result<ClientConfig, String> {
     let verifier: Arc<dyn ServerCertVerifier> = match options.demand {
         Demand::Nothing => Arc::new(Lenient { provider, authorities: None }),
         demand => {
-            let mut known = RootCertStore::empty();
-            // What the machine has and nobody can parse leads nowhere: then no certificate does.
-            known.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            let mut known = OF_THE_MACHINE.clone();
             if let Some(pem) = &options.authorities {
                 for certificate in pem.certificates()? {
                     known.add(certificate).map_err(|error| format!("{}: {error}", pem.shown()))?;
