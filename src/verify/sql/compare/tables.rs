@@ -244,7 +244,7 @@ impl Run<'_> {
         let is_told = self.touched.0.is_some() && !part.key.is_empty();
         let bounds = self.bounds.map(|bounds| Bounds { may_have_changed: bounds.may_have_changed && !is_told, ..bounds });
         let of = named::Of { table: &part, described: described.as_ref(), order };
-        let known = of.known(&mut self.names, rows.differences.iter().chain(&rows.written))?;
+        let known = of.known(&mut self.names, rows.differences.iter().chain(&rows.written).chain(&still.rows))?;
         let mut counts = self.tell(db, (&of, &meaning, &known), (&rows.differences, bounds), &rows.counts).await;
         if !rows.written.is_empty() {
             let bounds = Some(self.touched.1);
@@ -252,7 +252,7 @@ impl Run<'_> {
         }
         // Equal to what was captured, and deleted since: no stamp excuses it.
         counts = still.settle(&counts);
-        self.tell(db, (&part, &meaning, order), (&still.rows, None), &still.counts()).await;
+        self.tell(db, (&of, &meaning, &known), (&still.rows, None), &still.counts()).await;
         self.rows.merge(&counts);
         let excused = same_schema && !clean && counts.mismatch + counts.missing + counts.extra + counts.future == 0;
         self.tables.add(match (same_schema, clean) {
