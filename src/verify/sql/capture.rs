@@ -98,7 +98,10 @@ pub async fn capture(
         }
     };
     let result = match kept {
-        Ok(mut kept) => read_all(&mut db, request, (hash_key, kept.as_mut()), &mut writer, monitor).await.map(|read| (read, kept)),
+        Ok(mut kept) => {
+            let reading = Box::pin(read_all(&mut db, request, (hash_key, kept.as_mut()), &mut writer, monitor));
+            reading.await.map(|read| (read, kept))
+        }
         Err(failure) => Err(failure),
     };
     db.close().await;
@@ -264,7 +267,7 @@ async fn capture_table(
         (_, None) => Form::SortedUpTo(of.sidecar_max_rows),
     };
     let way = Way { keys, form, order: of.order, budget: scan::BUDGET, notes: (of.sidecar, of.sidecar_max_rows) };
-    let read = scan::scan(db, (table, meaning), way, kept, monitor).await.map_err(|error| match error.cause {
+    let read = Box::pin(scan::scan(db, (table, meaning), way, kept, monitor)).await.map_err(|error| match error.cause {
         Cause::Stopped(failure) => failure,
         Cause::Unreadable(failure) => {
             let hint = what_to_do(failure.kind);

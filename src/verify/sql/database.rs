@@ -18,7 +18,7 @@ use crate::verify::sql::rows::digester::Digester;
 use crate::verify::sql::rows::table::Table;
 use crate::verify::sql::sqlite::file::SqliteSession;
 
-/// An open database.
+/// An open database. What is asked of it is boxed where many questions are: whoever waits for an answer needs no room for them on its stack.
 pub enum Database {
     /// PostgreSQL
     Postgres(Box<PostgresSession>),
@@ -34,10 +34,11 @@ impl Database {
         let shown = url.to_string();
         Ok(match url {
             SourceUrl::Postgres { url } => {
-                Self::Postgres(Box::new(PostgresSession::open(&shown, access.postgres(url)?, access.limits).await?))
+                Self::Postgres(Box::new(Box::pin(PostgresSession::open(&shown, access.postgres(url)?, access.limits)).await?))
             }
             SourceUrl::Mysql { url } => {
-                Self::Mysql(Box::new(MysqlSession::open(&shown, access.mysql(url)?, access.limits, access.keeper.clone()).await?))
+                let opening = Box::pin(MysqlSession::open(&shown, access.mysql(url)?, access.limits, access.keeper.clone()));
+                Self::Mysql(Box::new(opening.await?))
             }
             SourceUrl::Sqlite { path } => Self::Sqlite(Box::new(SqliteSession::open(&shown, path).await?)),
             other => return Err(not_sql(other)),
@@ -118,8 +119,8 @@ impl Database {
     /// What is defined beside tables.
     pub async fn definitions(&mut self) -> Result<Definitions, Failure> {
         match self {
-            Self::Postgres(session) => session.definitions().await,
-            Self::Mysql(session) => session.definitions().await,
+            Self::Postgres(session) => Box::pin(session.definitions()).await,
+            Self::Mysql(session) => Box::pin(session.definitions()).await,
             Self::Sqlite(session) => session.definitions().await,
         }
     }
@@ -218,8 +219,8 @@ impl Database {
             return self.digest_whole(table, digester, None, sink).await;
         }
         match self {
-            Self::Postgres(session) => session.digest(table, digester, kept, sink).await,
-            Self::Mysql(session) => session.digest(table, digester, kept, sink).await,
+            Self::Postgres(session) => Box::pin(session.digest(table, digester, kept, sink)).await,
+            Self::Mysql(session) => Box::pin(session.digest(table, digester, kept, sink)).await,
             Self::Sqlite(_) => self.digest_whole(table, digester, kept, sink).await,
         }
     }

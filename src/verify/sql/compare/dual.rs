@@ -264,15 +264,8 @@ impl Run<'_> {
     /// The fingerprint of one side; nothing where the table cannot be read, which has been told. `expected` is the number of rows of
     /// the baseline, where this is the other side.
     async fn scan(&mut self, db: &mut Database, table: &Table, meaning: &Meaning, expected: Option<u64>) -> Option<Scan> {
-        match scan::scan(
-            db,
-            (table, meaning),
-            Way { keys: &self.keys, form: Form::Sorted, order: None, budget: scan::BUDGET / 2, notes: (Sidecar::Hashes, 0) },
-            None,
-            self.monitor,
-        )
-        .await
-        {
+        let way = Way { keys: &self.keys, form: Form::Sorted, order: None, budget: scan::BUDGET / 2, notes: (Sidecar::Hashes, 0) };
+        match Box::pin(scan::scan(db, (table, meaning), way, None, self.monitor)).await {
             Ok(read) => Some(read),
             Err(ReadError { cause: Cause::Stopped(failure), .. }) => {
                 self.result.cut_short = Some(failure);

@@ -133,7 +133,7 @@ impl Run<'_> {
             let before = if order.is_le() { expected.next() } else { None };
             let table = if order.is_ge() { actual.next() } else { None };
             match (before, table) {
-                (Some((name, before)), Some(table)) => self.table(db, &name, &before, &table).await?,
+                (Some((name, before)), Some(table)) => Box::pin(self.table(db, &name, &before, &table)).await?,
                 (Some((name, before)), None) => self.missing(&name, before.rows()),
                 (None, Some(table)) => self.extra(db, &table).await,
                 (None, None) => return Ok(()),
@@ -197,7 +197,7 @@ impl Run<'_> {
         let order = ranges.as_ref().map(|ranges| &ranges.order);
         let form = if before.kind == LeafKind::Sum { Form::Sums } else { Form::Sorted };
         let way = Way { keys: &self.keys, form, order, budget: scan::BUDGET, notes: (Sidecar::Hashes, 0) };
-        let read = match scan::scan(db, (&part, &meaning), way, self.kept.as_mut(), self.monitor).await {
+        let read = match Box::pin(scan::scan(db, (&part, &meaning), way, self.kept.as_mut(), self.monitor)).await {
             Ok(read) => read,
             Err(ReadError { rows, cause: Cause::Stopped(failure) }) => {
                 self.result.was_read("rows", rows);
