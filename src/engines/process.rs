@@ -104,11 +104,19 @@ pub fn servers_under(folder: &Path) -> Vec<ProcessMark> {
     if !has_proc() {
         return from_pid_files(folder);
     }
-    let found = all_pids().into_iter().filter(|pid| {
+    let found = told_of(folder);
+    // What PostgreSQL has just forked has its server's command line until it takes a name of its own.
+    let is_helper = |pid: &i32| stat(*pid).is_some_and(|stat| found.contains(&stat.parent));
+    found.iter().copied().filter(|pid| !is_helper(pid)).filter_map(ProcessMark::of).collect()
+}
+
+/// The processes whose command line names `folder` or something in it as their data directory.
+fn told_of(folder: &Path) -> Vec<i32> {
+    let is_told = |pid: &i32| {
         let Ok(line) = std::fs::read(format!("/proc/{pid}/cmdline")) else { return false };
         data_directory(&words_of(&line)).is_some_and(|directory| Path::new(directory).starts_with(folder))
-    });
-    found.filter_map(ProcessMark::of).collect()
+    };
+    all_pids().into_iter().filter(is_told).collect()
 }
 
 /// The words of a command line as the system states it.
@@ -217,6 +225,23 @@ mod tests {
         assert!(is_told_as_postgres(&words("postgres -D /x/data -p 1")));
         assert!(!is_told_as_postgres(&words("mariadbd --no-defaults --datadir=/y/data")));
         assert!(!is_told_as_postgres(&words("mysqld --datadir=/y/data --port=1")));
+    }
+
+    #[test]
+    fn what_a_server_has_forked_is_no_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = "sh -c 'sleep 60; :' sh -D \"$2\" & wait";
+        let mut server = std::process::Command::new("sh").args(["-c", script, "sh", "-D"]).arg(folder.path()).spawn().unwrap();
+        while told_of(folder.path()).len() < 2 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let told = told_of(folder.path());
+        let servers: Vec<i32> = servers_under(folder.path()).iter().map(|mark| mark.pid).collect();
+        for pid in told {
+            ProcessMark::of(pid).unwrap().signal(Signal::KILL);
+        }
+        server.wait().unwrap();
+        assert_eq!(servers, [i32::try_from(server.id()).unwrap()]);
     }
 
     #[test]

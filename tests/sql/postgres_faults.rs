@@ -101,7 +101,8 @@ async fn a_cancelled_statement_a_lost_session_and_a_silent_server() {
     let Some(server) = servers::own(Kind::Postgres).map(Arc::new) else { return };
     let dir = tempfile::tempdir().unwrap();
     let db = Db::new(&server, Kind::Postgres, "breaks", THREE).await;
-    db.run("INSERT INTO m SELECT i, repeat(i::text, 40) FROM generate_series(20001, 120000) i").await;
+    // Compressed where they lie: a range of few blocks is far more than a connection holds, so that its copying is under way for long.
+    db.run("INSERT INTO m SELECT i, repeat(i::text, 600) FROM generate_series(20001, 50000) i").await;
     let manifest = dir.path().join("m");
     db.capture(&manifest).await.unwrap();
     let copying = "FROM pg_stat_activity WHERE query LIKE 'COPY%' AND state = 'active' AND datname = 'breaks'";
@@ -119,7 +120,7 @@ async fn a_cancelled_statement_a_lost_session_and_a_silent_server() {
     let monitor = Meanwhile::new(When::FirstRows("m"), act);
     let result = db.compare_with(&access(), &manifest, &monitor).await;
     assert_eq!((monitor.seen.findings(), monitor.happened()), (vec![], true));
-    assert_eq!(result.rows.unwrap().matched, 120_002);
+    assert_eq!(result.rows.unwrap().matched, 50_002);
     // A server that says nothing more: unreadable after the silence that is allowed, and the run ends.
     let pids = std::sync::Mutex::new(Vec::new());
     let stop = || {
