@@ -50,7 +50,7 @@ fn error_in(text: &str) -> Option<String> {
     // What stands before it is the moment and the thread.
     let errors = || text.lines().filter_map(|line| Some(&line[line.find("[ERROR]").or_else(|| line.find("PANIC:"))?..]));
     let damage = errors().find(|line| line.to_ascii_lowercase().contains("corrupt"));
-    let line = damage.or_else(|| errors().last())?;
+    let line = damage.or_else(|| errors().next_back())?;
     let printable = line.chars().filter(|sign| !sign.is_control());
     Some(printable.take(TOLD).collect())
 }
