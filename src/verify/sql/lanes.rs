@@ -50,6 +50,7 @@ pub struct Outlet {
     digester: Digester,
     of: (usize, u32),
     records: Vec<Record>,
+    rooms: Rooms,
     handed_on: bool,
     rows: u64,
     bytes: u64,
@@ -83,7 +84,8 @@ impl Outlet {
 
     async fn hand_on(&mut self, last: bool) -> bool {
         self.digester.flush(&mut self.records);
-        let (records, notes) = (std::mem::take(&mut self.records), self.digester.take_notes());
+        let room = if last { Vec::new() } else { self.rooms.take() };
+        let (records, notes) = (std::mem::replace(&mut self.records, room), self.digester.take_notes());
         self.sender.send(Message::Records { of: self.of, records, notes, last }).await.is_ok()
     }
 }
@@ -94,8 +96,28 @@ struct Plan<S> {
     ranges: Ranges,
     todo: Vec<usize>,
     shares: Shares,
-    /// Room for records, given back by whoever has taken them in.
-    rooms: Mutex<Vec<Vec<Record>>>,
+    rooms: Rooms,
+}
+
+/// Room for records, given back by whoever has taken them in. What nobody is going to take is not kept: it would grow with the table.
+#[derive(Clone, Default)]
+struct Rooms(Arc<Mutex<Vec<Vec<Record>>>>);
+
+impl Rooms {
+    /// As many as are under way at once.
+    const MOST: usize = 8;
+
+    fn take(&self) -> Vec<Record> {
+        self.0.lock().expect("no panic while held").pop().unwrap_or_default()
+    }
+
+    fn give_back(&self, mut room: Vec<Record>) {
+        let mut rooms = self.0.lock().expect("no panic while held");
+        if rooms.len() < Self::MOST {
+            room.clear();
+            rooms.push(room);
+        }
+    }
 }
 
 /// Which of what is to be done each lane does: a stretch of neighbours, since servers read ahead, and when that is done the second half of
@@ -166,7 +188,7 @@ pub async fn digest<S: Ranged>(
         }
     }
     let shares = Shares::new(todo.len(), sessions.len());
-    let plan = Arc::new(Plan { source, digester: digester.clone(), ranges, todo, shares, rooms: Mutex::default() });
+    let plan = Arc::new(Plan { source, digester: digester.clone(), ranges, todo, shares, rooms: Rooms::default() });
     let (sender, receiver) = mpsc::channel(8);
     let begin = |(number, session)| tokio::spawn(lane(plan.clone(), number, session, sender.clone()));
     let lanes: Vec<_> = sessions.into_iter().enumerate().map(begin).collect();
@@ -205,7 +227,7 @@ fn not_again(first: Option<Broken>, failure: Failure) -> Broken {
 /// Rows that were read, rows that are certain, and what stopped the receiver. A range that is read again is read twice and counts once.
 async fn gather(
     mut receiver: mpsc::Receiver<Message>,
-    rooms: &Mutex<Vec<Vec<Record>>>,
+    rooms: &Rooms,
     mut kept: Option<&mut KeptTable<'_>>,
     sink: HarvestSink<'_>,
 ) -> (u64, u64, Option<Failure>) {
@@ -216,12 +238,11 @@ async fn gather(
                 read += rows;
                 sink(Harvest::Read { rows, bytes })
             }
-            Message::Records { of, mut records, notes, last } => {
+            Message::Records { of, records, notes, last } => {
                 certain += records.len() as u64;
                 let keep = kept.as_mut().map_or(Ok(()), |kept| kept.append(of, (&records, &notes), last));
                 let taken = keep.and_then(|()| sink(Harvest::Notes(&notes))).and_then(|_| sink(Harvest::Records(&records)));
-                records.clear();
-                rooms.lock().expect("no panic while held").push(records);
+                rooms.give_back(records);
                 taken
             }
         };
@@ -261,7 +282,8 @@ async fn lane<S: Ranged>(
             sender: sender.clone(),
             digester: plan.digester.clone(),
             of: (at, attempt),
-            records: plan.rooms.lock().expect("no panic while held").pop().unwrap_or_default(),
+            records: plan.rooms.take(),
+            rooms: plan.rooms.clone(),
             handed_on: false,
             rows: 0,
             bytes: 0,
@@ -289,6 +311,14 @@ async fn lane<S: Ranged>(
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn room_is_used_again_and_does_not_grow_with_the_table() {
+        let rooms = Rooms::default();
+        (0..1_000).for_each(|_| rooms.give_back(vec![[1; size_of::<Record>()]; 10]));
+        let kept: Vec<_> = std::iter::repeat_with(|| rooms.take()).take_while(|room| room.capacity() > 0).collect();
+        assert!(kept.len() == Rooms::MOST && kept.iter().all(Vec::is_empty));
+    }
 
     proptest! {
         /// Whatever the lanes' speeds, each range is read by one lane, and mostly after its neighbour.
