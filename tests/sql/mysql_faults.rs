@@ -1,5 +1,6 @@
 //! MariaDB and MySQL: the wrong answers of other tools, damage in real InnoDB pages, and what can go wrong while tables are read.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -129,6 +130,15 @@ fn damage(db: &Db, table: &str, needle: &[u8], bit: u8, fitting: bool) {
     db.server.start();
 }
 
+/// The golden case: what was already wrong in memory when the page was written, so that its checksum fits.
+async fn a_byte_passes_the_engine_alone(db: &Db, manifest: &Path) {
+    damage(db, "m", b"plain-1717-end", 1, true);
+    let results = runner::run(&db.url(), &access(), &[Pack::load("structure-mysql").unwrap()], &Default::default(), &Silent).await.unwrap();
+    let check = results.iter().find(|result| result.id == "structure.mysql-check-table").unwrap();
+    assert_eq!(check.result, CheckOutcome::Pass, "CHECK TABLE EXTENDED: {check:?}");
+    assert_eq!(places(&db.compare(manifest).await.1), [(Class::Mismatch, "m id=1717".into())]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_byte_in_an_innodb_page_passes_the_engine_and_not_the_fingerprint() {
     let Some(server) = servers::own(Kind::Mariadb).map(Arc::new) else { return };
@@ -138,12 +148,7 @@ async fn a_byte_in_an_innodb_page_passes_the_engine_and_not_the_fingerprint() {
     let db = Db::new(&server, Kind::Mariadb, "golden", sql).await;
     let manifest = dir.path().join("m");
     db.capture(&manifest).await.unwrap();
-    // What was already wrong in memory when the page was written: its checksum fits.
-    damage(&db, "m", b"plain-1717-end", 1, true);
-    let results = runner::run(&db.url(), &access(), &[Pack::load("structure-mysql").unwrap()], &Default::default(), &Silent).await.unwrap();
-    let check = results.iter().find(|result| result.id == "structure.mysql-check-table").unwrap();
-    assert_eq!(check.result, CheckOutcome::Pass, "CHECK TABLE EXTENDED: {check:?}");
-    assert_eq!(places(&db.compare(&manifest).await.1), [(Class::Mismatch, "m id=1717".into())]);
+    a_byte_passes_the_engine_alone(&db, &manifest).await;
     // Text that is no text any more: a mismatch too, not an accident.
     damage(&db, "m", b"plain-1818-end", 0x80, true);
     let expected = [(Class::Mismatch, "m id=1717".into()), (Class::Mismatch, "m id=1818".into())];
@@ -196,12 +201,7 @@ async fn a_damaged_page_of_mysql_is_told_of_its_table_and_the_others_are_read() 
     let db = Db::new(&server, Kind::Mysql, "golden", sql).await;
     let manifest = dir.path().join("m");
     db.capture(&manifest).await.unwrap();
-    // What was already wrong in memory when the page was written: its checksum fits.
-    damage(&db, "m", b"plain-1717-end", 1, true);
-    let results = runner::run(&db.url(), &access(), &[Pack::load("structure-mysql").unwrap()], &Default::default(), &Silent).await.unwrap();
-    let check = results.iter().find(|result| result.id == "structure.mysql-check-table").unwrap();
-    assert_eq!(check.result, CheckOutcome::Pass, "CHECK TABLE EXTENDED: {check:?}");
-    assert_eq!(places(&db.compare(&manifest).await.1), [(Class::Mismatch, "m id=1717".into())]);
+    a_byte_passes_the_engine_alone(&db, &manifest).await;
     // What was damaged on the disk. The server takes its time: it tries a hundred times, and writes the page down each time.
     damage(&db, "m", b"plain-9000-end", 1, false);
     let patient =
