@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::engines::installed::EngineKind;
 use crate::engines::servers::Servers;
-use crate::model::failure::{Failure, FailureKind};
+use crate::model::failure::Failure;
 
 /// Bytes of a log's end that are looked at.
 const LOOKED_AT: u64 = 1 << 20;
@@ -26,13 +26,8 @@ impl Servers {
             return Ok(None);
         }
         let said = last_words(&self.home(name).join("server.log"));
-        let booted = self.boot(kind, name, Some(port)).await?;
-        if booted.port == port {
-            return Ok(Some(LastWords(said)));
-        }
-        self.end(kind, booted.process).await?;
-        let message = format!("{} cannot be started again on port {port}, which somebody else has taken", kind.title());
-        Err(Failure::new(FailureKind::Network, message))
+        self.boot_again(kind, name, port).await?;
+        Ok(Some(LastWords(said)))
     }
 }
 

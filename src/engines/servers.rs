@@ -24,6 +24,14 @@ pub const TEMPLATES: &str = "ATTESTORE_TEST_TEMPLATES";
 /// How long a server may take to boot; recovery of a large copy takes longest.
 const BOOT_PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long is waited for a port that a server had and is to have again: whoever was given it for a connection of theirs keeps it for a minute
+/// after that has ended (TIME_WAIT, RFC 9293 section 3.6.1, as long as Linux has it).
+const PORT_PATIENCE: Duration = Duration::from_secs(90);
+/// So often a server is started again before it is one that does not start.
+const STARTS: usize = 3;
+/// Between two looks at a port.
+const BETWEEN: Duration = Duration::from_millis(100);
+
 /// A server that answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Booted {
@@ -164,7 +172,7 @@ impl Servers {
     pub(super) async fn boot_with(&self, kind: EngineKind, name: &str, port: Option<u16>, more: &[String]) -> Result<Booted, Failure> {
         let mut last = None;
         // Between finding a free port and the server's taking it, another may: then the next one does.
-        for attempt in 0..3 {
+        for attempt in 0..STARTS {
             let port = free_port(port.filter(|_| attempt == 0))?;
             match self.boot_on(kind, name, port, more).await {
                 Ok(process) => return Ok(Booted { process, port }),
@@ -172,6 +180,28 @@ impl Servers {
             }
         }
         Err(last.unwrap_or_else(|| Failure::new(FailureKind::Remote, "the database server does not start")))
+    }
+
+    /// Starts the server over a home on `port` and on no other, as soon as that is free: a process that has just ended may hold it for a moment.
+    pub(super) async fn boot_again(&self, kind: EngineKind, name: &str, port: u16) -> Result<Booted, Failure> {
+        let deadline = Instant::now() + PORT_PATIENCE;
+        let mut starts = 0;
+        loop {
+            let failure = if free_port(Some(port))? == port {
+                starts += 1;
+                match self.boot_on(kind, name, port, &[]).await {
+                    Ok(process) => return Ok(Booted { process, port }),
+                    Err(failure) => failure,
+                }
+            } else {
+                let message = format!("{} cannot be started again on port {port}, which somebody else has taken", kind.title());
+                Failure::new(FailureKind::Network, message)
+            };
+            if starts == STARTS || Instant::now() > deadline {
+                return Err(failure);
+            }
+            tokio::time::sleep(BETWEEN).await;
+        }
     }
 
     async fn boot_on(&self, kind: EngineKind, name: &str, port: u16, more: &[String]) -> Result<ProcessMark, Failure> {

@@ -20,6 +20,15 @@ pub fn apply(root: &DeTable<'_>, mistakes: &mut Mistakes<'_>) {
             source_rule(&source, kind, mistakes);
         }
         database_rule(resource, span, &path, kind, mistakes);
+        sidecar_rule(resource, &path, mistakes);
+    }
+}
+
+/// Names of rows stand beside a sidecar, which leaves that are sums do not have.
+fn sidecar_rule(resource: &DeTable<'_>, path: &str, mistakes: &mut Mistakes<'_>) {
+    let sums = text(resource, path, "leaves").is_some_and(|leaves| leaves.value == "sums");
+    if let Some(sidecar) = text(resource, path, "sidecar").filter(|sidecar| sums && sidecar.value != "hashes") {
+        complain(mistakes, &sidecar, "leaves that are `sums` have no row sidecar that could hold it", "hashes, or other leaves");
     }
 }
 

@@ -218,6 +218,12 @@ impl Verification {
             reasons.push("all of it may have changed in between, so nothing is proved".into());
             outcome = Outcome::Inconclusive;
         }
+        for (kind, why) in &self.not_compared {
+            reasons.push(format!("{kind}: not compared: {why}"));
+            if outcome == Outcome::Pass {
+                outcome = Outcome::PassWithException;
+            }
+        }
         if let Some(tier) = &self.lesser_tier {
             reasons.extend(tier.does_not_prove.iter().map(|said| format!("tier {}: {said}", tier.name)));
             if outcome == Outcome::Pass {
@@ -225,6 +231,15 @@ impl Verification {
             }
         }
         (outcome, reasons)
+    }
+
+    /// What was read need not be all, or not of one state: no pass. What differs in it, or cannot be read, stays what it is.
+    pub fn doubt(&mut self, failure: Failure) {
+        if self.outcome(u64::MAX).0 == Outcome::Fail {
+            self.left_out.push(failure.message);
+        } else {
+            self.cut_short.get_or_insert(failure);
+        }
     }
 
     /// The verdict on protection alone; `untested` where none of it was compared.
@@ -332,6 +347,28 @@ mod tests {
         result.objects = Some(Counts { matched: 1, expected: 1, checked: 1, ..Counts::default() });
         assert_eq!((result.outcome(0).0, result.protection_outcome()), (Outcome::Fail, Outcome::Fail));
         assert_eq!(Verification::empty(CaptureMode::Sealed).protection_outcome(), Outcome::Untested);
+    }
+
+    #[test]
+    fn of_two_states_no_pass_comes_and_what_fails_fails() {
+        let doubt = || Failure::new(FailureKind::Network, "two states");
+        let counts = |class| {
+            let mut counts = Counts::default();
+            counts.add(class);
+            counts
+        };
+        for (class, expected) in
+            [(Class::Match, Outcome::Inconclusive), (Class::Unreadable, Outcome::Fail), (Class::Mismatch, Outcome::Fail)]
+        {
+            let mut result = Verification { rows: Some(counts(class)), ..Verification::empty(CaptureMode::SnapshotExact) };
+            result.doubt(doubt());
+            assert_eq!((result.outcome(0).0, result.cut_short.is_some()), (expected, class == Class::Match), "{class}");
+            assert_eq!(result.left_out.contains(&"two states".to_owned()), class != Class::Match);
+        }
+        let mut result = Verification { rows: Some(counts(Class::Match)), ..Verification::empty(CaptureMode::SnapshotExact) };
+        assert_eq!(result.outcome(0).0, Outcome::Pass);
+        result.not_compared.insert("definitions", "of another engine");
+        assert_eq!(result.outcome(0), (Outcome::PassWithException, vec!["definitions: not compared: of another engine".to_owned()]));
     }
 
     #[test]

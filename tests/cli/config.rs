@@ -156,6 +156,7 @@ const WRONG: &[(&str, &str, &str, &[&str])] = &[
     ("source = \"sqlite:app.db\"", "source = \"app.db\"", "resource[2].source", &["dir:PATH, sqlite:PATH, postgres://"]),
     ("\"crm-transactions\"", "\"mysql://u:hunter2@h/crm\"", "resource[1].source", &["no passwords"]),
     ("\"crm-transactions\"", "\"mysql://h/crm\"", "resource[1].source", &["identifier or ARN"]),
+    ("database = \"crm\"", "database = \"crm\"\nleaves = \"sums\"\nsidecar = \"keys\"", "resource[1].sidecar", &["no row sidecar"]),
     ("database = \"crm\"", "", "resource[1].database", &["no key `database`"]),
     ("\"eu-west-2\"\nbackup", "\"eu-west-2\"\nendpoint = \"http://me:hunter2@h\"\nbackup", "aws.endpoint", &["no secrets"]),
     ("\"111122223333\"\nvpc_id", "\"<account>\"\nvpc_id", "isolation.account_id", &["placeholder"]),

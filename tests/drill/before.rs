@@ -45,7 +45,7 @@ async fn credentials_that_cannot_be_used_are_found_before_any_service_is_called(
             .envs([("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "secret")])
             .output()
             .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let said = String::from_utf8_lossy(&[&output.stderr[..], &output.stdout[..]].concat()).into_owned();
         assert_eq!(output.status.code(), Some(2), "{credentials}: {said}");
         assert!(said.contains("resource `crm`: credentials") && said.contains(expected), "{credentials}: {said}");
         assert!(!said.contains("nobody-is-to-see-this"), "{said}");
@@ -74,7 +74,7 @@ async fn a_drill_does_not_go_on_with_other_checks_than_it_began_with() {
 
     check("second");
     let refused = estate.run(&["drill", "--resume"], None);
-    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    let said = String::from_utf8_lossy(&[&refused.stderr[..], &refused.stdout[..]].concat()).into_owned();
     assert_eq!(refused.status.code(), Some(2), "{said}");
     assert!(said.contains("began with other checks of class `c`") && said.contains("put the check files back"), "{said}");
 

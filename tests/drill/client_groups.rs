@@ -81,7 +81,7 @@ async fn ends_with_its_clients(estate: &Estate, names: &[&str], end: End) {
         tokio::time::sleep(Duration::from_millis(if end == End::CtrlCTwice { 20 } else { 0 })).await;
     }
     let output = tokio::task::spawn_blocking(move || drill.wait_with_output().unwrap()).await.unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let said = String::from_utf8_lossy(&[&output.stderr[..], &output.stdout[..]].concat()).into_owned();
     let code = if end == End::CtrlCTwice { 130 } else { 3 };
     // Where the first signal was enough to end it in time, the second found nobody.
     assert!(output.status.code() == Some(code) || end == End::CtrlCTwice && output.status.code() == Some(3), "{end:?}: {said}");

@@ -10,7 +10,7 @@ use attestore::testing_log::entry::Body;
 use crate::drill_estate::Estate;
 
 fn said(output: &std::process::Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+    String::from_utf8_lossy(&[&output.stderr[..], &output.stdout[..]].concat()).into_owned()
 }
 
 /// Runs the program where no file may grow beyond `blocks` of 512 bytes: what a full disk does, to this process alone.

@@ -13,7 +13,7 @@ fn lines(output: &std::process::Output) -> Vec<Value> {
 }
 
 fn said(output: &std::process::Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+    String::from_utf8_lossy(&[&output.stderr[..], &output.stdout[..]].concat()).into_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]

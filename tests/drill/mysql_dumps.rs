@@ -82,8 +82,9 @@ async fn mysql_dumps_and_copies_come_back_and_damaged_ones_are_unreadable() {
     // The server ended, and was started again: of the other table all rows were read.
     let page = result(&estate, "page");
     let rows = page.verify.as_ref().unwrap_or_else(|| panic!("{:?} {:?}", page.outcome_reasons, page.errors)).rows.unwrap();
-    assert_eq!((page.outcome, rows.matched, rows.unreadable), (Outcome::Fail, 3, 4), "{:?} {:?}", page.outcome_reasons, page.errors);
     let told = crate::dump_forms::findings(&estate);
+    let seen = (page.outcome, rows.matched, rows.unreadable);
+    assert_eq!(seen, (Outcome::Fail, 3, 4), "{:?} {:?} {told}", page.outcome_reasons, page.errors);
     assert!(told.contains("the server ends whenever its rows are read (2 times)") && told.contains("Database page corruption"), "{told}");
     source.servers.purge().await.unwrap();
 }

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `control` | AWS Backup, RDS, DynamoDB, STS: what a drill does, what lies to it, what a kill leaves |
 //! | `s3` | S3, and its store against a naive model |
-//! | `templates` | empty databases that are made once and copied |
+//! | `templates`, `again` | empty databases that are made once and copied; servers that are started again where they were |
 //! | `foreign` | boto3, operation by operation; its scripts lie in `tests/foreign` |
 //!
 //! Database servers are booted from fresh data directories; where none is installed, the tests that need one say so and are skipped, unless
 //! `ATTESTORE_REQUIRE` names `postgres` or `mariadb`.
 
+#[cfg(feature = "sandbox")]
+mod again;
 #[cfg(feature = "sandbox")]
 #[path = "../common/clients.rs"]
 mod clients;

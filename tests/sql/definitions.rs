@@ -331,6 +331,9 @@ async fn what_of_definitions_is_not_compared_is_said() {
             (result.not_compared.contains_key("definitions"), result.definitions.is_none()),
             (declared.is_some(), declared.is_some())
         );
+        let (outcome, reasons) = result.outcome(0);
+        let exception = reasons.iter().any(|reason| reason.starts_with("definitions: not compared: "));
+        assert_eq!((outcome == Outcome::PassWithException, exception), (declared.is_some(), declared.is_some()), "{reasons:?}");
     }
     one.run("SELECT setval('sq', 50)").await;
     let restored = |at| Restored { at: Some(at), mode: Some(CaptureMode::PositionBounded), ..Restored::default() };

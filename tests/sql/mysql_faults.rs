@@ -7,14 +7,18 @@ use std::time::Duration;
 
 use crate::servers::{self, Kind};
 use crate::support::{self, Db, Meanwhile, When, access, as_user, places, run_aside, until_quiet};
+use attestore::model::capture::CaptureMode;
 use attestore::model::check::CheckOutcome;
 use attestore::model::failure::FailureKind;
 use attestore::model::finding::{Class, Finding};
 use attestore::model::outcome::Outcome;
 use attestore::model::verification::Verification;
 use attestore::monitor::Silent;
+use attestore::verify::manifest::request::CaptureRequest;
+use attestore::verify::sql::capture::capture;
 use attestore::verify::sql::checks::pack::Pack;
 use attestore::verify::sql::checks::runner;
+use attestore::verify::sql::compare::dual;
 use attestore::verify::sql::connect::access::Access;
 use attestore::verify::sql::reading::Limits;
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row};
@@ -211,6 +215,51 @@ async fn a_damaged_page_of_mysql_is_told_of_its_table_and_the_others_are_read() 
     assert_eq!(restarting.end(), 3, "{findings:?}");
     only_m(&findings, &result, "the server ends whenever rows after id=", None);
     assert!(findings[0].actual.as_deref().unwrap().contains("are read (3 times), and was back each time"), "{findings:?}");
+}
+
+/// Whoever started a server again may have started it over other data: what was read before and after is then of no one state.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_comes_back_with_other_data_is_no_pass() {
+    let Some(server) = servers::own(Kind::Mariadb).map(Arc::new) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let sql = "CREATE TABLE a (id INT PRIMARY KEY); INSERT INTO a VALUES (1); CREATE TABLE m (id INT PRIMARY KEY, v TEXT); \
+               INSERT INTO m SELECT seq, REPEAT(seq, 100) FROM seq_1_to_100000; CREATE TABLE z (id INT PRIMARY KEY); INSERT INTO z VALUES (1)";
+    let db = Db::new(&server, Kind::Mariadb, "swapped", sql).await;
+    let same = Db::new(&servers::shared(Kind::Mariadb).unwrap(), Kind::Mariadb, "same_as_swapped", sql).await;
+    let manifest = dir.path().join("m");
+    db.capture(&manifest).await.unwrap();
+    let patient = Access { limits: Limits { comeback: Duration::from_secs(30), ..support::unhurried() }, ..access() };
+    // The table that has been read is another one afterwards, and the other way round the next time.
+    let swap = || {
+        server.kill();
+        server.start();
+        run_aside(&server, Kind::Mariadb, "swapped", "UPDATE a SET id = 1 - id");
+    };
+    let restore = || async { db.run("UPDATE a SET id = 1").await };
+    let said = "started again while it was read";
+    let doubtful = |result: &Verification, findings: &[Finding]| {
+        assert_eq!((findings.len(), result.tables.unwrap().matched), (0, 3), "{findings:?}");
+        assert!(result.outcome(0).0 == Outcome::Inconclusive && result.outcome(0).1.join(" ").contains(said), "{:?}", result.outcome(0));
+    };
+    let monitor = Meanwhile::new(When::FirstRows("m"), swap);
+    doubtful(&db.compare_with(&patient, &manifest, &monitor).await, &monitor.seen.findings());
+    restore().await;
+    let monitor = Meanwhile::new(When::FirstRows("m"), swap);
+    let side = |db: &Db, access| (db.url(), access);
+    let (checked, baseline) = (side(&db, patient.clone()), side(&same, access()));
+    let sides = [&checked, &baseline].map(|(url, access)| dual::Side { url, access });
+    let [checked, baseline] = sides;
+    doubtful(&dual::against(checked, baseline, &support::key(), None, &monitor).await.unwrap(), &monitor.seen.findings());
+    for (mode, is_taken) in [(CaptureMode::SnapshotExact, false), (CaptureMode::Sealed, false), (CaptureMode::PositionBounded, true)] {
+        restore().await;
+        let monitor = Meanwhile::new(When::FirstRows("m"), swap);
+        let request = CaptureRequest::new(&dir.path().join(mode.as_str()), mode);
+        let taken = capture(&db.url(), &patient, &request, &support::key(), None, &monitor).await;
+        assert_eq!(taken.is_ok(), is_taken, "{mode}");
+        if let Err(failure) = taken {
+            assert!(failure.kind == FailureKind::Refused && failure.message.contains(said), "{mode}: {failure}");
+        }
+    }
 }
 
 /// The middle table is unreadable and says `said`; the others match. `outside` is the reason where the data is not to blame.

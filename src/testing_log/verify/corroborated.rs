@@ -10,8 +10,13 @@ use crate::testing_log::body::PointResult;
 const STAMP: &str = "; newest stamp in the data ";
 const CANARY: &str = "; came back as planted: ";
 
-/// The end of the RPO's basis; empty where nothing corroborates it.
+/// The end of the RPO's basis; empty where nothing corroborates it, or where it is the age of another point than the one that was read.
 pub fn words(result: &PointResult) -> String {
+    let is_of_another = result.rpo.point.as_ref().is_some_and(|point| *point != result.rp.id);
+    if is_of_another { String::new() } else { in_the_data(result) }
+}
+
+fn in_the_data(result: &PointResult) -> String {
     let checks = &result.sql_checks;
     let stamps =
         checks.iter().filter(|check| check.kind == "freshness").filter_map(|check| check.actual.as_deref()?.parse::<Timestamp>().ok());
@@ -35,8 +40,9 @@ fn stamp(newest: Timestamp, point_at: Timestamp) -> String {
     }
 }
 
-/// Whether a basis says of the data what the result has, and nothing that it has not.
+/// Whether a basis says of the data what the result has, and nothing that it has not. Earlier versions said it beside another point's age too.
 pub fn fits(basis: &str, result: &PointResult) -> bool {
-    let words = words(result);
-    basis.strip_suffix(&words).is_some_and(|before| !before.contains(STAMP) && !before.contains(CANARY))
+    let ends_with =
+        |words: &String| basis.strip_suffix(words.as_str()).is_some_and(|before| !before.contains(STAMP) && !before.contains(CANARY));
+    [words(result), in_the_data(result)].iter().any(ends_with)
 }

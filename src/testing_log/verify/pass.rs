@@ -50,6 +50,10 @@ pub fn objections(result: &PointResult, policy: Option<&ClassPolicy>, as_if: Out
     if let Some(tier) = result.verify.as_ref().and_then(|facts| facts.tier.as_ref()).filter(|_| as_if == Outcome::Pass) {
         found.push((Rule::PassWithReasons, format!("compared at the tier {tier}: less than every byte was read")));
     }
+    let apart = result.verify.iter().flat_map(|facts| &facts.not_compared).filter(|_| as_if == Outcome::Pass);
+    found.extend(apart.map(|(kind, why)| (Rule::PassWithReasons, format!("{kind}: not compared: {why}"))));
+    let lacking = policy.and_then(|policy| without_checks(result, policy)).filter(|_| as_if == Outcome::Pass);
+    found.extend(lacking.map(|why| (Rule::PassWithReasons, why)));
     if result.restore.as_ref().is_some_and(|restore| restore.mechanism == ACCESS_POINT_MECHANISM) {
         if policy.and_then(|policy| policy.access.as_deref()) != Some(ACCESS_POINT_ALLOWED) {
             found.push((
@@ -105,6 +109,25 @@ pub fn objections(result: &PointResult, policy: Option<&ClassPolicy>, as_if: Out
         found.push((Rule::PassWithReasons, format!("reasons against it: {}", result.outcome_reasons.join("; "))));
     }
     found
+}
+
+/// What is said of a database to which checks that its class names do not apply: none of them, or those that are for the other of MySQL and
+/// MariaDB alone, which one kind of instance may be.
+fn without_checks(result: &PointResult, policy: &ClassPolicy) -> Option<String> {
+    result.verify.as_ref()?.tables?;
+    let count = |engine: &str| policy.checks.get(engine).map_or(0, |list| list.count);
+    let named: Vec<&str> = policy.checks.keys().map(String::as_str).filter(|engine| count(engine) > 0).collect();
+    let Some(first) = result.sql_checks.first() else {
+        let said = format!("no check of class `{}` is for what was restored: they are for {}", result.class, named.join(", "));
+        return (!named.is_empty()).then_some(said);
+    };
+    let other = match first.engine.as_str() {
+        "mariadb" => "mysql",
+        "mysql" => "mariadb",
+        _ => return None,
+    };
+    let lacking = count(other).checked_sub(count(&first.engine)).filter(|lacking| *lacking > 0)?;
+    Some(format!("{lacking} more checks of class `{}` are for {other} than for {}, which was restored", result.class, first.engine))
 }
 
 /// Why a result is a failure: the data, a critical check, or an objective of what was tried; empty where it is none.

@@ -104,8 +104,13 @@ pub async fn capture(
         }
         Err(failure) => Err(failure),
     };
+    let two_states = db.two_states().filter(|_| request.mode != CaptureMode::PositionBounded);
     db.close().await;
     let ((finish, moved, unprotected), kept) = result?;
+    if let Some(Failure { message, .. }) = two_states {
+        return Err(Failure::new(FailureKind::Refused, format!("{message}: no manifest of mode {}", request.mode))
+            .hint("run it again while the server stays up, or name --mode position-bounded, which claims less"));
+    }
     let proof = finish.position.as_ref().is_some_and(|position| !position["before"].as_object().is_none_or(serde_json::Map::is_empty));
     if request.mode == CaptureMode::SnapshotExact && !unprotected.is_empty() && (moved || !proof) {
         let why = if moved { "the source moved while it was read" } else { "the server shows no position that would prove it stood still" };

@@ -76,6 +76,14 @@ impl Database {
         (restarted || (now != *before && committed != Some(false))).then_some(now)
     }
 
+    /// Why not all that was read need be of one state. Others than MySQL and MariaDB end a reading there.
+    pub fn two_states(&self) -> Option<Failure> {
+        match self {
+            Self::Mysql(session) => session.two_states(),
+            Self::Postgres(_) | Self::Sqlite(_) => None,
+        }
+    }
+
     /// Base tables in ascending order of their names' bytes. Views, foreign tables and partitioned parents are not among them.
     pub async fn tables(&mut self) -> Result<Vec<Table>, Failure> {
         let mut tables = match self {

@@ -11,7 +11,7 @@ use crate::model::counts::Counts;
 use crate::model::finding::{Class, Finding, Kind, Place};
 use crate::monitor::{Event, Monitor};
 use crate::verify::differences::Difference;
-use crate::verify::sql::rows::display::WRAPPED_BELOW;
+use crate::verify::sql::rows::display::{CUT, WRAPPED_BELOW};
 use crate::verify::sql::rows::fields::sized;
 use crate::verify::sql::rows::notes::ColumnHash;
 use crate::verify::sql::rows::table::{changed_columns, schema_difference};
@@ -127,6 +127,8 @@ pub fn tell(
                 }
                 let known = seen.or_else(|| before.get(&key_hash));
                 let place = match known {
+                    // Of keys that begin alike, what is shown may be the same.
+                    Some(known) if known.name.contains(CUT) => format!("{table} {} #{}", known.name, hex::encode(key_hash)),
                     Some(known) => format!("{table} {}", known.name),
                     None => format!("{table} #{}", hex::encode(key_hash)),
                 };

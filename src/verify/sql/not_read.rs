@@ -139,6 +139,13 @@ pub fn beyond(scope: &Scope, there: &[Table], position: Option<&Value>) -> Vec<S
     said
 }
 
+/// Whether the database has tables of which a manifest in `scope` says nothing.
+pub fn has_other_tables(scope: &Scope, there: &[Table]) -> bool {
+    let without_watermark = scope.watermark.as_ref().is_some_and(|watermark| !watermark.left_out.is_empty());
+    let is_open = |closed: &BTreeMap<String, Vec<String>>| there.iter().any(|table| !closed.contains_key(&table.name));
+    without_watermark || scope.closed.as_ref().is_some_and(is_open)
+}
+
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.collect();
     let shown: Vec<String> = names.iter().take(NAMED).map(|name| name.escape_debug().to_string()).collect();

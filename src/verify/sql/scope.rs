@@ -257,6 +257,7 @@ impl Scope {
     pub fn meaning(&self, table: &mut Table, described: Option<&Value>) -> Meaning {
         let Some(logical) = &self.logical else { return Meaning::Exact };
         let types = logical.get(&table.name);
+        table.read_in_utf8();
         if let Some(key) = described.and_then(|described| described["key"].as_array()) {
             let place = |name: &Value| table.columns.iter().position(|column| Some(column.name.as_str()) == name.as_str());
             table.key = key.iter().filter_map(place).collect();

@@ -11,7 +11,7 @@ use crate::clients::start;
 use crate::drill_estate::Estate;
 
 fn said(output: &std::process::Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+    String::from_utf8_lossy(&[&output.stderr[..], &output.stdout[..]].concat()).into_owned()
 }
 
 fn of(estate: &Estate, point: &str) -> PointResult {

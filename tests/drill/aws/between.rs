@@ -150,7 +150,7 @@ impl Between {
         let before = estate.results();
         let output = self.run(estate, &["drill", "--case-deadline", patience]).await;
         let fresh = estate.results().into_iter().filter(|result| before.iter().all(|other| other.drill_id != result.drill_id)).collect();
-        (output.status.code(), fresh, String::from_utf8_lossy(&output.stderr).into_owned())
+        (output.status.code(), fresh, String::from_utf8_lossy(&[&output.stderr[..], &output.stdout[..]].concat()).into_owned())
     }
 
     /// Ends both; the state stays.

@@ -26,7 +26,7 @@ async fn a_date_that_is_wrong_by_minutes_leaves_nothing_behind() {
         clients.bucket("attestore-drill-of-somebody").await;
         running.stop().await.unwrap();
         let output = estate.run(&["drill"], None);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let said = String::from_utf8_lossy(&[&output.stderr[..], &output.stdout[..]].concat()).into_owned();
         assert_eq!(output.status.code(), Some(0), "{ahead_s} s ahead: {said}");
         assert!(said.contains("the clock of this machine is"), "{said}");
         assert!(estate.results().iter().all(|result| result.outcome == Outcome::Pass && result.teardown.leftover_count == 0), "{said}");
@@ -61,7 +61,7 @@ async fn a_clock_that_is_behind_makes_no_point_younger() {
         running.control().faults().date_ahead(ahead_s).unwrap();
         running.stop().await.unwrap();
         let output = estate.run(&["drill"], None);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let said = String::from_utf8_lossy(&[&output.stderr[..], &output.stdout[..]].concat()).into_owned();
         for result in estate.results() {
             let is_local = result.rp.from == "local";
             let expected = if is_local { Outcome::Pass } else { outcome };

@@ -15,7 +15,7 @@ use crate::drill_estate::Estate;
 use crate::engines::engine;
 
 fn said(output: &std::process::Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+    String::from_utf8_lossy(&[&output.stderr[..], &output.stdout[..]].concat()).into_owned()
 }
 
 fn of(estate: &Estate, point: &str) -> PointResult {

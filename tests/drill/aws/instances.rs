@@ -29,7 +29,7 @@ pub async fn told(estate: &Estate, member: &str, says: Option<&str>, once_modifi
 pub fn drilled(estate: &Estate, patience: &str) -> (Option<i32>, Vec<PointResult>, String) {
     let before: BTreeSet<DrillId> = estate.results().into_iter().map(|result| result.drill_id).collect();
     let output = estate.run(&["drill", "--case-deadline", patience], None);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let said = String::from_utf8_lossy(&[&output.stderr[..], &output.stdout[..]].concat()).into_owned();
     let fresh = estate.results().into_iter().filter(|result| !before.contains(&result.drill_id)).collect();
     (output.status.code(), fresh, said)
 }
@@ -278,7 +278,7 @@ async fn an_instance_that_was_deleted_meanwhile_is_told_as_gone() {
     };
     let (locked, ()) = tokio::join!(lock, delete);
     let output = tokio::task::spawn_blocking(move || drill.wait_with_output().unwrap()).await.unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let said = String::from_utf8_lossy(&[&output.stderr[..], &output.stdout[..]].concat()).into_owned();
     running.stop().await.unwrap();
     let is_of_it = |result: &attestore::testing_log::body::PointResult| result.errors.iter().any(|error| error.message.contains(&name));
     let result = estate.results().into_iter().find(is_of_it).unwrap_or_else(|| panic!("{said}"));

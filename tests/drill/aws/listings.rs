@@ -130,7 +130,7 @@ async fn a_listing_is_a_safe_place_to_stop() {
         until("it lists", async || (asked.load(Ordering::SeqCst) > before + 3).then_some(())).await;
         kill_process(Pid::from_raw(i32::try_from(running.id()).unwrap()).unwrap(), Signal::TERM).unwrap();
         let output = tokio::task::spawn_blocking(move || running.wait_with_output().unwrap()).await.unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let said = String::from_utf8_lossy(&[&output.stderr[..], &output.stdout[..]].concat()).into_owned();
         assert_eq!(output.status.code(), Some(3), "{command}: {said}");
         assert!(said.contains("stopped while it was listed what there is"), "{command}: {said}");
     }

@@ -20,7 +20,7 @@ async fn to_a_second(kind: EngineKind) {
     let mut laying = Laying::begin(folder.path()).await;
     let point = laying.database_in_time(kind).await;
     let estate = laying.end().await;
-    let said = |output: &std::process::Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    let said = |output: &std::process::Output| String::from_utf8_lossy(&[&output.stderr[..], &output.stdout[..]].concat()).into_owned();
     let output = estate.run(&["drill"], None);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let good: PointResult = estate.results().remove(0);

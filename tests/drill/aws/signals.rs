@@ -14,7 +14,7 @@ use crate::clients::{start, until};
 use crate::drill_estate::Estate;
 
 fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+    String::from_utf8_lossy(&[&output.stderr[..], &output.stdout[..]].concat()).into_owned()
 }
 
 /// Once one case is taken down and the restore of another was accepted, by a copy of the journal of a drill that runs.

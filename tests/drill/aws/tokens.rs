@@ -19,7 +19,7 @@ async fn restored_instances_are_read_with_tokens() {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && said.contains("rds-db:connect"), "{said}");
     let output = estate.run(&["drill"], None);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let said = String::from_utf8_lossy(&[&output.stderr[..], &output.stdout[..]].concat()).into_owned();
     assert_eq!(output.status.code(), Some(0), "{said}");
     let mut results = estate.results();
     results.sort_by(|a, b| a.rp.id.cmp(&b.rp.id));

@@ -13,9 +13,22 @@ use crate::model::counts::Counts;
 use crate::model::finding::Class;
 use crate::verify::sql::definitions::alike::of_today;
 use crate::verify::sql::definitions::folded::folded;
+use crate::verify::sql::rows::digester::Meaning;
+use crate::verify::sql::rows::logical::LogicalType;
 use crate::verify::sql::rows::mysql_decode::MysqlType;
 use crate::verify::sql::rows::postgres_decode::PgType;
 use crate::verify::sql::rows::table::{Column, Table, Wire};
+
+/// The columns of `table` whose own type has nothing in common with what the manifest takes them for, or is the more particular of the two, each
+/// with both: values that mean the same may differ there.
+pub fn unlike_in_meaning(table: &Table, meaning: &Meaning) -> Vec<String> {
+    let Meaning::Logical(kinds) = meaning else { return Vec::new() };
+    let unlike = |(column, kind): (&Column, &LogicalType)| {
+        let own = LogicalType::of(column);
+        (kind.join(own) != Some(*kind)).then(|| format!("{} ({kind} there, {own} here)", column.name))
+    };
+    table.columns.iter().zip(kinds).filter_map(unlike).collect()
+}
 
 /// What of a table's rows can be compared with those of a baseline.
 #[derive(Clone, PartialEq, Debug, Default)]

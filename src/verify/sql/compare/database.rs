@@ -19,6 +19,7 @@ use crate::signing::hash_key::HashKey;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::sql::changes::touched::{self, Reading, Touched, Window};
 use crate::verify::sql::compare::baseline::{Expected, check_engine, check_header, expected_tables, other_version};
+use crate::verify::sql::compare::beside;
 use crate::verify::sql::compare::columns::Common;
 use crate::verify::sql::compare::tables::Run;
 use crate::verify::sql::connect::access::{Access, database_name};
@@ -123,6 +124,7 @@ pub async fn compare_beside(
         },
         Err(failure) => Err(failure),
     };
+    let mut two_states = None;
     match opened {
         Ok((mut db, tables)) => {
             run.result.first_read_after = Some(started.elapsed());
@@ -135,6 +137,9 @@ pub async fn compare_beside(
                 let of = json!({"manifest": manifest.digest()});
                 let purpose = kept::purpose(&url.to_string(), &header.encoding, hash_key, of);
                 run.kept = Kept::open(dir, purpose, db.standing().await, hash_key, monitor)?;
+            }
+            if not_read::has_other_tables(&run.scope, &tables) {
+                run.result.not_compared.insert("other tables", beside::OTHER_TABLES);
             }
             run.result.left_out.extend(not_read::beyond(&run.scope, &tables, header.position.as_ref()));
             let tables = if run.is_of_earlier_version { large_objects::as_earlier(tables) } else { tables };
@@ -149,6 +154,7 @@ pub async fn compare_beside(
             run.partial_sight = db.partial_sight().await?;
             run.all(&mut db, expected, tables).await?;
             run.definitions(&mut db, header.position.as_ref()).await;
+            two_states = db.two_states();
             db.close().await;
         }
         // A file that is no database is a verdict on the restored file, not an error of ours.
@@ -163,7 +169,9 @@ pub async fn compare_beside(
     if let Some(kept) = run.kept.take().filter(|_| run.result.cut_short.is_none()) {
         kept.finish()?;
     }
-    Ok(run.finish(started.elapsed()))
+    let mut result = run.finish(started.elapsed());
+    two_states.into_iter().for_each(|failure| result.doubt(failure));
+    Ok(result)
 }
 
 impl Run<'_> {

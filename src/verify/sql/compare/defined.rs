@@ -43,6 +43,12 @@ impl Run<'_> {
         self.retain_closed(&mut now);
         now.leave_out_tables(&self.elsewhere);
         self.result.left_out.extend(beside::words(before, &now));
+        if differences::unseen(before, &now, true).is_some() {
+            self.result.not_compared.insert("grants", beside::NOT_SHOWN);
+        }
+        if differences::has_hidden_before(before) {
+            self.result.not_compared.insert("hidden definitions", beside::NOT_SHOWN_THEN);
+        }
         if let Some(unseen) = differences::unseen(before, &now, false).filter(|_| self.partial_sight.is_none()) {
             let said = format!("in the manifest, and not shown to this reader in full: {unseen}");
             self.result.cut_short = Some(Failure::new(FailureKind::Denied, said).hint(GIVE_RIGHTS));

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use crate::model::capture::CaptureMode;
 use crate::model::counts::Counts;
-use crate::model::failure::Failure;
+use crate::model::failure::{Failure, FailureKind};
 use crate::model::finding::{Class, Kind, Place};
 use crate::model::source_url::SourceUrl;
 use crate::model::verification::Verification;
@@ -22,9 +22,11 @@ use crate::verify::sql::compare::baseline::other_version;
 use crate::verify::sql::compare::beside;
 use crate::verify::sql::compare::columns::{Common, is_renamed, not_as_a_whole};
 use crate::verify::sql::connect::access::Access;
+use crate::verify::sql::connect::errors::GIVE_RIGHTS;
 use crate::verify::sql::database::Database;
 use crate::verify::sql::declared;
 use crate::verify::sql::definitions::differences::{self, Told};
+use crate::verify::sql::definitions::kinds::{RARELY_SHOWN, in_one_line};
 use crate::verify::sql::definitions::not_carried;
 use crate::verify::sql::naming::{NAMED_ROWS, SeenRows, find, find_changed, tell};
 use crate::verify::sql::not_read::NotRead;
@@ -98,6 +100,7 @@ pub async fn against(
         tables: Counts::default(),
         rows: Counts::default(),
         told: Told::default(),
+        doubts: Vec::new(),
     };
     run.result.first_read_after = Some(started.elapsed());
     let mut left: BTreeMap<Vec<u8>, Table> = now_tables.into_iter().map(|table| (table.name.clone().into_bytes(), table)).collect();
@@ -133,12 +136,14 @@ pub async fn against(
             monitor.event(Event::Note(&format!("{} moved while it was read: from {first} to {last}", side.url)));
         }
     }
+    run.doubts.extend([now.two_states(), before.two_states()].into_iter().flatten());
     now.close().await;
     before.close().await;
     ["tables", "rows"].into_iter().for_each(|kind| run.result.was_read(kind, 0));
     run.result.tables = Some(run.tables);
     run.result.rows = Some(run.rows);
     run.result.duration = started.elapsed();
+    run.doubts.into_iter().for_each(|failure| run.result.doubt(failure));
     Ok(run.result)
 }
 
@@ -151,6 +156,8 @@ struct Run<'a> {
     rows: Counts,
     /// Tables and columns that only one side has.
     told: Told,
+    /// Why nothing that is equal may pass.
+    doubts: Vec<Failure>,
 }
 
 impl Run<'_> {
@@ -180,8 +187,13 @@ impl Run<'_> {
         };
         match both {
             Ok((before, now)) => {
-                for (side, hidden) in [("checked", now.hidden()), ("baseline", before.hidden())] {
-                    self.result.left_out.extend(hidden.map(|hidden| format!("{side}: not shown to the reader in full: {hidden}")));
+                for (side, shown) in [("checked", &now), ("baseline", &before)] {
+                    let said = |hidden| format!("{side}: not shown to the reader in full: {hidden}");
+                    self.result.left_out.extend(shown.hidden().map(said));
+                    // Few are shown the rights of others; all else is what a restore may have lost.
+                    let rest = in_one_line(shown.not_shown().filter(|(kind, _)| !RARELY_SHOWN.contains(kind)));
+                    let denied = rest.map(|rest| Failure::new(FailureKind::Denied, said(rest)).hint(GIVE_RIGHTS));
+                    self.doubts.extend(denied);
                 }
                 let before = before.to_value();
                 self.result.left_out.extend(not_carried::said(&before, &now));
@@ -206,7 +218,10 @@ impl Run<'_> {
             find_changed(self.monitor, &name, Some(&before), &now);
             self.told.columns.extend(lone_columns(&name, &before, &now));
         }
-        let (expected, actual) = (common.part_of(&expected), common.part_of(&actual));
+        let (mut expected, mut actual) = (common.part_of(&expected), common.part_of(&actual));
+        if self.declared.is_some() {
+            [&mut expected, &mut actual].into_iter().for_each(Table::read_in_utf8);
+        }
         let meaning = self.meaning(&expected, &actual);
         let Some(old) = self.scan(before, &expected, &meaning, None).await else { return Ok(()) };
         let Some(new) = self.scan(now, &actual, &meaning, Some(old.fingerprint.rows())).await else { return Ok(()) };

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::model::counts::Counts;
 use crate::model::failure::Failure;
-use crate::monitor::Monitor;
+use crate::model::finding::Class;
+use crate::monitor::{Event, Monitor};
 use crate::verify::differences::{Difference, Pairs, Stretch};
 use crate::verify::manifest::header::ManifestKind;
 use crate::verify::manifest::reader::Manifest;
@@ -14,7 +15,7 @@ use crate::verify::manifest::row::LeafKind;
 use crate::verify::sql::compare::baseline::{Expected, expected_tables};
 use crate::verify::sql::compare::named;
 use crate::verify::sql::compare::of_table::OfTable;
-use crate::verify::sql::naming::{self, NAMED_ROWS, Seen};
+use crate::verify::sql::naming::{self, NAMED_ROWS, Seen, SeenRows};
 use crate::verify::sql::scope::Scope;
 
 /// Tells the rows that differ in tables that both have, where one of the two manifests names rows. Nothing is counted: the leaves have said
@@ -48,6 +49,12 @@ pub fn name_rows(expected: &Manifest, actual: &Manifest, monitor: &dyn Monitor) 
             let (Difference::Row { key_hash, .. }, Some(order)) = (difference, one) else { continue };
             known.entry(*key_hash).or_insert_with(|| Seen { name: order.name(*key_hash), ..Seen::default() });
         }
+        if !(have_all(&columns, &described.0[&table]) && have_all(&columns, &described.1[&table])) {
+            // Each row's digest is another one for the columns that only one of the two has.
+            differences.retain(|difference| !matches!(difference, Difference::Row { key_hash, class: Class::Mismatch, .. } if !is_changed(&known, &seen, key_hash)));
+            let said = format!("table {table}: columns were added or are gone: rows are named that differ in a column that both have");
+            monitor.event(Event::Note(&said));
+        }
         naming::tell(monitor, (&table, &columns), &differences, (&known, &seen), None, &counts);
     }
     Ok(())
@@ -62,6 +69,17 @@ fn differing(
     let whole_table = Stretch { is_before: &|_| false, is_inside: &|_| true };
     let told = Pairs::new(theirs, ours).explain(&whole_table, before.rows())?;
     Ok(told.filter(|(counts, _)| counts.matched + counts.mismatch + counts.extra == now.rows()))
+}
+
+/// Whether the hashes of a row's columns, which both manifests have to hold, say that one differs.
+fn is_changed(known: &SeenRows, seen: &SeenRows, key_hash: &[u8; 8]) -> bool {
+    let fields = |rows: &SeenRows| rows.get(key_hash).map(|row| row.fields.clone()).filter(|fields| !fields.is_empty());
+    fields(known).zip(fields(seen)).is_some_and(|(before, now)| before != now)
+}
+
+/// Whether these are all the columns of a description.
+fn have_all(columns: &[&str], described: &Value) -> bool {
+    described["columns"].as_array().is_some_and(|all| all.len() == columns.len())
 }
 
 /// The columns that both describe, in the order of the first.

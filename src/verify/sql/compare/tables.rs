@@ -239,6 +239,14 @@ impl Run<'_> {
         let touched = self.touched.0.as_ref().and_then(|touched| touched.of(name)).filter(|_| rows.counts.matched > 0);
         let still = StillThere::among(&read.fingerprint, touched, &rows.differences)?;
         let clean = rows.differences.is_empty() && rows.unnamed.is_empty() && rows.written.is_empty() && still.count == 0;
+        let unlike = columns::unlike_in_meaning(&part, &meaning);
+        if !clean && !unlike.is_empty() {
+            let said = format!(
+                "table {name}: types that the manifest takes for others: {}; capture with --type to compare these",
+                unlike.join(", ")
+            );
+            self.monitor.event(Event::Note(&said));
+        }
         rows.unnamed.iter().for_each(|range| self.find_range(name, ranges.as_ref(), range));
         // Of a table whose rows a log can name, nothing may have changed that it does not name.
         let is_told = self.touched.0.is_some() && !part.key.is_empty();

@@ -23,6 +23,11 @@ pub fn hidden_before(before: &Value) -> Option<String> {
     )
 }
 
+/// Whether the manifest's reader was not shown kinds that most readers are: what a restore has lost of them is not seen.
+pub fn has_hidden_before(before: &Value) -> bool {
+    before[HIDDEN].as_object().into_iter().flatten().any(|(kind, _)| !RARELY_SHOWN.contains(&kind.as_str()))
+}
+
 /// Kinds of which the manifest says nothing at all, in one line: earlier versions did not know of them, or the server of then did not
 /// have them.
 pub fn unknown_before(before: &Value, now: &Definitions) -> Option<String> {
@@ -35,7 +40,7 @@ pub fn unknown_before(before: &Value, now: &Definitions) -> Option<String> {
 pub fn unseen(before: &Value, now: &Definitions, rarely: bool) -> Option<String> {
     let is_held = |kind: &str| match (before[kind].as_object(), now.of_kind(kind)) {
         (Some(old), Some(new)) => old.keys().any(|name| !new.contains_key(name)),
-        (old, None) => old.is_some(),
+        (old, None) => old.is_some_and(|old| !old.is_empty()),
         (None, _) => false,
     };
     in_one_line(now.not_shown().filter(|(kind, _)| RARELY_SHOWN.contains(kind) == rarely && is_held(kind)))

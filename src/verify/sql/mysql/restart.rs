@@ -15,12 +15,14 @@ use crate::verify::sql::connect::keeper::{Keeping, Revived};
 use crate::verify::sql::mysql::session::Opener;
 use crate::verify::sql::wire::mysql::session::WireSession;
 
-/// So often a server may end over one table before that is a verdict.
-const MOST_ENDS: usize = 3;
+/// So often a server may end over one table before it can be a verdict.
+const ENOUGH_ENDS: usize = 3;
 /// So often where its log says that the data is damaged.
-const MOST_ENDS_WITH_LOG: usize = 2;
-/// Rows that the same place has room for: what the server had not yet sent when it ended, and what was not yet counted.
-const SAME_PLACE: u64 = 65_536;
+const ENOUGH_WITH_LOG: usize = 2;
+/// So often it may end before the table is given up, whatever ends it.
+const MOST_ENDS: usize = 5;
+/// So long a server that is back has to stay before a table is read again: one that ends without that is not ended by the table.
+const CALM: Duration = Duration::from_secs(2);
 /// Between two looks whether a server is back.
 const BETWEEN: Duration = Duration::from_millis(250);
 
@@ -67,36 +69,53 @@ pub async fn come_back(opener: &Opener, keeper: Option<&Keeping>) -> Result<(Wir
     }
 }
 
+/// Whether a server that is back stays for a moment in which nothing is read.
+pub async fn stays(session: &mut WireSession) -> bool {
+    tokio::time::sleep(CALM).await;
+    session.ask("SELECT 1", &[]).await.is_ok()
+}
+
 /// One end of the server while a table was read.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct End {
-    /// Rows that had been read.
-    pub rows: u64,
-    /// The last of them, by its key; nothing where none had arrived, or has a key.
+    /// The last row that had arrived, by its key; nothing where none had, or it has no key.
     pub after: Option<String>,
     /// What the server's log says of it.
     pub log: Option<String>,
 }
 
-/// What `ends` say of the table; nothing where it may be read once more. The first one may be of several sessions, and its place says nothing.
+impl End {
+    /// Whether the log names damage.
+    pub fn is_of_damage(&self) -> bool {
+        self.log.as_ref().is_some_and(|line| line.to_ascii_lowercase().contains("corrupt"))
+    }
+}
+
+/// What `ends` say of the table; nothing where it may be read once more. The first one may be of several sessions, and its place says nothing;
+/// the others are of one session each, which gives rows in one order.
 pub fn verdict(ends: &[End]) -> Option<Failure> {
     let last = ends.last()?;
     let place = last.after.as_ref().map_or_else(|| "its rows".to_owned(), |after| format!("rows after {after}"));
     let whenever = format!("the server ends whenever {place} are read ({} times), and was back each time", ends.len());
-    let damage = last.log.as_ref().filter(|line| line.to_ascii_lowercase().contains("corrupt"));
-    match damage {
-        Some(line) if ends.len() >= MOST_ENDS_WITH_LOG => {
-            return Some(Failure::new(FailureKind::Remote, format!("{whenever}; its log says: {line}")));
-        }
-        _ if ends.len() < MOST_ENDS => return None,
-        _ => {}
+    if ends.len() >= ENOUGH_WITH_LOG && last.is_of_damage() {
+        let line = last.log.as_deref().unwrap_or_default();
+        return Some(Failure::new(FailureKind::Remote, format!("{whenever}; its log says: {line}")));
     }
-    let rows = || ends.iter().skip(1).map(|end| end.rows);
-    if rows().max().unwrap_or(0) - rows().min().unwrap_or(0) <= SAME_PLACE {
+    let again = ends.len() >= ENOUGH_ENDS && ends[ends.len() - 2].after == last.after;
+    // Who has seen no row each time has to have seen that always.
+    if again && (last.after.is_some() || ends[1..].iter().all(|end| end.after.is_none())) {
         return Some(Failure::new(FailureKind::Remote, format!("{whenever}; its own error log says why")));
     }
-    let said = format!("the server ended {} times while it was read, each time elsewhere", ends.len());
-    Some(Failure::new(FailureKind::Network, said).hint("its own error log says why it ended"))
+    (ends.len() >= MOST_ENDS).then(|| {
+        let said = format!("the server ended {} times while it was read, each time elsewhere", ends.len());
+        Failure::new(FailureKind::Network, said).hint("its own error log says why it ended")
+    })
+}
+
+/// What a server is that ends while nothing is read.
+pub fn unsteady() -> Failure {
+    let said = "the server ended while it was read, came back, and ended again before it was read on";
+    Failure::new(FailureKind::Network, said).hint("its own error log says why it ended; run it again when the server stays up")
 }
 
 #[cfg(test)]
@@ -117,26 +136,30 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_to_blame_where_the_server_ends_at_the_same_place_each_time() {
-        let end = |rows, log: Option<&str>| End { rows, after: Some(format!("id={rows}")), log: log.map(str::to_owned) };
+    fn a_table_is_to_blame_where_the_server_ends_after_the_very_same_row() {
+        let end = |after: Option<u64>, log: Option<&str>| End { after: after.map(|id| format!("id={id}")), log: log.map(str::to_owned) };
         assert!(verdict(&[]).is_none());
-        let bare = [end(900_000, None), end(8_000, None), end(4_000, None)];
+        let bare = [end(Some(900_000), None), end(Some(4_000), None), end(Some(4_000), None)];
         assert!(verdict(&bare[..1]).is_none() && verdict(&bare[..2]).is_none());
         let said = verdict(&bare).unwrap();
         assert_eq!(said.kind, FailureKind::Remote);
         assert!(said.message.contains("whenever rows after id=4000 are read (3 times)"), "{said}");
-        // Neither the same place nor a word of its log: whatever ended it, nothing is known of the table.
-        let elsewhere = verdict(&[end(1, None), end(8_000, None), end(800_000, None)]).unwrap();
-        assert_eq!(elsewhere.kind, FailureKind::Network);
+        // Not the same place, nor a word of its log: whatever ended it, nothing is known of the table.
+        let elsewhere: Vec<End> = [1, 8_000, 8_001, 8_002, 8_003].map(|id| end(Some(id), None)).to_vec();
+        assert!((1..5).all(|ends| verdict(&elsewhere[..ends]).is_none()));
+        assert_eq!(verdict(&elsewhere).unwrap().kind, FailureKind::Network);
+        let late = [elsewhere[..3].to_vec(), vec![end(Some(8_001), None)]].concat();
+        assert_eq!(verdict(&late).unwrap().kind, FailureKind::Remote);
         let line = Some("[ERROR] [InnoDB] Database page corruption on disk");
-        assert!(verdict(&[end(1, line)]).is_none(), "another table may have been read at the same time");
-        let said = verdict(&[end(1, line), end(8_000, line)]).unwrap();
+        assert!(verdict(&[end(Some(1), line)]).is_none(), "another table may have been read at the same time");
+        let said = verdict(&[end(Some(1), line), end(Some(8_000), line)]).unwrap();
         assert!(
             said.kind == FailureKind::Remote && said.message.ends_with("its log says: [ERROR] [InnoDB] Database page corruption on disk")
         );
         let other = Some("[ERROR] Out of memory");
-        assert!(verdict(&[end(1, other), end(8_000, other)]).is_none());
+        assert!(verdict(&[end(Some(1), other), end(Some(8_000), other)]).is_none());
         let keyless = [(); 3].map(|()| End::default());
         assert!(verdict(&keyless).unwrap().message.contains("whenever its rows are read"));
+        assert!(verdict(&[end(None, None), end(Some(1), None), end(None, None), end(None, None)]).is_none());
     }
 }

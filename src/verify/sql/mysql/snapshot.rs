@@ -46,6 +46,8 @@ pub struct MysqlSession {
     restarted: bool,
     /// The table that was being read when the server went away for good.
     lost_at: Option<String>,
+    /// Why what was read before and what is read now need not be of one state.
+    two_states: Option<String>,
 }
 
 /// What has become of a server that went away.
@@ -74,12 +76,33 @@ impl MysqlSession {
         let standing = Some(opener.mark(&mut connection).await).filter(|after| after.is_same(&before));
         let engine = Engine { name, version };
         let (connection, spare, server) = (Some(connection), Vec::new(), before.server);
-        Ok(Self { opener, database, connection, spare, standing, server, engine, keeper, life, restarted: false, lost_at: None })
+        Ok(Self {
+            opener,
+            database,
+            connection,
+            spare,
+            standing,
+            server,
+            engine,
+            keeper,
+            life,
+            restarted: false,
+            lost_at: None,
+            two_states: None,
+        })
     }
 
     /// Whether the server was restarted since the first session was opened.
     pub fn was_restarted(&self) -> bool {
         self.restarted
+    }
+
+    /// Why not all that was read need be of one state: the server ended meanwhile, and somebody else started one there again. A server that its
+    /// keeper starts again has the data that it had.
+    pub fn two_states(&self) -> Option<Failure> {
+        let why = self.two_states.as_ref()?;
+        let said = format!("{}: {why}: what was read before may be of another state than what was read after", self.opener.shown);
+        Some(Failure::new(FailureKind::Network, said).hint("run it again while the server stays up"))
     }
 
     /// The engine.
@@ -216,9 +239,16 @@ impl MysqlSession {
                 }
             };
             let after = last_row.lock().expect("no panic while held").take();
-            ends.push(End { rows, after, log });
+            ends.push(End { after, log });
             if let Some(failure) = restart::verdict(&ends) {
                 return Err(unreadable(failure));
+            }
+            let of_damage = ends.last().is_some_and(End::is_of_damage);
+            if let Some(session) = self.connection.as_mut().filter(|_| !of_damage)
+                && !restart::stays(session).await
+            {
+                self.connection = None;
+                return Err(unreadable(restart::unsteady()));
             }
             sink(Harvest::Again("the server ended while it was read, and is back"))
                 .map_err(|failure| ReadError { rows, cause: Cause::Stopped(failure) })?;
@@ -302,6 +332,7 @@ impl MysqlSession {
                         Failure { message, ..gone }
                     })?);
                     (self.standing, self.restarted) = (None, true);
+                    self.two_states = Some(format!("it went away while the table {table} was read, and came back"));
                 }
             }
         }
@@ -320,6 +351,9 @@ impl MysqlSession {
         if !restarted {
             self.standing = self.standing.take().filter(|standing| standing.is_same(&now));
             return Ok(Back::Same);
+        }
+        if revived.is_none() {
+            self.two_states = Some("the server was started again while it was read".to_owned());
         }
         self.spare.clear();
         (self.life, self.restarted) = (life, true);

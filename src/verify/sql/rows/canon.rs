@@ -329,9 +329,9 @@ impl Row {
         self.maybe_large(tag::BYTES, bytes);
     }
 
-    /// `JSON` or `JSONB`, as bytes.
+    /// Bytes under `JSON`, `JSONB` or, whatever they are in another encoding, `TEXT_INVALID`.
     #[inline]
-    pub fn json(&mut self, tag: u8, bytes: &[u8]) {
+    pub fn bytes_as(&mut self, tag: u8, bytes: &[u8]) {
         self.maybe_large(tag, bytes);
     }
 

@@ -114,10 +114,9 @@ impl Digester {
     /// Takes a row in; its record is appended to `records` with those of others, some time or when [`Digester::flush`] is called.
     pub fn gather(&mut self, row: &Row, records: &mut Vec<Record>) {
         self.meant(row);
-        let stored = row;
         let row = if self.logical.is_some() { &self.brought } else { row };
         if let Some(noter) = &mut self.noter {
-            noter.take_in(stored, row, &self.keys.key_hash_in(row, &self.key, &mut self.scratch));
+            noter.take_in(row, &self.keys.key_hash_in(row, &self.key, &mut self.scratch));
         }
         let waiting = &mut self.waiting;
         waiting.rows.extend_from_slice(row.bytes());

@@ -7,6 +7,8 @@ use crate::verify::sql::rows::tag;
 
 /// The longest text that is shown of one value, in characters.
 const LONGEST: usize = 120;
+/// Stands where a text was cut.
+pub const CUT: char = '…';
 
 /// One field, as [`crate::verify::sql::rows::canon::Row::field`] gives it. Text with spaces, quotes or control characters is quoted.
 pub fn field(bytes: &[u8]) -> String {
@@ -36,7 +38,7 @@ pub fn field(bytes: &[u8]) -> String {
         _ => format!("0x{}", hex::encode(bytes)),
     };
     match shown.char_indices().nth(LONGEST) {
-        Some((at, _)) => format!("{}…", &shown[..at]),
+        Some((at, _)) => format!("{}{CUT}", &shown[..at]),
         None => shown,
     }
 }

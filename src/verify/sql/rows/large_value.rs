@@ -131,7 +131,7 @@ mod tests {
             Payload::Tagged(tag::BYTES) => row.blob(bytes),
             Payload::Tagged(tag::GEOMETRY) => row.geometry(bytes),
             Payload::Opaque(name) => row.opaque(name, bytes),
-            Payload::Tagged(tag) => row.json(tag, bytes),
+            Payload::Tagged(tag) => row.bytes_as(tag, bytes),
         }
         row.field(0).to_vec()
     }

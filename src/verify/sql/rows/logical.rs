@@ -107,8 +107,10 @@ impl LogicalType {
         use LogicalType::*;
         let particular = |general: Self, particular: Self| match (general, particular) {
             (AsStored, any) => Some(any),
-            (Text, Char | Date | Time | Datetime | Instant | Json | Array | Uuid | Inet | Decimal | Bits) => Some(particular),
-            (Integer, Boolean | Decimal | Double | Real | Bits) => Some(particular),
+            (Text, Char) => Some(Char),
+            (Text | Char, Date | Time | Datetime | Instant | Json | Array | Uuid | Inet | Decimal | Bits) => Some(particular),
+            (Integer | Bits, Boolean) => Some(Boolean),
+            (Integer, Decimal | Double | Real | Bits) => Some(particular),
             (Double, Real | Decimal) => Some(particular),
             (Bytes, Uuid | Geometry) | (Datetime, Instant) | (Json, Array) | (Decimal, Boolean) => Some(particular),
             _ => None,
@@ -220,9 +222,9 @@ fn brought(of: LogicalType, exact: &[u8], row: &mut Row) -> Option<()> {
         LogicalType::Instant if kind == tag::DATETIME => row.micros(tag::INSTANT, i64::from_be_bytes(payload.try_into().ok()?)),
         LogicalType::Instant => logical_text::datetime(text?, tag::INSTANT, row)?,
         LogicalType::Json | LogicalType::Array if matches!(kind, tag::JSON | tag::JSONB | tag::TEXT) => {
-            row.json(tag::JSON, &logical_json::canonical(sized(payload)?)?);
+            row.bytes_as(tag::JSON, &logical_json::canonical(sized(payload)?)?);
         }
-        LogicalType::Json | LogicalType::Array => row.json(tag::JSON, &logical_json::of_array(exact)?),
+        LogicalType::Json | LogicalType::Array => row.bytes_as(tag::JSON, &logical_json::of_array(exact)?),
         LogicalType::Uuid => uuid(kind, payload, text, row)?,
         LogicalType::Inet if kind == tag::NETWORK => {
             let bytes = sized(payload)?;

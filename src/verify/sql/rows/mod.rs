@@ -12,6 +12,7 @@ pub mod large_value;
 pub mod logical;
 pub mod logical_json;
 pub mod logical_text;
+pub mod mysql_charset;
 pub mod mysql_decode;
 pub mod notes;
 pub mod postgres_decode;

@@ -102,7 +102,7 @@ pub fn field(kind: &MysqlType, value: Option<&[u8]>, row: &mut Row) -> Result<()
         MysqlType::Bit(bits) => bit(*bits, bytes, row)?,
         MysqlType::Text => row.text(bytes),
         MysqlType::Bytes => row.blob(bytes),
-        MysqlType::Json => row.json(tag::JSONB, bytes),
+        MysqlType::Json => row.bytes_as(tag::JSONB, bytes),
         MysqlType::Uuid => row.uuid(&uuid(bytes).ok_or_else(|| unlike("a UUID such as 00000000-0000-0000-0000-000000000000", bytes))?),
         MysqlType::Address => {
             let address = std::str::from_utf8(bytes).ok().filter(|text| !text.contains('/')).and_then(logical_text::inet);

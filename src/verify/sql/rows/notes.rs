@@ -87,15 +87,15 @@ impl Noter {
         })
     }
 
-    /// Notes a row, whose record comes with [`Noter::place`]: `row` as it is stored, `meant` as it is digested.
-    pub fn take_in(&mut self, row: &Row, meant: &Row, key_hash: &[u8; 32]) {
+    /// Notes a row as it is digested, whose record comes with [`Noter::place`]: rows that are equal have equal notes, however their keys are stored.
+    pub fn take_in(&mut self, row: &Row, key_hash: &[u8; 32]) {
         let name = display::name(row, self.key.iter().map(|(name, at)| (name.as_str(), *at)));
         let name = &name[..name.floor_char_boundary(LONGEST)];
         let columns = self.columns.as_ref().map_or(0, |columns| columns.0.len());
         self.waiting.extend_from_slice(&(name.len() as u32).to_be_bytes());
         self.waiting.extend_from_slice(&(columns as u16).to_be_bytes());
         self.waiting.extend_from_slice(name.as_bytes());
-        let hashes = self.columns.iter().flat_map(|columns| columns.hashes(meant, key_hash));
+        let hashes = self.columns.iter().flat_map(|columns| columns.hashes(row, key_hash));
         self.waiting.extend(hashes.flatten());
         self.ends.push(self.waiting.len());
     }
@@ -215,7 +215,7 @@ mod tests {
             // Two rows are equal, and two differ in their digests alone.
             for (n, id) in [(9u8, 1u64), (3, u64::MAX), (3, u64::MAX), (4, 7), (4, 8)] {
                 let row = row(id, "a", "b");
-                noter.take_in(&row, &row, &[n; 32]);
+                noter.take_in(&row, &[n; 32]);
                 let mut record = [n; 40];
                 record[8] = id as u8;
                 records.push(record);
@@ -248,7 +248,7 @@ mod tests {
         let mut row = Row::new(&keys());
         row.begin(200);
         (0..200).for_each(|n| row.unsigned(n));
-        noter.take_in(&row, &row, &[1; 32]);
+        noter.take_in(&row, &[1; 32]);
         noter.place(&[[1; 40]]);
         let pieces = noter.take();
         let note = Notes::new(pieces.iter().copied().map(Ok)).next().unwrap().unwrap();

@@ -155,9 +155,9 @@ fn value_at(kind: &PgType, value: Option<&[u8]>, row: &mut Row, depth: u32) -> R
             let (micros, days, months) = (input.i64()?, input.i32()?, input.i32()?);
             row.interval(months, days, micros);
         }
-        PgType::Json => row.json(tag::JSON, bytes),
+        PgType::Json => row.bytes_as(tag::JSON, bytes),
         PgType::Jsonb => match bytes.split_first() {
-            Some((&JSONB_VERSION, text)) => row.json(tag::JSONB, text),
+            Some((&JSONB_VERSION, text)) => row.bytes_as(tag::JSONB, text),
             _ => return Err("jsonb of an unknown version".into()),
         },
         PgType::Enum => row.labelled(tag::ENUM, bytes),

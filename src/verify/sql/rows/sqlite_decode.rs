@@ -3,6 +3,7 @@
 use rusqlite::types::ValueRef;
 
 use crate::verify::sql::rows::canon::Row;
+use crate::verify::sql::rows::tag;
 
 /// How the file stores text (`PRAGMA encoding`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,5 +39,35 @@ pub fn text(encoding: TextEncoding, bytes: &[u8], row: &mut Row) {
         TextEncoding::Utf16Le => units(u16::from_le_bytes),
         TextEncoding::Utf16Be => units(u16::from_be_bytes),
     };
-    row.text(converted.as_deref().map_or(bytes, str::as_bytes));
+    match converted {
+        Some(text) => row.text(text.as_bytes()),
+        None if encoding == TextEncoding::Utf8 => row.text(bytes),
+        None => row.bytes_as(tag::TEXT_INVALID, bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signing::hash_key::HashKey;
+    use crate::verify::sql::rows::canon::RowKeys;
+
+    #[test]
+    fn text_that_does_not_convert_is_no_text_that_does() {
+        let of = |encoding, bytes: &[u8]| {
+            let mut row = Row::new(&RowKeys::new(&HashKey::from_bytes([7; 32])));
+            row.begin(1);
+            text(encoding, bytes, &mut row);
+            row.field(0).to_vec()
+        };
+        // Half a surrogate pair, whose bytes are UTF-8; and the text that these bytes are in UTF-8.
+        let half = of(TextEncoding::Utf16Le, &[0x61, 0x00, 0x00, 0xd8, 0x61, 0x00]);
+        assert_eq!(half[0], tag::TEXT_INVALID);
+        let odd = of(TextEncoding::Utf16Be, b"a");
+        assert_eq!(odd[0], tag::TEXT_INVALID);
+        let twin = of(TextEncoding::Utf8, b"a");
+        assert!(twin[0] == tag::TEXT && twin[1..] == odd[1..]);
+        assert_eq!(of(TextEncoding::Utf16Le, b"a\0"), twin);
+        assert_eq!(of(TextEncoding::Utf8, &[0xff])[0], tag::TEXT_INVALID);
+    }
 }

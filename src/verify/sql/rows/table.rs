@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::model::canonical_json;
 use crate::model::failure::Failure;
+use crate::verify::sql::rows::mysql_charset;
 use crate::verify::sql::rows::mysql_decode::MysqlType;
 use crate::verify::sql::rows::postgres_decode::PgType;
 
@@ -73,6 +74,8 @@ pub struct Table {
     pub unprotected: Option<String>,
     /// The partitioned tables of which it is a partition, by the names of findings.
     pub part_of: Vec<String>,
+    /// Whether its texts are asked for in UTF-8, whatever the character set that they are stored in.
+    pub in_utf8: bool,
 }
 
 impl Table {
@@ -99,14 +102,32 @@ impl Table {
             filter: None,
             unprotected: None,
             part_of: Vec::new(),
+            in_utf8: false,
+        }
+    }
+
+    /// From now on its texts are those that logical rows have.
+    pub fn read_in_utf8(&mut self) {
+        self.in_utf8 = true;
+        for Column { wire, type_text, .. } in &mut self.columns {
+            if let Wire::Mysql(kind) = wire
+                && let Some(arriving) = mysql_charset::arriving(type_text, kind)
+            {
+                *kind = arriving;
+            }
         }
     }
 
     /// The select list of the columns at `columns`; a table without columns has rows all the same.
     pub fn select_list(&self, columns: &[usize], quote: fn(&str) -> String) -> String {
         let asked = |index: &usize| {
-            let Column { name, wire, .. } = &self.columns[*index];
-            wire.asked(&quote(name))
+            let Column { name, wire, type_text, .. } = &self.columns[*index];
+            let name = quote(name);
+            let converted = match wire {
+                Wire::Mysql(kind) if self.in_utf8 => mysql_charset::asked(type_text, kind, &name),
+                _ => None,
+            };
+            converted.unwrap_or_else(|| wire.asked(&name))
         };
         columns.iter().map(asked).collect::<Vec<String>>().join(", ")
     }

@@ -250,6 +250,13 @@ impl Way {
             return Err(Failure::new(FailureKind::Remote, format!("{}: the file is not a SQLite database", what()))
                 .hint("expected a file that begins with `SQLite format 3`"));
         }
+        // SQLite would wait for whoever writes into a pipe.
+        let is_odd = |suffix: &&&str| std::fs::metadata(beside(path, suffix)).is_ok_and(|meta| !meta.is_file());
+        if let Some(suffix) = ["-wal", "-shm", "-journal"].iter().find(is_odd) {
+            let said =
+                format!("{}: expected a file beside it, found something else under the name {}", what(), beside(path, suffix).display());
+            return Err(Failure::invalid(said).hint("take it away, or copy the database once more with what belongs to it"));
+        }
         let holds = |suffix: &str| std::fs::metadata(beside(path, suffix)).is_ok_and(|meta| meta.len() > 0);
         let (wal, shared, journal) = (holds("-wal"), holds("-shm"), holds("-journal"));
         if journal && let Some(several) = names_super_journal(&beside(path, "-journal")).map_err(|error| Failure::io(what(), error))? {
@@ -311,6 +318,20 @@ fn copy_with(path: &Path, suffixes: &[&str]) -> std::io::Result<tempfile::TempDi
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_lies_beside_a_database_and_is_no_file_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
+        for suffix in ["-wal", "-shm", "-journal"] {
+            std::fs::create_dir(beside(&path, suffix)).unwrap();
+            let failure = SqliteSession::open("sqlite:a.db", &path).await.err().unwrap();
+            assert!(failure.kind == FailureKind::Invalid && failure.message.contains(suffix), "{failure}");
+            std::fs::remove_dir(beside(&path, suffix)).unwrap();
+        }
+        assert!(SqliteSession::open("sqlite:a.db", &path).await.is_ok());
+    }
 
     #[tokio::test]
     async fn a_file_that_was_written_to_stands_elsewhere_whatever_its_time_says() {
