@@ -10,6 +10,7 @@ use crate::model::capture::CaptureMode;
 use crate::model::counts::Counts;
 use crate::model::failure::Failure;
 use crate::model::finding::{Class, Kind, Place};
+use crate::model::not_compared;
 use crate::model::source_url::SourceUrl;
 use crate::model::verification::Verification;
 use crate::monitor::{Event, Monitor};
@@ -120,8 +121,8 @@ pub async fn against(
         run.definitions(&mut before, &mut now).await;
     }
     if declared.is_some() {
-        run.result.left_out.push(beside::BY_MEANING.to_owned());
-        run.result.not_compared.insert("definitions", beside::BY_MEANING);
+        run.result.left_out.push(not_compared::BY_MEANING.to_owned());
+        run.result.not_compared.insert(not_compared::DEFINITIONS, not_compared::BY_MEANING);
     }
     for (side, db) in [("checked", &mut now), ("baseline", &mut before)] {
         let content = if run.result.cut_short.is_none() { NotRead::of(db).await?.content() } else { None };
