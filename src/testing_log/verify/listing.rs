@@ -130,11 +130,15 @@ impl<'a> Asked<'a> {
         }
     }
 
+    /// The label of the listing of its vault.
+    pub fn vault(&self) -> Option<String> {
+        let vault = self.points.vault.as_deref().filter(|_| self.from == PointSource::AwsBackup)?;
+        Some(label(VAULT, vault, self.points.region.as_deref()))
+    }
+
     /// The label of the window that it asks for where its vault lists a continuous backup of the instance.
     pub fn window(&self, listings: &[Listing<'_>]) -> Option<String> {
-        let is_instance = matches!(self.kind, ResourceKind::RdsMysql | ResourceKind::RdsPostgres);
-        let vault = self.points.vault.as_deref().filter(|_| is_instance && self.from == PointSource::AwsBackup)?;
-        let vault = label(VAULT, vault, self.points.region.as_deref());
+        let vault = self.vault().filter(|_| matches!(self.kind, ResourceKind::RdsMysql | ResourceKind::RdsPostgres))?;
         let is_its = |item: &Value| {
             let (point, of) = (item["arn"].as_str(), item["resource_arn"].as_str());
             point.is_some_and(|arn| arn.contains(CONTINUOUS_POINT)) && of.is_some_and(|of| arn::is_of(self.kind, self.source, of))

@@ -55,9 +55,11 @@ pub fn check((leaf, population): (u64, &PopulationCommitted), demands: &Demands,
                 |other: &&Source<'_>| other.asked.id == id && other.asked.from == from && other.asked.points.vault == asked.points.vault;
             all.iter().filter(same).any(|other| other.labels.iter().any(|label| absent(&label)))
         };
-        faults.demand(!is_unlisted || is_anothers || is_elsewhere(), Rule::ExclusionDiffers, leaf, || {
+        // Whether a window was to be listed as well, its vault's listing tells.
+        let is_vault_withheld = asked.vault().is_some_and(|vault| listings.iter().all(|one| one.label != vault));
+        faults.demand(!is_unlisted || is_anothers || is_vault_withheld || is_elsewhere(), Rule::ExclusionDiffers, leaf, || {
             format!(
-                "`{}` is said not to have been listed in {from}, and the listing `{}` is there",
+                "`{}` is said not to have been listed in {from}, and what it asks for is there: `{}`",
                 exclusion::whole(id),
                 labels.join("`, `")
             )

@@ -258,6 +258,17 @@ fn what_could_not_be_looked_into_is_said() {
     let said: Vec<&str> = verdict.unheld.iter().map(|unheld| unheld.message.as_str()).collect();
     assert!(said.iter().any(|said| said.starts_with("its configuration is withheld")), "{said:?}");
     assert!(said.iter().any(|said| said.starts_with("the listing `backup:ListRecoveryPointsByBackupVault nightly`")), "{said:?}");
+
+    // That a window could not be listed of a continuous backup may be so, where nobody sees any more whether the vault has one.
+    let edit = committing(|population| {
+        for call in ["backup:ListRecoveryPointsByBackupVault", "backup:DescribeBackupVault"] {
+            population.listings.insert(format!("{call} weekly"), Sha256Digest::of(call.as_bytes()));
+        }
+        let reason = "could not be listed in aws-backup weekly: throttled".to_owned();
+        population.excluded.push(Excluded { id: "resource:ledger".into(), reason });
+    });
+    let config = ledger("{ from = \"aws-backup\", vault = \"weekly\" }").into_bytes();
+    assert_eq!(build(Story { edit, config, ..Story::default() }).names(), [] as [&str; 0]);
 }
 
 /// A failure cannot be hidden as untested where the class wants a point restored that has no manifest.
