@@ -107,6 +107,10 @@ fn run_verify(args: &VerifyLogArgs, console: &Console) -> anyhow::Result<ExitCod
         console.object(&json!({"event": "withheld", "evidence": digest}));
         console.answer(format!("withheld {digest}"));
     }
+    for unheld in &verdict.unheld {
+        console.object(&json!({"event": "unheld", "leaf": unheld.leaf, "message": unheld.message}));
+        console.answer(plain(&format!("not held {unheld}")));
+    }
     console.answer(verdict_text(&verdict));
     let exit = if verdict.holds() { ExitCode::Proven } else { ExitCode::Findings };
     console.summary("log verify", if verdict.holds() { "pass" } else { "fail" }, exit, summary_of(&verdict));
@@ -246,7 +250,10 @@ fn summary_of(verdict: &Verdict) -> Map<String, Value> {
     more.insert("as_of".into(), json!(verdict.as_of));
     more.insert("faults".into(), json!(verdict.faults.len()));
     more.insert("drills".into(), json!(verdict.drills.len()));
-    more.insert("evidence".into(), json!({"present": verdict.evidence, "withheld": verdict.withheld.len()}));
+    more.insert(
+        "evidence".into(),
+        json!({"present": verdict.evidence, "withheld": verdict.withheld.len(), "unheld": verdict.unheld.len()}),
+    );
     more
 }
 

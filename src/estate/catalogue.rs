@@ -16,9 +16,10 @@ use crate::estate::config::{Config, LATEST, Points, Resource};
 use crate::estate::{local_points, seconds};
 use crate::model::arn;
 use crate::model::clock::Timestamp;
+use crate::model::exclusion;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::{PointId, ResourceId};
-use crate::model::recovery_point::{RecoveryPoint, eligibility};
+use crate::model::recovery_point::{RecoveryPoint, UNDATED, eligibility, outside};
 use crate::model::resource::{PointSource, ResourceKind};
 use crate::testing_log::body::Excluded;
 
@@ -47,7 +48,8 @@ pub struct Sources<'a> {
 
 /// Lists every source of every resource.
 pub async fn catalogue(config: &Config, sources: &Sources<'_>) -> Catalogue {
-    let mut listing = Listing { sources, out: Catalogue::default(), seen: BTreeSet::new(), vaults: BTreeMap::new() };
+    let mut listing =
+        Listing { sources, out: Catalogue::default(), seen: BTreeSet::new(), vaults: BTreeMap::new(), unlisted: BTreeMap::new() };
     for resource in &config.resource {
         listing.resource(resource).await;
     }
@@ -61,30 +63,35 @@ pub async fn catalogue(config: &Config, sources: &Sources<'_>) -> Catalogue {
 /// What is known of one vault: its points and whether it is locked.
 type VaultListing = (Vec<VaultPoint>, Option<bool>);
 
+/// A vault by its name, and its Region where that is another than the drill's own.
+type VaultKey = (String, Option<String>);
+
 struct Listing<'a> {
     sources: &'a Sources<'a>,
     out: Catalogue,
     seen: BTreeSet<PointId>,
-    vaults: BTreeMap<(String, Option<String>), VaultListing>,
+    vaults: BTreeMap<VaultKey, VaultListing>,
+    /// Vaults that could not be listed, and why.
+    unlisted: BTreeMap<VaultKey, (FailureKind, String)>,
 }
 
 impl Listing<'_> {
     async fn resource(&mut self, resource: &Resource) {
-        let whole = format!("resource:{}", resource.id);
+        let whole = exclusion::whole(&resource.id.0);
         if resource.points.is_empty() {
-            self.exclude(&whole, "no source of recovery points is configured");
+            self.exclude(&whole, exclusion::NO_SOURCE);
             return;
         }
         for points in &resource.points {
             if !(self.sources.has_driver)(resource.kind, points.from) {
-                self.exclude(&whole, format!("untested: driver_absent: no driver restores {} from {}", resource.kind, points.from));
+                self.exclude(&whole, exclusion::driver_absent(resource.kind, points.from));
                 continue;
             }
             match self.list(resource, points).await {
-                Ok(found) if found.is_empty() => self.exclude(&whole, format!("no recovery point in {}", place(points))),
+                Ok(found) if found.is_empty() => self.exclude(&whole, exclusion::none_in(&place(points))),
                 Ok(found) => found.into_iter().for_each(|point| self.judge(point)),
                 Err(failure) => {
-                    self.exclude(&whole, format!("could not be listed in {}: {}", place(points), failure.kind.as_str()));
+                    self.exclude(&whole, exclusion::unlisted(&place(points), failure.kind));
                     self.out.failures.push((resource.id.clone(), failure));
                 }
             }
@@ -132,13 +139,15 @@ impl Listing<'_> {
     async fn aws_backup(&mut self, resource: &Resource, points: &Points) -> Result<Vec<RecoveryPoint>, Failure> {
         let vault = points.vault.clone().ok_or_else(|| Failure::invalid(format!("{}: `vault` is not set", resource.id)))?;
         let key = (vault.clone(), points.region.clone());
-        if !self.vaults.contains_key(&key) {
-            let backup = Backup::new(&self.session(points)?);
-            let listed = backup.points(&vault, None).await?;
-            self.keep("backup:ListRecoveryPointsByBackupVault", &vault, points, &listed);
-            let about = backup.vault(&vault).await?;
-            self.keep("backup:DescribeBackupVault", &vault, points, &about);
-            self.vaults.insert(key.clone(), (listed, about.locked));
+        // A vault that could not be listed for one resource is not there for the next: its listing would belie what is said of the first.
+        if let Some((kind, message)) = self.unlisted.get(&key) {
+            return Err(Failure::new(*kind, message.clone()));
+        }
+        if !self.vaults.contains_key(&key)
+            && let Err(failure) = self.vault(&key, points).await
+        {
+            self.unlisted.insert(key, (failure.kind, failure.message.clone()));
+            return Err(failure);
         }
         let ((listed, locked), mut in_time) = (self.vaults[&key].clone(), Vec::new());
         for point in listed.iter().filter(|point| is_continuous(resource, point)) {
@@ -160,13 +169,23 @@ impl Listing<'_> {
             vault: Some(vault.clone()),
             created_at: point.created_at.unwrap_or(Timestamp(0)),
             size_bytes: point.size_bytes,
-            state: if point.created_at.is_some() { point.status.clone() } else { "UNDATED".into() },
+            state: if point.created_at.is_some() { point.status.clone() } else { UNDATED.into() },
             encrypted: Some(point.encrypted),
             kms_key_arn: point.kms_key_arn.clone(),
             vault_locked: locked,
             retain_until: point.retain_until,
         });
         Ok(ours.chain(in_time).collect())
+    }
+
+    async fn vault(&mut self, key: &VaultKey, points: &Points) -> Result<(), Failure> {
+        let backup = Backup::new(&self.session(points)?);
+        let listed = backup.points(&key.0, None).await?;
+        self.keep("backup:ListRecoveryPointsByBackupVault", &key.0, points, &listed);
+        let about = backup.vault(&key.0).await?;
+        self.keep("backup:DescribeBackupVault", &key.0, points, &about);
+        self.vaults.insert(key.clone(), (listed, about.locked));
+        Ok(())
     }
 
     async fn rds_snapshots(&mut self, resource: &Resource, points: &Points) -> Result<Vec<RecoveryPoint>, Failure> {
@@ -177,7 +196,7 @@ impl Listing<'_> {
         // Only what says that it is of this instance is a recovery point of it, whatever was asked for.
         let (listed, others): (Vec<_>, Vec<_>) = listed.into_iter().partition(|one| one.instance.eq_ignore_ascii_case(&instance));
         for one in others {
-            self.exclude(&one.arn, of_another("RDS", "instance", &one.instance, &instance));
+            self.exclude(&one.arn, exclusion::of_another("RDS", "instance", &one.instance, &instance));
         }
         let ours = listed.into_iter().filter(|one| !(elsewhere && one.kind == "awsbackup")).map(|snapshot| RecoveryPoint {
             id: PointId::arn(&snapshot.arn),
@@ -239,7 +258,7 @@ impl Listing<'_> {
         let told = |arn: &Option<String>| arn.as_deref().map(name_of).unwrap_or_default();
         let (listed, others): (Vec<_>, Vec<_>) = listed.into_iter().partition(|one| told(&one.table_arn) == table);
         for one in others {
-            self.exclude(&one.arn, of_another("DynamoDB", "table", &told(&one.table_arn), &table));
+            self.exclude(&one.arn, exclusion::of_another("DynamoDB", "table", &told(&one.table_arn), &table));
         }
         let ours = listed.into_iter().filter(|one| !(elsewhere && one.kind == "AWS_BACKUP")).map(|backup| RecoveryPoint {
             id: PointId::arn(&backup.arn),
@@ -280,7 +299,7 @@ impl Listing<'_> {
         if (wanted || times.is_empty()) && last >= earliest {
             times.insert(last);
         } else if !times.contains(&last) {
-            self.exclude(&last_id.0, "the last second of a window in which manifests name others");
+            self.exclude(&last_id.0, exclusion::LAST_SECOND);
         }
         let point = |at: Timestamp| {
             let id = PointId::at(&window.table_arn, at);
@@ -294,11 +313,7 @@ impl Listing<'_> {
                 vault: None,
                 created_at: at,
                 size_bytes: None,
-                state: if (earliest..=latest).contains(&at) {
-                    "AVAILABLE".into()
-                } else {
-                    format!("outside the window from {earliest} to {latest}")
-                },
+                state: if (earliest..=latest).contains(&at) { "AVAILABLE".into() } else { outside(earliest, latest) },
                 encrypted: None,
                 kms_key_arn: None,
                 vault_locked: None,
@@ -323,14 +338,6 @@ impl Listing<'_> {
         let region = points.region.as_deref().map(|region| format!(" in {region}")).unwrap_or_default();
         let bytes = serde_json::to_vec(&json!({"call": call, "of": of, "answer": listed})).unwrap_or_default();
         self.out.listings.insert(format!("{call} {of}{region}"), bytes);
-    }
-}
-
-/// Why a point is left out that its service says is of something else, or does not say what it is of.
-fn of_another(service: &str, kind: &str, of: &str, expected: &str) -> String {
-    match of {
-        "" => format!("{service} does not say of which {kind} it is"),
-        of => format!("{service} says that it is of the {kind} `{of}`, and not of `{expected}`"),
     }
 }
 

@@ -12,6 +12,7 @@ use std::path::Path;
 use crate::estate::config::Resource;
 use crate::estate::size;
 use crate::model::clock::Timestamp;
+use crate::model::exclusion;
 use crate::model::failure::Failure;
 use crate::model::ids::PointId;
 use crate::model::recovery_point::RecoveryPoint;
@@ -46,7 +47,7 @@ pub fn list(resource: &Resource, from: PointSource, vault: &Path, named: &BTreeM
     let mut listed = Listed::default();
     for name in &names {
         let Some(text) = name.to_str() else {
-            listed.excluded.push((name.to_string_lossy().into_owned(), "its name is not UTF-8".into()));
+            listed.excluded.push((name.to_string_lossy().into_owned(), exclusion::NOT_UTF8.into()));
             continue;
         };
         if text.starts_with('.') || may_have_companions(resource) && is_companion(vault, text, &names) {
@@ -56,7 +57,7 @@ pub fn list(resource: &Resource, from: PointSource, vault: &Path, named: &BTreeM
             Ok(point) => listed.points.push(point),
             Err(error) => {
                 let is_link = vault.join(name).is_symlink() && error.kind() == std::io::ErrorKind::NotFound;
-                let reason = if is_link { "a link that leads nowhere".to_owned() } else { format!("it cannot be looked at: {error}") };
+                let reason = if is_link { exclusion::LEADS_NOWHERE.to_owned() } else { format!("{}{error}", exclusion::NOT_LOOKED_AT) };
                 listed.excluded.push((text.to_owned(), reason));
             }
         }

@@ -6,9 +6,10 @@ use crate::aws::backup::VaultPoint;
 use crate::aws::rds::Instance;
 use crate::estate::config::{LATEST, Points, Resource};
 use crate::model::clock::Timestamp;
+use crate::model::exclusion;
 use crate::model::failure::Failure;
 use crate::model::ids::PointId;
-use crate::model::recovery_point::RecoveryPoint;
+use crate::model::recovery_point::{RecoveryPoint, outside};
 use crate::testing_log::body::Excluded;
 
 /// The earliest and the latest restorable time.
@@ -76,10 +77,10 @@ pub fn of_bucket_point(
     at.extend(points.at.iter().filter(|at| *at != LATEST).cloned());
     let mut without = |id: String, reason: &str| excluded.push(Excluded { id, reason: reason.to_owned() });
     if points.at.iter().any(|at| at == LATEST) {
-        without(format!("{}@{LATEST}", point.arn), "AWS states no latest restorable time for S3: name the seconds in `at`");
+        without(format!("{}@{LATEST}", point.arn), exclusion::NO_LATEST_OF_S3);
     }
     if at.is_empty() {
-        without(point.arn.clone(), "continuous, and neither `at` nor a registered manifest names a second of it");
+        without(point.arn.clone(), exclusion::NO_SECOND);
         return Ok(Vec::new());
     }
     let window = (point.created_at.unwrap_or(Timestamp(0)), Timestamp::now());
@@ -129,5 +130,5 @@ fn times(resource: &Resource, points: &Points, latest: Timestamp) -> Result<BTre
 }
 
 fn state(at: Timestamp, (earliest, latest): Window, status: &str) -> String {
-    if (earliest..=latest).contains(&at) { status.to_owned() } else { format!("outside the window from {earliest} to {latest}") }
+    if (earliest..=latest).contains(&at) { status.to_owned() } else { outside(earliest, latest) }
 }

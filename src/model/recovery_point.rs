@@ -46,16 +46,29 @@ impl RecoveryPoint {
     }
 }
 
-/// Whether a point belongs into the population, by its state: every state has an answer, and every exclusion a reason.
+/// The state of a point of a vault that has no date.
+pub const UNDATED: &str = "UNDATED";
+
+/// The state of a second that cannot be restored to.
+pub fn outside(earliest: Timestamp, latest: Timestamp) -> String {
+    format!("outside the window from {earliest} to {latest}")
+}
+
+/// Whether a point belongs into the population, by its state.
 pub fn eligibility(point: &RecoveryPoint) -> Result<(), String> {
-    match point.state.to_ascii_uppercase().as_str() {
+    eligibility_of(&point.state)
+}
+
+/// The same of a state: every one has an answer, and every exclusion a reason.
+pub fn eligibility_of(state: &str) -> Result<(), String> {
+    match state.to_ascii_uppercase().as_str() {
         "COMPLETED" | "AVAILABLE" => Ok(()),
         // A PARTIAL point is what its owner would have to live with: it is tested like any other.
         "PARTIAL" => Ok(()),
         "EXPIRED" => Err("EXPIRED: past its retention, deletion pending".into()),
         "STOPPED" => Err("STOPPED: the backup was stopped before it was complete".into()),
-        "CREATING" | "PENDING" | "BACKING-UP" => Err(format!("{}: not complete yet", point.state)),
-        "DELETING" | "DELETED" => Err(format!("{}: being deleted", point.state)),
-        _ => Err(format!("{}: not a state that can be restored", point.state)),
+        "CREATING" | "PENDING" | "BACKING-UP" => Err(format!("{state}: not complete yet")),
+        "DELETING" | "DELETED" => Err(format!("{state}: being deleted")),
+        _ => Err(format!("{state}: not a state that can be restored")),
     }
 }

@@ -40,6 +40,18 @@ impl ResourceKind {
             Self::Files => "files",
         }
     }
+
+    /// Whether recovery points of the kind that come from there are restored at all.
+    pub fn is_restored_from(self, from: PointSource) -> bool {
+        use PointSource::{AwsBackup, DynamodbBackup, DynamodbPitr, Local, RdsPitr, RdsSnapshot, S3Versions};
+        match self {
+            Self::S3 => matches!(from, AwsBackup | S3Versions),
+            Self::RdsMysql | Self::RdsPostgres => matches!(from, AwsBackup | RdsSnapshot | RdsPitr | Local),
+            Self::Dynamodb => matches!(from, AwsBackup | DynamodbBackup | DynamodbPitr),
+            Self::Files => from == Local,
+            Self::Ebs | Self::EcsConfig => false,
+        }
+    }
 }
 
 impl fmt::Display for ResourceKind {

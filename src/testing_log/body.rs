@@ -213,12 +213,19 @@ pub struct DrillPlanned {
     pub cases: Vec<PlannedCase>,
 }
 
-/// Results of this version state all that `verify::owed` demands of them.
-pub const RESULT_VERSION: u32 = 2;
+/// Results of this version state all that `verify::owed` demands of them, and know what else is an exception.
+pub const RESULT_VERSION: u32 = 3;
+/// Results from this version on state all that `verify::owed` demands of them.
+const STATES_ALL: u32 = 2;
 
 impl DrillPlanned {
     /// Whether each result of the drill has to state all that its kind of case always states.
     pub fn promises_all(&self) -> bool {
+        self.result_version.is_some_and(|version| version >= STATES_ALL)
+    }
+
+    /// Whether checks that do not apply, and kinds that a manifest lacks, keep its results from being a plain pass.
+    pub fn knows_exceptions(&self) -> bool {
         self.result_version.is_some_and(|version| version >= RESULT_VERSION)
     }
 }

@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 
 use attestore::model::clock::Timestamp;
+use attestore::model::counts::Counts;
+use attestore::model::finding::Class;
 use attestore::model::ids::PointId;
 use attestore::testing_log::body::*;
 use attestore::testing_log::check_list::CheckList;
@@ -84,6 +86,13 @@ fn commit(population: &mut PopulationCommitted) {
 fn state_all(result: &mut PointResult) {
     let (facts, restore) = (result.verify.as_mut().unwrap(), result.restore.as_mut().unwrap());
     facts.lesser_claim = Some(OTHER_MOMENT.to_owned());
+    let counted = facts.objects.or(facts.rows).unwrap();
+    let mut all_read = |kinds: &[&str]| facts.read = kinds.iter().map(|kind| ((*kind).to_owned(), counted.checked)).collect();
+    match (result.rp.id.0.as_str(), result.resource.0.as_str()) {
+        (TABLE, _) => all_read(&["items"]),
+        (_, "vault") => all_read(&["objects"]),
+        _ => all_read(&["tables", "rows", "definitions"]),
+    }
     if facts.findings.total > 0 {
         facts.findings.inline = vec![InlineFinding {
             id: "00112233445566ff".into(),
@@ -119,6 +128,9 @@ fn state_all(result: &mut PointResult) {
     }
     restore.target = Some("arn:aws:rds:eu-west-2:111122223333:db:drill-target".into());
     facts.tables = facts.rows;
+    let mut definitions = Counts::default();
+    definitions.add_many(Class::Match, 100);
+    (facts.definitions, facts.unread_definitions) = (Some(definitions), Some(0));
     let version = || Some("15.4".to_owned());
     let engine = || Some("postgres".to_owned());
     restore.engine_versions = Some(EngineVersions {

@@ -200,7 +200,7 @@ fn committed(pen: &mut Pen) -> PopulationCommitted {
     // What AWS Backup lists of the bucket, one that has expired among it.
     let old = "arn:aws:backup:eu-west-2:111122223333:recovery-point:old";
     let of_bucket = population.iter().filter(|item| item.resource.0 == "vault").map(|item| item.id.0.as_str()).chain([old]);
-    let answer: Vec<_> = of_bucket.map(|arn| serde_json::json!({"arn": arn, "resource_arn": "arn:aws:s3:::vault"})).collect();
+    let answer: Vec<_> = of_bucket.map(|arn| serde_json::json!({"arn": arn, "resource_arn": "arn:aws:s3:::vault", "status": if arn == old { "EXPIRED" } else { "COMPLETED" }})).collect();
     let listing = serde_json::json!({"call": "backup:ListRecoveryPointsByBackupVault", "of": "nightly", "answer": answer});
     let listing = pen.writer.evidence(listing.to_string().as_bytes()).unwrap();
     PopulationCommitted {
@@ -211,7 +211,7 @@ fn committed(pen: &mut Pen) -> PopulationCommitted {
         service_ahead_ms: None,
         targeted: vec![Targeted { id: population[0].id.clone(), reason: "oldest untested first".into() }],
         population,
-        excluded: vec![Excluded { id: old.into(), reason: "EXPIRED".into() }],
+        excluded: vec![Excluded { id: old.into(), reason: "EXPIRED: past its retention, deletion pending".into() }],
         strata: vec![Stratum { name: "bank".into(), size: 3, sample: 2 }, Stratum { name: "files".into(), size: 5, sample: 3 }],
         beacon: sample::checkpoint_beacon(pen.writer.last_checkpoint()),
         listings: BTreeMap::from([("backup:ListRecoveryPointsByBackupVault nightly".to_owned(), listing)]),

@@ -40,3 +40,16 @@ pub fn driver_by(access: Access, point: &RecoveryPoint, source: &str) -> Option<
 fn is_of_a_server(source: &str) -> bool {
     source.parse::<SourceUrl>().is_ok_and(|url| url.server_database().is_some())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `log verify` takes "no driver restores it" only where that is so.
+    #[test]
+    fn what_is_said_to_be_restored_has_a_driver_and_nothing_else_has() {
+        for (kind, from) in ResourceKind::ALL.iter().flat_map(|kind| PointSource::ALL.iter().map(move |from| (*kind, *from))) {
+            assert_eq!(driver_for(kind, from).is_some(), kind.is_restored_from(from), "{kind} from {from}");
+        }
+    }
+}

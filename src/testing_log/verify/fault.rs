@@ -94,6 +94,12 @@ rules! {
     PopulationInconsistent = "population_inconsistent",
     /// What the listings that a population was made from have of its resources is in it, or excluded with its reason.
     PopulationLacksListed = "population_lacks_listed",
+    /// Every listing that the configuration asks for is there, or that it could not be had is said.
+    ListingMissing = "listing_missing",
+    /// A listing is of the call and of the thing that its name says.
+    ListingDiffers = "listing_differs",
+    /// What is left out is left out for a reason that there is, and that the listings bear out.
+    ExclusionDiffers = "exclusion_differs",
     /// Strata have the sizes that the population gives them, and no sample larger than that.
     StrataDiffer = "strata_differ",
     /// What is drilled by rule belongs to the population.
@@ -250,9 +256,24 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Collects faults: verification goes on after each.
+/// What an entry could not be held to, because the evidence that would tell is withheld: no fault, and no proof either.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unheld {
+    /// The entry.
+    pub leaf: u64,
+    /// What is withheld, and what nobody can tell without it.
+    pub message: String,
+}
+
+impl fmt::Display for Unheld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "entry {}: {}", self.leaf, self.message)
+    }
+}
+
+/// Collects faults, and what could not be looked into: verification goes on after each.
 #[derive(Debug, Default)]
-pub struct Faults(pub Vec<Fault>);
+pub struct Faults(pub Vec<Fault>, pub Vec<Unheld>);
 
 impl Faults {
     /// A fault at entry `leaf`.
@@ -263,6 +284,11 @@ impl Faults {
     /// A fault of the log as a whole, or of a checkpoint.
     pub fn whole(&mut self, rule: Rule, message: impl Into<String>) {
         self.0.push(Fault { rule, leaf: None, message: message.into() });
+    }
+
+    /// What entry `leaf` could not be held to.
+    pub fn unheld(&mut self, leaf: u64, message: impl Into<String>) {
+        self.1.push(Unheld { leaf, message: message.into() });
     }
 
     /// A fault at entry `leaf` unless `holds`.

@@ -18,16 +18,11 @@ use crate::testing_log::store::LogDir;
 use crate::testing_log::verify::demands::{Demands, PointsDemanded};
 use crate::testing_log::verify::drills::Drill;
 use crate::testing_log::verify::fault::{Faults, Rule};
+use crate::testing_log::verify::listing::{
+    AUTOMATED, BACKUPS, CONTINUOUS, CONTINUOUS_POINT, Found, INSTANCE, LOCAL, Listing, SNAPSHOTS, VAULT, VERSIONING,
+};
 use crate::testing_log::verify::reading::Reading;
-
-const SNAPSHOTS: &str = "rds:DescribeDBSnapshots";
-const BACKUPS: &str = "dynamodb:ListBackups";
-const VAULT: &str = "backup:ListRecoveryPointsByBackupVault";
-const INSTANCE: &str = "rds:DescribeDBInstances";
-const AUTOMATED: &str = "rds:DescribeDBInstanceAutomatedBackups";
-const CONTINUOUS: &str = "dynamodb:DescribeContinuousBackups";
-const VERSIONING: &str = "s3:GetBucketVersioning";
-const LOCAL: &str = "local:list";
+use crate::testing_log::verify::{excluded, unlisted};
 
 /// Checks the population of a drill whose plan promises that what it writes states all; `demands` are those of its configuration.
 pub fn check(dir: &LogDir, reading: &Reading, drill: &Drill<'_>, demands: Option<&Demands>, faults: &mut Faults) {
@@ -36,7 +31,14 @@ pub fn check(dir: &LogDir, reading: &Reading, drill: &Drill<'_>, demands: Option
     let body = population.body;
     // A configuration without resources is none that a drill was held under.
     let demands = demands.filter(|demands| !demands.resources.is_empty());
-    let listings = body.listings.iter().filter_map(|(label, digest)| Listing::read(dir, label, digest)).collect();
+    let (listings, withheld) = at_hand(dir, population.leaf, body, faults);
+    match demands {
+        Some(demands) => unlisted::check((population.leaf, body), demands, &listings, faults),
+        None => faults
+            .unheld(population.leaf, "its configuration is withheld, or names no resource: whether all of them were listed is not known"),
+    }
+    let known = excluded::Known { demands, listings: &listings, withheld: &withheld };
+    excluded::check(population, &known, faults);
     let registered = reading.entries.iter().take_while(|(leaf, _)| *leaf < population.leaf).filter_map(|(_, entry)| match &entry.body {
         Body::ManifestRegistered(body) if body.mode != CaptureMode::FirstRestore => body.recovery_point_id.as_ref(),
         _ => None,
@@ -51,35 +53,25 @@ pub fn check(dir: &LogDir, reading: &Reading, drill: &Drill<'_>, demands: Option
     }
 }
 
+/// The listings that are what they are called, and the names of those that are withheld, which is said.
+fn at_hand<'a>(dir: &LogDir, leaf: u64, body: &'a PopulationCommitted, faults: &mut Faults) -> (Vec<Listing<'a>>, Vec<&'a str>) {
+    let (mut listings, mut withheld) = (Vec::new(), Vec::new());
+    for (label, digest) in &body.listings {
+        match Listing::read(dir, label, digest) {
+            Found::There(listing) => listings.push(listing),
+            Found::Withheld => {
+                faults.unheld(leaf, format!("the listing `{label}` is withheld: the population could not be held to it"));
+                withheld.push(label.as_str());
+            }
+            Found::Another(what) => faults.at(Rule::ListingDiffers, leaf, format!("the evidence of the listing `{label}` is {what}")),
+        }
+    }
+    (listings, withheld)
+}
+
 fn named_in(body: &PopulationCommitted) -> BTreeSet<&str> {
     let excluded = body.excluded.iter().map(|one| one.id.as_str());
     body.population.iter().map(|item| item.id.0.as_str()).chain(excluded).collect()
-}
-
-/// One raw listing.
-struct Listing<'a> {
-    /// Its name in the population: call, what was asked for, and the Region where that is another.
-    label: &'a str,
-    call: String,
-    of: String,
-    answer: Value,
-}
-
-impl<'a> Listing<'a> {
-    /// Nothing where the evidence is withheld (that its bytes are others is a fault of the evidence), or is no listing as drills keep them.
-    fn read(dir: &LogDir, label: &'a str, digest: &crate::model::digest::Sha256Digest) -> Option<Self> {
-        let mut read: Value = serde_json::from_slice(&dir.evidence(digest).ok()??).ok()?;
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        Some(Self { label, call: text(&read["call"])?, of: text(&read["of"])?, answer: read["answer"].take() })
-    }
-
-    fn region(&self) -> Option<&str> {
-        self.label.strip_prefix(&self.call)?.strip_prefix(' ')?.strip_prefix(&self.of)?.strip_prefix(" in ")
-    }
-
-    fn items(&self) -> impl Iterator<Item = &Value> {
-        self.answer.as_array().into_iter().flatten()
-    }
 }
 
 /// What the population says, and what is known beside it.
@@ -153,7 +145,7 @@ impl Seen<'_> {
         if !self.is_ours(listing, of) {
             return Vec::new();
         }
-        let is_window = point.contains(":recovery-point:continuous:") && !of.starts_with("arn:aws:dynamodb:");
+        let is_window = point.contains(CONTINUOUS_POINT) && !of.starts_with("arn:aws:dynamodb:");
         let id = PointId::arn(point).0;
         let has_none = || of.split(':').nth(2) == Some("rds") && !self.has_window(arn::service_name(of), listing.region());
         match is_window {

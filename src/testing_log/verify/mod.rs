@@ -2,6 +2,7 @@
 //!
 //! Not here: how faults are shown, and what a report makes of a log that verifies.
 
+pub mod apart;
 pub mod checks;
 pub mod claim;
 pub mod closing;
@@ -10,10 +11,12 @@ pub mod demands;
 pub mod draw;
 pub mod drills;
 pub mod evidence;
+pub mod excluded;
 pub mod fault;
 pub mod isolation;
 pub mod itself;
 pub mod listed;
+pub mod listing;
 pub mod outcome;
 pub mod owed;
 pub mod pass;
@@ -28,5 +31,6 @@ pub mod seals;
 pub mod second;
 pub mod stated;
 pub mod undemanded;
+pub mod unlisted;
 pub mod untested;
 pub mod verdict;

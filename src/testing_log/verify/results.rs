@@ -14,15 +14,17 @@ use crate::testing_log::verify::drills::{Drill, Placed};
 use crate::testing_log::verify::fault::{Faults, Rule};
 use crate::testing_log::verify::owed::{self, Known};
 use crate::testing_log::verify::reading::Reading;
-use crate::testing_log::verify::{checks, isolation, itself, outcome, pass, point, reference, restored, rpo, untested};
+use crate::testing_log::verify::stated::Baselines;
+use crate::testing_log::verify::{apart, checks, isolation, itself, outcome, pass, point, reference, restored, rpo, untested};
 
 /// An entry shows at most so many findings.
 const INLINE_FINDINGS: usize = 20;
 /// Instants of one restore come from clocks of several services.
 const CLOCK_STEP_MS: i64 = 1000;
 
-/// Checks every result of one drill; `demands` are those of its plan's configuration, where the evidence still has it.
-pub fn check(reading: &Reading, drill: &Drill<'_>, demands: Option<&Demands>, faults: &mut Faults) {
+/// Checks every result of one drill; `demands` are those of its plan's configuration, where the evidence still has it, and
+/// `baselines` what manifests say of themselves.
+pub fn check(reading: &Reading, drill: &Drill<'_>, (demands, baselines): (Option<&Demands>, &Baselines), faults: &mut Faults) {
     let plan = drill.plans.first();
     let mut seen = BTreeSet::new();
     for result in &drill.results {
@@ -54,8 +56,10 @@ pub fn check(reading: &Reading, drill: &Drill<'_>, demands: Option<&Demands>, fa
             policy,
         };
         owed::check(result, &known, faults);
+        let baseline = result.body.verify.as_ref().and_then(|facts| baselines.get(&facts.manifest));
+        apart::check(result, known.plan, baseline, faults);
         outcome::check(result, policy, plan.is_some_and(|plan| plan.body.promises_all()), faults);
-        check_outcome(result, policy, faults);
+        check_outcome(result, policy, plan.is_some_and(|plan| plan.body.knows_exceptions()), faults);
     }
     checks::check(drill, faults);
     reference::check(drill, faults);
@@ -270,8 +274,11 @@ fn check_mode(result: &Placed<'_, PointResult>, facts: &VerifyFacts, registered:
     });
 }
 
-fn check_outcome(result: &Placed<'_, PointResult>, policy: Option<&ClassPolicy>, faults: &mut Faults) {
+fn check_outcome(result: &Placed<'_, PointResult>, policy: Option<&ClassPolicy>, knows_exceptions: bool, faults: &mut Faults) {
     let body = result.body;
+    // What earlier versions made of checks that do not apply was a plain pass.
+    let earlier = policy.filter(|_| !knows_exceptions).map(|policy| ClassPolicy { checks: Default::default(), ..policy.clone() });
+    let policy = earlier.as_ref().or(policy);
     if body.outcome.is_pass() {
         for (rule, why) in pass::objections(body, policy, body.outcome) {
             faults.at(rule, result.leaf, format!("case {} is recorded as {}: {why}", body.case, body.outcome));

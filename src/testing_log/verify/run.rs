@@ -23,13 +23,13 @@ pub fn verify(path: &Path, key: &VerifyingKey, options: &VerifyOptions) -> Resul
     let gathered = drills::gather(&reading);
     drills::check_sequence(&gathered, &mut faults);
     let mut configurations = stated::Configurations::new();
-    stated::check(&dir, &reading, &mut configurations, &mut faults);
+    let baselines = stated::check(&dir, &reading, &mut configurations, &mut faults);
     for drill in gathered.values() {
         draw::check(dir.origin(), &reading, &sealing, drill, &mut faults);
         let config = drill.plans.first().and_then(|plan| draw::policy_of(&reading, plan.body)).map(|policy| policy.config);
         let demands = config.and_then(|config| stated::demanded(&dir, &mut configurations, &config));
         listed::check(&dir, &reading, drill, demands, &mut faults);
-        results::check(&reading, drill, demands, &mut faults);
+        results::check(&reading, drill, (demands, &baselines), &mut faults);
         closing::check(&sealing, drill, &mut faults);
     }
     let states = drills::states(&gathered, as_of, options.as_of.is_some(), &mut faults);
@@ -37,6 +37,7 @@ pub fn verify(path: &Path, key: &VerifyingKey, options: &VerifyOptions) -> Resul
     drop(gathered);
     // In the order of the log, the log as a whole first: the first fault is usually the cause of those after it.
     faults.0.sort_by_key(|fault| fault.leaf);
+    faults.1.sort_by_key(|unheld| unheld.leaf);
     Ok(Verdict {
         origin: dir.origin().to_owned(),
         size: reading.size(),
@@ -50,6 +51,7 @@ pub fn verify(path: &Path, key: &VerifyingKey, options: &VerifyOptions) -> Resul
         entries: reading.entries.into_iter().map(|(_, entry)| entry).collect(),
         drills: states,
         withheld: kept.withheld,
+        unheld: faults.1,
         evidence: kept.present,
     })
 }

@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::model::digest::Sha256Digest;
+use crate::model::not_compared::RARELY_SHOWN;
 use crate::testing_log::body::{ClassPolicy, ManifestRegistered, PolicySet};
 use crate::testing_log::entry::Body;
 use crate::testing_log::store::LogDir;
@@ -21,8 +24,52 @@ pub fn demanded<'a>(dir: &LogDir, known: &'a mut Configurations, digest: &Sha256
     known.entry(*digest).or_insert_with(read).as_ref()
 }
 
-/// Checks every policy and every registration.
-pub fn check(dir: &LogDir, reading: &Reading, known: &mut Configurations, faults: &mut Faults) {
+/// What manifests say of themselves, by their digests; those that the evidence does not have are not among them.
+pub type Baselines = BTreeMap<Sha256Digest, Baseline>;
+
+/// What the manifest of a database says of what it is of.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Baseline {
+    /// The engine that was read.
+    pub engine: Option<String>,
+    /// Whether its rows are of logical types.
+    pub is_logical: bool,
+    /// Whether it says what is defined beside tables; those of earlier versions did not.
+    pub tells_definitions: bool,
+    /// Whether anything of that is within its scope.
+    pub has_definitions: bool,
+    /// Whether its reader was not shown kinds of definitions that most readers are.
+    pub hides_definitions: bool,
+    /// Whether it has tables that it says nothing of, having no watermark.
+    pub leaves_tables_out: bool,
+    /// Whether it speaks of a prefix, which other tables may have no part in.
+    pub is_of_prefix: bool,
+}
+
+impl Baseline {
+    fn of(header: &Value) -> Self {
+        let position = &header["position"];
+        // Each kind with its definitions by name; who read them and what was not shown is no definition.
+        let kinds = position["definitions"].as_object().into_iter().flatten().filter(|(kind, _)| *kind != "not shown");
+        let scope = &position["scope"];
+        let hidden = position["definitions"]["not shown"].as_object();
+        let mut held = kinds.filter_map(|(_, names)| names.as_object());
+        Self {
+            engine: position["engine"].as_str().map(str::to_owned),
+            is_logical: scope["logical"].is_object(),
+            tells_definitions: position["definitions"].is_object(),
+            // Of closed tables it holds more than it speaks of.
+            has_definitions: held.any(|names| !names.is_empty()) && scope["closed"].is_null(),
+            hides_definitions: hidden.into_iter().flatten().any(|(kind, _)| !RARELY_SHOWN.contains(&kind.as_str())),
+            leaves_tables_out: scope["watermark"]["left_out"].as_array().is_some_and(|tables| !tables.is_empty()),
+            is_of_prefix: !(scope["watermark"].is_null() && scope["closed"].is_null()),
+        }
+    }
+}
+
+/// Checks every policy and every registration; gives what the registered manifests say of themselves.
+pub fn check(dir: &LogDir, reading: &Reading, known: &mut Configurations, faults: &mut Faults) -> Baselines {
+    let mut baselines = Baselines::new();
     for (leaf, entry) in &reading.entries {
         match &entry.body {
             Body::PolicySet(policy) => {
@@ -32,13 +79,15 @@ pub fn check(dir: &LogDir, reading: &Reading, known: &mut Configurations, faults
             }
             Body::ManifestRegistered(registered) => {
                 let bytes = dir.evidence(&registered.manifest).ok().flatten();
-                if let Some(header) = bytes.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok()) {
+                if let Some(header) = bytes.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok()) {
                     of_manifest(*leaf, registered, &header, faults);
+                    baselines.insert(registered.manifest, Baseline::of(&header));
                 }
             }
             _ => {}
         }
     }
+    baselines
 }
 
 /// The demands of a policy are those of its configuration, class by class; those of SQL checks stand in files of their own.
@@ -66,12 +115,12 @@ fn of_policy(leaf: u64, policy: &PolicySet, demands: &Demands, faults: &mut Faul
 }
 
 /// What is registered of a manifest is what the manifest says, under whose digest it stands.
-fn of_manifest(leaf: u64, registered: &ManifestRegistered, header: &serde_json::Value, faults: &mut Faults) {
+fn of_manifest(leaf: u64, registered: &ManifestRegistered, header: &Value, faults: &mut Faults) {
     let Ok(said) = serde_json::to_value(registered) else { return };
     for name in ["mode", "recovery_point_id", "captured_end", "root"] {
         let (expected, found) = (header.get(name), said.get(name));
         faults.demand(expected == found, Rule::ManifestDiffers, leaf, || {
-            let spelled = |value: Option<&serde_json::Value>| value.map_or_else(|| "nothing".to_owned(), ToString::to_string);
+            let spelled = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), ToString::to_string);
             format!("{}: its `{name}` is {}, registered is {}", registered.manifest, spelled(expected), spelled(found))
         });
     }

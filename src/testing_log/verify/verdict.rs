@@ -8,7 +8,7 @@ use crate::model::ids::DrillId;
 use crate::model::outcome::Outcome;
 use crate::signing::checkpoint::Checkpoint;
 use crate::testing_log::entry::Entry;
-use crate::testing_log::verify::fault::Fault;
+use crate::testing_log::verify::fault::{Fault, Unheld};
 
 /// What to verify a log against.
 #[derive(Clone, Debug, Default)]
@@ -115,6 +115,8 @@ pub struct Verdict {
     pub drills: Vec<DrillState>,
     /// Evidence that entries name and that is not there.
     pub withheld: Vec<Sha256Digest>,
+    /// What entries could not be held to for want of evidence.
+    pub unheld: Vec<Unheld>,
     /// Evidence that entries name and that is there, as named.
     pub evidence: u64,
 }

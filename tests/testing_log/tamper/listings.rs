@@ -40,6 +40,29 @@ pub fn listings() -> Vec<Tamper> {
             Rule::PopulationLacksListed,
             Told(|story| story.edit = committing(|population| population.excluded.clear())),
         ),
+        (
+            "leave a listing out",
+            Rule::ListingMissing,
+            Told(|story| {
+                story.edit = promised();
+                story.config = ledger("{ from = \"rds-snapshot\" }").into_bytes();
+            }),
+        ),
+        (
+            "call one listing another",
+            Rule::ListingDiffers,
+            Told(|story| {
+                story.edit = committing(|population| {
+                    let vault = *population.listings.values().next().unwrap();
+                    population.listings.insert("rds:DescribeDBSnapshots crm".into(), vault);
+                })
+            }),
+        ),
+        (
+            "leave a point out for a reason of one's own",
+            Rule::ExclusionDiffers,
+            Told(|story| story.edit = committing(|population| population.excluded[0].reason = "too old".into())),
+        ),
     ]
 }
 
@@ -50,24 +73,39 @@ fn what_was_listed_is_drilled_or_excluded() {
 
 const LEDGER: &str = "arn:aws:rds:eu-west-2:111122223333:db:ledger";
 
-/// Whether the honest population lacks something that these listings have, under the configuration `config`.
-fn lacks(listed: &[(&str, &str, Value)], excluded: Option<&'static str>, config: &str) -> bool {
+/// A configuration of one instance.
+fn ledger(points: &str) -> String {
+    of_kind("rds-postgres", points)
+}
+
+fn of_kind(kind: &str, points: &str) -> String {
+    format!("version = 1\n[[resource]]\nid = \"ledger\"\nkind = \"{kind}\"\nsource = \"ledger\"\npoints = [{points}]\n")
+}
+
+/// What a log breaks whose honest population has these listings and leaves these out, under the configuration `config`.
+fn breaks(listed: &[(&str, &str, Value)], excluded: &[(&str, &str)], config: &str) -> Vec<&'static str> {
     let kept = listed.iter().map(|(call, of, answer)| {
         (format!("{call} {of}"), serde_json::to_vec(&json!({"call": call, "of": of, "answer": answer})).unwrap())
     });
     let kept: Vec<(String, Vec<u8>)> = kept.collect();
     let digests: Vec<_> = kept.iter().map(|(label, bytes)| (label.clone(), Sha256Digest::of(bytes))).collect();
+    let excluded: Vec<_> = excluded.iter().map(|(id, reason)| Excluded { id: (*id).into(), reason: (*reason).into() }).collect();
     let edit = committing(move |population| {
         population.listings.extend(digests.clone());
-        population.excluded.extend(excluded.map(|reason| Excluded { id: "resource:ledger".into(), reason: reason.into() }));
+        population.excluded.extend(excluded.clone());
     });
-    let world = build(Story { edit, config: format!("version = 1\n{config}").into_bytes(), ..Story::default() });
+    let config = if config.is_empty() { "version = 1\n" } else { config };
+    let world = build(Story { edit, config: config.as_bytes().to_vec(), ..Story::default() });
     for (_, bytes) in &kept {
         world.log().put_evidence(&bytes[..]).unwrap();
     }
-    let names = world.names();
-    assert!(names.iter().all(|name| *name == Rule::PopulationLacksListed.as_str()), "{names:?}");
-    !names.is_empty()
+    world.names()
+}
+
+/// Whether it lacks something that these listings have.
+fn lacks(listed: &[(&str, &str, Value)], excluded: Option<&'static str>, config: &str) -> bool {
+    let excluded: Vec<_> = excluded.into_iter().map(|reason| ("resource:ledger", reason)).collect();
+    breaks(listed, &excluded, config).contains(&Rule::PopulationLacksListed.as_str())
 }
 
 #[test]
@@ -82,8 +120,6 @@ fn each_kind_of_listing_is_held_to_the_population() {
     let crm = "arn:aws:rds:eu-west-2:111122223333:db:crm";
     let table = "arn:aws:dynamodb:eu-west-2:111122223333:table/orders";
     let vaulted = |arn: &str, of: &str| ("backup:ListRecoveryPointsByBackupVault", "weekly", json!([{"arn": arn, "resource_arn": of}]));
-    let ledger =
-        |points: &str| format!("[[resource]]\nid = \"ledger\"\nkind = \"rds-postgres\"\nsource = \"ledger\"\npoints = [{points}]\n");
     let (own, weekly) = (ledger("{ from = \"rds-snapshot\" }"), ledger("{ from = \"aws-backup\", vault = \"weekly\" }"));
     let at = ledger("{ from = \"rds-pitr\", at = [\"2026-01-01T03:00:00Z\", \"latest\"] }");
     // The population has the first of the two.
@@ -121,6 +157,118 @@ fn each_kind_of_listing_is_held_to_the_population() {
     ] {
         assert_eq!(lacks(&listed, excluded, config), expected, "{listed:?} {excluded:?} {config}");
     }
+}
+
+#[test]
+fn what_the_configuration_asks_for_was_listed_or_it_is_said_why_not() {
+    const WINDOW: [&str; 2] = ["2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z"];
+    const UNLISTED: (&str, &str) = ("resource:ledger", "could not be listed in rds-pitr: throttled");
+    let [missing, another, lacking] = [Rule::ListingMissing, Rule::ExclusionDiffers, Rule::PopulationLacksListed].map(Rule::as_str);
+    let instance = || ("rds:DescribeDBInstances", "ledger", json!({"arn": LEDGER, "status": "available"}));
+    let automated = |window: Value| ("rds:DescribeDBInstanceAutomatedBackups", "ledger", window);
+    let vault = |name: &'static str, answer: Value| ("backup:ListRecoveryPointsByBackupVault", name, answer);
+    let about = |name: &'static str| ("backup:DescribeBackupVault", name, json!({"locked": true}));
+    let continuous = json!([{"arn": "arn:aws:backup:eu-west-2:1:recovery-point:continuous:l", "resource_arn": LEDGER}]);
+    let (pitr, snapshots) = (ledger("{ from = \"rds-pitr\" }"), ledger("{ from = \"rds-snapshot\" }"));
+    let (weekly, disk) =
+        (ledger("{ from = \"aws-backup\", vault = \"weekly\" }"), of_kind("ebs", "{ from = \"aws-backup\", vault = \"v\" }"));
+    let (none, in_vault) = (ledger(""), "could not be listed in aws-backup weekly: denied");
+    let of = |reason: &'static str| ("resource:ledger", reason);
+    for (listed, excluded, config, expected) in [
+        (vec![instance(), automated(Value::Null)], vec![], &pitr, vec![]),
+        (vec![instance(), automated(Value::Null)], vec![of("no recovery point in rds-pitr")], &pitr, vec![]),
+        (vec![instance()], vec![], &pitr, vec![missing]),
+        (vec![], vec![], &pitr, vec![missing]),
+        (vec![], vec![UNLISTED], &pitr, vec![]),
+        (vec![instance()], vec![UNLISTED], &pitr, vec![]),
+        (vec![instance(), automated(json!(WINDOW))], vec![UNLISTED], &pitr, vec![another]),
+        (vec![instance(), automated(json!(WINDOW))], vec![of("too old")], &pitr, vec![another, lacking]),
+        (vec![], vec![of("could not be listed in rds-pitr: it was late")], &pitr, vec![another, missing]),
+        (vec![], vec![of("could not be listed in rds-snapshot: throttled")], &pitr, vec![another, missing]),
+        (vec![], vec![of("untested: driver_absent: no driver restores rds-postgres from rds-pitr")], &pitr, vec![another, missing]),
+        (vec![], vec![], &snapshots, vec![missing]),
+        (vec![vault("weekly", json!([])), about("weekly")], vec![], &weekly, vec![]),
+        (vec![vault("weekly", json!([]))], vec![], &weekly, vec![missing]),
+        (vec![vault("weekly", json!([]))], vec![of(in_vault)], &weekly, vec![]),
+        (vec![vault("weekly", json!([])), about("weekly")], vec![of(in_vault)], &weekly, vec![another]),
+        (vec![vault("daily", json!([])), about("daily")], vec![], &weekly, vec![missing]),
+        (vec![vault("weekly", continuous.clone()), about("weekly")], vec![], &weekly, vec![missing]),
+        (vec![vault("weekly", continuous), about("weekly"), automated(Value::Null)], vec![], &weekly, vec![]),
+        (vec![], vec![], &disk, vec![missing]),
+        (vec![], vec![of("untested: driver_absent: no driver restores ebs from aws-backup")], &disk, vec![]),
+        (vec![], vec![], &none, vec![missing]),
+        (vec![], vec![of("no source of recovery points is configured")], &none, vec![]),
+        (vec![], vec![("resource:other", "no source of recovery points is configured")], &none, vec![another, missing]),
+    ] {
+        assert_eq!(breaks(&listed, &excluded, config), expected, "{listed:?} {excluded:?} {config}");
+    }
+}
+
+#[test]
+fn a_point_is_left_out_for_what_its_listing_says_of_it() {
+    let expired = "EXPIRED: past its retention, deletion pending";
+    let failed = "failed: not a state that can be restored";
+    let (of_other, last) =
+        ("RDS says that it is of the instance `other`, and not of `ledger`", "the last second of a window in which manifests name others");
+    let snapshot = |status: &str, of: &str| {
+        let arn = "arn:aws:rds:eu-west-2:1:snapshot:x";
+        vec![("rds:DescribeDBSnapshots", "ledger", json!([{"arn": arn, "instance": of, "kind": "manual", "status": status}]))]
+    };
+    let x = "arn:aws:rds:eu-west-2:1:snapshot:x";
+    let window =
+        || vec![("rds:DescribeDBInstanceAutomatedBackups", "ledger", json!(["2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z"]))];
+    let second = "arn:aws:rds:eu-west-2:111122223333:db:ledger@2026-01-03T00:00:00Z";
+    let outside = |to: &str| {
+        format!("outside the window from 2026-01-01T00:00:00.000Z to 2026-01-{to}T00:00:00.000Z: not a state that can be restored")
+    };
+    let bucket = "arn:aws:s3:::photos@2026-01-03T00:00:00Z";
+    let versioned = |answer: &str| vec![("s3:GetBucketVersioning", "photos", json!(answer))];
+    for (listed, id, reason, is_borne_out) in [
+        (snapshot("failed", "ledger"), x, failed, true),
+        (snapshot("available", "ledger"), x, failed, false),
+        (snapshot("available", "ledger"), x, expired, false),
+        (snapshot("available", "ledger"), x, of_other, false),
+        (snapshot("available", "other"), x, of_other, true),
+        (snapshot("failed", "ledger"), x, "too old", false),
+        (window(), second, outside("02").as_str(), true),
+        (window(), second, outside("01").as_str(), false),
+        (window(), second, outside("04").as_str(), false),
+        (window(), second, expired, false),
+        (window(), second, last, false),
+        (vec![], "file:ledger/a.db", "a link that leads nowhere", true),
+        (vec![("local:list", "ledger", json!([{"id": "file:ledger/a.db"}]))], "file:ledger/a.db", "a link that leads nowhere", false),
+        (vec![], "file:ledger/a.db", expired, false),
+        (versioned("Suspended"), bucket, "versioning Suspended: not a state that can be restored", true),
+        (versioned("Enabled"), bucket, "versioning Suspended: not a state that can be restored", false),
+        (versioned("Enabled"), bucket, "in the future: not a state that can be restored", false),
+    ] {
+        let broken = breaks(&listed, &[(id, reason)], "").contains(&Rule::ExclusionDiffers.as_str());
+        assert_eq!(!broken, is_borne_out, "{listed:?} {id} {reason}");
+    }
+}
+
+/// What is withheld is no fault, and what nobody can tell without it is said.
+#[test]
+fn what_could_not_be_looked_into_is_said() {
+    let world = build(Story { edit: promised(), config: ledger("{ from = \"local\" }").into_bytes(), ..Story::default() });
+    assert_eq!(world.names(), [Rule::ListingMissing.as_str()]);
+    std::fs::remove_dir_all(world.path.join("evidence")).unwrap();
+    let verdict = world.verdict(&Default::default());
+    assert_eq!(verdict.faults, []);
+    let said: Vec<&str> = verdict.unheld.iter().map(|unheld| unheld.message.as_str()).collect();
+    assert!(said.iter().any(|said| said.starts_with("its configuration is withheld")), "{said:?}");
+    assert!(said.iter().any(|said| said.starts_with("the listing `backup:ListRecoveryPointsByBackupVault nightly`")), "{said:?}");
+
+    // That a window could not be listed of a continuous backup may be so, where nobody sees any more whether the vault has one.
+    let edit = committing(|population| {
+        for call in ["backup:ListRecoveryPointsByBackupVault", "backup:DescribeBackupVault"] {
+            population.listings.insert(format!("{call} weekly"), Sha256Digest::of(call.as_bytes()));
+        }
+        let reason = "could not be listed in aws-backup weekly: throttled".to_owned();
+        population.excluded.push(Excluded { id: "resource:ledger".into(), reason });
+    });
+    let config = ledger("{ from = \"aws-backup\", vault = \"weekly\" }").into_bytes();
+    assert_eq!(build(Story { edit, config, ..Story::default() }).names(), [] as [&str; 0]);
 }
 
 /// A failure cannot be hidden as untested where the class wants a point restored that has no manifest.

@@ -11,8 +11,10 @@
 //! | `results` | what is said of one recovery point |
 //! | `derived` | what is said of it and can only be a lie by what else is said |
 //! | `owed` | what is left out of it: every member of its entry, one after the other |
+//! | `apart` | what is said to be left out of a comparison |
 //! | `passes` | what is called a pass |
 
+mod apart;
 mod derived;
 mod draws;
 mod files;

@@ -1,5 +1,6 @@
 //! What is left out of a result, or stated otherwise, that its writer always states: every member of an entry, one after the other.
 
+use attestore::model::not_compared::{BY_MEANING, OF_ANOTHER_ENGINE};
 use attestore::model::outcome::Outcome;
 use attestore::testing_log::body::*;
 use attestore::testing_log::entry::Body;
@@ -27,6 +28,11 @@ fn restore(result: &mut PointResult) -> &mut attestore::testing_log::restore_fac
 
 fn isolation(result: &mut PointResult) -> &mut Isolation {
     result.isolation.as_mut().unwrap()
+}
+
+fn leave_definitions_out(facts: &mut VerifyFacts) {
+    facts.definitions = None;
+    facts.read.remove("definitions");
 }
 
 pub fn owed() -> Vec<Tamper> {
@@ -93,6 +99,28 @@ pub fn owed() -> Vec<Tamper> {
         ),
         ("leave a check out", FactMissing, Owed(SECOND, |r| drop(r.sql_checks.remove(0)))),
         ("leave all checks out", FactMissing, Owed(INSTANCE, |r| r.sql_checks.clear())),
+        ("leave the definitions out", FactMissing, Owed(INSTANCE, |r| leave_definitions_out(facts(r)))),
+        (
+            "leave the definitions out for a reason of one's own",
+            FactDiffers,
+            Owed(INSTANCE, |r| {
+                leave_definitions_out(facts(r));
+                facts(r).not_compared.insert("definitions".into(), "anything".into());
+            }),
+        ),
+        (
+            "leave the definitions out as those of another engine",
+            FactDiffers,
+            Owed(VAULT, |r| drop(facts(r).not_compared.insert("definitions".into(), OF_ANOTHER_ENGINE.into()))),
+        ),
+        (
+            "leave out what there never was",
+            FactDiffers,
+            Owed(INSTANCE, |r| drop(facts(r).not_compared.insert("the moon".into(), BY_MEANING.into()))),
+        ),
+        ("say nothing of what was read", FactMissing, Owed(VAULT, |r| facts(r).read.clear())),
+        ("read less than is equal", FactDiffers, Owed(TABLE, |r| facts(r).read.extend([("items".into(), 99)]))),
+        ("read what nobody counts", FactDiffers, Owed(VAULT, |r| facts(r).read.extend([("rows".into(), 1)]))),
         ("leave what was created out", FactMissing, Owed(VAULT, |r| r.teardown.resources.clear())),
         (
             "leave the recovery time out",

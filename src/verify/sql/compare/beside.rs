@@ -16,22 +16,6 @@ use crate::verify::sql::naming::find;
 use crate::verify::sql::rows::table::lone_columns;
 use crate::verify::sql::scope::Scope;
 
-/// What is said where rows are compared by what they mean.
-pub const BY_MEANING: &str =
-    "rows are compared by logical types: what is defined beside tables, and the tables' own types, keys and constraints, are not compared";
-
-/// What is said where two engines are compared exactly, each of which words definitions in its own way.
-pub const OF_ANOTHER_ENGINE: &str = "the manifest is of another engine, which words definitions in its own way: they are not compared";
-
-/// What is said where the manifest holds what few readers are shown, and this one is not.
-pub const NOT_SHOWN: &str = "the manifest holds grants of others, or options of user mappings, that this reader is not shown";
-
-/// What is said where the manifest lacks kinds that most readers are shown.
-pub const NOT_SHOWN_THEN: &str = "the manifest's reader was not shown some kinds of definitions in full: what is lost of them is not seen";
-
-/// What is said where the manifest speaks of some tables only.
-pub const OTHER_TABLES: &str = "the manifest says nothing of tables without its watermark column, or that are not declared closed";
-
 /// The definitions of one manifest against those of another: the counts, or why they cannot be compared; nothing where there are none.
 pub fn of_manifests(before: Option<&Value>, now: Option<&Value>, monitor: &dyn Monitor) -> Option<Result<Counts, String>> {
     let (before, now) = (before?, now?);

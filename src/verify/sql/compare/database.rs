@@ -12,6 +12,7 @@ use crate::model::capture::CaptureMode;
 use crate::model::clock::Timestamp;
 use crate::model::counts::Counts;
 use crate::model::failure::{Failure, FailureKind};
+use crate::model::not_compared;
 use crate::model::source_url::SourceUrl;
 use crate::model::verification::Verification;
 use crate::monitor::{Event, Monitor};
@@ -19,7 +20,6 @@ use crate::signing::hash_key::HashKey;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::sql::changes::touched::{self, Reading, Touched, Window};
 use crate::verify::sql::compare::baseline::{Expected, check_engine, check_header, expected_tables, other_version};
-use crate::verify::sql::compare::beside;
 use crate::verify::sql::compare::columns::Common;
 use crate::verify::sql::compare::tables::Run;
 use crate::verify::sql::connect::access::{Access, database_name};
@@ -139,7 +139,7 @@ pub async fn compare_beside(
                 run.kept = Kept::open(dir, purpose, db.standing().await, hash_key, monitor)?;
             }
             if not_read::has_other_tables(&run.scope, &tables) {
-                run.result.not_compared.insert("other tables", beside::OTHER_TABLES);
+                run.result.not_compared.insert(not_compared::OTHER_TABLES, not_compared::NOT_SPOKEN_OF);
             }
             run.result.left_out.extend(not_read::beyond(&run.scope, &tables, header.position.as_ref()));
             let tables = if run.is_of_earlier_version { large_objects::as_earlier(tables) } else { tables };

@@ -7,6 +7,7 @@
 use serde_json::Value;
 
 use crate::model::failure::{Failure, FailureKind};
+use crate::model::not_compared;
 use crate::monitor::Event;
 use crate::verify::sql::compare::beside;
 use crate::verify::sql::compare::tables::Run;
@@ -24,7 +25,7 @@ impl Run<'_> {
             let said =
                 format!("the manifest is of {engine} and this is {own}: each words definitions in its own way, they are not compared");
             self.monitor.event(Event::Note(&said));
-            self.not_compared(beside::OF_ANOTHER_ENGINE);
+            self.not_compared(not_compared::OF_ANOTHER_ENGINE);
             return;
         }
         if self.is_earlier && (expected.leave_out(POSITION) | expected.leave_out(AUTO_INCREMENT)) {
@@ -44,10 +45,10 @@ impl Run<'_> {
         now.leave_out_tables(&self.elsewhere);
         self.result.left_out.extend(beside::words(before, &now));
         if differences::unseen(before, &now, true).is_some() {
-            self.result.not_compared.insert("grants", beside::NOT_SHOWN);
+            self.result.not_compared.insert(not_compared::GRANTS, not_compared::NOT_SHOWN);
         }
         if differences::has_hidden_before(before) {
-            self.result.not_compared.insert("hidden definitions", beside::NOT_SHOWN_THEN);
+            self.result.not_compared.insert(not_compared::HIDDEN_DEFINITIONS, not_compared::NOT_SHOWN_THEN);
         }
         if let Some(unseen) = differences::unseen(before, &now, false).filter(|_| self.partial_sight.is_none()) {
             let said = format!("in the manifest, and not shown to this reader in full: {unseen}");
@@ -71,7 +72,7 @@ impl Run<'_> {
     fn expected_definitions(&mut self, position: Option<&Value>) -> Option<Definitions> {
         let before = position.map(|position| &position["definitions"]).filter(|before| before.is_object());
         if self.scope.logical.is_some() {
-            self.not_compared(beside::BY_MEANING);
+            self.not_compared(not_compared::BY_MEANING);
             return None;
         }
         let mut expected = Definitions::of_value(before?);
@@ -82,7 +83,7 @@ impl Run<'_> {
     /// What rows cover says nothing of definitions, and why.
     fn not_compared(&mut self, why: &'static str) {
         self.result.left_out.push(why.to_owned());
-        self.result.not_compared.insert("definitions", why);
+        self.result.not_compared.insert(not_compared::DEFINITIONS, why);
     }
 
     /// Leaves those of closed tables and partitions alone, where the manifest is of such.

@@ -10,6 +10,7 @@ use crate::model::capture::CaptureMode;
 use crate::model::counts::Counts;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::finding::{Class, Kind, Place};
+use crate::model::not_compared;
 use crate::model::source_url::SourceUrl;
 use crate::model::verification::Verification;
 use crate::monitor::{Event, Monitor};
@@ -26,7 +27,7 @@ use crate::verify::sql::connect::errors::GIVE_RIGHTS;
 use crate::verify::sql::database::Database;
 use crate::verify::sql::declared;
 use crate::verify::sql::definitions::differences::{self, Told};
-use crate::verify::sql::definitions::kinds::{RARELY_SHOWN, in_one_line};
+use crate::verify::sql::definitions::kinds::in_one_line;
 use crate::verify::sql::definitions::not_carried;
 use crate::verify::sql::naming::{NAMED_ROWS, SeenRows, find, find_changed, tell};
 use crate::verify::sql::not_read::NotRead;
@@ -123,8 +124,8 @@ pub async fn against(
         run.definitions(&mut before, &mut now).await;
     }
     if declared.is_some() {
-        run.result.left_out.push(beside::BY_MEANING.to_owned());
-        run.result.not_compared.insert("definitions", beside::BY_MEANING);
+        run.result.left_out.push(not_compared::BY_MEANING.to_owned());
+        run.result.not_compared.insert(not_compared::DEFINITIONS, not_compared::BY_MEANING);
     }
     for (side, db) in [("checked", &mut now), ("baseline", &mut before)] {
         let content = if run.result.cut_short.is_none() { NotRead::of(db).await?.content() } else { None };
@@ -191,7 +192,7 @@ impl Run<'_> {
                     let said = |hidden| format!("{side}: not shown to the reader in full: {hidden}");
                     self.result.left_out.extend(shown.hidden().map(said));
                     // Few are shown the rights of others; all else is what a restore may have lost.
-                    let rest = in_one_line(shown.not_shown().filter(|(kind, _)| !RARELY_SHOWN.contains(kind)));
+                    let rest = in_one_line(shown.not_shown().filter(|(kind, _)| !not_compared::RARELY_SHOWN.contains(kind)));
                     let denied = rest.map(|rest| Failure::new(FailureKind::Denied, said(rest)).hint(GIVE_RIGHTS));
                     self.doubts.extend(denied);
                 }

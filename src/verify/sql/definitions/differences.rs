@@ -12,8 +12,9 @@ use serde_json::Value;
 
 use crate::model::counts::Counts;
 use crate::model::finding::Class;
+use crate::model::not_compared::RARELY_SHOWN;
 use crate::verify::sql::definitions::belonging::{GRANT, GRANT_ON, OWNERS, Owner, SETTING, TABLE, owners};
-use crate::verify::sql::definitions::kinds::{COLUMN_ORDER, Definitions, HIDDEN, POSITION, RARELY_SHOWN, READER, in_one_line, is_number};
+use crate::verify::sql::definitions::kinds::{COLUMN_ORDER, Definitions, HIDDEN, POSITION, READER, in_one_line, is_number};
 use crate::verify::sql::definitions::{alike, not_carried};
 
 /// What a manifest's header says was not shown when it was captured.

@@ -30,9 +30,6 @@ pub const REFERENCE_SYSTEM: &str = "reference system";
 /// database's, with a star where that is still the database's own; as they are.
 pub const CHARACTER_SETS: [&str; 4] = ["view character set", "trigger character set", "event character set", "routine character set"];
 
-/// Kinds that few readers are shown: that one is not is no reason to end a comparison.
-pub const RARELY_SHOWN: [&str; 3] = [GRANT, GRANT_ON, MAPPING_OPTIONS];
-
 /// What one database defines.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Definitions {

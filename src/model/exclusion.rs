@@ -1,0 +1,77 @@
+//! Why a recovery point, or a resource, is left out of a population: the words, which stand in entries for ever and are compared as they
+//! are.
+//!
+//! Not here: which points are left out (the catalogue of an estate), and whether the words are true (`log verify`). Those of a point's state
+//! lie beside the point (`recovery_point`).
+
+use crate::model::failure::FailureKind;
+use crate::model::resource::{PointSource, ResourceKind};
+
+/// A resource without `[[resource.points]]`.
+pub const NO_SOURCE: &str = "no source of recovery points is configured";
+/// A second of a bucket's continuous backup that would be the latest one.
+pub const NO_LATEST_OF_S3: &str = "AWS states no latest restorable time for S3: name the seconds in `at`";
+/// A continuous backup of a bucket of which no second is asked for.
+pub const NO_SECOND: &str = "continuous, and neither `at` nor a registered manifest names a second of it";
+/// The end of a table's window.
+pub const LAST_SECOND: &str = "the last second of a window in which manifests name others";
+/// A file beside AWS.
+pub const NOT_UTF8: &str = "its name is not UTF-8";
+/// A link beside AWS.
+pub const LEADS_NOWHERE: &str = "a link that leads nowhere";
+/// A file beside AWS; an error follows.
+pub const NOT_LOOKED_AT: &str = "it cannot be looked at: ";
+
+/// How the exclusion of a whole resource is named.
+pub fn whole(resource: &str) -> String {
+    format!("resource:{resource}")
+}
+
+/// Nobody restores the kind from there.
+pub fn driver_absent(kind: ResourceKind, from: PointSource) -> String {
+    format!("untested: driver_absent: no driver restores {kind} from {from}")
+}
+
+/// A source was listed and has no point of the resource; `place` is the source, and the vault or the directory where it has one.
+pub fn none_in(place: &str) -> String {
+    format!("no recovery point in {place}")
+}
+
+/// A source could not be listed; `place` as in [`none_in`].
+pub fn unlisted(place: &str, kind: FailureKind) -> String {
+    format!("could not be listed in {place}: {}", kind.as_str())
+}
+
+/// The place that a resource is said to be without a point in.
+pub fn place_without(reason: &str) -> Option<&str> {
+    reason.strip_prefix("no recovery point in ")
+}
+
+/// The place that is said not to have been listed, where the failure is one that there is.
+pub fn place_unlisted(reason: &str) -> Option<&str> {
+    let (place, kind) = reason.strip_prefix("could not be listed in ")?.rsplit_once(": ")?;
+    let kind = serde_json::Value::String(kind.to_owned());
+    serde_json::from_value::<FailureKind>(kind).is_ok().then_some(place)
+}
+
+/// A point that its service says is of something else, or does not say what it is of.
+pub fn of_another(service: &str, kind: &str, of: &str, expected: &str) -> String {
+    match of {
+        "" => format!("{service} does not say of which {kind} it is"),
+        of => format!("{service} says that it is of the {kind} `{of}`, and not of `{expected}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_read_back_with_failures_that_there_are() {
+        let said = unlisted("local /vault: old", FailureKind::Throttled);
+        assert_eq!(place_unlisted(&said), Some("local /vault: old"));
+        assert_eq!(place_unlisted(&unlisted("rds-pitr", FailureKind::BadEvidence)), Some("rds-pitr"));
+        assert_eq!(place_unlisted("could not be listed in rds-pitr: too old"), None);
+        assert_eq!(place_without(&none_in("aws-backup nightly")), Some("aws-backup nightly"));
+    }
+}

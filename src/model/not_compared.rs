@@ -1,0 +1,29 @@
+//! What a comparison may leave out as a whole, and why: the words, which stand in entries for ever and are compared as they are.
+
+/// All that is defined beside tables.
+pub const DEFINITIONS: &str = "definitions";
+/// Definitions that few readers are shown.
+pub const GRANTS: &str = "grants";
+/// Definitions that the manifest has not in full.
+pub const HIDDEN_DEFINITIONS: &str = "hidden definitions";
+/// Tables that the manifest does not speak of.
+pub const OTHER_TABLES: &str = "other tables";
+
+/// Rows are compared by what they mean.
+pub const BY_MEANING: &str =
+    "rows are compared by logical types: what is defined beside tables, and the tables' own types, keys and constraints, are not compared";
+
+/// Two engines are compared exactly, each of which words definitions in its own way.
+pub const OF_ANOTHER_ENGINE: &str = "the manifest is of another engine, which words definitions in its own way: they are not compared";
+
+/// The manifest holds what few readers are shown, and this one is not.
+pub const NOT_SHOWN: &str = "the manifest holds grants of others, or options of user mappings, that this reader is not shown";
+
+/// The manifest lacks kinds that most readers are shown.
+pub const NOT_SHOWN_THEN: &str = "the manifest's reader was not shown some kinds of definitions in full: what is lost of them is not seen";
+
+/// The manifest speaks of some tables only.
+pub const NOT_SPOKEN_OF: &str = "the manifest says nothing of tables without its watermark column, or that are not declared closed";
+
+/// Kinds of definitions that few readers are shown, such as the grants of others.
+pub const RARELY_SHOWN: [&str; 3] = ["grant", "grant on", "user mapping options"];
