@@ -17,6 +17,7 @@ pub mod listed;
 pub mod outcome;
 pub mod owed;
 pub mod pass;
+pub mod planned;
 pub mod point;
 pub mod reading;
 pub mod reference;
