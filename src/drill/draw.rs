@@ -191,14 +191,13 @@ async fn commit(context: &Context, drill: &DrillOpened) -> Result<Vec<(ResourceI
         listings.insert(call.clone(), context.ledger.evidence(bytes)?);
     }
     let population = policy::population(config, &listed.eligible)?;
-    let history = policy::history(&context.entries);
     let body = PopulationCommitted {
         drill_id: drill.drill.clone(),
         drill_seq: drill.seq,
         deadline_at: drill.deadline_at,
         service_ahead_ms: drill.service_ahead_ms,
         strata: policy::strata(&population, &config.class),
-        targeted: policy::targeted(config, &population, &history, drill.began_at),
+        targeted: policy::targeted(config, &population, &context.entries, drill.began_at),
         population,
         excluded: listed.excluded,
         beacon: sample::checkpoint_beacon(&context.ledger.last_checkpoint()),

@@ -86,7 +86,7 @@ pub async fn plan(setup: &Setup) -> Result<Plan, Failure> {
     let listed = list(&ListContext { config, clouds: &setup.clouds, entries: &entries, monitor }).await?;
     let population = policy::population(config, &listed.eligible)?;
     let strata = policy::strata(&population, &config.class);
-    let targeted = policy::targeted(config, &population, &policy::history(&entries), Timestamp::now());
+    let targeted = policy::targeted(config, &population, &entries, Timestamp::now());
     let mut candidates = Vec::new();
     for point in listed.eligible {
         let resource = config.resource.iter().find(|one| one.id == point.resource);

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::model::ids::ResourceId;
 use crate::model::resource::{PointSource, ResourceKind};
+use crate::testing_log::due::SampleSize;
 use crate::verify::manifest::request::{Leaves, Sidecar};
 
 /// The whole file.
@@ -185,18 +186,6 @@ impl Span {
             Self::Seconds(seconds) => Some(seconds),
         }
     }
-}
-
-/// `sample`: either `count`, or `confidence_ppm` and `tolerable_ppm`.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SampleSize {
-    /// So many points.
-    pub count: Option<u64>,
-    /// Confidence of the bound, in millionths.
-    pub confidence_ppm: Option<u64>,
-    /// The share of bad points that must be found with that confidence, in millionths.
-    pub tolerable_ppm: Option<u64>,
 }
 
 /// `access`: how S3 recovery points of AWS Backup are read. Everything else is restored, whatever this says.

@@ -5,6 +5,7 @@
 
 pub mod body;
 pub mod check_list;
+pub mod due;
 pub mod entry;
 pub mod evidence;
 pub mod exact;

@@ -1,7 +1,7 @@
 //! Verifiable sampling: pure functions of what the log holds. Anyone can repeat the draw with `openssl` in a shell:
 //! `printf %s "$id" | openssl dgst -sha256 -mac HMAC -macopt hexkey:$SEED -r`; the lowest ranks of each stratum are the sample.
 //!
-//! Not here: which points belong into a population, and how many a policy asks for; the drill decides that and `verify` repeats it.
+//! Not here: which points belong into a population, and how many a policy asks for (`due`).
 
 use std::collections::BTreeMap;
 

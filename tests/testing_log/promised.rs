@@ -24,6 +24,8 @@ pub const SECOND: &str = "arn:aws:rds:eu-west-2:111122223333:db:crm@2026-01-01T0
 pub const INSTANCE: &str = "arn:aws:rds:eu-west-2:111122223333:snapshot:awsbackup:job-crm-1";
 /// The table.
 pub const TABLE: &str = "arn:aws:dynamodb:eu-west-2:111122223333:table/crm/backup/2";
+/// The newest of the bucket.
+pub const VAULT_NEWEST: &str = "arn:aws:backup:eu-west-2:111122223333:recovery-point:vault-4";
 
 /// Turns what `support` tells into what such a version writes.
 pub fn promised() -> Edit {
@@ -70,7 +72,7 @@ fn reference_at() -> Timestamp {
     captured_end().plus_secs(6 * 3600)
 }
 
-/// The points of `crm` are one of each family, and each is drilled by rule.
+/// The points of `crm` are one of each family; the newest of each resource is drilled by rule.
 fn commit(population: &mut PopulationCommitted) {
     let crm = [SECOND, INSTANCE, TABLE].map(PointId::from);
     for item in population.population.iter_mut().filter(|item| item.resource.0 == "crm") {
@@ -78,8 +80,10 @@ fn commit(population: &mut PopulationCommitted) {
         item.id = crm[at].clone();
     }
     population.population.sort_by(|a, b| a.id.cmp(&b.id));
-    population.strata[0].sample = 0;
-    population.targeted = crm.map(|id| Targeted { id, reason: "one of each".into() }).to_vec();
+    // Every one is drawn, those of the bucket first.
+    population.strata.reverse();
+    population.strata.iter_mut().for_each(|stratum| stratum.sample = stratum.size);
+    population.targeted = [TABLE, VAULT_NEWEST].map(|id| Targeted { id: id.into(), reason: "never tested".into() }).to_vec();
 }
 
 /// What such a version states of each family.

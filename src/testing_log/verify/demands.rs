@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
+use crate::testing_log::due::SampleSize;
+
 /// The demands that results can be held to.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Demands {
@@ -18,6 +20,8 @@ pub struct Demands {
     pub classes: BTreeMap<String, ClassDemanded>,
     /// What happens to a point without a manifest, by class, where that is not that it stays untested.
     pub without_manifest: BTreeMap<String, String>,
+    /// How many points are to be drawn, by class: nothing is every one.
+    pub samples: BTreeMap<String, Option<SampleSize>>,
 }
 
 /// `[[resource]]`: what it is, and where its points may come from.
@@ -27,6 +31,8 @@ pub struct ResourceDemanded {
     pub kind: String,
     /// `source`
     pub source: String,
+    /// `class`
+    pub class: String,
     /// `[[resource.points]]`
     pub points: Vec<PointsDemanded>,
 }
@@ -92,6 +98,7 @@ impl Demands {
             resources: resources.collect(),
             classes: classes().filter_map(|(name, value)| Some((name.clone(), class(value.as_table()?)))).collect(),
             without_manifest: classes().filter_map(|(name, value)| Some((name.clone(), without(value)?))).collect(),
+            samples: classes().filter_map(|(name, value)| Some((name.clone(), sample(value.as_table()?)?))).collect(),
         })
     }
 }
@@ -128,6 +135,12 @@ fn class(table: &Table) -> ClassDemanded {
     }
 }
 
+/// `sample`, which may be absent; nothing where it is of no form that is known.
+fn sample(class: &Table) -> Option<Option<SampleSize>> {
+    let Some(written) = class.get("sample") else { return Some(None) };
+    written.clone().try_into().ok().map(Some)
+}
+
 /// A length of time such as `4h`, in seconds; nothing for `not_required`.
 fn seconds(table: &Table, key: &str) -> Option<u64> {
     let text = text(table, key)?;
@@ -154,8 +167,9 @@ fn resource(value: &Value) -> Option<(String, ResourceDemanded)> {
             at: at.filter_map(Value::as_str).map(str::to_owned).collect(),
         })
     });
-    let (kind, source) = (text(table, "kind")?, text(table, "source").unwrap_or_default());
-    Some((text(table, "id")?, ResourceDemanded { kind, source, points: points.collect() }))
+    let or_none = |key: &str| text(table, key).unwrap_or_default();
+    let (kind, source, class) = (text(table, "kind")?, or_none("source"), or_none("class"));
+    Some((text(table, "id")?, ResourceDemanded { kind, source, class, points: points.collect() }))
 }
 
 #[cfg(test)]
@@ -179,10 +193,14 @@ access = "restore"
 indeterminate_budget = 3
 [class.tin]
 when_no_manifest = "invariants"
+sample = { count = 2 }
+[class.zinc]
+sample = "some"
 [[resource]]
 id = "crm"
 kind = "rds-postgres"
 source = "crm-db"
+class = "gold"
 points = [{ from = "rds-snapshot" }, { from = "rds-pitr", region = "r", at = ["latest"] }]
 "#;
         let demands = Demands::of(text.as_bytes()).unwrap();
@@ -194,8 +212,15 @@ points = [{ from = "rds-snapshot" }, { from = "rds-pitr", region = "r", at = ["l
         assert_eq!((crm.kind.as_str(), crm.source.as_str(), from), ("rds-postgres", "crm-db", vec!["rds-snapshot", "rds-pitr"]));
         assert_eq!((crm.points[1].region.as_deref(), crm.points[1].at.as_slice()), (Some("r"), &["latest".to_owned()][..]));
         let gold = ClassDemanded { rto_s: Some(14_400), second_within_s: Some(2), indeterminate_budget: 3, ..ClassDemanded::default() };
-        assert_eq!(demands.classes, BTreeMap::from([("gold".to_owned(), gold), ("tin".to_owned(), ClassDemanded::default())]));
+        let none = ClassDemanded::default();
+        assert_eq!(
+            demands.classes,
+            BTreeMap::from([("gold".to_owned(), gold), ("tin".to_owned(), none.clone()), ("zinc".to_owned(), none)])
+        );
         assert_eq!(demands.without_manifest, BTreeMap::from([("tin".to_owned(), "invariants".to_owned())]));
+        let two = SampleSize { count: Some(2), confidence_ppm: None, tolerable_ppm: None };
+        assert_eq!(demands.samples, BTreeMap::from([("gold".to_owned(), None), ("tin".to_owned(), Some(two))]), "no form that is known");
+        assert_eq!(crm.class, "gold");
         assert_eq!(Demands::of(b"version = 1\n"), Some(Demands::default()));
         assert!(Demands::of(b"\xff").is_none() && Demands::of(b"=").is_none());
     }

@@ -100,8 +100,12 @@ rules! {
     ListingDiffers = "listing_differs",
     /// What is left out is left out for a reason that there is, and that the listings bear out.
     ExclusionDiffers = "exclusion_differs",
-    /// Strata have the sizes that the population gives them, and no sample larger than that.
+    /// Strata have the sizes that the population gives them, and no sample larger than that; a resource's points are in the one of its class.
     StrataDiffer = "strata_differ",
+    /// Of each class as many points are drawn as its configuration demands.
+    SampleTooSmall = "sample_too_small",
+    /// What is due by the period of its class, as the log before it shows, is drilled by rule.
+    DueNotTargeted = "due_not_targeted",
     /// What is drilled by rule belongs to the population.
     TargetedNotInPopulation = "targeted_not_in_population",
     /// The beacon is the checkpoint before the population.

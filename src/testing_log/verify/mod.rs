@@ -20,6 +20,7 @@ pub mod listing;
 pub mod outcome;
 pub mod owed;
 pub mod pass;
+pub mod planned;
 pub mod point;
 pub mod reading;
 pub mod reference;

@@ -8,7 +8,7 @@ use crate::signing::keys::VerifyingKey;
 use crate::testing_log::store::LogDir;
 use crate::testing_log::verify::fault::Faults;
 use crate::testing_log::verify::verdict::{Verdict, VerifyOptions};
-use crate::testing_log::verify::{closing, draw, drills, evidence, listed, reading, results, seals, stated};
+use crate::testing_log::verify::{closing, draw, drills, evidence, listed, planned, reading, results, seals, stated};
 
 /// Verifies the log at `path` with the auditor's own copy of its key. Broken rules are in the verdict; a failure means that there was
 /// nothing to verify, or that it could not be read.
@@ -29,6 +29,7 @@ pub fn verify(path: &Path, key: &VerifyingKey, options: &VerifyOptions) -> Resul
         let config = drill.plans.first().and_then(|plan| draw::policy_of(&reading, plan.body)).map(|policy| policy.config);
         let demands = config.and_then(|config| stated::demanded(&dir, &mut configurations, &config));
         listed::check(&dir, &reading, drill, demands, &mut faults);
+        planned::check(&reading, drill, demands, &mut faults);
         results::check(&reading, drill, (demands, &baselines), &mut faults);
         closing::check(&sealing, drill, &mut faults);
     }
