@@ -83,6 +83,11 @@ impl Console {
         }
     }
 
+    /// A line of an answer that people want to read beside the objects of `--json` too: then it goes where all other lines go.
+    pub fn tell(&self, text: impl AsRef<str>) {
+        if self.json { self.say(text) } else { self.answer(text) }
+    }
+
     /// One JSON object on stdout; silent without `--json`.
     pub fn object(&self, value: &Value) {
         if self.json {

@@ -101,17 +101,17 @@ pub async fn tell(dir: &Path, shown: &Path, progress: &Progress, console: &Arc<C
 }
 
 fn say_score(score: &Score, planted: &[Planted], left: u64, console: &Console) {
-    console.answer(format!("\nplanted {}, found {}, accused besides {}", planted.len(), score.found.len(), score.unexpected.len()));
+    console.tell(format!("\nplanted {}, found {}, accused besides {}", planted.len(), score.found.len(), score.unexpected.len()));
     for name in &score.found {
-        console.answer(format!("  found       {name}"));
+        console.tell(format!("  found       {name}"));
     }
     for name in &score.missed {
-        console.answer(format!("  MISSED      {name}"));
+        console.tell(format!("  MISSED      {name}"));
     }
     for name in &score.unexpected {
-        console.answer(format!("  UNEXPECTED  {name}"));
+        console.tell(format!("  UNEXPECTED  {name}"));
     }
-    console.answer(if left == 0 { "torn down: everything that was created is gone".to_owned() } else { format!("LEFT BEHIND: {left}") });
+    console.tell(if left == 0 { "torn down: everything that was created is gone".to_owned() } else { format!("LEFT BEHIND: {left}") });
 }
 
 fn say_where(shown: &Path, progress: &Progress, console: &Console) {
@@ -119,10 +119,10 @@ fn say_where(shown: &Path, progress: &Progress, console: &Console) {
     if progress.laid.as_ref().is_some_and(|laid| laid.databases.is_empty()) {
         console.say("\nneither PostgreSQL nor MariaDB is installed here: crm-transactions stayed untested, and the report says so");
     }
-    console.answer(format!("\nreport   {}", at("report.html")));
-    console.answer(format!("log      {}", at("log")));
-    console.answer(format!("verify   attestore log verify {} --key {}", at("log"), at("log.pub.pem")));
-    console.answer(format!("         or without attestore: the last section of {} has the commands", at("report.html")));
+    console.tell(format!("\nreport   {}", at("report.html")));
+    console.tell(format!("log      {}", at("log")));
+    console.tell(format!("verify   attestore log verify {} --key {}", at("log"), at("log.pub.pem")));
+    console.tell(format!("         or without attestore: the last section of {} has the commands", at("report.html")));
 }
 
 /// What the log and its evidence say of one case.

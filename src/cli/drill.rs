@@ -175,21 +175,21 @@ pub fn exit_code(report: &Report) -> ExitCode {
 pub fn tell(report: &Report, loaded: &Loaded, console: &Console) {
     console.say("");
     for line in scorecard::lines(&report.results, words::width()) {
-        console.answer(line);
+        console.tell(line);
     }
     for excluded in &report.excluded {
-        console.answer(format!("not drilled: {}: {}", excluded.id, excluded.reason));
+        console.tell(format!("not drilled: {}: {}", excluded.id, excluded.reason));
     }
     for inference in &report.closed.inference {
         let (most, of, percent) = (inference.upper_bound, inference.population, inference.confidence_ppm / 10_000);
         let (drawn, deviations) = (inference.drawn, inference.deviations);
-        console.answer(format!(
+        console.tell(format!(
             "class {}: {deviations} of {drawn} drawn did not pass; at {percent} % confidence at most {most} of {of} are bad",
             inference.stratum
         ));
     }
     let log = loaded.config.log.path.display();
-    console.answer(format!(
+    console.tell(format!(
         "\ndrill {}: {}; log {log}: {} entries, root {}",
         report.drill, report.closed.outcome, report.log_size, report.log_root
     ));

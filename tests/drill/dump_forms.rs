@@ -69,10 +69,12 @@ ALTER DATABASE crm SET search_path = ''; ALTER ROLE app SET work_mem = '8MB';
 CREATE EVENT TRIGGER audited ON ddl_command_end EXECUTE FUNCTION audit();
 "#;
 
-/// The result of a point that was compared, in words where it did not pass.
+/// The result of a point that was compared, in words where it did not pass. What the source's administrator is shown of the rights of others,
+/// and who reads what was loaded is not, is an exception.
 fn passes(estate: &Estate, point: &str) -> Result<(), String> {
     let result = result(estate, point);
-    if result.outcome == Outcome::Pass {
+    let of_grants = result.outcome_reasons.iter().all(|reason| reason.starts_with("grants: not compared: "));
+    if result.outcome == Outcome::Pass || result.outcome == Outcome::PassWithException && of_grants {
         return Ok(());
     }
     Err(format!("{point}: {:?} {:?} {:?}", result.outcome, result.outcome_reasons, result.errors))

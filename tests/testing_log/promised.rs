@@ -123,6 +123,8 @@ fn state_all(result: &mut PointResult) {
         restore.target = Some("arn:aws:dynamodb:eu-west-2:111122223333:table/drill-target".into());
         restore.recovery_checklist = vec![ChecklistLine { setting: "time to live".into(), state: "lost".into() }];
         (facts.items, facts.rows) = (facts.rows, None);
+        // The newest of its resource: what the data says stands beside its age.
+        facts.newest_stamp = Some(result.rp.created_at.plus_secs(-2));
         result.sql_checks.clear();
         return;
     }
@@ -148,12 +150,12 @@ fn state_all(result: &mut PointResult) {
     let held = |name: &str| Probe { name: name.into(), expected: "false".into(), found: "false".into(), held: true };
     isolation.probes.extend([held("subnet-group"), held("security-groups")]);
     isolation.probes.push(undemanded::certified());
-    facts.newest_stamp = Some(result.rp.created_at.plus_secs(-2));
     if result.rp.id.0 == SECOND {
         restore.mechanism = "rds:RestoreDBInstanceToPointInTime".into();
         restore.status = "available".into();
         facts.lesser_claim = Some(OTHER_POSITION.to_owned());
         facts.unstamped_tables = Some(0);
+        facts.newest_stamp = Some(result.rp.created_at.plus_secs(-2));
         facts.source_stamps = Some(SourceStamps { newest: facts.newest_stamp, asked: 3, ..SourceStamps::default() });
     }
 }

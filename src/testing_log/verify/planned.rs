@@ -25,7 +25,10 @@ pub fn check(reading: &Reading, drill: &Drill<'_>, demands: Option<&Demands>, fa
     }
     check_due(reading, population, plan.body, faults);
     check_classes(population, demands, faults);
-    let Some(demands) = demands else { return };
+    let Some(demands) = demands else {
+        faults.unheld(population.leaf, "the configuration is withheld: how many points had to be drawn could not be held to it");
+        return;
+    };
     check_samples(population, demands, faults);
     check_confidences(drill, demands, faults);
 }

@@ -139,11 +139,13 @@ pub fn beyond(scope: &Scope, there: &[Table], position: Option<&Value>) -> Vec<S
     said
 }
 
-/// Whether the database has tables of which a manifest in `scope` says nothing.
+/// Whether the database has tables of which a manifest in `scope` says nothing. Other partitions of what it speaks of are what its mode is for.
 pub fn has_other_tables(scope: &Scope, there: &[Table]) -> bool {
     let without_watermark = scope.watermark.as_ref().is_some_and(|watermark| !watermark.left_out.is_empty());
-    let is_open = |closed: &BTreeMap<String, Vec<String>>| there.iter().any(|table| !closed.contains_key(&table.name));
-    without_watermark || scope.closed.as_ref().is_some_and(is_open)
+    let Some(closed) = &scope.closed else { return without_watermark };
+    let is_spoken_of = |table: &&Table| closed.contains_key(&table.name);
+    let wholes: BTreeSet<&String> = there.iter().filter(is_spoken_of).flat_map(|table| &table.part_of).collect();
+    there.iter().any(|table| !is_spoken_of(&table) && !table.part_of.iter().any(|whole| wholes.contains(whole)))
 }
 
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {

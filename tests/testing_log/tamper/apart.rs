@@ -1,18 +1,43 @@
 //! What a comparison says that it left out as a whole, beside what its manifest says of itself.
 
 use attestore::model::digest::Sha256Digest;
-use attestore::model::not_compared::{BY_MEANING, DEFINITIONS, OF_ANOTHER_ENGINE};
+use attestore::model::not_compared::{
+    BY_MEANING, DEFINITIONS, GRANTS, HIDDEN_DEFINITIONS, NOT_SHOWN, NOT_SHOWN_THEN, NOT_SPOKEN_OF, OF_ANOTHER_ENGINE, OTHER_TABLES,
+};
+use attestore::testing_log::body::VerifyFacts;
 use attestore::testing_log::entry::Body;
 use attestore::testing_log::verify::fault::Rule;
 use serde_json::{Value, json};
 
-use crate::promised::{INSTANCE, promised};
+use crate::promised::{INSTANCE, SECOND, promised};
 use crate::support::*;
 use crate::tamper::facts;
+use crate::tamper::owed::as_exception;
 
 /// The faults of a drill whose instance has no definitions counted, for the reason `why`, and how much could not be looked into. The manifest
 /// has this position, and is in the evidence where `is_kept`.
 fn without_definitions(position: &Value, why: Option<&'static str>, is_kept: bool) -> (Vec<&'static str>, usize) {
+    faults_of(position, is_kept, &[INSTANCE], move |facts| {
+        facts.definitions = None;
+        facts.read.remove(DEFINITIONS);
+        facts.not_compared.extend(why.map(|why| (DEFINITIONS.to_owned(), why.to_owned())));
+    })
+}
+
+/// The faults where this is said not to be compared beside definitions that are.
+fn apart(position: &Value, said: &'static [(&'static str, &'static str)], is_kept: bool) -> Vec<&'static str> {
+    let change =
+        move |facts: &mut VerifyFacts| facts.not_compared.extend(said.iter().map(|(kind, why)| ((*kind).to_owned(), (*why).to_owned())));
+    faults_of(position, is_kept, &[INSTANCE, SECOND], change).0
+}
+
+/// The faults, and how much could not be looked into, where the comparisons of these points are stated otherwise.
+fn faults_of(
+    position: &Value,
+    is_kept: bool,
+    of: &'static [&'static str],
+    change: impl Fn(&mut VerifyFacts) + 'static,
+) -> (Vec<&'static str>, usize) {
     let (mut honest, position) = (promised(), position.clone());
     let kept = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
     let header = kept.clone();
@@ -26,11 +51,11 @@ fn without_definitions(position: &Value, why: Option<&'static str>, is_kept: boo
                 registered.manifest = Sha256Digest::of(&bytes);
                 header.replace(bytes);
             }
-            Body::PointResult(result) if result.rp.id.0 == INSTANCE => {
-                let facts = facts(result);
-                facts.definitions = None;
-                facts.read.remove(DEFINITIONS);
-                facts.not_compared.extend(why.map(|why| (DEFINITIONS.to_owned(), why.to_owned())));
+            Body::PointResult(result) if of.contains(&result.rp.id.0.as_str()) => {
+                change(facts(result));
+                if !facts(result).not_compared.is_empty() {
+                    as_exception(result);
+                }
             }
             _ => {}
         }
@@ -59,6 +84,18 @@ fn definitions_are_left_out_only_where_their_manifest_bears_it_out() {
     ] {
         assert_eq!(without_definitions(&position, why, true).0, expected, "{position} {why:?}");
     }
+    // What the manifest itself says nothing of stands in the result.
+    let hides = json!({"engine": "postgres", "definitions": {"view": {"public.v": "x"}, "not shown": {"routine": "a right"}}});
+    assert_eq!(apart(&hides, &[], true), [missing]);
+    assert_eq!(apart(&hides, &[(HIDDEN_DEFINITIONS, NOT_SHOWN_THEN)], true), Vec::<&str>::new());
+    let few = json!({"engine": "postgres", "definitions": {"view": {}, "not shown": {"grant": "a right"}}});
+    assert_eq!(apart(&few, &[], true), Vec::<&str>::new());
+    assert_eq!(apart(&few, &[(GRANTS, NOT_SHOWN)], true), Vec::<&str>::new());
+    assert_eq!(apart(&few, &[(HIDDEN_DEFINITIONS, NOT_SHOWN_THEN)], true), [differs]);
+    let prefix = json!({"engine": "postgres", "definitions": {"view": {}}, "scope": {"watermark": {"left_out": ["t"]}}});
+    assert_eq!(apart(&prefix, &[], true), [missing]);
+    assert_eq!(apart(&prefix, &[(OTHER_TABLES, NOT_SPOKEN_OF)], true), Vec::<&str>::new());
+    assert_eq!(apart(&few, &[(OTHER_TABLES, NOT_SPOKEN_OF)], true), [differs]);
     // Without the manifest nobody can tell whether the reason holds, and that is said; no reason at all is none.
     assert_eq!(without_definitions(&of("postgres"), None, false).0, [missing]);
     assert_eq!(without_definitions(&of("postgres"), Some("anything"), false).0, [differs]);

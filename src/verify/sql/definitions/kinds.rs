@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::verify::sql::definitions::belonging::{GRANT, GRANT_ON, MAPPING_OPTIONS, object_of};
+use crate::verify::sql::definitions::belonging::object_of;
 
 /// The kind whose definitions are whole numbers: how many steps a sequence has come from zero in its own direction.
 pub const POSITION: &str = "sequence position";
