@@ -204,7 +204,8 @@ fn what_is_due_by_the_log_before_is_drilled_by_rule() {
     use attestore::model::outcome::Outcome::{Fail, Inconclusive, Pass};
     let honest = support::build(support::Story { edit: promised(), ..Default::default() });
     let entries = honest.verdict(&Default::default()).entries;
-    let mut results = entries.iter().filter_map(|entry| if let Body::PointResult(result) = &entry.body { Some(result.clone()) } else { None });
+    let mut results =
+        entries.iter().filter_map(|entry| if let Body::PointResult(result) = &entry.body { Some(result.clone()) } else { None });
     let of_crm = results.rfind(|result| result.resource.0 == "crm").unwrap();
     let (both, vault, crm) = ([TABLE, VAULT_NEWEST].as_slice(), [VAULT_NEWEST].as_slice(), [TABLE].as_slice());
     for (earlier, period_s, targeted, is_told) in [
