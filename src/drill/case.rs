@@ -114,7 +114,7 @@ impl Case<'_> {
     pub fn settle(&self, tried: Tried, reference: rpo::Reference, points: &[rpo::Point]) -> Result<PointResult, Failure> {
         let Tried { mut result, teardown: Some(teardown) } = tried else { return Ok(tried.result) };
         result.rpo = rpo::achieved(self.policy.rpo_s, reference, points);
-        result.rpo.basis += &corroborated::words(&result);
+        result.rpo.basis += &corroborated::stated(&result);
         outcome::decide(&mut result, self.policy);
         if result.outcome == Outcome::Inconclusive && result.verify.is_none() {
             self.explain_basis(&mut result);

@@ -253,7 +253,7 @@ async fn a_server_that_comes_back_with_other_data_is_no_pass() {
     for (mode, is_taken) in [(CaptureMode::SnapshotExact, false), (CaptureMode::Sealed, false), (CaptureMode::PositionBounded, true)] {
         restore().await;
         let monitor = Meanwhile::new(When::FirstRows("m"), swap);
-        let request = CaptureRequest::new(&dir.path().join(mode.as_str()), mode);
+        let request = CaptureRequest::new(dir.path().join(mode.as_str()), mode);
         let taken = capture(&db.url(), &patient, &request, &support::key(), None, &monitor).await;
         assert_eq!(taken.is_ok(), is_taken, "{mode}");
         if let Err(failure) = taken {

@@ -59,7 +59,7 @@ pub fn promised() -> Edit {
                 ..Objective::judged(result.rpo.target_s, u64::try_from(reference_at().millis_since(*at)).ok(), Some(reference_at()), "age")
             };
             state_all(result);
-            result.rpo.basis += &corroborated::words(result);
+            result.rpo.basis += &corroborated::stated(result);
             let class = policy.as_ref().and_then(|policy| policy.classes.get(&result.class));
             let shown = second::shown(result, class).map(|second| second.is_shown());
             result.restore.as_mut().unwrap().second_shown = shown;
@@ -123,8 +123,6 @@ fn state_all(result: &mut PointResult) {
         restore.target = Some("arn:aws:dynamodb:eu-west-2:111122223333:table/drill-target".into());
         restore.recovery_checklist = vec![ChecklistLine { setting: "time to live".into(), state: "lost".into() }];
         (facts.items, facts.rows) = (facts.rows, None);
-        // The newest of its resource: what the data says stands beside its age.
-        facts.newest_stamp = Some(result.rp.created_at.plus_secs(-2));
         result.sql_checks.clear();
         return;
     }

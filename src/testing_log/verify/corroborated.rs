@@ -8,15 +8,12 @@ use crate::model::clock::Timestamp;
 use crate::testing_log::body::PointResult;
 
 const STAMP: &str = "; newest stamp in the data ";
+/// What is said of the data is not of the point whose age it is.
+const OF_ANOTHER: &str = "; of this case's own point, which is another one";
 const CANARY: &str = "; came back as planted: ";
 
-/// The end of the RPO's basis; empty where nothing corroborates it, or where it is the age of another point than the one that was read.
+/// The end of the RPO's basis; empty where nothing corroborates it.
 pub fn words(result: &PointResult) -> String {
-    let is_of_another = result.rpo.point.as_ref().is_some_and(|point| *point != result.rp.id);
-    if is_of_another { String::new() } else { in_the_data(result) }
-}
-
-fn in_the_data(result: &PointResult) -> String {
     let checks = &result.sql_checks;
     let stamps =
         checks.iter().filter(|check| check.kind == "freshness").filter_map(|check| check.actual.as_deref()?.parse::<Timestamp>().ok());
@@ -30,6 +27,13 @@ fn in_the_data(result: &PointResult) -> String {
     words
 }
 
+/// The same for an entry: where the age is that of another point than the one that was read, that stands before it.
+pub fn stated(result: &PointResult) -> String {
+    let words = words(result);
+    let is_of_another = result.rpo.point.as_ref().is_some_and(|point| *point != result.rp.id);
+    if is_of_another && !words.is_empty() { format!("{OF_ANOTHER}{words}") } else { words }
+}
+
 fn stamp(newest: Timestamp, point_at: Timestamp) -> String {
     let apart = point_at.as_secs() - newest.as_secs();
     if apart >= 0 {
@@ -40,9 +44,8 @@ fn stamp(newest: Timestamp, point_at: Timestamp) -> String {
     }
 }
 
-/// Whether a basis says of the data what the result has, and nothing that it has not. Earlier versions said it beside another point's age too.
+/// Whether a basis says of the data what the result has, and nothing that it has not.
 pub fn fits(basis: &str, result: &PointResult) -> bool {
-    let ends_with =
-        |words: &String| basis.strip_suffix(words.as_str()).is_some_and(|before| !before.contains(STAMP) && !before.contains(CANARY));
-    [words(result), in_the_data(result)].iter().any(ends_with)
+    let words = words(result);
+    basis.strip_suffix(&words).is_some_and(|before| !before.contains(STAMP) && !before.contains(CANARY))
 }
