@@ -6,11 +6,23 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::model::failure::Failure;
 use crate::verify::leaf::{Leaf, bucket_of};
-use crate::verify::records::{self, PARTS};
+use crate::verify::records::{self, PARTS, sorted_into};
 use crate::verify::sorter::{Blocks, Sorted, Sorter};
 
 /// What is kept of a row: the first 8 bytes of its key hash, which place it, and its digest.
 pub type Record = [u8; 40];
+
+/// Rows of a bucket that is not larger than it is meant to be, and by chance: 4 MiB of digests.
+const USUAL: usize = 1 << 17;
+
+/// Room for the row digests of one bucket after the other.
+#[derive(Default)]
+pub struct Room {
+    /// As they came.
+    digests: Vec<[u8; 32]>,
+    /// In order.
+    sorted: Vec<[u8; 32]>,
+}
 
 /// The record of a row.
 #[inline]
@@ -50,15 +62,16 @@ pub fn pass(
 }
 
 /// The leaf of bucket `index` of those with `bits` bits, the first that is ahead in `blocks`; `each` gets its records in order, some at a
-/// time. `digests` is room for the bucket's row digests, of which `budget` bytes stay in memory.
+/// time. `room` is for the bucket's row digests, of which `budget` bytes stay in memory.
 pub fn leaf(
     blocks: &mut Blocks<'_, 40>,
     (bits, index): (u8, u32),
-    (digests, budget): (&mut Vec<[u8; 32]>, usize),
+    (room, budget): (&mut Room, usize),
     each: &mut dyn FnMut(&[Record]) -> Result<(), Failure>,
 ) -> Result<Leaf, Failure> {
     // A bucket may be far larger than it is meant to be: a table without a key may hold one row a hundred million times.
     let mut more = None;
+    let Room { digests, sorted } = room;
     digests.clear();
     pass(blocks, (bits, index), &mut |records| {
         each(records)?;
@@ -70,10 +83,17 @@ pub fn leaf(
         Ok(())
     })?;
     let Some(mut sorter) = more else {
-        records::sort(digests, 0);
-        let rows = digests.len() as u64;
+        // A bucket of the usual size is sorted into room beside it; there is none for one that fills the budget.
+        let sorted = if digests.len() <= USUAL {
+            sorted_into(std::iter::once(&digests[..]), 0, sorted);
+            sorted
+        } else {
+            records::sort(digests, 0);
+            digests
+        };
+        let rows = sorted.len() as u64;
         let mut hasher = LeafHasher::new(bits, index, rows);
-        hasher.update(digests);
+        hasher.update(sorted);
         return Ok(Leaf { index, bits, rows, digest: hasher.finish() });
     };
     sorter.push_all(digests)?;
@@ -96,13 +116,13 @@ pub fn leaves(sorted: &Sorted<40>, bits: u8, budget: usize) -> Result<Vec<Leaf>,
     // A bucket has some parts, or a part has some buckets: what a thread takes at a time is the larger of the two.
     let shared = bits.min(PARTS.ilog2() as u8);
     let (parts, buckets) = (PARTS >> shared, 1_u32 << (bits - shared));
-    let of_group = |digests: &mut Vec<[u8; 32]>, group: u32| {
+    let of_group = |room: &mut Room, group: u32| {
         let first = group as usize * parts;
         let mut blocks = sorted.blocks_of(first..first + parts);
         let indexes = group * buckets..(group + 1) * buckets;
-        indexes.map(|index| leaf(&mut blocks, (bits, index), (&mut *digests, budget), &mut |_| Ok(()))).collect()
+        indexes.map(|index| leaf(&mut blocks, (bits, index), (&mut *room, budget), &mut |_| Ok(()))).collect()
     };
-    let groups: Result<Vec<Vec<Leaf>>, Failure> = (0..1_u32 << shared).into_par_iter().map_init(Vec::new, of_group).collect();
+    let groups: Result<Vec<Vec<Leaf>>, Failure> = (0..1_u32 << shared).into_par_iter().map_init(Room::default, of_group).collect();
     groups.map(|groups| groups.concat())
 }
 
@@ -144,9 +164,9 @@ mod tests {
         sorter.push_all(&(0..3_000).map(|n| record(&hash(n, 0), &hash(n, 1))).chain(same).collect::<Vec<_>>()).unwrap();
         let sorted = sorter.finish().unwrap();
         for bits in [0, 1, 7, 8, 9, 13, 16] {
-            let (mut blocks, mut digests) = (sorted.blocks(), Vec::new());
+            let (mut blocks, mut room) = (sorted.blocks(), Room::default());
             let one_by_one: Vec<Leaf> =
-                (0..1 << bits).map(|index| leaf(&mut blocks, (bits, index), (&mut digests, 4_096), &mut |_| Ok(())).unwrap()).collect();
+                (0..1 << bits).map(|index| leaf(&mut blocks, (bits, index), (&mut room, 4_096), &mut |_| Ok(())).unwrap()).collect();
             assert_eq!(leaves(&sorted, bits, 4_096).unwrap(), one_by_one, "{bits} bits");
             assert_eq!(one_by_one.iter().map(|leaf| leaf.rows).sum::<u64>(), sorted.count());
         }

@@ -5,7 +5,7 @@
 
 use std::sync::Mutex;
 
-use crate::verify::records::sort;
+use crate::verify::records::{sort, sorted_into};
 
 /// Records in the first chunk of a part; each further one has twice as many, up to [`MOST`].
 const FIRST: usize = 16;
@@ -49,7 +49,7 @@ impl<const N: usize> Chunks<N> {
     }
 
     /// The records, chunk by chunk, none of them empty.
-    pub fn slices(&self) -> impl Iterator<Item = &[[u8; N]]> {
+    pub fn slices(&self) -> impl Iterator<Item = &[[u8; N]]> + Clone {
         self.chunks.iter().map(Vec::as_slice)
     }
 
@@ -71,9 +71,7 @@ impl<const N: usize> Chunks<N> {
         if let [only] = &mut self.chunks[..] {
             return sort(only, 1);
         }
-        room.clear();
-        self.chunks.iter().for_each(|chunk| room.extend_from_slice(chunk));
-        sort(room, 1);
+        sorted_into(self.slices(), 1, room);
         let mut rest = room.as_slice();
         for chunk in &mut self.chunks {
             let (some, further) = rest.split_at(chunk.len());

@@ -141,7 +141,7 @@ impl Fingerprint {
             Held::Sums(sums) => Held::Sums(sums),
         };
         let known = if bits == self.bits { self.digested() } else { None };
-        Leaves { held, known, next: 0, bits, budget: self.budget, digests: Vec::new() }
+        Leaves { held, known, next: 0, bits, budget: self.budget, room: buckets::Room::default() }
     }
 
     /// Its own leaves, once they are wanted: digested by threads where there are many rows in memory. Elsewhere, and where that fails, they
@@ -170,8 +170,8 @@ pub struct Leaves<'a> {
     next: u32,
     bits: u8,
     budget: usize,
-    /// The row digests of the bucket at hand; kept for its room.
-    digests: Vec<[u8; 32]>,
+    /// For the row digests of the bucket at hand.
+    room: buckets::Room,
 }
 
 impl Leaves<'_> {
@@ -183,7 +183,7 @@ impl Leaves<'_> {
         let of = (self.bits, self.next);
         let leaf = match (&mut self.held, self.known.and_then(|known| known.get(self.next as usize))) {
             (Held::Sorted(blocks), Some(leaf)) => buckets::pass(blocks, of, each).map(|()| *leaf),
-            (Held::Sorted(blocks), None) => buckets::leaf(blocks, of, (&mut self.digests, self.budget), each),
+            (Held::Sorted(blocks), None) => buckets::leaf(blocks, of, (&mut self.room, self.budget), each),
             (Held::Sums(sums), _) => Ok(sums.leaf(self.next, self.bits)),
         };
         self.next = if leaf.is_ok() { self.next + 1 } else { 1 << self.bits };

@@ -15,7 +15,8 @@ use attestore::verify::manifest::request::CaptureRequest;
 use attestore::verify::manifest::row::LeafKind;
 use attestore::verify::sql::capture::capture;
 use attestore::verify::sql::connect::access::Access;
-use attestore::verify::sql::rows::canon::{Row, RowKeys};
+use attestore::verify::sql::rows::canon::Row;
+use attestore::verify::sql::rows::row_keys::RowKeys;
 use serde_json::Value;
 
 use crate::servers::{Kind, Server, shared};

@@ -22,7 +22,8 @@ use attestore::verify::sql::checks::runner;
 use attestore::verify::sql::compare::database::compare;
 use attestore::verify::sql::connect::access::Access;
 use attestore::verify::sql::database::Database;
-use attestore::verify::sql::rows::canon::{Row, RowKeys};
+use attestore::verify::sql::rows::canon::Row;
+use attestore::verify::sql::rows::row_keys::RowKeys;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
 

@@ -6,11 +6,12 @@ use attestore::signing::hash_key::HashKey;
 use attestore::verify::buckets::record_at;
 use attestore::verify::fingerprint::{Accumulator, DEFAULT_BUDGET};
 use attestore::verify::key_ranges::cut;
-use attestore::verify::sql::rows::canon::{ENCODING, LARGE_BYTES, LOGICAL_ENCODING, Row, RowKeys};
+use attestore::verify::sql::rows::canon::{ENCODING, LARGE_BYTES, LOGICAL_ENCODING, Row};
 use attestore::verify::sql::rows::key_order::KeyOrder;
 use attestore::verify::sql::rows::logical::{self, LogicalType};
 use attestore::verify::sql::rows::mysql_decode;
 use attestore::verify::sql::rows::notes::ColumnHasher;
+use attestore::verify::sql::rows::row_keys::RowKeys;
 use attestore::verify::sql::rows::tag;
 use serde_json::Value;
 

@@ -32,10 +32,11 @@ use crate::verify::sql::kept::{self, Kept};
 use crate::verify::sql::not_read::NotRead;
 use crate::verify::sql::position;
 use crate::verify::sql::reading::Cause;
-use crate::verify::sql::rows::canon::{ENCODING, LOGICAL_ENCODING, RowKeys};
+use crate::verify::sql::rows::canon::{ENCODING, LOGICAL_ENCODING};
 use crate::verify::sql::rows::digester::Meaning;
 use crate::verify::sql::rows::key_order::KeyOrder;
 use crate::verify::sql::rows::notes::Notes;
+use crate::verify::sql::rows::row_keys::RowKeys;
 use crate::verify::sql::rows::table::Table;
 use crate::verify::sql::scan::{self, Way};
 use crate::verify::sql::scope::{self, Scope, TableRanges};
@@ -186,11 +187,8 @@ async fn read_all(
     if !columns.is_empty() {
         monitor.event(Event::Note(&format!("left out of the rows: {}", columns.join(", "))));
     }
-    let mut definitions = db.definitions().await?;
-    definitions.leave_out_tables(not_read.elsewhere());
-    if let Some(hidden) = definitions.hidden() {
-        monitor.event(Event::Note(&format!("not in the manifest, since the reader is not shown it in full: {hidden}")));
-    }
+    db.expect_definitions();
+    let mut definitions = None;
     let mut totals: BTreeMap<String, u64> = [("tables".to_owned(), tables.len() as u64), ("rows".to_owned(), 0)].into();
     let mut baselines: BTreeMap<String, String> = request.baselines.clone();
     let mut described = serde_json::Map::new();
@@ -207,6 +205,9 @@ async fn read_all(
         let (leaves, sidecar) = (request.tables.leaves, request.tables.sidecar);
         let of = Of { leaves, sidecar, order: order.as_ref(), sidecar_max_rows: request.sidecar_max_rows };
         let (rows, begins) = capture_table(db, (table, &meaning), (&keys, kept), of, writer, monitor).await?;
+        if definitions.is_none() {
+            definitions = Some(db.definitions().await?);
+        }
         scope.ranges.extend(order.zip(begins).map(|(order, begins)| (table.name.clone(), TableRanges { order, begins })));
         *totals.entry("rows".to_owned()).or_default() += rows;
         baselines.insert(rows_baseline(&table.name), rows.to_string());
@@ -220,6 +221,14 @@ async fn read_all(
             )));
             opaque.insert(table.name.clone(), json!(names));
         }
+    }
+    let mut definitions = match definitions {
+        Some(definitions) => definitions,
+        None => db.definitions().await?,
+    };
+    definitions.leave_out_tables(not_read.elsewhere());
+    if let Some(hidden) = definitions.hidden() {
+        monitor.event(Event::Note(&format!("not in the manifest, since the reader is not shown it in full: {hidden}")));
     }
     if request.tables.sidecar != Sidecar::Hashes && !tables.is_empty() {
         let said = "the manifest holds primary keys in the clear, as --sidecar asks: keep it where such data may lie, it cannot be taken back from copies";

@@ -124,6 +124,13 @@ impl Database {
         }
     }
 
+    /// What is defined beside tables is going to be asked: where a session is free, it is read beside the rows of the next table.
+    pub fn expect_definitions(&mut self) {
+        if let Self::Postgres(session) = self {
+            session.expect_definitions();
+        }
+    }
+
     /// What is defined beside tables.
     pub async fn definitions(&mut self) -> Result<Definitions, Failure> {
         match self {

@@ -15,10 +15,11 @@ use crate::verify::sql::database::Database;
 use crate::verify::sql::kept::Kept;
 use crate::verify::sql::naming::{self, Seen, SeenRows};
 use crate::verify::sql::reading::{Cause, Harvest, ReadError};
-use crate::verify::sql::rows::canon::{Row, RowKeys};
+use crate::verify::sql::rows::canon::Row;
 use crate::verify::sql::rows::digester::{Digester, Meaning};
 use crate::verify::sql::rows::display;
 use crate::verify::sql::rows::key_order::KeyOrder;
+use crate::verify::sql::rows::row_keys::RowKeys;
 use crate::verify::sql::rows::table::Table;
 
 /// Bytes of records that stay in memory, three million rows; beyond it they go into a temporary file.

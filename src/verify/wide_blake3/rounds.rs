@@ -21,6 +21,26 @@ pub fn quarter(block: &[u8; BLOCK], at: usize) -> i64 {
     i64::from_le_bytes(block[at * 8..at * 8 + 8].try_into().expect("8 bytes"))
 }
 
+/// Copies at most a block to the beginning of one: in pieces of fixed sizes, which overlap, since a call for some bytes would take longer
+/// than they do.
+#[inline(always)]
+pub fn put(bytes: &[u8], block: &mut [u8; BLOCK]) {
+    #[inline(always)]
+    fn ends<const N: usize>(bytes: &[u8], block: &mut [u8; BLOCK]) {
+        let last = bytes.len() - N;
+        let (head, tail): ([u8; N], [u8; N]) = (*bytes.first_chunk().expect("N bytes"), *bytes.last_chunk().expect("N bytes"));
+        block[..N].copy_from_slice(&head);
+        block[last..last + N].copy_from_slice(&tail);
+    }
+    match bytes.len() {
+        32.. => ends::<32>(bytes, block),
+        16.. => ends::<16>(bytes, block),
+        8.. => ends::<8>(bytes, block),
+        4.. => ends::<4>(bytes, block),
+        _ => block.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from),
+    }
+}
+
 /// The quarter round over four words of the state and two of the message; `add`, `xor` and the rotations to the right are in scope.
 macro_rules! quarter_round {
     ($v:ident $m:ident $a:literal $b:literal $c:literal $d:literal $x:literal $y:literal) => {
@@ -72,7 +92,7 @@ macro_rules! side_by_side {
         $(#[$about])*
         #[target_feature(enable = $feature)]
         pub fn $name(key: &[u32; 8], inputs: &[&[u8]; $lanes]) -> [[u8; 32]; $lanes] {
-            use $crate::verify::wide_blake3::rounds::{BLOCK, CHUNK_END, CHUNK_START, IV, KEYED_HASH, ROOT};
+            use $crate::verify::wide_blake3::rounds::{BLOCK, CHUNK_END, CHUNK_START, IV, KEYED_HASH, ROOT, put};
             let count = inputs[0].len().div_ceil(BLOCK).max(1);
             let [k0, k1, k2, k3, k4, k5, k6, k7] = *key;
             let mut h = [splat(k0), splat(k1), splat(k2), splat(k3), splat(k4), splat(k5), splat(k6), splat(k7)];
@@ -83,7 +103,7 @@ macro_rules! side_by_side {
                 if is_last {
                     for (lane, input) in inputs.iter().enumerate() {
                         let rest = &input[block * BLOCK..];
-                        padded[lane][..rest.len()].copy_from_slice(rest);
+                        put(rest, &mut padded[lane]);
                         length[lane] = rest.len() as i32;
                     }
                 }

@@ -182,8 +182,8 @@ fn declared_scale(type_text: &str) -> Option<u16> {
 mod tests {
     use super::*;
     use crate::signing::hash_key::HashKey;
-    use crate::verify::sql::rows::canon::RowKeys;
     use crate::verify::sql::rows::digester::Meaning;
+    use crate::verify::sql::rows::row_keys::RowKeys;
     use proptest::prelude::*;
     use serde_json::json;
 

@@ -23,8 +23,8 @@ use crate::verify::sql::changes::events::{self, Event, What};
 use crate::verify::sql::changes::fate::{Happened, Later, TouchedRows};
 use crate::verify::sql::changes::keys;
 use crate::verify::sql::postgres::catalog::shown_name;
-use crate::verify::sql::rows::canon::RowKeys;
 use crate::verify::sql::rows::digester::{Digester, Meaning};
+use crate::verify::sql::rows::row_keys::RowKeys;
 use crate::verify::sql::rows::table::Table;
 use crate::verify::sql::scope::Scope;
 

@@ -30,7 +30,7 @@ use crate::verify::sql::kept::{self, Kept};
 use crate::verify::sql::naming::Bounds;
 use crate::verify::sql::not_read::{self, NotRead};
 use crate::verify::sql::postgres::large_objects;
-use crate::verify::sql::rows::canon::RowKeys;
+use crate::verify::sql::rows::row_keys::RowKeys;
 use crate::verify::sql::rows::table::Table;
 use crate::verify::sql::scope::Scope;
 
@@ -152,6 +152,9 @@ pub async fn compare_beside(
                 monitor.event(Event::Note(&holds_nothing(url, expected.len())));
             }
             run.partial_sight = db.partial_sight().await?;
+            if run.will_compare_definitions(header.position.as_ref(), db.engine().name) {
+                db.expect_definitions();
+            }
             run.all(&mut db, expected, tables).await?;
             run.definitions(&mut db, header.position.as_ref()).await;
             two_states = db.two_states();

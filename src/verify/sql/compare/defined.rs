@@ -68,6 +68,12 @@ impl Run<'_> {
         }
     }
 
+    /// Whether there are definitions to compare, as far as that is known before tables have been.
+    pub fn will_compare_definitions(&self, position: Option<&Value>, engine: &str) -> bool {
+        let is_given = |position: &Value| position["definitions"].is_object() && position["engine"] == engine;
+        self.scope.logical.is_none() && position.is_some_and(is_given)
+    }
+
     /// What the manifest says that is within its scope; nothing where it says nothing of definitions, or rows alone are compared.
     fn expected_definitions(&mut self, position: Option<&Value>) -> Option<Definitions> {
         let before = position.map(|position| &position["definitions"]).filter(|before| before.is_object());

@@ -33,9 +33,9 @@ use crate::verify::sql::naming::{NAMED_ROWS, SeenRows, find, find_changed, tell}
 use crate::verify::sql::not_read::NotRead;
 use crate::verify::sql::position;
 use crate::verify::sql::reading::{Cause, ReadError};
-use crate::verify::sql::rows::canon::RowKeys;
 use crate::verify::sql::rows::digester::Meaning;
 use crate::verify::sql::rows::logical::LogicalType;
+use crate::verify::sql::rows::row_keys::RowKeys;
 use crate::verify::sql::rows::table::{Table, lone_columns};
 use crate::verify::sql::scan::{self, Look, Scan, Wanted, Way};
 

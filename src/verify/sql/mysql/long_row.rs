@@ -147,7 +147,7 @@ impl LongRow<'_> {
 mod tests {
     use super::*;
     use crate::signing::hash_key::HashKey;
-    use crate::verify::sql::rows::canon::RowKeys;
+    use crate::verify::sql::rows::row_keys::RowKeys;
     use crate::verify::sql::wire::mysql::channel::{CONTINUED, Channel};
     use crate::verify::sql::wire::mysql::values::each_value;
     use proptest::prelude::*;

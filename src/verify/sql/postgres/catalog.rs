@@ -19,18 +19,21 @@ const TABLES: &str = "SELECT c.oid::int8, n.nspname::text, c.relname::text, \
      AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%' \
      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')";
 
+/// In the order in which they are stored.
 const COLUMNS: &str = "SELECT a.attrelid::int8, a.attname::text, a.atttypid::int8, format_type(a.atttypid, a.atttypmod), a.attnotnull, \
      a.attgenerated::text, CASE WHEN a.attcollation <> t.typcollation THEN (SELECT collname::text FROM pg_collation WHERE oid = a.attcollation) END \
      FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_type t ON t.oid = a.atttypid \
-     WHERE c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped AND c.relnamespace <> 'pg_catalog'::regnamespace";
+     WHERE c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped AND c.relnamespace <> 'pg_catalog'::regnamespace ORDER BY a.attrelid, a.attnum";
 
 /// A reference to a partitioned table has one to each of its partitions, which the server makes and names itself: those are left out.
 const CONSTRAINTS: &str = "SELECT o.conrelid::int8, o.contype::text, o.conname::text, pg_get_constraintdef(o.oid), \
      ARRAY(SELECT a.attname::text FROM unnest(o.conkey) WITH ORDINALITY k(n, at) JOIN pg_attribute a ON a.attrelid = o.conrelid AND a.attnum = k.n ORDER BY k.at) \
-     FROM pg_constraint o WHERE o.conrelid <> 0 AND o.contype IN ('p', 'u', 'f', 'c', 'x') \
+     FROM pg_constraint o JOIN pg_class c ON c.oid = o.conrelid \
+     WHERE c.relkind = 'r' AND c.relnamespace <> 'pg_catalog'::regnamespace AND o.contype IN ('p', 'u', 'f', 'c', 'x') \
      AND NOT EXISTS (SELECT FROM pg_constraint u WHERE u.oid = o.conparentid AND u.conrelid = o.conrelid)";
 
-const UNIQUE_INDEXES: &str = "SELECT i.indrelid::int8, pg_get_indexdef(i.indexrelid) FROM pg_index i WHERE i.indisunique AND NOT EXISTS \
+const UNIQUE_INDEXES: &str = "SELECT i.indrelid::int8, pg_get_indexdef(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid \
+     WHERE c.relkind = 'r' AND c.relnamespace <> 'pg_catalog'::regnamespace AND i.indisunique AND NOT EXISTS \
      (SELECT FROM pg_constraint o WHERE o.conindid = i.indexrelid AND o.contype IN ('p', 'u', 'x'))";
 
 const TYPES: &str = "SELECT t.oid::int8, t.typname::text, t.typtype::text, t.typelem::int8, t.typbasetype::int8, t.typrelid::int8, \

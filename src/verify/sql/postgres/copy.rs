@@ -41,7 +41,14 @@ enum Part<'a> {
 
 /// The rows of one copy.
 pub struct CopyRows<'a> {
+    /// As they arrive.
     columns: Vec<(&'a PgType, &'a str)>,
+    /// Where the fields of a row arrive, in the order that they have in it; empty where they arrive in it.
+    places: Vec<usize>,
+    /// Room for where the values of a row begin and how long they are.
+    values: Vec<(usize, Option<usize>)>,
+    /// A row that arrived in pieces, in its own order.
+    arranged: Row,
     part: Part<'a>,
     /// Whether a value was too long to be held.
     is_beyond: bool,
@@ -55,7 +62,15 @@ pub struct CopyRows<'a> {
 impl<'a> CopyRows<'a> {
     /// Of a copy of these columns of which nothing has arrived; their names are for errors.
     pub fn new(columns: Vec<(&'a PgType, &'a str)>) -> Self {
-        Self { columns, part: Part::Header, is_beyond: false, held: Vec::new(), at: 0, rows: 0 }
+        let (places, values, arranged) = (Vec::new(), Vec::new(), Row::empty());
+        Self { columns, places, values, arranged, part: Part::Header, is_beyond: false, held: Vec::new(), at: 0, rows: 0 }
+    }
+
+    /// The same where a row's first field is the one that arrives at the first of these places, and so on.
+    #[must_use]
+    pub fn in_order(mut self, places: Vec<usize>) -> Self {
+        self.places = if places.is_sorted() { Vec::new() } else { places };
+        self
     }
 
     /// True where an error is that of a value which is too long to be held, and no fault of what arrived.
@@ -103,19 +118,27 @@ impl<'a> CopyRows<'a> {
 
     /// Decodes a row whose fields begin here and gives what follows it; nothing where it is not whole.
     #[inline]
-    fn in_place<'b>(&self, mut bytes: &'b [u8], row: &mut Row) -> Result<Option<&'b [u8]>, String> {
+    fn in_place<'b>(&mut self, mut bytes: &'b [u8], row: &mut Row) -> Result<Option<&'b [u8]>, String> {
         row.begin(self.columns.len());
-        for (kind, name) in &self.columns {
-            let Some((length, rest)) = bytes.split_first_chunk::<4>() else { return Ok(None) };
+        if self.places.is_empty() {
+            for (kind, name) in &self.columns {
+                let Some((value, rest)) = first_value(bytes)? else { return Ok(None) };
+                postgres_decode::field(kind, value, row).map_err(|said| format!("column {name}: {said}"))?;
+                bytes = rest;
+            }
+            return Ok(Some(bytes));
+        }
+        let whole = bytes;
+        self.values.clear();
+        for _ in &self.columns {
+            let Some((value, rest)) = first_value(bytes)? else { return Ok(None) };
+            let length = value.map(<[u8]>::len);
+            self.values.push((whole.len() - rest.len() - length.unwrap_or(0), length));
             bytes = rest;
-            let value = match length_of(*length)? {
-                None => None,
-                Some(length) => {
-                    let Some((value, rest)) = bytes.split_at_checked(length) else { return Ok(None) };
-                    bytes = rest;
-                    Some(value)
-                }
-            };
+        }
+        for place in &self.places {
+            let ((kind, name), (start, length)) = (self.columns[*place], self.values[*place]);
+            let value = length.map(|length| &whole[start..start + length]);
             postgres_decode::field(kind, value, row).map_err(|said| format!("column {name}: {said}"))?;
         }
         Ok(Some(bytes))
@@ -257,13 +280,32 @@ impl<'a> CopyRows<'a> {
         }
         self.part = Part::Count;
         self.rows += 1;
-        Ok(each(row))
+        if self.places.is_empty() {
+            return Ok(each(row));
+        }
+        self.arranged.rearranged(row, &self.places);
+        let go_on = each(&self.arranged);
+        if self.arranged.bytes().len() > KEPT {
+            self.arranged = Row::empty();
+        }
+        Ok(go_on)
     }
 
     /// Ends the stream: an error unless the trailer has been seen.
     pub fn finish(&self) -> Result<(), String> {
         if matches!(self.part, Part::End) { Ok(()) } else { Err("the stream ended without its trailer".into()) }
     }
+}
+
+/// The value that stands first, nothing within for NULL, and what follows it; nothing where it is not whole.
+#[inline]
+#[allow(clippy::type_complexity, reason = "a value, and what follows it")]
+fn first_value(bytes: &[u8]) -> Result<Option<(Option<&[u8]>, &[u8])>, String> {
+    let Some((length, rest)) = bytes.split_first_chunk::<4>() else { return Ok(None) };
+    Ok(match length_of(*length)? {
+        None => Some((None, rest)),
+        Some(length) => rest.split_at_checked(length).map(|(value, rest)| (Some(value), rest)),
+    })
 }
 
 /// The length of a field; nothing for NULL.
@@ -295,7 +337,8 @@ fn extension(header: &[u8]) -> Result<usize, String> {
 mod tests {
     use super::*;
     use crate::signing::hash_key::HashKey;
-    use crate::verify::sql::rows::canon::{LARGE_BYTES, RowKeys};
+    use crate::verify::sql::rows::canon::LARGE_BYTES;
+    use crate::verify::sql::rows::row_keys::RowKeys;
     use proptest::prelude::*;
 
     type Rows = Vec<Vec<Option<Vec<u8>>>>;
@@ -337,7 +380,13 @@ mod tests {
 
     /// The rows of a stream that arrives in these chunks: each whole, or as a piece of a message.
     fn decoded(kinds: &[PgType], chunks: &[&[u8]], whole: bool) -> Result<Vec<Vec<u8>>, String> {
-        let (mut copy, mut row, mut rows) = (CopyRows::new(kinds.iter().map(|kind| (kind, "c")).collect()), blank(), Vec::new());
+        decoded_in_order(kinds, Vec::new(), chunks, whole)
+    }
+
+    /// The same where the fields of a row arrive at these places.
+    fn decoded_in_order(kinds: &[PgType], places: Vec<usize>, chunks: &[&[u8]], whole: bool) -> Result<Vec<Vec<u8>>, String> {
+        let copy = CopyRows::new(kinds.iter().map(|kind| (kind, "c")).collect());
+        let (mut copy, mut row, mut rows) = (copy.in_order(places), blank(), Vec::new());
         for chunk in chunks {
             let mut each = |row: &Row| {
                 rows.push(row.bytes().to_vec());
@@ -420,6 +469,29 @@ mod tests {
         assert!(copy.piece(&head, &mut blank(), &mut |_| true).is_ok(), "of any length where nothing is held");
     }
 
+    #[test]
+    fn rows_that_arrive_in_another_order_are_counted_as_large_as_they_are() {
+        let kinds = [PgType::Text, PgType::Text];
+        let long = vec![b'x'; LARGE_BYTES + 1];
+        let rows: Rows = vec![vec![Some(long), Some(b"a".to_vec())], vec![Some(b"b".to_vec()), None]];
+        let places = vec![1, 0];
+        let turned: Rows = rows.iter().map(|row| places.iter().map(|place| row[*place].clone()).collect()).collect();
+        let expected = plain(&kinds, &turned);
+        let whole = stream(&rows);
+        for size in [1_000_000, whole.len()] {
+            let mut copy = CopyRows::new(kinds.iter().map(|kind| (kind, "c")).collect()).in_order(places.clone());
+            let (mut row, mut seen) = (blank(), Vec::new());
+            for chunk in whole.chunks(size) {
+                let mut each = |row: &Row| {
+                    seen.push((row.bytes().to_vec(), row.hashed_bytes() > LARGE_BYTES as u64));
+                    true
+                };
+                copy.piece(chunk, &mut row, &mut each).unwrap();
+            }
+            assert!(seen == [(expected[0].clone(), true), (expected[1].clone(), false)]);
+        }
+    }
+
     fn tables() -> impl Strategy<Value = (Vec<PgType>, Rows)> {
         let kinds =
             prop::collection::vec(prop::sample::select(vec![PgType::Text, PgType::Bytes, PgType::Json, PgType::Opaque("x".into())]), 0..4);
@@ -435,6 +507,23 @@ mod tests {
             let bytes = stream(&rows);
             let chunks: Vec<&[u8]> = bytes.chunks(size).collect();
             prop_assert_eq!(decoded(&kinds, &chunks, whole).unwrap(), plain(&kinds, &rows));
+        }
+
+        #[test]
+        fn fields_stand_where_they_belong(
+            (kinds, rows, places) in tables().prop_flat_map(|(kinds, rows)| {
+                let places = Just((0..kinds.len()).collect::<Vec<usize>>()).prop_shuffle();
+                (Just(kinds), Just(rows), places)
+            }),
+            size in 1usize..60, whole in any::<bool>()
+        ) {
+            let bytes = stream(&rows);
+            let (head, rows_of_it) = bytes.split_at(HEADER + 3);
+            let chunks: Vec<&[u8]> = if whole { vec![head, rows_of_it] } else { bytes.chunks(size).collect() };
+            let turned = |kinds: &[PgType]| places.iter().map(|place| kinds[*place].clone()).collect::<Vec<PgType>>();
+            let rows = rows.iter().map(|row| places.iter().map(|place| row[*place].clone()).collect()).collect();
+            let expected = plain(&turned(&kinds), &rows);
+            prop_assert_eq!(decoded_in_order(&kinds, places, &chunks, whole).unwrap(), expected);
         }
 
         #[test]

@@ -4,11 +4,13 @@
 //! that breaks costs its workers only: the others are still read at the same instant. Where the server gives no second session, the one that
 //! holds the snapshot reads itself (`alone`).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection, Row as _};
+use tokio::sync::Mutex;
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::sql::connect::errors::{self, Broken};
@@ -41,12 +43,20 @@ const BETWEEN: Duration = Duration::from_millis(100);
 /// A database and its snapshot.
 pub struct PostgresSession {
     opener: Opener,
-    control: PgConnection,
+    control: Arc<Mutex<PgConnection>>,
     workers: Vec<PgWireSession>,
     /// Whether the server gives no session beside the one that holds the snapshot.
     alone: bool,
     engine: Engine,
     server: u32,
+    early: Early,
+}
+
+/// Definitions that are asked for while a table is read: the session that holds the snapshot has nothing to do then.
+enum Early {
+    No,
+    Wanted,
+    Found(Result<Definitions, Failure>),
 }
 
 impl PostgresSession {
@@ -63,7 +73,8 @@ impl PostgresSession {
         opener.without_encoding = row.try_get::<String, _>(3).map_err(failed)? == "SQL_ASCII";
         let engine = Engine { name: "postgres", version: row.try_get(1).map_err(failed)? };
         let server = u32::try_from(row.try_get::<i32, _>(2).map_err(failed)?).unwrap_or(0);
-        Ok(Self { opener, control, workers: Vec::new(), alone: false, engine, server })
+        let control = Arc::new(Mutex::new(control));
+        Ok(Self { opener, control, workers: Vec::new(), alone: false, engine, server, early: Early::No })
     }
 
     /// The engine.
@@ -76,8 +87,10 @@ impl PostgresSession {
         let mut left = ATTEMPTS;
         loop {
             let shown = &self.opener.shown;
-            let tables = catalog::tables(&mut self.control);
+            let mut control = self.control.lock().await;
+            let tables = catalog::tables(&mut control);
             let asked = self.opener.limits.asking(shown, async { Ok(tables.await) }).await?;
+            drop(control);
             match asked {
                 Err(error) if left > 0 && definitions::is_of_change(&error) => {}
                 Ok(tables) => return Ok(tables),
@@ -90,45 +103,32 @@ impl PostgresSession {
         }
     }
 
-    /// What it defines beside tables. What is printed of an object is what it is now: where one that the snapshot shows is gone, definitions are
-    /// those of a moment later.
+    /// What it defines beside tables is going to be asked: it is read beside the rows of the next table.
+    pub fn expect_definitions(&mut self) {
+        self.early = Early::Wanted;
+    }
+
+    /// What it defines beside tables.
     pub async fn definitions(&mut self) -> Result<Definitions, Failure> {
-        let shown = &self.opener.shown;
-        let first = async {
-            let _ = execute(&mut self.control, "SAVEPOINT definitions").await;
-            let found = definitions::definitions(&mut self.control).await;
-            let after = if found.is_ok() { "RELEASE" } else { "ROLLBACK TO" };
-            let _ = execute(&mut self.control, &format!("{after} SAVEPOINT definitions")).await;
-            Ok(found)
-        };
-        let mut found = self.opener.limits.asking(shown, first).await?;
-        for _ in 0..ATTEMPTS {
-            match found {
-                Err(error) if definitions::is_of_change(&error) => {
-                    tokio::time::sleep(BETWEEN).await;
-                    let mut fresh = Opener { snapshot: None, ..self.opener.clone() }.open().await?;
-                    let asked = definitions::definitions(&mut fresh);
-                    found = self.opener.limits.asking(shown, async { Ok(asked.await) }).await?;
-                    let _ = tokio::time::timeout(self.opener.limits.connect, fresh.close()).await;
-                }
-                Ok(found) => return Ok(found),
-                Err(error) => return Err(self.opener.explain(said(shown, error)).await),
-            }
+        match std::mem::replace(&mut self.early, Early::No) {
+            Early::Found(found) => found,
+            Early::No | Early::Wanted => defined(&self.opener, &mut *self.control.lock().await).await,
         }
-        found.map_err(|error| said(shown, error))
     }
 
     /// The statements that let `user` read it.
     pub async fn grants(&mut self, user: &str) -> Result<Vec<String>, Failure> {
         let shown = &self.opener.shown;
-        let asked = rights::postgres::needed(&mut self.control, user);
+        let mut control = self.control.lock().await;
+        let asked = rights::postgres::needed(&mut control, user);
         self.opener.limits.asking(shown, async { asked.await.map_err(|error| errors::failure(shown, error)) }).await
     }
 
     /// The rows of a small question whose columns are texts or small numbers.
     pub async fn ask(&mut self, question: &str) -> Result<Vec<Vec<String>>, Failure> {
         let shown = &self.opener.shown;
-        let asked = sqlx::raw_sql(AssertSqlSafe(question)).fetch_all(&mut self.control);
+        let mut control = self.control.lock().await;
+        let asked = sqlx::raw_sql(AssertSqlSafe(question)).fetch_all(&mut *control);
         let rows = self.opener.limits.asking(shown, async { asked.await.map_err(|error| errors::failure(shown, error)) }).await?;
         let text = |row: &PgRow, at| row.try_get_raw(at).ok().and_then(|value| Some(value.as_str().ok()?.to_owned())).unwrap_or_default();
         Ok(rows.iter().map(|row| (0..row.len()).map(|at| text(row, at)).collect()).collect())
@@ -138,13 +138,15 @@ impl PostgresSession {
     pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<String>, Failure> {
         let shown = &self.opener.shown;
         let question = format!("SELECT max({})::text FROM ONLY {}{}", double_quoted(column), table.sql_name, table.conditions(&[]));
-        let asked = sqlx::query_scalar(AssertSqlSafe(question)).fetch_one(&mut self.control);
+        let mut control = self.control.lock().await;
+        let asked = sqlx::query_scalar(AssertSqlSafe(question)).fetch_one(&mut *control);
         self.opener.limits.asking(shown, async { asked.await.map_err(|error| errors::failure(shown, error)) }).await
     }
 
     /// The log position, and the transaction snapshot (xmin, xmax, in progress), which is what makes two readings comparable.
     pub async fn position(&mut self) -> Value {
-        let asked = tokio::time::timeout(self.opener.limits.silence, position(&mut self.control)).await;
+        let mut control = self.control.lock().await;
+        let asked = tokio::time::timeout(self.opener.limits.silence, position(&mut control)).await;
         asked.unwrap_or_default()
     }
 
@@ -160,7 +162,7 @@ impl PostgresSession {
             }
             // The only session gives its snapshot up: this is asked when all is read.
             Err(failure) if failure.kind == FailureKind::Throttled => {
-                execute(&mut self.control, "COMMIT; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.ok()?;
+                execute(&mut *self.control.lock().await, "COMMIT; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.ok()?;
                 self.position().await
             }
             Err(_) => return None,
@@ -184,7 +186,17 @@ impl PostgresSession {
         kept: Option<&mut KeptTable<'_>>,
         sink: HarvestSink<'_>,
     ) -> Result<u64, ReadError> {
-        let read = block_ranges::digest(&self.opener, self.server, &mut self.workers, table, (digester, kept), sink).await;
+        let reading = block_ranges::digest(&self.opener, self.server, &mut self.workers, table, (digester, kept), sink);
+        let read = if matches!(self.early, Early::Wanted) {
+            // In a task of its own: rows that arrive without a pause leave the one that takes them in no time for anything else.
+            let (opener, control) = (self.opener.clone(), self.control.clone());
+            let asked = tokio::spawn(async move { defined(&opener, &mut *control.lock().await).await });
+            let read = reading.await;
+            self.early = asked.await.map_or(Early::No, Early::Found);
+            read
+        } else {
+            reading.await
+        };
         self.first_cause(read).await
     }
 
@@ -232,7 +244,9 @@ impl PostgresSession {
     }
 
     async fn lost_snapshot(&mut self) -> Option<Failure> {
-        let asked = tokio::time::timeout(self.opener.limits.connect, execute(&mut self.control, "SELECT 1")).await;
+        let mut control = self.control.lock().await;
+        let asked = tokio::time::timeout(self.opener.limits.connect, execute(&mut control, "SELECT 1")).await;
+        drop(control);
         let error = asked.ok()?.err().filter(errors::lost_connection)?;
         let failure = errors::failure(&self.opener.shown, error).context("the session that holds the snapshot is gone");
         Some(self.opener.explain(Failure { kind: FailureKind::Network, ..failure }).await)
@@ -243,7 +257,8 @@ impl PostgresSession {
     pub async fn standing(&mut self) -> Option<Value> {
         let question = "SELECT pg_catalog.pg_current_snapshot()::text, pg_catalog.pg_postmaster_start_time()::text, \
                         (SELECT oid::int8 FROM pg_catalog.pg_database WHERE datname = current_database())";
-        let asked = tokio::time::timeout(self.opener.limits.silence, sqlx::query(question).fetch_one(&mut self.control)).await;
+        let mut control = self.control.lock().await;
+        let asked = tokio::time::timeout(self.opener.limits.silence, sqlx::query(question).fetch_one(&mut *control)).await;
         let row = asked.ok()?.ok()?;
         let (snapshot, started, database): (String, String, i64) = (row.try_get(0).ok()?, row.try_get(1).ok()?, row.try_get(2).ok()?);
         let under_way = snapshot.rsplit_once(':').is_none_or(|(_, list)| !list.is_empty());
@@ -255,7 +270,8 @@ impl PostgresSession {
     pub async fn identity(&mut self) -> Option<Value> {
         let question = "SELECT pg_catalog.pg_postmaster_start_time()::text || ' ' || pg_catalog.current_setting('port'), \
                         (SELECT oid::int8 FROM pg_catalog.pg_database WHERE datname = current_database())";
-        let asked = tokio::time::timeout(self.opener.limits.silence, sqlx::query(question).fetch_one(&mut self.control)).await;
+        let mut control = self.control.lock().await;
+        let asked = tokio::time::timeout(self.opener.limits.silence, sqlx::query(question).fetch_one(&mut *control)).await;
         let row = asked.ok()?.ok()?;
         let (server, database): (Option<String>, i64) = (row.try_get(0).ok()?, row.try_get(1).ok()?);
         server.map(|server| json!({"server": server, "database": database}))
@@ -264,7 +280,7 @@ impl PostgresSession {
     /// Streams some columns of a table in one session.
     pub async fn read(&mut self, table: &Table, columns: &[usize], mut delivery: Delivery<'_>) -> Result<u64, ReadError> {
         let Some(mut worker) = self.worker().await? else {
-            let outcome = alone::read(&mut self.control, (table, columns), self.opener.limits, &mut delivery).await;
+            let outcome = alone::read(&mut *self.control.lock().await, (table, columns), self.opener.limits, &mut delivery).await;
             self.opener.heard.answered();
             let read = delivery.end(outcome.map(drop));
             return self.first_cause(read).await;
@@ -284,8 +300,38 @@ impl PostgresSession {
         for worker in self.workers {
             let _ = tokio::time::timeout(limit, worker.close()).await;
         }
-        let _ = tokio::time::timeout(limit, self.control.close()).await;
+        if let Some(control) = Arc::into_inner(self.control) {
+            let _ = tokio::time::timeout(limit, control.into_inner().close()).await;
+        }
     }
+}
+
+/// What is defined beside tables. What is printed of an object is what it is now: where one that the snapshot shows is gone, definitions are
+/// those of a moment later.
+async fn defined(opener: &Opener, control: &mut PgConnection) -> Result<Definitions, Failure> {
+    let shown = &opener.shown;
+    let first = async {
+        let _ = execute(control, "SAVEPOINT definitions").await;
+        let found = definitions::definitions(control).await;
+        let after = if found.is_ok() { "RELEASE" } else { "ROLLBACK TO" };
+        let _ = execute(control, &format!("{after} SAVEPOINT definitions")).await;
+        Ok(found)
+    };
+    let mut found = opener.limits.asking(shown, first).await?;
+    for _ in 0..ATTEMPTS {
+        match found {
+            Err(error) if definitions::is_of_change(&error) => {
+                tokio::time::sleep(BETWEEN).await;
+                let mut fresh = Opener { snapshot: None, ..opener.clone() }.open().await?;
+                let asked = definitions::definitions(&mut fresh);
+                found = opener.limits.asking(shown, async { Ok(asked.await) }).await?;
+                let _ = tokio::time::timeout(opener.limits.connect, fresh.close()).await;
+            }
+            Ok(found) => return Ok(found),
+            Err(error) => return Err(opener.explain(said(shown, error)).await),
+        }
+    }
+    found.map_err(|error| said(shown, error))
 }
 
 /// What somebody else's change is, and any other error.

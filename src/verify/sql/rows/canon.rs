@@ -39,9 +39,8 @@
 //! `HashKey.derive("attestore key v1")` over the row made of the primary key's fields alone. Without a primary key, the key hash is
 //! the row digest.
 
-use crate::signing::hash_key::HashKey;
+use crate::verify::sql::rows::row_keys::RowKeys;
 use crate::verify::sql::rows::tag;
-use crate::verify::wide_blake3::digests;
 
 /// The encoding's name in manifests; `ROWS.md` is its specification.
 pub const ENCODING: &str = "attestore/rows/v1";
@@ -52,49 +51,6 @@ pub const LARGE_BYTES: usize = 8 << 20;
 
 /// Room for a row that is kept for the next one.
 const ROOM: usize = 1 << 20;
-
-/// The keys that rows are digested with.
-#[derive(Clone)]
-pub struct RowKeys {
-    row: [u8; 32],
-    key: [u8; 32],
-    column: [u8; 32],
-}
-
-impl RowKeys {
-    /// Derived from the hash key.
-    pub fn new(hash_key: &HashKey) -> Self {
-        let of = |context| hash_key.derive(context);
-        Self { row: of("attestore row v1"), key: of("attestore key v1"), column: of("attestore column v1") }
-    }
-
-    /// The digest of the whole row.
-    pub fn row_digest(&self, row: &Row) -> [u8; 32] {
-        *blake3::keyed_hash(&self.row, &row.bytes).as_bytes()
-    }
-
-    /// The hash of the fields at `key` (indexes into the row, ascending), as a row of their own, which is built in `scratch`.
-    pub fn key_hash_in(&self, row: &Row, key: &[usize], scratch: &mut Vec<u8>) -> [u8; 32] {
-        scratch.clear();
-        row.put_key(key, scratch);
-        *blake3::keyed_hash(&self.key, scratch).as_bytes()
-    }
-
-    /// The digests of whole rows that stand one after another in `rows`, each ending where `ends` says.
-    pub fn digest_rows(&self, rows: &[u8], ends: &[usize], digests: &mut Vec<[u8; 32]>) {
-        digests::keyed(&self.row, rows, ends, digests);
-    }
-
-    /// The same of keys, each as [`Row::put_key`] writes it.
-    pub fn hash_keys(&self, keys: &[u8], ends: &[usize], hashes: &mut Vec<[u8; 32]>) {
-        digests::keyed(&self.key, keys, ends, hashes);
-    }
-
-    /// Hashes a column's field, with the key for these (`notes`).
-    pub fn column_hasher(&self) -> blake3::Hasher {
-        blake3::Hasher::new_keyed(&self.column)
-    }
-}
 
 /// One row while it is built and read; reused from row to row.
 #[derive(Clone)]
@@ -110,10 +66,10 @@ pub struct Row {
 impl Row {
     /// An empty row; `keys` give large values their nested digest.
     pub fn new(keys: &RowKeys) -> Self {
-        Self { bytes: Vec::with_capacity(512), ends: Vec::new(), large: keys.row, beyond: 0, depth: 0 }
+        Self { bytes: Vec::with_capacity(512), ends: Vec::new(), large: keys.of_large_values(), beyond: 0, depth: 0 }
     }
 
-    /// A row that holds nothing and is not written to.
+    /// A row that holds nothing and is not written to but from another row.
     pub fn empty() -> Self {
         Self { bytes: Vec::new(), ends: Vec::new(), large: [0; 32], beyond: 0, depth: 0 }
     }
@@ -284,6 +240,13 @@ impl Row {
         self.end();
     }
 
+    /// Becomes another row in another order: its field number n is the one at `places[n]` there.
+    pub fn rearranged(&mut self, from: &Row, places: &[usize]) {
+        self.begin(places.len());
+        places.iter().for_each(|place| self.as_is(from.field(*place)));
+        self.beyond = from.beyond;
+    }
+
     /// A decimal: `digits` are ASCII digits of |value| × 10^scale; leading zeros are dropped, and zero has no sign.
     #[inline]
     pub fn decimal(&mut self, negative: bool, scale: i32, digits: &[u8]) {
@@ -419,6 +382,7 @@ impl Row {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::signing::hash_key::HashKey;
     use proptest::prelude::*;
 
     fn keys() -> RowKeys {

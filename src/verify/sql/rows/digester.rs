@@ -6,10 +6,11 @@
 use crate::verify::buckets::{self, Record};
 use crate::verify::key_ranges::Code;
 use crate::verify::manifest::request::Sidecar;
-use crate::verify::sql::rows::canon::{Row, RowKeys};
+use crate::verify::sql::rows::canon::Row;
 use crate::verify::sql::rows::key_order::{Coder, KeyOrder};
 use crate::verify::sql::rows::logical::{self, LogicalType};
 use crate::verify::sql::rows::notes::{ColumnHash, ColumnHasher, Noter};
+use crate::verify::sql::rows::row_keys::RowKeys;
 use crate::verify::sql::rows::table::Table;
 
 /// What is digested of each column.

@@ -156,7 +156,7 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::signing::hash_key::HashKey;
-    use crate::verify::sql::rows::canon::RowKeys;
+    use crate::verify::sql::rows::row_keys::RowKeys;
 
     #[test]
     fn values_read_as_people_write_them() {

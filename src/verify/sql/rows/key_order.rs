@@ -226,7 +226,7 @@ mod tests {
 
     use super::*;
     use crate::signing::hash_key::HashKey;
-    use crate::verify::sql::rows::canon::RowKeys;
+    use crate::verify::sql::rows::row_keys::RowKeys;
 
     fn table(columns: &[(&str, &str, Wire)], key: &[&str]) -> Table {
         let column = |(name, kind, wire): &(&str, &str, Wire)| Column {

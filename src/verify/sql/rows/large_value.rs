@@ -115,7 +115,7 @@ impl Utf8 {
 mod tests {
     use super::*;
     use crate::signing::hash_key::HashKey;
-    use crate::verify::sql::rows::canon::RowKeys;
+    use crate::verify::sql::rows::row_keys::RowKeys;
     use proptest::prelude::*;
 
     fn row() -> Row {

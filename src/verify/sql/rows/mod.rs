@@ -16,6 +16,7 @@ pub mod mysql_charset;
 pub mod mysql_decode;
 pub mod notes;
 pub mod postgres_decode;
+pub mod row_keys;
 pub mod sqlite_decode;
 pub mod table;
 pub mod tag;

@@ -291,8 +291,8 @@ fn micros_of([hour, minute, second]: [u8; 3], micros: [u8; 4]) -> Result<i64, St
 mod tests {
     use super::*;
     use crate::signing::hash_key::HashKey;
-    use crate::verify::sql::rows::canon::RowKeys;
     use crate::verify::sql::rows::display;
+    use crate::verify::sql::rows::row_keys::RowKeys;
     use proptest::prelude::*;
 
     fn encoded(kind: &MysqlType, bytes: Option<&[u8]>) -> Result<Vec<u8>, String> {

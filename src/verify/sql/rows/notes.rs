@@ -17,8 +17,9 @@ use std::iter::Peekable;
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::buckets::Record;
 use crate::verify::manifest::request::Sidecar;
-use crate::verify::sql::rows::canon::{Row, RowKeys};
+use crate::verify::sql::rows::canon::Row;
 use crate::verify::sql::rows::display;
+use crate::verify::sql::rows::row_keys::RowKeys;
 use crate::verify::sql::rows::table::Table;
 
 /// The first bytes of a column's hash.

@@ -380,8 +380,8 @@ impl<'a> Input<'a> {
 mod tests {
     use super::*;
     use crate::signing::hash_key::HashKey;
-    use crate::verify::sql::rows::canon::RowKeys;
     use crate::verify::sql::rows::display;
+    use crate::verify::sql::rows::row_keys::RowKeys;
     use proptest::prelude::*;
 
     fn row() -> Row {

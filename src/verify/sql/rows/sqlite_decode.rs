@@ -50,7 +50,7 @@ pub fn text(encoding: TextEncoding, bytes: &[u8], row: &mut Row) {
 mod tests {
     use super::*;
     use crate::signing::hash_key::HashKey;
-    use crate::verify::sql::rows::canon::RowKeys;
+    use crate::verify::sql::rows::row_keys::RowKeys;
 
     #[test]
     fn text_that_does_not_convert_is_no_text_that_does() {

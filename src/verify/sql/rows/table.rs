@@ -60,6 +60,8 @@ pub struct Table {
     pub source: Option<&'static str>,
     /// Its columns in ascending order of their names' bytes: the order of canonical rows.
     pub columns: Vec<Column>,
+    /// The same in the order in which the engine stores them: indexes into `columns`. Asked for so, a server need not rearrange its rows.
+    pub stored: Vec<usize>,
     /// The primary key: indexes into `columns`, ascending; empty where there is none.
     pub key: Vec<usize>,
     /// The column that the primary key begins with, by which the engine has its rows in order; absent where there is no key.
@@ -79,9 +81,11 @@ pub struct Table {
 }
 
 impl Table {
-    /// Sorts columns and constraints, and finds the key's columns by name.
+    /// Of columns in the order in which they are stored: sorts them, and finds the key's by name.
     pub fn new(name: String, sql_name: String, mut columns: Vec<Column>, key: &[String]) -> Self {
+        let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
         columns.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
+        let stored = names.iter().filter_map(|name| columns.iter().position(|column| column.name == *name)).collect();
         let mut indexes: Vec<usize> = key.iter().filter_map(|name| columns.iter().position(|column| column.name == *name)).collect();
         indexes.sort_unstable();
         // A key on a column that is not read cannot name rows: then the row names itself.
@@ -95,6 +99,7 @@ impl Table {
             sql_name,
             source: None,
             columns,
+            stored,
             key: indexes,
             leading,
             constraints: Vec::new(),
