@@ -1,7 +1,8 @@
 //! What can go wrong while PostgreSQL is read: each has its own honest result, nothing hangs, nothing is written.
 
 use std::io::{Read, Write};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use crate::servers::{self, Kind};
@@ -9,8 +10,9 @@ use crate::support::{self, Db, Meanwhile, When, access, as_user, hasty, peak_of_
 use attestore::model::failure::FailureKind;
 use attestore::model::finding::Class;
 use attestore::model::outcome::Outcome;
+use attestore::monitor::{Event, Monitor};
 use attestore::verify::sql::connect::access::Access;
-use attestore::verify::sql::reading::Limits;
+use attestore::verify::sql::reading::{HELD_BACK, Limits};
 use sqlx::{Connection, PgConnection};
 
 const THREE: &str = "CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a VALUES (1); CREATE TABLE m (id int PRIMARY KEY, v text); \
@@ -170,6 +172,51 @@ async fn a_right_that_is_missing_is_no_verdict_on_the_data() {
     let (result, findings) = db.compare_as(&as_user("limited", "l"), &manifest).await.unwrap();
     assert!(places(&findings).contains(&(Class::Missing, "m".into())), "{findings:?}");
     assert_eq!(result.outcome(0).0, Outcome::Fail);
+}
+
+/// Does something once so many rows have been read.
+struct After<F: Fn() + Send + Sync> {
+    rows: u64,
+    read: AtomicU64,
+    act: F,
+    done: Once,
+    notes: Mutex<Vec<String>>,
+}
+
+impl<F: Fn() + Send + Sync> Monitor for After<F> {
+    fn event(&self, event: Event<'_>) {
+        match event {
+            Event::Advanced { by, .. } if self.read.fetch_add(by, Ordering::Relaxed) + by >= self.rows => {
+                self.done.call_once(|| (self.act)())
+            }
+            Event::Note(text) => self.notes.lock().unwrap().push(text.to_owned()),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_lane_that_loses_its_session_late_reads_the_table_once_more() {
+    let Some(server) = servers::own(Kind::Postgres).map(Arc::new) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let rows = 2 * HELD_BACK as u64;
+    let sql =
+        format!("CREATE TABLE m (v text, id int PRIMARY KEY); INSERT INTO m SELECT repeat('v', 120), i FROM generate_series(1, {rows}) i");
+    let db = Db::new(&server, Kind::Postgres, "late", &sql).await;
+    let manifest = dir.path().join("m");
+    db.capture(&manifest).await.unwrap();
+    let access = Access { limits: Limits { lanes: 1, ..access().limits }, ..access() };
+    let undisturbed = db.compare_with(&access, &manifest, &Meanwhile::new(When::Begins("none"), || {})).await;
+    assert_eq!((undisturbed.outcome(0).0, undisturbed.rows.unwrap().matched), (Outcome::Pass, rows), "lanes do not show");
+    // More has been handed on than is held back: the rows that were read cannot be taken back one by one.
+    let hit = "DO $$ BEGIN ASSERT (SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+               WHERE query LIKE 'COPY%' AND state = 'active' AND datname = 'late') > 0; END $$";
+    let act = || run_aside(&server, Kind::Postgres, "late", hit);
+    let monitor = After { rows: rows / 2 + 20_000, read: AtomicU64::new(0), act, done: Once::new(), notes: Mutex::default() };
+    let result = db.compare_with(&access, &manifest, &monitor).await;
+    let notes = monitor.notes.lock().unwrap();
+    assert!(monitor.done.is_completed() && notes.iter().any(|note| note.contains("the session that read it was lost")), "{notes:?}");
+    assert_eq!((result.outcome(0).0, result.rows.unwrap().matched, result.rows.unwrap().extra), (Outcome::Pass, rows, 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

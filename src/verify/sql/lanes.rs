@@ -71,6 +71,8 @@ impl Outlet {
 
     /// To be called every [`crate::verify::sql::reading::BREATH`] rows; false where nobody receives any more.
     pub async fn breathe(&mut self) -> bool {
+        // A lane whose rows are always there already would leave those beside it no turn.
+        tokio::task::yield_now().await;
         let (rows, bytes) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.bytes));
         if rows > 0 && self.sender.send(Message::Read { rows, bytes }).await.is_err() {
             return false;

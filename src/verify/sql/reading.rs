@@ -1,6 +1,8 @@
 //! What the engines share while rows stream: limits, delivery row by row, and how a reading may end.
 
 use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::model::failure::{Failure, FailureKind};
@@ -45,9 +47,27 @@ impl Limits {
 
     /// An answer of `shown` to a question, in time.
     pub async fn asking<T>(&self, shown: &str, answer: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-        match tokio::time::timeout(self.silence, answer).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Failure::new(FailureKind::Network, format!("{shown}: no answer within {} seconds", self.silence.as_secs()))),
+        self.asking_all(shown, &AtomicU64::new(0), answer).await
+    }
+
+    /// Answers to several questions, each of which `answered` counts: the limit is that of each.
+    pub async fn asking_all<T>(
+        &self,
+        shown: &str,
+        answered: &AtomicU64,
+        answers: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let mut answers = pin!(answers);
+        let mut known = answered.load(Ordering::Relaxed);
+        loop {
+            if let Ok(answers) = tokio::time::timeout(self.silence, &mut answers).await {
+                return answers;
+            }
+            let now = answered.load(Ordering::Relaxed);
+            if now == known {
+                return Err(Failure::new(FailureKind::Network, format!("{shown}: no answer within {} seconds", self.silence.as_secs())));
+            }
+            known = now;
         }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! What an extension has brought is the extension's. Rights of an object's owner are left out: it can always grant them to itself.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row as _};
 
@@ -249,8 +251,8 @@ const KINDS: &[(&str, u32, &str)] = &[
     ),
 ];
 
-/// Reads them, one question for each kind.
-pub async fn definitions(connection: &mut PgConnection) -> Result<Definitions, sqlx::Error> {
+/// Reads them, one question for each kind; `answered` counts the answers.
+pub async fn definitions(connection: &mut PgConnection, answered: &AtomicU64) -> Result<Definitions, sqlx::Error> {
     let asked =
         "SELECT oid::regrole::text, current_setting('server_version_num')::int4, rolsuper FROM pg_roles WHERE rolname = current_user";
     let row = sqlx::query(asked).fetch_one(&mut *connection).await?;
@@ -265,7 +267,9 @@ pub async fn definitions(connection: &mut PgConnection) -> Result<Definitions, s
             continue;
         }
         found.show(kind);
-        for row in sqlx::query(AssertSqlSafe(format!("{OURS}{question}"))).fetch_all(&mut *connection).await? {
+        let rows = sqlx::query(AssertSqlSafe(format!("{OURS}{question}"))).fetch_all(&mut *connection).await?;
+        answered.fetch_add(1, Ordering::Relaxed);
+        for row in rows {
             let (name, definition): (Option<String>, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
             let definition = definition.unwrap_or_default();
             let formerly: Option<String> = if row.len() > 2 { row.try_get(2)? } else { None };

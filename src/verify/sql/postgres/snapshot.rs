@@ -5,6 +5,7 @@
 //! holds the snapshot reads itself (`alone`).
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -309,22 +310,22 @@ impl PostgresSession {
 /// What is defined beside tables. What is printed of an object is what it is now: where one that the snapshot shows is gone, definitions are
 /// those of a moment later.
 async fn defined(opener: &Opener, control: &mut PgConnection) -> Result<Definitions, Failure> {
-    let shown = &opener.shown;
+    let (shown, answered) = (&opener.shown, AtomicU64::new(0));
     let first = async {
         let _ = execute(control, "SAVEPOINT definitions").await;
-        let found = definitions::definitions(control).await;
+        let found = definitions::definitions(control, &answered).await;
         let after = if found.is_ok() { "RELEASE" } else { "ROLLBACK TO" };
         let _ = execute(control, &format!("{after} SAVEPOINT definitions")).await;
         Ok(found)
     };
-    let mut found = opener.limits.asking(shown, first).await?;
+    let mut found = opener.limits.asking_all(shown, &answered, first).await?;
     for _ in 0..ATTEMPTS {
         match found {
             Err(error) if definitions::is_of_change(&error) => {
                 tokio::time::sleep(BETWEEN).await;
                 let mut fresh = Opener { snapshot: None, ..opener.clone() }.open().await?;
-                let asked = definitions::definitions(&mut fresh);
-                found = opener.limits.asking(shown, async { Ok(asked.await) }).await?;
+                let asked = definitions::definitions(&mut fresh, &answered);
+                found = opener.limits.asking_all(shown, &answered, async { Ok(asked.await) }).await?;
                 let _ = tokio::time::timeout(opener.limits.connect, fresh.close()).await;
             }
             Ok(found) => return Ok(found),
