@@ -324,24 +324,32 @@ async fn a_cancelled_statement_and_a_lost_session() {
         ("KILL", "INSERT INTO z VALUES (2); DELETE FROM z WHERE id = 2", &unreadable, (2, 2, 100_000)),
         ("KILL", "", &Vec::new(), (3, 100_002, 0)),
     ] {
-        until_quiet(&server).await;
         let find = format!(
             "BEGIN NOT ATOMIC FOR p IN (SELECT id FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT `id`%killed%') DO \
              EXECUTE IMMEDIATE CONCAT('{kill} ', p.id); END FOR; END"
         );
-        let monitor = Meanwhile::new(When::FirstRows("m"), || {
-            if !and.is_empty() {
-                run_aside(&server, Kind::Mariadb, "killed", and);
+        // InnoDB may write to its log by itself whenever it likes, and the source has moved then: that is unreadable, and another turn tells.
+        for turn in 1.. {
+            until_quiet(&server).await;
+            let monitor = Meanwhile::new(When::FirstRows("m"), || {
+                if !and.is_empty() {
+                    run_aside(&server, Kind::Mariadb, "killed", and);
+                }
+                run_aside(&server, Kind::Mariadb, "killed", &find);
+            });
+            let result = db.compare_with(&access(), &manifest, &monitor).await;
+            let findings = monitor.seen.findings();
+            let moved_by_itself = expected.is_empty() && places(&findings) == unreadable && turn < 5;
+            let (expected, counts) = if moved_by_itself { (&unreadable, (2, 2, 100_000)) } else { (expected, counts) };
+            assert_eq!(places(&findings), *expected, "{kill} {and}: {:?}", result.unread);
+            let (tables, rows) = (result.tables.as_ref().unwrap(), result.rows.as_ref().unwrap());
+            assert_eq!((tables.matched, rows.matched, rows.unreadable), counts, "{kill} {and}");
+            let outcome = if expected.is_empty() { Outcome::Pass } else { Outcome::Inconclusive };
+            assert_eq!(result.outcome(0).0, outcome, "{kill} {and}: {:?}", result.unread);
+            if !moved_by_itself {
+                break;
             }
-            run_aside(&server, Kind::Mariadb, "killed", &find);
-        });
-        let result = db.compare_with(&access(), &manifest, &monitor).await;
-        let findings = monitor.seen.findings();
-        assert_eq!(places(&findings), *expected, "{kill} {and}");
-        let (tables, rows) = (result.tables.unwrap(), result.rows.unwrap());
-        assert_eq!((tables.matched, rows.matched, rows.unreadable), counts, "{kill} {and}");
-        let outcome = if expected.is_empty() { Outcome::Pass } else { Outcome::Inconclusive };
-        assert_eq!(result.outcome(0).0, outcome, "{kill} {and}: {:?}", result.unread);
+        }
     }
 }
 

@@ -4,22 +4,16 @@
 //! json, bytea, geometry or value without a rule is not put together at all (`rows::large_value`), so that it may be of any size. What must be
 //! read as a whole to be understood (arrays, composites, ranges, bit strings) is held while it is read, up to a limit.
 //!
-//! Not here: what values mean (`rows::postgres_decode`), and where the bytes come from (`rows`).
+//! Not here: headers and lengths (`copy_format`), what values mean (`rows::postgres_decode`), where the bytes come from (`rows`).
 
+use crate::verify::sql::postgres::copy_format::{HEADER, extension, first_value, length_of};
+use crate::verify::sql::postgres::field_order::{ArrivingColumn, FieldOrder, KEPT, RowSink, decoded};
 use crate::verify::sql::rows::canon::Row;
 use crate::verify::sql::rows::large_value::{LargeValue, Payload};
-use crate::verify::sql::rows::postgres_decode::{self, PgType};
+use crate::verify::sql::rows::postgres_decode;
 
-const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
-/// Signature, flags, and the length of the header's extension.
-const HEADER: usize = 19;
 /// The longest value that is held: with its canonical form it takes some three times as much, and each lane may have one.
 pub const MOST_HELD: usize = 64 << 20;
-/// Room for values that is kept for the next ones.
-const KEPT: usize = 1 << 20;
-
-/// Gets each row; false when it has had enough.
-pub type RowSink<'a> = &'a mut (dyn FnMut(&Row) -> bool + Send);
 
 /// What has to come next.
 enum Part<'a> {
@@ -42,13 +36,9 @@ enum Part<'a> {
 /// The rows of one copy.
 pub struct CopyRows<'a> {
     /// As they arrive.
-    columns: Vec<(&'a PgType, &'a str)>,
-    /// Where the fields of a row arrive, in the order that they have in it; empty where they arrive in it.
-    places: Vec<usize>,
-    /// Room for where the values of a row begin and how long they are.
-    values: Vec<(usize, Option<usize>)>,
-    /// A row that arrived in pieces, in its own order.
-    arranged: Row,
+    columns: Vec<ArrivingColumn<'a>>,
+    /// Where they arrive in another order than a row has them.
+    order: Option<FieldOrder>,
     part: Part<'a>,
     /// Whether a value was too long to be held.
     is_beyond: bool,
@@ -61,15 +51,14 @@ pub struct CopyRows<'a> {
 
 impl<'a> CopyRows<'a> {
     /// Of a copy of these columns of which nothing has arrived; their names are for errors.
-    pub fn new(columns: Vec<(&'a PgType, &'a str)>) -> Self {
-        let (places, values, arranged) = (Vec::new(), Vec::new(), Row::empty());
-        Self { columns, places, values, arranged, part: Part::Header, is_beyond: false, held: Vec::new(), at: 0, rows: 0 }
+    pub fn new(columns: Vec<ArrivingColumn<'a>>) -> Self {
+        Self { columns, order: None, part: Part::Header, is_beyond: false, held: Vec::new(), at: 0, rows: 0 }
     }
 
     /// The same where a row's first field is the one that arrives at the first of these places, and so on.
     #[must_use]
     pub fn in_order(mut self, places: Vec<usize>) -> Self {
-        self.places = if places.is_sorted() { Vec::new() } else { places };
+        self.order = FieldOrder::of(places);
         self
     }
 
@@ -120,26 +109,13 @@ impl<'a> CopyRows<'a> {
     #[inline]
     fn in_place<'b>(&mut self, mut bytes: &'b [u8], row: &mut Row) -> Result<Option<&'b [u8]>, String> {
         row.begin(self.columns.len());
-        if self.places.is_empty() {
-            for (kind, name) in &self.columns {
-                let Some((value, rest)) = first_value(bytes)? else { return Ok(None) };
-                postgres_decode::field(kind, value, row).map_err(|said| format!("column {name}: {said}"))?;
-                bytes = rest;
-            }
-            return Ok(Some(bytes));
+        if let Some(order) = &mut self.order {
+            return order.in_place(&self.columns, bytes, row);
         }
-        let whole = bytes;
-        self.values.clear();
-        for _ in &self.columns {
+        for column in &self.columns {
             let Some((value, rest)) = first_value(bytes)? else { return Ok(None) };
-            let length = value.map(<[u8]>::len);
-            self.values.push((whole.len() - rest.len() - length.unwrap_or(0), length));
+            decoded(column, value, row)?;
             bytes = rest;
-        }
-        for place in &self.places {
-            let ((kind, name), (start, length)) = (self.columns[*place], self.values[*place]);
-            let value = length.map(|length| &whole[start..start + length]);
-            postgres_decode::field(kind, value, row).map_err(|said| format!("column {name}: {said}"))?;
         }
         Ok(Some(bytes))
     }
@@ -265,8 +241,7 @@ impl<'a> CopyRows<'a> {
     }
 
     fn decode(&self, value: Option<&[u8]>, row: &mut Row) -> Result<(), String> {
-        let Some((kind, name)) = self.columns.get(self.at) else { return Err("a field too many".into()) };
-        postgres_decode::field(kind, value, row).map_err(|said| format!("column {name}: {said}"))
+        decoded(self.columns.get(self.at).ok_or("a field too many")?, value, row)
     }
 
     fn name(&self) -> &'a str {
@@ -280,15 +255,10 @@ impl<'a> CopyRows<'a> {
         }
         self.part = Part::Count;
         self.rows += 1;
-        if self.places.is_empty() {
-            return Ok(each(row));
-        }
-        self.arranged.rearranged(row, &self.places);
-        let go_on = each(&self.arranged);
-        if self.arranged.bytes().len() > KEPT {
-            self.arranged = Row::empty();
-        }
-        Ok(go_on)
+        Ok(match &mut self.order {
+            None => each(row),
+            Some(order) => order.with(row, each),
+        })
     }
 
     /// Ends the stream: an error unless the trailer has been seen.
@@ -297,47 +267,13 @@ impl<'a> CopyRows<'a> {
     }
 }
 
-/// The value that stands first, nothing within for NULL, and what follows it; nothing where it is not whole.
-#[inline]
-#[allow(clippy::type_complexity, reason = "a value, and what follows it")]
-fn first_value(bytes: &[u8]) -> Result<Option<(Option<&[u8]>, &[u8])>, String> {
-    let Some((length, rest)) = bytes.split_first_chunk::<4>() else { return Ok(None) };
-    Ok(match length_of(*length)? {
-        None => Some((None, rest)),
-        Some(length) => rest.split_at_checked(length).map(|(value, rest)| (Some(value), rest)),
-    })
-}
-
-/// The length of a field; nothing for NULL.
-#[inline]
-fn length_of(bytes: [u8; 4]) -> Result<Option<usize>, String> {
-    match i32::from_be_bytes(bytes) {
-        -1 => Ok(None),
-        length => usize::try_from(length).map(Some).map_err(|_| format!("field of {length} bytes")),
-    }
-}
-
-/// The length of the header's extension.
-fn extension(header: &[u8]) -> Result<usize, String> {
-    let rest = header.strip_prefix(SIGNATURE).ok_or("not a binary COPY stream")?;
-    let Some(([a, b, c, d], length)) = rest.split_first_chunk::<4>() else { return Err("not a binary COPY stream".into()) };
-    let flags = u32::from_be_bytes([*a, *b, *c, *d]);
-    // Bits 16 to 31 are critical (COPY, "File Header"); none is known.
-    if flags >> 16 != 0 {
-        return Err(format!("COPY stream with flags {flags:#x}"));
-    }
-    let length = length.first_chunk::<4>().map_or(0, |length| u32::from_be_bytes(*length)) as usize;
-    if length > 1 << 20 {
-        return Err(format!("COPY stream with a header of {length} bytes"));
-    }
-    Ok(length)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::signing::hash_key::HashKey;
+    use crate::verify::sql::postgres::copy_format::SIGNATURE;
     use crate::verify::sql::rows::canon::LARGE_BYTES;
+    use crate::verify::sql::rows::postgres_decode::PgType;
     use crate::verify::sql::rows::row_keys::RowKeys;
     use proptest::prelude::*;
 
@@ -379,12 +315,12 @@ mod tests {
     }
 
     /// The rows of a stream that arrives in these chunks: each whole, or as a piece of a message.
-    fn decoded(kinds: &[PgType], chunks: &[&[u8]], whole: bool) -> Result<Vec<Vec<u8>>, String> {
-        decoded_in_order(kinds, Vec::new(), chunks, whole)
+    fn rows_of(kinds: &[PgType], chunks: &[&[u8]], whole: bool) -> Result<Vec<Vec<u8>>, String> {
+        rows_in_order(kinds, Vec::new(), chunks, whole)
     }
 
     /// The same where the fields of a row arrive at these places.
-    fn decoded_in_order(kinds: &[PgType], places: Vec<usize>, chunks: &[&[u8]], whole: bool) -> Result<Vec<Vec<u8>>, String> {
+    fn rows_in_order(kinds: &[PgType], places: Vec<usize>, chunks: &[&[u8]], whole: bool) -> Result<Vec<Vec<u8>>, String> {
         let copy = CopyRows::new(kinds.iter().map(|kind| (kind, "c")).collect());
         let (mut copy, mut row, mut rows) = (copy.in_order(places), blank(), Vec::new());
         for chunk in chunks {
@@ -405,11 +341,11 @@ mod tests {
     #[test]
     fn a_stream_cut_anywhere_is_an_error() {
         let whole = stream(&vec![vec![Some(b"ab".to_vec()), None], vec![Some(vec![]), Some(vec![1])]]);
-        assert_eq!(decoded(&TEXTS, &[&whole], true).unwrap().len(), 2);
+        assert_eq!(rows_of(&TEXTS, &[&whole], true).unwrap().len(), 2);
         for cut in 0..whole.len() {
-            assert!(decoded(&TEXTS, &[&whole[..cut]], true).is_err() && decoded(&TEXTS, &[&whole[..cut]], false).is_err(), "cut at {cut}");
+            assert!(rows_of(&TEXTS, &[&whole[..cut]], true).is_err() && rows_of(&TEXTS, &[&whole[..cut]], false).is_err(), "cut at {cut}");
         }
-        assert!(decoded(&TEXTS, &[&whole, b"x"], true).is_err());
+        assert!(rows_of(&TEXTS, &[&whole, b"x"], true).is_err());
         let head = &whole[..HEADER + 3];
         for (rest, part) in [
             (&[0, 3][..], "row of 3 columns"),
@@ -417,13 +353,10 @@ mod tests {
             (&[0, 2, 0xff, 0xff, 0xff, 0xfe], "field of -2 bytes"),
         ] {
             for whole in [true, false] {
-                assert!(decoded(&TEXTS, &[head, rest], whole).unwrap_err().contains(part), "{part}");
+                assert!(rows_of(&TEXTS, &[head, rest], whole).unwrap_err().contains(part), "{part}");
             }
         }
-        let mut flags = whole.clone();
-        flags[12] = 1;
-        assert!(decoded(&TEXTS, &[&flags], true).unwrap_err().contains("flags"));
-        assert!(decoded(&[], &[&stream(&vec![vec![], vec![]])], true).unwrap().len() == 2, "rows without columns");
+        assert!(rows_of(&[], &[&stream(&vec![vec![], vec![]])], true).unwrap().len() == 2, "rows without columns");
     }
 
     #[test]
@@ -440,7 +373,7 @@ mod tests {
         let (expected, whole) = (plain(&kinds, &rows), stream(&rows));
         for size in [250_000, LARGE_BYTES, whole.len()] {
             let chunks: Vec<&[u8]> = whole.chunks(size).collect();
-            assert!(decoded(&kinds, &chunks, false).unwrap() == expected, "chunks of {size}");
+            assert!(rows_of(&kinds, &chunks, false).unwrap() == expected, "chunks of {size}");
         }
         let texts = [PgType::Text, PgType::Jsonb];
         let mut copy = CopyRows::new(texts.iter().map(|kind| (kind, "c")).collect());
@@ -450,7 +383,7 @@ mod tests {
             assert!(copy.held.capacity() <= HEADER + 8 && row.bytes().len() < 200);
         }
         let refused = stream(&vec![vec![Some(long.clone()), Some(long)]]);
-        assert!(decoded(&texts, &[&refused], false).unwrap_err().contains("version"));
+        assert!(rows_of(&texts, &[&refused], false).unwrap_err().contains("version"));
     }
 
     #[test]
@@ -506,7 +439,7 @@ mod tests {
         fn chunks_do_not_show((kinds, rows) in tables(), size in 1usize..60, whole in any::<bool>()) {
             let bytes = stream(&rows);
             let chunks: Vec<&[u8]> = bytes.chunks(size).collect();
-            prop_assert_eq!(decoded(&kinds, &chunks, whole).unwrap(), plain(&kinds, &rows));
+            prop_assert_eq!(rows_of(&kinds, &chunks, whole).unwrap(), plain(&kinds, &rows));
         }
 
         #[test]
@@ -523,7 +456,7 @@ mod tests {
             let turned = |kinds: &[PgType]| places.iter().map(|place| kinds[*place].clone()).collect::<Vec<PgType>>();
             let rows = rows.iter().map(|row| places.iter().map(|place| row[*place].clone()).collect()).collect();
             let expected = plain(&turned(&kinds), &rows);
-            prop_assert_eq!(decoded_in_order(&kinds, places, &chunks, whole).unwrap(), expected);
+            prop_assert_eq!(rows_in_order(&kinds, places, &chunks, whole).unwrap(), expected);
         }
 
         #[test]
@@ -536,16 +469,16 @@ mod tests {
                 at += length;
             }
             chunks.push(&whole[at..]);
-            prop_assert_eq!(decoded(&kinds, &chunks, true).unwrap(), plain(&kinds, &rows));
+            prop_assert_eq!(rows_of(&kinds, &chunks, true).unwrap(), plain(&kinds, &rows));
         }
 
         #[test]
         fn any_bytes_are_decoded_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..80), whole in any::<bool>()) {
             let kinds = [PgType::Int4, PgType::Text, PgType::Jsonb];
-            let _ = decoded(&kinds, &[&bytes], whole);
+            let _ = rows_of(&kinds, &[&bytes], whole);
             let header = [&SIGNATURE[..], &[0; 8]].concat();
-            let _ = decoded(&kinds, &[&header, &bytes], whole);
-            let _ = decoded(&kinds, &[&header, &[0, 3], &bytes], whole);
+            let _ = rows_of(&kinds, &[&header, &bytes], whole);
+            let _ = rows_of(&kinds, &[&header, &[0, 3], &bytes], whole);
         }
     }
 }

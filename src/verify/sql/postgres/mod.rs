@@ -6,6 +6,8 @@ pub mod alone;
 pub mod block_ranges;
 pub mod catalog;
 pub mod copy;
+pub mod copy_format;
+pub mod field_order;
 pub mod large_objects;
 pub mod rows;
 pub mod session;

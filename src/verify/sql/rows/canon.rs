@@ -120,6 +120,13 @@ impl Row {
         key.iter().for_each(|index| to.extend_from_slice(self.field(*index)));
     }
 
+    /// The row that is made of the fields at `key` alone, in `room`.
+    pub fn key_in<'a>(&self, key: &[usize], room: &'a mut Vec<u8>) -> &'a [u8] {
+        room.clear();
+        self.put_key(key, room);
+        room
+    }
+
     /// Fields until the matching [`Row::leave`] are parts of one field: an array's, a composite's, a range's.
     pub fn enter(&mut self) {
         self.depth += 1;

@@ -104,11 +104,11 @@ impl Digester {
     pub fn record(&mut self, row: &Row) -> Record {
         self.meant(row);
         let row = if self.logical.is_some() { &self.brought } else { row };
-        let digest = self.keys.row_digest(row);
+        let digest = self.keys.row_digest(row.bytes());
         if let Some(coder) = &self.coder {
             return buckets::record_at(&coder.code(row), &digest);
         }
-        let key = if self.key.is_empty() { digest } else { self.keys.key_hash_in(row, &self.key, &mut self.scratch) };
+        let key = if self.key.is_empty() { digest } else { self.keys.key_hash(row.key_in(&self.key, &mut self.scratch)) };
         buckets::record(&key, &digest)
     }
 
@@ -117,7 +117,7 @@ impl Digester {
         self.meant(row);
         let row = if self.logical.is_some() { &self.brought } else { row };
         if let Some(noter) = &mut self.noter {
-            noter.take_in(row, &self.keys.key_hash_in(row, &self.key, &mut self.scratch));
+            noter.take_in(row, &self.keys.key_hash(row.key_in(&self.key, &mut self.scratch)));
         }
         let waiting = &mut self.waiting;
         waiting.rows.extend_from_slice(row.bytes());
@@ -181,7 +181,7 @@ impl Digester {
     pub fn fields(&mut self, row: &Row) -> Vec<ColumnHash> {
         self.meant(row);
         let row = if self.logical.is_some() { &self.brought } else { row };
-        let key_hash = self.keys.key_hash_in(row, &self.key, &mut self.scratch);
+        let key_hash = self.keys.key_hash(row.key_in(&self.key, &mut self.scratch));
         let hasher = ColumnHasher::new(&self.keys, &self.table, self.columns.iter().map(String::as_str));
         hasher.hashes(row, &key_hash).collect()
     }

@@ -3,7 +3,6 @@
 //! Not here: what is digested (`canon`, ROWS.md), and how many rows are at once (`wide_blake3`).
 
 use crate::signing::hash_key::HashKey;
-use crate::verify::sql::rows::canon::Row;
 use crate::verify::wide_blake3::digests;
 
 /// The keys that rows are digested with.
@@ -21,16 +20,14 @@ impl RowKeys {
         Self { row: of("attestore row v1"), key: of("attestore key v1"), column: of("attestore column v1") }
     }
 
-    /// The digest of the whole row.
-    pub fn row_digest(&self, row: &Row) -> [u8; 32] {
-        *blake3::keyed_hash(&self.row, row.bytes()).as_bytes()
+    /// The digest of a whole row, of which these are the bytes.
+    pub fn row_digest(&self, row: &[u8]) -> [u8; 32] {
+        *blake3::keyed_hash(&self.row, row).as_bytes()
     }
 
-    /// The hash of the fields at `key` (indexes into the row, ascending), as a row of their own, which is built in `scratch`.
-    pub fn key_hash_in(&self, row: &Row, key: &[usize], scratch: &mut Vec<u8>) -> [u8; 32] {
-        scratch.clear();
-        row.put_key(key, scratch);
-        *blake3::keyed_hash(&self.key, scratch).as_bytes()
+    /// The hash of a row's key, of which these are the bytes.
+    pub fn key_hash(&self, key: &[u8]) -> [u8; 32] {
+        *blake3::keyed_hash(&self.key, key).as_bytes()
     }
 
     /// The digests of whole rows that stand one after another in `rows`, each ending where `ends` says.
@@ -38,7 +35,7 @@ impl RowKeys {
         digests::keyed(&self.row, rows, ends, digests);
     }
 
-    /// The same of keys, each as [`Row::put_key`] writes it.
+    /// The same of keys.
     pub fn hash_keys(&self, keys: &[u8], ends: &[usize], hashes: &mut Vec<[u8; 32]>) {
         digests::keyed(&self.key, keys, ends, hashes);
     }
