@@ -168,7 +168,8 @@ async fn give_up(loaded: &Loaded, wanted: Option<DrillId>, console: &Arc<Console
 /// What a closed drill means for scripts.
 pub fn exit_code(report: &Report) -> ExitCode {
     let listed = report.failures.iter().map(|(_, failure)| scorecard::of_kind(failure.kind));
-    listed.fold(scorecard::exit_code(&report.results), ExitCode::and)
+    let whole = scorecard::exit_code(&report.results).and(ExitCode::of_outcome(report.closed.outcome));
+    listed.fold(whole, ExitCode::and)
 }
 
 /// The scorecard for people, an object a case for machines.

@@ -9,17 +9,17 @@ use crate::model::canonical_json;
 use crate::model::digest::Sha256Digest;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::{CaseId, DrillId, PointId, ResourceId};
-use crate::monitor::Monitor;
+use crate::monitor::{Event, Monitor};
 use crate::restore::drivers::choose::driver_for;
 use crate::restore::order::Clouds;
 use crate::restore::pace::unless_stopped;
 use crate::restore::records::{DrillOpened, Record};
 use crate::testing_log::body::{
-    ClassPolicy, DrillPlanned, DrillStarted, PlannedCase, PolicySet, PopulationCommitted, PopulationItem, RESULT_VERSION, Sample, Selected,
-    Strength,
+    ClassPolicy, DrillPlanned, DrillStarted, PlannedCase, PolicySet, PopulationCommitted, PopulationItem, Sample, Selected, Strength,
 };
 use crate::testing_log::check_list::CheckList;
 use crate::testing_log::entry::{Body, Entry};
+use crate::testing_log::result_version::RESULT_VERSION;
 use crate::testing_log::sample;
 use crate::verify::sql::checks::pack::Pack;
 
@@ -43,7 +43,9 @@ pub async fn list(context: &ListContext<'_>) -> Result<Catalogue, Failure> {
     // Without a session every source in AWS is a listing that failed, and is recorded as one.
     let session = context.clouds.vault_session(None).ok();
     let sources = Sources { session: session.as_ref(), has_driver: &has_driver, named: &named };
-    unless_stopped(context.monitor, "what there is", catalogue(context.config, &sources)).await
+    let listed = unless_stopped(context.monitor, "what there is", catalogue(context.config, &sources)).await?;
+    listed.unknown.iter().for_each(|failure| context.monitor.event(Event::Problem(failure)));
+    Ok(listed)
 }
 
 /// What listing needs of a context.
@@ -183,7 +185,7 @@ async fn commit(context: &Context, drill: &DrillOpened) -> Result<Vec<(ResourceI
     let listed = list(&ListContext { config, clouds: &context.clouds, entries: &context.entries, monitor }).await?;
     for (resource, failure) in &listed.failures {
         let named = Failure::new(failure.kind, format!("resource `{resource}` could not be listed: {failure}"));
-        context.monitor.event(crate::monitor::Event::Problem(&named));
+        context.monitor.event(Event::Problem(&named));
     }
     context.journal.record(&drill.drill, Record::Catalogued { points: listed.eligible.clone() })?;
     let mut listings: BTreeMap<String, Sha256Digest> = BTreeMap::new();

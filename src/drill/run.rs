@@ -23,9 +23,9 @@ use crate::restore::steps::DrillFacts;
 use crate::restore::teardown::PATIENCE_S;
 use crate::testing_log::body::{DrillClosed, Excluded, PlannedCase, PointResult, Trigger};
 use crate::testing_log::entry::Body;
-use crate::testing_log::sample;
 use crate::testing_log::verify::reference::DEADLINE_S;
 use crate::testing_log::verify::rpo;
+use crate::testing_log::{drill_outcome, sample};
 
 /// A clock that is further off than this is told: it shows in the times of the log and in every age.
 const CLOCK_WORTH_TELLING_MS: i64 = 60_000;
@@ -331,7 +331,7 @@ fn totals(context: &Context, drill: &DrillOpened, drawn: &Drawn, results: &[Poin
         outcomes,
         leftover_count: results.iter().map(|result| result.teardown.leftover_count).sum(),
         inference: sample::inference(&population.population, &population.strata, selected, &confidences, &|id| of.get(id).copied()),
-        outcome: Outcome::of_all(results.iter().map(|result| result.outcome)),
+        outcome: drill_outcome::of(&drawn.plan, population, results.iter().map(|result| result.outcome)),
     }
 }
 

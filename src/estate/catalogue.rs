@@ -32,6 +32,8 @@ pub struct Catalogue {
     pub excluded: Vec<Excluded>,
     /// Sources that could not be listed.
     pub failures: Vec<(ResourceId, Failure)>,
+    /// Why some of what is known of a vault is not: whether it is locked.
+    pub unknown: Vec<Failure>,
     /// The raw listings by call.
     pub listings: BTreeMap<String, Vec<u8>>,
 }
@@ -48,12 +50,23 @@ pub struct Sources<'a> {
 
 /// Lists every source of every resource.
 pub async fn catalogue(config: &Config, sources: &Sources<'_>) -> Catalogue {
-    let mut listing =
-        Listing { sources, out: Catalogue::default(), seen: BTreeSet::new(), vaults: BTreeMap::new(), unlisted: BTreeMap::new() };
+    let mut listing = Listing {
+        sources,
+        out: Catalogue::default(),
+        seen: BTreeSet::new(),
+        vaults: BTreeMap::new(),
+        unlisted: BTreeMap::new(),
+        beside: BTreeMap::new(),
+    };
     for resource in &config.resource {
         listing.resource(resource).await;
     }
     let mut out = listing.out;
+    let has_point = |resource: &Resource| out.eligible.iter().any(|point| point.resource == resource.id);
+    let is_told = |whole: &String| out.excluded.iter().any(|one| one.id == *whole);
+    let bare = config.resource.iter().filter(|resource| !has_point(resource)).map(|resource| exclusion::whole(&resource.id.0));
+    let none_left: Vec<String> = bare.filter(|whole| !is_told(whole)).collect();
+    out.excluded.extend(none_left.into_iter().map(|id| Excluded { id, reason: exclusion::NONE_LEFT.to_owned() }));
     out.eligible.sort_by(|a, b| a.id.0.as_bytes().cmp(b.id.0.as_bytes()));
     out.excluded.sort_by(|a, b| a.id.cmp(&b.id).then_with(|| a.reason.cmp(&b.reason)));
     out.excluded.dedup();
@@ -73,6 +86,8 @@ struct Listing<'a> {
     vaults: BTreeMap<VaultKey, VaultListing>,
     /// Vaults that could not be listed, and why.
     unlisted: BTreeMap<VaultKey, (FailureKind, String)>,
+    /// What lies beside AWS, in all directories of a resource.
+    beside: BTreeMap<ResourceId, Vec<RecoveryPoint>>,
 }
 
 impl Listing<'_> {
@@ -155,7 +170,15 @@ impl Listing<'_> {
                 ResourceKind::S3 => {
                     seconds::of_bucket_point(resource, points, (point, locked), self.sources.named, &mut self.out.excluded)?
                 }
-                _ => self.seconds_of(resource, points, (point, locked)).await?,
+                // Without its window the other points of the vault are there all the same.
+                _ => match self.seconds_of(resource, points, (point, locked)).await {
+                    Ok(seconds) => seconds,
+                    Err(failure) => {
+                        self.exclude(&PointId::arn(&point.arn).0, exclusion::window_unlisted(failure.kind));
+                        self.out.failures.push((resource.id.clone(), failure));
+                        Vec::new()
+                    }
+                },
             });
         }
         let listed = listed.iter().filter(|point| !is_continuous(resource, point));
@@ -182,9 +205,19 @@ impl Listing<'_> {
         let backup = Backup::new(&self.session(points)?);
         let listed = backup.points(&key.0, None).await?;
         self.keep("backup:ListRecoveryPointsByBackupVault", &key.0, points, &listed);
-        let about = backup.vault(&key.0).await?;
-        self.keep("backup:DescribeBackupVault", &key.0, points, &about);
-        self.vaults.insert(key.clone(), (listed, about.locked));
+        // Points are there whether or not it is known that their vault is locked.
+        let locked = match backup.vault(&key.0).await {
+            Ok(about) => {
+                self.keep("backup:DescribeBackupVault", &key.0, points, &about);
+                about.locked
+            }
+            Err(failure) => {
+                let message = format!("whether the vault {} is locked is not known: {}", key.0, failure.message);
+                self.out.unknown.push(Failure { message, ..failure });
+                None
+            }
+        };
+        self.vaults.insert(key.clone(), (listed, locked));
         Ok(())
     }
 
@@ -329,9 +362,11 @@ impl Listing<'_> {
         for (name, reason) in &listed.excluded {
             self.exclude(&PointId::local(&resource.id, name).0, reason);
         }
-        let found = listed.points;
-        self.keep("local:list", &resource.id.0, points, &found);
-        Ok(found)
+        let all = self.beside.entry(resource.id.clone()).or_default();
+        all.extend(listed.points.iter().cloned());
+        let all = all.clone();
+        self.keep("local:list", &resource.id.0, points, &all);
+        Ok(listed.points)
     }
 
     fn keep(&mut self, call: &str, of: &str, points: &Points, listed: &impl Serialize) {

@@ -22,6 +22,9 @@ pub const LEADS_NOWHERE: &str = "a link that leads nowhere";
 /// A file beside AWS; an error follows.
 pub const NOT_LOOKED_AT: &str = "it cannot be looked at: ";
 
+/// A resource of which points were listed, and none of them may be drawn.
+pub const NONE_LEFT: &str = "none of its recovery points can be restored";
+
 /// How the exclusion of a whole resource is named.
 pub fn whole(resource: &str) -> String {
     format!("resource:{resource}")
@@ -42,6 +45,18 @@ pub fn unlisted(place: &str, kind: FailureKind) -> String {
     format!("could not be listed in {place}: {}", kind.as_str())
 }
 
+/// The times that a continuous backup can be restored to could not be asked for.
+pub fn window_unlisted(kind: FailureKind) -> String {
+    format!("{WINDOW_UNLISTED}{}", kind.as_str())
+}
+
+const WINDOW_UNLISTED: &str = "continuous, and its window could not be listed: ";
+
+/// Whether it is what a continuous backup without its window is left out for, by a failure that there is.
+pub fn is_window_unlisted(reason: &str) -> bool {
+    reason.strip_prefix(WINDOW_UNLISTED).is_some_and(is_failure)
+}
+
 /// The place that a resource is said to be without a point in.
 pub fn place_without(reason: &str) -> Option<&str> {
     reason.strip_prefix("no recovery point in ")
@@ -50,8 +65,21 @@ pub fn place_without(reason: &str) -> Option<&str> {
 /// The place that is said not to have been listed, where the failure is one that there is.
 pub fn place_unlisted(reason: &str) -> Option<&str> {
     let (place, kind) = reason.strip_prefix("could not be listed in ")?.rsplit_once(": ")?;
-    let kind = serde_json::Value::String(kind.to_owned());
-    serde_json::from_value::<FailureKind>(kind).is_ok().then_some(place)
+    is_failure(kind).then_some(place)
+}
+
+fn is_failure(kind: &str) -> bool {
+    serde_json::from_value::<FailureKind>(serde_json::Value::String(kind.to_owned())).is_ok()
+}
+
+/// Whether nobody looked at what is left out so: nothing is known of it, and nothing follows for it from what was drilled.
+pub fn is_unseen(reason: &str) -> bool {
+    place_unlisted(reason).is_some() || is_window_unlisted(reason) || reason.starts_with(NOT_LOOKED_AT)
+}
+
+/// Whether a resource that is left out so has nothing that could be drilled.
+pub fn is_without_points(reason: &str) -> bool {
+    [NO_SOURCE, NONE_LEFT].contains(&reason) || place_without(reason).is_some()
 }
 
 /// A point that its service says is of something else, or does not say what it is of.
@@ -73,5 +101,16 @@ mod tests {
         assert_eq!(place_unlisted(&unlisted("rds-pitr", FailureKind::BadEvidence)), Some("rds-pitr"));
         assert_eq!(place_unlisted("could not be listed in rds-pitr: too old"), None);
         assert_eq!(place_without(&none_in("aws-backup nightly")), Some("aws-backup nightly"));
+        assert!(is_window_unlisted(&window_unlisted(FailureKind::Denied)) && !is_window_unlisted(&said));
+    }
+
+    #[test]
+    fn what_nobody_looked_at_is_told_from_what_is_not_there() {
+        let unseen =
+            [unlisted("rds-pitr", FailureKind::Network), window_unlisted(FailureKind::Throttled), format!("{NOT_LOOKED_AT}denied")];
+        assert!(unseen.iter().all(|reason| is_unseen(reason) && !is_without_points(reason)));
+        let bare = [NO_SOURCE.to_owned(), NONE_LEFT.to_owned(), none_in("rds-pitr")];
+        assert!(bare.iter().all(|reason| is_without_points(reason) && !is_unseen(reason)));
+        assert!(!is_unseen(LEADS_NOWHERE) && !is_without_points(NO_SECOND));
     }
 }

@@ -19,6 +19,10 @@ pub const OF_ANOTHER_ENGINE: &str = "the manifest is of another engine, which wo
 /// The manifest holds what few readers are shown, and this one is not.
 pub const NOT_SHOWN: &str = "the manifest holds grants of others, or options of user mappings, that this reader is not shown";
 
+/// Of two databases at least one reader is not shown what few are.
+pub const NOT_SHOWN_TO_ONE: &str =
+    "grants of others, or options of user mappings, are not shown to a reader: which of them one side lacks is not seen";
+
 /// The manifest lacks kinds that most readers are shown.
 pub const NOT_SHOWN_THEN: &str = "the manifest's reader was not shown some kinds of definitions in full: what is lost of them is not seen";
 

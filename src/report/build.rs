@@ -1,8 +1,9 @@
 //! From verified entries to the report model: a pure function of the entries, the instant that counts as now, and the evidence at hand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::clock::Timestamp;
+use crate::model::exclusion;
 use crate::model::failure::Failure;
 use crate::model::finding::Class;
 use crate::model::ids::DrillId;
@@ -15,7 +16,7 @@ use crate::report::model::{
 use crate::report::model_case::Case;
 use crate::report::words::shell_word;
 use crate::report::{controls, coverage, follow_up, pivot, verdict};
-use crate::testing_log::body::{DrillPlanned, PopulationCommitted, Stratum, Strength};
+use crate::testing_log::body::{DrillPlanned, Excluded, PopulationCommitted, Stratum, Strength};
 use crate::testing_log::entry::Entry;
 
 /// What a report is made from. The entries have been verified before; nothing here verifies.
@@ -144,8 +145,9 @@ fn scope(population: Option<&PopulationCommitted>, planned: Option<&DrillPlanned
         count: cases.iter().filter(|case| case.outcome == outcome).count() as u64,
     });
     let drawn = planned.map_or(0, |plan| plan.sample.selected.len() as u64);
-    let (bare, excluded) =
-        population.map(|said| said.excluded.clone()).unwrap_or_default().into_iter().partition(|e| e.id.starts_with("resource:"));
+    let left_out = population.map(|said| said.excluded.clone()).unwrap_or_default();
+    let unseen = left_out.iter().filter(|one| exclusion::is_unseen(&one.reason)).count() as u64;
+    let (bare, excluded): (Vec<Excluded>, _) = left_out.into_iter().partition(|one| one.id.starts_with("resource:"));
     let strata: &[Stratum] = population.map_or(&[], |said| &said.strata);
     Scope {
         population: population.map_or(0, |said| said.population.len() as u64),
@@ -154,14 +156,24 @@ fn scope(population: Option<&PopulationCommitted>, planned: Option<&DrillPlanned
         targeted: (cases.len() as u64).saturating_sub(drawn),
         tested: cases.iter().filter(judged).count() as u64,
         outcomes: outcomes.into_iter().filter(|tally| tally.count > 0).collect(),
-        strata: strata.iter().map(|stratum| stratum_row(stratum, drill, cases)).collect(),
+        strata: strata.iter().map(|stratum| stratum_row(stratum, drill, cases, unseen)).collect(),
+        empty: population.map_or(0, |said| empty(&bare, said)),
         without_points: bare,
+        unseen,
         excluded,
         listings: population.map(|said| said.listings.clone()).unwrap_or_default(),
     }
 }
 
-fn stratum_row(stratum: &Stratum, drill: &DrillStory<'_>, cases: &[Case]) -> StratumRow {
+/// How many resources have no point in the population, though every place of theirs was looked at.
+fn empty(bare: &[Excluded], population: &PopulationCommitted) -> u64 {
+    let of = |id: &str| population.population.iter().any(|item| exclusion::whole(&item.resource.0) == id);
+    let is_seen = |id: &str| bare.iter().all(|one| one.id != id || !exclusion::is_unseen(&one.reason));
+    let ids: BTreeSet<&str> = bare.iter().map(|one| one.id.as_str()).filter(|id| !of(id) && is_seen(id)).collect();
+    ids.len() as u64
+}
+
+fn stratum_row(stratum: &Stratum, drill: &DrillStory<'_>, cases: &[Case], unseen: u64) -> StratumRow {
     let inference = drill.closed.and_then(|said| said.body.inference.iter().find(|i| i.stratum == stratum.name)).cloned();
     let here = || cases.iter().filter(|case| case.class == stratum.name);
     let passed = here().filter(|case| case.outcome.is_some_and(Outcome::is_pass)).count() as u64;
@@ -172,7 +184,7 @@ fn stratum_row(stratum: &Stratum, drill: &DrillStory<'_>, cases: &[Case]) -> Str
         drawn: stratum.sample,
         tested: passed + failed,
         passed,
-        bound: verdict::bound(stratum, inference.as_ref()),
+        bound: verdict::bound(stratum, inference.as_ref(), unseen > 0),
         inference,
     }
 }

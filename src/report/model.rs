@@ -204,8 +204,12 @@ pub struct Scope {
     pub outcomes: Vec<Tally>,
     /// Per stratum.
     pub strata: Vec<StratumRow>,
-    /// Resources that have no recovery point at all.
+    /// Resources, or places of theirs, of which no recovery point could be chosen.
     pub without_points: Vec<body::Excluded>,
+    /// Of these, and of what was left out, how much nobody could look at: what is there is not known.
+    pub unseen: u64,
+    /// Resources that have no point in the population, for another reason.
+    pub empty: u64,
     /// Recovery points that were left out.
     pub excluded: Vec<body::Excluded>,
     /// Digests of the raw listings that the population was made from.

@@ -26,9 +26,20 @@ pub fn verdict(drill: Option<&DrillReport>, outcome: Option<Outcome>) -> Verdict
         let left = count_of(drill.leftover_count, "created resource is", "created resources are");
         sentences.push(format!("{left} not known to be gone."));
     }
+    sentences.extend(not_looked_at(drill));
     sentences.extend(drill.service_ahead_ms.and_then(clocks));
     sentences.extend(bounds(drill));
     Verdict { outcome, headline: headline(drill), sentences }
+}
+
+/// What the verdict says nothing of, though the configuration names it.
+fn not_looked_at(drill: &DrillReport) -> Vec<String> {
+    let scope = &drill.scope;
+    let unseen = count_of(scope.unseen, "place of recovery points", "places of recovery points");
+    let empty = count_of(scope.empty, "resource has", "resources have");
+    let unseen = (scope.unseen > 0).then(|| format!("{unseen} could not be looked at: what is there is not known."));
+    let empty = (scope.empty > 0).then(|| format!("{empty} no recovery point that could be drilled."));
+    unseen.into_iter().chain(empty).collect()
 }
 
 /// Nearer to each other two clocks agree: a `Date` is cut to whole seconds, and takes its way.
@@ -55,7 +66,10 @@ fn bounds(drill: &DrillReport) -> Vec<String> {
     let names: Vec<&str> = whole.iter().map(|(row, _)| row.name.as_str()).collect();
     if let Some((last, before)) = names.split_last() {
         let names = if before.is_empty() { (*last).to_owned() } else { format!("{} and {last}", before.join(", ")) };
-        sentences.push(format!("Every eligible recovery point of {names} was drawn, so nothing is left to infer there."));
+        sentences.push(match drill.scope.unseen {
+            0 => format!("Every eligible recovery point of {names} was drawn, so nothing is left to infer there."),
+            _ => format!("Every eligible recovery point of {names} that could be listed was drawn."),
+        });
     }
     sentences
 }
@@ -76,6 +90,10 @@ fn headline(drill: &DrillReport) -> String {
         DrillState::Closed if of("error") > 0 => share(of("error"), "could not be tested", "could not be tested"),
         DrillState::Closed if of("inconclusive") > 0 => share(of("inconclusive"), "gave no verdict", "gave no verdict"),
         DrillState::Closed if of("untested") > 0 => share(of("untested"), "was not tested", "were not tested"),
+        DrillState::Closed if scope.unseen > 0 => format!("{planned} tested and equal to what was expected; others could not be looked at"),
+        DrillState::Closed if scope.empty > 0 => {
+            format!("{planned} tested and equal to what was expected; {} none", count_of(scope.empty, "resource has", "resources have"))
+        }
         DrillState::Closed => format!("{planned} tested, restored, read back and equal to what was expected"),
     }
 }
@@ -100,14 +118,15 @@ pub fn outcome_words(outcome: &str) -> &str {
     }
 }
 
-/// What a draw says of its stratum, as a bound and never as "100 % passed".
-pub fn bound(stratum: &Stratum, inference: Option<&Inference>) -> String {
+/// What a draw says of its stratum, as a bound and never as "100 % passed". `unseen`: some places of recovery points could not be looked at.
+pub fn bound(stratum: &Stratum, inference: Option<&Inference>, unseen: bool) -> String {
     match inference {
         None if stratum.sample == 0 => "nothing was drawn by chance, so nothing is inferred".into(),
         None => "no bound: the drill was not closed".into(),
         Some(i) if i.drawn == 0 => "nothing was drawn by chance, so nothing is inferred".into(),
         Some(i) if i.drawn == i.population => {
-            format!("all {} drawn, {}; nothing is left to infer", number(i.population), deviating(i.deviations, i.drawn))
+            let rest = if unseen { "what could not be listed is not among them" } else { "nothing is left to infer" };
+            format!("all {} drawn, {}; {rest}", number(i.population), deviating(i.deviations, i.drawn))
         }
         Some(i) => format!(
             "{} of {} drawn, {}; up to {} of the {} could be bad, at {} confidence",

@@ -197,7 +197,7 @@ pub struct DrillPlanned {
     pub deadline_at: Timestamp,
     /// The build that runs it.
     pub tool: Tool,
-    /// The version of what each result of the drill states ([`RESULT_VERSION`]); absent in plans of versions that promised nothing.
+    /// The version of what each result of the drill states (`result_version`); absent in plans of versions that promised nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_version: Option<u32>,
     /// Who runs it, as AWS states it; absent for a drill of local points only.
@@ -211,23 +211,6 @@ pub struct DrillPlanned {
     pub sample: Sample,
     /// The cases in the order in which they run: drawn ones and targeted ones, each point once.
     pub cases: Vec<PlannedCase>,
-}
-
-/// Results of this version state all that `verify::owed` demands of them, and know what else is an exception.
-pub const RESULT_VERSION: u32 = 3;
-/// Results from this version on state all that `verify::owed` demands of them.
-const STATES_ALL: u32 = 2;
-
-impl DrillPlanned {
-    /// Whether each result of the drill has to state all that its kind of case always states.
-    pub fn promises_all(&self) -> bool {
-        self.result_version.is_some_and(|version| version >= STATES_ALL)
-    }
-
-    /// Whether checks that do not apply, and kinds that a manifest lacks, keep its results from being a plain pass.
-    pub fn knows_exceptions(&self) -> bool {
-        self.result_version.is_some_and(|version| version >= RESULT_VERSION)
-    }
 }
 
 /// Why a drill is held.

@@ -5,6 +5,7 @@
 
 pub mod body;
 pub mod check_list;
+pub mod drill_outcome;
 pub mod due;
 pub mod entry;
 pub mod evidence;
@@ -14,6 +15,7 @@ pub mod pages;
 pub mod probes;
 pub mod public_tools;
 pub mod restore_facts;
+pub mod result_version;
 pub mod sample;
 pub mod store;
 pub mod verify;

@@ -10,6 +10,7 @@
 //! | `physical` | points that are physical copies of a server |
 //! | `like_the_source` | dumps and copies of servers that were set up otherwise |
 //! | `before` | what is found before anything is restored, or too late for a baseline |
+//! | `unseen` | sources that could not be listed, or hold nothing: nothing else makes up for them |
 //! | `left` | what drills leave that did not come to their end |
 //! | `client_groups` | clients that load a dump end with their case |
 //! | `mysql_dumps` | dumps and physical copies of a real MySQL, and what becomes of them where only MariaDB is |
@@ -41,3 +42,4 @@ mod physical;
 #[path = "../common/servers.rs"]
 mod servers;
 mod sqlite;
+mod unseen;

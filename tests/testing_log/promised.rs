@@ -13,6 +13,7 @@ use attestore::testing_log::check_list::CheckList;
 use attestore::testing_log::entry::Body;
 use attestore::testing_log::probes::Made;
 use attestore::testing_log::restore_facts::{ChecklistLine, EngineVersions, SourceStamps};
+use attestore::testing_log::result_version::RESULT_VERSION;
 use attestore::testing_log::verify::claim::{OTHER_MOMENT, OTHER_POSITION};
 use attestore::testing_log::verify::{corroborated, second, undemanded};
 

@@ -199,8 +199,12 @@ fn committed(pen: &mut Pen) -> PopulationCommitted {
     population.sort_by(|a, b| a.id.cmp(&b.id));
     // What AWS Backup lists of the bucket, one that has expired among it.
     let old = "arn:aws:backup:eu-west-2:111122223333:recovery-point:old";
-    let of_bucket = population.iter().filter(|item| item.resource.0 == "vault").map(|item| item.id.0.as_str()).chain([old]);
-    let answer: Vec<_> = of_bucket.map(|arn| serde_json::json!({"arn": arn, "resource_arn": "arn:aws:s3:::vault", "status": if arn == old { "EXPIRED" } else { "COMPLETED" }})).collect();
+    let of_bucket =
+        population.iter().filter(|item| item.resource.0 == "vault").map(|item| (item.id.0.as_str(), item.created_at, "COMPLETED"));
+    let all = of_bucket.chain([(old, captured_end(), "EXPIRED")]);
+    let answer: Vec<_> = all
+        .map(|(arn, at, status)| serde_json::json!({"arn": arn, "resource_arn": "arn:aws:s3:::vault", "created_at": at, "status": status}))
+        .collect();
     let listing = serde_json::json!({"call": "backup:ListRecoveryPointsByBackupVault", "of": "nightly", "answer": answer});
     let listing = pen.writer.evidence(listing.to_string().as_bytes()).unwrap();
     PopulationCommitted {

@@ -4,7 +4,8 @@
 //! Due where the plan promises it. Not here: what else a result owes (`owed`), and how counts add up (`results`).
 
 use crate::model::not_compared::{
-    BY_MEANING, DEFINITIONS, GRANTS, HIDDEN_DEFINITIONS, NOT_SHOWN, NOT_SHOWN_THEN, NOT_SPOKEN_OF, OF_ANOTHER_ENGINE, OTHER_TABLES,
+    BY_MEANING, DEFINITIONS, GRANTS, HIDDEN_DEFINITIONS, NOT_SHOWN, NOT_SHOWN_THEN, NOT_SHOWN_TO_ONE, NOT_SPOKEN_OF, OF_ANOTHER_ENGINE,
+    OTHER_TABLES,
 };
 use crate::testing_log::body::{DrillPlanned, PointResult, VerifyFacts};
 use crate::testing_log::verify::drills::Placed;
@@ -60,7 +61,7 @@ fn not_compared(result: &Placed<'_, PointResult>, facts: &VerifyFacts, baseline:
             (DEFINITIONS, BY_MEANING) => baseline.map(|baseline| baseline.is_logical),
             (DEFINITIONS, OF_ANOTHER_ENGINE) if are_of_two_engines(result.body, baseline) => Some(true),
             (DEFINITIONS, OF_ANOTHER_ENGINE) => baseline.map(|_| false),
-            (GRANTS, NOT_SHOWN) => Some(facts.definitions.is_some()),
+            (GRANTS, NOT_SHOWN | NOT_SHOWN_TO_ONE) => Some(facts.definitions.is_some()),
             (HIDDEN_DEFINITIONS, NOT_SHOWN_THEN) => baseline.map(|baseline| baseline.hides_definitions),
             (OTHER_TABLES, NOT_SPOKEN_OF) => baseline.map(|baseline| baseline.is_of_prefix),
             _ => Some(false),
@@ -93,7 +94,7 @@ fn definitions(result: &Placed<'_, PointResult>, facts: &VerifyFacts, baseline: 
     });
 }
 
-/// Whether the data was written by another engine than it was restored into, or the manifest is of another one.
+/// Whether the manifest is of another engine than the data was restored into. Where it is withheld, whether the data was written by another.
 fn are_of_two_engines(body: &PointResult, baseline: Option<&Baseline>) -> bool {
     let Some(restore) = &body.restore else { return false };
     let versions = restore.engine_versions.as_ref();
@@ -102,6 +103,8 @@ fn are_of_two_engines(body: &PointResult, baseline: Option<&Baseline>) -> bool {
         restore.engines.as_ref().map(|engines| (Some(engines.wrote.as_str()), Some(engines.restored.as_str()))),
     ];
     let restored = pairs.iter().flatten().find_map(|(_, restored)| *restored);
-    let of_manifest = baseline.map(|baseline| (baseline.engine.as_deref(), restored));
-    pairs.into_iter().flatten().chain(of_manifest).any(|(one, other)| one.zip(other).is_some_and(|(one, other)| one != other))
+    if let Some((manifest, restored)) = baseline.and_then(|baseline| baseline.engine.as_deref()).zip(restored) {
+        return manifest != restored;
+    }
+    pairs.into_iter().flatten().any(|(one, other)| one.zip(other).is_some_and(|(one, other)| one != other))
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use crate::model::ids::PointId;
 use crate::model::outcome::Outcome;
 use crate::testing_log::body::{DrillClosed, DrillPlanned, PopulationCommitted};
-use crate::testing_log::sample;
 use crate::testing_log::verify::drills::{Drill, Placed};
 use crate::testing_log::verify::fault::{Faults, Rule};
 use crate::testing_log::verify::seals::Sealing;
+use crate::testing_log::{drill_outcome, sample};
 
 /// Checks one drill's start and its end.
 pub fn check(sealing: &Sealing, drill: &Drill<'_>, faults: &mut Faults) {
@@ -61,9 +61,13 @@ fn check_totals(plan: &Placed<'_, DrillPlanned>, closed: &Placed<'_, DrillClosed
             body.planned, body.leftover_count
         )
     });
-    let outcome = Outcome::of_all(drill.results.iter().map(|result| result.body.outcome));
+    let cases = || drill.results.iter().map(|result| result.body.outcome);
+    let outcome = match drill.populations.first() {
+        Some(population) => drill_outcome::of(plan.body, population.body, cases()),
+        None => Outcome::of_all(cases()),
+    };
     faults.demand(body.outcome == outcome, Rule::OutcomeDiffers, closed.leaf, || {
-        format!("the gravest outcome of its cases is {outcome}, found {}", body.outcome)
+        format!("the gravest outcome of its cases, and of what was left out, is {outcome}, found {}", body.outcome)
     });
 }
 

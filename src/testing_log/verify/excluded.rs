@@ -3,11 +3,13 @@
 //!
 //! Not here: whether everything that was listed is mentioned (`listed`), and which listings are owed (`unlisted`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::model::arn;
 use crate::model::clock::Timestamp;
+use crate::model::digest::Sha256Digest;
 use crate::model::exclusion;
 use crate::model::ids::PointId;
 use crate::model::recovery_point::{UNDATED, eligibility_of, outside};
@@ -17,7 +19,7 @@ use crate::testing_log::verify::demands::Demands;
 use crate::testing_log::verify::drills::Placed;
 use crate::testing_log::verify::fault::{Faults, Rule};
 use crate::testing_log::verify::listing::{
-    AUTOMATED, Asked, BACKUPS, CONTINUOUS, CONTINUOUS_POINT, LOCAL, Listing, SNAPSHOTS, VAULT, VERSIONING,
+    AUTOMATED, Asked, BACKUPS, CONTINUOUS, CONTINUOUS_POINT, LOCAL, Listing, SNAPSHOTS, VAULT, VERSIONING, label,
 };
 use crate::testing_log::verify::reference;
 
@@ -32,6 +34,8 @@ pub struct Known<'a> {
     pub listings: &'a [Listing<'a>],
     /// The names of those that are not.
     pub withheld: &'a [&'a str],
+    /// The names of all.
+    pub labels: &'a BTreeMap<String, Sha256Digest>,
 }
 
 /// Checks every exclusion of a population.
@@ -40,6 +44,7 @@ pub fn check(population: &Placed<'_, PopulationCommitted>, known: &Known<'_>, fa
     let began = population.body.deadline_at.plus_secs(-reference::DEADLINE_S).min(population.entry.at);
     for one in &population.body.excluded {
         let holds = match one.id.strip_prefix("resource:") {
+            Some(id) if one.reason == exclusion::NONE_LEFT => is_bare(id, population.body, known.demands),
             Some(id) => is_of_resource(id, &one.reason, known.demands),
             None => Point { id: &one.id, ids: &ids, known, began }.is_left_out_for(&one.reason),
         };
@@ -48,6 +53,12 @@ pub fn check(population: &Placed<'_, PopulationCommitted>, known: &Known<'_>, fa
             format!("`{id}` is left out for `{reason}`, which is no reason that there is, or not what its listing says")
         });
     }
+}
+
+/// Of a resource without a point in the population, which has sources.
+fn is_bare(id: &str, population: &PopulationCommitted, demands: Option<&Demands>) -> bool {
+    let has_sources = |demands: &Demands| demands.resources.get(id).is_some_and(|resource| !resource.points.is_empty());
+    demands.is_none_or(has_sources) && population.population.iter().all(|item| item.resource.0 != id)
 }
 
 /// A whole resource; without its configuration, in words that there are.
@@ -104,8 +115,26 @@ impl Point<'_> {
         self.known.withheld.iter().any(|label| label.split(' ').next().is_some_and(|call| calls.contains(&call)))
     }
 
+    /// A continuous backup of an instance whose window is not among the listings.
+    fn is_without_window(&self, id: &str) -> bool {
+        let own = |item: &&Value| item["arn"].as_str().is_some_and(|arn| PointId::arn(arn).0 == id);
+        let listed = self.of_call(VAULT).flat_map(|one| one.items().filter(own).map(move |item| (one, item)));
+        let mut windows = listed.filter_map(|(one, item)| {
+            Some(label(
+                AUTOMATED,
+                arn::service_name(item["resource_arn"].as_str().filter(|of| of.starts_with("arn:aws:rds:"))?),
+                one.region(),
+            ))
+        });
+        let is_known = id.contains(CONTINUOUS_POINT);
+        is_known && windows.next().map_or_else(|| self.is_withheld(&[VAULT]), |window| !self.known.labels.contains_key(&window))
+    }
+
     /// What a service lists one by one.
     fn is_one_left_out(&self, id: &str, reason: &str) -> bool {
+        if exclusion::is_window_unlisted(reason) {
+            return self.is_without_window(id);
+        }
         let items = || {
             let of_call = [SNAPSHOTS, BACKUPS, VAULT].into_iter().flat_map(|call| self.of_call(call));
             let all = of_call.flat_map(|one| one.items().map(move |item| (one, item)));

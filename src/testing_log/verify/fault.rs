@@ -94,6 +94,8 @@ rules! {
     PopulationInconsistent = "population_inconsistent",
     /// What the listings that a population was made from have of its resources is in it, or excluded with its reason.
     PopulationLacksListed = "population_lacks_listed",
+    /// Every point of a population is in a listing of its resource, where those are at hand.
+    PopulationNotListed = "population_not_listed",
     /// Every listing that the configuration asks for is there, or that it could not be had is said.
     ListingMissing = "listing_missing",
     /// A listing is of the call and of the thing that its name says.

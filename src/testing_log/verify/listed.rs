@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::model::arn;
 use crate::model::capture::CaptureMode;
 use crate::model::clock::Timestamp;
+use crate::model::exclusion;
 use crate::model::ids::PointId;
 use crate::model::resource::{PointSource, ResourceKind};
 use crate::testing_log::body::{DrillPlanned, Excluded, PopulationCommitted};
@@ -19,31 +20,34 @@ use crate::testing_log::verify::demands::{Demands, PointsDemanded};
 use crate::testing_log::verify::drills::Drill;
 use crate::testing_log::verify::fault::{Faults, Rule};
 use crate::testing_log::verify::listing::{
-    AUTOMATED, BACKUPS, CONTINUOUS, CONTINUOUS_POINT, Found, INSTANCE, LOCAL, Listing, SNAPSHOTS, VAULT, VERSIONING,
+    AUTOMATED, BACKUPS, CONTINUOUS, CONTINUOUS_POINT, Found, INSTANCE, LOCAL, Listing, SNAPSHOTS, VAULT, VERSIONING, label,
 };
 use crate::testing_log::verify::reading::Reading;
-use crate::testing_log::verify::{excluded, unlisted};
+use crate::testing_log::verify::{excluded, stated_of_points, unlisted};
 
 /// Checks the population of a drill whose plan promises that what it writes states all; `demands` are those of its configuration.
 pub fn check(dir: &LogDir, reading: &Reading, drill: &Drill<'_>, demands: Option<&Demands>, faults: &mut Faults) {
-    let promises_all = drill.plans.first().map(|plan| plan.body).is_some_and(DrillPlanned::promises_all);
-    let Some(population) = drill.populations.first().filter(|_| promises_all) else { return };
-    let body = population.body;
+    let plan = drill.plans.first().map(|plan| plan.body);
+    let Some(population) = drill.populations.first().filter(|_| plan.is_some_and(DrillPlanned::promises_all)) else { return };
+    let (body, answers) = (population.body, plan.is_some_and(DrillPlanned::answers_for_unlisted));
     // A configuration without resources is none that a drill was held under.
     let demands = demands.filter(|demands| !demands.resources.is_empty());
     let (listings, withheld) = at_hand(dir, population.leaf, body, faults);
     match demands {
-        Some(demands) => unlisted::check((population.leaf, body), demands, &listings, faults),
+        Some(demands) => unlisted::check((population.leaf, body), demands, &listings, answers, faults),
         None => faults
             .unheld(population.leaf, "its configuration is withheld, or names no resource: whether all of them were listed is not known"),
     }
-    let known = excluded::Known { demands, listings: &listings, withheld: &withheld };
+    let known = excluded::Known { demands, listings: &listings, withheld: &withheld, labels: &body.listings };
     excluded::check(population, &known, faults);
+    if answers {
+        stated_of_points::check(drill, &known, faults);
+    }
     let registered = reading.entries.iter().take_while(|(leaf, _)| *leaf < population.leaf).filter_map(|(_, entry)| match &entry.body {
         Body::ManifestRegistered(body) if body.mode != CaptureMode::FirstRestore => body.recovery_point_id.as_ref(),
         _ => None,
     });
-    let seen = Seen { ids: named_in(body), excluded: &body.excluded, listings, demands, registered: registered.collect() };
+    let seen = Seen { ids: named_in(body), body, answers, listings, demands, registered: registered.collect() };
     for listing in &seen.listings {
         for lacking in seen.lacking(listing) {
             let label = listing.label;
@@ -77,7 +81,9 @@ fn named_in(body: &PopulationCommitted) -> BTreeSet<&str> {
 /// What the population says, and what is known beside it.
 struct Seen<'a> {
     ids: BTreeSet<&'a str>,
-    excluded: &'a [Excluded],
+    body: &'a PopulationCommitted,
+    /// Whether what a listing has is owed whatever is said of its source.
+    answers: bool,
     listings: Vec<Listing<'a>>,
     demands: Option<&'a Demands>,
     /// Points that manifests named before the population was committed.
@@ -133,10 +139,18 @@ impl Seen<'_> {
     }
 
     /// Whether a resource was left out of this source as a whole, which stands among the exclusions: nobody restores it from there, or listing it
-    /// failed halfway.
+    /// failed.
     fn is_left_out(&self, id: &str, from: PointSource) -> bool {
-        let whole = format!("resource:{id}");
-        self.excluded.iter().filter(|one| one.id == whole).any(|one| of_source(one, from))
+        self.is_without_driver(id, from) || self.is_said(id, |one| is_unlisted(one, from))
+    }
+
+    fn is_without_driver(&self, id: &str, from: PointSource) -> bool {
+        self.is_said(id, |one| is_without_driver(one, from))
+    }
+
+    fn is_said(&self, id: &str, what: impl Fn(&Excluded) -> bool) -> bool {
+        let whole = exclusion::whole(id);
+        self.body.excluded.iter().any(|one| one.id == whole && what(one))
     }
 
     /// What a vault lists of a resource: the point, or of a continuous one its seconds.
@@ -147,7 +161,7 @@ impl Seen<'_> {
         }
         let is_window = point.contains(CONTINUOUS_POINT) && !of.starts_with("arn:aws:dynamodb:");
         let id = PointId::arn(point).0;
-        let has_none = || of.split(':').nth(2) == Some("rds") && !self.has_window(arn::service_name(of), listing.region());
+        let has_none = || of.split(':').nth(2) == Some("rds") && self.has_no_window(arn::service_name(of), listing.region());
         match is_window {
             _ if self.ids.contains(id.as_str()) => Vec::new(),
             true if self.has_seconds(&id) || has_none() => Vec::new(),
@@ -163,7 +177,8 @@ impl Seen<'_> {
                 let point = item["arn"].as_str().map(|arn| PointId::arn(arn).0);
                 item["resource_arn"] == of && point.is_some_and(|id| self.ids.contains(id.as_str()) || self.has_seconds(&id))
             };
-            return !self.excluded.iter().any(|one| of_source(one, PointSource::AwsBackup)) && listing.items().any(is_mentioned);
+            let is_owed = self.answers || !self.body.excluded.iter().any(|one| of_source(one, PointSource::AwsBackup));
+            return is_owed && listing.items().any(is_mentioned);
         };
         demands.resources.iter().any(|(id, resource)| {
             let kind = ResourceKind::ALL.iter().find(|kind| kind.as_str() == resource.kind);
@@ -172,7 +187,8 @@ impl Seen<'_> {
                 points.from == PointSource::AwsBackup.as_str() && is_vault
             };
             let is_its = kind.is_some_and(|kind| arn::is_of(*kind, &resource.source, of));
-            is_its && resource.points.iter().any(here) && !self.is_left_out(id, PointSource::AwsBackup)
+            let is_left_out = if self.answers { Self::is_without_driver } else { Self::is_left_out };
+            is_its && resource.points.iter().any(here) && !is_left_out(self, id, PointSource::AwsBackup)
         })
     }
 
@@ -188,12 +204,22 @@ impl Seen<'_> {
         self.listings.iter().find(of_it).is_some_and(|one| !one.answer.is_null())
     }
 
+    /// Whether a continuous backup of an instance has no second because there is no window.
+    fn has_no_window(&self, name: &str, region: Option<&str>) -> bool {
+        // Without a listing of it the point itself is left out, with the reason.
+        let was_asked = || self.body.listings.contains_key(&label(AUTOMATED, name, region));
+        !self.has_window(name, region) && (!self.answers || was_asked())
+    }
+
     /// What nobody mentions of what a service restores to any second of a window: one second at least, those that the configuration names, and
     /// of a table those of its window that registered manifests name.
     fn seconds_of(&self, arn: &str, listing: &Listing<'_>, from: PointSource, window: Option<(Timestamp, Timestamp)>) -> Vec<String> {
         let asked: Vec<_> = self.resources(arn::service_name(arn), from).collect();
-        let (out, here): (Vec<_>, Vec<_>) = asked.into_iter().partition(|(id, _)| self.is_left_out(id, from));
-        let nobody_knows = self.demands.is_none() && self.excluded.iter().any(|one| of_source(one, from));
+        // What one of them was refused another was given: somebody has listed what is at hand.
+        let is_everybodys = self.answers && asked.iter().all(|(id, _)| self.is_left_out(id, from));
+        let is_out = |id: &str| if is_everybodys { self.is_without_driver(id, from) } else { self.is_left_out(id, from) };
+        let (out, here): (Vec<_>, Vec<_>) = asked.into_iter().partition(|(id, _)| is_out(id));
+        let nobody_knows = self.demands.is_none() && self.body.excluded.iter().any(|one| of_source(one, from));
         if nobody_knows || !out.is_empty() && here.is_empty() {
             return Vec::new();
         }
@@ -218,7 +244,14 @@ fn is_in(id: &PointId, whole: &str, (earliest, latest): (Timestamp, Timestamp)) 
 
 /// Whether an exclusion is of a whole resource as far as it comes from there.
 fn of_source(one: &Excluded, from: PointSource) -> bool {
-    let from = from.as_str();
-    let is_unlisted = one.reason.strip_prefix("could not be listed in ").is_some_and(|rest| rest.split([' ', ':']).next() == Some(from));
-    one.id.starts_with("resource:") && (is_unlisted || one.reason.starts_with("untested: driver_absent") && one.reason.ends_with(from))
+    one.id.starts_with("resource:") && (is_unlisted(one, from) || is_without_driver(one, from))
+}
+
+fn is_unlisted(one: &Excluded, from: PointSource) -> bool {
+    let place = one.reason.strip_prefix("could not be listed in ");
+    place.is_some_and(|rest| rest.split([' ', ':']).next() == Some(from.as_str()))
+}
+
+fn is_without_driver(one: &Excluded, from: PointSource) -> bool {
+    one.reason.starts_with("untested: driver_absent") && one.reason.ends_with(from.as_str())
 }

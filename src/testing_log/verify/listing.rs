@@ -130,6 +130,11 @@ impl<'a> Asked<'a> {
         }
     }
 
+    /// The labels of those that say which points there are, as far as the configuration tells.
+    pub fn labels_of_points(&self) -> Vec<String> {
+        if self.from == PointSource::AwsBackup { self.vault().into_iter().collect() } else { self.labels() }
+    }
+
     /// The label of the listing of its vault.
     pub fn vault(&self) -> Option<String> {
         let vault = self.points.vault.as_deref().filter(|_| self.from == PointSource::AwsBackup)?;

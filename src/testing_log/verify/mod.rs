@@ -31,6 +31,7 @@ pub mod run;
 pub mod seals;
 pub mod second;
 pub mod stated;
+pub mod stated_of_points;
 pub mod undemanded;
 pub mod unlisted;
 pub mod untested;

@@ -11,9 +11,16 @@ use crate::testing_log::verify::demands::Demands;
 use crate::testing_log::verify::fault::{Faults, Rule};
 use crate::testing_log::verify::listing::{ABOUT_VAULT, Asked, Listing, VAULT};
 
-/// Checks the listings of a population against the demands of its configuration; `listings` are those that are at hand.
-pub fn check((leaf, population): (u64, &PopulationCommitted), demands: &Demands, listings: &[Listing<'_>], faults: &mut Faults) {
-    let all: Vec<Source<'_>> = sources(demands, listings);
+/// Checks the listings of a population against the demands of its configuration; `listings` are those that are at hand. `answers` is whether
+/// its drill answers for what could not be listed.
+pub fn check(
+    (leaf, population): (u64, &PopulationCommitted),
+    demands: &Demands,
+    listings: &[Listing<'_>],
+    answers: bool,
+    faults: &mut Faults,
+) {
+    let all: Vec<Source<'_>> = sources(demands, listings, answers);
     let mut asks: BTreeMap<&str, u64> = BTreeMap::new();
     for label in all.iter().flat_map(|source| &source.labels) {
         *asks.entry(label).or_default() += 1;
@@ -23,6 +30,10 @@ pub fn check((leaf, population): (u64, &PopulationCommitted), demands: &Demands,
         let is_told = !resource.points.is_empty() || said(&|reason| reason == exclusion::NO_SOURCE);
         faults.demand(is_told, Rule::ListingMissing, leaf, || {
             format!("resource `{id}` has no source of recovery points, and nothing is said of that")
+        });
+        let has_point = || population.population.iter().any(|item| item.resource.0 == *id);
+        faults.demand(!answers || !is_told || has_point() || said(&|_| true), Rule::ListingMissing, leaf, || {
+            format!("resource `{id}` has no recovery point in the population, and nothing is said of that")
         });
     }
     for source in &all {
@@ -55,8 +66,8 @@ pub fn check((leaf, population): (u64, &PopulationCommitted), demands: &Demands,
                 |other: &&Source<'_>| other.asked.id == id && other.asked.from == from && other.asked.points.vault == asked.points.vault;
             all.iter().filter(same).any(|other| other.labels.iter().any(|label| absent(&label)))
         };
-        // Whether a window was to be listed as well, its vault's listing tells.
-        let is_vault_withheld = asked.vault().is_some_and(|vault| listings.iter().all(|one| one.label != vault));
+        // Whether a window was to be listed as well, its vault's listing tells; in a drill that answers for it, the point itself is left out then.
+        let is_vault_withheld = !answers && asked.vault().is_some_and(|vault| listings.iter().all(|one| one.label != vault));
         faults.demand(!is_unlisted || is_anothers || is_vault_withheld || is_elsewhere(), Rule::ExclusionDiffers, leaf, || {
             format!(
                 "`{}` is said not to have been listed in {from}, and what it asks for is there: `{}`",
@@ -73,14 +84,14 @@ struct Source<'a> {
     labels: Vec<String>,
 }
 
-fn sources<'a>(demands: &'a Demands, listings: &[Listing<'_>]) -> Vec<Source<'a>> {
+fn sources<'a>(demands: &'a Demands, listings: &[Listing<'_>], answers: bool) -> Vec<Source<'a>> {
     let asked = demands.resources.iter().flat_map(|(id, resource)| Asked::of(id, resource));
-    asked
-        .map(|asked| {
-            let labels = asked.labels().into_iter().chain(asked.window(listings)).collect();
-            Source { asked, labels }
-        })
-        .collect()
+    // Points are there without what is asked for beside their listing.
+    let labels = |asked: &Asked<'a>| match answers {
+        true => asked.labels_of_points(),
+        false => asked.labels().into_iter().chain(asked.window(listings)).collect(),
+    };
+    asked.map(|asked| Source { labels: labels(&asked), asked }).collect()
 }
 
 fn is_of_vault(label: &str) -> bool {

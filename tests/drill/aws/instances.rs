@@ -247,18 +247,17 @@ async fn an_instance_that_was_deleted_meanwhile_is_told_as_gone() {
     drill.env("AWS_ACCESS_KEY_ID", id).env("AWS_SECRET_ACCESS_KEY", secret).stdout(std::process::Stdio::null());
     let drill = drill.stderr(std::process::Stdio::piped()).spawn().unwrap();
     let rds = running.control().rds();
-    let restored = async || {
+    let asked_for = async || {
         let found = clients.rds.describe_db_instances().send().await.unwrap().db_instances.unwrap_or_default();
-        let id = found.into_iter().filter_map(|one| one.db_instance_identifier).find(|id| id.starts_with("attestore-drill-"))?;
-        let instance = rds.instance(&id)?;
-        instance.process.is_some().then_some((id, instance.home, instance.port))
+        found.into_iter().filter_map(|one| one.db_instance_identifier).find(|id| id.starts_with("attestore-drill-"))
     };
-    // Whoever reads waits for this lock.
-    let (name, home, port) = crate::clients::until("it is restored", restored).await;
-    // The drill stands still until the lock is there.
+    let name = crate::clients::until("it is asked for", asked_for).await;
+    // The drill stands still from before there is anything to read until the lock is there, which whoever reads waits for.
     let id = drill.id().to_string();
     let signal = |name: &str| assert!(std::process::Command::new("kill").args([name, &id]).status().unwrap().success(), "{name}");
     signal("-STOP");
+    let restored = async || rds.instance(&name).filter(|instance| instance.process.is_some()).map(|one| (one.home, one.port));
+    let (home, port) = crate::clients::until("it is restored", restored).await;
     let ask = async |sql: &str| rds.servers().sql(EngineKind::Postgres, &home, port, "crm", sql).await;
     crate::clients::until("it answers", async || ask("SELECT 1").await.ok()).await;
     let lock = ask("BEGIN; LOCK TABLE customer IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(100); COMMIT");

@@ -4,7 +4,9 @@ use attestore::model::digest::Sha256Digest;
 use attestore::model::outcome::Outcome;
 use attestore::testing_log::body::*;
 use attestore::testing_log::entry::Body;
+use attestore::testing_log::result_version::RESULT_VERSION;
 use attestore::testing_log::verify::fault::Rule;
+use attestore::testing_log::verify::verdict::VerifyOptions;
 use serde_json::{Value, json};
 
 use crate::promised::{INSTANCE, TABLE, promised};
@@ -49,6 +51,31 @@ pub fn listings() -> Vec<Tamper> {
             }),
         ),
         (
+            "draw a point that nobody listed",
+            Rule::PopulationNotListed,
+            Told(|story| {
+                let mut honest = promised();
+                story.edit = Box::new(move |body, nth| {
+                    if let Body::PopulationCommitted(population) = body {
+                        population.population.iter_mut().for_each(|item| another(item, "vault-3"));
+                    }
+                    honest(body, nth);
+                });
+                story.config = BUCKET.into();
+            }),
+        ),
+        (
+            "make a point younger than its listing says",
+            Rule::PointTimeDiffers,
+            Told(|story| {
+                story.edit = committing(|population| {
+                    let item = population.population.iter_mut().find(|item| item.id.0.ends_with("vault-4")).unwrap();
+                    item.created_at = item.created_at.plus_secs(60);
+                });
+                story.config = BUCKET.into();
+            }),
+        ),
+        (
             "call one listing another",
             Rule::ListingDiffers,
             Told(|story| {
@@ -71,6 +98,17 @@ fn what_was_listed_is_drilled_or_excluded() {
     all_end_in_their_fault(listings());
 }
 
+/// The configuration of the bucket whose listing is at hand.
+const BUCKET: &str = "version = 1\n[[resource]]\nid = \"vault\"\nkind = \"s3\"\nsource = \"vault\"\n\
+                      points = [{ from = \"aws-backup\", vault = \"nightly\" }]\n";
+
+/// Gives a point whose name ends so another name, which sorts as it did.
+fn another(item: &mut PopulationItem, end: &str) {
+    if item.id.0.ends_with(end) {
+        item.id.0.push('x');
+    }
+}
+
 const LEDGER: &str = "arn:aws:rds:eu-west-2:111122223333:db:ledger";
 
 /// A configuration of one instance.
@@ -84,29 +122,47 @@ fn of_kind(kind: &str, points: &str) -> String {
 
 /// What a log breaks whose honest population has these listings and leaves these out, under the configuration `config`.
 fn breaks(listed: &[(&str, &str, Value)], excluded: &[(&str, &str)], config: &str) -> Vec<&'static str> {
+    breaks_of(RESULT_VERSION, listed, excluded, config)
+}
+
+/// The same of a drill of that version.
+fn breaks_of(version: u32, listed: &[(&str, &str, Value)], excluded: &[(&str, &str)], config: &str) -> Vec<&'static str> {
+    world(version, listed, excluded, config).names()
+}
+
+fn world(version: u32, listed: &[(&str, &str, Value)], excluded: &[(&str, &str)], config: &str) -> World {
     let kept = listed.iter().map(|(call, of, answer)| {
         (format!("{call} {of}"), serde_json::to_vec(&json!({"call": call, "of": of, "answer": answer})).unwrap())
     });
     let kept: Vec<(String, Vec<u8>)> = kept.collect();
     let digests: Vec<_> = kept.iter().map(|(label, bytes)| (label.clone(), Sha256Digest::of(bytes))).collect();
     let excluded: Vec<_> = excluded.iter().map(|(id, reason)| Excluded { id: (*id).into(), reason: (*reason).into() }).collect();
-    let edit = committing(move |population| {
+    let mut commit = committing(move |population| {
         population.listings.extend(digests.clone());
         population.excluded.extend(excluded.clone());
+    });
+    let edit = Box::new(move |body: &mut Body, nth| {
+        commit(body, nth);
+        if let Body::DrillPlanned(plan) = body {
+            plan.result_version = Some(version);
+        }
     });
     let config = if config.is_empty() { "version = 1\n" } else { config };
     let world = build(Story { edit, config: config.as_bytes().to_vec(), ..Story::default() });
     for (_, bytes) in &kept {
         world.log().put_evidence(&bytes[..]).unwrap();
     }
-    world.names()
+    world
 }
 
 /// Whether it lacks something that these listings have.
-fn lacks(listed: &[(&str, &str, Value)], excluded: Option<&'static str>, config: &str) -> bool {
+fn lacks(version: u32, listed: &[(&str, &str, Value)], excluded: Option<&'static str>, config: &str) -> bool {
     let excluded: Vec<_> = excluded.into_iter().map(|reason| ("resource:ledger", reason)).collect();
-    breaks(listed, &excluded, config).contains(&Rule::PopulationLacksListed.as_str())
+    breaks_of(version, listed, &excluded, config).contains(&Rule::PopulationLacksListed.as_str())
 }
+
+/// Drills of this version said only that something could not be listed.
+const EARLIER: u32 = 3;
 
 #[test]
 fn each_kind_of_listing_is_held_to_the_population() {
@@ -155,7 +211,10 @@ fn each_kind_of_listing_is_held_to_the_population() {
         (vec![vaulted(continuous, LEDGER), (automated, "ledger", Value::Null)], None, weekly.as_str(), false),
         (vec![("sts:GetCallerIdentity", "x", json!([{"arn": "a"}]))], None, "", false),
     ] {
-        assert_eq!(lacks(&listed, excluded, config), expected, "{listed:?} {excluded:?} {config}");
+        assert_eq!(lacks(EARLIER, &listed, excluded, config), expected, "{listed:?} {excluded:?} {config}");
+        // What is at hand is owed whatever is said of it.
+        let is_owed = expected || excluded.is_some_and(|_| !config.is_empty());
+        assert_eq!(lacks(RESULT_VERSION, &listed, excluded, config), is_owed, "{listed:?} {excluded:?} {config}");
     }
 }
 
@@ -200,8 +259,67 @@ fn what_the_configuration_asks_for_was_listed_or_it_is_said_why_not() {
         (vec![], vec![of("no source of recovery points is configured")], &none, vec![]),
         (vec![], vec![("resource:other", "no source of recovery points is configured")], &none, vec![another, missing]),
     ] {
+        assert_eq!(breaks_of(EARLIER, &listed, &excluded, config), expected, "{listed:?} {excluded:?} {config}");
+    }
+}
+
+#[test]
+fn a_drill_answers_for_what_it_could_not_list() {
+    const WINDOW: [&str; 2] = ["2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z"];
+    const CONTINUOUS: &str = "arn:aws:backup:eu-west-2:1:recovery-point:continuous:l";
+    const SNAPSHOT: &str = "arn:aws:rds:eu-west-2:1:snapshot:awsbackup:job-1";
+    let [missing, another, lacking] = [Rule::ListingMissing, Rule::ExclusionDiffers, Rule::PopulationLacksListed].map(Rule::as_str);
+    let vault = |answer: Value| ("backup:ListRecoveryPointsByBackupVault", "weekly", answer);
+    let about = || ("backup:DescribeBackupVault", "weekly", json!({"locked": true}));
+    let automated = |window: Value| ("rds:DescribeDBInstanceAutomatedBackups", "ledger", window);
+    let instance = || ("rds:DescribeDBInstances", "ledger", json!({"arn": LEDGER, "status": "available"}));
+    let one = |arn: &str| json!([{"arn": arn, "resource_arn": LEDGER, "status": "COMPLETED"}]);
+    let expired = json!([{"arn": SNAPSHOT, "resource_arn": LEDGER, "status": "EXPIRED"}]);
+    let (weekly, pitr) = (ledger("{ from = \"aws-backup\", vault = \"weekly\" }"), ledger("{ from = \"rds-pitr\" }"));
+    let of = |reason: &'static str| ("resource:ledger", reason);
+    let (none, unlisted) = (of("no recovery point in aws-backup weekly"), of("could not be listed in aws-backup weekly: denied"));
+    let (left, past) = (of("none of its recovery points can be restored"), (SNAPSHOT, "EXPIRED: past its retention, deletion pending"));
+    let windowless = (CONTINUOUS, "continuous, and its window could not be listed: denied");
+    for (listed, excluded, config, expected) in [
+        (vec![vault(json!([]))], vec![none], &weekly, vec![]),
+        (vec![vault(json!([]))], vec![], &weekly, vec![missing]),
+        (vec![vault(json!([]))], vec![unlisted], &weekly, vec![another]),
+        (vec![], vec![unlisted], &weekly, vec![]),
+        (vec![about()], vec![unlisted], &weekly, vec![]),
+        (vec![], vec![none], &weekly, vec![missing]),
+        (vec![vault(one(SNAPSHOT))], vec![unlisted], &weekly, vec![another, lacking]),
+        (vec![vault(one(SNAPSHOT)), about()], vec![none], &weekly, vec![lacking]),
+        (vec![vault(expired.clone())], vec![past, left], &weekly, vec![]),
+        (vec![vault(expired)], vec![past], &weekly, vec![missing]),
+        (vec![vault(one(CONTINUOUS))], vec![windowless, left], &weekly, vec![]),
+        (vec![vault(one(CONTINUOUS))], vec![left], &weekly, vec![lacking]),
+        (vec![vault(one(CONTINUOUS)), automated(json!(WINDOW))], vec![windowless, left], &weekly, vec![another]),
+        (vec![vault(one(CONTINUOUS)), automated(json!(WINDOW))], vec![left], &weekly, vec![lacking]),
+        (vec![vault(one(CONTINUOUS)), automated(Value::Null)], vec![none], &weekly, vec![]),
+        (vec![vault(one(SNAPSHOT))], vec![(SNAPSHOT, windowless.1), left], &weekly, vec![another]),
+        (vec![instance(), automated(json!(WINDOW))], vec![of("could not be listed in rds-pitr: network")], &pitr, vec![another, lacking]),
+        (vec![instance(), automated(Value::Null)], vec![of("no recovery point in rds-pitr")], &pitr, vec![]),
+    ] {
         assert_eq!(breaks(&listed, &excluded, config), expected, "{listed:?} {excluded:?} {config}");
     }
+    assert_eq!(breaks(&[], &[("resource:vault", left.1)], BUCKET), [another], "it has points");
+    assert!(breaks(&[], &[], BUCKET).is_empty());
+}
+
+#[test]
+fn the_engine_that_wrote_a_backup_is_that_of_its_listing() {
+    let config = of_kind("rds-postgres", "{ from = \"rds-snapshot\" }").replace("id = \"ledger\"", "id = \"crm\"");
+    let listed = |engine: &str, at: &str| {
+        let answer =
+            json!([{"arn": INSTANCE, "instance": "ledger", "kind": "manual", "status": "available", "engine": engine, "created_at": at}]);
+        let world = world(RESULT_VERSION, &[("rds:DescribeDBSnapshots", "ledger", answer)], &[], &config);
+        let faults = world.verdict(&VerifyOptions::default()).faults;
+        faults.iter().filter(|fault| fault.message.contains("is listed as of")).map(|fault| fault.rule).collect::<Vec<_>>()
+    };
+    let at = captured_end().plus_secs(7200).to_string();
+    assert_eq!(listed("postgres", &at), []);
+    assert_eq!(listed("mysql", &at), [Rule::FactDiffers]);
+    assert_eq!(listed("postgres", "2026-01-01T00:00:00.000Z"), [Rule::PointTimeDiffers]);
 }
 
 #[test]
@@ -264,8 +382,13 @@ fn what_could_not_be_looked_into_is_said() {
         for call in ["backup:ListRecoveryPointsByBackupVault", "backup:DescribeBackupVault"] {
             population.listings.insert(format!("{call} weekly"), Sha256Digest::of(call.as_bytes()));
         }
-        let reason = "could not be listed in aws-backup weekly: throttled".to_owned();
-        population.excluded.push(Excluded { id: "resource:ledger".into(), reason });
+        let continuous = "arn:aws:backup:eu-west-2:1:recovery-point:continuous:l";
+        for (id, reason) in [
+            (continuous, "continuous, and its window could not be listed: throttled"),
+            ("resource:ledger", "none of its recovery points can be restored"),
+        ] {
+            population.excluded.push(Excluded { id: id.into(), reason: reason.into() });
+        }
     });
     let config = ledger("{ from = \"aws-backup\", vault = \"weekly\" }").into_bytes();
     assert_eq!(build(Story { edit, config, ..Story::default() }).names(), [] as [&str; 0]);

@@ -195,6 +195,9 @@ impl Run<'_> {
                     let rest = in_one_line(shown.not_shown().filter(|(kind, _)| !not_compared::RARELY_SHOWN.contains(kind)));
                     let denied = rest.map(|rest| Failure::new(FailureKind::Denied, said(rest)).hint(GIVE_RIGHTS));
                     self.doubts.extend(denied);
+                    if shown.not_shown().any(|(kind, _)| not_compared::RARELY_SHOWN.contains(&kind)) {
+                        self.result.not_compared.insert(not_compared::GRANTS, not_compared::NOT_SHOWN_TO_ONE);
+                    }
                 }
                 let before = before.to_value();
                 self.result.left_out.extend(not_carried::said(&before, &now));

@@ -206,6 +206,8 @@ impl PostgresSession {
     async fn first_cause(&mut self, read: Result<u64, ReadError>) -> Result<u64, ReadError> {
         match read {
             Err(ReadError { rows, cause: Cause::Unreadable(failure) }) if failure.kind == FailureKind::Network => {
+                // Of a server that went away, what it said before is not the last word: it is asked again.
+                self.early = Early::No;
                 let failure = self.lost_snapshot().await.unwrap_or(failure);
                 Err(ReadError { rows, cause: Cause::Unreadable(failure) })
             }

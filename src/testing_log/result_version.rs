@@ -1,0 +1,32 @@
+//! What a drill promises of its results, by the version that its plan states: logs of earlier versions are held to what these promised.
+//!
+//! Not here: that a version never goes back within a log (`verify::drills`), and what is demanded of each (`verify`).
+
+use crate::testing_log::body::DrillPlanned;
+
+/// Drills of this version state all that `verify::owed` demands of results, know what else is an exception, and answer for what they could
+/// not list.
+pub const RESULT_VERSION: u32 = 4;
+/// Results from this version on state all that `verify::owed` demands of them.
+const STATES_ALL: u32 = 2;
+/// Results from this version on know what else is an exception.
+const KNOWS_EXCEPTIONS: u32 = 3;
+/// Drills from this version on answer for what they could not list.
+const ANSWERS_FOR_UNLISTED: u32 = 4;
+
+impl DrillPlanned {
+    /// Whether each result of the drill has to state all that its kind of case always states.
+    pub fn promises_all(&self) -> bool {
+        self.result_version.is_some_and(|version| version >= STATES_ALL)
+    }
+
+    /// Whether checks that do not apply, and kinds that a manifest lacks, keep its results from being a plain pass.
+    pub fn knows_exceptions(&self) -> bool {
+        self.result_version.is_some_and(|version| version >= KNOWS_EXCEPTIONS)
+    }
+
+    /// Whether what could not be listed keeps the whole drill from being a pass, and every listing that there is counts.
+    pub fn answers_for_unlisted(&self) -> bool {
+        self.result_version.is_some_and(|version| version >= ANSWERS_FOR_UNLISTED)
+    }
+}

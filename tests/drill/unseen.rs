@@ -1,0 +1,86 @@
+//! What a drill could not look at, or what is not there, keeps it from being a pass, whatever it found elsewhere.
+
+use attestore::model::outcome::Outcome;
+use attestore::testing_log::body::DrillClosed;
+use attestore::testing_log::entry::Body;
+
+use crate::drill_estate::Estate;
+
+/// An estate whose points are all well.
+async fn healthy(folder: &std::path::Path) -> Estate {
+    let estate = Estate::lay(folder).await;
+    std::fs::remove_file(estate.path("vault/app/bad.db")).unwrap();
+    std::fs::remove_dir_all(estate.path("vault/files/bad")).unwrap();
+    estate
+}
+
+/// Runs a drill, holds its log to the rules, and gives the exit code, how the drill closed, and what its report says.
+fn drilled(estate: &Estate) -> (Option<i32>, DrillClosed, String) {
+    let output = estate.run(&["drill"], None);
+    let verdict = estate.verdict();
+    assert!(verdict.holds(), "{:?}", verdict.faults);
+    let closed = verdict.entries.into_iter().rev().find_map(|entry| match entry.body {
+        Body::DrillClosed(closed) => Some(closed),
+        _ => None,
+    });
+    let report = estate.run(&["report", "--log", "log", "--key", "attestore.key", "--out", "report.html"], None);
+    let said = || format!("{}{}", String::from_utf8_lossy(&report.stdout), String::from_utf8_lossy(&report.stderr));
+    let page = std::fs::read_to_string(estate.path("report.html")).unwrap_or_else(|_| panic!("{}", said()));
+    (output.status.code(), closed.unwrap(), page)
+}
+
+#[tokio::test]
+async fn a_place_that_could_not_be_listed_is_no_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let estate = healthy(&folder.path().join("a")).await;
+    let (code, closed, page) = drilled(&estate);
+    assert_eq!((code, closed.outcome), (Some(0), Outcome::Pass));
+    assert!(page.contains("nothing is left to infer there"), "{page}");
+
+    let gone = healthy(&folder.path().join("b")).await;
+    std::fs::remove_dir_all(gone.path("vault/files")).unwrap();
+    let (code, closed, page) = drilled(&gone);
+    assert_eq!((code, closed.outcome, closed.outcomes["pass"]), (Some(4), Outcome::Inconclusive, 1));
+    for said in
+        ["1 recovery point tested and equal to what was expected; others could not be looked at", "1 place of recovery points could not"]
+    {
+        assert!(page.contains(said), "{said}: {page}");
+    }
+    assert!(!page.contains("left to infer"), "{page}");
+
+    // One directory of two: the evidence has what the other one holds.
+    let half = healthy(&folder.path().join("c")).await;
+    half.configure("[[resource.points]]\nfrom = \"local\"\npath = \"vault/more\"\n");
+    let (code, closed, _) = drilled(&half);
+    assert_eq!((code, closed.outcome, closed.outcomes["pass"]), (Some(4), Outcome::Inconclusive, 2));
+    std::fs::create_dir(half.path("vault/more")).unwrap();
+    std::fs::write(half.path("vault/more/late"), "x").unwrap();
+    std::fs::write(half.path("vault/more/.hidden"), "x").unwrap();
+    let (_, closed, _) = drilled(&half);
+    assert_eq!((closed.planned, closed.outcomes.get("pass")), (3, Some(&2)), "both directories were listed: {closed:?}");
+}
+
+#[tokio::test]
+async fn a_resource_without_a_point_is_no_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = healthy(&folder.path().join("a")).await;
+    std::fs::remove_dir_all(empty.path("vault/files/good")).unwrap();
+    let (code, closed, page) = drilled(&empty);
+    assert_eq!((code, closed.outcome, closed.outcomes["pass"]), (Some(3), Outcome::Inconclusive, 1));
+    assert!(page.contains("1 recovery point tested and equal to what was expected; 1 resource has none"), "{page}");
+
+    // All that is there leads nowhere.
+    let linked = healthy(&folder.path().join("b")).await;
+    std::fs::remove_dir_all(linked.path("vault/files/good")).unwrap();
+    std::os::unix::fs::symlink("absent", linked.path("vault/files/good")).unwrap();
+    let (code, closed, _) = drilled(&linked);
+    assert_eq!((code, closed.outcome), (Some(3), Outcome::Inconclusive));
+
+    // A kind that nobody restores is not tested.
+    let disk = healthy(&folder.path().join("c")).await;
+    let more = "[[resource]]\nid = \"disk\"\napplication = \"a\"\nkind = \"ebs\"\nclass = \"c\"\nsource = \"vol-1\"\n\
+                [[resource.points]]\nfrom = \"aws-backup\"\nvault = \"v\"\n";
+    disk.configure(more);
+    let (code, closed, _) = drilled(&disk);
+    assert_eq!((code, closed.outcome), (Some(3), Outcome::Untested));
+}
