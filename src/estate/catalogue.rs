@@ -56,7 +56,9 @@ pub async fn catalogue(config: &Config, sources: &Sources<'_>) -> Catalogue {
         seen: BTreeSet::new(),
         vaults: BTreeMap::new(),
         unlisted: BTreeMap::new(),
+        windows: BTreeMap::new(),
         beside: BTreeMap::new(),
+        shared: BTreeSet::new(),
     };
     for resource in &config.resource {
         listing.resource(resource).await;
@@ -65,8 +67,11 @@ pub async fn catalogue(config: &Config, sources: &Sources<'_>) -> Catalogue {
     let has_point = |resource: &Resource| out.eligible.iter().any(|point| point.resource == resource.id);
     let is_told = |whole: &String| out.excluded.iter().any(|one| one.id == *whole);
     let bare = config.resource.iter().filter(|resource| !has_point(resource)).map(|resource| exclusion::whole(&resource.id.0));
-    let none_left: Vec<String> = bare.filter(|whole| !is_told(whole)).collect();
-    out.excluded.extend(none_left.into_iter().map(|id| Excluded { id, reason: exclusion::NONE_LEFT.to_owned() }));
+    let untold: Vec<String> = bare.filter(|whole| !is_told(whole)).collect();
+    out.excluded.extend(untold.into_iter().map(|id| {
+        let reason = if listing.shared.contains(&id) { exclusion::DRILLED_ELSEWHERE } else { exclusion::NONE_LEFT };
+        Excluded { id, reason: reason.to_owned() }
+    }));
     out.eligible.sort_by(|a, b| a.id.0.as_bytes().cmp(b.id.0.as_bytes()));
     out.excluded.sort_by(|a, b| a.id.cmp(&b.id).then_with(|| a.reason.cmp(&b.reason)));
     out.excluded.dedup();
@@ -76,18 +81,22 @@ pub async fn catalogue(config: &Config, sources: &Sources<'_>) -> Catalogue {
 /// What is known of one vault: its points and whether it is locked.
 type VaultListing = (Vec<VaultPoint>, Option<bool>);
 
-/// A vault by its name, and its Region where that is another than the drill's own.
-type VaultKey = (String, Option<String>);
+/// A vault or an instance by its name, and its Region where that is another than the drill's own.
+type InRegion = (String, Option<String>);
 
 struct Listing<'a> {
     sources: &'a Sources<'a>,
     out: Catalogue,
     seen: BTreeSet<PointId>,
-    vaults: BTreeMap<VaultKey, VaultListing>,
+    vaults: BTreeMap<InRegion, VaultListing>,
     /// Vaults that could not be listed, and why.
-    unlisted: BTreeMap<VaultKey, (FailureKind, String)>,
+    unlisted: BTreeMap<InRegion, (FailureKind, String)>,
+    /// The times that instances can be restored to, or why they could not be asked.
+    windows: BTreeMap<InRegion, Result<Option<seconds::Window>, (FailureKind, String)>>,
     /// What lies beside AWS, in all directories of a resource.
     beside: BTreeMap<ResourceId, Vec<RecoveryPoint>>,
+    /// Resources of which a point is drilled as one of another's, as exclusions name them.
+    shared: BTreeSet<String>,
 }
 
 impl Listing<'_> {
@@ -102,7 +111,10 @@ impl Listing<'_> {
                 self.exclude(&whole, exclusion::driver_absent(resource.kind, points.from));
                 continue;
             }
+            let left_out = self.out.excluded.len();
             match self.list(resource, points).await {
+                // What a vault lists of it and is left out has its own reason.
+                Ok(found) if found.is_empty() && points.from == PointSource::AwsBackup && self.out.excluded.len() > left_out => {}
                 Ok(found) if found.is_empty() => self.exclude(&whole, exclusion::none_in(&place(points))),
                 Ok(found) => found.into_iter().for_each(|point| self.judge(point)),
                 Err(failure) => {
@@ -116,6 +128,9 @@ impl Listing<'_> {
     fn judge(&mut self, point: RecoveryPoint) {
         // Two sources may name one point: the first counts.
         if !self.seen.insert(point.id.clone()) {
+            if self.out.eligible.iter().any(|one| one.id == point.id && one.resource != point.resource) {
+                self.shared.insert(exclusion::whole(&point.resource.0));
+            }
             return;
         }
         match eligibility(&point) {
@@ -201,7 +216,7 @@ impl Listing<'_> {
         Ok(ours.chain(in_time).collect())
     }
 
-    async fn vault(&mut self, key: &VaultKey, points: &Points) -> Result<(), Failure> {
+    async fn vault(&mut self, key: &InRegion, points: &Points) -> Result<(), Failure> {
         let backup = Backup::new(&self.session(points)?);
         let listed = backup.points(&key.0, None).await?;
         self.keep("backup:ListRecoveryPointsByBackupVault", &key.0, points, &listed);
@@ -258,18 +273,33 @@ impl Listing<'_> {
         (point, locked): (&VaultPoint, Option<bool>),
     ) -> Result<Vec<RecoveryPoint>, Failure> {
         let name = service_name(resource);
-        let window = Rds::new(&self.session(points)?).restore_window(&name).await?;
-        self.keep("rds:DescribeDBInstanceAutomatedBackups", &name, points, &window);
-        window.map_or_else(|| Ok(Vec::new()), |window| seconds::of_continuous(resource, points, point, locked, window))
+        let Some(window) = self.window(&name, points).await? else {
+            self.exclude(&PointId::arn(&point.arn).0, exclusion::NO_WINDOW);
+            return Ok(Vec::new());
+        };
+        seconds::of_continuous(resource, points, point, locked, window)
+    }
+
+    /// The times that an instance can be restored to, asked once: what one source was refused is not there for the next, whose listing would
+    /// belie what is said of the first.
+    async fn window(&mut self, name: &str, points: &Points) -> Result<Option<seconds::Window>, Failure> {
+        let key = (name.to_owned(), points.region.clone());
+        if !self.windows.contains_key(&key) {
+            let asked = Rds::new(&self.session(points)?).restore_window(name).await;
+            if let Ok(window) = &asked {
+                self.keep("rds:DescribeDBInstanceAutomatedBackups", name, points, window);
+            }
+            self.windows.insert(key.clone(), asked.map_err(|failure| (failure.kind, failure.message)));
+        }
+        self.windows[&key].clone().map_err(|(kind, message)| Failure::new(kind, message))
     }
 
     /// The configured seconds of an instance with automated backups.
     async fn rds_times(&mut self, resource: &Resource, points: &Points) -> Result<Vec<RecoveryPoint>, Failure> {
         let name = service_name(resource);
-        let rds = Rds::new(&self.session(points)?);
-        let (instance, window) = (rds.instance(&name).await?, rds.restore_window(&name).await?);
+        let instance = Rds::new(&self.session(points)?).instance(&name).await?;
+        let window = self.window(&name, points).await?;
         self.keep("rds:DescribeDBInstances", &name, points, &instance);
-        self.keep("rds:DescribeDBInstanceAutomatedBackups", &name, points, &window);
         let known = instance.zip(window);
         known.map_or_else(|| Ok(Vec::new()), |(instance, window)| seconds::of_instance(resource, points, &instance, window))
     }

@@ -25,6 +25,9 @@ pub const NOT_LOOKED_AT: &str = "it cannot be looked at: ";
 /// A resource of which points were listed, and none of them may be drawn.
 pub const NONE_LEFT: &str = "none of its recovery points can be restored";
 
+/// A resource whose points are all listed for a resource before it as well.
+pub const DRILLED_ELSEWHERE: &str = "its recovery points are drilled as those of another resource";
+
 /// How the exclusion of a whole resource is named.
 pub fn whole(resource: &str) -> String {
     format!("resource:{resource}")
@@ -44,6 +47,9 @@ pub fn none_in(place: &str) -> String {
 pub fn unlisted(place: &str, kind: FailureKind) -> String {
     format!("could not be listed in {place}: {}", kind.as_str())
 }
+
+/// A continuous backup of which its service states no window.
+pub const NO_WINDOW: &str = "continuous, and its service states no window of times for it";
 
 /// The times that a continuous backup can be restored to could not be asked for.
 pub fn window_unlisted(kind: FailureKind) -> String {
@@ -74,7 +80,7 @@ fn is_failure(kind: &str) -> bool {
 
 /// Whether nobody looked at what is left out so: nothing is known of it, and nothing follows for it from what was drilled.
 pub fn is_unseen(reason: &str) -> bool {
-    place_unlisted(reason).is_some() || is_window_unlisted(reason) || reason.starts_with(NOT_LOOKED_AT)
+    place_unlisted(reason).is_some() || is_window_unlisted(reason) || reason == NO_WINDOW || reason.starts_with(NOT_LOOKED_AT)
 }
 
 /// Whether a resource that is left out so has nothing that could be drilled.
@@ -106,8 +112,12 @@ mod tests {
 
     #[test]
     fn what_nobody_looked_at_is_told_from_what_is_not_there() {
-        let unseen =
-            [unlisted("rds-pitr", FailureKind::Network), window_unlisted(FailureKind::Throttled), format!("{NOT_LOOKED_AT}denied")];
+        let unseen = [
+            unlisted("rds-pitr", FailureKind::Network),
+            window_unlisted(FailureKind::Throttled),
+            format!("{NOT_LOOKED_AT}denied"),
+            NO_WINDOW.to_owned(),
+        ];
         assert!(unseen.iter().all(|reason| is_unseen(reason) && !is_without_points(reason)));
         let bare = [NO_SOURCE.to_owned(), NONE_LEFT.to_owned(), none_in("rds-pitr")];
         assert!(bare.iter().all(|reason| is_without_points(reason) && !is_unseen(reason)));

@@ -149,6 +149,7 @@ fn scope(population: Option<&PopulationCommitted>, planned: Option<&DrillPlanned
     let unseen = left_out.iter().filter(|one| exclusion::is_unseen(&one.reason)).count() as u64;
     let (bare, excluded): (Vec<Excluded>, _) = left_out.into_iter().partition(|one| one.id.starts_with("resource:"));
     let strata: &[Stratum] = population.map_or(&[], |said| &said.strata);
+    let empty = population.map_or(0, |said| empty(&bare, said));
     Scope {
         population: population.map_or(0, |said| said.population.len() as u64),
         planned: cases.len() as u64,
@@ -156,8 +157,8 @@ fn scope(population: Option<&PopulationCommitted>, planned: Option<&DrillPlanned
         targeted: (cases.len() as u64).saturating_sub(drawn),
         tested: cases.iter().filter(judged).count() as u64,
         outcomes: outcomes.into_iter().filter(|tally| tally.count > 0).collect(),
-        strata: strata.iter().map(|stratum| stratum_row(stratum, drill, cases, unseen)).collect(),
-        empty: population.map_or(0, |said| empty(&bare, said)),
+        strata: strata.iter().map(|stratum| stratum_row(stratum, drill, cases, unseen + empty)).collect(),
+        empty,
         without_points: bare,
         unseen,
         excluded,
@@ -168,8 +169,9 @@ fn scope(population: Option<&PopulationCommitted>, planned: Option<&DrillPlanned
 /// How many resources have no point in the population, though every place of theirs was looked at.
 fn empty(bare: &[Excluded], population: &PopulationCommitted) -> u64 {
     let of = |id: &str| population.population.iter().any(|item| exclusion::whole(&item.resource.0) == id);
-    let is_seen = |id: &str| bare.iter().all(|one| one.id != id || !exclusion::is_unseen(&one.reason));
-    let ids: BTreeSet<&str> = bare.iter().map(|one| one.id.as_str()).filter(|id| !of(id) && is_seen(id)).collect();
+    let is_known = |one: &Excluded| !exclusion::is_unseen(&one.reason) && one.reason != exclusion::DRILLED_ELSEWHERE;
+    let are_known = |id: &str| bare.iter().filter(|one| one.id == id).all(is_known);
+    let ids: BTreeSet<&str> = bare.iter().map(|one| one.id.as_str()).filter(|id| !of(id) && are_known(id)).collect();
     ids.len() as u64
 }
 

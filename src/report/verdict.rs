@@ -66,8 +66,9 @@ fn bounds(drill: &DrillReport) -> Vec<String> {
     let names: Vec<&str> = whole.iter().map(|(row, _)| row.name.as_str()).collect();
     if let Some((last, before)) = names.split_last() {
         let names = if before.is_empty() { (*last).to_owned() } else { format!("{} and {last}", before.join(", ")) };
-        sentences.push(match drill.scope.unseen {
-            0 => format!("Every eligible recovery point of {names} was drawn, so nothing is left to infer there."),
+        sentences.push(match (drill.scope.unseen, drill.scope.empty) {
+            (0, 0) => format!("Every eligible recovery point of {names} was drawn, so nothing is left to infer there."),
+            (0, _) => format!("Every eligible recovery point of {names} was drawn."),
             _ => format!("Every eligible recovery point of {names} that could be listed was drawn."),
         });
     }
@@ -118,14 +119,15 @@ pub fn outcome_words(outcome: &str) -> &str {
     }
 }
 
-/// What a draw says of its stratum, as a bound and never as "100 % passed". `unseen`: some places of recovery points could not be looked at.
+/// What a draw says of its stratum, as a bound and never as "100 % passed". `unseen`: some places of recovery points could not be looked at, or some resources
+/// have none.
 pub fn bound(stratum: &Stratum, inference: Option<&Inference>, unseen: bool) -> String {
     match inference {
         None if stratum.sample == 0 => "nothing was drawn by chance, so nothing is inferred".into(),
         None => "no bound: the drill was not closed".into(),
         Some(i) if i.drawn == 0 => "nothing was drawn by chance, so nothing is inferred".into(),
         Some(i) if i.drawn == i.population => {
-            let rest = if unseen { "what could not be listed is not among them" } else { "nothing is left to infer" };
+            let rest = if unseen { "what could not be listed, or is not there, is not among them" } else { "nothing is left to infer" };
             format!("all {} drawn, {}; {rest}", number(i.population), deviating(i.deviations, i.drawn))
         }
         Some(i) => format!(

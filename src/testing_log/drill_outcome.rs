@@ -23,7 +23,7 @@ fn of_excluded(one: &Excluded, drilled: &BTreeSet<&str>) -> Option<Outcome> {
     let is_bare = || one.id.strip_prefix("resource:").is_some_and(|id| !drilled.contains(id));
     match &one.reason {
         reason if exclusion::is_unseen(reason) => Some(Outcome::Inconclusive),
-        _ if !is_bare() => None,
+        reason if !is_bare() || reason == exclusion::DRILLED_ELSEWHERE => None,
         reason if exclusion::is_without_points(reason) => Some(Outcome::Inconclusive),
         _ => Some(Outcome::Untested),
     }
@@ -43,6 +43,7 @@ mod tests {
             ("resource:hr", "no recovery point in rds-pitr", Some(Outcome::Inconclusive)),
             ("resource:hr", exclusion::NO_SOURCE, Some(Outcome::Inconclusive)),
             ("resource:hr", exclusion::NONE_LEFT, Some(Outcome::Inconclusive)),
+            ("resource:hr", exclusion::DRILLED_ELSEWHERE, None),
             ("resource:crm", "untested: driver_absent: no driver restores ebs from aws-backup", None),
             ("resource:disk", "untested: driver_absent: no driver restores ebs from aws-backup", Some(Outcome::Untested)),
             ("arn:aws:rds:snapshot:1", "EXPIRED: past its retention, deletion pending", None),

@@ -12,12 +12,12 @@ use attestore::testing_log::body::*;
 use attestore::testing_log::check_list::CheckList;
 use attestore::testing_log::entry::Body;
 use attestore::testing_log::probes::Made;
-use attestore::testing_log::restore_facts::{ChecklistLine, EngineVersions, SourceStamps};
+use attestore::testing_log::restore_facts::{ChecklistLine, SourceStamps};
 use attestore::testing_log::result_version::RESULT_VERSION;
 use attestore::testing_log::verify::claim::{OTHER_MOMENT, OTHER_POSITION};
 use attestore::testing_log::verify::{corroborated, second, undemanded};
 
-use crate::support::{Edit, captured_end, looks};
+use crate::support::{Edit, captured_end, engine_versions, looks};
 
 /// The instance at a second.
 pub const SECOND: &str = "arn:aws:rds:eu-west-2:111122223333:db:crm@2026-01-01T01:00:00Z";
@@ -136,15 +136,7 @@ fn state_all(result: &mut PointResult) {
     let mut definitions = Counts::default();
     definitions.add_many(Class::Match, 100);
     (facts.definitions, facts.unread_definitions) = (Some(definitions), Some(0));
-    let version = || Some("15.4".to_owned());
-    let engine = || Some("postgres".to_owned());
-    restore.engine_versions = Some(EngineVersions {
-        source: version(),
-        restored: version(),
-        wrote_the_data: result.rp.id.0 == INSTANCE,
-        source_engine: engine(),
-        restored_engine: engine(),
-    });
+    restore.engine_versions = serde_json::from_value(engine_versions(&result.rp.id)).unwrap();
     let isolation = result.isolation.as_mut().unwrap();
     let held = |name: &str| Probe { name: name.into(), expected: "false".into(), found: "false".into(), held: true };
     isolation.probes.extend([held("subnet-group"), held("security-groups")]);

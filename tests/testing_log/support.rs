@@ -282,13 +282,25 @@ fn created_at(point: &PointId) -> Timestamp {
     captured_end().plus_secs(3600 * (1 + n))
 }
 
+/// What is stated of the engines of an instance.
+pub fn engine_versions(point: &PointId) -> serde_json::Value {
+    let is_of_the_data = point.0.contains(":snapshot:");
+    serde_json::json!({
+        "source": "15.4", "restored": "15.4", "wrote_the_data": is_of_the_data, "source_engine": "postgres", "restored_engine": "postgres",
+    })
+}
+
 fn result(pen: &mut Pen, case: &PlannedCase, fails: bool, requested_at: Timestamp, manifest: &(u64, ManifestRegistered)) -> PointResult {
     let files = case.class == "files";
     let mut counts = Counts::default();
     counts.add_many(Class::Match, 100);
     counts.add_many(Class::Mismatch, u64::from(fails));
     let findings = fails.then(|| pen.writer.evidence(format!("{{\"case\":\"{}\"}}\n", case.case).as_bytes()).unwrap());
-    let raw = pen.writer.evidence(format!("{{\"job\":\"{}\"}}", case.case).as_bytes()).unwrap();
+    let mut raw = serde_json::json!({"job": case.case});
+    if case.point.0.starts_with("arn:aws:rds:") {
+        raw["engine_versions"] = engine_versions(&case.point);
+    }
+    let raw = pen.writer.evidence(raw.to_string().as_bytes()).unwrap();
     PointResult {
         drill_id: DRILL.into(),
         case: case.case.clone(),

@@ -3,13 +3,12 @@
 //!
 //! Not here: whether everything that was listed is mentioned (`listed`), and which listings are owed (`unlisted`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use crate::model::arn;
 use crate::model::clock::Timestamp;
-use crate::model::digest::Sha256Digest;
 use crate::model::exclusion;
 use crate::model::ids::PointId;
 use crate::model::recovery_point::{UNDATED, eligibility_of, outside};
@@ -18,25 +17,14 @@ use crate::testing_log::body::{Excluded, PopulationCommitted};
 use crate::testing_log::verify::demands::Demands;
 use crate::testing_log::verify::drills::Placed;
 use crate::testing_log::verify::fault::{Faults, Rule};
+use crate::testing_log::verify::known::Known;
 use crate::testing_log::verify::listing::{
     AUTOMATED, Asked, BACKUPS, CONTINUOUS, CONTINUOUS_POINT, LOCAL, Listing, SNAPSHOTS, VAULT, VERSIONING, label,
 };
-use crate::testing_log::verify::reference;
+use crate::testing_log::verify::{reference, stated_of_points};
 
 /// The latest second of a bucket is one that is over, by a drill's own clock.
 const LATEST_IS_OVER_S: i64 = 3;
-
-/// What is known beside the population.
-pub struct Known<'a> {
-    /// Of its configuration.
-    pub demands: Option<&'a Demands>,
-    /// The listings that are at hand.
-    pub listings: &'a [Listing<'a>],
-    /// The names of those that are not.
-    pub withheld: &'a [&'a str],
-    /// The names of all.
-    pub labels: &'a BTreeMap<String, Sha256Digest>,
-}
 
 /// Checks every exclusion of a population.
 pub fn check(population: &Placed<'_, PopulationCommitted>, known: &Known<'_>, faults: &mut Faults) {
@@ -45,6 +33,9 @@ pub fn check(population: &Placed<'_, PopulationCommitted>, known: &Known<'_>, fa
     for one in &population.body.excluded {
         let holds = match one.id.strip_prefix("resource:") {
             Some(id) if one.reason == exclusion::NONE_LEFT => is_bare(id, population.body, known.demands),
+            Some(id) if one.reason == exclusion::DRILLED_ELSEWHERE => {
+                is_bare(id, population.body, known.demands) && stated_of_points::are_of(id, population.body, known)
+            }
             Some(id) => is_of_resource(id, &one.reason, known.demands),
             None => Point { id: &one.id, ids: &ids, known, began }.is_left_out_for(&one.reason),
         };
@@ -115,25 +106,28 @@ impl Point<'_> {
         self.known.withheld.iter().any(|label| label.split(' ').next().is_some_and(|call| calls.contains(&call)))
     }
 
-    /// A continuous backup of an instance whose window is not among the listings.
-    fn is_without_window(&self, id: &str) -> bool {
-        let own = |item: &&Value| item["arn"].as_str().is_some_and(|arn| PointId::arn(arn).0 == id);
-        let listed = self.of_call(VAULT).flat_map(|one| one.items().filter(own).map(move |item| (one, item)));
-        let mut windows = listed.filter_map(|(one, item)| {
-            Some(label(
-                AUTOMATED,
-                arn::service_name(item["resource_arn"].as_str().filter(|of| of.starts_with("arn:aws:rds:"))?),
-                one.region(),
-            ))
-        });
-        let is_known = id.contains(CONTINUOUS_POINT);
-        is_known && windows.next().map_or_else(|| self.is_withheld(&[VAULT]), |window| !self.known.labels.contains_key(&window))
+    /// The label of the window of a continuous backup of an instance, by each vault that lists it.
+    fn windows_of(&self, id: &str) -> impl Iterator<Item = String> {
+        let is_it =
+            move |item: &&Value| item["arn"].as_str().is_some_and(|arn| arn.contains(CONTINUOUS_POINT) && PointId::arn(arn).0 == id);
+        let listed = self.of_call(VAULT).flat_map(move |one| one.items().filter(is_it).map(move |item| (one, item)));
+        let instance = |of: &Value| of.as_str().filter(|of| of.starts_with("arn:aws:rds:")).map(|of| arn::service_name(of).to_owned());
+        listed.filter_map(move |(one, item)| Some(label(AUTOMATED, &instance(&item["resource_arn"])?, one.region())))
     }
 
     /// What a service lists one by one.
     fn is_one_left_out(&self, id: &str, reason: &str) -> bool {
         if exclusion::is_window_unlisted(reason) {
-            return self.is_without_window(id);
+            return self
+                .windows_of(id)
+                .next()
+                .map_or_else(|| self.is_withheld(&[VAULT]), |window| !self.known.labels.contains_key(&window));
+        }
+        if reason == exclusion::NO_WINDOW {
+            let is_null =
+                |window: &String| self.known.listings.iter().find(|one| one.label == *window).is_none_or(|one| one.answer.is_null());
+            let is_none = |window: String| self.known.labels.contains_key(&window) && is_null(&window);
+            return self.windows_of(id).next().map_or_else(|| self.is_withheld(&[VAULT]), is_none);
         }
         let items = || {
             let of_call = [SNAPSHOTS, BACKUPS, VAULT].into_iter().flat_map(|call| self.of_call(call));

@@ -15,15 +15,17 @@ use crate::model::ids::PointId;
 use crate::model::resource::{PointSource, ResourceKind};
 use crate::testing_log::body::{DrillPlanned, Excluded, PopulationCommitted};
 use crate::testing_log::entry::Body;
+use crate::testing_log::result_version::RESULT_VERSION;
 use crate::testing_log::store::LogDir;
 use crate::testing_log::verify::demands::{Demands, PointsDemanded};
 use crate::testing_log::verify::drills::Drill;
 use crate::testing_log::verify::fault::{Faults, Rule};
+use crate::testing_log::verify::known::Known;
 use crate::testing_log::verify::listing::{
-    AUTOMATED, BACKUPS, CONTINUOUS, CONTINUOUS_POINT, Found, INSTANCE, LOCAL, Listing, SNAPSHOTS, VAULT, VERSIONING, label,
+    AUTOMATED, BACKUPS, CONTINUOUS, CONTINUOUS_POINT, Found, INSTANCE, LOCAL, Listing, SNAPSHOTS, VAULT, VERSIONING,
 };
 use crate::testing_log::verify::reading::Reading;
-use crate::testing_log::verify::{excluded, stated_of_points, unlisted};
+use crate::testing_log::verify::{engines, excluded, stated_of_points, unlisted};
 
 /// Checks the population of a drill whose plan promises that what it writes states all; `demands` are those of its configuration.
 pub fn check(dir: &LogDir, reading: &Reading, drill: &Drill<'_>, demands: Option<&Demands>, faults: &mut Faults) {
@@ -38,10 +40,17 @@ pub fn check(dir: &LogDir, reading: &Reading, drill: &Drill<'_>, demands: Option
         None => faults
             .unheld(population.leaf, "its configuration is withheld, or names no resource: whether all of them were listed is not known"),
     }
-    let known = excluded::Known { demands, listings: &listings, withheld: &withheld, labels: &body.listings };
+    let known = Known { demands, listings: &listings, withheld: &withheld, labels: &body.listings };
     excluded::check(population, &known, faults);
-    if answers {
-        stated_of_points::check(drill, &known, faults);
+    match plan.filter(|_| !answers).and_then(|plan| plan.result_version) {
+        None => {
+            stated_of_points::check(drill, &known, faults);
+            drill.results.iter().for_each(|result| engines::check(dir, result, faults));
+        }
+        Some(version) => faults.unheld(
+            population.leaf,
+            format!("its plan promises what version {version} of results states, of {RESULT_VERSION}: it is held to no more than that"),
+        ),
     }
     let registered = reading.entries.iter().take_while(|(leaf, _)| *leaf < population.leaf).filter_map(|(_, entry)| match &entry.body {
         Body::ManifestRegistered(body) if body.mode != CaptureMode::FirstRestore => body.recovery_point_id.as_ref(),
@@ -161,7 +170,8 @@ impl Seen<'_> {
         }
         let is_window = point.contains(CONTINUOUS_POINT) && !of.starts_with("arn:aws:dynamodb:");
         let id = PointId::arn(point).0;
-        let has_none = || of.split(':').nth(2) == Some("rds") && self.has_no_window(arn::service_name(of), listing.region());
+        // A drill that answers for it leaves the point itself out then, with the reason.
+        let has_none = || !self.answers && of.split(':').nth(2) == Some("rds") && !self.has_window(arn::service_name(of), listing.region());
         match is_window {
             _ if self.ids.contains(id.as_str()) => Vec::new(),
             true if self.has_seconds(&id) || has_none() => Vec::new(),
@@ -202,13 +212,6 @@ impl Seen<'_> {
     fn has_window(&self, name: &str, region: Option<&str>) -> bool {
         let of_it = |one: &&Listing<'_>| one.call == AUTOMATED && one.of == name && one.region() == region;
         self.listings.iter().find(of_it).is_some_and(|one| !one.answer.is_null())
-    }
-
-    /// Whether a continuous backup of an instance has no second because there is no window.
-    fn has_no_window(&self, name: &str, region: Option<&str>) -> bool {
-        // Without a listing of it the point itself is left out, with the reason.
-        let was_asked = || self.body.listings.contains_key(&label(AUTOMATED, name, region));
-        !self.has_window(name, region) && (!self.answers || was_asked())
     }
 
     /// What nobody mentions of what a service restores to any second of a window: one second at least, those that the configuration names, and

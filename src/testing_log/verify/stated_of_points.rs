@@ -5,12 +5,13 @@
 
 use serde_json::Value;
 
+use crate::model::arn;
 use crate::model::clock::Timestamp;
 use crate::model::ids::PointId;
-use crate::testing_log::body::PopulationItem;
+use crate::testing_log::body::{PopulationCommitted, PopulationItem};
 use crate::testing_log::verify::drills::Drill;
-use crate::testing_log::verify::excluded::Known;
 use crate::testing_log::verify::fault::{Faults, Rule};
+use crate::testing_log::verify::known::Known;
 use crate::testing_log::verify::listing::{
     Asked, BACKUPS, CONTINUOUS, CONTINUOUS_POINT, INSTANCE, LOCAL, Listing, SNAPSHOTS, VAULT, VERSIONING,
 };
@@ -44,20 +45,51 @@ pub fn check(drill: &Drill<'_>, known: &Known<'_>, faults: &mut Faults) {
     }
 }
 
+/// Whether a point of the population is in a listing of this resource; so it may be where one is withheld, or the configuration is.
+pub fn are_of(resource: &str, population: &PopulationCommitted, known: &Known<'_>) -> bool {
+    let Some(own) = Own::of(resource, known) else { return true };
+    own.is_withheld(known) || population.population.iter().any(|item| !own.stated(&item.id, known).is_empty())
+}
+
+/// A resource as its configuration asks for its points.
+struct Own<'a> {
+    asked: Vec<Asked<'a>>,
+    labels: Vec<String>,
+}
+
+impl<'a> Own<'a> {
+    /// Nothing where its configuration is withheld, or of a later version.
+    fn of(id: &'a str, known: &Known<'a>) -> Option<Self> {
+        let resource = known.demands?.resources.get(id)?;
+        let asked: Vec<Asked<'_>> = Asked::of(id, resource).collect();
+        let labels = asked.iter().flat_map(Asked::labels_of_points).collect();
+        (asked.len() == resource.points.len()).then_some(Self { asked, labels })
+    }
+
+    fn is_withheld(&self, known: &Known<'_>) -> bool {
+        known.withheld.iter().any(|label| self.labels.iter().any(|own| own == label))
+    }
+
+    /// What the listings state of a point as one of this resource; a vault's are of others too.
+    fn stated(&self, id: &PointId, known: &Known<'_>) -> Vec<Stated> {
+        let is_its = |of: &str| self.asked.iter().any(|asked| arn::is_of(asked.kind, asked.source, of));
+        let listings = known.listings.iter().filter(|one| self.labels.iter().any(|label| label == one.label));
+        listings.flat_map(|one| stated_in(one, id, &is_its)).collect()
+    }
+}
+
 /// What the listings of its resource state of a point; nothing where one that may is withheld, or the configuration is.
 fn stated_of(item: &PopulationItem, known: &Known<'_>, leaf: u64, faults: &mut Faults) -> Option<Vec<Stated>> {
-    let resource = known.demands?.resources.get(&item.resource.0)?;
-    let labels: Vec<String> = Asked::of(&item.resource.0, resource).flat_map(|asked| asked.labels_of_points()).collect();
-    let own = known.listings.iter().filter(|one| labels.iter().any(|label| label == one.label));
-    let stated: Vec<Stated> = own.flat_map(|one| stated_in(one, &item.id)).collect();
-    let is_withheld = known.withheld.iter().any(|label| labels.iter().any(|own| own == label));
-    faults.demand(is_withheld || !stated.is_empty(), Rule::PopulationNotListed, leaf, || {
-        format!("`{}` is in the population, and in no listing of the resource {}: `{}`", item.id, item.resource, labels.join("`, `"))
+    let own = Own::of(&item.resource.0, known)?;
+    let stated = own.stated(&item.id, known);
+    faults.demand(own.is_withheld(known) || !stated.is_empty(), Rule::PopulationNotListed, leaf, || {
+        let labels = own.labels.join("`, `");
+        format!("`{}` is in the population, and no listing has it as a point of the resource {}: `{labels}`", item.id, item.resource)
     });
     (!stated.is_empty()).then_some(stated)
 }
 
-fn stated_in(listing: &Listing<'_>, id: &PointId) -> Vec<Stated> {
+fn stated_in(listing: &Listing<'_>, id: &PointId, is_its: &dyn Fn(&str) -> bool) -> Vec<Stated> {
     let engine = |item: &Value| item["engine"].as_str().map(str::to_owned);
     // Points without a date are in no population.
     let dated = |item: &Value| {
@@ -74,9 +106,10 @@ fn stated_in(listing: &Listing<'_>, id: &PointId) -> Vec<Stated> {
         LOCAL => listing.items().filter(|item| item["id"] == id.0.as_str()).map(dated).collect(),
         SNAPSHOTS | BACKUPS => listing.items().filter(|item| is_it(item)).map(dated).collect(),
         VAULT => {
+            let own = || listing.items().filter(|item| item["resource_arn"].as_str().is_some_and(is_its));
             let continuous = |item: &&Value| item["arn"].as_str().is_some_and(|arn| arn.contains(CONTINUOUS_POINT));
-            let seconds = listing.items().filter(continuous).filter_map(|item| in_time(item["arn"].as_str(), item));
-            listing.items().filter(|item| is_it(item)).map(dated).chain(seconds).collect()
+            let seconds = own().filter(continuous).filter_map(|item| in_time(item["arn"].as_str(), item));
+            own().filter(|item| is_it(item)).map(dated).chain(seconds).collect()
         }
         INSTANCE => in_time(listing.answer["arn"].as_str(), &listing.answer).into_iter().collect(),
         CONTINUOUS => in_time(listing.answer["table_arn"].as_str(), &listing.answer).into_iter().collect(),

@@ -65,6 +65,14 @@ pub fn listings() -> Vec<Tamper> {
             }),
         ),
         (
+            "call another resource's point one's own",
+            Rule::PopulationNotListed,
+            Told(|story| {
+                story.edit = promised();
+                story.config = BUCKET.replace("source = \"vault\"", "source = \"photos\"").into();
+            }),
+        ),
+        (
             "make a point younger than its listing says",
             Rule::PointTimeDiffers,
             Told(|story| {
@@ -212,8 +220,9 @@ fn each_kind_of_listing_is_held_to_the_population() {
         (vec![("sts:GetCallerIdentity", "x", json!([{"arn": "a"}]))], None, "", false),
     ] {
         assert_eq!(lacks(EARLIER, &listed, excluded, config), expected, "{listed:?} {excluded:?} {config}");
-        // What is at hand is owed whatever is said of it.
-        let is_owed = expected || excluded.is_some_and(|_| !config.is_empty());
+        // What is at hand is owed whatever is said of it; and of a continuous backup without a window the point itself.
+        let is_continuous = listed.iter().any(|(_, _, answer)| answer.to_string().contains(":continuous:"));
+        let is_owed = expected || is_continuous || excluded.is_some_and(|_| !config.is_empty());
         assert_eq!(lacks(RESULT_VERSION, &listed, excluded, config), is_owed, "{listed:?} {excluded:?} {config}");
     }
 }
@@ -280,6 +289,7 @@ fn a_drill_answers_for_what_it_could_not_list() {
     let (none, unlisted) = (of("no recovery point in aws-backup weekly"), of("could not be listed in aws-backup weekly: denied"));
     let (left, past) = (of("none of its recovery points can be restored"), (SNAPSHOT, "EXPIRED: past its retention, deletion pending"));
     let windowless = (CONTINUOUS, "continuous, and its window could not be listed: denied");
+    let no_window = (CONTINUOUS, "continuous, and its service states no window of times for it");
     for (listed, excluded, config, expected) in [
         (vec![vault(json!([]))], vec![none], &weekly, vec![]),
         (vec![vault(json!([]))], vec![], &weekly, vec![missing]),
@@ -295,7 +305,10 @@ fn a_drill_answers_for_what_it_could_not_list() {
         (vec![vault(one(CONTINUOUS))], vec![left], &weekly, vec![lacking]),
         (vec![vault(one(CONTINUOUS)), automated(json!(WINDOW))], vec![windowless, left], &weekly, vec![another]),
         (vec![vault(one(CONTINUOUS)), automated(json!(WINDOW))], vec![left], &weekly, vec![lacking]),
-        (vec![vault(one(CONTINUOUS)), automated(Value::Null)], vec![none], &weekly, vec![]),
+        (vec![vault(one(CONTINUOUS)), automated(Value::Null)], vec![none], &weekly, vec![lacking]),
+        (vec![vault(one(CONTINUOUS)), automated(Value::Null)], vec![no_window, left], &weekly, vec![]),
+        (vec![vault(one(CONTINUOUS)), automated(json!(WINDOW))], vec![no_window, left], &weekly, vec![another]),
+        (vec![vault(one(CONTINUOUS))], vec![no_window, left], &weekly, vec![another]),
         (vec![vault(one(SNAPSHOT))], vec![(SNAPSHOT, windowless.1), left], &weekly, vec![another]),
         (vec![instance(), automated(json!(WINDOW))], vec![of("could not be listed in rds-pitr: network")], &pitr, vec![another, lacking]),
         (vec![instance(), automated(Value::Null)], vec![of("no recovery point in rds-pitr")], &pitr, vec![]),
@@ -303,6 +316,12 @@ fn a_drill_answers_for_what_it_could_not_list() {
         assert_eq!(breaks(&listed, &excluded, config), expected, "{listed:?} {excluded:?} {config}");
     }
     assert_eq!(breaks(&[], &[("resource:vault", left.1)], BUCKET), [another], "it has points");
+    // Two resources on one vault: the points of the second are the first's.
+    let elsewhere = "its recovery points are drilled as those of another resource";
+    let twice = format!("{BUCKET}{}", BUCKET.replace("version = 1\n", "").replace("id = \"vault\"", "id = \"again\""));
+    assert!(breaks(&[], &[("resource:again", elsewhere)], &twice).is_empty());
+    assert_eq!(breaks(&[], &[], &twice), [missing]);
+    assert_eq!(breaks(&[vault(json!([]))], &[of(elsewhere)], &weekly), [another], "it has none");
     assert!(breaks(&[], &[], BUCKET).is_empty());
 }
 

@@ -4,6 +4,7 @@ use attestore::model::not_compared::{BY_MEANING, OF_ANOTHER_ENGINE};
 use attestore::model::outcome::Outcome;
 use attestore::testing_log::body::*;
 use attestore::testing_log::entry::Body;
+use attestore::testing_log::result_version::RESULT_VERSION;
 use attestore::testing_log::verify::claim::OTHER_POSITION;
 use attestore::testing_log::verify::fault::Rule;
 use attestore::testing_log::verify::undemanded::CERTIFICATE;
@@ -52,6 +53,14 @@ pub fn owed() -> Vec<Tamper> {
             FactMissing,
             Owed(INSTANCE, |r| {
                 restore(r).engine_versions.as_mut().unwrap().restored_engine = None;
+            }),
+        ),
+        (
+            "state other versions than the service did",
+            FactDiffers,
+            Owed(INSTANCE, |r| {
+                let versions = restore(r).engine_versions.as_mut().unwrap();
+                (versions.source, versions.restored) = (Some("15.5".into()), Some("15.5".into()));
             }),
         ),
         (
@@ -286,6 +295,43 @@ fn no_member_of_a_result_can_be_left_out_unseen() {
     }
     let stale: Vec<_> = TOLD_BY_NOTHING_ELSE.iter().filter(|(pointer, _)| !optional.contains(*pointer)).collect();
     assert!(stale.is_empty(), "no such member: {stale:?}");
+}
+
+/// Whatever the evidence says, where it is withheld too.
+#[test]
+fn no_service_restores_into_another_engine() {
+    let mut honest = promised();
+    let edit = Box::new(move |body: &mut Body, nth| {
+        honest(body, nth);
+        if let Body::PointResult(result) = body
+            && result.rp.id.0 == INSTANCE
+        {
+            restore(result).engine_versions.as_mut().unwrap().restored_engine = Some("mysql".into());
+        }
+    });
+    let world = build(Story { edit, ..Story::default() });
+    let told = |world: &World, said: &str| world.verdict(&Default::default()).faults.iter().any(|fault| fault.message.contains(said));
+    let (raw, service) = ("its engines are not those of the raw description", "written by postgres, restored by its service as mysql");
+    assert!(told(&world, raw) && told(&world, service));
+    std::fs::remove_dir_all(world.path.join("evidence")).unwrap();
+    assert!(!told(&world, raw) && told(&world, service));
+}
+
+/// A plan of an earlier version is held to less, and that is said.
+#[test]
+fn a_plan_of_an_earlier_version_is_told() {
+    for version in [RESULT_VERSION - 1, RESULT_VERSION] {
+        let mut honest = promised();
+        let edit = Box::new(move |body: &mut Body, nth| {
+            honest(body, nth);
+            if let Body::DrillPlanned(plan) = body {
+                plan.result_version = Some(version);
+            }
+        });
+        let verdict = build(Story { edit, ..Story::default() }).verdict(&Default::default());
+        let said = verdict.unheld.iter().any(|unheld| unheld.message.contains("it is held to no more than that"));
+        assert_eq!((verdict.faults.len(), said), (0, version < RESULT_VERSION));
+    }
 }
 
 #[test]
