@@ -207,6 +207,9 @@ fn committed(pen: &mut Pen) -> PopulationCommitted {
         .collect();
     let listing = serde_json::json!({"call": "backup:ListRecoveryPointsByBackupVault", "of": "nightly", "answer": answer});
     let listing = pen.writer.evidence(listing.to_string().as_bytes()).unwrap();
+    let about = serde_json::json!({"call": "backup:DescribeBackupVault", "of": "nightly", "answer": {"locked": true}});
+    let about = pen.writer.evidence(about.to_string().as_bytes()).unwrap();
+    let listings = [("backup:ListRecoveryPointsByBackupVault nightly", listing), ("backup:DescribeBackupVault nightly", about)];
     PopulationCommitted {
         drill_id: DRILL.into(),
         drill_seq: 1,
@@ -218,7 +221,7 @@ fn committed(pen: &mut Pen) -> PopulationCommitted {
         excluded: vec![Excluded { id: old.into(), reason: "EXPIRED: past its retention, deletion pending".into() }],
         strata: vec![Stratum { name: "bank".into(), size: 3, sample: 2 }, Stratum { name: "files".into(), size: 5, sample: 3 }],
         beacon: sample::checkpoint_beacon(pen.writer.last_checkpoint()),
-        listings: BTreeMap::from([("backup:ListRecoveryPointsByBackupVault nightly".to_owned(), listing)]),
+        listings: listings.into_iter().map(|(label, digest)| (label.to_owned(), digest)).collect(),
     }
 }
 

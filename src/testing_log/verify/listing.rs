@@ -141,6 +141,12 @@ impl<'a> Asked<'a> {
         Some(label(VAULT, vault, self.points.region.as_deref()))
     }
 
+    /// The label of what its vault says of itself.
+    pub fn about_vault(&self) -> Option<String> {
+        let vault = self.points.vault.as_deref().filter(|_| self.from == PointSource::AwsBackup)?;
+        Some(label(ABOUT_VAULT, vault, self.points.region.as_deref()))
+    }
+
     /// The label of the window that it asks for where its vault lists a continuous backup of the instance.
     pub fn window(&self, listings: &[Listing<'_>]) -> Option<String> {
         let vault = self.vault().filter(|_| matches!(self.kind, ResourceKind::RdsMysql | ResourceKind::RdsPostgres))?;

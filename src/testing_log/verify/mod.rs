@@ -32,6 +32,7 @@ pub mod rpo;
 pub mod run;
 pub mod seals;
 pub mod second;
+pub mod seconds_asked;
 pub mod stated;
 pub mod stated_of_points;
 pub mod undemanded;

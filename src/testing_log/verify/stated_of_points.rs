@@ -8,8 +8,8 @@ use serde_json::Value;
 use crate::model::arn;
 use crate::model::clock::Timestamp;
 use crate::model::ids::PointId;
-use crate::testing_log::body::{PopulationCommitted, PopulationItem};
-use crate::testing_log::verify::drills::Drill;
+use crate::testing_log::body::{PointResult, PopulationCommitted, PopulationItem};
+use crate::testing_log::verify::drills::{Drill, Placed};
 use crate::testing_log::verify::fault::{Faults, Rule};
 use crate::testing_log::verify::known::Known;
 use crate::testing_log::verify::listing::{
@@ -33,6 +33,7 @@ pub fn check(drill: &Drill<'_>, known: &Known<'_>, faults: &mut Faults) {
             format!("`{}` is listed as of {listed}, and is in the population as of {}", item.id, item.created_at)
         });
         for result in drill.results.iter().filter(|result| result.body.rp.id == item.id) {
+            check_lock(result, known, faults);
             let versions = result.body.restore.as_ref().and_then(|restore| restore.engine_versions.as_ref());
             let said = versions.and_then(|versions| versions.source_engine.as_ref());
             let mut listed = stated.iter().filter_map(|one| one.engine.as_ref()).peekable();
@@ -49,6 +50,24 @@ pub fn check(drill: &Drill<'_>, known: &Known<'_>, faults: &mut Faults) {
 pub fn are_of(resource: &str, population: &PopulationCommitted, known: &Known<'_>) -> bool {
     let Some(own) = Own::of(resource, known) else { return true };
     own.is_withheld(known) || population.population.iter().any(|item| !own.stated(&item.id, known).is_empty())
+}
+
+/// Whether its vault is locked is what its description says, where that was had.
+fn check_lock(result: &Placed<'_, PointResult>, known: &Known<'_>, faults: &mut Faults) {
+    let point = &result.body.rp;
+    let resource = known.demands.and_then(|demands| demands.resources.get(&result.body.resource.0));
+    let asked = resource.into_iter().flat_map(|resource| Asked::of(&result.body.resource.0, resource));
+    let vault = |asked: &Asked<'_>| asked.from.as_str() == point.from && asked.points.vault.is_some() && asked.points.vault == point.vault;
+    let labels: Vec<String> = asked.filter(vault).filter_map(|asked| asked.about_vault()).collect();
+    if labels.is_empty() || labels.iter().any(|label| known.withheld.contains(&label.as_str())) {
+        return;
+    }
+    let listed = |label: &String| known.listings.iter().find(|one| one.label == label).and_then(|one| one.answer["locked"].as_bool());
+    faults.demand(labels.iter().any(|label| listed(label) == point.vault_locked), Rule::FactDiffers, result.leaf, || {
+        let said = |locked: Option<bool>| locked.map_or("not stated", |locked| if locked { "locked" } else { "not locked" });
+        let listed = labels.iter().find_map(listed);
+        format!("`{}`: its vault is listed as {}, and said to be {}", point.id, said(listed), said(point.vault_locked))
+    });
 }
 
 /// A resource as its configuration asks for its points.

@@ -3,13 +3,17 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use attestore::engines::installed::EngineKind;
+use attestore::model::outcome::Outcome;
+use attestore::testing_log::body::DrillClosed;
 use attestore::testing_log::entry::Body;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::aws::between::{Between, Then};
+use crate::aws::between::{Between, Then, refused_by_rds};
 use crate::aws::estate::{Laying, VAULT};
 use crate::clients::until;
 use crate::drill_estate::Estate;
+use crate::engines::engine;
 
 /// A resource whose snapshots are listed, and need not exist: no server is needed.
 async fn snapshots(folder: &std::path::Path) -> Estate {
@@ -166,4 +170,58 @@ async fn snapshots_of_another_instance_are_left_out_with_their_reason() {
     let output = between.run(&estate, &["plan"]).await;
     assert!(String::from_utf8_lossy(&output.stdout).contains("population: 1 recovery points"));
     between.stop().await;
+}
+
+/// How the last drill of a log closed; the log has to hold.
+fn closed(estate: &Estate) -> DrillClosed {
+    let verdict = estate.verdict();
+    assert!(verdict.holds(), "{:?}", verdict.faults);
+    let last = verdict.entries.into_iter().rev().find_map(|entry| match entry.body {
+        Body::DrillClosed(closed) => Some(closed),
+        _ => None,
+    });
+    last.unwrap()
+}
+
+/// Beside a point that is well: the window of a continuous backup is denied, or is none; and its vault's lock, which takes nothing away.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_service_does_not_say_of_a_backup_is_no_pass() {
+    if !engine(EngineKind::Postgres) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut laying = Laying::begin(folder.path()).await;
+    laying.bucket(1).await;
+    laying.continuous(EngineKind::Postgres).await;
+    let estate = laying.end().await;
+    let window = "DescribeDBInstanceAutomatedBackups";
+    let nothing = format!(
+        "<{window}Response xmlns=\"http://rds.amazonaws.com/doc/2014-10-31/\"><{window}Result><DBInstanceAutomatedBackups/></{window}Result></{window}Response>"
+    );
+    for (asked, code, outcome, says) in [
+        (window, 4, Outcome::Inconclusive, "continuous, and its window could not be listed: denied"),
+        ("none", 3, Outcome::Inconclusive, "continuous, and its service states no window of times for it"),
+        ("lock", 0, Outcome::Pass, "whether the vault vault is locked is not known"),
+    ] {
+        let nothing = nothing.clone();
+        let between = Between::start(&estate, move |call| match call.action.as_str() {
+            action if action == window && asked == window => refused_by_rds("AccessDenied", "not for this identity"),
+            action if action == window && asked == "none" => Then::Instead(http::Response::new(nothing.clone().into())),
+            action if action == format!("GET /backup-vaults/{VAULT}") && asked == "lock" => {
+                let denied = http::Response::builder().status(403).header("x-amzn-errortype", "AccessDeniedException");
+                Then::Instead(denied.body("{\"message\":\"not for this identity\"}".into()).unwrap())
+            }
+            _ => Then::Passes,
+        })
+        .await;
+        let output = between.run(&estate, &["drill"]).await;
+        let said = String::from_utf8_lossy(&[&output.stderr[..], &output.stdout[..]].concat()).into_owned();
+        between.stop().await;
+        let closed = closed(&estate);
+        assert_eq!((output.status.code(), closed.outcome), (Some(code), outcome), "{asked}: {said}");
+        assert!(said.contains(says), "{asked}: {said}");
+        let drilled = if asked == "lock" { 2 } else { 1 };
+        assert_eq!((closed.planned, closed.outcomes["pass"]), (drilled, drilled), "{asked}: {said}");
+        assert!(!said.contains("no recovery point in aws-backup"), "{asked}: {said}");
+    }
 }

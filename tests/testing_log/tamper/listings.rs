@@ -65,6 +65,20 @@ pub fn listings() -> Vec<Tamper> {
             }),
         ),
         (
+            "call a vault locked that is not",
+            Rule::FactDiffers,
+            Told(|story| {
+                let mut honest = promised();
+                story.edit = Box::new(move |body, nth| {
+                    honest(body, nth);
+                    if let Body::PointResult(result) = body {
+                        result.rp.vault_locked = Some(false);
+                    }
+                });
+                story.config = BUCKET.into();
+            }),
+        ),
+        (
             "call another resource's point one's own",
             Rule::PopulationNotListed,
             Told(|story| {

@@ -1,0 +1,132 @@
+//! Seconds of what is restored to any of a window: each is within the window that its listing states, and one that the configuration, a registered
+//! manifest or the end of the window names. A second of one's own choice would be as young as one likes.
+//!
+//! Not here: whether what was restored is of that second (`second`), and which seconds are owed (`listed`).
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::model::arn;
+use crate::model::capture::CaptureMode;
+use crate::model::clock::Timestamp;
+use crate::model::ids::PointId;
+use crate::model::resource::{PointSource, ResourceKind};
+use crate::testing_log::body::{PopulationCommitted, PopulationItem};
+use crate::testing_log::entry::Body;
+use crate::testing_log::verify::drills::Placed;
+use crate::testing_log::verify::fault::{Faults, Rule};
+use crate::testing_log::verify::known::Known;
+use crate::testing_log::verify::listing::{AUTOMATED, Asked, CONTINUOUS, label};
+use crate::testing_log::verify::reading::Reading;
+
+/// Checks the seconds of a population; nothing where its configuration is withheld.
+pub fn check(population: &Placed<'_, PopulationCommitted>, reading: &Reading, known: &Known<'_>, faults: &mut Faults) {
+    let before = reading.entries.iter().take_while(|(leaf, _)| *leaf < population.leaf);
+    let named: BTreeSet<&PointId> = before
+        .filter_map(|(_, entry)| match &entry.body {
+            Body::ManifestRegistered(body) if body.mode != CaptureMode::FirstRestore => body.recovery_point_id.as_ref(),
+            _ => None,
+        })
+        .collect();
+    for item in population.body.population.iter().filter(|item| !item.id.0.starts_with("file:")) {
+        let Some(at) = item.id.0.rsplit_once('@').and_then(|(_, at)| at.parse::<Timestamp>().ok()) else { continue };
+        let Some(sources) = sources(item, known) else { continue };
+        let is_asked = |asked: &Asked<'_>| is_asked(asked, at, known) || named.contains(&item.id) && is_within(asked, at, known);
+        faults.demand(sources.iter().any(is_asked), Rule::PopulationNotListed, population.leaf, || {
+            format!(
+                "`{}`: neither the configuration nor a manifest nor a listing names this second, or it is outside of its window",
+                item.id
+            )
+        });
+    }
+}
+
+/// Where the points of its resource come from; nothing where that is not known, or of a later version.
+fn sources<'a>(item: &'a PopulationItem, known: &Known<'a>) -> Option<Vec<Asked<'a>>> {
+    let resource = known.demands?.resources.get(&item.resource.0)?;
+    let asked: Vec<Asked<'_>> = Asked::of(&item.resource.0, resource).collect();
+    (asked.len() == resource.points.len()).then_some(asked)
+}
+
+/// A second that the configuration names, or the last one of the window.
+fn is_asked(asked: &Asked<'_>, at: Timestamp, known: &Known<'_>) -> bool {
+    let whole = |at: Timestamp| Timestamp::from_secs(at.as_secs());
+    let mut configured = asked.points.at.iter().filter_map(|at| at.parse::<Timestamp>().ok());
+    // Of a bucket the last one is about the moment of listing, which no listing states.
+    let is_last = || match window(asked, known) {
+        Window::Known(_, latest) => whole(latest) == whole(at),
+        Window::Withheld => true,
+        Window::None => asked.from == PointSource::S3Versions,
+    };
+    configured.any(|one| whole(one) == whole(at)) && is_within(asked, at, known) || is_last()
+}
+
+fn is_within(asked: &Asked<'_>, at: Timestamp, known: &Known<'_>) -> bool {
+    match window(asked, known) {
+        Window::Known(earliest, latest) => (earliest..=latest).contains(&at),
+        Window::Withheld => true,
+        Window::None => asked.kind == ResourceKind::S3,
+    }
+}
+
+/// The times that a source can be restored to, as its listing states them.
+enum Window {
+    Known(Timestamp, Timestamp),
+    Withheld,
+    None,
+}
+
+fn window(asked: &Asked<'_>, known: &Known<'_>) -> Window {
+    let call = if asked.kind == ResourceKind::Dynamodb { CONTINUOUS } else { AUTOMATED };
+    let name = label(call, arn::service_name(asked.source), asked.points.region.as_deref());
+    if known.withheld.contains(&name.as_str()) {
+        return Window::Withheld;
+    }
+    let time = |value: &Value| value.as_str()?.parse::<Timestamp>().ok();
+    let bounds = |answer: &Value| match call {
+        CONTINUOUS => time(&answer["earliest"]).zip(time(&answer["latest"])),
+        _ => time(&answer[0]).zip(time(&answer[1])),
+    };
+    let listed = known.listings.iter().find(|one| one.label == name).and_then(|one| bounds(&one.answer));
+    listed.map_or(Window::None, |(earliest, latest)| Window::Known(earliest, latest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing_log::verify::demands::{PointsDemanded, ResourceDemanded};
+    use crate::testing_log::verify::listing::Listing;
+
+    fn asks(kind: &str, from: &str, configured: &[&str], listed: &[Listing<'_>], withheld: &[&str], at: &str) -> bool {
+        let at_of = configured.iter().map(|at| (*at).to_owned()).collect();
+        let points = PointsDemanded { from: from.into(), at: at_of, ..PointsDemanded::default() };
+        let resource = ResourceDemanded { kind: kind.into(), source: "crm".into(), class: String::new(), points: vec![points] };
+        let labels = std::collections::BTreeMap::new();
+        let known = Known { demands: None, listings: listed, withheld, labels: &labels };
+        Asked::of("crm", &resource).any(|asked| is_asked(&asked, at.parse().unwrap(), &known))
+    }
+
+    #[test]
+    fn a_second_is_one_that_was_asked_for() {
+        let (label, table) = (format!("{AUTOMATED} crm"), format!("{CONTINUOUS} crm"));
+        let answer = serde_json::json!(["2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.500Z"]);
+        let of_table = serde_json::json!({"earliest": "2026-01-01T00:00:00.000Z", "latest": "2026-01-02T00:00:00.500Z"});
+        let listing = |label, answer| [Listing { label, call: String::new(), of: "crm".into(), answer }];
+        let listed = listing(label.as_str(), answer);
+        let (noon, last, after) = ("2026-01-01T12:00:00Z", "2026-01-02T00:00:00Z", "2026-01-02T00:00:01Z");
+        for from in ["rds-pitr", "aws-backup"] {
+            let asks = |configured: &[&str], at| asks("rds-postgres", from, configured, &listed, &[], at);
+            assert!(asks(&[], last) && asks(&["latest"], last) && asks(&[noon], noon));
+            assert!(!asks(&[], noon) && !asks(&[], after) && !asks(&[after], after));
+        }
+        assert!(!asks("rds-postgres", "rds-pitr", &[noon], &[], &[], noon), "no window was listed");
+        assert!(asks("rds-postgres", "rds-pitr", &[], &[], &[&label], noon), "withheld");
+        let listed = listing(table.as_str(), of_table);
+        assert!(
+            asks("dynamodb", "dynamodb-pitr", &[noon], &listed, &[], noon) && !asks("dynamodb", "dynamodb-pitr", &[], &listed, &[], noon)
+        );
+        assert!(asks("s3", "s3-versions", &[], &[], &[], noon), "about the moment of listing");
+        assert!(asks("s3", "aws-backup", &[noon], &[], &[], noon) && !asks("s3", "aws-backup", &[], &[], &[], noon));
+    }
+}
