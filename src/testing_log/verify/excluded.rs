@@ -3,7 +3,7 @@
 //!
 //! Not here: whether everything that was listed is mentioned (`listed`), and which listings are owed (`unlisted`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -30,6 +30,14 @@ const LATEST_IS_OVER_S: i64 = 3;
 pub fn check(population: &Placed<'_, PopulationCommitted>, known: &Known<'_>, faults: &mut Faults) {
     let ids: BTreeSet<&str> = population.body.population.iter().map(|item| item.id.0.as_str()).collect();
     let began = population.body.deadline_at.plus_secs(-reference::DEADLINE_S).min(population.entry.at);
+    let mut listed: BTreeMap<String, Vec<(&Listing<'_>, &Value)>> = BTreeMap::new();
+    for listing in known.listings.iter().filter(|one| [SNAPSHOTS, BACKUPS, VAULT].contains(&one.call.as_str())) {
+        for (item, arn) in listing.items().filter_map(|item| Some((item, item["arn"].as_str()?))) {
+            // A snapshot of something else is left out by its ARN as it is.
+            let ids = BTreeSet::from([arn.to_owned(), PointId::arn(arn).0]);
+            ids.into_iter().for_each(|id| listed.entry(id).or_default().push((listing, item)));
+        }
+    }
     for one in &population.body.excluded {
         let holds = match one.id.strip_prefix("resource:") {
             Some(id) if one.reason == exclusion::NONE_LEFT => is_bare(id, population.body, known.demands),
@@ -37,7 +45,7 @@ pub fn check(population: &Placed<'_, PopulationCommitted>, known: &Known<'_>, fa
                 is_bare(id, population.body, known.demands) && stated_of_points::are_of(id, population.body, known)
             }
             Some(id) => is_of_resource(id, &one.reason, known.demands),
-            None => Point { id: &one.id, ids: &ids, known, began }.is_left_out_for(&one.reason),
+            None => Point { id: &one.id, ids: &ids, known, listed: &listed, began }.is_left_out_for(&one.reason),
         };
         faults.demand(holds, Rule::ExclusionDiffers, population.leaf, || {
             let Excluded { id, reason } = one;
@@ -81,6 +89,8 @@ struct Point<'a> {
     id: &'a str,
     ids: &'a BTreeSet<&'a str>,
     known: &'a Known<'a>,
+    /// What services list one by one, each with its listing.
+    listed: &'a BTreeMap<String, Vec<(&'a Listing<'a>, &'a Value)>>,
     /// When the drill began, by its deadline, or at the latest.
     began: Timestamp,
 }
@@ -129,11 +139,7 @@ impl Point<'_> {
             let is_none = |window: String| self.known.labels.contains_key(&window) && is_null(&window);
             return self.windows_of(id).next().map_or_else(|| self.is_withheld(&[VAULT]), is_none);
         }
-        let items = || {
-            let of_call = [SNAPSHOTS, BACKUPS, VAULT].into_iter().flat_map(|call| self.of_call(call));
-            let all = of_call.flat_map(|one| one.items().map(move |item| (one, item)));
-            all.filter(|(_, item)| item["arn"].as_str().is_some_and(|arn| arn == id || PointId::arn(arn).0 == id))
-        };
+        let items = || self.listed.get(id).into_iter().flatten().copied();
         if items().next().is_none() {
             // It was listed where nobody can look any more, or by nobody: then nothing is hidden.
             return is_of_state(reason) || reason == exclusion::NO_SECOND || is_of_another(reason);

@@ -3,12 +3,14 @@
 //!
 //! Not here: whether all that was listed is there (`listed`), and whether the listings are true.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::model::arn;
 use crate::model::clock::Timestamp;
 use crate::model::ids::PointId;
-use crate::testing_log::body::{PointResult, PopulationCommitted, PopulationItem};
+use crate::testing_log::body::{PointResult, PopulationCommitted};
 use crate::testing_log::verify::drills::{Drill, Placed};
 use crate::testing_log::verify::fault::{Faults, Rule};
 use crate::testing_log::verify::known::Known;
@@ -26,30 +28,46 @@ struct Stated {
 /// Checks the points of a drill's population, and the engines of its results.
 pub fn check(drill: &Drill<'_>, known: &Known<'_>, faults: &mut Faults) {
     let Some(population) = drill.populations.first() else { return };
+    let (listings, mut own) = (Indexed::of(known), BTreeMap::new());
+    let mut results: BTreeMap<&PointId, Vec<&Placed<'_, PointResult>>> = BTreeMap::new();
+    for result in &drill.results {
+        results.entry(&result.body.rp.id).or_default().push(result);
+    }
     for item in &population.body.population {
-        let Some(stated) = stated_of(item, known, population.leaf, faults) else { continue };
-        faults.demand(stated.iter().any(|one| one.created_at == item.created_at), Rule::PointTimeDiffers, population.leaf, || {
-            let listed = stated.first().map_or_else(String::new, |one| one.created_at.to_string());
-            format!("`{}` is listed as of {listed}, and is in the population as of {}", item.id, item.created_at)
+        let resource = item.resource.0.as_str();
+        let Some(own) = own.entry(resource).or_insert_with(|| Own::of(resource, known)) else { continue };
+        let stated = own.stated(&item.id, &listings);
+        faults.demand(own.is_withheld(known) || !stated.is_empty(), Rule::PopulationNotListed, population.leaf, || {
+            let labels = own.labels.join("`, `");
+            format!("`{}` is in the population, and no listing has it as a point of the resource {resource}: `{labels}`", item.id)
         });
-        for result in drill.results.iter().filter(|result| result.body.rp.id == item.id) {
+        let Some(first) = stated.first() else { continue };
+        faults.demand(stated.iter().any(|one| one.created_at == item.created_at), Rule::PointTimeDiffers, population.leaf, || {
+            format!("`{}` is listed as of {}, and is in the population as of {}", item.id, first.created_at, item.created_at)
+        });
+        for result in results.get(&item.id).into_iter().flatten() {
             check_lock(result, known, faults);
-            let versions = result.body.restore.as_ref().and_then(|restore| restore.engine_versions.as_ref());
-            let said = versions.and_then(|versions| versions.source_engine.as_ref());
-            let mut listed = stated.iter().filter_map(|one| one.engine.as_ref()).peekable();
-            let is_so = said.is_none() || listed.peek().is_none() || listed.any(|engine| Some(engine) == said);
-            faults.demand(is_so, Rule::FactDiffers, result.leaf, || {
-                let listed: Vec<&str> = stated.iter().filter_map(|one| one.engine.as_deref()).collect();
-                format!("`{}` is listed as of {}, and is said to be of {}", item.id, listed.join(", "), said.map_or("", String::as_str))
-            });
+            check_engine(result, &stated, faults);
         }
     }
+}
+
+/// The engine that wrote a backup is the one that its listing states.
+fn check_engine(result: &Placed<'_, PointResult>, stated: &[Stated], faults: &mut Faults) {
+    let versions = result.body.restore.as_ref().and_then(|restore| restore.engine_versions.as_ref());
+    let said = versions.and_then(|versions| versions.source_engine.as_deref());
+    let listed: Vec<&str> = stated.iter().filter_map(|one| one.engine.as_deref()).collect();
+    let is_so = listed.is_empty() || said.is_none_or(|said| listed.contains(&said));
+    faults.demand(is_so, Rule::FactDiffers, result.leaf, || {
+        format!("`{}` is listed as of {}, and is said to be of {}", result.body.rp.id, listed.join(", "), said.unwrap_or_default())
+    });
 }
 
 /// Whether a point of the population is in a listing of this resource; so it may be where one is withheld, or the configuration is.
 pub fn are_of(resource: &str, population: &PopulationCommitted, known: &Known<'_>) -> bool {
     let Some(own) = Own::of(resource, known) else { return true };
-    own.is_withheld(known) || population.population.iter().any(|item| !own.stated(&item.id, known).is_empty())
+    let listings = Indexed::of(known);
+    own.is_withheld(known) || population.population.iter().any(|item| !own.stated(&item.id, &listings).is_empty())
 }
 
 /// Whether its vault is locked is what its description says, where that was had.
@@ -90,49 +108,69 @@ impl<'a> Own<'a> {
     }
 
     /// What the listings state of a point as one of this resource; a vault's are of others too.
-    fn stated(&self, id: &PointId, known: &Known<'_>) -> Vec<Stated> {
+    fn stated(&self, id: &PointId, listings: &Indexed<'_>) -> Vec<Stated> {
         let is_its = |of: &str| self.asked.iter().any(|asked| arn::is_of(asked.kind, asked.source, of));
-        let listings = known.listings.iter().filter(|one| self.labels.iter().any(|label| label == one.label));
-        listings.flat_map(|one| stated_in(one, id, &is_its)).collect()
+        let own = self.labels.iter().filter_map(|label| listings.0.get(label.as_str()));
+        own.flat_map(|listing| listing.stated(id)).filter(|(_, of)| of.is_none_or(is_its)).map(|(stated, _)| stated).collect()
     }
 }
 
-/// What the listings of its resource state of a point; nothing where one that may is withheld, or the configuration is.
-fn stated_of(item: &PopulationItem, known: &Known<'_>, leaf: u64, faults: &mut Faults) -> Option<Vec<Stated>> {
-    let own = Own::of(&item.resource.0, known)?;
-    let stated = own.stated(&item.id, known);
-    faults.demand(own.is_withheld(known) || !stated.is_empty(), Rule::PopulationNotListed, leaf, || {
-        let labels = own.labels.join("`, `");
-        format!("`{}` is in the population, and no listing has it as a point of the resource {}: `{labels}`", item.id, item.resource)
-    });
-    (!stated.is_empty()).then_some(stated)
+/// The listings at hand by their labels.
+struct Indexed<'a>(BTreeMap<&'a str, Points<'a>>);
+
+impl<'a> Indexed<'a> {
+    fn of(known: &Known<'a>) -> Self {
+        Self(known.listings.iter().map(|one| (one.label, Points::of(one))).collect())
+    }
 }
 
-fn stated_in(listing: &Listing<'_>, id: &PointId, is_its: &dyn Fn(&str) -> bool) -> Vec<Stated> {
-    let engine = |item: &Value| item["engine"].as_str().map(str::to_owned);
-    // Points without a date are in no population.
-    let dated = |item: &Value| {
-        let created_at = item["created_at"].as_str().and_then(|at| at.parse().ok()).unwrap_or(Timestamp(0));
-        Stated { created_at, engine: engine(item) }
-    };
-    let is_it = |item: &Value| item["arn"].as_str().is_some_and(|arn| PointId::arn(arn) == *id);
-    let second = |arn: Option<&str>| {
-        let whole = PointId::arn(arn?).0;
-        id.0.strip_prefix(whole.as_str())?.strip_prefix('@')?.parse::<Timestamp>().ok()
-    };
-    let in_time = |arn: Option<&str>, of: &Value| second(arn).map(|created_at| Stated { created_at, engine: engine(of) });
-    match listing.call.as_str() {
-        LOCAL => listing.items().filter(|item| item["id"] == id.0.as_str()).map(dated).collect(),
-        SNAPSHOTS | BACKUPS => listing.items().filter(|item| is_it(item)).map(dated).collect(),
-        VAULT => {
-            let own = || listing.items().filter(|item| item["resource_arn"].as_str().is_some_and(is_its));
-            let continuous = |item: &&Value| item["arn"].as_str().is_some_and(|arn| arn.contains(CONTINUOUS_POINT));
-            let seconds = own().filter(continuous).filter_map(|item| in_time(item["arn"].as_str(), item));
-            own().filter(|item| is_it(item)).map(dated).chain(seconds).collect()
+/// The points of one listing by their identities: those that it has one by one, and those of which any second is one.
+#[derive(Default)]
+struct Points<'a> {
+    single: BTreeMap<String, Vec<&'a Value>>,
+    in_time: BTreeMap<String, Vec<&'a Value>>,
+    /// Of a vault, each is of the resource that it names.
+    is_vault: bool,
+}
+
+impl<'a> Points<'a> {
+    fn of(listing: &'a Listing<'_>) -> Self {
+        let mut points = Self { is_vault: listing.call == VAULT, ..Self::default() };
+        let answer = &listing.answer;
+        match listing.call.as_str() {
+            LOCAL | SNAPSHOTS | BACKUPS | VAULT => {
+                for item in answer.as_array().into_iter().flatten() {
+                    let arn = item["arn"].as_str();
+                    let id = item["id"].as_str().filter(|_| listing.call == LOCAL).map(str::to_owned);
+                    let Some(id) = id.or_else(|| arn.map(|arn| PointId::arn(arn).0)) else { continue };
+                    if points.is_vault && id.contains(CONTINUOUS_POINT) {
+                        points.in_time.entry(id.clone()).or_default().push(item);
+                    }
+                    points.single.entry(id).or_default().push(item);
+                }
+            }
+            INSTANCE | CONTINUOUS => {
+                let arn = answer["arn"].as_str().or_else(|| answer["table_arn"].as_str());
+                points.in_time.extend(arn.map(|arn| (PointId::arn(arn).0, vec![answer])));
+            }
+            VERSIONING => {
+                points.in_time.insert(format!("arn:aws:s3:::{}", listing.of), vec![answer]);
+            }
+            _ => {}
         }
-        INSTANCE => in_time(listing.answer["arn"].as_str(), &listing.answer).into_iter().collect(),
-        CONTINUOUS => in_time(listing.answer["table_arn"].as_str(), &listing.answer).into_iter().collect(),
-        VERSIONING => in_time(Some(&format!("arn:aws:s3:::{}", listing.of)), &Value::Null).into_iter().collect(),
-        _ => Vec::new(),
+        points
+    }
+
+    /// What it states of a point, and of which resource that is where it says so.
+    fn stated(&self, id: &PointId) -> Vec<(Stated, Option<&'a str>)> {
+        let of = |item: &'a Value| if self.is_vault { Some(item["resource_arn"].as_str().unwrap_or_default()) } else { None };
+        let engine = |item: &Value| item["engine"].as_str().map(str::to_owned);
+        // Points without a date are in no population.
+        let created_at = |item: &Value| item["created_at"].as_str().and_then(|at| at.parse().ok()).unwrap_or(Timestamp(0));
+        let single = self.single.get(&id.0).into_iter().flatten();
+        let dated = single.map(|item| (Stated { created_at: created_at(item), engine: engine(item) }, of(item)));
+        let second = id.0.rsplit_once('@').and_then(|(whole, at)| Some((self.in_time.get(whole)?, at.parse::<Timestamp>().ok()?)));
+        let in_time = second.into_iter().flat_map(|(items, at)| items.iter().map(move |item| (*item, at)));
+        dated.chain(in_time.map(|(item, at)| (Stated { created_at: at, engine: engine(item) }, of(item)))).collect()
     }
 }
