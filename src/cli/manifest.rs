@@ -233,7 +233,7 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
         return Err(Failure::invalid(format!("{}: --since is for buckets with versions", args.source)).hint("leave --since out").into());
     }
     request.since = args.since.map(|manifest| (manifest, args.reread));
-    request.recovery_point_id = args.recovery_point.as_deref().map(PointId::arn);
+    request.recovery_point_id = args.recovery_point.as_deref().map(PointId::given).transpose().map_err(Failure::invalid)?;
     let monitor: &dyn Monitor = console.as_ref();
     let header = source::capture(&args.source, args.mode, request, &means, signer, monitor).await?;
     let manifest = Manifest::open(&out)?;

@@ -128,7 +128,7 @@ pub async fn run(args: ImportArgs, console: &Arc<Console>) -> anyhow::Result<Exi
         captured: args.captured,
         strip_prefix: args.strip_prefix.clone().into_vec(),
         add_prefix: args.add_prefix.clone(),
-        recovery_point_id: args.recovery_point.as_deref().map(PointId::arn),
+        recovery_point_id: args.recovery_point.as_deref().map(PointId::given).transpose().map_err(Failure::invalid)?,
     };
     let monitor: &dyn Monitor = console.as_ref();
     let header = match list {

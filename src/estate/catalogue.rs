@@ -349,11 +349,11 @@ impl Listing<'_> {
         let window = Tables::new(&self.session(points)?).recovery_window(&table).await?;
         self.keep("dynamodb:DescribeContinuousBackups", &table, points, &window);
         let (Some(earliest), Some(latest)) = (window.earliest, window.latest) else { return Ok(Vec::new()) };
-        let named = |(id, _): (&PointId, &Timestamp)| id.0.strip_prefix(&window.table_arn)?.strip_prefix('@')?.parse::<Timestamp>().ok();
-        let mut times: BTreeSet<Timestamp> = self.sources.named.iter().filter_map(named).collect();
+        let mut times: BTreeSet<Timestamp> = self.sources.named.keys().filter_map(|id| id.second_of(&window.table_arn)).collect();
         times.retain(|at| (earliest..=latest).contains(at));
         for time in points.at.iter().filter(|time| *time != LATEST) {
-            times.insert(time.parse().map_err(|error| Failure::invalid(format!("{}: {error}", resource.id)))?);
+            let time: Timestamp = time.parse().map_err(|error| Failure::invalid(format!("{}: {error}", resource.id)))?;
+            times.insert(Timestamp::from_secs(time.as_secs()));
         }
         // To the whole second, as the service restores.
         let last = Timestamp::from_secs(latest.as_secs());

@@ -72,8 +72,7 @@ pub fn of_bucket_point(
     named: &BTreeMap<PointId, Timestamp>,
     excluded: &mut Vec<Excluded>,
 ) -> Result<Vec<RecoveryPoint>, Failure> {
-    let second = |id: &PointId| id.0.strip_prefix(&point.arn)?.strip_prefix('@')?.parse::<Timestamp>().ok();
-    let mut at: Vec<String> = named.keys().filter_map(second).map(|at| at.to_string()).collect();
+    let mut at: Vec<String> = named.keys().filter_map(|id| id.second_of(&point.arn)).map(|at| at.to_string()).collect();
     at.extend(points.at.iter().filter(|at| *at != LATEST).cloned());
     let mut without = |id: String, reason: &str| excluded.push(Excluded { id, reason: reason.to_owned() });
     if points.at.iter().any(|at| at == LATEST) {
@@ -118,17 +117,41 @@ pub fn of_bucket(resource: &Resource, points: &Points, bucket: &str, versioning:
 
 /// The configured seconds, each once; the latest one where none is named.
 fn times(resource: &Resource, points: &Points, latest: Timestamp) -> Result<BTreeSet<Timestamp>, Failure> {
+    let whole = |at: Timestamp| Timestamp::from_secs(at.as_secs());
     if points.at.is_empty() {
-        return Ok(BTreeSet::from([latest]));
+        return Ok(BTreeSet::from([whole(latest)]));
     }
     let time = |text: &String| match text.as_str() {
         LATEST => Ok(latest),
         text => text.parse().map_err(|error| Failure::invalid(format!("{}: {error}", resource.id))),
     };
-    let whole = |at: Timestamp| Timestamp::from_secs(at.as_secs());
     points.at.iter().map(|text| time(text).map(whole)).collect()
 }
 
 fn state(at: Timestamp, (earliest, latest): Window, status: &str) -> String {
     if (earliest..=latest).contains(&at) { status.to_owned() } else { outside(earliest, latest) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_whole_however_the_service_states_its_last() {
+        let resource = |at: &str| {
+            let text = format!(
+                "id = \"crm\"\napplication = \"a\"\nkind = \"rds-postgres\"\nclass = \"c\"\nsource = \"crm\"\n\
+                 [[points]]\nfrom = \"rds-pitr\"\nat = [{at}]\n"
+            );
+            toml::from_str::<Resource>(&text).unwrap()
+        };
+        let latest: Timestamp = "2026-01-31T02:00:00.700Z".parse().unwrap();
+        let whole = |at: &str| BTreeSet::from([at.parse::<Timestamp>().unwrap()]);
+        for (at, expected) in
+            [("", "2026-01-31T02:00:00Z"), ("\"latest\"", "2026-01-31T02:00:00Z"), ("\"2026-01-31T01:00:00.500Z\"", "2026-01-31T01:00:00Z")]
+        {
+            let resource = resource(at);
+            assert_eq!(times(&resource, &resource.points[0], latest).unwrap(), whole(expected), "{at}");
+        }
+    }
 }

@@ -24,7 +24,7 @@ use crate::testing_log::verify::listing::{
 use crate::testing_log::verify::{reference, stated_of_points};
 
 /// The latest second of a bucket is one that is over, by a drill's own clock.
-const LATEST_IS_OVER_S: i64 = 3;
+pub const LATEST_IS_OVER_S: i64 = 3;
 
 /// Checks every exclusion of a population.
 pub fn check(population: &Placed<'_, PopulationCommitted>, known: &Known<'_>, faults: &mut Faults) {

@@ -230,7 +230,7 @@ impl Seen<'_> {
         let whole = PointId::arn(arn).0;
         let here = here.iter().filter(|(_, points)| points.region.as_deref() == listing.region());
         let configured = here.flat_map(|(_, points)| &points.at).filter_map(|at| at.parse::<Timestamp>().ok());
-        let named = self.registered.iter().filter(|id| window.is_some_and(|window| is_in(id, &whole, window)));
+        let named = self.registered.iter().filter(|id| window.is_some_and(|window| is_in(id, arn, window)));
         let wanted: BTreeSet<String> = configured.map(|at| PointId::at(arn, at).0).chain(named.map(|id| id.0.clone())).collect();
         let mut lacking: Vec<String> = wanted.into_iter().filter(|id| !self.ids.contains(id.as_str())).collect();
         if !self.has_seconds(&whole) {
@@ -241,9 +241,8 @@ impl Seen<'_> {
 }
 
 /// Whether a manifest's point is a second of that window.
-fn is_in(id: &PointId, whole: &str, (earliest, latest): (Timestamp, Timestamp)) -> bool {
-    let at = id.0.strip_prefix(whole).and_then(|rest| rest.strip_prefix('@')).and_then(|at| at.parse::<Timestamp>().ok());
-    at.is_some_and(|at| (earliest..=latest).contains(&at))
+fn is_in(id: &PointId, arn: &str, (earliest, latest): (Timestamp, Timestamp)) -> bool {
+    id.second_of(arn).is_some_and(|at| (earliest..=latest).contains(&at))
 }
 
 /// Whether an exclusion is of a whole resource as far as it comes from there.

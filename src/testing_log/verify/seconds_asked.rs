@@ -15,10 +15,15 @@ use crate::model::resource::{PointSource, ResourceKind};
 use crate::testing_log::body::{PopulationCommitted, PopulationItem};
 use crate::testing_log::entry::Body;
 use crate::testing_log::verify::drills::Placed;
+use crate::testing_log::verify::excluded::LATEST_IS_OVER_S;
 use crate::testing_log::verify::fault::{Faults, Rule};
 use crate::testing_log::verify::known::Known;
 use crate::testing_log::verify::listing::{AUTOMATED, Asked, CONTINUOUS, label};
 use crate::testing_log::verify::reading::Reading;
+use crate::testing_log::verify::reference;
+
+/// What a configuration calls the last second of a window.
+const LATEST: &str = "latest";
 
 /// Checks the seconds of a population; nothing where its configuration is withheld.
 pub fn check(population: &Placed<'_, PopulationCommitted>, reading: &Reading, known: &Known<'_>, faults: &mut Faults) {
@@ -29,10 +34,20 @@ pub fn check(population: &Placed<'_, PopulationCommitted>, reading: &Reading, kn
             _ => None,
         })
         .collect();
+    let began = population.body.deadline_at.plus_secs(-reference::DEADLINE_S).min(population.entry.at);
+    let listing = Moment { from: began.plus_secs(-LATEST_IS_OVER_S), to: population.entry.at };
     for item in population.body.population.iter().filter(|item| !item.id.0.starts_with("file:")) {
         let Some(at) = item.id.0.rsplit_once('@').and_then(|(_, at)| at.parse::<Timestamp>().ok()) else { continue };
         let Some(sources) = sources(item, known) else { continue };
-        let is_asked = |asked: &Asked<'_>| is_asked(asked, at, known) || named.contains(&item.id) && is_within(asked, at, known);
+        let whole = item.id.0.rsplit_once('@').map_or("", |(whole, _)| whole);
+        let names_one = |asked: &Asked<'_>| {
+            let mut seconds = named.iter().filter_map(|id| id.second_of(whole));
+            seconds.any(|second| is_within(asked, second, known))
+        };
+        let is_asked = |asked: &Asked<'_>| {
+            let is_named = || named.contains(&item.id) && is_within(asked, at, known);
+            is_configured(asked, at, known) || is_named() || is_last(asked, at, known, &listing, &|| names_one(asked))
+        };
         faults.demand(sources.iter().any(is_asked), Rule::PopulationNotListed, population.leaf, || {
             format!(
                 "`{}`: neither the configuration nor a manifest nor a listing names this second, or it is outside of its window",
@@ -49,17 +64,34 @@ fn sources<'a>(item: &'a PopulationItem, known: &Known<'a>) -> Option<Vec<Asked<
     (asked.len() == resource.points.len()).then_some(asked)
 }
 
-/// A second that the configuration names, or the last one of the window.
-fn is_asked(asked: &Asked<'_>, at: Timestamp, known: &Known<'_>) -> bool {
-    let whole = |at: Timestamp| Timestamp::from_secs(at.as_secs());
+/// When a population was listed, by its drill's own clock: no earlier, and no later.
+struct Moment {
+    from: Timestamp,
+    to: Timestamp,
+}
+
+fn whole(at: Timestamp) -> Timestamp {
+    Timestamp::from_secs(at.as_secs())
+}
+
+/// A second of the window that the configuration names.
+fn is_configured(asked: &Asked<'_>, at: Timestamp, known: &Known<'_>) -> bool {
     let mut configured = asked.points.at.iter().filter_map(|at| at.parse::<Timestamp>().ok());
-    // Of a bucket the last one is about the moment of listing, which no listing states.
-    let is_last = || match window(asked, known) {
+    configured.any(|one| whole(one) == whole(at)) && is_within(asked, at, known)
+}
+
+/// The last second of the window, where the configuration wants it or names none; of a table, where no manifest names one either.
+fn is_last(asked: &Asked<'_>, at: Timestamp, known: &Known<'_>, listing: &Moment, names_one: &dyn Fn() -> bool) -> bool {
+    let is_wanted = asked.points.at.iter().any(|at| at == LATEST);
+    if !is_wanted && (!asked.points.at.is_empty() || asked.from == PointSource::DynamodbPitr && names_one()) {
+        return false;
+    }
+    match window(asked, known) {
         Window::Known(_, latest) => whole(latest) == whole(at),
         Window::Withheld => true,
-        Window::None => asked.from == PointSource::S3Versions,
-    };
-    configured.any(|one| whole(one) == whole(at)) && is_within(asked, at, known) || is_last()
+        // Of a bucket it is about the moment of listing, which no listing states.
+        Window::None => asked.from == PointSource::S3Versions && (listing.from..=listing.to).contains(&at),
+    }
 }
 
 fn is_within(asked: &Asked<'_>, at: Timestamp, known: &Known<'_>) -> bool {
@@ -78,7 +110,12 @@ enum Window {
 }
 
 fn window(asked: &Asked<'_>, known: &Known<'_>) -> Window {
-    let call = if asked.kind == ResourceKind::Dynamodb { CONTINUOUS } else { AUTOMATED };
+    let call = match asked.kind {
+        ResourceKind::Dynamodb => CONTINUOUS,
+        ResourceKind::RdsMysql | ResourceKind::RdsPostgres => AUTOMATED,
+        // An instance may have the name of a bucket.
+        _ => return Window::None,
+    };
     let name = label(call, arn::service_name(asked.source), asked.points.region.as_deref());
     if known.withheld.contains(&name.as_str()) {
         return Window::Withheld;
@@ -104,7 +141,11 @@ mod tests {
         let resource = ResourceDemanded { kind: kind.into(), source: "crm".into(), class: String::new(), points: vec![points] };
         let labels = std::collections::BTreeMap::new();
         let known = Known { demands: None, listings: listed, withheld, labels: &labels };
-        Asked::of("crm", &resource).any(|asked| is_asked(&asked, at.parse().unwrap(), &known))
+        let at: Timestamp = at.parse().unwrap();
+        let noon: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
+        let listing = Moment { from: noon.plus_secs(-3), to: noon.plus_secs(3) };
+        let is_last = |asked: &Asked<'_>| is_last(asked, at, &known, &listing, &|| false);
+        Asked::of("crm", &resource).any(|asked| is_configured(&asked, at, &known) || is_last(&asked))
     }
 
     #[test]
@@ -119,6 +160,7 @@ mod tests {
             let asks = |configured: &[&str], at| asks("rds-postgres", from, configured, &listed, &[], at);
             assert!(asks(&[], last) && asks(&["latest"], last) && asks(&[noon], noon));
             assert!(!asks(&[], noon) && !asks(&[], after) && !asks(&[after], after));
+            assert!(!asks(&[noon], last) && asks(&[noon, "latest"], last), "nobody wants the last one");
         }
         assert!(!asks("rds-postgres", "rds-pitr", &[noon], &[], &[], noon), "no window was listed");
         assert!(asks("rds-postgres", "rds-pitr", &[], &[], &[&label], noon), "withheld");
@@ -126,7 +168,10 @@ mod tests {
         assert!(
             asks("dynamodb", "dynamodb-pitr", &[noon], &listed, &[], noon) && !asks("dynamodb", "dynamodb-pitr", &[], &listed, &[], noon)
         );
-        assert!(asks("s3", "s3-versions", &[], &[], &[], noon), "about the moment of listing");
+        let of_instance = serde_json::json!(["2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.500Z"]);
+        assert!(asks("s3", "s3-versions", &[], &listing(label.as_str(), of_instance), &[], noon), "about the moment of listing");
+        assert!(!asks("s3", "s3-versions", &[], &[], &[], last) && !asks("s3", "s3-versions", &[last], &[], &[], noon));
+        assert!(asks("s3", "s3-versions", &[last, "latest"], &[], &[], noon) && asks("s3", "s3-versions", &[last], &[], &[], last));
         assert!(asks("s3", "aws-backup", &[noon], &[], &[], noon) && !asks("s3", "aws-backup", &[], &[], &[], noon));
     }
 }
