@@ -141,7 +141,7 @@ fn ensure_policy(context: &Context, drill: &DrillId) -> Result<u64, Failure> {
 }
 
 /// The demands of every class, the checks that its databases are held to among them.
-fn classes(context: &Context) -> BTreeMap<String, ClassPolicy> {
+pub fn classes(context: &Context) -> BTreeMap<String, ClassPolicy> {
     let mut classes = policy::class_policies(context.config());
     for (name, class) in &mut classes {
         let packs = context.packs.get(name).map(Vec::as_slice).unwrap_or_default();

@@ -211,7 +211,7 @@ fn open(context: &Context, request: &Request) -> Result<DrillOpened, Failure> {
 async fn run_cases(context: &Context, drill: &DrillOpened, drawn: &Drawn, request: &Request) -> Result<Vec<PointResult>, Failure> {
     let catalogue = context.journal.drill(&drill.drill).and_then(|facts| facts.catalogue).unwrap_or_default();
     let points: BTreeMap<&PointId, &RecoveryPoint> = catalogue.iter().map(|point| (&point.id, point)).collect();
-    let policies = policy::class_policies(context.config());
+    let policies = draw::classes(context);
     let recorded = context.ledger.results_of(&drill.drill)?;
     let task = format!("drill {}", drill.drill);
     let case_of = |planned| {

@@ -128,8 +128,13 @@ impl Listing<'_> {
     fn judge(&mut self, point: RecoveryPoint) {
         // Two sources may name one point: the first counts.
         if !self.seen.insert(point.id.clone()) {
-            if self.out.eligible.iter().any(|one| one.id == point.id && one.resource != point.resource) {
+            let first = self.out.eligible.iter().find(|one| one.id == point.id);
+            if first.is_some_and(|first| first.resource != point.resource) {
                 self.shared.insert(exclusion::whole(&point.resource.0));
+            }
+            // Files of one name in two directories are two.
+            if first.is_some_and(|first| point.from == PointSource::Local && first.handle != point.handle) {
+                self.exclude(&exclusion::beside(&point.id, &point.handle), exclusion::NAMED_TWICE);
             }
             return;
         }

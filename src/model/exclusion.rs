@@ -5,6 +5,7 @@
 //! lie beside the point (`recovery_point`).
 
 use crate::model::failure::FailureKind;
+use crate::model::ids::PointId;
 use crate::model::resource::{PointSource, ResourceKind};
 
 /// A resource without `[[resource.points]]`.
@@ -21,6 +22,15 @@ pub const NOT_UTF8: &str = "its name is not UTF-8";
 pub const LEADS_NOWHERE: &str = "a link that leads nowhere";
 /// A file beside AWS; an error follows.
 pub const NOT_LOOKED_AT: &str = "it cannot be looked at: ";
+
+/// A file beside AWS of a name that another directory of its resource has too.
+pub const NAMED_TWICE: &str =
+    "it cannot be looked at: another directory of the resource has a file of its name; give each directory a resource of its own";
+
+/// How such a file is named, which lies at `path`; `first` is the point that has the name.
+pub fn beside(first: &PointId, path: &str) -> String {
+    format!("{first} at {path}")
+}
 
 /// A resource of which points were listed, and none of them may be drawn.
 pub const NONE_LEFT: &str = "none of its recovery points can be restored";
@@ -116,6 +126,7 @@ mod tests {
             unlisted("rds-pitr", FailureKind::Network),
             window_unlisted(FailureKind::Throttled),
             format!("{NOT_LOOKED_AT}denied"),
+            NAMED_TWICE.to_owned(),
             NO_WINDOW.to_owned(),
         ];
         assert!(unseen.iter().all(|reason| is_unseen(reason) && !is_without_points(reason)));

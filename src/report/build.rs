@@ -149,7 +149,8 @@ fn scope(population: Option<&PopulationCommitted>, planned: Option<&DrillPlanned
     let unseen = left_out.iter().filter(|one| exclusion::is_unseen(&one.reason)).count() as u64;
     let (bare, excluded): (Vec<Excluded>, _) = left_out.into_iter().partition(|one| one.id.starts_with("resource:"));
     let strata: &[Stratum] = population.map_or(&[], |said| &said.strata);
-    let empty = population.map_or(0, |said| empty(&bare, said));
+    let answers_for_shared = planned.is_some_and(DrillPlanned::answers_for_shared);
+    let empty = population.map_or(0, |said| empty(&bare, said, answers_for_shared));
     Scope {
         population: population.map_or(0, |said| said.population.len() as u64),
         planned: cases.len() as u64,
@@ -166,10 +167,11 @@ fn scope(population: Option<&PopulationCommitted>, planned: Option<&DrillPlanned
     }
 }
 
-/// How many resources have no point in the population, though every place of theirs was looked at.
-fn empty(bare: &[Excluded], population: &PopulationCommitted) -> u64 {
+/// How many resources have no point in the population that is theirs, though every place of theirs was looked at.
+fn empty(bare: &[Excluded], population: &PopulationCommitted, answers_for_shared: bool) -> u64 {
     let of = |id: &str| population.population.iter().any(|item| exclusion::whole(&item.resource.0) == id);
-    let is_known = |one: &Excluded| !exclusion::is_unseen(&one.reason) && one.reason != exclusion::DRILLED_ELSEWHERE;
+    let is_elsewhere = |one: &Excluded| one.reason == exclusion::DRILLED_ELSEWHERE && !answers_for_shared;
+    let is_known = |one: &Excluded| !exclusion::is_unseen(&one.reason) && !is_elsewhere(one);
     let are_known = |id: &str| bare.iter().filter(|one| one.id == id).all(is_known);
     let ids: BTreeSet<&str> = bare.iter().map(|one| one.id.as_str()).filter(|id| !of(id) && are_known(id)).collect();
     ids.len() as u64

@@ -14,6 +14,7 @@ pub fn of(plan: &DrillPlanned, population: &PopulationCommitted, cases: impl Int
     // Drills of earlier versions said of it in words alone.
     let beside = population.excluded.iter().filter(|_| plan.answers_for_unlisted());
     let drilled: BTreeSet<&str> = population.population.iter().map(|item| item.resource.0.as_str()).collect();
+    let beside = beside.filter(|one| plan.answers_for_shared() || one.reason != exclusion::DRILLED_ELSEWHERE);
     Outcome::of_all(cases.into_iter().chain(beside.filter_map(|one| of_excluded(one, &drilled))))
 }
 
@@ -23,7 +24,7 @@ fn of_excluded(one: &Excluded, drilled: &BTreeSet<&str>) -> Option<Outcome> {
     let is_bare = || one.id.strip_prefix("resource:").is_some_and(|id| !drilled.contains(id));
     match &one.reason {
         reason if exclusion::is_unseen(reason) => Some(Outcome::Inconclusive),
-        reason if !is_bare() || reason == exclusion::DRILLED_ELSEWHERE => None,
+        _ if !is_bare() => None,
         reason if exclusion::is_without_points(reason) => Some(Outcome::Inconclusive),
         _ => Some(Outcome::Untested),
     }
@@ -43,7 +44,7 @@ mod tests {
             ("resource:hr", "no recovery point in rds-pitr", Some(Outcome::Inconclusive)),
             ("resource:hr", exclusion::NO_SOURCE, Some(Outcome::Inconclusive)),
             ("resource:hr", exclusion::NONE_LEFT, Some(Outcome::Inconclusive)),
-            ("resource:hr", exclusion::DRILLED_ELSEWHERE, None),
+            ("resource:hr", exclusion::DRILLED_ELSEWHERE, Some(Outcome::Untested)),
             ("resource:crm", "untested: driver_absent: no driver restores ebs from aws-backup", None),
             ("resource:disk", "untested: driver_absent: no driver restores ebs from aws-backup", Some(Outcome::Untested)),
             ("arn:aws:rds:snapshot:1", "EXPIRED: past its retention, deletion pending", None),

@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 use crate::model::counts::Counts;
 use crate::model::failure::Failure;
 use crate::model::finding::Class;
+use crate::verify::allowance::Allowance;
 use crate::verify::buckets::{self, Record, record};
 use crate::verify::differences::{self, Difference, Pairs, SidecarPair, Stretch};
 use crate::verify::leaf::{Form, Leaf, MAX_BITS, baseline_bits, bits_for, bucket_of};
@@ -44,12 +45,18 @@ impl Accumulator {
 
     /// The same for leaves of any form.
     pub fn of(form: Form, budget: usize) -> Self {
+        Self::within(form, &Allowance::new(budget))
+    }
+
+    /// The same with a budget that may grow.
+    pub fn within(form: Form, allowance: &Allowance) -> Self {
+        let sorter = || Held::Sorted(Sorter::within(allowance.clone()));
         let (held, sorted_up_to) = match form {
-            Form::Sorted => (Held::Sorted(Sorter::new(budget)), u64::MAX),
-            Form::SortedUpTo(rows) => (Held::Sorted(Sorter::new(budget)), rows),
+            Form::Sorted => (sorter(), u64::MAX),
+            Form::SortedUpTo(rows) => (sorter(), rows),
             Form::Sums => (Held::Sums(Sums::default()), 0),
         };
-        Self { held, sorted_up_to, budget }
+        Self { held, sorted_up_to, budget: allowance.bytes() }
     }
 
     /// Adds a row. The order of calls does not matter.
@@ -79,6 +86,14 @@ impl Accumulator {
         match &self.held {
             Held::Sorted(sorter) => sorter.count(),
             Held::Sums(sums) => sums.rows(),
+        }
+    }
+
+    /// Bytes of records in memory.
+    pub fn bytes(&self) -> usize {
+        match &self.held {
+            Held::Sorted(sorter) => sorter.bytes(),
+            Held::Sums(_) => 0,
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Not here: AWS (the edge implements the source traits of this room), what a drill concludes, and who is told.
 
+pub mod allowance;
 pub mod buckets;
 pub mod budget;
 pub mod checksum;
@@ -18,6 +19,7 @@ pub mod objects;
 pub mod ranges;
 pub mod records;
 pub mod sha256;
+pub mod slab;
 pub mod sorter;
 pub mod sql;
 pub mod sums;

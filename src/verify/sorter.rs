@@ -8,6 +8,7 @@ use std::io::Write;
 use std::ops::Range;
 
 use crate::model::failure::Failure;
+use crate::verify::allowance::Allowance;
 use crate::verify::chunks::{Chunks, Pool, sort_each};
 use crate::verify::merge::Merge;
 use crate::verify::records::{PARTS, read, sort};
@@ -18,7 +19,9 @@ pub struct Sorter<const N: usize> {
     parts: Parts<N>,
     pool: Pool<N>,
     held: usize,
+    /// Records that may be held, as far as is known.
     limit: usize,
+    allowance: Allowance,
     file: Option<File>,
     runs: Vec<Run>,
     count: u64,
@@ -32,8 +35,24 @@ type Run = Box<[u64; PARTS + 1]>;
 impl<const N: usize> Sorter<N> {
     /// `budget` in bytes; at least 64 records stay in memory.
     pub fn new(budget: usize) -> Self {
+        Self::within(Allowance::new(budget))
+    }
+
+    /// The same with a budget that may grow.
+    pub fn within(allowance: Allowance) -> Self {
         let parts = Box::new([Chunks::EMPTY; PARTS]);
-        Self { parts, pool: Pool::new(), held: 0, limit: (budget / N).max(64), file: None, runs: Vec::new(), count: 0 }
+        let mut sorter = Self { parts, pool: Pool::new(), held: 0, limit: 0, allowance, file: None, runs: Vec::new(), count: 0 };
+        sorter.limit = sorter.allowed();
+        sorter
+    }
+
+    fn allowed(&self) -> usize {
+        (self.allowance.bytes() / N).max(64)
+    }
+
+    /// Bytes of records in memory, and of the room that was made for them.
+    pub fn bytes(&self) -> usize {
+        N * if self.file.is_some() { self.limit } else { self.held }
     }
 
     /// Records so far.
@@ -50,6 +69,9 @@ impl<const N: usize> Sorter<N> {
     pub fn push_all(&mut self, mut records: &[[u8; N]]) -> Result<(), Failure> {
         self.count += records.len() as u64;
         while !records.is_empty() {
+            if self.held >= self.limit {
+                self.limit = self.allowed();
+            }
             if self.held >= self.limit {
                 self.spill()?;
             }
@@ -229,6 +251,19 @@ impl<const N: usize> Iterator for Walk<'_, N> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn more_is_held_once_there_is_more_room() {
+        let allowance = Allowance::new(100 * 9);
+        let mut sorter = Sorter::<9>::within(allowance.clone());
+        (0..100).for_each(|_| sorter.push([1; 9]).unwrap());
+        allowance.set(300 * 9);
+        (0..200).for_each(|_| sorter.push([2; 9]).unwrap());
+        assert!(sorter.file.is_none() && sorter.bytes() == 300 * 9);
+        allowance.set(0);
+        sorter.push([3; 9]).unwrap();
+        assert!(sorter.file.is_some() && sorter.finish().unwrap().count() == 301);
+    }
 
     fn sorted(records: &[[u8; 9]], budget: usize) -> Sorted<9> {
         let mut sorter = Sorter::new(budget);

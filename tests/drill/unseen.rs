@@ -1,4 +1,5 @@
-//! What a drill could not look at, or what is not there, keeps it from being a pass, whatever it found elsewhere.
+//! What a drill could not look at, what is not there, and checks that are for something else keep it from being a plain pass, whatever it found
+//! elsewhere.
 
 use attestore::model::outcome::Outcome;
 use attestore::signing::keys::SigningKey;
@@ -62,6 +63,15 @@ async fn a_place_that_could_not_be_listed_is_no_pass() {
     std::fs::write(half.path("vault/more/.hidden"), "x").unwrap();
     let (_, closed, _) = drilled(&half);
     assert_eq!((closed.planned, closed.outcomes.get("pass")), (3, Some(&2)), "both directories were listed: {closed:?}");
+
+    // Copies have the names of what they are copies of.
+    let twice = healthy(&folder.path().join("d")).await;
+    twice.configure("[[resource.points]]\nfrom = \"local\"\npath = \"vault/more\"\n");
+    std::fs::create_dir_all(twice.path("vault/more/good")).unwrap();
+    std::fs::write(twice.path("vault/more/good/a.txt"), "garbage").unwrap();
+    let (code, closed, page) = drilled(&twice);
+    assert_eq!((code, closed.outcome, closed.outcomes["pass"]), (Some(3), Outcome::Inconclusive, 2), "{closed:?}");
+    assert!(page.contains("give each directory a resource of its own") && !page.contains("left to infer"), "{page}");
 }
 
 #[tokio::test]
@@ -79,4 +89,16 @@ async fn a_resource_without_a_point_is_no_pass() {
     std::os::unix::fs::symlink("absent", linked.path("vault/files/good")).unwrap();
     let (code, closed, _) = drilled(&linked);
     assert_eq!((code, closed.outcome), (Some(3), Outcome::Inconclusive));
+}
+
+/// Resources of several engines in one class, which names the checks of one of them.
+#[tokio::test]
+async fn checks_for_another_engine_are_an_exception_and_the_log_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let estate = healthy(&folder.path().join("a")).await;
+    let text = std::fs::read_to_string(estate.path("attestore.toml")).unwrap();
+    std::fs::write(estate.path("attestore.toml"), text.replace("test_period", "checks = [\"structure-postgres\"]\ntest_period")).unwrap();
+    let (code, closed, page) = drilled(&estate);
+    assert_eq!((code, closed.outcome), (Some(0), Outcome::PassWithException));
+    assert!(page.contains("is for what was restored: they are for postgres"), "{page}");
 }

@@ -21,6 +21,7 @@
 //! | `resume` | lanes, and readings that were cut short |
 //! | `unreached` | readings that did not come to their end, or had one session only: what stays expected, what was really read |
 //! | `usage` | mistakes in what is declared of a database, and in its address |
+//! | `writing` | manifests that cannot be written |
 //! | `check_packs, cli` | the shipped packs; `attestore check` as a person runs it |
 //! | `support` | one database of a throw-away server, captured and compared |
 //!
@@ -63,3 +64,4 @@ mod tokens;
 mod unreached;
 mod usage;
 mod vectors;
+mod writing;

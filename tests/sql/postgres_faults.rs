@@ -66,6 +66,33 @@ async fn a_page_whose_checksum_fails_makes_its_table_unreadable_and_no_other() {
     assert!(!dir.path().join("again").exists(), "a manifest that knows less than it says is not written");
 }
 
+/// A length that makes no sense crashes the process that reads the row, and the server ends all others with it: it is back within the second.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_at_which_the_server_crashes_makes_its_table_unreadable_and_no_other() {
+    let Some(server) = servers::own(Kind::Postgres).map(Arc::new) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::new(&server, Kind::Postgres, "crashes", THREE).await;
+    let manifest = dir.path().join("m");
+    db.capture(&manifest).await.unwrap();
+    db.run("CHECKPOINT").await;
+    let file = server.data().join(ask(&db, "SELECT pg_relation_filepath('m')").await);
+    server.stop();
+    let mut bytes = std::fs::read(&file).unwrap();
+    let value = "10007".repeat(40);
+    let at = bytes.windows(value.len()).position(|window| window == value.as_bytes()).unwrap();
+    // The length of a value, in its first four bytes (PostgreSQL documentation, "TOAST").
+    bytes[at - 4..at].copy_from_slice(&(900_000_000_u32 << 2).to_le_bytes());
+    std::fs::write(&file, bytes).unwrap();
+    server.start();
+    let patient = Access { limits: Limits { comeback: Duration::from_secs(60), ..access().limits }, ..access() };
+    let (result, findings) = db.compare_as(&patient, &manifest).await.unwrap();
+    only_m(&findings, &result, "the server ends whenever rows after id=", None);
+    assert_eq!(result.definitions.map(|counts| counts.unreadable), Some(0), "{result:?}");
+    let error = db.capture_as(&patient, &dir.path().join("again")).await.unwrap_err();
+    assert!(error.kind == FailureKind::Remote && error.message.contains("table m"), "{error}");
+    assert_eq!(ask(&db, "SELECT count(*)::text FROM a").await, "1", "the server is up");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tables_that_are_locked_dropped_emptied_or_altered_meanwhile() {
     let Some(server) = servers::shared(Kind::Postgres) else { return };

@@ -1,5 +1,5 @@
-//! What a server is set to, and how its objects are called, changes nothing of what is read, and of what a check means: MySQL and MariaDB.
-//! (PostgreSQL: `postgres::nothing_that_a_database_names_runs_in_a_check`.)
+//! What a server is set to, and how its objects are called, changes nothing of what is read, and of what a check means.
+//! (Names in checks of PostgreSQL: `postgres::nothing_that_a_database_names_runs_in_a_check`.)
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -195,4 +195,36 @@ async fn each_structural_check_passes_and_fails_on_mysql() {
     assert_eq!(results["structure.mysql-zero-dates"].actual.as_deref(), Some("2"));
     assert!(results.values().all(|result| result.result == CheckOutcome::Fail), "{results:?}");
     support::run(&server, Kind::Mysql, "mysql", "DROP DATABASE bank_bad").await;
+}
+
+/// From 8.0.30 on MySQL makes keys itself where it is told to, and shows them or not as it is set to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_that_mysql_made_itself_are_read_whether_it_shows_them_or_not() {
+    let Some(server) = servers::own(Kind::Mysql).map(Arc::new) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let sql = "SET sql_generate_invisible_primary_key = ON; CREATE TABLE t (v INT); INSERT INTO t VALUES (7), (7), (8)";
+    let db = Db::new(&server, Kind::Mysql, "made", sql).await;
+    for shown in ["ON", "OFF"] {
+        db.run(&format!("SET GLOBAL show_gipk_in_create_table_and_information_schema = {shown}")).await;
+        let out = dir.path().join(shown);
+        let header = db.capture(&out).await.unwrap();
+        assert_eq!(header.position.unwrap()["tables"]["t"]["key"], serde_json::json!(["my_row_id"]), "{shown}");
+        db.run("SET GLOBAL show_gipk_in_create_table_and_information_schema = OFF").await;
+        let (result, findings) = db.compare(&out).await;
+        assert_eq!((findings, result.rows.unwrap().matched), (vec![], 3), "{shown}");
+    }
+}
+
+/// Whether a backslash is one in a text is a database's to set; what the server prints of a default follows the reader's session.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_postgresql_prints_does_not_follow_a_databases_settings() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let sql = r"CREATE TABLE t (id int PRIMARY KEY, path text DEFAULT 'a\b'); INSERT INTO t VALUES (1)";
+    let db = Db::new(&server, Kind::Postgres, "backslash", sql).await;
+    let out = dir.path().join("m");
+    db.capture(&out).await.unwrap();
+    db.run("ALTER DATABASE backslash SET standard_conforming_strings = off").await;
+    // The setting is one of the database's definitions; the column is as it was.
+    assert_eq!(places(&db.compare(&out).await.1), [(Class::SchemaChanged, "setting standard_conforming_strings".into())]);
 }

@@ -11,7 +11,7 @@ use crate::model::arn;
 use crate::model::clock::Timestamp;
 use crate::model::exclusion;
 use crate::model::ids::PointId;
-use crate::model::recovery_point::{UNDATED, eligibility_of, outside};
+use crate::model::recovery_point::{eligibility_of, outside};
 use crate::model::resource::{PointSource, ResourceKind};
 use crate::testing_log::body::{Excluded, PopulationCommitted};
 use crate::testing_log::verify::demands::Demands;
@@ -21,6 +21,7 @@ use crate::testing_log::verify::known::Known;
 use crate::testing_log::verify::listing::{
     AUTOMATED, Asked, BACKUPS, CONTINUOUS, CONTINUOUS_POINT, LOCAL, Listing, SNAPSHOTS, VAULT, VERSIONING, label,
 };
+use crate::testing_log::verify::unfit::reasons;
 use crate::testing_log::verify::{reference, stated_of_points};
 
 /// The latest second of a bucket is one that is over, by a drill's own clock.
@@ -219,25 +220,6 @@ impl Point<'_> {
     fn is_about_now(&self, at: Timestamp) -> bool {
         at.plus_secs(LATEST_IS_OVER_S) >= self.began
     }
-}
-
-/// Why what a service lists is left out: by its state, or because it is of something else.
-fn reasons(listing: &Listing<'_>, item: &Value) -> Vec<String> {
-    let text = |name: &str| item[name].as_str().unwrap_or_default();
-    let is_undated = listing.call == VAULT && item.get("created_at").is_some_and(Value::is_null);
-    let undated = is_undated.then_some(UNDATED);
-    let of_another = match listing.call.as_str() {
-        SNAPSHOTS if !text("instance").eq_ignore_ascii_case(&listing.of) => {
-            Some(exclusion::of_another("RDS", "instance", text("instance"), &listing.of))
-        }
-        BACKUPS => {
-            let table = text("table_arn").rsplit_once("table/").map_or("", |(_, name)| name);
-            (table != listing.of).then(|| exclusion::of_another("DynamoDB", "table", table, &listing.of))
-        }
-        _ => None,
-    };
-    let states = undated.into_iter().chain([text("status")]);
-    states.filter_map(|state| eligibility_of(state).err()).chain(of_another).collect()
 }
 
 /// Whether it is what some state is answered with.

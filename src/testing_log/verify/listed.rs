@@ -42,16 +42,16 @@ pub fn check(dir: &LogDir, reading: &Reading, drill: &Drill<'_>, demands: Option
     }
     let known = Known { demands, listings: &listings, withheld: &withheld, labels: &body.listings };
     excluded::check(population, &known, faults);
-    match plan.filter(|_| !answers).and_then(|plan| plan.result_version) {
-        None => {
-            stated_of_points::check(drill, &known, faults);
-            seconds_asked::check(population, reading, &known, faults);
-            drill.results.iter().for_each(|result| engines::check(dir, result, faults));
-        }
-        Some(version) => faults.unheld(
+    if answers {
+        stated_of_points::check(drill, &known, faults);
+        seconds_asked::check(population, reading, &known, faults);
+        drill.results.iter().for_each(|result| engines::check(dir, result, faults));
+    }
+    if let Some(version) = plan.and_then(|plan| plan.result_version).filter(|version| *version < RESULT_VERSION) {
+        faults.unheld(
             population.leaf,
             format!("its plan promises what version {version} of results states, of {RESULT_VERSION}: it is held to no more than that"),
-        ),
+        );
     }
     let registered = reading.entries.iter().take_while(|(leaf, _)| *leaf < population.leaf).filter_map(|(_, entry)| match &entry.body {
         Body::ManifestRegistered(body) if body.mode != CaptureMode::FirstRestore => body.recovery_point_id.as_ref(),

@@ -36,6 +36,7 @@ pub mod seconds_asked;
 pub mod stated;
 pub mod stated_of_points;
 pub mod undemanded;
+pub mod unfit;
 pub mod unlisted;
 pub mod untested;
 pub mod verdict;

@@ -18,7 +18,7 @@ use crate::testing_log::verify::drills::Placed;
 use crate::testing_log::verify::excluded::LATEST_IS_OVER_S;
 use crate::testing_log::verify::fault::{Faults, Rule};
 use crate::testing_log::verify::known::Known;
-use crate::testing_log::verify::listing::{AUTOMATED, Asked, CONTINUOUS, label};
+use crate::testing_log::verify::listing::{AUTOMATED, Asked, CONTINUOUS, CONTINUOUS_POINT, label};
 use crate::testing_log::verify::reading::Reading;
 use crate::testing_log::verify::reference;
 
@@ -44,11 +44,14 @@ pub fn check(population: &Placed<'_, PopulationCommitted>, reading: &Reading, kn
             let mut seconds = named.iter().filter_map(|id| id.second_of(whole));
             seconds.any(|second| is_within(asked, second, known))
         };
-        let is_asked = |asked: &Asked<'_>| {
+        let is_asked = |asked: &&Asked<'_>| {
             let is_named = || named.contains(&item.id) && is_within(asked, at, known);
             is_configured(asked, at, known) || is_named() || is_last(asked, at, known, &listing, &|| names_one(asked))
         };
-        faults.demand(sources.iter().any(is_asked), Rule::PopulationNotListed, population.leaf, || {
+        // Of a bucket no listing states an end: it is the moment of listing.
+        let is_future = sources.iter().any(|asked| asked.kind == ResourceKind::S3) && at > listing.to;
+        let mut of_seconds = sources.iter().filter(|asked| has_seconds(asked.from, whole));
+        faults.demand(!is_future && of_seconds.any(|asked| is_asked(&asked)), Rule::PopulationNotListed, population.leaf, || {
             format!(
                 "`{}`: neither the configuration nor a manifest nor a listing names this second, or it is outside of its window",
                 item.id
@@ -62,6 +65,15 @@ fn sources<'a>(item: &'a PopulationItem, known: &Known<'a>) -> Option<Vec<Asked<
     let resource = known.demands?.resources.get(&item.resource.0)?;
     let asked: Vec<Asked<'_>> = Asked::of(&item.resource.0, resource).collect();
     (asked.len() == resource.points.len()).then_some(asked)
+}
+
+/// Whether a source gives seconds of what is named so: a vault those of its own continuous backups, the others those of the resource itself.
+fn has_seconds(from: PointSource, whole: &str) -> bool {
+    match from {
+        PointSource::AwsBackup => whole.contains(CONTINUOUS_POINT),
+        PointSource::RdsPitr | PointSource::DynamodbPitr | PointSource::S3Versions => !whole.contains(CONTINUOUS_POINT),
+        _ => false,
+    }
 }
 
 /// When a population was listed, by its drill's own clock: no earlier, and no later.
@@ -173,5 +185,18 @@ mod tests {
         assert!(!asks("s3", "s3-versions", &[], &[], &[], last) && !asks("s3", "s3-versions", &[last], &[], &[], noon));
         assert!(asks("s3", "s3-versions", &[last, "latest"], &[], &[], noon) && asks("s3", "s3-versions", &[last], &[], &[], last));
         assert!(asks("s3", "aws-backup", &[noon], &[], &[], noon) && !asks("s3", "aws-backup", &[], &[], &[], noon));
+    }
+
+    #[test]
+    fn only_sources_of_seconds_give_them_and_of_their_own_points() {
+        let (continuous, instance) = ("arn:aws:backup:eu-west-2:1:recovery-point:continuous:x", "arn:aws:rds:eu-west-2:1:db:crm");
+        for from in PointSource::ALL {
+            let expected = match from {
+                PointSource::AwsBackup => (true, false),
+                PointSource::RdsPitr | PointSource::DynamodbPitr | PointSource::S3Versions => (false, true),
+                PointSource::RdsSnapshot | PointSource::DynamodbBackup | PointSource::Local => (false, false),
+            };
+            assert_eq!((has_seconds(*from, continuous), has_seconds(*from, instance)), expected, "{from}");
+        }
     }
 }

@@ -1,5 +1,6 @@
-//! What listings state of the points of a population, where the evidence has them: that there is such a point, when its data is from, and which
-//! engine wrote it. A point that is made older or younger than it is changes what is due, and how old a restore's data was.
+//! What listings state of the points of a population, where the evidence has them: that there is such a point, that it can be restored, when its
+//! data is from, and which engine wrote it. A point that is made older or younger than it is changes what is due, and how old a restore's data
+//! was; so does one that cannot be restored.
 //!
 //! Not here: whether all that was listed is there (`listed`), and whether the listings are true.
 
@@ -17,12 +18,15 @@ use crate::testing_log::verify::known::Known;
 use crate::testing_log::verify::listing::{
     Asked, BACKUPS, CONTINUOUS, CONTINUOUS_POINT, INSTANCE, LOCAL, Listing, SNAPSHOTS, VAULT, VERSIONING,
 };
+use crate::testing_log::verify::unfit;
 
 /// What a listing states of a point.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Stated {
     created_at: Timestamp,
     engine: Option<String>,
+    /// Why it belongs into no population.
+    unfit: Option<String>,
 }
 
 /// Checks the points of a drill's population, and the engines of its results.
@@ -42,6 +46,11 @@ pub fn check(drill: &Drill<'_>, known: &Known<'_>, faults: &mut Faults) {
             format!("`{}` is in the population, and no listing has it as a point of the resource {resource}: `{labels}`", item.id)
         });
         let Some(first) = stated.first() else { continue };
+        // Two listings may have it, of which one is behind.
+        faults.demand(stated.iter().any(|one| one.unfit.is_none()), Rule::PopulationNotListed, population.leaf, || {
+            let why = first.unfit.as_deref().unwrap_or_default();
+            format!("`{}` is in the population, and is listed as one that cannot be restored: {why}", item.id)
+        });
         faults.demand(stated.iter().any(|one| one.created_at == item.created_at), Rule::PointTimeDiffers, population.leaf, || {
             format!("`{}` is listed as of {}, and is in the population as of {}", item.id, first.created_at, item.created_at)
         });
@@ -125,8 +134,8 @@ impl<'a> Indexed<'a> {
 }
 
 /// The points of one listing by their identities: those that it has one by one, and those of which any second is one.
-#[derive(Default)]
 struct Points<'a> {
+    listing: &'a Listing<'a>,
     single: BTreeMap<String, Vec<&'a Value>>,
     in_time: BTreeMap<String, Vec<&'a Value>>,
     /// Of a vault, each is of the resource that it names.
@@ -134,8 +143,9 @@ struct Points<'a> {
 }
 
 impl<'a> Points<'a> {
-    fn of(listing: &'a Listing<'_>) -> Self {
-        let mut points = Self { is_vault: listing.call == VAULT, ..Self::default() };
+    fn of(listing: &'a Listing<'a>) -> Self {
+        let (single, in_time) = (BTreeMap::new(), BTreeMap::new());
+        let mut points = Self { listing, single, in_time, is_vault: listing.call == VAULT };
         let answer = &listing.answer;
         match listing.call.as_str() {
             LOCAL | SNAPSHOTS | BACKUPS | VAULT => {
@@ -167,10 +177,11 @@ impl<'a> Points<'a> {
         let engine = |item: &Value| item["engine"].as_str().map(str::to_owned);
         // Points without a date are in no population.
         let created_at = |item: &Value| item["created_at"].as_str().and_then(|at| at.parse().ok()).unwrap_or(Timestamp(0));
+        let stated = |item: &Value, at: Timestamp| Stated { created_at: at, engine: engine(item), unfit: unfit::why(self.listing, item) };
         let single = self.single.get(&id.0).into_iter().flatten();
-        let dated = single.map(|item| (Stated { created_at: created_at(item), engine: engine(item) }, of(item)));
+        let dated = single.map(|item| (stated(item, created_at(item)), of(item)));
         let second = id.0.rsplit_once('@').and_then(|(whole, at)| Some((self.in_time.get(whole)?, at.parse::<Timestamp>().ok()?)));
         let in_time = second.into_iter().flat_map(|(items, at)| items.iter().map(move |item| (*item, at)));
-        dated.chain(in_time.map(|(item, at)| (Stated { created_at: at, engine: engine(item) }, of(item)))).collect()
+        dated.chain(in_time.map(|(item, at)| (stated(item, at), of(item)))).collect()
     }
 }

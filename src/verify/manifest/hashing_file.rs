@@ -37,10 +37,12 @@ impl Writer {
         let (full, blocks) = sync_channel::<Vec<u8>>(AHEAD);
         let (back, empty) = channel();
         let work = move || {
-            let mut digest = Sha256::new();
+            let (mut digest, mut written) = (Sha256::new(), 0);
             for mut block in blocks {
                 digest.update(&block);
                 file.write_all(&block)?;
+                set_out(&file, written, block.len() as u64);
+                written += block.len() as u64;
                 block.clear();
                 // Nobody needs it any more at the end.
                 let _ = back.send(block);
@@ -55,6 +57,15 @@ impl Writer {
         drop(self.full);
         self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
+}
+
+/// Lets the kernel begin to bring these bytes of a file to disk, so that little is left to wait for at the end; nobody reads them soon
+/// (posix_fadvise(2), POSIX_FADV_DONTNEED).
+fn set_out(file: &File, from: u64, bytes: u64) {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::fs::fadvise(file, from, std::num::NonZeroU64::new(bytes), rustix::fs::Advice::DontNeed);
+    #[cfg(not(target_os = "linux"))]
+    let _ = (file, from, bytes);
 }
 
 impl HashingFile {

@@ -2,10 +2,13 @@
 //! a baseline, and the position.
 //!
 //! A table that cannot be read to its end ends the capture: a manifest must not know less than it says.
+//!
+//! Not here: how a table that was read is written (`writing`).
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::pin::pin;
 
+use futures_util::future::{Either, select};
 use serde_json::{Value, json};
 
 use crate::model::capture::CaptureMode;
@@ -15,16 +18,10 @@ use crate::model::source_url::SourceUrl;
 use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
 use crate::signing::keys::SigningKey;
-use crate::verify::buckets::Record;
-use crate::verify::fingerprint::{self, Fingerprint};
-use crate::verify::key_ranges::{self, Code};
-use crate::verify::leaf::{Form, Leaf};
+use crate::verify::leaf::Form;
 use crate::verify::manifest::header::{Header, ManifestKind};
-use crate::verify::manifest::names::NameRow;
 use crate::verify::manifest::request::{CaptureRequest, Leaves, Sidecar};
-use crate::verify::manifest::row::{LeafKind, LeafRow, SidecarRun};
 use crate::verify::manifest::writer::{Draft, Finish, ManifestWriter};
-use crate::verify::sorter::Sorted;
 use crate::verify::sql::connect::access::Access;
 use crate::verify::sql::connect::errors;
 use crate::verify::sql::database::Database;
@@ -35,16 +32,14 @@ use crate::verify::sql::reading::Cause;
 use crate::verify::sql::rows::canon::{ENCODING, LOGICAL_ENCODING};
 use crate::verify::sql::rows::digester::Meaning;
 use crate::verify::sql::rows::key_order::KeyOrder;
-use crate::verify::sql::rows::notes::Notes;
 use crate::verify::sql::rows::row_keys::RowKeys;
 use crate::verify::sql::rows::table::Table;
 use crate::verify::sql::scan::{self, Way};
-use crate::verify::sql::scope::{self, Scope, TableRanges};
+use crate::verify::sql::scope::{self, Scope};
+use crate::verify::sql::writing::{TableParts, TableWriter};
 
-/// Pieces of a fingerprint that wait to be written at most; a leaf has some ten thousand rows.
-const PIECES_AHEAD: usize = 8;
-/// Rows of a piece of ranges.
-const PAIRS: usize = 16_384;
+/// Rows whose sorting and writing takes longer than the definitions.
+const MANY: u64 = 1 << 17;
 
 /// The mode of a capture where the operator names none: a server gives one consistent snapshot, a file is taken to stand still.
 pub fn default_mode(url: &SourceUrl) -> CaptureMode {
@@ -84,7 +79,7 @@ pub async fn capture(
         choices: Default::default(),
     };
     // Before the first connection: an output that cannot be written must not cost a reading.
-    let mut writer = ManifestWriter::create(&request.out, draft)?;
+    let mut writer = TableWriter::new(ManifestWriter::create(&request.out, draft)?);
     let mut db = Database::open(url, access).await?;
     if let Some(said) = db.caution() {
         monitor.event(Event::Note(&said));
@@ -107,7 +102,14 @@ pub async fn capture(
     };
     let two_states = db.two_states().filter(|_| request.mode != CaptureMode::PositionBounded);
     db.close().await;
-    let ((finish, moved, unprotected), kept) = result?;
+    let ((finish, moved, unprotected), kept) = match result {
+        Ok(read) => read,
+        Err(failure) => {
+            writer.abandon().await;
+            return Err(failure);
+        }
+    };
+    let writer = writer.finish().await?;
     if let Some(Failure { message, .. }) = two_states {
         return Err(Failure::new(FailureKind::Refused, format!("{message}: no manifest of mode {}", request.mode))
             .hint("run it again while the server stays up, or name --mode position-bounded, which claims less"));
@@ -156,7 +158,7 @@ async fn read_all(
     db: &mut Database,
     request: &CaptureRequest,
     (hash_key, mut kept): (&HashKey, Option<&mut Kept>),
-    writer: &mut ManifestWriter,
+    writer: &mut TableWriter,
     monitor: &dyn Monitor,
 ) -> Result<(Finish, bool, Vec<String>), Failure> {
     let keys = RowKeys::new(hash_key);
@@ -187,7 +189,6 @@ async fn read_all(
     if !columns.is_empty() {
         monitor.event(Event::Note(&format!("left out of the rows: {}", columns.join(", "))));
     }
-    db.expect_definitions();
     let mut definitions = None;
     let mut totals: BTreeMap<String, u64> = [("tables".to_owned(), tables.len() as u64), ("rows".to_owned(), 0)].into();
     let mut baselines: BTreeMap<String, String> = request.baselines.clone();
@@ -203,12 +204,12 @@ async fn read_all(
             monitor.event(Event::Note(&format!("table {}: {said}", table.name)));
         }
         let (leaves, sidecar) = (request.tables.leaves, request.tables.sidecar);
-        let of = Of { leaves, sidecar, order: order.as_ref(), sidecar_max_rows: request.sidecar_max_rows };
-        let (rows, begins) = capture_table(db, (table, &meaning), (&keys, kept), of, writer, monitor).await?;
-        if definitions.is_none() {
+        let of = Of { leaves, sidecar, order, sidecar_max_rows: request.sidecar_max_rows };
+        let rows = capture_table(db, (table, &meaning), (&keys, kept), of, writer, monitor).await?;
+        // While many rows are sorted and written, the server has nothing else to do.
+        if definitions.is_none() && rows >= MANY {
             definitions = Some(db.definitions().await?);
         }
-        scope.ranges.extend(order.zip(begins).map(|(order, begins)| (table.name.clone(), TableRanges { order, begins })));
         *totals.entry("rows".to_owned()).or_default() += rows;
         baselines.insert(rows_baseline(&table.name), rows.to_string());
         described.insert(table.name.clone(), table.describe());
@@ -252,55 +253,56 @@ async fn read_all(
     }
     position["definitions"] = definitions.to_value();
     not_read.state(&mut position);
+    scope.ranges.extend(writer.all().await?);
     scope.state(&mut position);
     Ok((Finish { captured_end: None, counts: totals, baselines, position: Some(position) }, moved, unprotected))
 }
 
 /// What a table's leaves and its sidecar are made of.
-struct Of<'a> {
+struct Of {
     leaves: Leaves,
     sidecar: Sidecar,
     /// Of leaves that are ranges.
-    order: Option<&'a KeyOrder>,
+    order: Option<KeyOrder>,
     sidecar_max_rows: u64,
 }
 
-/// Gives the number of rows, and what the ranges but the first begin with where the leaves are ranges.
+/// Gives the number of rows; what was read is still being written then.
 async fn capture_table(
     db: &mut Database,
     (table, meaning): (&Table, &Meaning),
     (keys, kept): (&RowKeys, Option<&mut Kept>),
-    of: Of<'_>,
-    writer: &mut ManifestWriter,
+    of: Of,
+    writer: &mut TableWriter,
     monitor: &dyn Monitor,
-) -> Result<(u64, Option<Vec<Code>>), Failure> {
-    let form = match (of.leaves, of.order) {
+) -> Result<u64, Failure> {
+    let form = match (of.leaves, &of.order) {
         (Leaves::Sums, _) => Form::Sums,
         // Ranges are sorted, however many rows there are.
         (_, Some(_)) => Form::Sorted,
         (_, None) => Form::SortedUpTo(of.sidecar_max_rows),
     };
-    let way = Way { keys, form, order: of.order, budget: scan::BUDGET, notes: (of.sidecar, of.sidecar_max_rows) };
-    let read = Box::pin(scan::scan(db, (table, meaning), way, kept, monitor)).await.map_err(|error| match error.cause {
+    let way = Way { keys, form, order: of.order.as_ref(), budget: writer.allowance(), notes: (of.sidecar, of.sidecar_max_rows) };
+    let reading = Box::pin(scan::gather(db, (table, meaning), way, kept, monitor));
+    let read = match select(reading, pin!(writer.failed())).await {
+        Either::Left((read, _)) => read,
+        Either::Right((failure, _)) => return Err(failure),
+    };
+    let gathered = read.map_err(|error| match error.cause {
         Cause::Stopped(failure) => failure,
         Cause::Unreadable(failure) => {
             let hint = what_to_do(failure.kind);
             failure.context(format!("table {} cannot be read after {} rows", table.name, error.rows)).hint(hint)
         }
     })?;
-    let fingerprint = read.fingerprint;
-    let begins = write_leaves(&fingerprint, &table.name, &of, writer)?;
-    match &read.notes {
-        Some(notes) => write_names(notes, &table.name, writer)?,
-        None if of.sidecar == Sidecar::Hashes => {}
-        None => {
-            let why = if table.key.is_empty() { "it has no primary key" } else { "it has more rows than a sidecar is kept of" };
-            monitor.event(Event::Note(&format!("table {}: {why}: the manifest names none of its rows", table.name)));
-        }
+    if of.sidecar != Sidecar::Hashes && !gathered.is_noted() {
+        let why = if table.key.is_empty() { "it has no primary key" } else { "it has more rows than a sidecar is kept of" };
+        monitor.event(Event::Note(&format!("table {}: {why}: the manifest names none of its rows", table.name)));
     }
-    let (key, kind) = (table.name.clone(), LeafKind::Schema);
-    writer.push_leaf(&LeafRow { key, kind, seq: 0, rows: 0, digest: table.schema_digest()?, bits: 0 })?;
-    Ok((fingerprint.rows(), begins))
+    let rows = gathered.rows();
+    let (order, sidecar_max_rows) = (of.order, of.sidecar_max_rows);
+    writer.write(gathered, TableParts { table: table.name.clone(), schema: table.schema_digest()?, order, sidecar_max_rows }).await?;
+    Ok(rows)
 }
 
 /// A manifest needs every table: what to do where one cannot be read. Nothing is repaired or dropped for a right or a lock.
@@ -318,88 +320,4 @@ fn what_to_do(kind: FailureKind) -> &'static str {
         }
         _ => "a manifest needs every table; repair or drop the table, or capture from a copy that can be read",
     }
-}
-
-/// Leaves and sidecar; gives what the ranges but the first begin with, where the leaves are ranges.
-fn write_leaves(fingerprint: &Fingerprint, table: &str, of: &Of<'_>, writer: &mut ManifestWriter) -> Result<Option<Vec<Code>>, Failure> {
-    let is_sorted = fingerprint.form() == Form::Sorted;
-    let kind = match (is_sorted, of.order) {
-        (false, _) => LeafKind::Sum,
-        (true, Some(_)) => LeafKind::Range,
-        (true, None) => LeafKind::Bucket,
-    };
-    let has_sidecar = is_sorted && fingerprint.rows() <= of.sidecar_max_rows;
-    // One thread digests leaves while this one writes them.
-    let (sender, receiver) = sync_channel(PIECES_AHEAD);
-    std::thread::scope(|scope| {
-        let digesting = scope.spawn(move || match kind {
-            LeafKind::Range => digest_ranges(fingerprint, has_sidecar, &sender).map(Some),
-            _ => digest_leaves(fingerprint, has_sidecar, sender).map(|()| None),
-        });
-        let written = receiver.into_iter().try_for_each(|piece| match piece {
-            Piece::Pairs { key_hashes, row_hashes } => {
-                writer.push_sidecar_run(SidecarRun { key: table, key_hashes: &key_hashes, row_hashes: &row_hashes })
-            }
-            Piece::Leaf(leaf) => {
-                let key = table.to_owned();
-                writer.push_leaf(&LeafRow { key, kind, seq: leaf.index, rows: leaf.rows, digest: leaf.digest, bits: leaf.bits })
-            }
-        });
-        let digested = digesting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        written.and(digested)
-    })
-}
-
-/// The names of a table's rows, out of the pieces of their notes.
-fn write_names(notes: &Sorted<40>, table: &str, writer: &mut ManifestWriter) -> Result<(), Failure> {
-    for note in Notes::new(notes.walk()) {
-        let note = note.map_err(|failure| failure.context(format!("table {table}")))?;
-        let columns = (!note.columns.is_empty()).then(|| hex::encode(&note.columns));
-        let (key_hash, row_hash) = (note.key_hash, note.row_hash);
-        writer.push_name(&NameRow { key: table.to_owned(), key_hash, row_hash, name: note.name, columns })?;
-    }
-    Ok(())
-}
-
-/// What a table's fingerprint has, in the order of its leaves.
-enum Piece {
-    /// Rows of the next leaf.
-    Pairs { key_hashes: Vec<[u8; 8]>, row_hashes: Vec<[u8; 8]> },
-    /// The leaf.
-    Leaf(Leaf),
-}
-
-/// Sends leaves, and with a sidecar the pairs of their rows first, until there are no more or nobody receives them.
-fn digest_leaves(fingerprint: &Fingerprint, with_sidecar: bool, pieces: SyncSender<Piece>) -> Result<(), Failure> {
-    let mut leaves = fingerprint.leaves();
-    let mut is_wanted = true;
-    while is_wanted {
-        let leaf = leaves.next_with(&mut |records| {
-            if with_sidecar && is_wanted {
-                let (key_hashes, row_hashes) = records.iter().map(fingerprint::pair).unzip();
-                is_wanted = pieces.send(Piece::Pairs { key_hashes, row_hashes }).is_ok();
-            }
-            Ok(())
-        })?;
-        let Some(leaf) = leaf else { break };
-        is_wanted = is_wanted && pieces.send(Piece::Leaf(leaf)).is_ok();
-    }
-    Ok(())
-}
-
-/// The same of leaves that are ranges; gives what all but the first begin with.
-fn digest_ranges(fingerprint: &Fingerprint, with_sidecar: bool, pieces: &SyncSender<Piece>) -> Result<Vec<Code>, Failure> {
-    let mut pairs = |records: &[Record]| {
-        // A block may hold all rows: their keys begin with the same byte.
-        for some in records.chunks(PAIRS).filter(|_| with_sidecar) {
-            let (key_hashes, row_hashes) = some.iter().map(fingerprint::pair).unzip();
-            // Where nobody receives any more, what stopped the receiver is told by it.
-            let _ = pieces.send(Piece::Pairs { key_hashes, row_hashes });
-        }
-        Ok(())
-    };
-    key_ranges::cut(fingerprint, &mut pairs, &mut |leaf| {
-        let _ = pieces.send(Piece::Leaf(leaf));
-        Ok(())
-    })
 }

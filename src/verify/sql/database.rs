@@ -34,7 +34,8 @@ impl Database {
         let shown = url.to_string();
         Ok(match url {
             SourceUrl::Postgres { url } => {
-                Self::Postgres(Box::new(Box::pin(PostgresSession::open(&shown, access.postgres(url)?, access.limits)).await?))
+                let opening = Box::pin(PostgresSession::open(&shown, access.postgres(url)?, access.limits, access.keeper.clone()));
+                Self::Postgres(Box::new(opening.await?))
             }
             SourceUrl::Mysql { url } => {
                 let opening = Box::pin(MysqlSession::open(&shown, access.mysql(url)?, access.limits, access.keeper.clone()));
@@ -76,11 +77,12 @@ impl Database {
         (restarted || (now != *before && committed != Some(false))).then_some(now)
     }
 
-    /// Why not all that was read need be of one state. Others than MySQL and MariaDB end a reading there.
+    /// Why not all that was read need be of one state: its server ended meanwhile.
     pub fn two_states(&self) -> Option<Failure> {
         match self {
             Self::Mysql(session) => session.two_states(),
-            Self::Postgres(_) | Self::Sqlite(_) => None,
+            Self::Postgres(session) => session.two_states(),
+            Self::Sqlite(_) => None,
         }
     }
 

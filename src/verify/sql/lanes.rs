@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::buckets::Record;
@@ -172,31 +173,19 @@ pub async fn digest<S: Ranged>(
             certain += kept.replay(at, sink).map_err(stopped(certain))?;
         }
     }
-    let mut sessions = vec![first];
     let wanted = lanes.clamp(1, todo.len().max(1));
-    while sessions.len() < wanted {
-        match spare.pop() {
-            Some(session) => sessions.push(session),
-            None => match source.open().await {
-                Ok(session) => sessions.push(session),
-                // A server that gives no more sessions is read with those that there are.
-                Err(failure) => {
-                    if failure.kind == FailureKind::Throttled {
-                        source.fewer(sessions.len(), wanted, &failure);
-                    }
-                    break;
-                }
-            },
-        }
-    }
-    let shares = Shares::new(todo.len(), sessions.len());
+    let shares = Shares::new(todo.len(), wanted);
     let plan = Arc::new(Plan { source, digester: digester.clone(), ranges, todo, shares, rooms: Rooms::default() });
     let (sender, receiver) = mpsc::channel(8);
-    let begin = |(number, session)| tokio::spawn(lane(plan.clone(), number, session, sender.clone()));
-    let lanes: Vec<_> = sessions.into_iter().enumerate().map(begin).collect();
-    drop(sender);
+    let ready: Vec<_> = std::iter::once(first).chain(std::iter::from_fn(|| spare.pop()).take(wanted - 1)).collect();
+    // The others are opened while those at hand read.
+    let beginning = tokio::spawn(begin(plan.clone(), ready, wanted, sender));
     let (rows, fresh, failed) = gather(receiver, &plan.rooms, kept, sink).await;
     let mut broken = None;
+    let lanes = beginning.await.unwrap_or_else(|error| {
+        broken = Some(Broken::data(format!("lanes ended: {error}")));
+        Vec::new()
+    });
     for lane in lanes {
         match lane.await {
             Ok((session, None)) => spare.extend(session),
@@ -256,6 +245,33 @@ async fn gather(
     }
     (read, certain, None)
 }
+
+/// Begins a lane for each session at hand, and for others as they open, `wanted` in all. A server that gives no more sessions is read with
+/// those that there are.
+async fn begin<S: Ranged>(plan: Arc<Plan<S>>, ready: Vec<S::Session>, wanted: usize, sender: mpsc::Sender<Message>) -> Vec<Lane<S>> {
+    let mut lanes = Vec::new();
+    let mut ready = ready.into_iter();
+    while lanes.len() < wanted {
+        let session = match ready.next() {
+            Some(session) => session,
+            None if sender.is_closed() => break,
+            None => match plan.source.open().await {
+                Ok(session) => session,
+                Err(failure) => {
+                    if failure.kind == FailureKind::Throttled {
+                        plan.source.fewer(lanes.len(), wanted, &failure);
+                    }
+                    break;
+                }
+            },
+        };
+        lanes.push(tokio::spawn(lane(plan.clone(), lanes.len(), session, sender.clone())));
+    }
+    lanes
+}
+
+/// A lane at work: in the end it gives its session back where it is still good, and what broke it.
+type Lane<S> = JoinHandle<(Option<<S as Ranged>::Session>, Option<Broken>)>;
 
 /// Takes range after range; gives its session back where it is still good, and what broke it.
 async fn lane<S: Ranged>(

@@ -26,3 +26,4 @@ pub mod scan;
 pub mod scope;
 pub mod sqlite;
 pub mod wire;
+pub mod writing;

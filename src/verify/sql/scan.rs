@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::monitor::{Event, Monitor};
+use crate::verify::allowance::Allowance;
 use crate::verify::fingerprint::{Accumulator, Fingerprint};
 use crate::verify::leaf::Form;
 use crate::verify::manifest::request::Sidecar;
@@ -31,7 +32,46 @@ const QUIET_SECONDS: u64 = 5;
 /// Rows between two looks at the monitor.
 const BREATH: u64 = 4_096;
 
-/// What one pass gave.
+/// What one pass gave, before it is sorted.
+pub struct Gathered {
+    accumulator: Accumulator,
+    notes: Option<Sorter<40>>,
+    /// Canonical bytes that were hashed.
+    pub bytes: u64,
+}
+
+impl Gathered {
+    /// Rows that were read.
+    pub fn rows(&self) -> u64 {
+        self.accumulator.rows()
+    }
+
+    /// Whether rows were noted.
+    pub fn is_noted(&self) -> bool {
+        self.notes.is_some()
+    }
+
+    /// These records.
+    #[cfg(test)]
+    pub fn of(records: impl IntoIterator<Item = crate::verify::buckets::Record>) -> Self {
+        let mut accumulator = Accumulator::new(BUDGET);
+        records.into_iter().for_each(|record| accumulator.push_all(&[record]).expect("it is within the budget"));
+        Self { accumulator, notes: None, bytes: 0 }
+    }
+
+    /// Bytes of records in memory.
+    pub fn held(&self) -> usize {
+        self.accumulator.bytes() + self.notes.as_ref().map_or(0, Sorter::bytes)
+    }
+
+    /// Sorts it.
+    pub fn sorted(self) -> Result<Scan, Failure> {
+        let notes = self.notes.map(Sorter::finish).transpose()?;
+        Ok(Scan { fingerprint: self.accumulator.finish()?, bytes: self.bytes, notes })
+    }
+}
+
+/// The same, sorted.
 pub struct Scan {
     /// The fingerprint.
     pub fingerprint: Fingerprint,
@@ -42,7 +82,7 @@ pub struct Scan {
 }
 
 /// What is made of the rows.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Way<'a> {
     /// What digests are keyed with.
     pub keys: &'a RowKeys,
@@ -51,7 +91,7 @@ pub struct Way<'a> {
     /// For leaves that are ranges of keys: their order.
     pub order: Option<&'a KeyOrder>,
     /// Bytes of records that stay in memory, notes included.
-    pub budget: usize,
+    pub budget: Allowance,
     /// What is noted of each row, and of how many rows at most.
     pub notes: (Sidecar, u64),
 }
@@ -59,20 +99,33 @@ pub struct Way<'a> {
 /// Reads all of `table`; what `kept` has of it is not read again.
 pub async fn scan(
     db: &mut Database,
-    (table, meaning): (&Table, &Meaning),
+    of: (&Table, &Meaning),
     way: Way<'_>,
     kept: Option<&mut Kept>,
     monitor: &dyn Monitor,
 ) -> Result<Scan, ReadError> {
+    let gathered = gather(db, of, way, kept, monitor).await?;
+    let rows = gathered.rows();
+    gathered.sorted().map_err(|failure| ReadError { rows, cause: Cause::Stopped(failure) })
+}
+
+/// The same without sorting it yet.
+pub async fn gather(
+    db: &mut Database,
+    (table, meaning): (&Table, &Meaning),
+    way: Way<'_>,
+    kept: Option<&mut Kept>,
+    monitor: &dyn Monitor,
+) -> Result<Gathered, ReadError> {
     let task = format!("reading {}", table.name);
     let mut progress = Progress::start(&task, monitor);
     let columns: Vec<usize> = (0..table.columns.len()).collect();
     let (sidecar, most) = way.notes;
     let mut digester = Digester::new(way.keys, table, &columns, meaning).in_order(way.order).noting(table, sidecar);
     let is_noting = digester.is_noting();
-    let budget = if is_noting { way.budget / 2 } else { way.budget };
-    let mut accumulator = Accumulator::of(way.form, budget);
-    let mut notes = is_noting.then(|| Sorter::new(budget));
+    let budget = if is_noting { way.budget.halved() } else { way.budget };
+    let mut accumulator = Accumulator::within(way.form, &budget);
+    let mut notes = is_noting.then(|| Sorter::within(budget.clone()));
     let mut kept = kept.map(|kept| kept.table(table, meaning));
     if let Some((done, ranges)) = kept.as_ref().and_then(|kept| kept.done()) {
         monitor.event(Event::Note(&format!("table {}: {done} of {ranges} ranges were read by an earlier run", table.name)));
@@ -91,8 +144,8 @@ pub async fn scan(
             Harvest::Notes(pieces) => notes.as_mut().map_or(Ok(()), |notes| notes.push_all(pieces)).map(|()| true),
             Harvest::Again(why) => {
                 monitor.event(Event::Note(&format!("table {}: {why}: it is read again from its beginning", table.name)));
-                accumulator = Accumulator::of(way.form, budget);
-                notes = is_noting.then(|| Sorter::new(budget));
+                accumulator = Accumulator::within(way.form, &budget);
+                notes = is_noting.then(|| Sorter::within(budget.clone()));
                 Ok(true)
             }
         }
@@ -103,11 +156,8 @@ pub async fn scan(
     if let Some(said) = db.take_note() {
         monitor.event(Event::Note(&said));
     }
-    let rows = read?;
-    let stopped = |failure| ReadError { rows, cause: Cause::Stopped(failure) };
-    let fingerprint = accumulator.finish().map_err(stopped)?;
-    let notes = notes.map(Sorter::finish).transpose().map_err(stopped)?;
-    Ok(Scan { fingerprint, bytes, notes })
+    read?;
+    Ok(Gathered { accumulator, notes, bytes })
 }
 
 /// Waits for `reading`, and says so where nothing `arrived` for a while: a server does not tell that it waits for somebody's lock. A

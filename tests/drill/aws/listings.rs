@@ -225,3 +225,20 @@ async fn what_a_service_does_not_say_of_a_backup_is_no_pass() {
         assert!(!said.contains("no recovery point in aws-backup"), "{asked}: {said}");
     }
 }
+
+/// A point is drilled once, as one of the resource that the configuration names first: what else is claimed of it was tried by nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resource_whose_points_are_drilled_as_those_of_another_is_untested() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut laying = Laying::begin(folder.path()).await;
+    laying.bucket(1).await;
+    laying.resource("again", "s3", "s3://file-vault", "", &format!("from = \"aws-backup\"\nvault = \"{VAULT}\""));
+    let estate = laying.end().await;
+    let between = Between::start(&estate, |_| Then::Passes).await;
+    let output = between.run(&estate, &["drill"]).await;
+    between.stop().await;
+    let said = String::from_utf8_lossy(&[&output.stderr[..], &output.stdout[..]].concat()).into_owned();
+    let closed = closed(&estate);
+    assert_eq!((output.status.code(), closed.outcome, closed.outcomes["pass"]), (Some(3), Outcome::Untested, 1), "{said}");
+    assert!(said.contains("not drilled: resource:again: its recovery points are drilled as those of another resource"), "{said}");
+}

@@ -342,17 +342,20 @@ fn a_drill_answers_for_what_it_could_not_list() {
 #[test]
 fn the_engine_that_wrote_a_backup_is_that_of_its_listing() {
     let config = of_kind("rds-postgres", "{ from = \"rds-snapshot\" }").replace("id = \"ledger\"", "id = \"crm\"");
-    let listed = |engine: &str, at: &str| {
+    let listed_as = |status: &str, engine: &str, at: &str| {
         let answer =
-            json!([{"arn": INSTANCE, "instance": "ledger", "kind": "manual", "status": "available", "engine": engine, "created_at": at}]);
+            json!([{"arn": INSTANCE, "instance": "ledger", "kind": "manual", "status": status, "engine": engine, "created_at": at}]);
         let world = world(RESULT_VERSION, &[("rds:DescribeDBSnapshots", "ledger", answer)], &[], &config);
         let faults = world.verdict(&VerifyOptions::default()).faults;
-        faults.iter().filter(|fault| fault.message.contains("is listed as of")).map(|fault| fault.rule).collect::<Vec<_>>()
+        let is_of_points = |said: &str| said.contains("is listed as of") || said.contains("is listed as one that cannot be restored");
+        faults.iter().filter(|fault| is_of_points(&fault.message)).map(|fault| fault.rule).collect::<Vec<_>>()
     };
+    let listed = |engine: &str, at: &str| listed_as("available", engine, at);
     let at = captured_end().plus_secs(7200).to_string();
     assert_eq!(listed("postgres", &at), []);
     assert_eq!(listed("mysql", &at), [Rule::FactDiffers]);
     assert_eq!(listed("postgres", "2026-01-01T00:00:00.000Z"), [Rule::PointTimeDiffers]);
+    assert_eq!(listed_as("creating", "postgres", &at), [Rule::PopulationNotListed]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::model::source_url::SourceUrl;
 use crate::model::verification::Verification;
 use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
+use crate::verify::allowance::Allowance;
 use crate::verify::differences::Difference;
 use crate::verify::fingerprint;
 use crate::verify::leaf::{Form, Leaf};
@@ -283,7 +284,13 @@ impl Run<'_> {
     /// The fingerprint of one side; nothing where the table cannot be read, which has been told. `expected` is the number of rows of
     /// the baseline, where this is the other side.
     async fn scan(&mut self, db: &mut Database, table: &Table, meaning: &Meaning, expected: Option<u64>) -> Option<Scan> {
-        let way = Way { keys: &self.keys, form: Form::Sorted, order: None, budget: scan::BUDGET / 2, notes: (Sidecar::Hashes, 0) };
+        let way = Way {
+            keys: &self.keys,
+            form: Form::Sorted,
+            order: None,
+            budget: Allowance::new(scan::BUDGET / 2),
+            notes: (Sidecar::Hashes, 0),
+        };
         match Box::pin(scan::scan(db, (table, meaning), way, None, self.monitor)).await {
             Ok(read) => Some(read),
             Err(ReadError { cause: Cause::Stopped(failure), .. }) => {

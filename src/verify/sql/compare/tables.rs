@@ -17,6 +17,7 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::model::finding::{Class, Kind, Place};
 use crate::model::verification::Verification;
 use crate::monitor::{Event, Monitor};
+use crate::verify::allowance::Allowance;
 use crate::verify::differences::Difference;
 use crate::verify::fingerprint;
 use crate::verify::key_ranges::{self, Range};
@@ -196,7 +197,7 @@ impl Run<'_> {
         let ranges = (before.kind == LeafKind::Range && keyed).then(|| self.scope.ranges.get(name).cloned()).flatten();
         let order = ranges.as_ref().map(|ranges| &ranges.order);
         let form = if before.kind == LeafKind::Sum { Form::Sums } else { Form::Sorted };
-        let way = Way { keys: &self.keys, form, order, budget: scan::BUDGET, notes: (Sidecar::Hashes, 0) };
+        let way = Way { keys: &self.keys, form, order, budget: Allowance::new(scan::BUDGET), notes: (Sidecar::Hashes, 0) };
         let read = match Box::pin(scan::scan(db, (&part, &meaning), way, self.kept.as_mut(), self.monitor)).await {
             Ok(read) => read,
             Err(ReadError { rows, cause: Cause::Stopped(failure) }) => {

@@ -115,6 +115,11 @@ pub fn lost_connection(error: &Error) -> bool {
     }
 }
 
+/// Whether somebody asked for the session's end, or the server's: 57P01 admin shutdown, 57P05 and 25P03 sessions that waited too long.
+pub fn was_asked_to_end(error: &Error) -> bool {
+    matches!(error, Error::Database(database) if matches!(database.code().as_deref(), Some("57P01" | "57P05" | "25P03" | "25P04")))
+}
+
 /// 57P01 admin shutdown, 57P02 crash shutdown, 57P03 cannot connect now; class 08 connection exceptions.
 fn ends_the_session(code: &str) -> bool {
     matches!(code, "57P01" | "57P02" | "57P03") || code.starts_with("08")

@@ -88,7 +88,8 @@ impl Heard {
             Some(_) => {
                 "the server was stopped, or its instance deleted, while it was read: start it, or restore it once more, and run the same \
                  command again; with --state DIR it goes on with what was read. Where it ends at the same table each time, its own error log \
-                 says why: MySQL ends at a page that fails its checksum"
+                 or the kernel's says why: MySQL and MariaDB end at a page that fails its checksum, and the kernel ends what takes more \
+                 memory than there is"
             }
             None => "check the host and the port; where the server was stopped or its instance deleted, start it or restore it once more",
         };
@@ -104,6 +105,12 @@ impl Heard {
             None => format!("{gone}; it has not answered in this run"),
         }
     }
+}
+
+/// Whether somebody takes connections there, or that cannot be told.
+pub async fn listens(at: Option<(String, u16)>) -> bool {
+    let Some((host, port)) = at else { return true };
+    look(&host, port).await.is_none()
 }
 
 /// Why nobody can be reached there; nothing where somebody takes connections, or where that cannot be told.

@@ -3,6 +3,7 @@
 //! Not here: the bytes of a connection (`wire`), and what is asked on it.
 
 pub mod access;
+pub mod ends;
 pub mod errors;
 pub mod heard;
 pub mod keeper;

@@ -11,6 +11,7 @@ pub mod mysql;
 pub mod not_carried;
 pub mod postgres;
 pub mod postgres_objects;
+pub mod postgres_own;
 pub mod postgres_positions;
 pub mod postgres_rights;
 pub mod sqlite;

@@ -10,21 +10,8 @@ use sqlx::{AssertSqlSafe, Row as _};
 use crate::verify::sql::definitions::belonging::{GRANT, MAPPING_OPTIONS};
 use crate::verify::sql::definitions::folded::folded;
 use crate::verify::sql::definitions::kinds::{COLUMN_ORDER, Definitions};
+use crate::verify::sql::definitions::postgres_own::over;
 use crate::verify::sql::definitions::{postgres_objects, postgres_positions, postgres_rights};
-
-/// Schemas and relations of the database itself, and which catalogue's object (classid, objid) an extension has brought.
-const OURS: &str = r"
-WITH brought AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),
- own AS (SELECT oid, nspname::text AS name, nspowner, nspacl FROM pg_namespace
-  WHERE nspname NOT IN ('pg_catalog', 'information_schema') AND nspname NOT LIKE 'pg\_%'),
- ours AS (SELECT c.*, o.name || '.' || c.relname::text AS name FROM pg_class c JOIN own o ON o.oid = c.relnamespace
-  WHERE ('pg_class'::regclass, c.oid) NOT IN (SELECT classid, objid FROM brought)),
- routines AS (SELECT p.*, o.name || '.' || p.proname::text || '(' || pg_get_function_identity_arguments(p.oid) || ')' AS name
-  FROM pg_proc p JOIN own o ON o.oid = p.pronamespace WHERE ('pg_proc'::regclass, p.oid) NOT IN (SELECT classid, objid FROM brought)),
- types AS (SELECT t.*, o.name || '.' || t.typname::text AS name FROM pg_type t JOIN own o ON o.oid = t.typnamespace
-  WHERE ('pg_type'::regclass, t.oid) NOT IN (SELECT classid, objid FROM brought) AND t.typelem = 0 AND t.typisdefined
-  AND (t.typrelid = 0 OR (SELECT relkind FROM pg_class WHERE oid = t.typrelid) = 'c'))
-";
 
 /// Kind, the first version that the question is for, and the question: names, definitions, and the words that earlier versions of ours had
 /// for the same, where they are others.
@@ -267,7 +254,7 @@ pub async fn definitions(connection: &mut PgConnection, answered: &AtomicU64) ->
             continue;
         }
         found.show(kind);
-        let rows = sqlx::query(AssertSqlSafe(format!("{OURS}{question}"))).fetch_all(&mut *connection).await?;
+        let rows = sqlx::query(AssertSqlSafe(over(question))).fetch_all(&mut *connection).await?;
         answered.fetch_add(1, Ordering::Relaxed);
         for row in rows {
             let (name, definition): (Option<String>, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
@@ -280,7 +267,7 @@ pub async fn definitions(connection: &mut PgConnection, answered: &AtomicU64) ->
     if sqlx::query_scalar(postgres_rights::HIDDEN_MAPPINGS).fetch_one(&mut *connection).await? {
         found.hide(MAPPING_OPTIONS, "the rights of a superuser");
     }
-    postgres_positions::positions(connection, OURS, &mut found).await?;
+    postgres_positions::positions(connection, &mut found).await?;
     Ok(found)
 }
 

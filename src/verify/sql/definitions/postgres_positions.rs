@@ -6,6 +6,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::verify::sql::definitions::kinds::{Definitions, POSITION};
+use crate::verify::sql::definitions::postgres_own::over;
 use crate::verify::sql::rows::table::double_quoted;
 
 /// Those that may be anywhere, because they give numbers in a circle, are left out, and so are those that a crash sets back. The last number
@@ -18,12 +19,12 @@ const SEQUENCES: &str = "SELECT c.name, c.nspname::text, c.relname::text, sign(s
 /// Sequences that are read in one question.
 const AT_ONCE: usize = 100;
 
-/// Adds them; `ours` is what the question is asked over.
-pub async fn positions(connection: &mut PgConnection, ours: &str, found: &mut Definitions) -> Result<(), sqlx::Error> {
+/// Adds them.
+pub async fn positions(connection: &mut PgConnection, found: &mut Definitions) -> Result<(), sqlx::Error> {
     found.show(POSITION);
     let mut untouched: Vec<(String, String, i64)> = Vec::new();
     let mut is_hidden = false;
-    for row in sqlx::query(AssertSqlSafe(format!("{ours}{SEQUENCES}"))).fetch_all(&mut *connection).await? {
+    for row in sqlx::query(AssertSqlSafe(over(SEQUENCES))).fetch_all(&mut *connection).await? {
         let (name, schema, sequence): (String, String, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         let (direction, last): (i64, Option<i64>) = (row.try_get(3)?, row.try_get(4)?);
         let may_select: bool = row.try_get(5)?;

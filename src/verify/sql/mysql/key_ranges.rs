@@ -4,18 +4,15 @@
 //! nothing was committed between their snapshots, which a restored server proves by its log positions; a source that moves, or shows no
 //! position, is read in one session.
 
-use std::sync::{Arc, Mutex};
-
 use async_trait::async_trait;
 
 use crate::model::failure::{Failure, FailureKind};
+use crate::verify::sql::connect::ends::LastRow;
 use crate::verify::sql::connect::errors::Broken;
 use crate::verify::sql::lanes::{Outlet, Ranged};
 use crate::verify::sql::mysql::rows::RowStream;
 use crate::verify::sql::mysql::session::{Mark, Opener};
 use crate::verify::sql::reading::{BREATH, Flow, Ranges};
-use crate::verify::sql::rows::canon::Row;
-use crate::verify::sql::rows::display;
 use crate::verify::sql::rows::mysql_decode::MysqlType;
 use crate::verify::sql::rows::table::{Table, Wire, backticked};
 use crate::verify::sql::wire::mysql::error::WireError;
@@ -36,19 +33,6 @@ pub struct KeyRanges {
     pub table: Table,
     /// The last row that arrived before a session was lost, by its key.
     pub last_row: LastRow,
-}
-
-/// The last row that arrived before a session was lost.
-pub type LastRow = Arc<Mutex<Option<String>>>;
-
-impl KeyRanges {
-    /// Notes `row`, which was the last one where it is whole.
-    fn broke_after(&self, row: &Row) {
-        let part = |index: &usize| format!("{}={}", self.table.columns[*index].name, display::field(row.field(*index)));
-        let parts: Vec<String> = self.table.key.iter().map(part).collect();
-        let is_named = row.len() == self.table.columns.len() && !parts.is_empty();
-        *self.last_row.lock().expect("no panic while held") = is_named.then(|| parts.join(" "));
-    }
 }
 
 #[async_trait]
@@ -82,7 +66,7 @@ impl Ranged for KeyRanges {
                 Ok(flow) => flow,
                 Err(broken) => {
                     if broken.lost && any {
-                        self.broke_after(&row);
+                        self.last_row.note(&row, &self.table);
                     }
                     return Err(broken);
                 }

@@ -5,24 +5,18 @@
 //! others refuse the statement. Services start it again within the minute, and the drill does so itself with its own servers: the table is then
 //! read once more, in one session. Where the server ends at the same place each time, that table cannot be read, and the others can.
 //!
-//! Not here: what is read in which order (`snapshot`), and who brings a server back (`connect::keeper`).
+//! Not here: what is read in which order (`snapshot`), what its ends say of the table (`connect::ends`), and who brings a server back
+//! (`connect::keeper`).
 
 use std::time::{Duration, Instant};
 
 use crate::model::failure::{Failure, FailureKind};
+use crate::verify::sql::connect::ends::CALM;
 use crate::verify::sql::connect::heard::with_patience;
 use crate::verify::sql::connect::keeper::{Keeping, Revived};
 use crate::verify::sql::mysql::session::Opener;
 use crate::verify::sql::wire::mysql::session::WireSession;
 
-/// So often a server may end over one table before it can be a verdict.
-const ENOUGH_ENDS: usize = 3;
-/// So often where its log says that the data is damaged.
-const ENOUGH_WITH_LOG: usize = 2;
-/// So often it may end before the table is given up, whatever ends it.
-const MOST_ENDS: usize = 5;
-/// So long a server that is back has to stay before a table is read again: one that ends without that is not ended by the table.
-const CALM: Duration = Duration::from_secs(2);
 /// Between two looks whether a server is back.
 const BETWEEN: Duration = Duration::from_millis(250);
 
@@ -75,49 +69,6 @@ pub async fn stays(session: &mut WireSession) -> bool {
     session.ask("SELECT 1", &[]).await.is_ok()
 }
 
-/// One end of the server while a table was read.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct End {
-    /// The last row that had arrived, by its key; nothing where none had, or it has no key.
-    pub after: Option<String>,
-    /// What the server's log says of it.
-    pub log: Option<String>,
-}
-
-impl End {
-    /// Whether the log names damage.
-    pub fn is_of_damage(&self) -> bool {
-        self.log.as_ref().is_some_and(|line| line.to_ascii_lowercase().contains("corrupt"))
-    }
-}
-
-/// What `ends` say of the table; nothing where it may be read once more. The first one may be of several sessions, and its place says nothing;
-/// the others are of one session each, which gives rows in one order.
-pub fn verdict(ends: &[End]) -> Option<Failure> {
-    let last = ends.last()?;
-    let place = last.after.as_ref().map_or_else(|| "its rows".to_owned(), |after| format!("rows after {after}"));
-    let whenever = format!("the server ends whenever {place} are read ({} times), and was back each time", ends.len());
-    if ends.len() >= ENOUGH_WITH_LOG && last.is_of_damage() {
-        let line = last.log.as_deref().unwrap_or_default();
-        return Some(Failure::new(FailureKind::Remote, format!("{whenever}; its log says: {line}")));
-    }
-    let again = ends.len() >= ENOUGH_ENDS && ends[ends.len() - 2].after == last.after;
-    // Who has seen no row each time has to have seen that always.
-    if again && (last.after.is_some() || ends[1..].iter().all(|end| end.after.is_none())) {
-        return Some(Failure::new(FailureKind::Remote, format!("{whenever}; its own error log says why")));
-    }
-    (ends.len() >= MOST_ENDS).then(|| {
-        let said = format!("the server ended {} times while it was read, each time elsewhere", ends.len());
-        Failure::new(FailureKind::Network, said).hint("its own error log says why it ended")
-    })
-}
-
-/// What a server is that ends while nothing is read.
-pub fn unsteady() -> Failure {
-    let said = "the server ended while it was read, came back, and ended again before it was read on";
-    Failure::new(FailureKind::Network, said).hint("its own error log says why it ended; run it again when the server stays up")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,33 +84,5 @@ mod tests {
         for (uptime, at, restarted) in [(100, 400, false), (101, 900, false), (105, 5_900, false), (104, 5_900, true), (3, 200, true)] {
             assert_eq!(first.was_restarted_until(&life(uptime, at)), restarted, "{uptime} s after {at} ms");
         }
-    }
-
-    #[test]
-    fn a_table_is_to_blame_where_the_server_ends_after_the_very_same_row() {
-        let end = |after: Option<u64>, log: Option<&str>| End { after: after.map(|id| format!("id={id}")), log: log.map(str::to_owned) };
-        assert!(verdict(&[]).is_none());
-        let bare = [end(Some(900_000), None), end(Some(4_000), None), end(Some(4_000), None)];
-        assert!(verdict(&bare[..1]).is_none() && verdict(&bare[..2]).is_none());
-        let said = verdict(&bare).unwrap();
-        assert_eq!(said.kind, FailureKind::Remote);
-        assert!(said.message.contains("whenever rows after id=4000 are read (3 times)"), "{said}");
-        // Not the same place, nor a word of its log: whatever ended it, nothing is known of the table.
-        let elsewhere: Vec<End> = [1, 8_000, 8_001, 8_002, 8_003].map(|id| end(Some(id), None)).to_vec();
-        assert!((1..5).all(|ends| verdict(&elsewhere[..ends]).is_none()));
-        assert_eq!(verdict(&elsewhere).unwrap().kind, FailureKind::Network);
-        let late = [elsewhere[..3].to_vec(), vec![end(Some(8_001), None)]].concat();
-        assert_eq!(verdict(&late).unwrap().kind, FailureKind::Remote);
-        let line = Some("[ERROR] [InnoDB] Database page corruption on disk");
-        assert!(verdict(&[end(Some(1), line)]).is_none(), "another table may have been read at the same time");
-        let said = verdict(&[end(Some(1), line), end(Some(8_000), line)]).unwrap();
-        assert!(
-            said.kind == FailureKind::Remote && said.message.ends_with("its log says: [ERROR] [InnoDB] Database page corruption on disk")
-        );
-        let other = Some("[ERROR] Out of memory");
-        assert!(verdict(&[end(Some(1), other), end(Some(8_000), other)]).is_none());
-        let keyless = [(); 3].map(|()| End::default());
-        assert!(verdict(&keyless).unwrap().message.contains("whenever its rows are read"));
-        assert!(verdict(&[end(None, None), end(Some(1), None), end(None, None), end(None, None)]).is_none());
     }
 }

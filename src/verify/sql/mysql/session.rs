@@ -28,6 +28,9 @@ const PIN: &[&str] = &[
     "SET SESSION character_set_results = NULL",
 ];
 
+/// What MySQL alone is told: from 8.0.30 on a server may keep the primary keys that it made itself to itself.
+const OF_MYSQL: &str = "SET SESSION max_execution_time = 0 /*!80030 , SESSION show_gipk_in_create_table_and_information_schema = ON */";
+
 /// A server may end every answer after so many rows, and refuse questions that it takes for large.
 pub const UNLIMITED: &str = "SET SESSION sql_select_limit = 18446744073709551615, SESSION sql_big_selects = 1";
 
@@ -106,7 +109,7 @@ impl Opener {
 
     /// Pins a session and begins its snapshot.
     pub async fn pin(&self, session: &mut WireSession) -> Result<(), Failure> {
-        let unlimited = if self.mariadb { "SET SESSION max_statement_time = 0" } else { "SET SESSION max_execution_time = 0" };
+        let unlimited = if self.mariadb { "SET SESSION max_statement_time = 0" } else { OF_MYSQL };
         let seconds = self.limits.lock.as_secs().max(1);
         let waits = [format!("SET SESSION innodb_lock_wait_timeout = {seconds}"), format!("SET SESSION lock_wait_timeout = {seconds}")];
         // As of the end of time tables are as they are.

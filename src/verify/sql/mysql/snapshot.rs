@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::model::failure::{Failure, FailureKind};
+use crate::verify::sql::connect::ends::{self, End, LastRow};
 use crate::verify::sql::connect::errors::{self, Broken, GIVE_RIGHTS};
 use crate::verify::sql::connect::heard::{Heard, with_patience};
 use crate::verify::sql::connect::keeper::Keeping;
@@ -13,8 +14,8 @@ use crate::verify::sql::definitions::mysql as definitions;
 use crate::verify::sql::kept::KeptTable;
 use crate::verify::sql::lanes;
 use crate::verify::sql::mysql::catalog;
-use crate::verify::sql::mysql::key_ranges::{KeyRanges, LastRow, ranges};
-use crate::verify::sql::mysql::restart::{self, End, Life};
+use crate::verify::sql::mysql::key_ranges::{KeyRanges, ranges};
+use crate::verify::sql::mysql::restart::{self, Life};
 use crate::verify::sql::mysql::rows::RowStream;
 use crate::verify::sql::mysql::session::{Mark, Opener};
 use crate::verify::sql::mysql::version::check_version;
@@ -238,9 +239,8 @@ impl MysqlSession {
                     return Err(unreadable(Failure { message, ..lost }));
                 }
             };
-            let after = last_row.lock().expect("no panic while held").take();
-            ends.push(End { after, log });
-            if let Some(failure) = restart::verdict(&ends) {
+            ends.push(End { after: last_row.take(), log });
+            if let Some(failure) = ends::verdict(&ends) {
                 return Err(unreadable(failure));
             }
             let of_damage = ends.last().is_some_and(End::is_of_damage);
@@ -248,7 +248,7 @@ impl MysqlSession {
                 && !restart::stays(session).await
             {
                 self.connection = None;
-                return Err(unreadable(restart::unsteady()));
+                return Err(unreadable(ends::unsteady()));
             }
             sink(Harvest::Again("the server ended while it was read, and is back"))
                 .map_err(|failure| ReadError { rows, cause: Cause::Stopped(failure) })?;

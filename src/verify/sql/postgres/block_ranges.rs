@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::model::failure::Failure;
+use crate::verify::sql::connect::ends::LastRow;
 use crate::verify::sql::connect::errors::Broken;
 use crate::verify::sql::connect::heard::with_patience;
 use crate::verify::sql::kept::KeptTable;
@@ -53,6 +54,7 @@ struct Blocks {
     table: Table,
     /// Whether a session was lost on the way.
     lost: Arc<AtomicBool>,
+    last_row: LastRow,
 }
 
 #[async_trait]
@@ -71,13 +73,20 @@ impl Ranged for Blocks {
         let columns: Vec<usize> = (0..self.table.columns.len()).collect();
         let mut row = outlet.blank();
         let mut stream = RowStream::open(session, &self.table, &columns, range, self.opener.limits).await?;
+        let mut any = false;
         loop {
             let mut each = |row: &_| {
                 outlet.row(row);
+                any = true;
                 true
             };
             let read = stream.some(BREATH, &mut row, &mut each).await;
-            self.lost.fetch_or(matches!(&read, Err(broken) if broken.lost), Ordering::Relaxed);
+            if matches!(&read, Err(broken) if broken.lost) {
+                self.lost.store(true, Ordering::Relaxed);
+                if any {
+                    self.last_row.note(&row, &self.table);
+                }
+            }
             let flow = read?;
             self.opener.heard.answered();
             if flow != Flow::On || !outlet.breathe().await {
@@ -91,11 +100,21 @@ impl Ranged for Blocks {
     }
 }
 
+/// How a table is read.
+pub struct How {
+    /// The server's version as a number.
+    pub server: u32,
+    /// Whether it is swept in one session, and that is all: the last row before the server ended is the same each time then.
+    pub once: bool,
+    /// The last row that arrived before a session was lost.
+    pub last_row: LastRow,
+}
+
 /// Reads all of `table` with at most `opener.limits.lanes` sessions, those of `workers` first; healthy ones are put back. Gives the
 /// number of rows.
 pub async fn digest(
     opener: &Opener,
-    server: u32,
+    How { server, once, last_row }: How,
     workers: &mut Vec<PgWireSession>,
     table: &Table,
     (digester, kept): (&Digester, Option<&mut KeptTable<'_>>),
@@ -109,12 +128,12 @@ pub async fn digest(
     let held = tokio::time::timeout(opener.limits.silence, hold(&mut first, table)).await;
     let blocks = held.unwrap_or_else(|_| Err(Broken::silent(opener.limits.silence))).map_err(unreadable)?;
     let lost = Arc::new(AtomicBool::new(false));
-    let source = || Blocks { opener: opener.clone(), table: table.clone(), lost: lost.clone() };
-    if opener.limits.lanes > 1 || kept.is_some() {
+    let source = || Blocks { opener: opener.clone(), table: table.clone(), lost: lost.clone(), last_row: last_row.clone() };
+    if !once && (opener.limits.lanes > 1 || kept.is_some()) {
         return lanes::digest(source(), (first, workers), (ranges(blocks, server), opener.limits.lanes), digester, kept, sink).await;
     }
     let swept = lanes::digest(source(), (first, workers), (vec![Vec::new()], 1), digester, None, sink).await;
-    if !lost.load(Ordering::Relaxed) || !matches!(swept, Err(ReadError { cause: Cause::Unreadable(_), .. })) {
+    if once || !lost.load(Ordering::Relaxed) || !matches!(swept, Err(ReadError { cause: Cause::Unreadable(_), .. })) {
         return swept;
     }
     // What was swept cannot be gone on with, and of ranges no more than one is lost.

@@ -27,7 +27,8 @@ const PIN: &str = "SET row_security = off; SET TimeZone = 'UTC'; SET statement_t
                    SET idle_in_transaction_session_timeout = 0; SET search_path = pg_catalog; \
                    SET default_transaction_read_only = on; SET synchronize_seqscans = off; SET jit = off; \
                    SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; SET bytea_output = 'hex'; \
-                   SET xmloption = 'content'; SET quote_all_identifiers = off; SET lc_monetary = 'C'";
+                   SET xmloption = 'content'; SET quote_all_identifiers = off; SET lc_monetary = 'C'; \
+                   SET standard_conforming_strings = on";
 
 /// What sessions set that read tables: an index may be damaged, and must neither hide rows nor lend its copies of them.
 pub const WITHOUT_INDEXES: &str = "SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off";

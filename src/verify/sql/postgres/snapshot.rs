@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 use sqlx::postgres::{PgConnection, PgRow};
@@ -14,19 +14,22 @@ use sqlx::{AssertSqlSafe, Connection, Row as _};
 use tokio::sync::Mutex;
 
 use crate::model::failure::{Failure, FailureKind};
+use crate::verify::sql::connect::ends::{self, CALM, End, LastRow};
 use crate::verify::sql::connect::errors::{self, Broken};
 use crate::verify::sql::connect::heard::{Heard, with_patience};
+use crate::verify::sql::connect::keeper::Keeping;
 use crate::verify::sql::connect::login::Door;
 use crate::verify::sql::definitions::kinds::Definitions;
 use crate::verify::sql::definitions::postgres as definitions;
 use crate::verify::sql::kept::KeptTable;
 use crate::verify::sql::lanes;
 use crate::verify::sql::postgres::alone;
-use crate::verify::sql::postgres::block_ranges;
+use crate::verify::sql::postgres::block_ranges::{self, How};
 use crate::verify::sql::postgres::catalog;
+use crate::verify::sql::postgres::restart;
 use crate::verify::sql::postgres::rows::RowStream;
 use crate::verify::sql::postgres::session::{Opener, execute, hold};
-use crate::verify::sql::reading::{Cause, Delivery, Engine, Flow, HarvestSink, Limits, ReadError};
+use crate::verify::sql::reading::{Cause, Delivery, Engine, Flow, Harvest, HarvestSink, Limits, ReadError};
 use crate::verify::sql::rights;
 use crate::verify::sql::rows::canon::Row;
 use crate::verify::sql::rows::digester::Digester;
@@ -41,6 +44,13 @@ const BREATH: usize = 4_096;
 const ATTEMPTS: u32 = 8;
 const BETWEEN: Duration = Duration::from_millis(100);
 
+/// Why the session that holds the snapshot is gone.
+struct Gone {
+    failure: Failure,
+    /// Whether somebody ended it, or the server, on purpose.
+    is_asked_for: bool,
+}
+
 /// A database and its snapshot.
 pub struct PostgresSession {
     opener: Opener,
@@ -51,6 +61,14 @@ pub struct PostgresSession {
     engine: Engine,
     server: u32,
     early: Early,
+    /// What brings the server back where it ends: then nobody else writes into it.
+    keeper: Option<Keeping>,
+    /// The server since it was started, and the transactions that its snapshot shows.
+    standing: String,
+    /// Whether it ended its sessions meanwhile, and is back.
+    restarted: bool,
+    /// Why what was read before and what is read now need not be of one state.
+    two_states: Option<String>,
 }
 
 /// Definitions that are asked for while a table is read: the session that holds the snapshot has nothing to do then.
@@ -62,20 +80,30 @@ enum Early {
 
 impl PostgresSession {
     /// Opens the session that holds the snapshot; `shown` is the URL without secrets.
-    pub async fn open(shown: &str, door: Door<PgOptions>, limits: Limits) -> Result<Self, Failure> {
+    pub async fn open(shown: &str, door: Door<PgOptions>, limits: Limits, keeper: Option<Keeping>) -> Result<Self, Failure> {
         let failed = |error| errors::failure(shown, error);
         let mut opener = Opener { shown: shown.to_owned(), door, limits, heard: Heard::default(), snapshot: None, without_encoding: false };
         let mut control = with_patience(|| opener.open()).await?;
         let question = "SELECT pg_catalog.pg_export_snapshot(), current_setting('server_version'), \
-                        current_setting('server_version_num')::int4, current_setting('server_encoding')";
+                        current_setting('server_version_num')::int4, current_setting('server_encoding'), \
+                        pg_catalog.pg_postmaster_start_time()::text || ' ' || pg_catalog.pg_current_snapshot()::text";
         let ask = async { sqlx::query(question).fetch_one(&mut control).await.map_err(failed) };
         let row = limits.asking(shown, ask).await?;
         opener.snapshot = Some(row.try_get(0).map_err(failed)?);
         opener.without_encoding = row.try_get::<String, _>(3).map_err(failed)? == "SQL_ASCII";
         let engine = Engine { name: "postgres", version: row.try_get(1).map_err(failed)? };
         let server = u32::try_from(row.try_get::<i32, _>(2).map_err(failed)?).unwrap_or(0);
+        let standing = row.try_get(4).map_err(failed)?;
         let control = Arc::new(Mutex::new(control));
-        Ok(Self { opener, control, workers: Vec::new(), alone: false, engine, server, early: Early::No })
+        let (workers, alone, early, restarted, two_states) = (Vec::new(), false, Early::No, false, None);
+        Ok(Self { opener, control, workers, alone, engine, server, early, keeper, standing, restarted, two_states })
+    }
+
+    /// Why not all that was read need be of one state: the server ended its sessions meanwhile, and it is another one by now, or was written to.
+    pub fn two_states(&self) -> Option<Failure> {
+        let why = self.two_states.as_ref()?;
+        let said = format!("{}: {why}: what was read before may be of another state than what was read after", self.opener.shown);
+        Some(Failure::new(FailureKind::Network, said).hint("run it again while the server stays up"))
     }
 
     /// The engine.
@@ -100,7 +128,7 @@ impl PostgresSession {
             left -= 1;
             tokio::time::sleep(BETWEEN).await;
             let (opener, shown) = (self.opener.clone(), self.opener.shown.clone());
-            *self = Self::open(&shown, opener.door, opener.limits).await?;
+            *self = Self::open(&shown, opener.door, opener.limits, self.keeper.take()).await?;
         }
     }
 
@@ -179,26 +207,71 @@ impl PostgresSession {
         Ok(self.alone)
     }
 
-    /// The digests of all rows of a table, in lanes; not where it [is alone](Self::is_alone).
+    /// The digests of all rows of a table, in lanes; not where it [is alone](Self::is_alone). A table over which the server ended all of its
+    /// sessions is read again, in one session, once the server is back.
     pub async fn digest(
         &mut self,
         table: &Table,
         digester: &Digester,
-        kept: Option<&mut KeptTable<'_>>,
+        mut kept: Option<&mut KeptTable<'_>>,
         sink: HarvestSink<'_>,
     ) -> Result<u64, ReadError> {
-        let reading = block_ranges::digest(&self.opener, self.server, &mut self.workers, table, (digester, kept), sink);
-        let read = if matches!(self.early, Early::Wanted) {
-            // In a task of its own: rows that arrive without a pause leave the one that takes them in no time for anything else.
-            let (opener, control) = (self.opener.clone(), self.control.clone());
-            let asked = tokio::spawn(async move { defined(&opener, &mut *control.lock().await).await });
-            let read = reading.await;
-            self.early = asked.await.map_or(Early::No, Early::Found);
-            read
-        } else {
-            reading.await
-        };
-        self.first_cause(read).await
+        let mut ends: Vec<End> = Vec::new();
+        loop {
+            let last_row = LastRow::default();
+            let how = How { server: self.server, once: !ends.is_empty(), last_row: last_row.clone() };
+            let kept = kept.take().filter(|_| !self.restarted);
+            let (rows, lost) = match self.digest_once(table, (digester, kept), how, sink).await {
+                Err(ReadError { rows, cause: Cause::Unreadable(failure) }) if failure.kind == FailureKind::Network => (rows, failure),
+                read => return read,
+            };
+            let unreadable = |failure| ReadError { rows, cause: Cause::Unreadable(failure) };
+            match self.what_ended().await {
+                None => return Err(unreadable(lost)),
+                Some(Gone { failure, is_asked_for: true }) => return Err(unreadable(failure)),
+                Some(Gone { failure, .. }) if self.come_back().await.is_err() => return Err(unreadable(failure)),
+                Some(_) => ends.push(End { after: last_row.take(), log: None }),
+            }
+            if let Some(failure) = ends::verdict(&ends) {
+                return Err(unreadable(failure));
+            }
+            tokio::time::sleep(CALM).await;
+            if self.what_ended().await.is_some() {
+                // Tables after this one may be read all the same.
+                let _ = self.come_back().await;
+                return Err(unreadable(ends::unsteady()));
+            }
+            sink(Harvest::Again("the server ended while it was read, and is back"))
+                .map_err(|failure| ReadError { rows, cause: Cause::Stopped(failure) })?;
+        }
+    }
+
+    /// One reading of a table.
+    async fn digest_once(
+        &mut self,
+        table: &Table,
+        with: (&Digester, Option<&mut KeptTable<'_>>),
+        how: How,
+        sink: HarvestSink<'_>,
+    ) -> Result<u64, ReadError> {
+        let reading = block_ranges::digest(&self.opener, how, &mut self.workers, table, with, sink);
+        if !matches!(self.early, Early::Wanted) {
+            return reading.await;
+        }
+        // In a task of its own: rows that arrive without a pause leave the one that takes them in no time for anything else.
+        let (opener, control) = (self.opener.clone(), self.control.clone());
+        let asked = tokio::spawn(async move { defined(&opener, &mut *control.lock().await).await });
+        let read = reading.await;
+        self.early = asked.await.map_or(Early::No, Early::Found);
+        read
+    }
+
+    /// What became of the server, where the session that holds the snapshot is gone too. A worker that was lost in the middle of its rows may
+    /// not have been told why.
+    async fn what_ended(&mut self) -> Option<Gone> {
+        // Of a server that went away, what it said before is not the last word: it is asked again.
+        self.early = Early::No;
+        self.lost_snapshot().await
     }
 
     /// A worker that was lost in the middle of its rows may not have been told why; where the session that holds the snapshot went too, that
@@ -206,13 +279,42 @@ impl PostgresSession {
     async fn first_cause(&mut self, read: Result<u64, ReadError>) -> Result<u64, ReadError> {
         match read {
             Err(ReadError { rows, cause: Cause::Unreadable(failure) }) if failure.kind == FailureKind::Network => {
-                // Of a server that went away, what it said before is not the last word: it is asked again.
-                self.early = Early::No;
-                let failure = self.lost_snapshot().await.unwrap_or(failure);
+                let gone = self.what_ended().await;
+                let failure = match gone {
+                    Some(Gone { failure, is_asked_for }) => {
+                        // What is read after this can be read, once the server is back.
+                        if !is_asked_for {
+                            let _ = self.come_back().await;
+                        }
+                        failure
+                    }
+                    None => failure,
+                };
                 Err(ReadError { rows, cause: Cause::Unreadable(failure) })
             }
             read => read,
         }
+    }
+
+    /// Another snapshot where the first was lost, once the server answers again. It shows the same where nothing but the server's own recovery
+    /// happened in between.
+    async fn come_back(&mut self) -> Result<(), Failure> {
+        let (opener, keeper) = (&self.opener, self.keeper.as_ref());
+        let deadline = Instant::now() + opener.limits.comeback;
+        let mut fresh = loop {
+            restart::revive(keeper).await?;
+            match Box::pin(Self::open(&opener.shown, opener.door.clone(), opener.limits, keeper.cloned())).await {
+                Err(failure) if restart::may_come_back(&failure, deadline, opener, keeper).await => {}
+                opened => break opened?,
+            }
+        };
+        fresh.opener.heard = self.opener.heard.clone();
+        fresh.restarted = true;
+        let is_same = self.keeper.is_some() || fresh.standing == self.standing;
+        let why = || "the server ended its sessions while it was read, and was written to, or is another one".to_owned();
+        fresh.two_states = self.two_states.take().or_else(|| (!is_same).then(why));
+        *self = fresh;
+        Ok(())
     }
 
     /// A session over the snapshot; nothing where the server gives none beside the one that holds it. Where none opens because that one is gone,
@@ -229,7 +331,7 @@ impl PostgresSession {
             Err(failure) => failure,
         };
         match self.lost_snapshot().await {
-            Some(lost) => Err(lanes::not_opened(lost)),
+            Some(lost) => Err(lanes::not_opened(lost.failure)),
             None if failure.kind == FailureKind::Throttled => {
                 self.alone = true;
                 let said = "tables are read in the session that holds the snapshot, one row after the other and each held whole, since the server \
@@ -246,13 +348,15 @@ impl PostgresSession {
         self.opener.heard.take_note()
     }
 
-    async fn lost_snapshot(&mut self) -> Option<Failure> {
+    async fn lost_snapshot(&mut self) -> Option<Gone> {
         let mut control = self.control.lock().await;
         let asked = tokio::time::timeout(self.opener.limits.connect, execute(&mut control, "SELECT 1")).await;
         drop(control);
         let error = asked.ok()?.err().filter(errors::lost_connection)?;
+        let is_asked_for = errors::was_asked_to_end(&error);
         let failure = errors::failure(&self.opener.shown, error).context("the session that holds the snapshot is gone");
-        Some(self.opener.explain(Failure { kind: FailureKind::Network, ..failure }).await)
+        let failure = self.opener.explain(Failure { kind: FailureKind::Network, ..failure }).await;
+        Some(Gone { failure, is_asked_for })
     }
 
     /// What must be the same where another session is to show the same rows: the server since it was started, the database, and the
