@@ -19,7 +19,6 @@ pub mod objects;
 pub mod ranges;
 pub mod records;
 pub mod sha256;
-pub mod slab;
 pub mod sorter;
 pub mod sql;
 pub mod sums;
