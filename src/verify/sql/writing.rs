@@ -27,8 +27,8 @@ use crate::verify::sql::rows::notes::Notes;
 use crate::verify::sql::scan::{BUDGET, Gathered};
 use crate::verify::sql::scope::TableRanges;
 
-/// Bytes of records that a table may hold at least while one before it that fills the budget is written.
-const LEAST: usize = BUDGET / 4;
+/// Bytes of records that a table may hold at least: where those before it leave less, it is not read before they are written.
+const LEAST: usize = BUDGET / 8;
 /// Tables that wait to be written at most.
 const WAITING: usize = 64;
 /// Pieces of a fingerprint that wait to be written at most.
@@ -183,14 +183,14 @@ impl Held {
     fn change(&self, by: impl FnOnce(usize) -> usize) {
         self.bytes.send_modify(|held| {
             *held = by(*held);
-            self.allowance.set((BUDGET + LEAST).saturating_sub(*held).min(BUDGET));
+            self.allowance.set(BUDGET.saturating_sub(*held));
         });
     }
 
     /// Waits until a table may hold [`LEAST`].
     async fn until_there_is_room(&self) {
         // Its sender is at hand: it does not end.
-        let _ = self.bytes.subscribe().wait_for(|held| *held <= BUDGET).await;
+        let _ = self.bytes.subscribe().wait_for(|held| *held <= BUDGET - LEAST).await;
     }
 }
 
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_and_what_is_read_hold_a_quarter_beyond_the_budget_at_most() {
+    fn what_waits_and_what_is_read_hold_no_more_than_the_budget() {
         let held = Held::default();
         let mut waiting = 0;
         for bytes in [1, LEAST, BUDGET / 2, BUDGET / 2, BUDGET] {
@@ -428,11 +428,11 @@ mod tests {
             let bytes = bytes.min(held.allowance.bytes());
             held.take(bytes);
             waiting += bytes;
-            assert!(waiting + held.allowance.bytes() <= BUDGET + LEAST);
+            assert!(waiting + held.allowance.bytes() <= BUDGET);
         }
         assert!(held.until_there_is_room().now_or_never().is_none());
-        held.give_back(waiting);
-        assert!(held.until_there_is_room().now_or_never().is_some() && held.allowance.bytes() == BUDGET);
+        held.give_back(waiting - (BUDGET - LEAST));
+        assert!(held.until_there_is_room().now_or_never().is_some() && held.allowance.bytes() == LEAST);
     }
 
     proptest! {
