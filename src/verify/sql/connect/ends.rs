@@ -76,6 +76,12 @@ pub fn verdict(ends: &[End]) -> Option<Failure> {
     })
 }
 
+/// That not all that was read of the server `shown` need be of one state, and `why`.
+pub fn two_states(shown: &str, why: &str) -> Failure {
+    let said = format!("{shown}: {why}: what was read before may be of another state than what was read after");
+    Failure::new(FailureKind::Network, said).hint("run it again while the server stays up")
+}
+
 /// What a server is that ends while nothing is read.
 pub fn unsteady() -> Failure {
     let said = "the server ended while it was read, came back, and ended again before it was read on";

@@ -101,9 +101,7 @@ impl PostgresSession {
 
     /// Why not all that was read need be of one state: the server ended its sessions meanwhile, and it is another one by now, or was written to.
     pub fn two_states(&self) -> Option<Failure> {
-        let why = self.two_states.as_ref()?;
-        let said = format!("{}: {why}: what was read before may be of another state than what was read after", self.opener.shown);
-        Some(Failure::new(FailureKind::Network, said).hint("run it again while the server stays up"))
+        Some(ends::two_states(&self.opener.shown, self.two_states.as_ref()?))
     }
 
     /// The engine.
