@@ -180,6 +180,8 @@ fn end_at_once(command: &'static str, console: Arc<Console>) -> ! {
     });
     // Nobody would end them: a client goes on with what it was told until its server has answered.
     crate::engines::client::end_all();
+    // Half a manifest is none.
+    crate::verify::manifest::workplace::remove_own();
     // A pipe that nobody reads must not hold the end up.
     let _ = waiting.recv_timeout(Duration::from_millis(500));
     std::process::exit(i32::from(ExitCode::Killed.code()));

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use sha2::Digest as _;
 
 use crate::drill::ledger::Ledger;
+use crate::drill::manifests;
 use crate::estate::config::{Class, Config, IsolationDemands, Resource};
 use crate::estate::load::Loaded;
 use crate::estate::policy;
@@ -26,6 +27,7 @@ use crate::testing_log::verify::fault::Rule;
 use crate::testing_log::verify::run::verify;
 use crate::testing_log::verify::verdict::VerifyOptions;
 use crate::testing_log::writer::LogWriter;
+use crate::verify::sql::checks::names;
 use crate::verify::sql::checks::pack::Pack;
 
 /// The directory, beside the configuration, in which local points are restored.
@@ -96,6 +98,7 @@ impl Context {
             let (found, expected) = (writer.dir().origin(), &config.log.origin);
             return Err(Failure::invalid(format!("the log's origin is `{found}`, and the configuration says `{expected}`")));
         }
+        manifests::check_hash_key(&entries, config, &hash_key)?;
         let principal = runner.as_ref().map_or(actor, |runner| runner.arn.clone());
         let ledger = Ledger::new(writer, journal.clone(), principal);
         Ok(Self {
@@ -204,6 +207,10 @@ pub fn load_packs(config: &Config) -> Result<BTreeMap<String, Vec<Pack>>, Failur
     for (name, class) in &config.class {
         let loaded = class.checks.iter().map(|pack| Pack::load(pack).map_err(|failure| failure.context(format!("class `{name}`"))));
         packs.insert(name.clone(), loaded.collect::<Result<Vec<_>, _>>()?);
+    }
+    for resource in &config.resource {
+        let of_class = packs.get(&resource.class).map(Vec::as_slice).unwrap_or_default();
+        names::known(&resource.names, of_class).map_err(|failure| failure.context(format!("resource `{}`: names", resource.id)))?;
     }
     Ok(packs)
 }

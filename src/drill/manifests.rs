@@ -3,9 +3,10 @@
 //! The manifest that names the point; else the resource's newest whose capture ended not after the point, its mode downgraded to a
 //! bounded one; else nothing. Only registered, signed and whole manifests are accepted.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::estate::config::Resource;
+use crate::estate::config::{Config, Resource};
 use crate::model::capture::CaptureMode;
 use crate::model::clock::Timestamp;
 use crate::model::digest::Sha256Digest;
@@ -13,6 +14,7 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::{DrillId, PointId};
 use crate::model::resource::ResourceKind;
 use crate::model::verification::SignatureState;
+use crate::signing::hash_key::HashKey;
 use crate::signing::keys::VerifyingKey;
 use crate::testing_log::body::ManifestRegistered;
 use crate::testing_log::entry::{Body, Entry};
@@ -106,6 +108,31 @@ pub fn choose(
     manifest.check_parts()?;
     let mode = if is_downgraded { downgraded(body.mode, resource.kind) } else { body.mode };
     Ok(Some(Chosen { manifest, leaf: *leaf, mode, downgraded: is_downgraded }))
+}
+
+/// Refuses a hash key that none of the registered manifests at hand was made with, where any was made with one: nothing could be compared, and
+/// nobody should pay for a restore to hear so. Where only some were made with it, keys have changed since; what points fit the others tell.
+///
+/// # Errors
+/// [`FailureKind::Invalid`].
+pub fn check_hash_key(entries: &[Entry], config: &Config, hash_key: &HashKey) -> Result<(), Failure> {
+    let mut other = None;
+    for resource in &config.resource {
+        let registered: BTreeSet<Sha256Digest> = registered(entries, resource).into_iter().map(|(_, body)| body.manifest).collect();
+        let Some(directory) = resource.manifests.as_deref().filter(|_| !registered.is_empty()) else { continue };
+        for dir in candidates(directory).unwrap_or_default() {
+            let Ok(manifest) = Manifest::open(&dir) else { continue };
+            let Some(made_with) = manifest.header().hash_key_id.clone().filter(|_| registered.contains(&manifest.digest())) else { continue };
+            if made_with == hash_key.id() {
+                return Ok(());
+            }
+            other = Some((dir, made_with));
+        }
+    }
+    let Some((dir, made_with)) = other else { return Ok(()) };
+    let (file, found) = (config.keys.hash.display(), hash_key.id());
+    Err(Failure::invalid(format!("manifest {}: made with hash key {made_with}, and `[keys] hash` names {file}, found {found}", dir.display()))
+        .hint("put back the hash key that the manifests were made with; with another one nothing can be compared"))
 }
 
 /// What the header of the manifest for a point says, where that manifest is at hand. Nothing is verified: it is for estimates only.

@@ -79,9 +79,10 @@ pub async fn plan(setup: &Setup) -> Result<Plan, Failure> {
     policy::check_classes(config)?;
     // What would stop the drill before its first restore stops the plan of it.
     let key = SigningKey::load(&config.keys.signing)?.verifying_key();
-    HashKey::load(&config.keys.hash)?;
+    let hash_key = HashKey::load(&config.keys.hash)?;
     load_packs(config)?;
     let entries = verified_entries(&config.log.path, &key)?;
+    manifests::check_hash_key(&entries, config, &hash_key)?;
     let monitor = setup.monitor.as_ref();
     let listed = list(&ListContext { config, clouds: &setup.clouds, entries: &entries, monitor }).await?;
     let population = policy::population(config, &listed.eligible)?;

@@ -139,9 +139,15 @@ pub fn look_for_packs(root: &DeTable<'_>, base: &Path, built_in: &[&str], mistak
         for pack in texts(class, &join("class", name.get_ref()), "checks") {
             if !is_pack_path(pack.value) {
                 pack_rule(&pack, built_in, mistakes);
-            } else if let Err(error) = std::fs::metadata(base.join(pack.value)) {
+                continue;
+            }
+            let path = base.join(pack.value);
+            if let Err(error) = std::fs::metadata(&path) {
                 let mistake = mistakes.add(&pack.path, Some(pack.span), "the check pack cannot be read");
-                mistake.found(format!("{}: {error}", base.join(pack.value).display())).allowed("a .sql file, or a directory of them");
+                mistake.found(format!("{}: {error}", path.display())).allowed("a .sql file, or a directory of them");
+            } else if let Err(failure) = Pack::load(path.to_str().unwrap_or_default()) {
+                let mistake = mistakes.add(&pack.path, Some(pack.span), "the check pack cannot be used").found(failure.to_string());
+                mistake.hint(failure.hint.as_deref().unwrap_or("`attestore check --list --pack PATH` reads the pack alone"));
             }
         }
     }

@@ -252,7 +252,12 @@ fn what_the_file_names_is_looked_at() {
     let too_open = explain(&text, &around).into_iter().find(|remark| remark.key == "keys.hash").unwrap();
     assert!(too_open.found.unwrap().contains("0644") && too_open.hint.unwrap().contains("chmod 600"));
     std::fs::set_permissions(base.join("attestore.hashkey"), std::fs::Permissions::from_mode(0o600)).unwrap();
-    assert_eq!(keys(Weight::Mistake), ["keys.hash", "class.gold.checks[0]"], "a file that is no key");
+    let wrong = ["keys.hash", "class.gold.checks[0]", "class.gold.checks[1]"];
+    assert_eq!(keys(Weight::Mistake), wrong, "a file that is no key, and one that holds no check");
+    let own = explain(&text, &around).into_iter().find(|remark| remark.key == wrong[2]).unwrap();
+    assert!(own.message.contains("cannot be used") && own.found.unwrap().contains("own/checks.sql") && own.hint.is_some());
+    let check = "--! id = \"own.x\"\n--! engines = [\"postgres\"]\n--! kind = \"violations\"\n--! severity = \"minor\"\nSELECT id FROM till";
+    std::fs::write(base.join("own/checks.sql"), check).unwrap();
     std::fs::remove_file(base.join("attestore.hashkey")).unwrap();
     HashKey::create(&base.join("attestore.hashkey")).unwrap();
     assert_eq!(keys(Weight::Mistake), ["class.gold.checks[0]"]);

@@ -12,6 +12,7 @@ use attestore::drill::run::{Request, run};
 use attestore::model::outcome::Outcome;
 use attestore::monitor::{Event, Monitor};
 use attestore::restore::order::Clouds;
+use attestore::signing::hash_key::HashKey;
 use attestore::testing_log::body::PointResult;
 use attestore::testing_log::entry::Body;
 
@@ -149,4 +150,43 @@ async fn a_first_restore_whose_closing_look_is_refused_leaves_no_baseline() {
     }
     assert!(estate.verdict().holds(), "{:?}", estate.verdict().faults);
     assert_eq!(estate.leftovers(), Vec::<String>::new());
+}
+
+/// Nothing could be compared: that is told before a drill begins, and before anything is paid for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hash_key_that_no_manifest_was_made_with_is_a_wrong_setting() {
+    let folder = tempfile::tempdir().unwrap();
+    let estate = Estate::lay(folder.path()).await;
+    let own = std::fs::read(estate.path("attestore.hashkey")).unwrap();
+    std::fs::remove_file(estate.path("attestore.hashkey")).unwrap();
+    HashKey::create(&estate.path("attestore.hashkey")).unwrap();
+    let before = estate.log_kinds().len();
+    for command in [&["drill"][..], &["plan"]] {
+        let output = estate.run(command, None);
+        let said = String::from_utf8_lossy(&[&output.stderr[..], &output.stdout[..]].concat()).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{command:?}: {said}");
+        assert!(said.contains("manifests/app/bad.db: made with hash key") && said.contains("attestore.hashkey, found"), "{said}");
+    }
+    assert_eq!(estate.log_kinds().len(), before);
+    std::fs::write(estate.path("attestore.hashkey"), own).unwrap();
+    assert_eq!(estate.run(&["plan"], None).status.code(), Some(0));
+}
+
+/// A name that no check of the class has would change nothing, and nobody would know.
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_no_check_has_keep_a_drill_from_beginning() {
+    let folder = tempfile::tempdir().unwrap();
+    let estate = Estate::lay(folder.path()).await;
+    let before = estate.log_kinds().len();
+    let text = std::fs::read_to_string(estate.path("attestore.toml")).unwrap();
+    let text = text.replace("test_period", "checks = [\"bank\"]\ntest_period");
+    let text = text.replace("source = \"sqlite:app.db\"", "source = \"sqlite:app.db\"\nnames = { acounts = \"acct\" }");
+    std::fs::write(estate.path("attestore.toml"), text).unwrap();
+    for command in [&["drill"][..], &["plan"], &["config", "check"]] {
+        let output = estate.run(command, None);
+        let said = String::from_utf8_lossy(&[&output.stderr[..], &output.stdout[..]].concat()).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{command:?}: {said}");
+        assert!(said.contains("acounts") && said.contains("did you mean"), "{command:?}: {said}");
+    }
+    assert_eq!(estate.log_kinds().len(), before);
 }

@@ -6,9 +6,11 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use attestore::signing::keys::SigningKey;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 struct Bench {
@@ -392,4 +394,30 @@ source = "dir:tree"
     assert_eq!(registered.recovery_point_id.unwrap().0, "file:vault/monday");
     let verified = bench.verify(&["--key", path("log.pub.pem").to_str().unwrap()]);
     assert_eq!((code(&verified), &summary(&verified)["manifest_signature"]), (0, &"verified".into()));
+}
+
+/// A second signal ends the command at once: half a manifest is none, whatever it had been at.
+#[test]
+fn a_capture_that_is_ended_at_once_leaves_nothing_half_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tree, out) = (dir.path().join("tree"), dir.path().join("out/manifest"));
+    std::fs::create_dir(&tree).unwrap();
+    // A hole: it takes no room, and a while to read.
+    std::fs::File::create(tree.join("large")).unwrap().set_len(200 << 30).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_attestore"));
+    let command = command.args(["manifest", "create"]).arg(format!("dir:{}", tree.display())).arg("--out").arg(&out);
+    let mut capture = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let inside = || std::fs::read_dir(out.parent().unwrap()).map_or(0, |entries| entries.count());
+    while inside() == 0 {
+        assert!(capture.try_wait().unwrap().is_none(), "it was at the large file for long enough");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // Both are there when it looks.
+    let pid = Pid::from_raw(i32::try_from(capture.id()).unwrap()).unwrap();
+    for signal in [Signal::STOP, Signal::INT, Signal::TERM, Signal::CONT] {
+        kill_process(pid, signal).unwrap();
+    }
+    let code = capture.wait().unwrap().code();
+    assert!(matches!(code, Some(130 | 3)), "{code:?}: the safe place may have been reached before the second was heard");
+    assert_eq!(inside(), 0, "{code:?}");
 }

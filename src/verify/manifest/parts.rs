@@ -5,7 +5,7 @@
 use std::cmp::Ordering;
 use std::fs::File;
 use std::marker::PhantomData;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parquet::errors::ParquetError;
@@ -44,6 +44,7 @@ impl Default for PartLimits {
 /// One part on its way to disk.
 pub struct PartWriter<R: Row> {
     name: String,
+    path: PathBuf,
     writer: SerializedFileWriter<HashingFile>,
     buffers: Vec<Buffer>,
     buffered_rows: u64,
@@ -67,12 +68,13 @@ impl<R: Row> PartWriter<R> {
             let properties = Arc::new(columns::properties(R::COLUMNS, sorting)?);
             SerializedFileWriter::new(sink, columns::schema(R::COLUMNS)?, properties)
         };
-        let writer = make().map_err(|error| cannot_write(&name, error))?;
+        let writer = make().map_err(|error| cannot_write(&path, error))?;
         let mut buffers: Vec<Buffer> = R::COLUMNS.iter().map(|spec| Buffer::new(spec.kind, spec.optional)).collect();
         if let (true, Some(key)) = (R::KEYS_REPEAT, buffers.first_mut()) {
             *key = Buffer::of_runs();
         }
-        Ok(Self { name, writer, buffers, buffered_rows: 0, buffered_bytes: 0, rows: 0, first: String::new(), keys: None, row: PhantomData })
+        let first = String::new();
+        Ok(Self { name, path, writer, buffers, buffered_rows: 0, buffered_bytes: 0, rows: 0, first, keys: None, row: PhantomData })
     }
 
     /// Adds `row`, which the caller has found to be next in order.
@@ -134,7 +136,7 @@ impl<R: Row> PartWriter<R> {
             group.close()?;
             Ok(())
         };
-        write().map_err(|error| cannot_write(&self.name, error))?;
+        write().map_err(|error| cannot_write(&self.path, error))?;
         self.buffered_rows = 0;
         self.buffered_bytes = 0;
         Ok(())
@@ -143,10 +145,10 @@ impl<R: Row> PartWriter<R> {
     /// Ends the file, forces it to disk, and describes it; `last` is the key of its last row.
     pub fn finish(mut self, last: &str) -> Result<Part, Failure> {
         self.flush_group()?;
-        let name = self.name;
-        let file = self.writer.into_inner().map_err(|error| cannot_write(&name, error))?;
-        let sha256 = file.finish().map_err(|error| Failure::io(format!("cannot write {name}"), error))?;
-        Ok(Part { name, sha256, rows: self.rows, first: self.first, last: last.to_owned() })
+        let Self { name, path, writer, rows, first, .. } = self;
+        let file = writer.into_inner().map_err(|error| cannot_write(&path, error))?;
+        let sha256 = file.finish().map_err(|error| Failure::io(format!("cannot write {}", path.display()), error))?;
+        Ok(Part { name, sha256, rows, first, last: last.to_owned() })
     }
 }
 
@@ -182,8 +184,8 @@ fn sorting_columns(specs: &[ColumnSpec]) -> Vec<SortingColumn> {
 }
 
 /// A full disk must look like one, even from inside the Parquet writer.
-fn cannot_write(name: &str, error: ParquetError) -> Failure {
-    let what = format!("cannot write {name}");
+fn cannot_write(path: &Path, error: ParquetError) -> Failure {
+    let what = format!("cannot write {}", path.display());
     match error {
         ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
             Ok(error) => Failure::io(what, *error),

@@ -3,15 +3,20 @@
 //!
 //! Not here: what is written there (`writer`).
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 const PREFIX: &str = ".manifest-";
 
 /// A directory younger than this may belong to a process that has not come to lock it, which is the next thing that it does.
 const YOUNG: Duration = Duration::from_secs(5);
+
+/// Those of this process.
+static OWN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// A directory that is removed with all it holds unless it is kept.
 pub struct Workplace {
@@ -29,6 +34,7 @@ impl Workplace {
         let dir = tempfile::Builder::new().prefix(PREFIX).permissions(mode).tempdir_in(parent)?;
         // Where directories cannot be locked nothing is ever taken for abandoned.
         let _lock = File::open(dir.path()).ok().filter(|file| file.try_lock().is_ok());
+        OWN.lock().unwrap_or_else(PoisonError::into_inner).insert(dir.path().to_owned());
         Ok(Self { dir, _lock })
     }
 
@@ -38,8 +44,23 @@ impl Workplace {
     }
 
     /// Leaves it to whoever has moved it.
-    pub fn keep(self) {
-        let _ = self.dir.keep();
+    pub fn keep(mut self) {
+        self.dir.disable_cleanup(true);
+    }
+}
+
+impl Drop for Workplace {
+    fn drop(&mut self) {
+        OWN.lock().unwrap_or_else(PoisonError::into_inner).remove(self.dir.path());
+    }
+}
+
+/// Removes those of this process: for one that ends at once, and tidies up nothing else.
+pub fn remove_own() {
+    // Whoever ends at once waits for nobody. What is still written into one meanwhile keeps it: the second time takes that along.
+    let Ok(own) = OWN.try_lock() else { return };
+    for path in own.iter().filter(|path| std::fs::remove_dir_all(path).is_err()) {
+        let _ = std::fs::remove_dir_all(path);
     }
 }
 

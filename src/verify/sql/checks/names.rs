@@ -25,7 +25,7 @@ pub fn known(names: &BTreeMap<String, String>, packs: &[Pack]) -> Result<(), Fai
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     if known.is_empty() {
         return Err(Failure::invalid(format!("`{}`: the checks of the packs name no table", unknown.escape_default()))
-            .hint("a name is one of the tables and columns of a pack: name the pack with --pack"));
+            .hint("a name is one of the tables and columns of a pack: name the pack (`--pack`, or `checks` of the resource's class)"));
     }
     let near = Some(nearest(unknown, &known)).filter(|said| said.contains("did you mean")).unwrap_or_default();
     Err(Failure::invalid(format!("no check of the packs names `{}`{near}", unknown.escape_default()))

@@ -4,8 +4,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures_util::TryStreamExt as _;
 use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, Row as _};
+use sqlx::{AssertSqlSafe, Either, Row as _};
 
 use crate::verify::sql::definitions::belonging::{GRANT, MAPPING_OPTIONS};
 use crate::verify::sql::definitions::folded::folded;
@@ -238,37 +239,49 @@ const KINDS: &[(&str, u32, &str)] = &[
     ),
 ];
 
-/// Reads them, one question for each kind; `answered` counts the answers.
+/// Reads them, one question for each kind, all asked at once: to and fro takes as long as many an answer. `answered` counts the answers.
 pub async fn definitions(connection: &mut PgConnection, answered: &AtomicU64) -> Result<Definitions, sqlx::Error> {
     let asked =
         "SELECT oid::regrole::text, current_setting('server_version_num')::int4, rolsuper FROM pg_roles WHERE rolname = current_user";
     let row = sqlx::query(asked).fetch_one(&mut *connection).await?;
     let (reader, version, is_super): (String, i32, bool) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    let version = u32::try_from(version).unwrap_or(0);
-    let all: Vec<&(&str, u32, &str)> = [KINDS, postgres_objects::KINDS, postgres_rights::KINDS].into_iter().flatten().collect();
-    let mut found = Definitions::of_kinds([], Some(reader));
-    for (at, (kind, since, question)) in all.iter().enumerate() {
-        // Of one kind's questions, the last that this version understands.
-        let is_overtaken = all[at + 1..].iter().any(|(other, later, _)| other == kind && *later <= version);
-        if *since > version || is_overtaken || *kind == MAPPING_OPTIONS && !is_super {
+    let asked = questions(u32::try_from(version).unwrap_or(0), is_super);
+    let mut found = Definitions::of_kinds(asked.iter().map(|(kind, _)| *kind), Some(reader));
+    let statements: Vec<String> = asked.iter().map(|(_, question)| over(question)).collect();
+    let mut answers = sqlx::raw_sql(AssertSqlSafe(statements.join("; "))).fetch_many(&mut *connection);
+    let mut at = 0;
+    while let Some(answer) = answers.try_next().await? {
+        let Either::Right(row) = answer else {
+            at += 1;
+            answered.fetch_add(1, Ordering::Relaxed);
             continue;
-        }
-        found.show(kind);
-        let rows = sqlx::query(AssertSqlSafe(over(question))).fetch_all(&mut *connection).await?;
-        answered.fetch_add(1, Ordering::Relaxed);
-        for row in rows {
-            let (name, definition): (Option<String>, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
-            let definition = definition.unwrap_or_default();
-            let formerly: Option<String> = if row.len() > 2 { row.try_get(2)? } else { None };
-            let Some(name) = name else { return Err(sqlx::Error::Protocol(GONE.to_owned())) };
-            found.add_reworded(kind, name, &folded(&definition), formerly.as_deref().unwrap_or(&definition));
-        }
+        };
+        let Some((kind, _)) = asked.get(at) else { return Err(sqlx::Error::Protocol("more answers than questions".to_owned())) };
+        let (name, definition): (Option<String>, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
+        let definition = definition.unwrap_or_default();
+        let formerly: Option<String> = if row.len() > 2 { row.try_get(2)? } else { None };
+        let Some(name) = name else { return Err(sqlx::Error::Protocol(GONE.to_owned())) };
+        found.add_reworded(kind, name, &folded(&definition), formerly.as_deref().unwrap_or(&definition));
+    }
+    drop(answers);
+    if at != asked.len() {
+        return Err(sqlx::Error::Protocol(format!("expected {} answers, found {at}", asked.len())));
     }
     if sqlx::query_scalar(postgres_rights::HIDDEN_MAPPINGS).fetch_one(&mut *connection).await? {
         found.hide(MAPPING_OPTIONS, "the rights of a superuser");
     }
     postgres_positions::positions(connection, &mut found).await?;
     Ok(found)
+}
+
+/// Kinds and their questions, for a server of this version: of one kind's questions, the last that it understands.
+fn questions(version: u32, is_super: bool) -> Vec<(&'static str, &'static str)> {
+    let all: Vec<&(&str, u32, &str)> = [KINDS, postgres_objects::KINDS, postgres_rights::KINDS].into_iter().flatten().collect();
+    let is_asked = |at: usize, (kind, since, _): &(&str, u32, &str)| {
+        let is_overtaken = all[at + 1..].iter().any(|(other, later, _)| other == kind && *later <= version);
+        *since <= version && !is_overtaken && (*kind != MAPPING_OPTIONS || is_super)
+    };
+    all.iter().enumerate().filter(|(at, one)| is_asked(*at, one)).map(|(_, (kind, _, question))| (*kind, *question)).collect()
 }
 
 const GONE: &str = "an object was dropped while definitions were read";
@@ -282,5 +295,21 @@ pub fn is_of_change(error: &sqlx::Error) -> bool {
         // internal_error, undefined_table, undefined_object, undefined_function, invalid_schema_name.
         sqlx::Error::Database(error) => matches!(error.code().as_deref(), Some("XX000" | "42P01" | "42704" | "42883" | "3F000")),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_is_asked_for_once_in_the_words_of_the_version() {
+        let of = |version, is_super| questions(version, is_super);
+        let publication = |version| of(version, true).into_iter().filter(|(kind, _)| *kind == "publication").collect::<Vec<_>>();
+        assert!(matches!(publication(140_000)[..], [(_, question)] if !question.contains("pg_publication_namespace")));
+        assert!(matches!(publication(150_000)[..], [(_, question)] if question.contains("pg_publication_namespace")));
+        assert_eq!(of(180_000, true).len(), of(180_000, false).len() + 1, "options of mappings");
+        // They are asked at once, and told apart by the semicolons between them.
+        assert!(of(180_000, true).iter().all(|(_, question)| !over(question).contains(';')));
     }
 }

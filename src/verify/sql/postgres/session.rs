@@ -128,18 +128,24 @@ pub async fn execute(session: &mut PgConnection, statement: &str) -> Result<(), 
 /// was taken would read as empty (PostgreSQL documentation, "Caveats" of MVCC): that is told apart here.
 pub async fn hold(session: &mut PgWireSession, table: &Table) -> Result<u64, Broken> {
     let broken = |error: PgWireError| Broken::of_pg_wire(&error);
-    session.run(&format!("LOCK TABLE ONLY {} IN ACCESS SHARE MODE", table.sql_name)).await.map_err(broken)?;
-    let answers = session.ask(&where_it_is(table)).await.map_err(broken)?;
+    // The catalogue is asked by its index: there may be thousands of tables, and each would be looked for among all of them.
+    let asked = format!(
+        "LOCK TABLE ONLY {} IN ACCESS SHARE MODE; SET enable_indexscan = on; {}; SET enable_indexscan = off",
+        table.sql_name,
+        where_it_is(table)
+    );
+    let answers = session.ask(&asked).await.map_err(broken)?;
     let number = |at: usize| answers.first()?.get(at)?.as_ref()?.parse::<i64>().ok();
     is_moved(number(0), number(1))?;
     Ok(number(2).and_then(|blocks| u64::try_from(blocks).ok()).unwrap_or(0))
 }
 
-/// The file of a table as the snapshot has it and as it is now, and its size in blocks.
+/// The file of a table as the snapshot has it and as it is now, and its size in blocks. Its name is looked up once, and not for each row of the
+/// catalogue.
 pub fn where_it_is(table: &Table) -> String {
     format!(
         "SELECT relfilenode::int8, coalesce(pg_relation_filenode(oid)::int8, 0), \
-         pg_relation_size(oid) / current_setting('block_size')::int8 FROM pg_class WHERE oid = {}::text::regclass",
+         pg_relation_size(oid) / current_setting('block_size')::int8 FROM pg_class WHERE oid = (SELECT {}::text::regclass)",
         literal(&table.sql_name)
     )
 }

@@ -109,18 +109,27 @@ impl PostgresSession {
         &self.engine
     }
 
-    /// Its tables. Where somebody else makes or drops one meanwhile the snapshot is taken once more.
+    /// Its tables. Where somebody else makes or drops one meanwhile the snapshot is taken once more. A session to read them with is opened beside.
     pub async fn tables(&mut self) -> Result<Vec<Table>, Failure> {
         let mut left = ATTEMPTS;
         loop {
+            let opener = self.opener.clone();
+            // One that does not open is asked for again, and heard, when it is needed.
+            let ahead = tokio::spawn(async move { opener.reader().await.ok() });
             let shown = &self.opener.shown;
             let mut control = self.control.lock().await;
             let tables = catalog::tables(&mut control);
-            let asked = self.opener.limits.asking(shown, async { Ok(tables.await) }).await?;
+            let asked = self.opener.limits.asking(shown, async { Ok(tables.await) }).await;
             drop(control);
-            match asked {
+            if !matches!(asked, Ok(Ok(_))) {
+                ahead.abort();
+            }
+            match asked? {
                 Err(error) if left > 0 && definitions::is_of_change(&error) => {}
-                Ok(tables) => return Ok(tables),
+                Ok(tables) => {
+                    self.workers.extend(ahead.await.ok().flatten());
+                    return Ok(tables);
+                }
                 Err(error) => return Err(self.opener.explain(said(shown, error)).await),
             }
             left -= 1;
