@@ -1,6 +1,6 @@
 //! The tables of a PostgreSQL database, from its catalogues (PostgreSQL documentation, "System Catalogs").
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgRow};
@@ -36,27 +36,19 @@ const UNIQUE_INDEXES: &str = "SELECT i.indrelid::int8, pg_get_indexdef(i.indexre
      WHERE c.relkind = 'r' AND c.relnamespace <> 'pg_catalog'::regnamespace AND i.indisunique AND NOT EXISTS \
      (SELECT FROM pg_constraint o WHERE o.conindid = i.indexrelid AND o.contype IN ('p', 'u', 'x'))";
 
-/// The types of those columns, and what each is made of: a database has some six hundred that no column is of.
-const TYPES: &str = "WITH RECURSIVE used(oid) AS ( \
-      SELECT a.atttypid FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
-       WHERE c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped AND c.relnamespace <> 'pg_catalog'::regnamespace \
-      UNION SELECT made_of.oid FROM used JOIN pg_type t ON t.oid = used.oid, LATERAL ( \
-        SELECT t.typelem AS oid UNION ALL SELECT t.typbasetype \
-        UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped \
-        UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE r.rngtypid = t.oid \
-        UNION ALL SELECT r.rngtypid FROM pg_range r WHERE t.typtype = 'm' AND to_jsonb(r) ->> 'rngmultitypid' = t.oid::text) made_of) \
-     SELECT t.oid::int8, t.typname::text, t.typtype::text, t.typelem::int8, t.typbasetype::int8, t.typrelid::int8, \
+/// Of some types: a database has some six hundred that no column is of.
+const TYPES: &str = "SELECT t.oid::int8, t.typname::text, t.typtype::text, t.typelem::int8, t.typbasetype::int8, t.typrelid::int8, \
      t.typcategory::text, t.typlen::int4, coalesce((SELECT r.rngsubtype FROM pg_range r WHERE r.rngtypid = t.oid), \
       (SELECT r.rngtypid FROM pg_range r WHERE t.typtype = 'm' AND to_jsonb(r) ->> 'rngmultitypid' = t.oid::text), 0)::int8, \
      ARRAY(SELECT a.atttypid::int8 FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum), \
-     t.typsend <> 0 \
-     FROM used JOIN pg_type t ON t.oid = used.oid";
+     t.typsend <> 0 FROM pg_type t WHERE t.oid = ANY ($1::int8[]::oid[])";
 
-/// Reads the catalogues, four questions whatever the number of tables.
+/// Reads the catalogues, a handful of questions whatever the number of tables.
 pub async fn tables(connection: &mut PgConnection) -> Result<Vec<Table>, sqlx::Error> {
-    let types = Types::load(connection).await?;
     let mut columns: HashMap<i64, (Vec<Column>, Vec<String>)> = HashMap::new();
-    for row in sqlx::query(COLUMNS).fetch_all(&mut *connection).await? {
+    let rows = sqlx::query(COLUMNS).fetch_all(&mut *connection).await?;
+    let types = Types::load(connection, rows.iter().map(|row| row.try_get(2)).collect::<Result<_, _>>()?).await?;
+    for row in rows {
         let (columns, _) = columns.entry(row.try_get(0)?).or_default();
         columns.push(column(&row, &types)?);
     }
@@ -166,21 +158,29 @@ const OBJECTS: &[(&str, &str)] = &[
 struct Types(HashMap<i64, TypeRow>);
 
 impl Types {
-    async fn load(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
+    /// These, and what they are made of.
+    async fn load(connection: &mut PgConnection, mut wanted: BTreeSet<i64>) -> Result<Self, sqlx::Error> {
         let mut types = HashMap::new();
-        for row in sqlx::query(TYPES).fetch_all(connection).await? {
-            let kind = TypeRow {
-                name: row.try_get(1)?,
-                kind: row.try_get(2)?,
-                element: row.try_get(3)?,
-                base: row.try_get(4)?,
-                category: row.try_get(6)?,
-                length: row.try_get(7)?,
-                range_of: row.try_get(8)?,
-                attributes: row.try_get(9)?,
-                is_sent: row.try_get(10)?,
-            };
-            types.insert(row.try_get(0)?, kind);
+        while !wanted.is_empty() {
+            let asked: Vec<i64> = wanted.iter().copied().collect();
+            let mut inner = BTreeSet::new();
+            for row in sqlx::query(TYPES).bind(&asked).fetch_all(&mut *connection).await? {
+                let kind = TypeRow {
+                    name: row.try_get(1)?,
+                    kind: row.try_get(2)?,
+                    element: row.try_get(3)?,
+                    base: row.try_get(4)?,
+                    category: row.try_get(6)?,
+                    length: row.try_get(7)?,
+                    range_of: row.try_get(8)?,
+                    attributes: row.try_get(9)?,
+                    is_sent: row.try_get(10)?,
+                };
+                inner.extend(kind.attributes.iter().copied().chain([kind.element, kind.base, kind.range_of]));
+                types.insert(row.try_get(0)?, kind);
+            }
+            inner.retain(|oid| *oid != 0 && !types.contains_key(oid) && !wanted.contains(oid));
+            wanted = inner;
         }
         Ok(Self(types))
     }
