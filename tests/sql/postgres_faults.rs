@@ -115,6 +115,7 @@ async fn tables_that_are_locked_dropped_emptied_or_altered_meanwhile() {
         ("TRUNCATE m", "rewritten or truncated", "SELECT 1"),
         ("ALTER TABLE m ALTER COLUMN id TYPE bigint", "rewritten or truncated", "ALTER TABLE m ALTER COLUMN id TYPE int"),
         ("ALTER TABLE m DROP COLUMN v", "does not exist", "ALTER TABLE m ADD COLUMN v text"),
+        ("BEGIN; DROP TABLE m; CREATE TABLE m (id int PRIMARY KEY, v text); COMMIT", "another table was put in its place", "SELECT 1"),
     ] {
         db.run("TRUNCATE m; INSERT INTO m SELECT i, repeat(i::text, 40) FROM generate_series(1, 20000) i").await;
         assert_eq!(db.compare(&manifest).await.1, [], "before {change}");
@@ -123,6 +124,44 @@ async fn tables_that_are_locked_dropped_emptied_or_altered_meanwhile() {
         only_m(&monitor.seen.findings(), &result, said, Some(FailureKind::Busy));
         db.run(undo).await;
     }
+    // Two tables that the snapshot shows change their names: neither is what its name says.
+    db.run("TRUNCATE m; CREATE TABLE n (id int PRIMARY KEY, v text); INSERT INTO n VALUES (1, 'other')").await;
+    let both = dir.path().join("both");
+    db.capture(&both).await.unwrap();
+    let swap = "BEGIN; ALTER TABLE m RENAME TO t; ALTER TABLE n RENAME TO m; ALTER TABLE t RENAME TO n; COMMIT";
+    let monitor = Meanwhile::new(When::Begins("a"), || run_aside(&server, Kind::Postgres, "meanwhile", swap));
+    let result = db.compare_with(&access(), &both, &monitor).await;
+    assert_eq!(places(&monitor.seen.findings()), [(Class::Unreadable, "m".into()), (Class::Unreadable, "n".into())]);
+    assert_eq!((result.outcome(0).0, result.tables.unwrap().matched), (Outcome::Inconclusive, 2));
+}
+
+/// A recovery empties unlogged tables and leaves no trace of it in transactions: what was read before and after is of two states.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recovery_that_empties_unlogged_tables_is_told() {
+    let Some(server) = servers::own(Kind::Postgres).map(Arc::new) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::new(&server, Kind::Postgres, "unlogged", THREE).await;
+    let manifest = dir.path().join("logged");
+    let crash = || {
+        let postmaster = std::fs::read_to_string(server.data().join("postmaster.pid")).unwrap().lines().next().unwrap().to_owned();
+        let children = std::fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).unwrap();
+        let copies = |pid: &&str| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains("unlogged"));
+        signal(children.split_whitespace().find(copies).unwrap(), "-KILL");
+    };
+    let patient = Access { limits: Limits { comeback: Duration::from_secs(60), ..access().limits }, ..access() };
+    db.capture(&manifest).await.unwrap();
+    let monitor = Meanwhile::new(When::FirstRows("m"), crash);
+    let result = db.compare_with(&patient, &manifest, &monitor).await;
+    assert_eq!((monitor.seen.findings(), result.outcome(0).0), (vec![], Outcome::Pass), "logged tables are what they were");
+    db.run("CREATE UNLOGGED TABLE b (id int PRIMARY KEY); INSERT INTO b VALUES (1)").await;
+    let manifest = dir.path().join("unlogged");
+    db.capture(&manifest).await.unwrap();
+    let monitor = Meanwhile::new(When::FirstRows("m"), crash);
+    let result = db.compare_with(&patient, &manifest, &monitor).await;
+    let said = result.cut_short.as_ref().unwrap();
+    assert!(said.kind == FailureKind::Network && said.message.contains("empties tables that are unlogged"), "{said}");
+    assert_eq!((monitor.seen.findings(), result.outcome(0).0), (vec![], Outcome::Inconclusive), "it had been read, and is empty now");
+    assert_eq!(ask(&db, "SELECT count(*)::text FROM b").await, "0");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -75,6 +75,15 @@ pub async fn has_order(db: &mut Database, table: &Table, column: &Column) -> Res
     }
 }
 
+/// Refuses a last value that everything is before: rows that come later would be part of the prefix.
+pub fn has_end(table: &Table, column: &Column, last: Option<&str>) -> Result<(), Failure> {
+    let is_text = matches!(column.wire, Wire::Postgres(PgType::Text)) || matches!(column.wire, Wire::Mysql(_));
+    let endless = |last: &&str| ["infinity", "inf", "nan"].contains(&last.trim_start_matches(['-', '+']).to_ascii_lowercase().as_str());
+    let Some(last) = last.filter(|last| !is_text && endless(last)) else { return Ok(()) };
+    let said = format!("--watermark {}: the greatest value in table {} is {last}, and everything is before that", column.name, table.name);
+    Err(Failure::invalid(said).hint("name the last value that counts, `--watermark COLUMN=VALUE`, or a column that only grows: a number, a time"))
+}
+
 /// What a column of MySQL or MariaDB wants, where `value` is not that.
 fn expected_by(kind: &MysqlType, value: &str) -> Option<&'static str> {
     let is_time = |of| logical_text::datetime(value, of, &mut crate::verify::sql::rows::canon::Row::empty()).is_some();

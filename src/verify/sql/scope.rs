@@ -51,6 +51,7 @@ impl Watermark {
                 declared::has_order(db, table, column).await?;
                 db.greatest(table, name).await?
             };
+            declared::has_end(table, column, last.as_deref())?;
             watermark.values.insert(table.name.clone(), last);
         }
         if watermark.values.is_empty() {
@@ -246,7 +247,7 @@ impl Scope {
         spoken_of
             .map(|mut table| {
                 if let Some(last) = watermark.values.get(&table.name) {
-                    table.filter = Some(up_to(engine, &watermark.column, last.as_deref()));
+                    table.filter = Some(up_to(engine, &watermark.column, last.as_deref(), table.order_of(&watermark.column)));
                 }
                 table
             })
@@ -312,7 +313,7 @@ fn logical_types(
 }
 
 /// Rows without a value are within the prefix: they cannot be told to be later.
-fn up_to(engine: &str, column: &str, last: Option<&str>) -> String {
+fn up_to(engine: &str, column: &str, last: Option<&str>, order: &str) -> String {
     let column = if matches!(engine, "mysql" | "mariadb") { backticked(column) } else { double_quoted(column) };
     let Some(last) = last else { return format!("{column} IS NULL") };
     let digits = last.strip_prefix('-').unwrap_or(last);
@@ -323,7 +324,7 @@ fn up_to(engine: &str, column: &str, last: Option<&str>) -> String {
         let quoted = if matches!(engine, "mysql" | "mariadb") { quoted.replace('\\', "\\\\") } else { quoted };
         format!("'{quoted}'")
     };
-    format!("{column} IS NULL OR {column} <= {literal}")
+    format!("{column} IS NULL OR {column}{order} <= {literal}")
 }
 
 #[cfg(test)]
@@ -354,9 +355,9 @@ mod tests {
 
     #[test]
     fn a_value_cannot_leave_its_literal() {
-        assert_eq!(up_to("postgres", "i\"d", Some("x' OR 1")), "\"i\"\"d\" IS NULL OR \"i\"\"d\" <= 'x'' OR 1'");
-        assert_eq!(up_to("mariadb", "id", Some("\\' OR 1")), "`id` IS NULL OR `id` <= '\\\\'' OR 1'");
-        assert_eq!(up_to("sqlite", "id", Some("-12")), "\"id\" IS NULL OR \"id\" <= -12");
-        assert_eq!(up_to("mysql", "id", None), "`id` IS NULL");
+        assert_eq!(up_to("postgres", "i\"d", Some("x' OR 1"), ""), "\"i\"\"d\" IS NULL OR \"i\"\"d\" <= 'x'' OR 1'");
+        assert_eq!(up_to("mariadb", "id", Some("\\' OR 1"), ""), "`id` IS NULL OR `id` <= '\\\\'' OR 1'");
+        assert_eq!(up_to("sqlite", "id", Some("-12"), ""), "\"id\" IS NULL OR \"id\" <= -12");
+        assert_eq!(up_to("mysql", "id", None, ""), "`id` IS NULL");
     }
 }

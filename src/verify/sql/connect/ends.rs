@@ -20,17 +20,17 @@ const MOST_ENDS: usize = 5;
 /// So long a server that is back has to stay before a table is read again: one that ends without that is not ended by the table.
 pub const CALM: Duration = Duration::from_secs(2);
 
-/// The last row that arrived before a session was lost, by its key.
+/// The last row that arrived before a session was lost, by its key, or its place where it has none.
 #[derive(Clone, Default)]
 pub struct LastRow(Arc<Mutex<Option<String>>>);
 
 impl LastRow {
-    /// Notes `row` of `table`, which was the last one where it is whole.
-    pub fn note(&self, row: &Row, table: &Table) {
+    /// Notes `row` of `table`, the last one where it is whole, and how many had arrived.
+    pub fn note(&self, row: &Row, table: &Table, rows: u64) {
         let part = |index: &usize| format!("{}={}", table.columns[*index].name, display::field(row.field(*index)));
         let parts: Vec<String> = table.key.iter().map(part).collect();
         let is_named = row.len() == table.columns.len() && !parts.is_empty();
-        *self.0.lock().expect("no panic while held") = is_named.then(|| parts.join(" "));
+        *self.0.lock().expect("no panic while held") = Some(if is_named { parts.join(" ") } else { format!("the first {rows}") });
     }
 
     /// It, once.
@@ -42,7 +42,7 @@ impl LastRow {
 /// One end of the server while a table was read.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct End {
-    /// The last row that had arrived, by its key; nothing where none had, or it has no key.
+    /// The last row that had arrived, by its key or its place; nothing where none had.
     pub after: Option<String>,
     /// What the server's log says of it.
     pub log: Option<String>,
@@ -115,8 +115,12 @@ mod tests {
         );
         let other = Some("[ERROR] Out of memory");
         assert!(verdict(&[end(Some(1), other), end(Some(8_000), other)]).is_none());
-        let keyless = [(); 3].map(|()| End::default());
-        assert!(verdict(&keyless).unwrap().message.contains("whenever its rows are read"));
+        let keyless = [5_000, 25_000, 25_000].map(|rows| End { after: Some(format!("the first {rows}")), log: None });
+        assert!(verdict(&keyless).unwrap().message.contains("whenever rows after the first 25000 are read"));
+        let others = [5_000, 25_000, 30_000].map(|rows| End { after: Some(format!("the first {rows}")), log: None });
+        assert!(verdict(&others).is_none(), "somebody else ends it");
+        let unseen = [(); 3].map(|()| End::default());
+        assert!(verdict(&unseen).unwrap().message.contains("whenever its rows are read"));
         assert!(verdict(&[end(None, None), end(Some(1), None), end(None, None), end(None, None)]).is_none());
     }
 }

@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use crate::verify::sql::connect::errors::Broken;
 use crate::verify::sql::rows::mysql_decode::MysqlType;
 use crate::verify::sql::rows::table::{Column, Table, Wire, backticked};
 use crate::verify::sql::wire::mysql::answers::Answer;
 use crate::verify::sql::wire::mysql::error::WireError;
 use crate::verify::sql::wire::mysql::session::WireSession;
 
-const TABLES: &str = "SELECT TABLE_NAME, ENGINE, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')";
+const TABLES: &str = "SELECT TABLE_NAME, ENGINE, TABLE_TYPE, CAST(CREATE_TIME AS CHAR) FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')";
+
+/// When a table was made: one that is put in its place was made at another time. Of MariaDB, when its file got its name.
+const MADE: &str = "SELECT CAST(CREATE_TIME AS CHAR) FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?";
 
 /// True of tables in `information_schema.TABLES` whose rows another server keeps: no backup of this one has them. Where the engine is not
 /// there to open them, only their comment says whose they are.
@@ -80,6 +84,7 @@ pub async fn tables(session: &mut WireSession, database: &str) -> Result<Vec<Tab
         let mut table = Table::new(name.clone(), sql_name, read, &key);
         table.left_out = left_out;
         table.unprotected = row.text(1).filter(|engine| !matches!(engine.as_str(), "InnoDB" | "ROCKSDB"));
+        table.identity = row.text(3);
         let of_table = |owner: &str| owner == name;
         table.constraints = indexes
             .iter()
@@ -99,6 +104,16 @@ pub async fn tables(session: &mut WireSession, database: &str) -> Result<Vec<Tab
         tables.push(history);
     }
     Ok(tables)
+}
+
+/// Fails where another table has its name by now. A table that has been read keeps its name as long as the session's transaction lasts.
+pub async fn is_still(session: &mut WireSession, database: &str, table: &Table) -> Result<(), Broken> {
+    let Some(identity) = &table.identity else { return Ok(()) };
+    let answers = session.ask(MADE, &[database, &table.name]).await.map_err(|error| Broken::of_wire(&error))?;
+    if answers.first().and_then(|row| row.text(0)).as_ref() == Some(identity) {
+        return Ok(());
+    }
+    Err(Broken::moved("another table was put in its place after the snapshot was taken"))
 }
 
 /// What a system-versioned table's history is called beside it.

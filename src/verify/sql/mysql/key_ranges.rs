@@ -55,18 +55,18 @@ impl Ranged for KeyRanges {
         let columns: Vec<usize> = (0..self.table.columns.len()).collect();
         let mut row = outlet.blank();
         let mut stream = RowStream::open(session, &self.table, &columns, range, self.opener.limits).await?;
-        let mut any = false;
+        let mut rows = 0;
         loop {
             let mut each = |row: &_| {
                 outlet.row(row);
-                any = true;
+                rows += 1;
                 true
             };
             let flow = match stream.some(BREATH, &mut row, &mut each).await {
                 Ok(flow) => flow,
                 Err(broken) => {
-                    if broken.lost && any {
-                        self.last_row.note(&row, &self.table);
+                    if broken.lost && rows > 0 {
+                        self.last_row.note(&row, &self.table, rows);
                     }
                     return Err(broken);
                 }

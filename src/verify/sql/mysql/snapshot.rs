@@ -222,7 +222,8 @@ impl MysqlSession {
             let read = self.digest_once(table, digester, (kept.take(), &last_row), !ends.is_empty(), sink).await;
             let (rows, lost) = match read {
                 Err(ReadError { rows, cause: Cause::Unreadable(failure) }) if failure.kind == FailureKind::Network => (rows, failure),
-                read => return read,
+                Ok(rows) => return self.is_still(table, rows).await,
+                stopped => return stopped,
             };
             let unreadable = |failure| ReadError { rows, cause: Cause::Unreadable(failure) };
             let log = match self.come_back().await {
@@ -297,7 +298,10 @@ impl MysqlSession {
             Err(failure) => return Err(lanes::not_opened(failure)),
         };
         match outcome {
-            Ok(true) => delivery.end(Ok(())),
+            Ok(true) => {
+                let rows = delivery.end(Ok(()))?;
+                self.is_still(table, rows).await
+            }
             // Rows are still on their way: the session cannot be asked anything else.
             Ok(false) => {
                 self.connection = None;
@@ -308,6 +312,16 @@ impl MysqlSession {
                 delivery.end(Err(broken))
             }
         }
+    }
+
+    /// `rows` where it was this table that they were read of, and not another that somebody put in its place meanwhile.
+    async fn is_still(&mut self, table: &Table, rows: u64) -> Result<u64, ReadError> {
+        let (database, limits) = (self.database.clone(), self.opener.limits);
+        let unreadable = |failure| ReadError { rows, cause: Cause::Unreadable(failure) };
+        let session = self.session().await.map_err(unreadable)?;
+        let asked = tokio::time::timeout(limits.silence, catalog::is_still(session, &database, table)).await;
+        asked.unwrap_or_else(|_| Err(Broken::silent(limits.silence))).map_err(|broken| unreadable(broken.failure()))?;
+        Ok(rows)
     }
 
     /// The session, opened again where it was lost. A new session has a snapshot of its own: on a source that stands still, as a

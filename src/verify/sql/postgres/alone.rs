@@ -60,7 +60,7 @@ async fn stream(
     let question = where_it_is(table);
     let asked = in_time(limits, sqlx::raw_sql(AssertSqlSafe(question)).fetch_one(&mut *control)).await?;
     let number = |at: usize| asked.try_get_raw(at).ok()?.as_str().ok()?.parse::<i64>().ok();
-    is_moved(number(0), number(1))?;
+    is_moved([number(0), number(1), number(3)])?;
 
     let kind = |index: &usize| match &table.columns[*index] {
         Column { wire: Wire::Postgres(kind), name, .. } => Ok((kind, name.as_str())),

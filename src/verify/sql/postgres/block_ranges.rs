@@ -73,18 +73,18 @@ impl Ranged for Blocks {
         let columns: Vec<usize> = (0..self.table.columns.len()).collect();
         let mut row = outlet.blank();
         let mut stream = RowStream::open(session, &self.table, &columns, range, self.opener.limits).await?;
-        let mut any = false;
+        let mut rows = 0;
         loop {
             let mut each = |row: &_| {
                 outlet.row(row);
-                any = true;
+                rows += 1;
                 true
             };
             let read = stream.some(BREATH, &mut row, &mut each).await;
             if matches!(&read, Err(broken) if broken.lost) {
                 self.lost.store(true, Ordering::Relaxed);
-                if any {
-                    self.last_row.note(&row, &self.table);
+                if rows > 0 {
+                    self.last_row.note(&row, &self.table, rows);
                 }
             }
             let flow = read?;

@@ -84,6 +84,7 @@ pub async fn tables(connection: &mut PgConnection) -> Result<Vec<Table>, sqlx::E
             table.left_out = virtuals.into_iter().map(|name| format!("{name}: virtual generated column")).collect();
         }
         let (names, schemas): (Vec<String>, Vec<String>) = (row.try_get(3)?, row.try_get(4)?);
+        table.identity = Some(oid.to_string());
         table.part_of = schemas.iter().zip(&names).map(|(schema, name)| shown_name(schema, name)).collect();
         tables.push(table);
     }

@@ -136,26 +136,28 @@ pub async fn hold(session: &mut PgWireSession, table: &Table) -> Result<u64, Bro
     );
     let answers = session.ask(&asked).await.map_err(broken)?;
     let number = |at: usize| answers.first()?.get(at)?.as_ref()?.parse::<i64>().ok();
-    is_moved(number(0), number(1))?;
+    is_moved([number(0), number(1), number(3)])?;
     Ok(number(2).and_then(|blocks| u64::try_from(blocks).ok()).unwrap_or(0))
 }
 
-/// The file of a table as the snapshot has it and as it is now, and its size in blocks. Its name is looked up once, and not for each row of the
-/// catalogue.
+/// The file of a table as the snapshot has it and as it is now, its size in blocks, and whether its name is still its own: somebody may have put
+/// another in its place. The name is looked up once, and not for each row of the catalogue.
 pub fn where_it_is(table: &Table) -> String {
+    let named = format!("(SELECT {}::text::regclass)", literal(&table.sql_name));
+    let it = table.identity.as_ref().unwrap_or(&named);
     format!(
         "SELECT relfilenode::int8, coalesce(pg_relation_filenode(oid)::int8, 0), \
-         pg_relation_size(oid) / current_setting('block_size')::int8 FROM pg_class WHERE oid = (SELECT {}::text::regclass)",
-        literal(&table.sql_name)
+         pg_relation_size(oid) / current_setting('block_size')::int8, (oid = {named})::int4 FROM pg_class WHERE oid = {it}"
     )
 }
 
-/// Fails where a table is in another file by now than in the snapshot.
-pub fn is_moved(then: Option<i64>, now: Option<i64>) -> Result<(), Broken> {
-    match (then, now) {
-        (Some(then), Some(now)) if then == now => Ok(()),
-        (Some(_), Some(_)) => Err(Broken::moved("the table was rewritten or truncated after the snapshot was taken")),
-        _ => Err(Broken::of_pg_wire(&PgWireError::protocol("no answer to the question where the table is"))),
+/// Fails where a table is in another file by now than in the snapshot, or another has its name: `[then, now, is_it]`, nothing where the catalogue
+/// does not know it.
+pub fn is_moved(found: [Option<i64>; 3]) -> Result<(), Broken> {
+    match found {
+        [Some(then), Some(now), Some(1)] if then == now => Ok(()),
+        [Some(_), Some(_), Some(1)] => Err(Broken::moved("the table was rewritten or truncated after the snapshot was taken")),
+        _ => Err(Broken::moved("another table was put in its place after the snapshot was taken")),
     }
 }
 

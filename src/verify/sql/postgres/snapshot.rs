@@ -44,6 +44,11 @@ const BREATH: usize = 4_096;
 const ATTEMPTS: u32 = 8;
 const BETWEEN: Duration = Duration::from_millis(100);
 
+/// Since when the server's statistics are, where there are unlogged tables: a recovery begins them anew, and empties those tables without a
+/// transaction (PostgreSQL documentation, "The Cumulative Statistics System").
+const UNLOGGED: &str = "(SELECT stats_reset::text FROM pg_catalog.pg_stat_bgwriter \
+                        WHERE EXISTS (SELECT FROM pg_catalog.pg_class WHERE relpersistence = 'u'))";
+
 /// Why the session that holds the snapshot is gone.
 struct Gone {
     failure: Failure,
@@ -65,6 +70,8 @@ pub struct PostgresSession {
     keeper: Option<Keeping>,
     /// The server since it was started, and the transactions that its snapshot shows.
     standing: String,
+    /// What changes where a recovery has emptied unlogged tables ([`UNLOGGED`]).
+    unlogged: Option<String>,
     /// Whether it ended its sessions meanwhile, and is back.
     restarted: bool,
     /// Why what was read before and what is read now need not be of one state.
@@ -87,16 +94,18 @@ impl PostgresSession {
         let question = "SELECT pg_catalog.pg_export_snapshot(), current_setting('server_version'), \
                         current_setting('server_version_num')::int4, current_setting('server_encoding'), \
                         pg_catalog.pg_postmaster_start_time()::text || ' ' || pg_catalog.pg_current_snapshot()::text";
-        let ask = async { sqlx::query(question).fetch_one(&mut control).await.map_err(failed) };
+        let question = format!("{question}, {UNLOGGED}");
+        let ask = async { sqlx::query(AssertSqlSafe(question)).fetch_one(&mut control).await.map_err(failed) };
         let row = limits.asking(shown, ask).await?;
         opener.snapshot = Some(row.try_get(0).map_err(failed)?);
         opener.without_encoding = row.try_get::<String, _>(3).map_err(failed)? == "SQL_ASCII";
         let engine = Engine { name: "postgres", version: row.try_get(1).map_err(failed)? };
         let server = u32::try_from(row.try_get::<i32, _>(2).map_err(failed)?).unwrap_or(0);
         let standing = row.try_get(4).map_err(failed)?;
+        let unlogged = row.try_get(5).map_err(failed)?;
         let control = Arc::new(Mutex::new(control));
         let (workers, alone, early, restarted, two_states) = (Vec::new(), false, Early::No, false, None);
-        Ok(Self { opener, control, workers, alone, engine, server, early, keeper, standing, restarted, two_states })
+        Ok(Self { opener, control, workers, alone, engine, server, early, keeper, standing, unlogged, restarted, two_states })
     }
 
     /// Why not all that was read need be of one state: the server ended its sessions meanwhile, and it is another one by now, or was written to.
@@ -173,7 +182,8 @@ impl PostgresSession {
     /// The greatest value of a column.
     pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<String>, Failure> {
         let shown = &self.opener.shown;
-        let question = format!("SELECT max({})::text FROM ONLY {}{}", double_quoted(column), table.sql_name, table.conditions(&[]));
+        let (name, order) = (double_quoted(column), table.order_of(column));
+        let question = format!("SELECT max({name}{order})::text FROM ONLY {}{}", table.sql_name, table.conditions(&[]));
         let mut control = self.control.lock().await;
         let asked = sqlx::query_scalar(AssertSqlSafe(question)).fetch_one(&mut *control);
         self.opener.limits.asking(shown, async { asked.await.map_err(|error| errors::failure(shown, error)) }).await
@@ -318,8 +328,12 @@ impl PostgresSession {
         fresh.opener.heard = self.opener.heard.clone();
         fresh.restarted = true;
         let is_same = self.keeper.is_some() || fresh.standing == self.standing;
-        let why = || "the server ended its sessions while it was read, and was written to, or is another one".to_owned();
-        fresh.two_states = self.two_states.take().or_else(|| (!is_same).then(why));
+        let why = match (is_same, fresh.unlogged == self.unlogged) {
+            (true, true) => None,
+            (true, false) => Some("the server recovered while it was read, which empties tables that are unlogged"),
+            (false, _) => Some("the server ended its sessions while it was read, and was written to, or is another one"),
+        };
+        fresh.two_states = self.two_states.take().or(why.map(str::to_owned));
         *self = fresh;
         Ok(())
     }
@@ -371,12 +385,14 @@ impl PostgresSession {
     pub async fn standing(&mut self) -> Option<Value> {
         let question = "SELECT pg_catalog.pg_current_snapshot()::text, pg_catalog.pg_postmaster_start_time()::text, \
                         (SELECT oid::int8 FROM pg_catalog.pg_database WHERE datname = current_database())";
+        let question = format!("{question}, {UNLOGGED}");
         let mut control = self.control.lock().await;
-        let asked = tokio::time::timeout(self.opener.limits.silence, sqlx::query(question).fetch_one(&mut *control)).await;
-        let row = asked.ok()?.ok()?;
+        let asked = sqlx::query(AssertSqlSafe(question)).fetch_one(&mut *control);
+        let row = tokio::time::timeout(self.opener.limits.silence, asked).await.ok()?.ok()?;
+        let unlogged: Option<String> = row.try_get(3).ok()?;
         let (snapshot, started, database): (String, String, i64) = (row.try_get(0).ok()?, row.try_get(1).ok()?, row.try_get(2).ok()?);
         let under_way = snapshot.rsplit_once(':').is_none_or(|(_, list)| !list.is_empty());
-        (!under_way).then(|| json!({"snapshot": snapshot, "started": started, "database": database}))
+        (!under_way).then(|| json!({"snapshot": snapshot, "started": started, "database": database, "unlogged": unlogged}))
     }
 
     /// The server by the moment it was started and the port that it was given, whichever way the session came to it, and the database in it.

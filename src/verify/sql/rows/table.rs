@@ -74,6 +74,8 @@ pub struct Table {
     pub filter: Option<String>,
     /// The storage engine, where it gives no snapshot.
     pub unprotected: Option<String>,
+    /// What tells it from a table that is put in its place under the same name, in the engine's own terms; absent: nothing does.
+    pub identity: Option<String>,
     /// The partitioned tables of which it is a partition, by the names of findings.
     pub part_of: Vec<String>,
     /// Whether its texts are asked for in UTF-8, whatever the character set that they are stored in.
@@ -106,6 +108,7 @@ impl Table {
             left_out: Vec::new(),
             filter: None,
             unprotected: None,
+            identity: None,
             part_of: Vec::new(),
             in_utf8: false,
         }
@@ -135,6 +138,12 @@ impl Table {
             converted.unwrap_or_else(|| wire.asked(&name))
         };
         columns.iter().map(asked).collect::<Vec<String>>().join(", ")
+    }
+
+    /// What a column is compared by, beside its type: of texts of PostgreSQL their bytes, since a restored database may have a collation of its own.
+    pub fn order_of(&self, column: &str) -> &'static str {
+        let is_text = |one: &Column| one.name == column && matches!(one.wire, Wire::Postgres(PgType::Text));
+        if self.columns.iter().any(is_text) { " COLLATE \"C\"" } else { "" }
     }
 
     /// The conditions of a statement that reads it, with `more` beside its own filter.
