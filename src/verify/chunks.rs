@@ -5,12 +5,14 @@
 
 use std::sync::Mutex;
 
-use crate::verify::records::{sort, sorted_into};
+use crate::verify::records::{PARTS, sort, sorted_into};
 
 /// Records in the first chunk of a part; each further one has twice as many, up to [`MOST`].
 const FIRST: usize = 16;
 /// Records in a full chunk: some 20 KiB of digests.
 const MOST: usize = 512;
+/// Records that are sorted by way of as much room beside them: 5 MiB of digests.
+const MOST_ROOM: usize = 1 << 17;
 /// Fewer records are sorted by one thread: to start another would take longer.
 const FEW: usize = 4096;
 
@@ -66,18 +68,52 @@ impl<const N: usize> Chunks<N> {
         }));
     }
 
-    /// Sorts the records, which share their first byte, by way of `room`.
-    fn sort(&mut self, room: &mut Vec<[u8; N]>) {
+    /// Sorts the records, whose first `common` bytes are alike, by way of `room`; chunks that are free meanwhile are in `pool`.
+    fn sort(&mut self, common: usize, room: &mut Vec<[u8; N]>, pool: &mut Pool<N>) {
         if let [only] = &mut self.chunks[..] {
-            return sort(only, 1);
+            return sort(only, common);
         }
-        sorted_into(self.slices(), 1, room);
+        if self.records() > MOST_ROOM {
+            return self.divide(common, room, pool);
+        }
+        sorted_into(self.slices(), common, room);
         let mut rest = room.as_slice();
         for chunk in &mut self.chunks {
             let (some, further) = rest.split_at(chunk.len());
             chunk.copy_from_slice(some);
             rest = further;
         }
+    }
+
+    /// Sorts more records than there is to be room for beside: they move into parts by the first byte that is not alike, chunk by chunk, each of
+    /// which is then sorted. Keys that are numbers share most of their bytes.
+    fn divide(&mut self, common: usize, room: &mut Vec<[u8; N]>, pool: &mut Pool<N>) {
+        let at = self.alike(common);
+        if at == N {
+            return;
+        }
+        let mut parts: Vec<Self> = (0..PARTS).map(|_| Self::EMPTY).collect();
+        for mut chunk in std::mem::take(&mut self.chunks) {
+            chunk.iter().for_each(|record| parts[usize::from(record[at])].push(*record, pool));
+            chunk.clear();
+            pool.extend((chunk.capacity() >= MOST).then_some(chunk));
+        }
+        for mut part in parts {
+            part.sort(at + 1, room, pool);
+            self.chunks.append(&mut part.chunks);
+        }
+    }
+
+    /// How many bytes at the beginning all records share; `common` at least.
+    fn alike(&self, common: usize) -> usize {
+        let Some(first) = self.chunks.first().and_then(|chunk| chunk.first()) else { return N };
+        let mut alike = N;
+        for record in self.slices().flatten() {
+            if record[common..alike] != first[common..alike] {
+                alike = (common..alike).find(|at| record[*at] != first[*at]).unwrap_or(alike);
+            }
+        }
+        alike
     }
 }
 
@@ -86,8 +122,8 @@ pub fn sort_each<const N: usize>(parts: &mut [Chunks<N>]) {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let records: usize = parts.iter().map(Chunks::records).sum();
     if threads == 1 || records < FEW * threads {
-        let mut room = Vec::new();
-        return parts.iter_mut().for_each(|part| part.sort(&mut room));
+        let (mut room, mut pool) = (Vec::new(), Pool::new());
+        return parts.iter_mut().for_each(|part| part.sort(1, &mut room, &mut pool));
     }
     let parts = Mutex::new(parts.iter_mut());
     // The lock is given back before the part is sorted.
@@ -95,9 +131,9 @@ pub fn sort_each<const N: usize>(parts: &mut [Chunks<N>]) {
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                let mut room = Vec::new();
+                let (mut room, mut pool) = (Vec::new(), Pool::new());
                 while let Some(part) = next() {
-                    part.sort(&mut room);
+                    part.sort(1, &mut room, &mut pool);
                 }
             });
         }
@@ -130,6 +166,29 @@ mod tests {
             assert_eq!(walked, expected);
             assert!(parts.iter().all(|part| part.records() as u64 == each && part.slices().all(|slice| !slice.is_empty())));
         }
+    }
+
+    /// As those of numbers that follow one another: what tells them apart is in their last bytes.
+    #[test]
+    fn more_records_than_there_is_room_for_are_sorted_within_little() {
+        let of = |n: u64| {
+            let mut record = [7; 9];
+            record[1..].copy_from_slice(&n.to_be_bytes());
+            record
+        };
+        let count = 2 * MOST_ROOM as u64 + 77;
+        let (mut part, mut room, mut pool) = ([Chunks::<9>::EMPTY], Vec::new(), Pool::new());
+        (0..count).for_each(|n| part[0].push(of(n * 7_919 % count), &mut pool));
+        (0..1_000).for_each(|_| part[0].push(of(5), &mut pool));
+        part[0].sort(1, &mut room, &mut pool);
+        let found: Vec<[u8; 9]> = part[0].slices().flatten().copied().collect();
+        let mut expected: Vec<[u8; 9]> = (0..count).map(of).chain(std::iter::repeat_n(of(5), 1_000)).collect();
+        expected.sort_unstable();
+        assert!(found == expected && room.len() <= MOST_ROOM && part[0].slices().all(|slice| !slice.is_empty()));
+        let mut same = Chunks::<9>::EMPTY;
+        (0..count).for_each(|_| same.push(of(3), &mut pool));
+        same.sort(1, &mut room, &mut pool);
+        assert_eq!((same.records() as u64, same.alike(1)), (count, 9));
     }
 
     #[test]
