@@ -3,6 +3,7 @@
 //! Not here: how faults are shown, and what a report makes of a log that verifies.
 
 pub mod apart;
+pub mod check_packs;
 pub mod checks;
 pub mod claim;
 pub mod closing;
@@ -19,6 +20,7 @@ pub mod itself;
 pub mod known;
 pub mod listed;
 pub mod listing;
+pub mod made;
 pub mod outcome;
 pub mod owed;
 pub mod pass;

@@ -96,17 +96,21 @@ fn of_policy(leaf: u64, policy: &PolicySet, demands: &Demands, faults: &mut Faul
     if demands.classes.is_empty() {
         return;
     }
-    let stated = |class: &ClassPolicy| ClassDemanded {
+    let stated = |class: &ClassPolicy, packs: &[String]| ClassDemanded {
         rto_s: class.rto_s,
         rpo_s: class.rpo_s,
         test_period_s: class.test_period_s,
         second_within_s: class.second_within_s,
         indeterminate_budget: class.indeterminate_budget,
         access: class.access.clone(),
+        packs: packs.to_vec(),
     };
     let names = || policy.classes.keys().chain(demands.classes.keys());
     for name in names().collect::<std::collections::BTreeSet<_>>() {
-        let (said, demanded) = (policy.classes.get(name).map(stated), demands.classes.get(name));
+        let demanded = demands.classes.get(name);
+        // The packs are held to their checks, of which a policy states what they come to (`check_packs`).
+        let packs = demanded.map(|demanded| demanded.packs.as_slice()).unwrap_or_default();
+        let said = policy.classes.get(name).map(|class| stated(class, packs));
         faults.demand(said.as_ref() == demanded, Rule::FactDiffers, leaf, || {
             let spelled = |class: Option<&ClassDemanded>| class.map_or_else(|| "no such class".to_owned(), |class| format!("{class:?}"));
             format!("class `{name}`: its configuration says {}, found {}", spelled(demanded), spelled(said.as_ref()))
