@@ -74,6 +74,8 @@ pub struct CheckFile {
     pub op: String,
     /// Whether there are databases that hold nothing of what it looks at.
     pub may_not_apply: bool,
+    /// The one baseline that it is held against, by its name in manifests.
+    pub baseline: Option<String>,
 }
 
 impl CheckFile {
@@ -87,6 +89,7 @@ impl CheckFile {
         let op = text("error_if").or(kind.usual_threshold())?;
         let engines = table.get("engines").and_then(Value::as_array)?.iter().map(|engine| engine.as_str().map(str::to_owned));
         let each = text("each").is_some_and(|each| each != "table");
+        let is_held = matches!(kind, CheckKind::BaselineScalar | CheckKind::Canary) && text("each").is_none();
         let is_optional = table.get("baseline_optional").and_then(Value::as_bool).unwrap_or(false);
         Some(Self {
             id: text("id")?.to_owned(),
@@ -95,6 +98,7 @@ impl CheckFile {
             kind: kind.as_str().to_owned(),
             op: Threshold::parse(op, kind).ok()?.text().to_owned(),
             may_not_apply: each || is_optional || table.contains_key("looks_at"),
+            baseline: text("baseline").or(text("id")).filter(|_| is_held).map(str::to_owned),
         })
     }
 }
@@ -114,6 +118,11 @@ mod tests {
         let of = |from: &str, to: &str| CheckFile::of(&ORPHANS.replace(from, to));
         assert!(!of("foreign-key", "table").unwrap().may_not_apply);
         assert_eq!(of("each = \"foreign-key\"", "error_if = \" > 3 \"").unwrap().op, "> 3");
+        assert_eq!(orphans.baseline, None);
+        let of_baseline = |text: &str| CheckFile::of(&text.replace("violations", "canary")).unwrap().baseline;
+        assert_eq!(of_baseline(ORPHANS), None, "of each its own");
+        assert_eq!(of_baseline(&ORPHANS.replace("each =", "title =")).as_deref(), Some("a.orphans"));
+        assert_eq!(of_baseline(&ORPHANS.replace("each =", "baseline =")).as_deref(), Some("foreign-key"));
         for (from, to) in [("violations", "offences"), ("critical", "fatal"), ("id = \"a.orphans\"", ""), ("violations", "scalar")] {
             assert_eq!(of(from, to), None, "{to}");
         }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::check::CheckResult;
+use crate::model::check::{CheckOutcome, CheckResult};
 use crate::model::digest::Sha256Digest;
 use crate::testing_log::body::{ClassPolicy, PolicySet};
 use crate::testing_log::packs::Packs;
@@ -13,9 +13,17 @@ use crate::testing_log::store::LogDir;
 use crate::testing_log::verify::demands::Demands;
 use crate::testing_log::verify::drills::Drill;
 use crate::testing_log::verify::fault::{Faults, Rule};
+use crate::testing_log::verify::stated::{Baseline, Baselines};
 
-/// Checks the policy of a drill and the checks of its results; `demands` are those of its configuration, where the evidence has it.
-pub fn check(dir: &LogDir, drill: &Drill<'_>, policy: Option<&PolicySet>, demands: Option<&Demands>, faults: &mut Faults) {
+/// Checks the policy of a drill and the checks of its results; `demands` are those of its configuration, where the evidence has it, and
+/// `baselines` what manifests say of themselves.
+pub fn check(
+    dir: &LogDir,
+    drill: &Drill<'_>,
+    policy: Option<&PolicySet>,
+    (demands, baselines): (Option<&Demands>, &Baselines),
+    faults: &mut Faults,
+) {
     let (Some(plan), Some(policy)) = (drill.plans.first().filter(|plan| plan.body.promises_all()), policy) else { return };
     let leaf = plan.body.policy_leaf;
     for (name, class) in demands.into_iter().flat_map(|demands| &demands.classes) {
@@ -39,7 +47,7 @@ pub fn check(dir: &LogDir, drill: &Drill<'_>, policy: Option<&PolicySet>, demand
         Kept::Another(what) => faults.at(Rule::ChecksDiffer, leaf, format!("the check files {digest}: {what}")),
         Kept::There(packs) => {
             of_policy(leaf, policy, &packs, demands, faults);
-            of_results(drill, &packs, faults);
+            of_results(drill, &packs, baselines, faults);
         }
     }
 }
@@ -97,12 +105,13 @@ fn spelled(digest: Option<Sha256Digest>) -> String {
 }
 
 /// What is said of each check is what its file says.
-fn of_results(drill: &Drill<'_>, packs: &Packs, faults: &mut Faults) {
+fn of_results(drill: &Drill<'_>, packs: &Packs, baselines: &Baselines, faults: &mut Faults) {
     for result in &drill.results {
+        let baseline = result.body.verify.as_ref().and_then(|facts| baselines.get(&facts.manifest));
         let of_class = packs.classes.get(&result.body.class).map(Vec::as_slice).unwrap_or_default();
         for check in &result.body.sql_checks {
             let is_of_class = of_class.iter().any(|pack| pack.get(&check.id) == Some(&check.sql_digest));
-            let differs = if is_of_class { difference(check, packs) } else { Some("that is no check of its class".to_owned()) };
+            let differs = if is_of_class { difference(check, packs, baseline) } else { Some("that is no check of its class".to_owned()) };
             if let Some(why) = differs {
                 let message = format!("check {} ({}) of class `{}`: {why}", check.id, check.sql_digest, result.body.class);
                 faults.at(Rule::CheckDiffers, result.leaf, message);
@@ -111,7 +120,7 @@ fn of_results(drill: &Drill<'_>, packs: &Packs, faults: &mut Faults) {
     }
 }
 
-fn difference(check: &CheckResult, packs: &Packs) -> Option<String> {
+fn difference(check: &CheckResult, packs: &Packs, baseline: Option<&Baseline>) -> Option<String> {
     let file = packs.file(&check.sql_digest)?;
     if !file.engines.contains(&check.engine) {
         return Some(format!("its file is for {}, and it is said to have run on {}", file.engines.join(", "), check.engine));
@@ -120,5 +129,12 @@ fn difference(check: &CheckResult, packs: &Packs) -> Option<String> {
         return Some("it is said not to apply, and by its file it applies to every database".to_owned());
     }
     let (said, expected) = ((check.severity, &check.kind, &check.op), (file.severity, &file.kind, &file.op));
-    (said != expected).then(|| format!("its file says {expected:?}, found {said:?}"))
+    if said != expected {
+        return Some(format!("its file says {expected:?}, found {said:?}"));
+    }
+    // The numbers of a table's rows stand under the name that the database has for it.
+    let name = file.baseline.filter(|name| !name.starts_with("rows."))?;
+    let (expected, found) = (baseline?.baselines.get(&name), check.expected.as_ref());
+    let is_judged = matches!(check.result, CheckOutcome::Pass | CheckOutcome::Warn);
+    (found != expected && (found.is_some() || is_judged)).then(|| format!("its manifest has {expected:?} as `{name}`, found {found:?}"))
 }

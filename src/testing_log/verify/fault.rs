@@ -208,7 +208,7 @@ rules! {
     ManifestNotRegistered = "manifest_not_registered",
     /// The registration precedes the population of the drill that uses it.
     ManifestRegisteredLate = "manifest_registered_after_use",
-    /// The manifest used is the one registered.
+    /// The manifest used is the one registered, and what passes was held to all that it has.
     ManifestDiffers = "manifest_differs",
     /// A manifest that does not name the point is compared in a bounded mode.
     ModeNotDowngraded = "mode_not_downgraded",

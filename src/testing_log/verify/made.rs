@@ -70,7 +70,13 @@ impl Made {
 /// Checks the dates of what a drill restored, and the ages that are counted by a clock that they show to be none of theirs.
 pub fn check(dir: &LogDir, drill: &Drill<'_>, listings: &[Listing<'_>], faults: &mut Faults) {
     let (Some(population), Some(started)) = (drill.populations.first(), drill.starts.first()) else { return };
-    let Some(told) = Told::of(population) else { return };
+    let Some(told) = Told::of(population) else {
+        if drill.results.iter().any(|result| !dates(dir, result, started.entry.at).is_empty()) {
+            let what = "it does not say what AWS's clock was: when services made what was restored could not be held to it";
+            faults.unheld(population.leaf, what);
+        }
+        return;
+    };
     let mut against = newest_listed(listings)
         .filter(|newest| newest.millis_since(population.entry.at).saturating_sub(APART_MS) > told.by(population.entry.at)[1])
         .map(|newest| format!("something is listed as of {newest}, and the population was committed at {}", population.entry.at));

@@ -21,6 +21,7 @@ pub mod known;
 pub mod listed;
 pub mod listing;
 pub mod made;
+pub mod manifest_counts;
 pub mod outcome;
 pub mod owed;
 pub mod pass;

@@ -30,7 +30,7 @@ pub fn verify(path: &Path, key: &VerifyingKey, options: &VerifyOptions) -> Resul
         let demands = policy.and_then(|policy| stated::demanded(&dir, &mut configurations, &policy.config));
         listed::check(&dir, &reading, drill, demands, &mut faults);
         planned::check(&reading, drill, demands, &mut faults);
-        check_packs::check(&dir, drill, policy, demands, &mut faults);
+        check_packs::check(&dir, drill, policy, (demands, &baselines), &mut faults);
         results::check(&reading, drill, (demands, &baselines), &mut faults);
         closing::check(&sealing, drill, &mut faults);
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use attestore::model::capture::CaptureMode;
 use attestore::model::check::{CheckOutcome, CheckResult, Severity};
 use attestore::model::digest::Sha256Digest;
 use attestore::testing_log::body::{PointResult, PolicySet};
@@ -196,6 +197,45 @@ fn a_check_does_not_apply_only_where_its_file_says_that_it_may_not() {
     };
     assert_eq!(said(true), [] as [&str; 0]);
     assert_eq!(said(false), [Rule::CheckDiffers.as_str()]);
+}
+
+/// What a check is held against is what the manifest has.
+#[test]
+fn a_baseline_is_that_of_the_manifest() {
+    let header = serde_json::json!({
+        "mode": "snapshot-exact", "recovery_point_id": SECOND, "captured_end": captured_end(), "baselines": {"bank.names": "7"},
+        "root": manifest("crm", CaptureMode::SnapshotExact).root,
+    });
+    let bytes = serde_json::to_vec(&header).unwrap();
+    let digest = Sha256Digest::of(&bytes);
+    for (expected, actual, is_a_lie) in [(Some("7"), "7", false), (Some("8"), "8", true), (None, "0", true)] {
+        let mut kept = packs();
+        let text = check_file("bank.names", Severity::Minor).replace("violations", "baseline-scalar");
+        let of_names = Sha256Digest::of(text.as_bytes());
+        pack(&mut kept).insert("bank.names".into(), of_names);
+        kept.files.insert(of_names, text);
+        let (check_set, of_packs) = (kept.check_set().unwrap(), Sha256Digest::of(&kept.to_bytes().unwrap()));
+        let mut honest = promised();
+        let edit = Box::new(move |body: &mut Body, nth| {
+            honest(body, nth);
+            match body {
+                Body::PolicySet(set) => (set.check_set, set.packs) = (check_set, Some(of_packs)),
+                Body::ManifestRegistered(registered) if registered.resource.0 == "crm" => registered.manifest = digest,
+                Body::PointResult(result) if result.resource.0 == "crm" => {
+                    result.verify.as_mut().unwrap().manifest = digest;
+                    for check in result.sql_checks.iter_mut().filter(|check| check.id == "bank.names") {
+                        (check.sql_digest, check.kind, check.op) = (of_names, "baseline-scalar".into(), "!= baseline".into());
+                        (check.expected, check.actual) = (expected.map(str::to_owned), Some(actual.to_owned()));
+                    }
+                }
+                _ => {}
+            }
+        });
+        let world = build(Story { edit, packs: kept, ..Story::default() });
+        world.log().put_evidence(&bytes[..]).unwrap();
+        let lie: &[&str] = if is_a_lie { &[Rule::CheckDiffers.as_str()] } else { &[] };
+        assert_eq!(world.names(), lie, "{expected:?} {actual}");
+    }
 }
 
 /// What is withheld is no fault, and is said.
