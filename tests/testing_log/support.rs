@@ -213,7 +213,10 @@ fn committed(pen: &mut Pen) -> PopulationCommitted {
         population.iter().filter(|item| item.resource.0 == "vault").map(|item| (item.id.0.as_str(), item.created_at, "COMPLETED"));
     let all = of_bucket.chain([(old, captured_end(), "EXPIRED")]);
     let answer: Vec<_> = all
-        .map(|(arn, at, status)| serde_json::json!({"arn": arn, "resource_arn": "arn:aws:s3:::vault", "created_at": at, "status": status}))
+        .map(|(arn, at, status)| {
+            let (of, size) = ("arn:aws:s3:::vault", 1 << 20);
+            serde_json::json!({"arn": arn, "resource_arn": of, "created_at": at, "status": status, "encrypted": true, "size_bytes": size})
+        })
         .collect();
     let listing = serde_json::json!({"call": "backup:ListRecoveryPointsByBackupVault", "of": "nightly", "answer": answer});
     let listing = pen.writer.evidence(listing.to_string().as_bytes()).unwrap();
