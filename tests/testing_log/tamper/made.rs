@@ -106,3 +106,20 @@ fn a_clock_that_makes_points_younger_is_one_that_their_service_goes_by() {
     assert_eq!(told(Some(-1800), DATELESS, window("2026-02-01T01:30:00.000Z")), [] as [&str; 0]);
     assert_eq!(told(Some(-1800), DATELESS, window("2026-02-01T02:00:00.000Z")), rpo, "listed before it was");
 }
+
+/// Where nobody knows what the services' clock was, nothing is held to their dates, and that is said.
+#[test]
+fn a_clock_that_nobody_knows_is_told() {
+    for (knows, said) in [(true, false), (false, true)] {
+        let mut honest = promised();
+        let edit = Box::new(move |body: &mut Body, nth| {
+            honest(body, nth);
+            if let Body::PopulationCommitted(population) = body {
+                population.service_ahead_ms = population.service_ahead_ms.filter(|_| knows);
+            }
+        });
+        let verdict = build(Story { edit, ..Story::default() }).verdict(&Default::default());
+        let is_said = verdict.unheld.iter().any(|unheld| unheld.message.contains("what AWS's clock was"));
+        assert_eq!((verdict.faults.len(), is_said), (0, said));
+    }
+}
