@@ -59,6 +59,8 @@ pub struct RestoreJob {
     pub created_arn: Option<String>,
     /// The kind of what it created.
     pub resource_type: Option<String>,
+    /// When it was asked for.
+    pub created_at: Option<Timestamp>,
     /// When it was complete.
     pub completed_at: Option<Timestamp>,
 }
@@ -187,6 +189,7 @@ impl Backup {
             percent_done: answer.percent_done,
             created_arn: answer.created_resource_arn,
             resource_type: answer.resource_type,
+            created_at: answer.creation_date.as_ref().map(timestamp),
             completed_at: answer.completion_date.as_ref().map(timestamp),
         })
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::drill::context::Context;
 use crate::estate::catalogue::{Catalogue, Sources, catalogue};
 use crate::estate::policy;
-use crate::model::canonical_json;
+use crate::model::canonical_json::NotCanonical;
 use crate::model::digest::Sha256Digest;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::{CaseId, DrillId, PointId, ResourceId};
@@ -19,6 +19,7 @@ use crate::testing_log::body::{
 };
 use crate::testing_log::check_list::CheckList;
 use crate::testing_log::entry::{Body, Entry};
+use crate::testing_log::packs::Packs;
 use crate::testing_log::result_version::RESULT_VERSION;
 use crate::testing_log::sample;
 use crate::verify::sql::checks::pack::Pack;
@@ -124,9 +125,9 @@ fn lost(drill: &DrillOpened, what: &str) -> Failure {
 
 /// `policy.set`, where the configuration or the checks are not those in force.
 fn ensure_policy(context: &Context, drill: &DrillId) -> Result<u64, Failure> {
-    let names: std::collections::BTreeSet<&String> = context.config().class.values().flat_map(|class| &class.checks).collect();
-    let packs = names.into_iter().map(|name| Pack::load(name)).collect::<Result<Vec<_>, _>>()?;
-    let wanted = PolicySet { config: context.loaded.digest, classes: classes(context), check_set: check_set(&packs)? };
+    let (packs, check_set) = packs(context)?;
+    let kept = Some(Sha256Digest::of(&packs));
+    let wanted = PolicySet { config: context.loaded.digest, classes: classes(context), check_set, packs: kept };
     let in_force = context.ledger.entries()?.into_iter().rev().find_map(|entry| match entry.body {
         Body::PolicySet(body) => Some((entry.seq, body)),
         _ => None,
@@ -137,6 +138,7 @@ fn ensure_policy(context: &Context, drill: &DrillId) -> Result<u64, Failure> {
         return Ok(leaf);
     }
     context.ledger.evidence(&context.loaded.bytes)?;
+    context.ledger.evidence(&packs)?;
     Ok(context.ledger.append(drill, Body::PolicySet(wanted))?.index)
 }
 
@@ -162,6 +164,10 @@ fn same_checks(context: &Context, drill: &DrillOpened, plan: &DrillPlanned) -> R
     let Some(Body::PolicySet(policy)) = policy.filter(|_| plan.promises_all()) else { return Ok(()) };
     let now = classes(context);
     match policy.classes.iter().find(|(name, class)| now.get(*name).is_none_or(|now| now.checks != class.checks)) {
+        None if plan.keeps_checks() && policy.check_set != packs(context)?.1 => {
+            Err(Failure::invalid(format!("drill {} began with other check files than are there now", drill.drill))
+                .hint("put the check files back to finish the drill, or give it up with --abandon"))
+        }
         None => Ok(()),
         Some((name, _)) => {
             Err(Failure::invalid(format!("drill {} began with other checks of class `{name}` than are there now", drill.drill))
@@ -170,12 +176,16 @@ fn same_checks(context: &Context, drill: &DrillOpened, plan: &DrillPlanned) -> R
     }
 }
 
-/// The digest over the check files in force: RFC 8785 of `{id: digest}`.
-fn check_set(packs: &[Pack]) -> Result<Sha256Digest, Failure> {
-    let digests: BTreeMap<&str, String> =
-        packs.iter().flat_map(|pack| &pack.checks).map(|check| (check.id.as_str(), check.digest.to_string())).collect();
-    let bytes = canonical_json::to_bytes(&digests).map_err(|error| Failure::invalid(format!("check set: {error}")).caused_by(error))?;
-    Ok(Sha256Digest::of(&bytes))
+/// The checks in force with their files, as evidence, and the digest over them.
+fn packs(context: &Context) -> Result<(Vec<u8>, Sha256Digest), Failure> {
+    let mut packs = Packs::default();
+    for (class, of_class) in &context.packs {
+        let one = |pack: &Pack| pack.checks.iter().map(|check| (check.id.clone(), check.digest)).collect();
+        packs.classes.insert(class.clone(), of_class.iter().map(one).collect());
+        packs.files.extend(of_class.iter().flat_map(|pack| &pack.checks).map(|check| (check.digest, check.file.clone())));
+    }
+    let failed = |error: NotCanonical| Failure::invalid(format!("check set: {error}")).caused_by(error);
+    Ok((packs.to_bytes().map_err(failed)?, packs.check_set().map_err(failed)?))
 }
 
 /// Catalogue, then `population.committed`.

@@ -27,6 +27,15 @@ impl CheckKind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 
+    /// Beyond what it fails where nothing else is said; nothing where that has to be said.
+    pub fn usual_threshold(self) -> Option<&'static str> {
+        match self {
+            Self::Violations => Some("> 0"),
+            Self::BaselineScalar | Self::Canary => Some("!= baseline"),
+            Self::Scalar | Self::Freshness => None,
+        }
+    }
+
     /// The spelling in headers and results.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -50,6 +50,10 @@ pub struct PolicySet {
     pub classes: BTreeMap<String, ClassPolicy>,
     /// Digest over the check files that are in force, by RFC 8785 of `{id: digest}`.
     pub check_set: Sha256Digest,
+    /// Digest of the check files themselves, pack by pack (`packs::Packs`), which are evidence; absent in entries of versions that did not keep
+    /// them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packs: Option<Sha256Digest>,
 }
 
 /// The demands on one data class.

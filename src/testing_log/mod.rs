@@ -11,6 +11,7 @@ pub mod entry;
 pub mod evidence;
 pub mod exact;
 pub mod intents;
+pub mod packs;
 pub mod pages;
 pub mod probes;
 pub mod public_tools;

@@ -5,16 +5,21 @@
 use crate::testing_log::body::DrillPlanned;
 
 /// Drills of this version state all that `verify::owed` demands of results, know what else is an exception, and answer for what they could
-/// not list, and for resources whose points are drilled as those of another.
-pub const RESULT_VERSION: u32 = 5;
+/// not list, and for resources whose points are drilled as those of another. Their policies keep the check files, and what passes was held to the
+/// whole of its manifest.
+pub const RESULT_VERSION: u32 = 6;
 /// Results from this version on state all that `verify::owed` demands of them.
 const STATES_ALL: u32 = 2;
 /// Results from this version on know what else is an exception.
 const KNOWS_EXCEPTIONS: u32 = 3;
 /// Drills from this version on answer for what they could not list.
 const ANSWERS_FOR_UNLISTED: u32 = 4;
-/// Drills from this version on answer for resources whose points are drilled as those of another.
+/// Drills from this version on answer for resources whose points are drilled as those of another, and for files of one name.
 const ANSWERS_FOR_SHARED: u32 = 5;
+/// The policies of drills from this version on keep the files of their checks, which no run of the drill changes.
+const KEEPS_CHECKS: u32 = 6;
+/// Results from this version on that pass have expected all that their manifests have.
+const EXPECTS_ALL: u32 = 6;
 
 impl DrillPlanned {
     /// Whether each result of the drill has to state all that its kind of case always states.
@@ -30,6 +35,16 @@ impl DrillPlanned {
     /// Whether what could not be listed keeps the whole drill from being a pass, and every listing that there is counts.
     pub fn answers_for_unlisted(&self) -> bool {
         self.result_version.is_some_and(|version| version >= ANSWERS_FOR_UNLISTED)
+    }
+
+    /// Whether its policy keeps the files of its checks, and all its results are of these.
+    pub fn keeps_checks(&self) -> bool {
+        self.result_version.is_some_and(|version| version >= KEEPS_CHECKS)
+    }
+
+    /// Whether what passes was held to all that its manifest has.
+    pub fn expects_all(&self) -> bool {
+        self.result_version.is_some_and(|version| version >= EXPECTS_ALL)
     }
 
     /// Whether a resource whose points are drilled as those of another keeps the whole drill from being a pass: its own database, manifests and

@@ -164,7 +164,7 @@ impl Fixture {
         };
         let classes = [("gold", class(4, 24, 92)), ("silver", class(8, 48, 183)), ("bronze", class(24, 96, 366))]
             .map(|(name, c)| (name.to_owned(), c));
-        let body = PolicySet { config: self.policy.1, classes: classes.into(), check_set: Sha256Digest::of(b"checks") };
+        let body = PolicySet { config: self.policy.1, classes: classes.into(), check_set: Sha256Digest::of(b"checks"), packs: None };
         self.policy.0 = self.say(at, Body::PolicySet(body));
         for res in ESTATE {
             self.register(res, None, at);

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use attestore::model::clock::Timestamp;
 use attestore::model::counts::Counts;
+use attestore::model::digest::Sha256Digest;
 use attestore::model::finding::Class;
 use attestore::model::ids::PointId;
 use attestore::testing_log::body::*;
-use attestore::testing_log::check_list::CheckList;
 use attestore::testing_log::entry::Body;
 use attestore::testing_log::probes::Made;
 use attestore::testing_log::restore_facts::{ChecklistLine, SourceStamps};
@@ -17,7 +17,7 @@ use attestore::testing_log::result_version::RESULT_VERSION;
 use attestore::testing_log::verify::claim::{OTHER_MOMENT, OTHER_POSITION};
 use attestore::testing_log::verify::{corroborated, second, undemanded};
 
-use crate::support::{Edit, captured_end, engine_versions, looks};
+use crate::support::{Edit, captured_end, engine_versions, looks, packs};
 
 /// The instance at a second.
 pub const SECOND: &str = "arn:aws:rds:eu-west-2:111122223333:db:crm@2026-01-01T01:00:00Z";
@@ -33,8 +33,9 @@ pub fn promised() -> Edit {
     let (mut created, mut failed, mut policy) = (BTreeMap::new(), None, None);
     Box::new(move |body, nth| match body {
         Body::PolicySet(set) => {
-            let checks = BTreeMap::from([("postgres".to_owned(), CheckList::of(["bank.ledger-balances", "bank.names"]))]);
-            set.classes.get_mut("bank").unwrap().checks = checks;
+            let kept = packs();
+            set.classes.get_mut("bank").unwrap().checks = kept.lists("bank").unwrap();
+            (set.check_set, set.packs) = (kept.check_set().unwrap(), Some(Sha256Digest::of(&kept.to_bytes().unwrap())));
             policy = Some(set.clone());
         }
         Body::ManifestRegistered(registered) if registered.resource.0 == "crm" => {
@@ -81,6 +82,7 @@ fn commit(population: &mut PopulationCommitted) {
         item.id = crm[at].clone();
     }
     population.population.sort_by(|a, b| a.id.cmp(&b.id));
+    population.service_ahead_ms = Some(0);
     // Every one is drawn, those of the bucket first.
     population.strata.reverse();
     population.strata.iter_mut().for_each(|stratum| stratum.sample = stratum.size);

@@ -16,6 +16,7 @@ use attestore::signing::keys::SigningKey;
 use attestore::signing::sshsig;
 use attestore::testing_log::body::*;
 use attestore::testing_log::entry::{Actor, Body, Entry};
+use attestore::testing_log::packs::Packs;
 use attestore::testing_log::probes::{self, Made};
 use attestore::testing_log::sample;
 use attestore::testing_log::store::LogDir;
@@ -41,6 +42,10 @@ pub struct Story {
     pub close: bool,
     /// The configuration in the evidence.
     pub config: Vec<u8>,
+    /// The check files in the evidence.
+    pub packs: Packs,
+    /// Changes what a service says of what it restored, before that is evidence.
+    pub raw: fn(&mut serde_json::Value),
     pub key: SigningKey,
 }
 
@@ -52,6 +57,8 @@ impl Default for Story {
             after: Box::new(|_, _| {}),
             close: true,
             config: b"version = 1\n".to_vec(),
+            packs: packs(),
+            raw: |_| {},
             key: SigningKey::from_seed(&[11; 32]),
         }
     }
@@ -130,6 +137,9 @@ pub fn build(story: Story) -> World {
     let config = pen.writer.evidence(&pen.story.config).unwrap();
     let (policy_leaf, policy) = pen.write(Body::PolicySet(policy(config)), false);
     let Body::PolicySet(policy) = policy else { unreachable!() };
+    if policy.packs.is_some() {
+        pen.writer.evidence(&pen.story.packs.to_bytes().unwrap()).unwrap();
+    }
     let mut manifests = BTreeMap::new();
     for (resource, mode) in [("vault", CaptureMode::VersionExact), ("crm", CaptureMode::SnapshotExact)] {
         let (leaf, body) = pen.write(Body::ManifestRegistered(manifest(resource, mode)), true);
@@ -170,7 +180,7 @@ fn policy(config: Sha256Digest) -> PolicySet {
         checks: BTreeMap::new(),
     };
     let classes = BTreeMap::from([("files".to_owned(), class(Some(14_400), Some(86_400))), ("bank".to_owned(), class(Some(3600), None))]);
-    PolicySet { config, classes, check_set: Sha256Digest::of(b"{}") }
+    PolicySet { config, classes, check_set: Sha256Digest::of(b"{}"), packs: None }
 }
 
 pub fn captured_end() -> Timestamp {
@@ -203,7 +213,10 @@ fn committed(pen: &mut Pen) -> PopulationCommitted {
         population.iter().filter(|item| item.resource.0 == "vault").map(|item| (item.id.0.as_str(), item.created_at, "COMPLETED"));
     let all = of_bucket.chain([(old, captured_end(), "EXPIRED")]);
     let answer: Vec<_> = all
-        .map(|(arn, at, status)| serde_json::json!({"arn": arn, "resource_arn": "arn:aws:s3:::vault", "created_at": at, "status": status}))
+        .map(|(arn, at, status)| {
+            let (of, size) = ("arn:aws:s3:::vault", 1 << 20);
+            serde_json::json!({"arn": arn, "resource_arn": of, "created_at": at, "status": status, "encrypted": true, "size_bytes": size})
+        })
         .collect();
     let listing = serde_json::json!({"call": "backup:ListRecoveryPointsByBackupVault", "of": "nightly", "answer": answer});
     let listing = pen.writer.evidence(listing.to_string().as_bytes()).unwrap();
@@ -293,16 +306,33 @@ pub fn engine_versions(point: &PointId) -> serde_json::Value {
     })
 }
 
+/// What a service says of what it made at `at`.
+fn described(point: &PointId, at: Timestamp) -> serde_json::Value {
+    let made = serde_json::json!({"created_at": at});
+    let mut raw = match point.0.split(':').nth(2) {
+        Some("dynamodb") => return serde_json::json!({"table": made}),
+        Some("rds") if point.0.contains('@') => serde_json::json!({"db_instance": made}),
+        service => {
+            let kind = if service == Some("rds") { "db_instance" } else { "bucket" };
+            let job = serde_json::json!({"status": "COMPLETED", "created_at": at, "completed_at": at});
+            serde_json::json!({"restore_job": job, "created": {kind: made}})
+        }
+    };
+    if point.0.starts_with("arn:aws:rds:") {
+        raw["engine_versions"] = engine_versions(point);
+    }
+    raw
+}
+
 fn result(pen: &mut Pen, case: &PlannedCase, fails: bool, requested_at: Timestamp, manifest: &(u64, ManifestRegistered)) -> PointResult {
     let files = case.class == "files";
     let mut counts = Counts::default();
     counts.add_many(Class::Match, 100);
     counts.add_many(Class::Mismatch, u64::from(fails));
     let findings = fails.then(|| pen.writer.evidence(format!("{{\"case\":\"{}\"}}\n", case.case).as_bytes()).unwrap());
-    let mut raw = serde_json::json!({"job": case.case});
-    if case.point.0.starts_with("arn:aws:rds:") {
-        raw["engine_versions"] = engine_versions(&case.point);
-    }
+    let mut raw = described(&case.point, requested_at);
+    raw["job"] = serde_json::json!(case.case);
+    (pen.story.raw)(&mut raw);
     let raw = pen.writer.evidence(raw.to_string().as_bytes()).unwrap();
     PointResult {
         drill_id: DRILL.into(),
@@ -391,11 +421,7 @@ fn result(pen: &mut Pen, case: &PlannedCase, fails: bool, requested_at: Timestam
             duration_ms: 900,
             findings: FindingSet { total: u64::from(fails), inline: vec![], full: findings },
         }),
-        sql_checks: if files {
-            vec![]
-        } else {
-            vec![check("bank.ledger-balances", Severity::Critical), check("bank.names", Severity::Minor)]
-        },
+        sql_checks: if files { vec![] } else { CHECKS.map(check).to_vec() },
         teardown: Teardown {
             resources: vec![CreatedResource {
                 arn: "arn:aws:s3:::drill-target".into(),
@@ -412,10 +438,32 @@ fn result(pen: &mut Pen, case: &PlannedCase, fails: bool, requested_at: Timestam
     }
 }
 
-fn check(id: &str, severity: Severity) -> CheckResult {
+/// The file of a check.
+pub fn check_file(id: &str, severity: Severity) -> String {
+    let severity = serde_json::to_string(&severity).unwrap();
+    let may_not_apply = "looks_at = \"SELECT 1\"";
+    format!(
+        "--! id = \"{id}\"\n--! engines = [\"postgres\"]\n--! kind = \"violations\"\n--! severity = {severity}\n--! {may_not_apply}\nSELECT 1\n"
+    )
+}
+
+/// The checks of the story.
+pub const CHECKS: [(&str, Severity); 2] = [("bank.ledger-balances", Severity::Critical), ("bank.names", Severity::Minor)];
+
+/// The pack that they are of.
+pub fn packs() -> Packs {
+    let files = CHECKS.map(|(id, severity)| (id.to_owned(), check_file(id, severity)));
+    let pack = files.iter().map(|(id, text)| (id.clone(), Sha256Digest::of(text.as_bytes()))).collect();
+    Packs {
+        classes: BTreeMap::from([("bank".to_owned(), vec![pack]), ("files".to_owned(), vec![])]),
+        files: files.into_iter().map(|(_, text)| (Sha256Digest::of(text.as_bytes()), text)).collect(),
+    }
+}
+
+fn check((id, severity): (&str, Severity)) -> CheckResult {
     CheckResult {
         id: id.into(),
-        sql_digest: Sha256Digest::of(id.as_bytes()),
+        sql_digest: Sha256Digest::of(check_file(id, severity).as_bytes()),
         engine: "postgres".into(),
         engine_version: "15.4".into(),
         severity,

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::check::{CheckOutcome, CheckResult};
 use crate::model::check_kind::CheckKind;
 use crate::model::clock::Timestamp;
+use crate::model::digest::Sha256Digest;
 use crate::model::ids::ResourceId;
 use crate::model::threshold::{Decimal, Threshold, stamp};
 use crate::testing_log::body::PointResult;
@@ -27,7 +28,20 @@ pub fn check(drill: &Drill<'_>, faults: &mut Faults) {
             }
         }
     }
+    check_same(drill, faults);
     check_alike(drill, faults);
+}
+
+/// What the file of a check says of it is the same in every result of the drill.
+fn check_same(drill: &Drill<'_>, faults: &mut Faults) {
+    let mut first: BTreeMap<(&str, Sha256Digest), &CheckResult> = BTreeMap::new();
+    for (result, check) in drill.results.iter().flat_map(|result| result.body.sql_checks.iter().map(move |check| (result, check))) {
+        let other = *first.entry((&check.id, check.sql_digest)).or_insert(check);
+        let (expected, found) = ((other.severity, &other.kind, &other.op), (check.severity, &check.kind, &check.op));
+        faults.demand(expected == found, Rule::CheckDiffers, result.leaf, || {
+            format!("check {} is {expected:?} in another of the drill's cases, and {found:?} in this one", check.id)
+        });
+    }
 }
 
 fn contradiction(check: &CheckResult, between: [Timestamp; 2]) -> Option<String> {

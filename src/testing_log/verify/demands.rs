@@ -65,6 +65,8 @@ pub struct ClassDemanded {
     pub indeterminate_budget: u64,
     /// How S3 points are read, where not restored.
     pub access: Option<String>,
+    /// The packs of SQL checks, as they are named.
+    pub packs: Vec<String>,
 }
 
 /// `[isolation]`: absent is what is not demanded.
@@ -125,6 +127,7 @@ fn isolation(table: &Table) -> IsolationDemanded {
 
 fn class(table: &Table) -> ClassDemanded {
     let budget = table.get("indeterminate_budget").and_then(Value::as_integer);
+    let packs = table.get("checks").and_then(Value::as_array).into_iter().flatten();
     ClassDemanded {
         rto_s: seconds(table, "rto"),
         rpo_s: seconds(table, "rpo"),
@@ -132,6 +135,7 @@ fn class(table: &Table) -> ClassDemanded {
         second_within_s: seconds(table, "second_within"),
         indeterminate_budget: budget.and_then(|budget| u64::try_from(budget).ok()).unwrap_or(0),
         access: text(table, "access").filter(|access| access != "restore"),
+        packs: packs.filter_map(Value::as_str).map(str::to_owned).collect(),
     }
 }
 
@@ -191,6 +195,7 @@ rpo = "not_required"
 second_within = "2s"
 access = "restore"
 indeterminate_budget = 3
+checks = ["bank", "own/check.sql"]
 [class.tin]
 when_no_manifest = "invariants"
 sample = { count = 2 }
@@ -211,7 +216,9 @@ points = [{ from = "rds-snapshot" }, { from = "rds-pitr", region = "r", at = ["l
         let from: Vec<&str> = crm.points.iter().map(|points| points.from.as_str()).collect();
         assert_eq!((crm.kind.as_str(), crm.source.as_str(), from), ("rds-postgres", "crm-db", vec!["rds-snapshot", "rds-pitr"]));
         assert_eq!((crm.points[1].region.as_deref(), crm.points[1].at.as_slice()), (Some("r"), &["latest".to_owned()][..]));
-        let gold = ClassDemanded { rto_s: Some(14_400), second_within_s: Some(2), indeterminate_budget: 3, ..ClassDemanded::default() };
+        let packs = vec!["bank".to_owned(), "own/check.sql".to_owned()];
+        let gold =
+            ClassDemanded { rto_s: Some(14_400), second_within_s: Some(2), indeterminate_budget: 3, packs, ..ClassDemanded::default() };
         let none = ClassDemanded::default();
         assert_eq!(
             demands.classes,

@@ -23,7 +23,7 @@ pub struct Kept {
 /// The evidence that an entry names.
 pub fn named_by(entry: &Entry) -> Vec<Sha256Digest> {
     match &entry.body {
-        Body::PolicySet(policy) => vec![policy.config],
+        Body::PolicySet(policy) => [policy.config].into_iter().chain(policy.packs).collect(),
         Body::PopulationCommitted(population) => population.listings.values().copied().collect(),
         Body::PointResult(result) => {
             let raw = result.restore.as_ref().and_then(|restore| restore.raw_describe);

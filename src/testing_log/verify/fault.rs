@@ -186,10 +186,14 @@ rules! {
     TargetDiffers = "target_differs_from_policy",
     /// The phases of a restore follow each other.
     PhasesOutOfOrder = "phases_out_of_order",
+    /// What was restored was made between the beginning of its restore and its end, by the clock of the service that made it.
+    MadeOutsideRestore = "made_outside_restore",
     /// Isolation is proved only where every probe held.
     IsolationDiffers = "isolation_differs",
-    /// How a SQL check ended follows from what it found and its threshold.
+    /// How a SQL check ended follows from what it found and its threshold; what it is, from its file, and alike in all results.
     CheckDiffers = "check_differs",
+    /// The SQL checks of a class are those of the packs that its configuration names, and those of the check files, where they are kept.
+    ChecksDiffer = "checks_differ",
     /// Leftovers are the resources not known to be gone.
     LeftoversDiffer = "leftovers_differ",
     /// A result states what its kind of case always states, where its plan promises it.
@@ -204,7 +208,7 @@ rules! {
     ManifestNotRegistered = "manifest_not_registered",
     /// The registration precedes the population of the drill that uses it.
     ManifestRegisteredLate = "manifest_registered_after_use",
-    /// The manifest used is the one registered.
+    /// The manifest used is the one registered, and what passes was held to all that it has.
     ManifestDiffers = "manifest_differs",
     /// A manifest that does not name the point is compared in a bounded mode.
     ModeNotDowngraded = "mode_not_downgraded",

@@ -25,7 +25,7 @@ use crate::testing_log::verify::listing::{
     AUTOMATED, BACKUPS, CONTINUOUS, CONTINUOUS_POINT, Found, INSTANCE, LOCAL, Listing, SNAPSHOTS, VAULT, VERSIONING,
 };
 use crate::testing_log::verify::reading::Reading;
-use crate::testing_log::verify::{engines, excluded, seconds_asked, stated_of_points, unlisted};
+use crate::testing_log::verify::{engines, excluded, made, named_twice, seconds_asked, stated_of_points, unlisted};
 
 /// Checks the population of a drill whose plan promises that what it writes states all; `demands` are those of its configuration.
 pub fn check(dir: &LogDir, reading: &Reading, drill: &Drill<'_>, demands: Option<&Demands>, faults: &mut Faults) {
@@ -46,6 +46,10 @@ pub fn check(dir: &LogDir, reading: &Reading, drill: &Drill<'_>, demands: Option
         stated_of_points::check(drill, &known, faults);
         seconds_asked::check(population, reading, &known, faults);
         drill.results.iter().for_each(|result| engines::check(dir, result, faults));
+        made::check(dir, drill, &listings, faults);
+    }
+    if plan.is_some_and(DrillPlanned::answers_for_shared) {
+        named_twice::check((population.leaf, body), &known, faults);
     }
     if let Some(version) = plan.and_then(|plan| plan.result_version).filter(|version| *version < RESULT_VERSION) {
         faults.unheld(

@@ -3,6 +3,7 @@
 //! Not here: how faults are shown, and what a report makes of a log that verifies.
 
 pub mod apart;
+pub mod check_packs;
 pub mod checks;
 pub mod claim;
 pub mod closing;
@@ -18,7 +19,11 @@ pub mod isolation;
 pub mod itself;
 pub mod known;
 pub mod listed;
+pub mod listed_facts;
 pub mod listing;
+pub mod made;
+pub mod manifest_counts;
+pub mod named_twice;
 pub mod outcome;
 pub mod owed;
 pub mod pass;

@@ -82,7 +82,7 @@ fn speaks_against_the_point(error: &CaseError) -> bool {
 }
 
 /// So much may a point be dated after the drill's beginning, by clocks that differ as clocks do, in ms. Beyond it no age is measured.
-const AHEAD_MS: i64 = 300_000;
+pub const AHEAD_MS: i64 = 300_000;
 /// A service's `Date` is cut to whole seconds: its clock is ahead by up to so much more than was measured.
 const CUT_MS: i64 = 1000;
 /// An answer may be so long on its way that a clock seems to be behind by as much.

@@ -8,7 +8,7 @@ use crate::signing::keys::VerifyingKey;
 use crate::testing_log::store::LogDir;
 use crate::testing_log::verify::fault::Faults;
 use crate::testing_log::verify::verdict::{Verdict, VerifyOptions};
-use crate::testing_log::verify::{closing, draw, drills, evidence, listed, planned, reading, results, seals, stated};
+use crate::testing_log::verify::{check_packs, closing, draw, drills, evidence, listed, planned, reading, results, seals, stated};
 
 /// Verifies the log at `path` with the auditor's own copy of its key. Broken rules are in the verdict; a failure means that there was
 /// nothing to verify, or that it could not be read.
@@ -26,10 +26,11 @@ pub fn verify(path: &Path, key: &VerifyingKey, options: &VerifyOptions) -> Resul
     let baselines = stated::check(&dir, &reading, &mut configurations, &mut faults);
     for drill in gathered.values() {
         draw::check(dir.origin(), &reading, &sealing, drill, &mut faults);
-        let config = drill.plans.first().and_then(|plan| draw::policy_of(&reading, plan.body)).map(|policy| policy.config);
-        let demands = config.and_then(|config| stated::demanded(&dir, &mut configurations, &config));
+        let policy = drill.plans.first().and_then(|plan| draw::policy_of(&reading, plan.body));
+        let demands = policy.and_then(|policy| stated::demanded(&dir, &mut configurations, &policy.config));
         listed::check(&dir, &reading, drill, demands, &mut faults);
         planned::check(&reading, drill, demands, &mut faults);
+        check_packs::check(&dir, drill, policy, (demands, &baselines), &mut faults);
         results::check(&reading, drill, (demands, &baselines), &mut faults);
         closing::check(&sealing, drill, &mut faults);
     }

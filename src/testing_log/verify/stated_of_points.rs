@@ -18,13 +18,16 @@ use crate::testing_log::verify::known::Known;
 use crate::testing_log::verify::listing::{
     Asked, BACKUPS, CONTINUOUS, CONTINUOUS_POINT, INSTANCE, LOCAL, Listing, SNAPSHOTS, VAULT, VERSIONING,
 };
-use crate::testing_log::verify::unfit;
+use crate::testing_log::verify::{listed_facts, unfit};
 
 /// What a listing states of a point.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Stated {
+struct Stated<'a> {
     created_at: Timestamp,
     engine: Option<String>,
+    /// The whole of it, and the vault that it is in.
+    item: &'a Value,
+    vault: Option<&'a str>,
     /// Why it belongs into no population.
     unfit: Option<String>,
 }
@@ -57,12 +60,13 @@ pub fn check(drill: &Drill<'_>, known: &Known<'_>, faults: &mut Faults) {
         for result in results.get(&item.id).into_iter().flatten() {
             check_lock(result, known, faults);
             check_engine(result, &stated, faults);
+            check_facts(result, &stated, faults);
         }
     }
 }
 
 /// The engine that wrote a backup is the one that its listing states.
-fn check_engine(result: &Placed<'_, PointResult>, stated: &[Stated], faults: &mut Faults) {
+fn check_engine(result: &Placed<'_, PointResult>, stated: &[Stated<'_>], faults: &mut Faults) {
     let versions = result.body.restore.as_ref().and_then(|restore| restore.engine_versions.as_ref());
     let said = versions.and_then(|versions| versions.source_engine.as_deref());
     let listed: Vec<&str> = stated.iter().filter_map(|one| one.engine.as_deref()).collect();
@@ -70,6 +74,15 @@ fn check_engine(result: &Placed<'_, PointResult>, stated: &[Stated], faults: &mu
     faults.demand(is_so, Rule::FactDiffers, result.leaf, || {
         format!("`{}` is listed as of {}, and is said to be of {}", result.body.rp.id, listed.join(", "), said.unwrap_or_default())
     });
+}
+
+/// What else its listing states of a point is so: two listings may have it.
+fn check_facts(result: &Placed<'_, PointResult>, stated: &[Stated<'_>], faults: &mut Faults) {
+    let differences: Option<Vec<String>> =
+        stated.iter().map(|one| listed_facts::difference(one.item, one.vault, &result.body.rp)).collect();
+    if let Some(why) = differences.and_then(|differences| differences.into_iter().next()) {
+        faults.at(Rule::FactDiffers, result.leaf, format!("`{}`: its {why}", result.body.rp.id));
+    }
 }
 
 /// Whether a point of the population is in a listing of this resource; so it may be where one is withheld, or the configuration is.
@@ -117,7 +130,7 @@ impl<'a> Own<'a> {
     }
 
     /// What the listings state of a point as one of this resource; a vault's are of others too.
-    fn stated(&self, id: &PointId, listings: &Indexed<'_>) -> Vec<Stated> {
+    fn stated<'l>(&self, id: &PointId, listings: &'l Indexed<'l>) -> Vec<Stated<'l>> {
         let is_its = |of: &str| self.asked.iter().any(|asked| arn::is_of(asked.kind, asked.source, of));
         let own = self.labels.iter().filter_map(|label| listings.0.get(label.as_str()));
         own.flat_map(|listing| listing.stated(id)).filter(|(_, of)| of.is_none_or(is_its)).map(|(stated, _)| stated).collect()
@@ -156,7 +169,11 @@ impl<'a> Points<'a> {
                     if points.is_vault && id.contains(CONTINUOUS_POINT) {
                         points.in_time.entry(id.clone()).or_default().push(item);
                     }
-                    points.single.entry(id).or_default().push(item);
+                    let of_id = points.single.entry(id).or_default();
+                    // Of files of one name the first is the point.
+                    if of_id.is_empty() || listing.call != LOCAL {
+                        of_id.push(item);
+                    }
                 }
             }
             INSTANCE | CONTINUOUS => {
@@ -172,12 +189,19 @@ impl<'a> Points<'a> {
     }
 
     /// What it states of a point, and of which resource that is where it says so.
-    fn stated(&self, id: &PointId) -> Vec<(Stated, Option<&'a str>)> {
+    fn stated(&self, id: &PointId) -> Vec<(Stated<'a>, Option<&'a str>)> {
         let of = |item: &'a Value| if self.is_vault { Some(item["resource_arn"].as_str().unwrap_or_default()) } else { None };
         let engine = |item: &Value| item["engine"].as_str().map(str::to_owned);
+        let vault = self.is_vault.then_some(self.listing.of.as_str());
         // Points without a date are in no population.
         let created_at = |item: &Value| item["created_at"].as_str().and_then(|at| at.parse().ok()).unwrap_or(Timestamp(0));
-        let stated = |item: &Value, at: Timestamp| Stated { created_at: at, engine: engine(item), unfit: unfit::why(self.listing, item) };
+        let stated = |item: &'a Value, at: Timestamp| Stated {
+            created_at: at,
+            engine: engine(item),
+            item,
+            vault,
+            unfit: unfit::why(self.listing, item),
+        };
         let single = self.single.get(&id.0).into_iter().flatten();
         let dated = single.map(|item| (stated(item, created_at(item)), of(item)));
         let second = id.0.rsplit_once('@').and_then(|(whole, at)| Some((self.in_time.get(whole)?, at.parse::<Timestamp>().ok()?)));

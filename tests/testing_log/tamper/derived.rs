@@ -5,10 +5,11 @@ use attestore::model::finding::Class;
 use attestore::model::outcome::Outcome;
 use attestore::testing_log::body::*;
 use attestore::testing_log::entry::Body;
+use attestore::testing_log::result_version::RESULT_VERSION;
 use attestore::testing_log::verify::fault::Rule;
 use attestore::testing_log::verify::verdict::VerifyOptions;
 
-use crate::promised::{INSTANCE, SECOND, TABLE};
+use crate::promised::{INSTANCE, SECOND, TABLE, promised};
 use crate::support::*;
 use crate::tamper::How::{BigLie, Lie, Owed};
 use crate::tamper::owed::VAULT;
@@ -412,6 +413,43 @@ fn what_is_registered_of_a_manifest_is_what_the_manifest_says() {
         world.log().put_evidence(&bytes[..]).unwrap();
         let expected: Vec<&str> = fault.iter().map(|rule| rule.as_str()).collect();
         assert_eq!(world.names(), expected, "{lie:?}");
+    }
+}
+
+/// A comparison with a part of a manifest proves a part.
+#[test]
+fn what_passes_was_held_to_all_that_its_manifest_has() {
+    let differs = vec![Rule::ManifestDiffers.as_str()];
+    for (version, rows, more, expected) in [
+        (RESULT_VERSION, [60, 40], serde_json::json!({}), vec![]),
+        (RESULT_VERSION, [60, 140], serde_json::json!({}), differs.clone()),
+        (RESULT_VERSION, [60, 30], serde_json::json!({}), differs),
+        (RESULT_VERSION, [60, 140], serde_json::json!({"exclude": ["tmp/*"]}), vec![]),
+        (5, [60, 140], serde_json::json!({}), vec![]),
+    ] {
+        let registered = manifest("vault", attestore::model::capture::CaptureMode::VersionExact);
+        let mut header = serde_json::to_value(&registered).unwrap();
+        let stated = header.as_object_mut().unwrap();
+        stated.retain(|name, _| !["manifest", "resource"].contains(&name.as_str()));
+        let part = |name: &str, rows: u64| serde_json::json!({"name": name, "rows": rows});
+        let parts = [part("part-00000.parquet", rows[0]), part("part-00001.parquet", rows[1]), part("sidecar-00000.parquet", 7)];
+        stated.extend([("kind".to_owned(), "objects".into()), ("parts".to_owned(), parts.to_vec().into())]);
+        stated.extend(more.as_object().unwrap().clone());
+        let bytes = serde_json::to_vec(&header).unwrap();
+        let digest = attestore::model::digest::Sha256Digest::of(&bytes);
+        let mut honest = promised();
+        let edit = move |body: &mut Body, nth: usize| {
+            honest(body, nth);
+            match body {
+                Body::ManifestRegistered(body) if body.resource.0 == "vault" => body.manifest = digest,
+                Body::DrillPlanned(plan) => plan.result_version = Some(version),
+                Body::PointResult(result) if result.resource.0 == "vault" => facts(result).manifest = digest,
+                _ => {}
+            }
+        };
+        let world = build(Story { edit: Box::new(edit), ..Story::default() });
+        world.log().put_evidence(&bytes[..]).unwrap();
+        assert_eq!(world.names(), expected, "{version} {rows:?} {more}");
     }
 }
 

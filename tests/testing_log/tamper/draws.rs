@@ -142,7 +142,12 @@ fn config(files: &str, bank: &str) -> Vec<u8> {
     let class = |name: &str, rto: &str, rpo: &str, more: &str| {
         format!("[class.{name}]\nrto = \"{rto}\"\nrpo = \"{rpo}\"\ntest_period = \"90d\"\nindeterminate_budget = 2\n{more}\n")
     };
-    format!("version = 1\n{}{}", class("files", "4h", "24h", files), class("bank", "1h", "not_required", bank)).into_bytes()
+    format!(
+        "version = 1\n{}{}",
+        class("files", "4h", "24h", files),
+        class("bank", "1h", "not_required", &format!("checks = [\"bank\"]\n{bank}"))
+    )
+    .into_bytes()
 }
 
 /// The faults of a drill under this configuration that draws so many of the bucket's five points, and of the databases' three.

@@ -25,6 +25,20 @@ fn committing(change: impl Fn(&mut PopulationCommitted) + 'static) -> Edit {
     })
 }
 
+/// Says something else of every point of the bucket.
+fn stating(story: &mut Story, change: fn(&mut RpFacts)) {
+    let mut honest = promised();
+    story.edit = Box::new(move |body, nth| {
+        honest(body, nth);
+        if let Body::PointResult(result) = body
+            && result.resource.0 == "vault"
+        {
+            change(&mut result.rp);
+        }
+    });
+    story.config = BUCKET.into();
+}
+
 pub fn listings() -> Vec<Tamper> {
     vec![
         (
@@ -78,6 +92,14 @@ pub fn listings() -> Vec<Tamper> {
                 story.config = BUCKET.into();
             }),
         ),
+        ("call a point plain that is encrypted", Rule::FactDiffers, Told(|story| stating(story, |point| point.encrypted = Some(false)))),
+        ("call a point larger than it is", Rule::FactDiffers, Told(|story| stating(story, |point| point.size_bytes = Some(1 << 30)))),
+        (
+            "call a point one of another bucket",
+            Rule::FactDiffers,
+            Told(|story| stating(story, |point| point.source_resource_arn = Some("arn:aws:s3:::photos".into()))),
+        ),
+        ("find a point in another vault", Rule::FactDiffers, Told(|story| stating(story, |point| point.vault = Some("weekly".into())))),
         (
             "call another resource's point one's own",
             Rule::PopulationNotListed,
@@ -398,6 +420,29 @@ fn a_point_is_left_out_for_what_its_listing_says_of_it() {
     ] {
         let broken = breaks(&listed, &[(id, reason)], "").contains(&Rule::ExclusionDiffers.as_str());
         assert_eq!(!broken, is_borne_out, "{listed:?} {id} {reason}");
+    }
+}
+
+/// Files of one name in two directories are two, and one of them is the point.
+#[test]
+fn a_file_of_a_name_that_there_is_twice_is_left_out_by_where_it_lies() {
+    let [lacking, another] = [Rule::PopulationLacksListed, Rule::ExclusionDiffers];
+    let listed = json!([{"id": "file:ledger/a", "handle": "/x/a"}, {"id": "file:ledger/a", "handle": "/y/a"}, {"id": "file:ledger/b", "handle": "/y/b"}]);
+    let once = json!([{"id": "file:ledger/a", "handle": "/x/a"}, {"id": "file:ledger/a", "handle": "/x/a"}]);
+    let (twice, elsewhere) = ("file:ledger/a at /y/a", "file:ledger/b at /x/b");
+    for (answer, version, left_out, expected) in [
+        (&listed, RESULT_VERSION, vec![twice], vec![]),
+        (&listed, RESULT_VERSION, vec![], vec![lacking]),
+        (&listed, RESULT_VERSION, vec![twice, elsewhere], vec![another]),
+        (&listed, 4, vec![], vec![]),
+        (&once, RESULT_VERSION, vec![], vec![]),
+        (&once, RESULT_VERSION, vec![twice], vec![another]),
+    ] {
+        let excluded: Vec<_> = left_out.iter().map(|id| (*id, attestore::model::exclusion::NAMED_TWICE)).collect();
+        let world = world(version, &[("local:list", "ledger", answer.clone())], &excluded, "");
+        let faults = world.verdict(&VerifyOptions::default()).faults;
+        let found: Vec<_> = faults.iter().filter(|fault| fault.message.contains("of its name")).map(|fault| fault.rule).collect();
+        assert_eq!(found, expected, "{answer} {version} {left_out:?}");
     }
 }
 

@@ -10,16 +10,20 @@
 //! | `runs` | the order and the totals of a run |
 //! | `results` | what is said of one recovery point |
 //! | `derived` | what is said of it and can only be a lie by what else is said |
+//! | `check_packs` | which SQL checks there are, and what they are |
+//! | `made` | when it was restored, and by whose clock |
 //! | `owed` | what is left out of it: every member of its entry, one after the other |
 //! | `apart` | what is said to be left out of a comparison |
 //! | `passes` | what is called a pass |
 
 mod apart;
+mod check_packs;
 mod derived;
 mod draws;
 mod files;
 mod forgeries;
 mod listings;
+mod made;
 mod owed;
 mod passes;
 mod results;
@@ -124,7 +128,9 @@ fn tampers() -> Vec<Tamper> {
     all.extend(runs::runs());
     all.extend(results::results());
     all.extend(derived::derived());
+    all.extend(check_packs::check_packs());
     all.extend(listings::listings());
+    all.extend(made::made());
     all.extend(owed::owed());
     all.extend(passes::passes());
     all

@@ -80,7 +80,9 @@ pub struct Check {
     pub bounded: bool,
     /// The one statement.
     pub sql: String,
-    /// SHA-256 of the file.
+    /// The file.
+    pub file: String,
+    /// SHA-256 of it.
     pub digest: Sha256Digest,
 }
 
@@ -127,7 +129,7 @@ pub fn parse(what: &str, text: &str) -> Result<Check, Failure> {
         return Err(wrong(format!("unknown key `{unknown}`{}", nearest(unknown, KEYS))));
     }
     let fields = Fields { table: &table };
-    let check = fields.check(body, Sha256Digest::of(text.as_bytes())).map_err(wrong)?;
+    let check = fields.check(body, text).map_err(wrong)?;
     let reads = |sql: &str| {
         statement::check(sql).map_err(|said| wrong(said).hint("a check is one statement that reads: SELECT, WITH, VALUES or CHECK TABLE"))
     };
@@ -156,7 +158,7 @@ struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    fn check(&self, sql: String, digest: Sha256Digest) -> Result<Check, String> {
+    fn check(&self, sql: String, file: &str) -> Result<Check, String> {
         let id = self.required::<String>("id")?;
         let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '_');
         if id.is_empty() || id.len() > 100 || !id.chars().all(legal) {
@@ -174,14 +176,10 @@ impl Fields<'_> {
             let text: Option<String> = self.optional(key)?;
             text.map(|text| Threshold::parse(&text, kind).map_err(|said| format!("{key} `{}`: {said}", text.escape_default()))).transpose()
         };
-        let default = match kind {
-            CheckKind::Violations => "> 0",
-            CheckKind::BaselineScalar | CheckKind::Canary => "!= baseline",
-            CheckKind::Scalar | CheckKind::Freshness => "",
-        };
         let error_if = match threshold("error_if")? {
             Some(given) => given,
-            None => Threshold::parse(default, kind).map_err(|_| format!("error_if is missing; a {} check needs it", kind.as_str()))?,
+            None => Threshold::parse(kind.usual_threshold().unwrap_or_default(), kind)
+                .map_err(|_| format!("error_if is missing; a {} check needs it", kind.as_str()))?,
         };
         if kind == CheckKind::Canary && (self.table.contains_key("error_if") || self.table.contains_key("warn_if")) {
             return Err("a canary comes back as it was planted or not at all: it has no error_if and no warn_if".into());
@@ -240,7 +238,8 @@ impl Fields<'_> {
             error_if,
             limit,
             sql,
-            digest,
+            file: file.to_owned(),
+            digest: Sha256Digest::of(file.as_bytes()),
         })
     }
 
