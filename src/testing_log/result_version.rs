@@ -5,8 +5,8 @@
 use crate::testing_log::body::DrillPlanned;
 
 /// Drills of this version state all that `verify::owed` demands of results, know what else is an exception, and answer for what they could
-/// not list, and for resources whose points are drilled as those of another.
-pub const RESULT_VERSION: u32 = 5;
+/// not list, and for resources whose points are drilled as those of another. Their results tell databases that were compared as files.
+pub const RESULT_VERSION: u32 = 6;
 /// Results from this version on state all that `verify::owed` demands of them.
 const STATES_ALL: u32 = 2;
 /// Results from this version on know what else is an exception.
@@ -15,6 +15,8 @@ const KNOWS_EXCEPTIONS: u32 = 3;
 const ANSWERS_FOR_UNLISTED: u32 = 4;
 /// Drills from this version on answer for resources whose points are drilled as those of another.
 const ANSWERS_FOR_SHARED: u32 = 5;
+/// Results from this version on tell databases on which the checks of their class were not run.
+const TELLS_UNCHECKED: u32 = 6;
 
 impl DrillPlanned {
     /// Whether each result of the drill has to state all that its kind of case always states.
@@ -30,6 +32,11 @@ impl DrillPlanned {
     /// Whether what could not be listed keeps the whole drill from being a pass, and every listing that there is counts.
     pub fn answers_for_unlisted(&self) -> bool {
         self.result_version.is_some_and(|version| version >= ANSWERS_FOR_UNLISTED)
+    }
+
+    /// Whether a database that was compared as files, and not held to the checks of its class, is told.
+    pub fn tells_unchecked(&self) -> bool {
+        self.result_version.is_some_and(|version| version >= TELLS_UNCHECKED)
     }
 
     /// Whether a resource whose points are drilled as those of another keeps the whole drill from being a pass: its own database, manifests and

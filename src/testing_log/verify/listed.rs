@@ -3,7 +3,7 @@
 //!
 //! Not here: whether the listings are true, and what makes a point eligible (`model::recovery_point`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -110,8 +110,14 @@ impl Seen<'_> {
         };
         match listing.call.as_str() {
             LOCAL => {
-                let ids = listing.items().filter_map(|item| item["id"].as_str());
-                ids.filter(|id| !self.ids.contains(*id)).map(str::to_owned).collect()
+                let mut files: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+                for (id, file) in
+                    listing.items().filter_map(|item| Some((item["id"].as_str()?, item["handle"].as_str().unwrap_or_default())))
+                {
+                    files.entry(id).or_default().insert(file);
+                }
+                let lacking = files.into_iter().filter(|(id, files)| !self.ids.contains(id) && !self.are_named_twice(id, files));
+                lacking.map(|(id, _)| id.to_owned()).collect()
             }
             SNAPSHOTS => arns("awsbackup"),
             BACKUPS => arns("AWS_BACKUP"),
@@ -131,6 +137,12 @@ impl Seen<'_> {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Files of one name are left out by where they lie, each of them.
+    fn are_named_twice(&self, id: &str, files: &BTreeSet<&str>) -> bool {
+        let id = PointId(id.to_owned());
+        files.len() > 1 && files.iter().all(|file| self.ids.contains(exclusion::beside(&id, file).as_str()))
     }
 
     /// Resources that a service knows by this name, with their points from there.

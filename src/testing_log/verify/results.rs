@@ -16,7 +16,7 @@ use crate::testing_log::verify::fault::{Faults, Rule};
 use crate::testing_log::verify::owed::{self, Known};
 use crate::testing_log::verify::reading::Reading;
 use crate::testing_log::verify::stated::Baselines;
-use crate::testing_log::verify::{apart, checks, isolation, itself, outcome, pass, point, reference, restored, rpo, untested};
+use crate::testing_log::verify::{apart, checks, isolation, itself, outcome, pass, point, reference, restored, rpo, unchecked, untested};
 
 /// An entry shows at most so many findings.
 const INLINE_FINDINGS: usize = 20;
@@ -59,6 +59,7 @@ pub fn check(reading: &Reading, drill: &Drill<'_>, (demands, baselines): (Option
         owed::check(result, &known, faults);
         let baseline = result.body.verify.as_ref().and_then(|facts| baselines.get(&facts.manifest));
         apart::check(result, known.plan, baseline, faults);
+        unchecked::check(result, known.plan, (demands, policy), faults);
         outcome::check(result, policy, plan.is_some_and(|plan| plan.body.promises_all()), faults);
         check_outcome(result, policy, plan.is_some_and(|plan| plan.body.knows_exceptions()), faults);
     }
