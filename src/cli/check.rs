@@ -76,7 +76,7 @@ pub async fn run(args: CheckArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     };
     let packs = match &args.packs[..] {
         [] => vec![Pack::structure(engine)?],
-        given => given.iter().map(|name| Pack::load(name)).collect::<Result<Vec<_>, _>>()?,
+        given => Pack::load_all(given.iter().map(String::as_str))?,
     };
     let demands = demands(&args, &packs)?;
     let access = Means { tls_ca: args.tls_ca.clone(), ..Means::default() }.access();
@@ -91,7 +91,7 @@ async fn check_items(source: &SourceUrl, args: CheckArgs, console: &Arc<Console>
         let failure = Failure::invalid(format!("{source}: a table of items has no structural pack"));
         return Err(failure.hint("name a pack of checks over items with --pack, such as audit-log-items").into());
     }
-    let packs = args.packs.iter().map(|name| Pack::load(name)).collect::<Result<Vec<_>, _>>()?;
+    let packs = Pack::load_all(args.packs.iter().map(String::as_str))?;
     let demands = demands(&args, &packs)?;
     let means = Means { scan: args.scan.clone(), ..Means::default() };
     let items = items_of(source, None, &means).await?;
@@ -201,7 +201,7 @@ fn totals(results: &[CheckResult]) -> Map<String, Value> {
 
 fn tell(args: &CheckArgs, console: &Console) -> Result<ExitCode, Failure> {
     let wanted: Vec<String> = if args.packs.is_empty() { names().into_iter().map(str::to_owned).collect() } else { args.packs.clone() };
-    let packs = wanted.iter().map(|name| Pack::load(name)).collect::<Result<Vec<_>, _>>()?;
+    let packs = Pack::load_all(wanted.iter().map(String::as_str))?;
     let all: Vec<&Check> = packs.iter().flat_map(|pack| &pack.checks).collect();
     if let Some(id) = &args.explain {
         let ids: Vec<&str> = all.iter().map(|check| check.id.as_str()).collect();

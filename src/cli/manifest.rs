@@ -201,7 +201,7 @@ async fn create(args: CreateArgs, console: &Arc<Console>) -> anyhow::Result<Exit
     let mut means =
         Means { view: args.objects.view, hash_key: args.hash_key, tls_ca: args.tls_ca, thaw, customer_keys, scan, ..Means::default() };
     means.keys = args.objects.keys();
-    means.packs = args.packs.iter().map(|pack| Pack::load(pack)).collect::<Result<Vec<_>, _>>()?;
+    means.packs = Pack::load_all(args.packs.iter().map(String::as_str))?;
     if let Some(registration) = &registration {
         means.complete_from(&registration.loaded.config);
         means.names = registration.names();

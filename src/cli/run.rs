@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::CommandFactory;
+use rustix::process::Signal;
 use serde_json::{Map, json};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -152,6 +153,8 @@ fn watch_for_signals(command: &'static str, console: Arc<Console>) -> Result<(),
     let heard = |kind| signal(kind).map_err(|error| Failure::io("cannot listen for signals", error));
     // Both are heard from before the first step, so that no signal ends a command halfway through one.
     let (mut interrupts, mut terminations) = (heard(SignalKind::interrupt())?, heard(SignalKind::terminate())?);
+    // Unheard, the signal of a file that reaches its limit ends the process without a word; heard, the write fails, and that is told.
+    let _ = heard(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
     tokio::spawn(async move {
         let mut next = async || {
             tokio::select! {

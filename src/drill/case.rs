@@ -11,8 +11,10 @@ use crate::drill::manifests::{self, Chosen};
 use crate::drill::sink::Sink;
 use crate::drill::{first_restore, live, objectives, outcome, reading, record};
 use crate::estate::config::{Authentication, Class, Resource, WhenNoManifest};
+use crate::model::check::CheckResult;
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
+use crate::model::not_compared::{AS_FILES, CHECKS};
 use crate::model::outcome::Outcome;
 use crate::model::recovery_point::RecoveryPoint;
 use crate::model::source_url::SourceUrl;
@@ -25,7 +27,7 @@ use crate::restore::teardown::Undoing;
 use crate::testing_log::body::{ClassPolicy, PlannedCase, PointResult, Teardown};
 use crate::testing_log::entry::Body;
 use crate::testing_log::restore_facts::ChecklistLine;
-use crate::testing_log::verify::{corroborated, rpo, second, undemanded};
+use crate::testing_log::verify::{corroborated, rpo, second, unchecked, undemanded};
 use crate::verify::sql::checks::demands::CheckDemands;
 use crate::verify::sql::definitions::kinds::{DEFAULT, Definitions};
 
@@ -59,6 +61,9 @@ fn default_of(chosen: &Chosen) -> BTreeMap<String, String> {
     let definitions = position.map(|position| Definitions::of_value(&position["definitions"]));
     definitions.and_then(|definitions| definitions.of_kind(DEFAULT).cloned()).unwrap_or_default()
 }
+
+/// Of a class that is judged by SQL checks alone, where none of them is for what was restored.
+const NOTHING_EXAMINED: &str = "nothing was examined: there is no manifest, and no SQL check of the class was run on what was restored";
 
 /// What a point is judged by.
 enum Basis {
@@ -312,7 +317,11 @@ impl Case<'_> {
         }
         let mut found = sink.finish()?;
         let full = found.lines.take().map(|lines| self.context.ledger.evidence_file(lines)).transpose()?;
-        result.verify = Some(record::verify_facts((chosen, undecided), verification, &found, full));
+        let mut facts = record::verify_facts((chosen, undecided), verification, &found, full);
+        if unchecked::is_unchecked(&facts, &self.resource.source, self.policy) {
+            facts.not_compared.insert(CHECKS.to_owned(), AS_FILES.to_owned());
+        }
+        result.verify = Some(facts);
         Ok(())
     }
 
@@ -334,6 +343,7 @@ impl Case<'_> {
             WhenNoManifest::FirstRestore => {
                 "first restore: its state is the baseline of this point from now on, and was compared with nothing"
             }
+            WhenNoManifest::Invariants if !result.sql_checks.iter().any(CheckResult::counts) => NOTHING_EXAMINED,
             WhenNoManifest::Invariants => "invariants only: SQL checks alone show plausibility, not that the data is what it was",
             WhenNoManifest::Untested => return,
         };

@@ -205,8 +205,8 @@ fn check_isolation(config: &Config) -> Result<(), Failure> {
 pub fn load_packs(config: &Config) -> Result<BTreeMap<String, Vec<Pack>>, Failure> {
     let mut packs = BTreeMap::new();
     for (name, class) in &config.class {
-        let loaded = class.checks.iter().map(|pack| Pack::load(pack).map_err(|failure| failure.context(format!("class `{name}`"))));
-        packs.insert(name.clone(), loaded.collect::<Result<Vec<_>, _>>()?);
+        let loaded = Pack::load_all(class.checks.iter().map(String::as_str));
+        packs.insert(name.clone(), loaded.map_err(|failure| failure.context(format!("class `{name}`")))?);
     }
     for resource in &config.resource {
         let of_class = packs.get(&resource.class).map(Vec::as_slice).unwrap_or_default();

@@ -122,7 +122,9 @@ pub fn check_hash_key(entries: &[Entry], config: &Config, hash_key: &HashKey) ->
         let Some(directory) = resource.manifests.as_deref().filter(|_| !registered.is_empty()) else { continue };
         for dir in candidates(directory).unwrap_or_default() {
             let Ok(manifest) = Manifest::open(&dir) else { continue };
-            let Some(made_with) = manifest.header().hash_key_id.clone().filter(|_| registered.contains(&manifest.digest())) else { continue };
+            let Some(made_with) = manifest.header().hash_key_id.clone().filter(|_| registered.contains(&manifest.digest())) else {
+                continue;
+            };
             if made_with == hash_key.id() {
                 return Ok(());
             }
@@ -131,8 +133,11 @@ pub fn check_hash_key(entries: &[Entry], config: &Config, hash_key: &HashKey) ->
     }
     let Some((dir, made_with)) = other else { return Ok(()) };
     let (file, found) = (config.keys.hash.display(), hash_key.id());
-    Err(Failure::invalid(format!("manifest {}: made with hash key {made_with}, and `[keys] hash` names {file}, found {found}", dir.display()))
-        .hint("put back the hash key that the manifests were made with; with another one nothing can be compared"))
+    Err(Failure::invalid(format!(
+        "manifest {}: made with hash key {made_with}, and `[keys] hash` names {file}, found {found}",
+        dir.display()
+    ))
+    .hint("put back the hash key that the manifests were made with; with another one nothing can be compared"))
 }
 
 /// What the header of the manifest for a point says, where that manifest is at hand. Nothing is verified: it is for estimates only.

@@ -12,6 +12,7 @@ use crate::aws::buckets::Buckets;
 use crate::aws::dynamodb_backup::Tables;
 use crate::aws::rds::Rds;
 use crate::aws::session::Session;
+use crate::estate::beside::Beside;
 use crate::estate::config::{Config, LATEST, Points, Resource};
 use crate::estate::{local_points, seconds};
 use crate::model::arn;
@@ -57,7 +58,7 @@ pub async fn catalogue(config: &Config, sources: &Sources<'_>) -> Catalogue {
         vaults: BTreeMap::new(),
         unlisted: BTreeMap::new(),
         windows: BTreeMap::new(),
-        beside: BTreeMap::new(),
+        beside: Beside::default(),
         shared: BTreeSet::new(),
     };
     for resource in &config.resource {
@@ -94,7 +95,7 @@ struct Listing<'a> {
     /// The times that instances can be restored to, or why they could not be asked.
     windows: BTreeMap<InRegion, Result<Option<seconds::Window>, (FailureKind, String)>>,
     /// What lies beside AWS, in all directories of a resource.
-    beside: BTreeMap<ResourceId, Vec<RecoveryPoint>>,
+    beside: Beside,
     /// Resources of which a point is drilled as one of another's, as exclusions name them.
     shared: BTreeSet<String>,
 }
@@ -126,15 +127,16 @@ impl Listing<'_> {
     }
 
     fn judge(&mut self, point: RecoveryPoint) {
+        let files = self.beside.named_alike(&point);
+        if !files.is_empty() {
+            self.out.eligible.retain(|one| one.id != point.id);
+            return files.iter().for_each(|file| self.exclude(&exclusion::beside(&point.id, file), exclusion::NAMED_TWICE));
+        }
         // Two sources may name one point: the first counts.
         if !self.seen.insert(point.id.clone()) {
             let first = self.out.eligible.iter().find(|one| one.id == point.id);
             if first.is_some_and(|first| first.resource != point.resource) {
                 self.shared.insert(exclusion::whole(&point.resource.0));
-            }
-            // Files of one name in two directories are two.
-            if first.is_some_and(|first| point.from == PointSource::Local && first.handle != point.handle) {
-                self.exclude(&exclusion::beside(&point.id, &point.handle), exclusion::NAMED_TWICE);
             }
             return;
         }
@@ -397,9 +399,7 @@ impl Listing<'_> {
         for (name, reason) in &listed.excluded {
             self.exclude(&PointId::local(&resource.id, name).0, reason);
         }
-        let all = self.beside.entry(resource.id.clone()).or_default();
-        all.extend(listed.points.iter().cloned());
-        let all = all.clone();
+        let all = self.beside.add(&resource.id, &listed.points).to_vec();
         self.keep("local:list", &resource.id.0, points, &all);
         Ok(listed.points)
     }

@@ -19,7 +19,7 @@ use crate::signing::hash_key::HashKey;
 use crate::signing::keys::SigningKey;
 use crate::testing_log::store::LogDir;
 use crate::verify::sql::checks::names::of_packs;
-use crate::verify::sql::checks::pack::Pack;
+use crate::verify::sql::checks::pack::{Pack, Seen};
 
 /// Looks at everything that the document names; relative paths start at `base`.
 pub fn look(root: &DeTable<'_>, base: &Path, mistakes: &mut Mistakes<'_>) {
@@ -131,26 +131,41 @@ fn certificates_in(file: &Path) -> Result<usize, String> {
     sections.enumerate().try_fold(0, |_, (at, section)| section.map(|_| at + 1).map_err(|error| format!("certificate {}: {error}", at + 1)))
 }
 
-/// The packs of every class: names among `built_in`, or paths that are there.
+/// The packs of every class: names among `built_in`, or paths that are there; no two with a check of one id.
 pub fn look_for_packs(root: &DeTable<'_>, base: &Path, built_in: &[&str], mistakes: &mut Mistakes<'_>) {
     let Some((classes, _)) = table(root, "class") else { return };
     for (name, class) in classes {
         let Some(class) = class.get_ref().as_table() else { continue };
+        let mut seen = Seen::default();
         for pack in texts(class, &join("class", name.get_ref()), "checks") {
-            if !is_pack_path(pack.value) {
-                pack_rule(&pack, built_in, mistakes);
-                continue;
-            }
-            let path = base.join(pack.value);
-            if let Err(error) = std::fs::metadata(&path) {
-                let mistake = mistakes.add(&pack.path, Some(pack.span), "the check pack cannot be read");
-                mistake.found(format!("{}: {error}", path.display())).allowed("a .sql file, or a directory of them");
-            } else if let Err(failure) = Pack::load(path.to_str().unwrap_or_default()) {
-                let mistake = mistakes.add(&pack.path, Some(pack.span), "the check pack cannot be used").found(failure.to_string());
-                mistake.hint(failure.hint.as_deref().unwrap_or("`attestore check --list --pack PATH` reads the pack alone"));
+            let found = if is_pack_path(pack.value) { own_pack(&pack, base, mistakes) } else { shipped_pack(&pack, built_in, mistakes) };
+            if let Some(Err(failure)) = found.map(|found| seen.add(&found)) {
+                let mistake = mistakes.add(&pack.path, Some(pack.span), failure.message).found(pack.value);
+                mistake.hint(failure.hint.unwrap_or_default());
             }
         }
     }
+}
+
+fn shipped_pack(pack: &Text<'_>, built_in: &[&str], mistakes: &mut Mistakes<'_>) -> Option<Pack> {
+    pack_rule(pack, built_in, mistakes);
+    Pack::load(pack.value).ok()
+}
+
+/// One by its path; nothing where it is a mistake.
+fn own_pack(pack: &Text<'_>, base: &Path, mistakes: &mut Mistakes<'_>) -> Option<Pack> {
+    let path = base.join(pack.value);
+    if let Err(error) = std::fs::metadata(&path) {
+        let mistake = mistakes.add(&pack.path, Some(pack.span.clone()), "the check pack cannot be read");
+        mistake.found(format!("{}: {error}", path.display())).allowed("a .sql file, or a directory of them");
+        return None;
+    }
+    let loaded = Pack::load(path.to_str().unwrap_or_default());
+    if let Err(failure) = &loaded {
+        let mistake = mistakes.add(&pack.path, Some(pack.span.clone()), "the check pack cannot be used").found(failure.to_string());
+        mistake.hint(failure.hint.as_deref().unwrap_or("`attestore check --list --pack PATH` reads the pack alone"));
+    }
+    loaded.ok()
 }
 
 /// A name that no pack of the resource's class has would change nothing, and nobody would know.

@@ -2,6 +2,7 @@
 //!
 //! Not here: restoring anything, or the pure derivation of a sample from its seed (that is `testing_log`, because auditors re-derive it).
 
+pub mod beside;
 pub mod catalogue;
 pub mod config;
 pub mod explain;

@@ -152,7 +152,7 @@ impl Failure {
         let failure = Self::new(kind, format!("{what}: {error}"));
         let failure = match error.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-                failure.hint("make room, or lift the quota or limit, and run the same command again: what was done is kept")
+                failure.hint("make room, or lift the quota or limit, and run the same command again")
             }
             _ => failure,
         };

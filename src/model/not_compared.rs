@@ -9,6 +9,12 @@ pub const HIDDEN_DEFINITIONS: &str = "hidden definitions";
 /// Tables that the manifest does not speak of.
 pub const OTHER_TABLES: &str = "other tables";
 
+/// SQL checks of a class.
+pub const CHECKS: &str = "SQL checks";
+
+/// A database was compared, and none of its tables.
+pub const AS_FILES: &str = "not run: it is a database, and was compared as files";
+
 /// Rows are compared by what they mean.
 pub const BY_MEANING: &str =
     "rows are compared by logical types: what is defined beside tables, and the tables' own types, keys and constraints, are not compared";
@@ -31,3 +37,8 @@ pub const NOT_SPOKEN_OF: &str = "the manifest says nothing of tables without its
 
 /// Kinds of definitions that few readers are shown, such as the grants of others.
 pub const RARELY_SHOWN: [&str; 3] = ["grant", "grant on", "user mapping options"];
+
+/// What is left out and why, as a reason.
+pub fn said(kind: &str, why: &str) -> String {
+    if kind == CHECKS { format!("{kind}: {why}") } else { format!("{kind}: not compared: {why}") }
+}

@@ -5,8 +5,8 @@
 use crate::testing_log::body::DrillPlanned;
 
 /// Drills of this version state all that `verify::owed` demands of results, know what else is an exception, and answer for what they could
-/// not list, and for resources whose points are drilled as those of another. Their policies keep the check files, and what passes was held to the
-/// whole of its manifest.
+/// not list, and for resources whose points are drilled as those of another. Their policies keep the check files, what passes was held to the
+/// whole of its manifest, databases that were compared as files are told, and of files of one name none is a point.
 pub const RESULT_VERSION: u32 = 6;
 /// Results from this version on state all that `verify::owed` demands of them.
 const STATES_ALL: u32 = 2;
@@ -20,6 +20,10 @@ const ANSWERS_FOR_SHARED: u32 = 5;
 const KEEPS_CHECKS: u32 = 6;
 /// Results from this version on that pass have expected all that their manifests have.
 const EXPECTS_ALL: u32 = 6;
+/// Of files of one name, drills from this version on take none for a point.
+const KNOWS_TWINS: u32 = 6;
+/// Results from this version on tell databases on which the checks of their class were not run.
+const TELLS_UNCHECKED: u32 = 6;
 
 impl DrillPlanned {
     /// Whether each result of the drill has to state all that its kind of case always states.
@@ -45,6 +49,16 @@ impl DrillPlanned {
     /// Whether what passes was held to all that its manifest has.
     pub fn expects_all(&self) -> bool {
         self.result_version.is_some_and(|version| version >= EXPECTS_ALL)
+    }
+
+    /// Whether a database that was compared as files, and not held to the checks of its class, is told.
+    pub fn tells_unchecked(&self) -> bool {
+        self.result_version.is_some_and(|version| version >= TELLS_UNCHECKED)
+    }
+
+    /// Whether of files of one name none is a point; else the first is.
+    pub fn knows_twins(&self) -> bool {
+        self.result_version.is_some_and(|version| version >= KNOWS_TWINS)
     }
 
     /// Whether a resource whose points are drilled as those of another keeps the whole drill from being a pass: its own database, manifests and

@@ -256,7 +256,8 @@ fn what_the_file_names_is_looked_at() {
     assert_eq!(keys(Weight::Mistake), wrong, "a file that is no key, and one that holds no check");
     let own = explain(&text, &around).into_iter().find(|remark| remark.key == wrong[2]).unwrap();
     assert!(own.message.contains("cannot be used") && own.found.unwrap().contains("own/checks.sql") && own.hint.is_some());
-    let check = "--! id = \"own.x\"\n--! engines = [\"postgres\"]\n--! kind = \"violations\"\n--! severity = \"minor\"\nSELECT id FROM till";
+    let check =
+        "--! id = \"own.x\"\n--! engines = [\"postgres\"]\n--! kind = \"violations\"\n--! severity = \"minor\"\nSELECT id FROM till";
     std::fs::write(base.join("own/checks.sql"), check).unwrap();
     std::fs::remove_file(base.join("attestore.hashkey")).unwrap();
     HashKey::create(&base.join("attestore.hashkey")).unwrap();
@@ -289,6 +290,30 @@ fn a_name_that_no_pack_has_is_refused_with_those_that_are_known() {
     assert_eq!(wrong.nearest.as_deref(), Some("accounts"));
     assert!(named("\"structure-postgres\"", "accounts").unwrap().hint.unwrap().contains("know no tables"));
     assert_eq!(named("\"own/absent.sql\"", "accounts"), None, "the pack that is not there is told");
+}
+
+#[test]
+fn no_two_packs_of_a_class_have_a_check_of_one_id() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path();
+    for (file, id) in [("a.sql", "own.x"), ("b.sql", "own.x"), ("c.sql", "structure.sqlite-integrity")] {
+        let check = format!("--! id = \"{id}\"\n--! engines = [\"sqlite\"]\n--! kind = \"violations\"\n--! severity = \"minor\"\nSELECT 1");
+        std::fs::write(base.join(file), check).unwrap();
+    }
+    let told = |checks: &str| {
+        let text = GOOD.replacen("rto = \"4h\"", &format!("rto = \"4h\"\nchecks = [{checks}]"), 1);
+        let around = Surroundings { base: Some(base), packs: Some(&["bank", "structure-sqlite"]), has_driver: &|_, _| true };
+        let told = explain(&text, &around).into_iter().filter(|remark| remark.key.starts_with("class.gold.checks"));
+        told.map(|remark| (remark.key, remark.message)).collect::<Vec<_>>()
+    };
+    assert_eq!(told("\"./a.sql\", \"bank\", \"structure-sqlite\""), []);
+    let [(key, message)] = &told("\"./a.sql\", \"bank\", \"./b.sql\"")[..] else { panic!() };
+    assert_eq!(key, "class.gold.checks[2]");
+    assert!(["own.x", "a.sql", "b.sql"].iter().all(|said| message.contains(said)), "{message}");
+    let [(key, message)] = &told("\"./c.sql\", \"structure-sqlite\"")[..] else { panic!() };
+    assert!(key == "class.gold.checks[1]" && message.contains("structure.sqlite-integrity"), "{message}");
+    let [(_, message)] = &told("\"bank\", \"bank\"")[..] else { panic!() };
+    assert_eq!(message, "check pack bank is named twice");
 }
 
 #[test]

@@ -64,13 +64,13 @@ async fn a_place_that_could_not_be_listed_is_no_pass() {
     let (_, closed, _) = drilled(&half);
     assert_eq!((closed.planned, closed.outcomes.get("pass")), (3, Some(&2)), "both directories were listed: {closed:?}");
 
-    // Copies have the names of what they are copies of.
+    // Copies have the names of what they are copies of: which of two a manifest names nobody knows.
     let twice = healthy(&folder.path().join("d")).await;
     twice.configure("[[resource.points]]\nfrom = \"local\"\npath = \"vault/more\"\n");
     std::fs::create_dir_all(twice.path("vault/more/good")).unwrap();
     std::fs::write(twice.path("vault/more/good/a.txt"), "garbage").unwrap();
     let (code, closed, page) = drilled(&twice);
-    assert_eq!((code, closed.outcome, closed.outcomes["pass"]), (Some(3), Outcome::Inconclusive, 2), "{closed:?}");
+    assert_eq!((code, closed.outcome, closed.planned, closed.outcomes["pass"]), (Some(3), Outcome::Inconclusive, 1, 1), "{closed:?}");
     assert!(page.contains("give each directory a resource of its own") && !page.contains("left to infer"), "{page}");
 }
 
@@ -101,4 +101,36 @@ async fn checks_for_another_engine_are_an_exception_and_the_log_holds() {
     let (code, closed, page) = drilled(&estate);
     assert_eq!((code, closed.outcome), (Some(0), Outcome::PassWithException));
     assert!(page.contains("is for what was restored: they are for postgres"), "{page}");
+
+    // Without a manifest nothing at all was looked at.
+    let bare = healthy(&folder.path().join("b")).await;
+    let text = std::fs::read_to_string(bare.path("attestore.toml")).unwrap();
+    let text = text.replace("test_period", "checks = [\"structure-postgres\"]\nwhen_no_manifest = \"invariants\"\ntest_period");
+    let text = text.replace("manifests = \"manifests/app\"", "manifests = \"manifests/bare\"").replace("id = \"app\"", "id = \"bare\"");
+    std::fs::create_dir_all(bare.path("manifests/bare")).unwrap();
+    std::fs::write(bare.path("attestore.toml"), text).unwrap();
+    let (code, closed, page) = drilled(&bare);
+    assert_eq!((code, closed.outcome), (Some(3), Outcome::Inconclusive), "{closed:?}");
+    assert!(page.contains("nothing was examined: there is no manifest"), "{page}");
+}
+
+/// A copy of a database beside its notes: its manifest is one of files, and no check of its class looks into it.
+#[tokio::test]
+async fn a_database_that_was_compared_as_files_is_no_plain_pass_of_its_checks() {
+    let folder = tempfile::tempdir().unwrap();
+    let estate = healthy(&folder.path().join("a")).await;
+    estate.configure(
+        "[class.d]\nrto = \"1h\"\nrpo = \"7d\"\nchecks = [\"structure-sqlite\"]\nwhen_no_manifest = \"first-restore\"\n\
+         [[resource]]\nid = \"daily\"\napplication = \"a\"\nkind = \"files\"\nclass = \"d\"\nsource = \"sqlite:app.db\"\n\
+         manifests = \"manifests/daily\"\n[[resource.points]]\nfrom = \"local\"\npath = \"vault/daily\"\n",
+    );
+    std::fs::create_dir_all(estate.path("manifests/daily")).unwrap();
+    std::fs::create_dir_all(estate.path("vault/daily/day1")).unwrap();
+    std::fs::copy(estate.path("vault/app/good.db"), estate.path("vault/daily/day1/app.db")).unwrap();
+    std::fs::write(estate.path("vault/daily/day1/notes.txt"), "whole").unwrap();
+    let (code, closed, _) = drilled(&estate);
+    assert_eq!((code, closed.outcome), (Some(3), Outcome::Inconclusive), "the first restore: {closed:?}");
+    let (code, closed, page) = drilled(&estate);
+    assert_eq!((code, closed.outcome, closed.outcomes["pass_with_exception"]), (Some(0), Outcome::PassWithException, 1), "{closed:?}");
+    assert!(page.contains("SQL checks: not run: it is a database, and was compared as files"), "{page}");
 }

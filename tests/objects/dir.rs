@@ -404,6 +404,36 @@ async fn damage_to_the_manifest_while_it_is_read_is_no_verdict_either() {
     assert_eq!(failure.kind, FailureKind::BadEvidence);
 }
 
+/// Copies of one file are called by their dates; of a tree, and of a manifest with several objects, names count.
+#[tokio::test]
+async fn one_file_is_compared_with_the_one_object_of_its_manifest_whatever_it_is_called() {
+    use attestore::verify::objects::dir::DirSource;
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &str| {
+        std::fs::create_dir_all(dir.path().join(name).parent().unwrap()).unwrap();
+        std::fs::write(dir.path().join(name), content).unwrap();
+        DirSource::open(&dir.path().join(name)).unwrap()
+    };
+    let of = async |source: &DirSource, out: &str| {
+        let request = CaptureRequest::new(dir.path().join(out), CaptureMode::Sealed);
+        capture(source, &request, None, &Silent).await.unwrap();
+        Manifest::open(&dir.path().join(out)).unwrap()
+    };
+    let findings = async |source: &DirSource, manifest: &Manifest| {
+        let seen = Collected::default();
+        let result = compare(source, manifest, &ReadOptions::default(), &seen).await.unwrap();
+        (result.objects.unwrap().expected, places(&seen.findings()))
+    };
+    let manifest = of(&file("src/ledger.csv", "1,2"), "m").await;
+    assert_eq!(findings(&file("vault/ledger-2026-11-23.csv", "1,2"), &manifest).await, (1, vec![]));
+    let changed = file("vault/ledger-2026-11-24.csv", "1,3");
+    assert_eq!(findings(&changed, &manifest).await, (1, vec![(Class::Mismatch, "ledger.csv".to_owned())]));
+    let tree = DirSource::open(&dir.path().join("vault")).unwrap();
+    assert_eq!(findings(&tree, &manifest).await.1.len(), 3, "two extra ones, and one missing");
+    let of_two = of(&tree, "two").await;
+    assert_eq!(findings(&file("src/other.csv", "1,2"), &of_two).await.1.len(), 3);
+}
+
 fn content() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), 0..20)
 }

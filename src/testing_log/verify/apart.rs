@@ -4,8 +4,8 @@
 //! Due where the plan promises it. Not here: what else a result owes (`owed`), and how counts add up (`results`).
 
 use crate::model::not_compared::{
-    BY_MEANING, DEFINITIONS, GRANTS, HIDDEN_DEFINITIONS, NOT_SHOWN, NOT_SHOWN_THEN, NOT_SHOWN_TO_ONE, NOT_SPOKEN_OF, OF_ANOTHER_ENGINE,
-    OTHER_TABLES,
+    AS_FILES, BY_MEANING, CHECKS, DEFINITIONS, GRANTS, HIDDEN_DEFINITIONS, NOT_SHOWN, NOT_SHOWN_THEN, NOT_SHOWN_TO_ONE, NOT_SPOKEN_OF,
+    OF_ANOTHER_ENGINE, OTHER_TABLES,
 };
 use crate::testing_log::body::{DrillPlanned, PointResult, VerifyFacts};
 use crate::testing_log::verify::drills::Placed;
@@ -57,6 +57,8 @@ fn not_compared(result: &Placed<'_, PointResult>, facts: &VerifyFacts, baseline:
     let leaf = result.leaf;
     for (kind, why) in &facts.not_compared {
         let holds = match (kind.as_str(), why.as_str()) {
+            // Whether it is one, its configuration says (`unchecked`).
+            (CHECKS, AS_FILES) => Some(facts.objects.is_some()),
             _ if facts.rows.is_none() => Some(false),
             (DEFINITIONS, BY_MEANING) => baseline.map(|baseline| baseline.is_logical),
             (DEFINITIONS, OF_ANOTHER_ENGINE) if are_of_two_engines(result.body, baseline) => Some(true),

@@ -3,7 +3,7 @@
 //!
 //! Not here: whether the listings are true, and what makes a point eligible (`model::recovery_point`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -48,8 +48,8 @@ pub fn check(dir: &LogDir, reading: &Reading, drill: &Drill<'_>, demands: Option
         drill.results.iter().for_each(|result| engines::check(dir, result, faults));
         made::check(dir, drill, &listings, faults);
     }
-    if plan.is_some_and(DrillPlanned::answers_for_shared) {
-        named_twice::check((population.leaf, body), &known, faults);
+    if let Some(plan) = plan.filter(|plan| plan.answers_for_shared()) {
+        named_twice::check((population.leaf, body), !plan.knows_twins(), &known, faults);
     }
     if let Some(version) = plan.and_then(|plan| plan.result_version).filter(|version| *version < RESULT_VERSION) {
         faults.unheld(
@@ -114,8 +114,14 @@ impl Seen<'_> {
         };
         match listing.call.as_str() {
             LOCAL => {
-                let ids = listing.items().filter_map(|item| item["id"].as_str());
-                ids.filter(|id| !self.ids.contains(*id)).map(str::to_owned).collect()
+                let mut files: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+                for (id, file) in
+                    listing.items().filter_map(|item| Some((item["id"].as_str()?, item["handle"].as_str().unwrap_or_default())))
+                {
+                    files.entry(id).or_default().insert(file);
+                }
+                let lacking = files.into_iter().filter(|(id, files)| !self.ids.contains(id) && !self.are_named_twice(id, files));
+                lacking.map(|(id, _)| id.to_owned()).collect()
             }
             SNAPSHOTS => arns("awsbackup"),
             BACKUPS => arns("AWS_BACKUP"),
@@ -135,6 +141,12 @@ impl Seen<'_> {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Files of one name are left out by where they lie, each of them.
+    fn are_named_twice(&self, id: &str, files: &BTreeSet<&str>) -> bool {
+        let id = PointId(id.to_owned());
+        files.len() > 1 && files.iter().all(|file| self.ids.contains(exclusion::beside(&id, file).as_str()))
     }
 
     /// Resources that a service knows by this name, with their points from there.

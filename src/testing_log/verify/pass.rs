@@ -3,6 +3,7 @@
 use crate::model::check::{CheckOutcome, CheckResult, Severity};
 use crate::model::counts::Counts;
 use crate::model::coverage::{Unread, WHOLE_PPM, is_anything_decided};
+use crate::model::not_compared;
 use crate::model::outcome::Outcome;
 use crate::testing_log::body::{ACCESS_POINT_ALLOWED, ACCESS_POINT_MECHANISM, ClassPolicy, Objective, PointResult, VerifyFacts};
 use crate::testing_log::restore_facts::EngineVersions;
@@ -51,7 +52,7 @@ pub fn objections(result: &PointResult, policy: Option<&ClassPolicy>, as_if: Out
         found.push((Rule::PassWithReasons, format!("compared at the tier {tier}: less than every byte was read")));
     }
     let apart = result.verify.iter().flat_map(|facts| &facts.not_compared).filter(|_| as_if == Outcome::Pass);
-    found.extend(apart.map(|(kind, why)| (Rule::PassWithReasons, format!("{kind}: not compared: {why}"))));
+    found.extend(apart.map(|(kind, why)| (Rule::PassWithReasons, not_compared::said(kind, why))));
     let lacking = policy.and_then(|policy| without_checks(result, policy)).filter(|_| as_if == Outcome::Pass);
     found.extend(lacking.map(|why| (Rule::PassWithReasons, why)));
     if result.restore.as_ref().is_some_and(|restore| restore.mechanism == ACCESS_POINT_MECHANISM) {

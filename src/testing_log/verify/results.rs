@@ -17,7 +17,7 @@ use crate::testing_log::verify::owed::{self, Known};
 use crate::testing_log::verify::reading::Reading;
 use crate::testing_log::verify::stated::Baselines;
 use crate::testing_log::verify::{
-    apart, checks, isolation, itself, manifest_counts, outcome, pass, point, reference, restored, rpo, untested,
+    apart, checks, isolation, itself, manifest_counts, outcome, pass, point, reference, restored, rpo, unchecked, untested,
 };
 
 /// An entry shows at most so many findings.
@@ -64,6 +64,7 @@ pub fn check(reading: &Reading, drill: &Drill<'_>, (demands, baselines): (Option
         if let Some(baseline) = baseline.filter(|_| plan.is_some_and(|plan| plan.body.expects_all())) {
             manifest_counts::check(result, baseline, faults);
         }
+        unchecked::check(result, known.plan, (demands, policy), faults);
         outcome::check(result, policy, plan.is_some_and(|plan| plan.body.promises_all()), faults);
         check_outcome(result, policy, plan.is_some_and(|plan| plan.body.knows_exceptions()), faults);
     }

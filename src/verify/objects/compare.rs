@@ -22,7 +22,7 @@ use crate::verify::objects::judge::{Judged, Rules, Versions, judge};
 use crate::verify::objects::ledger::state::{Purpose, Run, State as LedgerState};
 use crate::verify::objects::ledger::store::Ledger;
 use crate::verify::objects::reading::Reading;
-use crate::verify::objects::source::{Entry, ObjectSource};
+use crate::verify::objects::source::{Entry, EntryKind, ObjectSource};
 use crate::verify::objects::tier::Tier;
 
 /// So many objects in a row that the source does not answer for at all, and none that it does, and reading stops.
@@ -237,9 +237,10 @@ async fn run(
     state: &mut State<'_>,
 ) -> Result<Option<Failure>, Failure> {
     let covers = move |key: &str| scope.iter().all(|filter| filter.covers(key));
+    let listed = called_as_in_manifest(source, manifest);
     let listed = match &reading.ledger {
-        Some(ledger) => ledger.beside(source.list()),
-        None => source.list(),
+        Some(ledger) => ledger.beside(listed),
+        None => listed,
     };
     let listed = covered(listed, covers.clone());
     let expected = rows(manifest).filter(move |row| std::future::ready(row.as_ref().map_or(true, |row| covers(&row.key)))).boxed();
@@ -279,6 +280,18 @@ async fn run(
                 let hopeless = matches!(failure.kind, FailureKind::Absent | FailureKind::Denied | FailureKind::Invalid);
                 return if hopeless && !state.seen { Err(failure) } else { Ok(Some(failure)) };
             }
+        }
+    }
+}
+
+/// What is listed. A dated copy of one file has another name than the file: where the manifest holds one object too, it is that one.
+fn called_as_in_manifest(source: &dyn ObjectSource, manifest: &Manifest) -> BoxStream<'static, Result<Entry, Failure>> {
+    let rows: u64 = manifest.header().parts.iter().map(|part| part.rows).sum();
+    let only = (source.is_single() && rows == 1).then(|| manifest.objects().next().and_then(Result::ok)).flatten();
+    match only.filter(|row| row.kind == EntryKind::Object) {
+        None => source.list(),
+        Some(ObjectRow { key, key_escaped, .. }) => {
+            source.list().map(move |entry| entry.map(|entry| Entry { key: key.clone(), key_escaped, ..entry })).boxed()
         }
     }
 }

@@ -53,6 +53,10 @@ impl ObjectSource for DirSource {
         false
     }
 
+    fn is_single(&self) -> bool {
+        self.is_file
+    }
+
     fn list(&self) -> BoxStream<'static, Result<Entry, Failure>> {
         let source = self.clone();
         hashing::blocking_stream(4, move |put| {

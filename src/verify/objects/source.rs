@@ -141,6 +141,11 @@ pub trait ObjectSource: Send + Sync {
     /// Whether entries carry version ids that the manifest's can be matched with by identity.
     fn has_versions(&self) -> bool;
 
+    /// Whether it is one object that was named by itself: what it is called there says nothing of what it is.
+    fn is_single(&self) -> bool {
+        false
+    }
+
     /// Whether the source states anything of its objects beside their bytes ([`Evidence`]).
     fn has_evidence(&self) -> bool {
         false

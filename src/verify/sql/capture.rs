@@ -241,7 +241,7 @@ async fn read_all(
     let after = db.moved_since(&before).await;
     let moved = after.is_some();
     if let Some(after) = &after {
-        let (from, to) = (position::told(&before), position::told(after));
+        let (from, to) = position::told_apart(&before, after);
         monitor.event(Event::Note(&format!("the source moved while it was read: from {from} to {to}")));
     }
     // Where only the server's own records moved its log, it stood still.
@@ -253,7 +253,7 @@ async fn read_all(
     }
     position["definitions"] = definitions.to_value();
     not_read.state(&mut position);
-    scope.ranges.extend(writer.all().await?);
+    scope.ranges.extend(writer.all(monitor).await?);
     scope.state(&mut position);
     Ok((Finish { captured_end: None, counts: totals, baselines, position: Some(position) }, moved, unprotected))
 }
@@ -301,7 +301,8 @@ async fn capture_table(
     }
     let rows = gathered.rows();
     let (order, sidecar_max_rows) = (of.order, of.sidecar_max_rows);
-    writer.write(gathered, TableParts { table: table.name.clone(), schema: table.schema_digest()?, order, sidecar_max_rows }).await?;
+    let parts = TableParts { table: table.name.clone(), schema: table.schema_digest()?, order, sidecar_max_rows };
+    writer.write(gathered, parts, monitor).await?;
     Ok(rows)
 }
 

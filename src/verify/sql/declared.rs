@@ -81,7 +81,8 @@ pub fn has_end(table: &Table, column: &Column, last: Option<&str>) -> Result<(),
     let endless = |last: &&str| ["infinity", "inf", "nan"].contains(&last.trim_start_matches(['-', '+']).to_ascii_lowercase().as_str());
     let Some(last) = last.filter(|last| !is_text && endless(last)) else { return Ok(()) };
     let said = format!("--watermark {}: the greatest value in table {} is {last}, and everything is before that", column.name, table.name);
-    Err(Failure::invalid(said).hint("name the last value that counts, `--watermark COLUMN=VALUE`, or a column that only grows: a number, a time"))
+    Err(Failure::invalid(said)
+        .hint("name the last value that counts, `--watermark COLUMN=VALUE`, or a column that only grows: a number, a time"))
 }
 
 /// What a column of MySQL or MariaDB wants, where `value` is not that.

@@ -25,5 +25,6 @@ pub mod rows;
 pub mod scan;
 pub mod scope;
 pub mod sqlite;
+pub mod stopping;
 pub mod wire;
 pub mod writing;

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinHandle};
 
 use crate::model::failure::{Failure, FailureKind};
+use crate::monitor::Monitor;
 use crate::verify::allowance::Allowance;
 use crate::verify::buckets::Record;
 use crate::verify::fingerprint::{self, Fingerprint};
@@ -26,6 +27,7 @@ use crate::verify::sql::rows::key_order::KeyOrder;
 use crate::verify::sql::rows::notes::Notes;
 use crate::verify::sql::scan::{BUDGET, Gathered};
 use crate::verify::sql::scope::TableRanges;
+use crate::verify::sql::stopping::unless_stopped;
 
 /// Bytes of records that a table may hold at least: where those before it leave less, it is not read before they are written.
 const LEAST: usize = BUDGET / 8;
@@ -77,8 +79,8 @@ impl TableWriter {
         self.held.allowance.clone()
     }
 
-    /// Lets a table be written after those before it, and waits until there is room for another to be read.
-    pub async fn write(&mut self, gathered: Gathered, parts: TableParts) -> Result<(), Failure> {
+    /// Lets a table be written after those before it, and waits until there is room for another to be read, or a stop is asked for.
+    pub async fn write(&mut self, gathered: Gathered, parts: TableParts, monitor: &dyn Monitor) -> Result<(), Failure> {
         if let Some(writer) = self.writer.take() {
             let (tables, waiting) = mpsc::channel(WAITING);
             let (held, is_abandoned) = (self.held.clone(), self.is_abandoned.clone());
@@ -87,12 +89,12 @@ impl TableWriter {
         }
         self.held.take(gathered.held());
         let Some(tables) = &self.tables else { return Err(stopped()) };
-        if tables.send((gathered, parts)).await.is_err() {
+        if unless_stopped(tables.send((gathered, parts)), monitor, stopped).await?.is_err() {
             // The thread has ended, which it does only with an error.
             return Err(self.ended().await.err().unwrap_or_else(stopped));
         }
         let held = self.held.clone();
-        match select(pin!(self.failed()), pin!(held.until_there_is_room())).await {
+        match unless_stopped(select(pin!(self.failed()), pin!(held.until_there_is_room())), monitor, stopped).await? {
             Either::Left((failure, _)) => Err(failure),
             Either::Right(_) => Ok(()),
         }
@@ -106,24 +108,26 @@ impl TableWriter {
         }
     }
 
-    /// Waits until all tables are written. Gives their ranges, of leaves that are ranges.
-    pub async fn all(&mut self) -> Result<BTreeMap<String, TableRanges>, Failure> {
+    /// Waits until all tables are written, or a stop is asked for. Gives their ranges, of leaves that are ranges.
+    pub async fn all(&mut self, monitor: &dyn Monitor) -> Result<BTreeMap<String, TableRanges>, Failure> {
         self.tables = None;
-        self.ended().await?;
+        unless_stopped(self.ended(), monitor, stopped).await??;
         Ok(std::mem::take(&mut self.ranges))
     }
 
     /// The manifest, once all tables are written.
     pub async fn finish(mut self) -> Result<ManifestWriter, Failure> {
-        self.all().await?;
+        self.tables = None;
+        self.ended().await?;
         self.writer.ok_or_else(stopped)
     }
 
     /// Gives up what is written, and waits until nothing of it is left.
     pub async fn abandon(mut self) {
         self.is_abandoned.store(true, Ordering::Relaxed);
+        self.tables = None;
         // What could not be written is not wanted either.
-        let _ = self.all().await;
+        let _ = self.ended().await;
     }
 
     /// Waits for the thread.
@@ -210,7 +214,7 @@ fn write_table(
     let scan = gathered.sorted()?;
     let begins = write_leaves(&scan.fingerprint, parts, writer, &go_on)?;
     if let Some(notes) = &scan.notes {
-        write_names(notes, &parts.table, writer)?;
+        write_names(notes, &parts.table, writer, &go_on)?;
     }
     let key = parts.table.clone();
     writer.push_leaf(&LeafRow { key, kind: LeafKind::Schema, seq: 0, rows: 0, digest: parts.schema, bits: 0 })?;
@@ -254,8 +258,14 @@ fn write_leaves(
 }
 
 /// The names of a table's rows, out of the pieces of their notes.
-fn write_names(notes: &Sorted<40>, table: &str, writer: &mut ManifestWriter) -> Result<(), Failure> {
+fn write_names(
+    notes: &Sorted<40>,
+    table: &str,
+    writer: &mut ManifestWriter,
+    go_on: &dyn Fn() -> Result<(), Failure>,
+) -> Result<(), Failure> {
     for note in Notes::new(notes.walk()) {
+        go_on()?;
         let note = note.map_err(|failure| failure.context(format!("table {table}")))?;
         let columns = (!note.columns.is_empty()).then(|| hex::encode(&note.columns));
         let (key_hash, row_hash) = (note.key_hash, note.row_hash);
@@ -294,10 +304,8 @@ fn digest_ranges(fingerprint: &Fingerprint, with_sidecar: bool, pieces: &SyncSen
         pairs.push(records);
         Ok(())
     };
-    key_ranges::cut(fingerprint, &mut each, &mut |leaf| {
-        let _ = pieces.send(Piece::Leaf(leaf));
-        Ok(())
-    })
+    // Where nobody receives any more, what stopped the receiver is told by it.
+    key_ranges::cut(fingerprint, &mut each, &mut |leaf| pieces.send(Piece::Leaf(leaf)).map_err(|_| stopped()))
 }
 
 /// Pairs on their way, a piece of them at a time; the last go when it is dropped. Where nobody receives any more, what stopped the receiver
@@ -351,6 +359,7 @@ mod tests {
     use super::*;
     use crate::model::capture::CaptureMode;
     use crate::model::clock::Timestamp;
+    use crate::monitor::{Event, Silent};
     use crate::verify::buckets::record;
     use crate::verify::manifest::header::ManifestKind;
     use crate::verify::manifest::writer::{Draft, Finish};
@@ -388,7 +397,7 @@ mod tests {
         let mut tables = writer(dir.path(), ManifestKind::TableSet);
         assert_eq!(tables.allowance().bytes(), BUDGET);
         for (table, rows) in [("a", 40_000), ("b", 0), ("c", 3)] {
-            tables.write(Gathered::of((0..rows).map(record_of)), parts(table)).await.unwrap();
+            tables.write(Gathered::of((0..rows).map(record_of)), parts(table), &Silent).await.unwrap();
         }
         let allowance = tables.allowance();
         let writer = tables.finish().await.unwrap();
@@ -402,10 +411,10 @@ mod tests {
     async fn a_table_that_cannot_be_written_is_told_as_soon_as_that_is_known() {
         let dir = tempfile::tempdir().unwrap();
         let mut tables = writer(dir.path(), ManifestKind::Objects);
-        tables.write(Gathered::of((0..3).map(record_of)), parts("a")).await.unwrap();
+        tables.write(Gathered::of((0..3).map(record_of)), parts("a"), &Silent).await.unwrap();
         let failure = tables.failed().await;
         assert!(failure.message.contains("no place for"), "{failure}");
-        assert!(tables.write(Gathered::of([]), parts("b")).await.is_err());
+        assert!(tables.write(Gathered::of([]), parts("b"), &Silent).await.is_err());
         assert_eq!(tables.finish().await.err().map(|failure| failure.kind), Some(FailureKind::Interrupted));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing half-written is left");
     }
@@ -414,9 +423,32 @@ mod tests {
     async fn what_nobody_wants_any_more_is_not_left() {
         let dir = tempfile::tempdir().unwrap();
         let mut tables = writer(dir.path(), ManifestKind::TableSet);
-        tables.write(Gathered::of((0..40_000).map(record_of)), parts("a")).await.unwrap();
+        tables.write(Gathered::of((0..40_000).map(record_of)), parts("a"), &Silent).await.unwrap();
         tables.abandon().await;
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    struct Stopping;
+
+    impl Monitor for Stopping {
+        fn event(&self, _: Event<'_>) {}
+
+        fn stop_requested(&self) -> bool {
+            true
+        }
+    }
+
+    #[tokio::test]
+    async fn a_wait_for_room_or_for_the_last_table_ends_where_a_stop_is_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut tables = writer(dir.path(), ManifestKind::TableSet);
+        tables.held.take(BUDGET);
+        let began = std::time::Instant::now();
+        let ended = tables.write(Gathered::of((0..3).map(record_of)), parts("a"), &Stopping).await;
+        assert_eq!(ended.unwrap_err().kind, FailureKind::Interrupted);
+        tables.thread = Some(tokio::spawn(std::future::pending()));
+        assert_eq!(tables.all(&Stopping).await.unwrap_err().kind, FailureKind::Interrupted);
+        assert!(began.elapsed() < std::time::Duration::from_secs(2), "{:?}", began.elapsed());
     }
 
     #[test]

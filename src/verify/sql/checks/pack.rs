@@ -1,5 +1,6 @@
 //! Packs of checks: shipped ones are part of the binary, one's own are `.sql` files or directories of them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::model::failure::Failure;
@@ -98,16 +99,50 @@ impl Pack {
         })
     }
 
+    /// The packs that one class, or one command, is to run: each check once.
+    pub fn load_all<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Vec<Self>, Failure> {
+        let packs = names.into_iter().map(Self::load).collect::<Result<Vec<_>, _>>()?;
+        let mut seen = Seen::default();
+        packs.iter().try_for_each(|pack| seen.add(pack))?;
+        Ok(packs)
+    }
+
     fn of(name: &str, about: &str, files: Vec<(String, String)>) -> Result<Self, Failure> {
         let mut checks = files.iter().map(|(file, text)| header::parse(file, text)).collect::<Result<Vec<_>, _>>()?;
-        checks.sort_by(|a, b| a.id.cmp(&b.id));
-        if let Some(pair) = checks.windows(2).find(|pair| pair[0].id == pair[1].id) {
-            return Err(Failure::invalid(format!("check pack {name}: two checks have the id {}", pair[0].id)));
+        let mut seen = BTreeMap::new();
+        for (check, (file, _)) in checks.iter().zip(&files) {
+            if let Some(first) = seen.insert(&check.id, file) {
+                return Err(Failure::invalid(format!("check pack {name}: two checks have the id {}: {first} and {file}", check.id)));
+            }
         }
+        checks.sort_by(|a, b| a.id.cmp(&b.id));
         if checks.is_empty() {
             return Err(Failure::invalid(format!("check pack {name}: there is no .sql file in it")));
         }
         Ok(Self { name: name.to_owned(), about: about.to_owned(), checks })
+    }
+}
+
+/// The checks of packs that are run together: of two with one id only one would be.
+#[derive(Default)]
+pub struct Seen(BTreeMap<String, String>);
+
+impl Seen {
+    /// Adds a pack.
+    ///
+    /// # Errors
+    /// Where it is one of them, or has a check of an id that another has; both are named.
+    pub fn add(&mut self, pack: &Pack) -> Result<(), Failure> {
+        for check in &pack.checks {
+            let Some(first) = self.0.insert(check.id.clone(), pack.name.clone()) else { continue };
+            let failure = match first == pack.name {
+                true => Failure::invalid(format!("check pack {first} is named twice")).hint("name it once"),
+                false => Failure::invalid(format!("two checks have the id {}: one of {first}, one of {}", check.id, pack.name))
+                    .hint("give each check an id of its own: of one id only one would be run"),
+            };
+            return Err(failure);
+        }
+        Ok(())
     }
 }
 
@@ -137,6 +172,28 @@ mod tests {
         std::fs::write(dir.path().join("a.sql"), text).unwrap();
         assert_eq!(Pack::load(&dir.path().display().to_string()).unwrap().checks[0].id, "own.x");
         std::fs::write(dir.path().join("b.sql"), text).unwrap();
-        assert!(Pack::load(&dir.path().display().to_string()).unwrap_err().message.contains("two checks"));
+        let two = Pack::load(&dir.path().display().to_string()).unwrap_err().message;
+        assert!(["two checks", "own.x", "a.sql", "b.sql"].iter().all(|said| two.contains(said)), "{two}");
+    }
+
+    #[test]
+    fn of_packs_that_are_run_together_each_check_has_an_id_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = |file: &str, id: &str| {
+            let path = dir.path().join(file);
+            let text =
+                format!("--! id = \"{id}\"\n--! engines = [\"sqlite\"]\n--! kind = \"violations\"\n--! severity = \"minor\"\nSELECT 1");
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let (one, other, third) = (own("a.sql", "own.x"), own("b.sql", "own.x"), own("c.sql", "own.y"));
+        assert_eq!(Pack::load_all([one.as_str(), &third, "structure-sqlite"]).unwrap().len(), 3);
+        let said = Pack::load_all([one.as_str(), "structure-sqlite", &other]).unwrap_err();
+        assert_eq!(said.kind, crate::model::failure::FailureKind::Invalid);
+        assert!(["own.x", one.as_str(), &other].iter().all(|part| said.message.contains(part)), "{said}");
+        let twice = Pack::load_all([one.as_str(), &one]).unwrap_err();
+        assert_eq!(twice.message, format!("check pack {one} is named twice"));
+        let shipped = own("d.sql", "structure.sqlite-integrity");
+        assert!(Pack::load_all(["structure-sqlite", shipped.as_str()]).unwrap_err().message.contains("one of structure-sqlite, one of"));
     }
 }

@@ -134,7 +134,7 @@ pub async fn against(
     }
     for (side, first, db) in [(&checked, &positions.0, &mut now), (&baseline, &positions.1, &mut before)] {
         if let Some(last) = db.moved_since(first).await {
-            let (first, last) = (position::told(first), position::told(&last));
+            let (first, last) = position::told_apart(first, &last);
             monitor.event(Event::Note(&format!("{} moved while it was read: from {first} to {last}", side.url)));
         }
     }
