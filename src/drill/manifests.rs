@@ -128,7 +128,7 @@ pub fn check_hash_key(entries: &[Entry], config: &Config, hash_key: &HashKey) ->
             if made_with == hash_key.id() {
                 return Ok(());
             }
-            other = Some((dir, made_with));
+            other = other.or(Some((dir, made_with)));
         }
     }
     let Some((dir, made_with)) = other else { return Ok(()) };

@@ -9,6 +9,7 @@ pub mod copy;
 pub mod copy_format;
 pub mod field_order;
 pub mod large_objects;
+pub mod position;
 pub mod restart;
 pub mod rows;
 pub mod session;

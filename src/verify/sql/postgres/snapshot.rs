@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection, Row as _};
 use tokio::sync::Mutex;
@@ -26,6 +26,7 @@ use crate::verify::sql::lanes;
 use crate::verify::sql::postgres::alone;
 use crate::verify::sql::postgres::block_ranges::{self, How};
 use crate::verify::sql::postgres::catalog;
+use crate::verify::sql::postgres::position::{UNLOGGED, position};
 use crate::verify::sql::postgres::restart;
 use crate::verify::sql::postgres::rows::RowStream;
 use crate::verify::sql::postgres::session::{Opener, execute, hold};
@@ -43,11 +44,6 @@ const BREATH: usize = 4_096;
 /// Further attempts where objects are made or dropped by somebody else, and the time between two.
 const ATTEMPTS: u32 = 8;
 const BETWEEN: Duration = Duration::from_millis(100);
-
-/// Since when the server's statistics are, where there are unlogged tables: a recovery begins them anew, and empties those tables without a
-/// transaction (PostgreSQL documentation, "The Cumulative Statistics System").
-const UNLOGGED: &str = "(SELECT stats_reset::text FROM pg_catalog.pg_stat_bgwriter \
-                        WHERE EXISTS (SELECT FROM pg_catalog.pg_class WHERE relpersistence = 'u'))";
 
 /// Why the session that holds the snapshot is gone.
 struct Gone {
@@ -494,26 +490,4 @@ async fn stream(
             flow => return Ok(flow == Flow::Ended),
         }
     }
-}
-
-async fn position(control: &mut PgConnection) -> Value {
-    let mut position = Map::new();
-    let questions = [
-        ("snapshot", "SELECT pg_catalog.pg_current_snapshot()::text"),
-        (
-            "lsn",
-            "SELECT (CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() \
-             ELSE pg_catalog.pg_current_wal_lsn() END)::text",
-        ),
-    ];
-    for (name, question) in questions {
-        // A question that the reader may not ask would spoil the transaction that holds the snapshot: a savepoint catches it.
-        let _ = execute(control, "SAVEPOINT position").await;
-        match sqlx::query(question).fetch_one(&mut *control).await.and_then(|row| row.try_get::<Option<String>, _>(0)) {
-            Ok(answer) => position.extend(answer.map(|answer| (name.to_owned(), json!(answer)))),
-            Err(_) => drop(execute(control, "ROLLBACK TO SAVEPOINT position").await),
-        }
-        let _ = execute(control, "RELEASE SAVEPOINT position").await;
-    }
-    Value::Object(position)
 }
