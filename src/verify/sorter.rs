@@ -13,6 +13,10 @@ use crate::verify::chunks::{Chunks, Pool, sort_each};
 use crate::verify::merge::Merge;
 use crate::verify::records::{PARTS, read, sort};
 
+/// Bytes of a part that are read back at once at most: what held the records before is not always with the system again by then. A part is that large
+/// where there are a hundred million digests, or keys that share their first byte.
+const READ_BACK: usize = 32 << 20;
+
 /// Sorts fixed-size records; beyond the budget they go into one unnamed temporary file.
 pub struct Sorter<const N: usize> {
     /// What is in memory, by the records' first byte.
@@ -113,7 +117,8 @@ impl<const N: usize> Sorter<N> {
             self.parts = Box::new([Chunks::EMPTY; PARTS]);
         }
         let spilled = self.file.map(|file| (file, self.runs));
-        Ok(Sorted { parts: self.parts, spilled, limit: self.limit, count: self.count })
+        let limit = if spilled.is_some() { self.limit.min(READ_BACK / N) } else { self.limit };
+        Ok(Sorted { parts: self.parts, spilled, limit, count: self.count })
     }
 }
 
