@@ -9,6 +9,7 @@ pub mod checksum;
 pub mod chunks;
 pub mod differences;
 pub mod fingerprint;
+pub mod give_back;
 pub mod hashing;
 pub mod items;
 pub mod key_ranges;

@@ -10,6 +10,7 @@ use std::ops::Range;
 use crate::model::failure::Failure;
 use crate::verify::allowance::Allowance;
 use crate::verify::chunks::{Chunks, Pool, sort_each};
+use crate::verify::give_back::{WORTH_IT, give_back};
 use crate::verify::merge::Merge;
 use crate::verify::records::{PARTS, read, sort};
 
@@ -115,6 +116,8 @@ impl<const N: usize> Sorter<N> {
             // A walk holds one part: the records in memory become the last run, and their room is given back.
             self.spill()?;
             self.parts = Box::new([Chunks::EMPTY; PARTS]);
+            self.pool = Pool::new();
+            give_back_after(self.limit * N);
         }
         let spilled = self.file.map(|file| (file, self.runs));
         let limit = if spilled.is_some() { self.limit.min(READ_BACK / N) } else { self.limit };
@@ -129,6 +132,20 @@ pub struct Sorted<const N: usize> {
     spilled: Option<(File, Vec<Run>)>,
     limit: usize,
     count: u64,
+}
+
+impl<const N: usize> Drop for Sorted<N> {
+    fn drop(&mut self) {
+        let held = if self.spilled.is_some() { 0 } else { self.count as usize * N };
+        self.parts = Box::new([Chunks::EMPTY; PARTS]);
+        give_back_after(held);
+    }
+}
+
+fn give_back_after(freed: usize) {
+    if freed >= WORTH_IT {
+        give_back();
+    }
 }
 
 impl<const N: usize> Sorted<N> {
