@@ -137,7 +137,7 @@ pub struct Sorted<const N: usize> {
 impl<const N: usize> Drop for Sorted<N> {
     fn drop(&mut self) {
         let held = if self.spilled.is_some() { 0 } else { self.count as usize * N };
-        self.parts = Box::new([Chunks::EMPTY; PARTS]);
+        *self.parts = [Chunks::EMPTY; PARTS];
         give_back_after(held);
     }
 }
