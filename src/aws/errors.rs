@@ -141,7 +141,7 @@ pub fn kind_of_status(status: u16) -> FailureKind {
 fn hint_of_code(code: &str) -> Option<&'static str> {
     Some(match code {
         "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired" => {
-            "the credentials have expired: sign in again (`aws sso login`) and repeat; what was done is kept"
+            "the credentials have expired: sign in again (`aws sso login`) and repeat"
         }
         "InvalidAccessKeyId"
         | "InvalidClientTokenId"

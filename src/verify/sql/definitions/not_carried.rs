@@ -6,6 +6,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::model::database_default::{CLASSES, PROVIDER};
 use crate::verify::sql::definitions::belonging::SETTING;
 use crate::verify::sql::definitions::kinds::{AUTO_INCREMENT, DEFAULT, Definitions, REFERENCE_SYSTEM};
 
@@ -13,6 +14,9 @@ use std::collections::BTreeMap;
 
 /// Numbers that a server reserves at once at most (65,535, InnoDB's limit), by steps of up to ten (`auto_increment_increment`).
 const MOST_RESERVED: i128 = 65_535 * 10;
+
+/// What the provider of locales is called that manifests do not name.
+const C_LIBRARY: &str = "libc";
 
 /// How far the next number may be behind without one of them having been used: a statement reserves fewer than it inserts, at most, and a
 /// table whose next number is `now` has had no more rows than that.
@@ -35,7 +39,6 @@ pub fn said(before: &Value, now: &Definitions) -> Vec<String> {
     let mut said = Vec::new();
     for kind in [SETTING, REFERENCE_SYSTEM, DEFAULT, AUTO_INCREMENT] {
         let (Some(old), Some(new)) = (before[kind].as_object(), now.of_kind(kind)) else { continue };
-        let text = |name: &str| old[name].as_str().unwrap_or_default().to_owned();
         match kind {
             SETTING | REFERENCE_SYSTEM => {
                 let gone: Vec<&str> = old.keys().map(String::as_str).filter(|name| !new.contains_key(*name)).collect();
@@ -49,8 +52,13 @@ pub fn said(before: &Value, now: &Definitions) -> Vec<String> {
                 }
             }
             _ => {
-                for (name, value) in new.iter().filter(|(name, value)| old.contains_key(*name) && text(name) != **value) {
-                    let (before, behind) = (text(name), value.parse::<i128>().ok().zip(text(name).parse::<i128>().ok()));
+                let texts = old.iter().map(|(name, text)| (name.clone(), text.as_str().unwrap_or_default().to_owned()));
+                let (old, new) = (with_provider(texts.collect()), with_provider(new.clone()));
+                for (name, value, before) in new.iter().filter_map(|(name, value)| Some((name, value, old.get(name)?))) {
+                    if before == value {
+                        continue;
+                    }
+                    let behind = value.parse::<i128>().ok().zip(before.parse::<i128>().ok());
                     match behind {
                         None => said.push(format!(
                             "the database's own {name} ({before} when it was captured, {value} here), which a dump of its tables does not carry"
@@ -68,9 +76,19 @@ pub fn said(before: &Value, now: &Definitions) -> Vec<String> {
     said
 }
 
+/// With the provider of locales by name where it is the C library, whose name is not noted. What is no default of a PostgreSQL database, or was
+/// noted by an earlier version, has no character classes and stays as it is.
+fn with_provider(mut noted: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    if noted.contains_key(CLASSES) {
+        noted.entry(PROVIDER.to_owned()).or_insert_with(|| C_LIBRARY.to_owned());
+    }
+    noted
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::database_default::{ENCODING, PROVIDERS_LOCALE};
     use crate::verify::sql::definitions::differences::changes;
 
     fn of(kind: &str, entries: &[(&str, &str)]) -> Definitions {
@@ -104,6 +122,20 @@ mod tests {
         assert_eq!(differ(DEFAULT, &[("collation", "utf8mb4_bin")], &[("collation", "utf8mb4_bin")]), (0, 0));
         let more = [("collation", "C"), ("character classes", "C.UTF-8")];
         assert_eq!(differ(DEFAULT, &more[..1], &more), (0, 0), "what earlier manifests did not note");
+    }
+
+    #[test]
+    fn another_provider_of_locales_is_said_where_one_of_the_two_is_the_c_library() {
+        let libc = [(ENCODING, "UTF8"), (CLASSES, "en_US.UTF-8")];
+        let icu = [libc[0], libc[1], (PROVIDER, "icu"), (PROVIDERS_LOCALE, "sv")];
+        for (before, now, words) in
+            [(&icu[..], &libc[..], "(icu when it was captured, libc here)"), (&libc, &icu, "(libc when it was captured, icu here)")]
+        {
+            let said = said(&of(DEFAULT, before).to_value(), &of(DEFAULT, now));
+            assert!(said.len() == 1 && said[0].contains("own locale provider") && said[0].contains(words), "{said:?}");
+        }
+        assert_eq!((differ(DEFAULT, &libc, &libc), differ(DEFAULT, &icu, &icu)), ((0, 0), (0, 0)));
+        assert_eq!(differ(DEFAULT, &libc[..1], &icu), (0, 0), "what earlier manifests did not note");
     }
 
     #[test]
