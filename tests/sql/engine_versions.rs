@@ -14,7 +14,8 @@ use attestore::verify::manifest::request::CaptureRequest;
 use attestore::verify::sql::capture::capture;
 use attestore::verify::sql::compare::dual::{self, Side};
 
-use crate::definitions::{MARIADB, POSTGRES};
+use crate::definitions::mysql_family::MARIADB;
+use crate::definitions::postgres::POSTGRES;
 use crate::engine_values::hold_on;
 use crate::mysql::ALL_TYPES;
 use crate::servers::{self, Kind, Server};
