@@ -9,6 +9,7 @@ use crate::model::source_url::SourceUrl;
 use crate::verify::sql::connect::access::{Access, not_sql};
 use crate::verify::sql::definitions::kinds::Definitions;
 use crate::verify::sql::kept::KeptTable;
+use crate::verify::sql::last_value::Last;
 use crate::verify::sql::mysql::snapshot::MysqlSession;
 use crate::verify::sql::postgres::catalog::shown_name;
 use crate::verify::sql::postgres::snapshot::PostgresSession;
@@ -193,7 +194,7 @@ impl Database {
     }
 
     /// The greatest value of a column in what is read of a table, as the server writes it; nothing where that is empty.
-    pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<String>, Failure> {
+    pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<Last>, Failure> {
         match self {
             Self::Postgres(session) => session.greatest(table, column).await,
             Self::Mysql(session) => session.greatest(table, column).await,

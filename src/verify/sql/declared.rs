@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::sql::database::Database;
+use crate::verify::sql::last_value::{Form, Last};
 use crate::verify::sql::naming::stamp_of;
 use crate::verify::sql::rows::logical::LogicalType;
 use crate::verify::sql::rows::logical_text;
@@ -15,13 +16,16 @@ use crate::verify::sql::rows::postgres_decode::PgType;
 use crate::verify::sql::rows::table::{Column, Table, Wire, backticked, double_quoted};
 use crate::verify::sql::rows::tag;
 
+const GROWS: &str = "a watermark is a column that only grows: a number, a time";
 /// Names that a message lists at most.
 const LISTED: usize = 20;
 /// Values of a text column that are looked at for whether they are times.
 const LOOKED_AT: usize = 100;
 
-/// Refuses a watermark's value that the column cannot hold: servers compare it in ways of their own, as 0 or as more than every number.
-pub async fn watermark_value(db: &mut Database, table: &Table, column: &Column, value: &str) -> Result<(), Failure> {
+/// The last value that counts as it was written. One that the column cannot hold is refused: servers compare it in ways of their own, as 0 or as
+/// more than every number.
+pub async fn watermark_value(db: &mut Database, table: &Table, column: &Column, value: &str) -> Result<Last, Failure> {
+    let last = |text: &str, form| Last { text: text.to_owned(), form };
     let refused = |why: String| {
         let shown = value.escape_default();
         let said = format!("--watermark {}={shown}: column {} of table {} is {}", column.name, column.name, table.name, column.type_text);
@@ -34,12 +38,17 @@ pub async fn watermark_value(db: &mut Database, table: &Table, column: &Column, 
             match db.ask(&question).await {
                 // Nothing was read: it is the wording that the server refuses.
                 Err(failure) if failure.kind == FailureKind::Remote => Err(refused(format!(": {}", failure.message))),
-                answered => answered.map(drop),
+                Err(failure) => Err(failure),
+                Ok(_) => Ok(last(value, None)),
             }
+        }
+        Wire::Mysql(MysqlType::Bytes) => {
+            let digits = value.strip_prefix("0x").filter(|digits| hex::decode(digits).is_ok_and(|bytes| !bytes.is_empty()));
+            Ok(digits.map_or_else(|| last(value, Some(Form::Text)), |digits| last(digits, Some(Form::Bytes))))
         }
         Wire::Mysql(kind) => match expected_by(kind, value) {
             Some(expected) => Err(refused(format!(", expected {expected}"))),
-            None => Ok(()),
+            None => Ok(last(value, Form::of_mysql(kind))),
         },
         Wire::Sqlite => {
             let name = double_quoted(&column.name);
@@ -51,7 +60,7 @@ pub async fn watermark_value(db: &mut Database, table: &Table, column: &Column, 
             // Such a column turns a number into text before it compares.
             let as_text = ["CHAR", "CLOB", "TEXT"].iter().any(|part| by_text.contains(part)) && !by_text.contains("INT");
             if holds.is_empty() || is_number == numbers || (is_number && as_text) || (!is_number && holds.contains("text")) {
-                return Ok(());
+                return Ok(last(value, Some(if is_number && !as_text { Form::Number } else { Form::Text })));
             }
             let holds: Vec<&str> = holds.into_iter().collect();
             Err(refused(format!(", and holds values of class {}", holds.join(", "))))
@@ -61,6 +70,10 @@ pub async fn watermark_value(db: &mut Database, table: &Table, column: &Column, 
 
 /// Refuses a column of which there is no greatest value.
 pub async fn has_order(db: &mut Database, table: &Table, column: &Column) -> Result<(), Failure> {
+    if let Wire::Mysql(MysqlType::Json | MysqlType::Geometry | MysqlType::Vector) = column.wire {
+        let said = format!("--watermark {}: column {} of table {} is {}", column.name, column.name, table.name, column.type_text);
+        return Err(Failure::invalid(format!("{said}, of which there is no greatest value")).hint(GROWS));
+    }
     if !matches!(column.wire, Wire::Postgres(_)) {
         return Ok(());
     }
@@ -68,8 +81,7 @@ pub async fn has_order(db: &mut Database, table: &Table, column: &Column) -> Res
     match db.ask(&question).await {
         Err(failure) if failure.kind == FailureKind::Remote => {
             let said = format!("--watermark {}: column {} of table {} is {}", column.name, column.name, table.name, column.type_text);
-            Err(Failure::invalid(format!("{said}, of which there is no greatest value: {}", failure.message))
-                .hint("a watermark is a column that only grows: a number, a time"))
+            Err(Failure::invalid(format!("{said}, of which there is no greatest value: {}", failure.message)).hint(GROWS))
         }
         answered => answered.map(drop),
     }

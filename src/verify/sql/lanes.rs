@@ -36,6 +36,9 @@ pub trait Ranged: Send + Sync + 'static {
     /// Reads one range to its end; false where nobody receives any more.
     async fn read(&self, session: &mut Self::Session, range: &[String], outlet: &mut Outlet) -> Result<bool, Broken>;
 
+    /// Whether a session in which a reading broke, and which was not lost, still shows the same rows.
+    fn is_good(session: &Self::Session) -> bool;
+
     /// Ends a session in the middle of something.
     async fn discard(session: Self::Session);
 }
@@ -188,8 +191,10 @@ pub async fn digest<S: Ranged>(
     });
     for lane in lanes {
         match lane.await {
-            Ok((session, None)) => spare.extend(session),
-            Ok((_, Some(said))) => broken = broken.or(Some(said)),
+            Ok((session, said)) => {
+                spare.extend(session);
+                broken = broken.or(said);
+            }
             Err(error) => broken = broken.or(Some(Broken::data(format!("a lane ended: {error}")))),
         }
     }
@@ -311,6 +316,10 @@ async fn lane<S: Ranged>(
             Ok(_) => {
                 tokio::spawn(S::discard(open));
                 return (None, None);
+            }
+            Err(broken) if !broken.lost && S::is_good(&open) => {
+                plan.shares.stop();
+                return (Some(open), Some(broken));
             }
             Err(broken) => {
                 tokio::spawn(S::discard(open));

@@ -15,51 +15,11 @@ use crate::verify::sql::declared::declaration;
 use crate::verify::sql::rows::digester::Meaning;
 use crate::verify::sql::rows::key_order::KeyOrder;
 use crate::verify::sql::rows::logical::LogicalType;
-use crate::verify::sql::rows::table::{Column, Table, backticked, double_quoted};
+use crate::verify::sql::rows::table::{Column, Table, backticked};
+use crate::verify::sql::watermark::Watermark;
 
 /// The part of `position` that describes it.
 const MEMBER: &str = "scope";
-
-/// Rows up to a value of a column.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Watermark {
-    /// The column.
-    pub column: String,
-    /// The last value of each table that has the column; nothing where the table was empty.
-    pub values: BTreeMap<String, Option<String>>,
-    /// Tables without the column: the manifest does not speak of them.
-    pub left_out: Vec<String>,
-}
-
-impl Watermark {
-    /// As `COLUMN` or `COLUMN=VALUE` asks for it.
-    async fn declare(db: &mut Database, wanted: &str, tables: &[Table]) -> Result<Self, Failure> {
-        let (name, value) = match wanted.split_once('=') {
-            Some((name, value)) => (name, Some(value)),
-            None => (wanted, None),
-        };
-        let mut watermark = Self { column: name.to_owned(), values: BTreeMap::new(), left_out: Vec::new() };
-        for table in tables {
-            let Some(column) = table.columns.iter().find(|known| known.name == name) else {
-                watermark.left_out.push(table.name.clone());
-                continue;
-            };
-            let last = if let Some(value) = value {
-                declared::watermark_value(db, table, column, value).await?;
-                Some(value.to_owned())
-            } else {
-                declared::has_order(db, table, column).await?;
-                db.greatest(table, name).await?
-            };
-            declared::has_end(table, column, last.as_deref())?;
-            watermark.values.insert(table.name.clone(), last);
-        }
-        if watermark.values.is_empty() {
-            return Err(Failure::invalid(format!("no table has a column `{name}`")).hint("--watermark names a column that only grows"));
-        }
-        Ok(watermark)
-    }
-}
 
 /// What a manifest speaks of.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -177,11 +137,7 @@ impl Scope {
             };
             tables.iter().map(|(table, columns)| (table.clone(), types(columns))).collect()
         });
-        let watermark = stated.get("watermark").map(|stated| Watermark {
-            column: text(&stated["column"]).unwrap_or_default(),
-            values: stated["values"].as_object().into_iter().flatten().map(|(table, value)| (table.clone(), text(value))).collect(),
-            left_out: stated["left_out"].as_array().into_iter().flatten().filter_map(text).collect(),
-        });
+        let watermark = stated.get("watermark").map(Watermark::of);
         Self {
             logical,
             watermark,
@@ -207,8 +163,7 @@ impl Scope {
             stated.insert("logical".into(), tables.into());
         }
         if let Some(watermark) = &self.watermark {
-            let stated_one = json!({"column": watermark.column, "values": watermark.values, "left_out": watermark.left_out});
-            stated.insert("watermark".into(), stated_one);
+            stated.insert("watermark".into(), watermark.to_value());
         }
         if let Some(closed) = &self.closed {
             stated.insert("closed".into(), json!(closed));
@@ -246,8 +201,8 @@ impl Scope {
         let spoken_of = tables.into_iter().filter(|table| !watermark.left_out.contains(&table.name));
         spoken_of
             .map(|mut table| {
-                if let Some(last) = watermark.values.get(&table.name) {
-                    table.filter = Some(up_to(engine, &watermark.column, last.as_deref(), table.order_of(&watermark.column)));
+                if let Some(filter) = watermark.filter(engine, &table) {
+                    table.filter = Some(filter);
                 }
                 table
             })
@@ -312,29 +267,15 @@ fn logical_types(
     Ok(tables.iter().map(of).collect())
 }
 
-/// Rows without a value are within the prefix: they cannot be told to be later.
-fn up_to(engine: &str, column: &str, last: Option<&str>, order: &str) -> String {
-    let column = if matches!(engine, "mysql" | "mariadb") { backticked(column) } else { double_quoted(column) };
-    let Some(last) = last else { return format!("{column} IS NULL") };
-    let digits = last.strip_prefix('-').unwrap_or(last);
-    let literal = if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) && engine != "postgres" {
-        last.to_owned()
-    } else {
-        let quoted = last.replace('\'', "''");
-        let quoted = if matches!(engine, "mysql" | "mariadb") { quoted.replace('\\', "\\\\") } else { quoted };
-        format!("'{quoted}'")
-    };
-    format!("{column} IS NULL OR {column}{order} <= {literal}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verify::sql::last_value::Last;
 
     #[test]
     fn a_scope_is_stated_and_read_back() {
         let types = [("t".to_owned(), [("a".to_owned(), LogicalType::Decimal)].into())].into();
-        let values = [("t".to_owned(), Some("9".to_owned())), ("e".to_owned(), None)].into();
+        let values = [("t".to_owned(), Some(Last { text: "9".to_owned(), form: None })), ("e".to_owned(), None)].into();
         let watermark = Watermark { column: "id".into(), values, left_out: vec!["x".into()] };
         let scope = Scope {
             logical: Some(types),
@@ -351,13 +292,5 @@ mod tests {
         let mut bare = json!({});
         Scope::default().state(&mut bare);
         assert_eq!((bare.clone(), Scope::of(Some(&bare)), Scope::of(None)), (json!({}), Scope::default(), Scope::default()));
-    }
-
-    #[test]
-    fn a_value_cannot_leave_its_literal() {
-        assert_eq!(up_to("postgres", "i\"d", Some("x' OR 1"), ""), "\"i\"\"d\" IS NULL OR \"i\"\"d\" <= 'x'' OR 1'");
-        assert_eq!(up_to("mariadb", "id", Some("\\' OR 1"), ""), "`id` IS NULL OR `id` <= '\\\\'' OR 1'");
-        assert_eq!(up_to("sqlite", "id", Some("-12"), ""), "\"id\" IS NULL OR \"id\" <= -12");
-        assert_eq!(up_to("mysql", "id", None, ""), "`id` IS NULL");
     }
 }

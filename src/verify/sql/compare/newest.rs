@@ -9,6 +9,7 @@ use crate::model::finding::{Class, Kind, Place};
 use crate::monitor::Event;
 use crate::verify::sql::compare::tables::Run;
 use crate::verify::sql::database::Database;
+use crate::verify::sql::last_value::Last;
 use crate::verify::sql::naming;
 use crate::verify::sql::rows::table::Table;
 
@@ -97,9 +98,9 @@ impl Run<'_> {
 
 /// Reads them.
 async fn of_table(db: &mut Database, table: &Table, column: &str) -> Result<Newest, Failure> {
-    let greatest = |text: Option<String>| match text {
+    let greatest = |last: Option<Last>| match last {
         None => Greatest::None,
-        Some(text) => naming::stamp_in(&text).map_or(Greatest::Other, |micros| Greatest::At(Timestamp(micros))),
+        Some(last) => naming::stamp_in(&last.text).map_or(Greatest::Other, |micros| Greatest::At(Timestamp(micros))),
     };
     let known = match &table.filter {
         None => None,

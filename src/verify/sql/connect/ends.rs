@@ -79,7 +79,7 @@ pub fn verdict(ends: &[End]) -> Option<Failure> {
 /// That not all that was read of the server `shown` need be of one state, and `why`.
 pub fn two_states(shown: &str, why: &str) -> Failure {
     let said = format!("{shown}: {why}: what was read before may be of another state than what was read after");
-    Failure::new(FailureKind::Network, said).hint("run it again while the server stays up")
+    Failure::new(FailureKind::Network, said).hint("run it again while the server stays up, and nothing writes to it")
 }
 
 /// What a server is that ends while nothing is read.

@@ -125,6 +125,9 @@ fn ends_the_session(code: &str) -> bool {
     matches!(code, "57P01" | "57P02" | "57P03") || code.starts_with("08")
 }
 
+/// A transaction that was rolled back, its snapshot with it (`ER_LOCK_DEADLOCK`).
+const DEADLOCK: u16 = 1213;
+
 /// Why a stream of rows broke.
 #[derive(Debug)]
 pub struct Broken {
@@ -150,7 +153,8 @@ impl Broken {
 
     /// What `error` of a session of MySQL or MariaDB says. Where the server ends the session it may say so first.
     pub fn of_wire(error: &WireError) -> Self {
-        let refused = matches!(error, WireError::Server { number, .. } if mysql_kind(*number) != FailureKind::Network);
+        let refused =
+            matches!(error, WireError::Server { number, .. } if mysql_kind(*number) != FailureKind::Network && *number != DEADLOCK);
         let kind = match error {
             WireError::Server { number, .. } => mysql_reading_kind(*number),
             other => wire_kind(other),

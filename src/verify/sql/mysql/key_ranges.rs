@@ -78,6 +78,11 @@ impl Ranged for KeyRanges {
         }
     }
 
+    /// What a statement broke at says nothing of the transaction: it goes on, and so does its snapshot.
+    fn is_good(session: &WireSession) -> bool {
+        !session.is_busy()
+    }
+
     async fn discard(session: WireSession) {
         drop(session);
     }

@@ -13,6 +13,7 @@ use crate::verify::sql::definitions::kinds::Definitions;
 use crate::verify::sql::definitions::mysql as definitions;
 use crate::verify::sql::kept::KeptTable;
 use crate::verify::sql::lanes;
+use crate::verify::sql::last_value::{Form, Last};
 use crate::verify::sql::mysql::catalog;
 use crate::verify::sql::mysql::key_ranges::{KeyRanges, ranges};
 use crate::verify::sql::mysql::restart::{self, Life};
@@ -24,7 +25,8 @@ use crate::verify::sql::rights;
 use crate::verify::sql::rights::mysql_held::Rights;
 use crate::verify::sql::rows::canon::Row;
 use crate::verify::sql::rows::digester::Digester;
-use crate::verify::sql::rows::table::{Table, backticked};
+use crate::verify::sql::rows::mysql_decode::MysqlType;
+use crate::verify::sql::rows::table::{Table, Wire, backticked};
 use crate::verify::sql::wire::mysql::options::MysqlOptions;
 use crate::verify::sql::wire::mysql::session::WireSession;
 
@@ -170,16 +172,26 @@ impl MysqlSession {
     }
 
     /// The greatest value of a column.
-    pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<String>, Failure> {
+    pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<Last>, Failure> {
         let (shown, limits) = (self.opener.shown.clone(), self.opener.limits);
-        // A FLOAT is printed with six digits, and as a double with all that it has.
-        let is_float = table.columns.iter().any(|one| one.name == column && one.type_text.to_ascii_lowercase().starts_with("float"));
-        let exact = if is_float { " + 0e0" } else { "" };
-        let question = format!("SELECT CAST(MAX({}){exact} AS CHAR) FROM {}{}", backticked(column), table.sql_name, table.conditions(&[]));
+        let kind = table.columns.iter().find(|one| one.name == column).and_then(|one| match &one.wire {
+            Wire::Mysql(kind) => Some(kind),
+            _ => None,
+        });
+        let (greatest, form) = (format!("MAX({})", backticked(column)), kind.and_then(Form::of_mysql));
+        let text = match kind {
+            // A FLOAT is printed with six digits, and as a double with all that it has.
+            Some(MysqlType::Float) => format!("CAST({greatest} + 0e0 AS CHAR)"),
+            // Bits and bytes are no text.
+            Some(MysqlType::Bit(_)) => format!("CAST({greatest} + 0 AS CHAR)"),
+            Some(MysqlType::Bytes) => format!("HEX({greatest})"),
+            _ => format!("CAST({greatest} AS CHAR)"),
+        };
+        let question = format!("SELECT {text} FROM {}{}", table.sql_name, table.conditions(&[]));
         let connection = self.session().await?;
         let asked = async {
             let rows = connection.ask(&question, &[]).await.map_err(|error| errors::wire_failure(&shown, error))?;
-            Ok(rows.first().and_then(|row| row.text(0)))
+            Ok(rows.first().and_then(|row| row.text(0)).map(|text| Last { text, form }))
         };
         limits.asking(&shown, asked).await
     }
@@ -362,6 +374,10 @@ impl MysqlSession {
         self.connection = Some(connection);
         if !restarted {
             self.standing = self.standing.take().filter(|standing| standing.is_same(&now));
+            // Nobody else writes to a server of the drill's own.
+            if self.standing.is_none() && self.keeper.is_none() && self.two_states.is_none() {
+                self.two_states = Some("a session was lost, and nothing shows that the server stood still until the next one".to_owned());
+            }
             return Ok(Back::Same);
         }
         if revived.is_none() {

@@ -95,6 +95,11 @@ impl Ranged for Blocks {
         }
     }
 
+    /// Its transaction is over with the first error.
+    fn is_good(_: &Self::Session) -> bool {
+        false
+    }
+
     async fn discard(session: PgWireSession) {
         drop(session);
     }

@@ -23,6 +23,7 @@ use crate::verify::sql::definitions::kinds::Definitions;
 use crate::verify::sql::definitions::postgres as definitions;
 use crate::verify::sql::kept::KeptTable;
 use crate::verify::sql::lanes;
+use crate::verify::sql::last_value::Last;
 use crate::verify::sql::postgres::alone;
 use crate::verify::sql::postgres::block_ranges::{self, How};
 use crate::verify::sql::postgres::catalog;
@@ -176,13 +177,15 @@ impl PostgresSession {
     }
 
     /// The greatest value of a column.
-    pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<String>, Failure> {
+    pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<Last>, Failure> {
         let shown = &self.opener.shown;
         let (name, order) = (double_quoted(column), table.order_of(column));
         let question = format!("SELECT max({name}{order})::text FROM ONLY {}{}", table.sql_name, table.conditions(&[]));
         let mut control = self.control.lock().await;
         let asked = sqlx::query_scalar(AssertSqlSafe(question)).fetch_one(&mut *control);
-        self.opener.limits.asking(shown, async { asked.await.map_err(|error| errors::failure(shown, error)) }).await
+        let text: Option<String> =
+            self.opener.limits.asking(shown, async { asked.await.map_err(|error| errors::failure(shown, error)) }).await?;
+        Ok(text.map(|text| Last { text, form: None }))
     }
 
     /// The log position, and the transaction snapshot (xmin, xmax, in progress), which is what makes two readings comparable.

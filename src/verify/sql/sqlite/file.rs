@@ -21,6 +21,7 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::verify::sql::connect::errors;
 use crate::verify::sql::definitions::kinds::Definitions;
 use crate::verify::sql::definitions::sqlite as definitions;
+use crate::verify::sql::last_value::{Form, Last};
 use crate::verify::sql::reading::{Delivery, Engine, ReadError};
 use crate::verify::sql::rows::sqlite_decode::TextEncoding;
 use crate::verify::sql::rows::table::{Column, Table, Wire, double_quoted};
@@ -110,10 +111,24 @@ impl SqliteSession {
     }
 
     /// The greatest value of a column.
-    pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<String>, Failure> {
-        let question = format!("SELECT CAST(max({}) AS TEXT) FROM {}{}", double_quoted(column), table.sql_name, table.conditions(&[]));
-        let asked = locked(&self.connection).query_row(&question, [], |row| row.get(0));
-        asked.map_err(|error| errors::sqlite_failure(&self.shown, error))
+    pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<Last>, Failure> {
+        // As text a real has 15 digits, and 17 tell every one of them from its neighbours.
+        let question = format!(
+            "SELECT typeof(last), CASE typeof(last) WHEN 'real' THEN printf('%!.17g', last) WHEN 'blob' THEN hex(last) ELSE CAST(last AS TEXT) END \
+             FROM (SELECT max({}) AS last FROM {}{})",
+            double_quoted(column),
+            table.sql_name,
+            table.conditions(&[])
+        );
+        let asked =
+            locked(&self.connection).query_row(&question, [], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?)));
+        let (class, text) = asked.map_err(|error| errors::sqlite_failure(&self.shown, error))?;
+        let form = match class.as_str() {
+            "integer" | "real" => Form::Number,
+            "blob" => Form::Bytes,
+            _ => Form::Text,
+        };
+        Ok(text.map(|text| Last { text, form: Some(form) }))
     }
 
     /// The file's change counter (bytes 24 to 27 of its header), its length and the WAL's.
