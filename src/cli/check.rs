@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::console::Console;
 use crate::cli::scan_args::ScanArgs;
 use crate::cli::source::{Means, items_of};
+use crate::model::capture::CaptureMode;
 use crate::model::check::{CheckOutcome, CheckResult, Severity};
 use crate::model::exit::ExitCode;
 use crate::model::failure::{Failure, FailureKind};
@@ -153,6 +154,7 @@ fn demands(args: &CheckArgs, packs: &[Pack]) -> Result<CheckDemands, Failure> {
                 .hint("name the hash key that it was captured with"));
         }
         demands.baselines = header.baselines.clone();
+        demands.of_a_restore = header.mode == CaptureMode::FirstRestore;
     }
     Ok(demands)
 }

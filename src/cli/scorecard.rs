@@ -9,7 +9,7 @@ use crate::drill::record::kind_of;
 use crate::model::exit::ExitCode;
 use crate::model::failure::FailureKind;
 use crate::model::ids::{PointId, ResourceId};
-use crate::testing_log::body::{Objective, PointResult};
+use crate::testing_log::point_result::{Objective, PointResult};
 use crate::testing_log::verify::pass::counts;
 
 const HEAD: [&str; 8] = ["CASE", "RESOURCE", "POINT", "RESULT", "RESTORED", "VERIFIED", "RTO", "RPO"];

@@ -213,14 +213,14 @@ pub async fn capture(
     let hash_key = means.hash_key(url)?;
     if let Some((source, _)) = items_of(url, None, means).await? {
         let options = means.scan.options()?;
-        let mut witness = ItemBaselines::create(source.key_schema().await?, &means.packs, &means.names, &hash_key).await?;
+        let mut witness = ItemBaselines::create(source.key_schema().await?, &means.packs, &means.names, (&hash_key, request.mode)).await?;
         let witness = witness.as_mut().map(|witness| witness as &mut dyn Witness);
         return items::capture::capture_before(source, &request, (&options, witness), &hash_key, signer, monitor).await;
     }
     means.scan.refuse(url)?;
     let access = Access { state: request.effort.state.clone().map(|state| state.path), ..means.access() };
     if !means.packs.is_empty() {
-        request.baselines = recording::baselines(url, &access, &means.packs, &means.names, &hash_key, monitor).await?;
+        request.baselines = recording::baselines(url, &access, &means.packs, &means.names, (&hash_key, request.mode), monitor).await?;
     }
     sql::capture::capture(url, &access, &request, &hash_key, signer, monitor).await
 }

@@ -7,8 +7,9 @@ use crate::model::failure::Failure;
 use crate::model::ids::DrillId;
 use crate::restore::records::Record;
 use crate::restore::teardown::Undoing;
-use crate::testing_log::body::{CreatedResource, DrillAborted, Presence};
+use crate::testing_log::body::DrillAborted;
 use crate::testing_log::entry::Body;
+use crate::testing_log::point_result::{CreatedResource, Presence};
 
 /// A drill that was given up.
 #[derive(Debug)]

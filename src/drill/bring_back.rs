@@ -17,7 +17,7 @@ use crate::restore::permit::Permit;
 use crate::restore::records::{Phase, Record, Step, Target, TargetKind};
 use crate::restore::steps::{StepState, UndoState};
 use crate::restore::targets;
-use crate::testing_log::body::{Isolation, Probe};
+use crate::testing_log::point_result::{Isolation, Probe};
 
 /// A restore that is waited for says so again after as many seconds, be its state the same.
 const WORD_EVERY_S: u64 = 60;

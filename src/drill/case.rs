@@ -11,6 +11,7 @@ use crate::drill::manifests::{self, Chosen};
 use crate::drill::sink::Sink;
 use crate::drill::{first_restore, live, objectives, outcome, reading, record};
 use crate::estate::config::{Authentication, Class, Resource, WhenNoManifest};
+use crate::model::capture::CaptureMode;
 use crate::model::check::CheckResult;
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
@@ -24,8 +25,9 @@ use crate::restore::drivers::choose::driver_by;
 use crate::restore::order::{Order, reading_state};
 use crate::restore::records::{DrillOpened, Phase, Record, TargetKind};
 use crate::restore::teardown::Undoing;
-use crate::testing_log::body::{ClassPolicy, PlannedCase, PointResult, Teardown};
+use crate::testing_log::body::{ClassPolicy, PlannedCase};
 use crate::testing_log::entry::Body;
+use crate::testing_log::point_result::{PointResult, Teardown};
 use crate::testing_log::restore_facts::ChecklistLine;
 use crate::testing_log::verify::{corroborated, rpo, second, unchecked, undemanded};
 use crate::verify::sql::checks::demands::CheckDemands;
@@ -229,13 +231,14 @@ impl Case<'_> {
         let (case, resource) = (&self.planned.case, &self.resource.id);
         let sink = Sink::new(context.monitor.clone(), case, resource, undecided, &context.hash_key).map_err(|f| ("verify", f))?;
         let sink = called_as_in_manifest(sink, basis, opened);
-        let mut baselines = BTreeMap::new();
+        let (mut baselines, mut of_a_restore) = (BTreeMap::new(), matches!(basis, Basis::FirstRestore));
         let packs = context.packs.get(&self.resource.class).map(Vec::as_slice).unwrap_or_default();
         let items_table = reading::items_table(opened, self.resource, &context.clouds, packs).await;
         let mut items_table = items_table.map_err(|failure| ("checks", failure))?;
         match basis {
             Basis::Manifest(chosen) => {
                 baselines.clone_from(&chosen.manifest.header().baselines);
+                of_a_restore = chosen.manifest.header().mode == CaptureMode::FirstRestore;
                 let compared = reading::compare(
                     opened,
                     self.resource,
@@ -272,7 +275,8 @@ impl Case<'_> {
         let monitor: &dyn Monitor = context.monitor.as_ref();
         // A point in time promises its second; a snapshot's time is that of the call, and its data may be a little younger.
         let written_until = self.point.is_in_time().then_some(self.point.created_at);
-        let demands = CheckDemands { baselines, written_until, hash_key: Some(context.hash_key.clone()), ..CheckDemands::default() };
+        let hash_key = Some(context.hash_key.clone());
+        let demands = CheckDemands { baselines, of_a_restore, written_until, hash_key, ..CheckDemands::default() };
         let checked = reading::check(opened, self.resource, &context.clouds, packs, demands, items_table, monitor).await;
         result.sql_checks = checked.map_err(|failure| ("checks", failure))?;
         // A time to the end of a reading that did not reach its end would be no recovery time.
@@ -435,7 +439,7 @@ impl Case<'_> {
 
     fn tell_leftovers(&self, result: &mut PointResult) {
         for resource in &result.teardown.resources {
-            if resource.state != crate::testing_log::body::Presence::Gone {
+            if resource.state != crate::testing_log::point_result::Presence::Gone {
                 let failure = Failure::new(FailureKind::Remote, format!("{} is left behind: {}", resource.arn, resource.confirmed_by));
                 result.errors.push(record::case_error("teardown", &failure));
             }

@@ -128,7 +128,8 @@ async fn capture(
         SourceUrl::Dir { path } => objects::capture::capture(&DirSource::open(path)?, request, signer, monitor).await?,
         SourceUrl::Dynamodb { table } => {
             let source = TableSource::open(&context.clouds.session(opened.region.as_deref())?, table).await?;
-            let mut witness = ItemBaselines::create(source.key_schema().await?, packs, &resource.names, &context.hash_key).await?;
+            let mut witness =
+                ItemBaselines::create(source.key_schema().await?, packs, &resource.names, (&context.hash_key, request.mode)).await?;
             let witness = witness.as_mut().map(|witness| witness as &mut dyn Witness);
             let options = ScanOptions::default();
             items::capture::capture_before(Arc::new(source), request, (&options, witness), &context.hash_key, signer, monitor).await?
@@ -137,7 +138,8 @@ async fn capture(
         SourceUrl::Postgres { .. } | SourceUrl::Mysql { .. } | SourceUrl::Sqlite { .. } => {
             let state = Some(reading::state_in(kept, opened));
             let access = Access { state, ..reading::access(opened, resource, &context.clouds)? };
-            let baselines = recording::baselines(&opened.url, &access, packs, &resource.names, &context.hash_key, monitor).await?;
+            let means = (&context.hash_key, request.mode);
+            let baselines = recording::baselines(&opened.url, &access, packs, &resource.names, means, monitor).await?;
             let request = CaptureRequest { baselines, ..request.clone() };
             sql::capture::capture(&opened.url, &access, &request, &context.hash_key, signer, monitor).await?
         }

@@ -10,8 +10,8 @@ use crate::model::ids::{CaseId, DrillId};
 use crate::restore::journal::Journal;
 use crate::restore::records::Record;
 use crate::signing::checkpoint::Checkpoint;
-use crate::testing_log::body::PointResult;
 use crate::testing_log::entry::{Actor, Body, Entry};
+use crate::testing_log::point_result::PointResult;
 use crate::testing_log::writer::{Leaf, LogWriter};
 
 /// The log of one drill's process.

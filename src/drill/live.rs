@@ -18,6 +18,7 @@ use crate::testing_log::restore_facts::SourceStamps;
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::sql::connect::access::Access;
 use crate::verify::sql::database::Database;
+use crate::verify::sql::last_value::Last;
 use crate::verify::sql::naming;
 use crate::verify::sql::rows::table::{Table, backticked, double_quoted};
 use crate::verify::sql::scope::Scope;
@@ -87,7 +88,7 @@ fn until(engine: &str, table: &Table, column: &str, second: Timestamp) -> Table 
 
 async fn newest(database: &mut Database, table: &Table, column: &str) -> Result<Option<Timestamp>, Failure> {
     let found = database.greatest(table, column).await?;
-    let read = |text: String| naming::stamp_in(&text).map(Timestamp).ok_or_else(|| Failure::invalid(format!("{column} holds no times")));
+    let read = |last: Last| naming::stamp_in(&last.text).map(Timestamp).ok_or_else(|| Failure::invalid(format!("{column} holds no times")));
     found.map(read).transpose()
 }
 

@@ -4,7 +4,7 @@
 //! (`testing_log::verify::corroborated`).
 
 use crate::model::clock::Timestamp;
-use crate::testing_log::body::Objective;
+use crate::testing_log::point_result::Objective;
 
 /// The recovery time: absent where the point was never verified.
 pub fn rto(target_s: Option<u64>, requested: Option<Timestamp>, verified: Option<Timestamp>) -> Objective {

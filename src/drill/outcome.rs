@@ -2,7 +2,8 @@
 
 use crate::model::check::{CheckOutcome, Severity};
 use crate::model::outcome::Outcome;
-use crate::testing_log::body::{ClassPolicy, PointResult};
+use crate::testing_log::body::ClassPolicy;
+use crate::testing_log::point_result::PointResult;
 use crate::testing_log::verify::fault::Rule;
 use crate::testing_log::verify::pass::{failures, objections, why_of};
 

@@ -19,8 +19,9 @@ use crate::restore::drivers::choose::driver_by;
 use crate::restore::records::TargetKind;
 use crate::signing::hash_key::HashKey;
 use crate::signing::keys::SigningKey;
-use crate::testing_log::body::{ACCESS_POINT_MECHANISM, Excluded, PopulationItem, Stratum, Targeted};
+use crate::testing_log::body::{Excluded, PopulationItem, Stratum, Targeted};
 use crate::testing_log::entry::Entry;
+use crate::testing_log::point_result::ACCESS_POINT_MECHANISM;
 
 /// What a point would be compared with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -14,7 +14,7 @@ use crate::model::recovery_point::RecoveryPoint;
 use crate::model::verification::Verification;
 use crate::restore::records::{Phase, Step};
 use crate::restore::steps::CaseFacts;
-use crate::testing_log::body::{CaseError, FindingSet, RpFacts, VerifyFacts};
+use crate::testing_log::point_result::{CaseError, FindingSet, RpFacts, VerifyFacts};
 use crate::testing_log::restore_facts::{ChecklistLine, RestoreFacts};
 use crate::testing_log::verify::claim;
 

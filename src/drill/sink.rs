@@ -10,7 +10,7 @@ use crate::model::finding::{Class, Finding, Place};
 use crate::model::ids::{CaseId, ResourceId};
 use crate::monitor::{Event, Monitor};
 use crate::signing::hash_key::HashKey;
-use crate::testing_log::body::InlineFinding;
+use crate::testing_log::point_result::InlineFinding;
 
 /// An entry shows at most so many findings.
 pub const INLINE: usize = 20;

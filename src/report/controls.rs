@@ -132,10 +132,12 @@ impl Fact {
             }
             Self::Isolated => {
                 // What was looked at and never came back has no data that was kept apart.
-                let is_restored =
-                    |result: &crate::testing_log::body::PointResult| result.restore.as_ref().is_some_and(|r| r.available_at.is_some());
-                let is_proved =
-                    |result: &crate::testing_log::body::PointResult| result.isolation.as_ref().is_some_and(|isolation| isolation.proved);
+                let is_restored = |result: &crate::testing_log::point_result::PointResult| {
+                    result.restore.as_ref().is_some_and(|r| r.available_at.is_some())
+                };
+                let is_proved = |result: &crate::testing_log::point_result::PointResult| {
+                    result.isolation.as_ref().is_some_and(|isolation| isolation.proved)
+                };
                 let proved = cases().filter(|(_, result)| is_restored(result) && is_proved(result)).count();
                 let read_unproved =
                     cases().any(|(_, result)| result.verify.is_some() && !result.isolation.as_ref().is_some_and(|i| i.proved));

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use crate::model::clock::Timestamp;
 use crate::model::ids::DrillId;
 use crate::testing_log::body::{
-    Correction, DrillAborted, DrillClosed, DrillPlanned, DrillStarted, ManifestRegistered, PointResult, PolicySet, PopulationCommitted,
-    Remediation, SignOff,
+    Correction, DrillAborted, DrillClosed, DrillPlanned, DrillStarted, ManifestRegistered, PolicySet, PopulationCommitted, Remediation,
+    SignOff,
 };
 use crate::testing_log::entry::{Body, Entry};
+use crate::testing_log::point_result::PointResult;
 
 /// One entry's body with where and when it was said.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use crate::model::clock::Timestamp;
 use crate::model::digest::Sha256Digest;
 use crate::model::ids::{CaseId, PointId, ResourceId};
 use crate::model::outcome::Outcome;
-use crate::testing_log::body;
+use crate::testing_log::point_result;
 
 /// One recovery point of the plan.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -49,7 +49,7 @@ pub struct Case {
     /// The verdict on protection, apart from the content; absent where none was compared.
     pub protection: Option<Protection>,
     /// The entry's own words.
-    pub result: Option<body::PointResult>,
+    pub result: Option<point_result::PointResult>,
 }
 
 /// One phase of a restore.

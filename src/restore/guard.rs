@@ -15,7 +15,7 @@ use crate::restore::order::{Clouds, DRILL_TAG, Order};
 use crate::restore::records::{Target, TargetKind};
 use crate::restore::steps::CaseFacts;
 use crate::restore::targets::{self, Detail, Found};
-use crate::testing_log::body::{Isolation, Probe};
+use crate::testing_log::point_result::{Isolation, Probe};
 use crate::testing_log::probes::{self, LONGEST_NAME, Made, TARGET_ABSENT};
 use crate::testing_log::verify::undemanded;
 

@@ -1,6 +1,6 @@
 //! How the guard's look for a target is recorded, and what it proves: pure, so that the journal can tell it again.
 
-use crate::testing_log::body::Isolation;
+use crate::testing_log::point_result::Isolation;
 use crate::testing_log::probes::TARGET_ABSENT;
 
 /// What that look found where there was none.
@@ -15,7 +15,7 @@ pub fn saw_nothing(isolation: &Isolation) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing_log::body::Probe;
+    use crate::testing_log::point_result::Probe;
 
     #[test]
     fn only_a_look_that_held_and_found_nothing_counts() {

@@ -8,7 +8,8 @@ use crate::model::clock::Timestamp;
 use crate::model::digest::{Digest32, Sha256Digest};
 use crate::model::ids::{CaseId, DrillId};
 use crate::model::recovery_point::RecoveryPoint;
-use crate::testing_log::body::{Isolation, Trigger};
+use crate::testing_log::body::Trigger;
+use crate::testing_log::point_result::Isolation;
 use crate::testing_log::probes::Made;
 
 /// What kind of thing a target is; each kind is described and deleted in its own way.

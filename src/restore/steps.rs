@@ -12,7 +12,7 @@ use crate::model::ids::{CaseId, DrillId};
 use crate::model::recovery_point::RecoveryPoint;
 use crate::restore::looks;
 use crate::restore::records::{DrillOpened, Phase, Record, Step, Target};
-use crate::testing_log::body::Isolation;
+use crate::testing_log::point_result::Isolation;
 
 /// Where a step stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -302,7 +302,8 @@ mod tests {
     use crate::model::digest::Sha256Digest;
     use crate::restore::looks::ABSENT;
     use crate::restore::records::TargetKind;
-    use crate::testing_log::body::{Probe, Trigger};
+    use crate::testing_log::body::Trigger;
+    use crate::testing_log::point_result::Probe;
     use crate::testing_log::probes::TARGET_ABSENT;
 
     fn opened(drill: &str) -> Record {

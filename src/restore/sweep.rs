@@ -83,7 +83,7 @@ pub async fn sweep(field: &Field<'_>, apply: Option<u64>, monitor: &dyn Monitor)
                 let teardown = undoing.undo(case).await?;
                 for resource in teardown.resources {
                     match resource.state {
-                        crate::testing_log::body::Presence::Gone => swept.removed.push(resource.arn),
+                        crate::testing_log::point_result::Presence::Gone => swept.removed.push(resource.arn),
                         _ => swept.standing.push(Leftover {
                             arn: resource.arn,
                             case: Some(case.clone()),

@@ -16,7 +16,7 @@ use crate::restore::pace::Pace;
 use crate::restore::records::{DrillOpened, Record, Step, Target, TargetKind};
 use crate::restore::steps::{CaseFacts, StepFacts, StepState, UndoState};
 use crate::restore::targets::{self, Found};
-use crate::testing_log::body::{CreatedResource, Presence, Teardown};
+use crate::testing_log::point_result::{CreatedResource, Presence, Teardown};
 
 /// How long the deletion of one resource, or the end of one job, is waited for.
 pub const PATIENCE_S: u64 = 3600;

@@ -12,7 +12,7 @@ use crate::model::canonical_json::{self, NotCanonical};
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest32;
 use crate::signing::merkle;
-use crate::testing_log::body;
+use crate::testing_log::{body, point_result};
 
 /// The schema of every entry of this version.
 pub const SCHEMA: &str = "attestore/entry/v1";
@@ -147,7 +147,7 @@ bodies! {
     /// Nothing was requested before this.
     DrillStarted(body::DrillStarted) = "drill.started",
     /// One recovery point.
-    PointResult(Box<body::PointResult>) = "rp.result",
+    PointResult(Box<point_result::PointResult>) = "rp.result",
     /// The totals.
     DrillClosed(body::DrillClosed) = "drill.closed",
     /// Given up.

@@ -13,6 +13,7 @@ pub mod exact;
 pub mod intents;
 pub mod packs;
 pub mod pages;
+pub mod point_result;
 pub mod probes;
 pub mod public_tools;
 pub mod restore_facts;

@@ -3,7 +3,7 @@
 //!
 //! Not here: taking a look (`restore::guard`), and what nobody demanded (`verify::undemanded`).
 
-use crate::testing_log::body::{ACCESS_POINT_MECHANISM, PointResult, Probe};
+use crate::testing_log::point_result::{ACCESS_POINT_MECHANISM, PointResult, Probe};
 
 /// The account of whoever reads and deletes.
 pub const ACCOUNT: &str = "account";

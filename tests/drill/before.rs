@@ -13,8 +13,8 @@ use attestore::model::outcome::Outcome;
 use attestore::monitor::{Event, Monitor};
 use attestore::restore::order::Clouds;
 use attestore::signing::hash_key::HashKey;
-use attestore::testing_log::body::PointResult;
 use attestore::testing_log::entry::Body;
+use attestore::testing_log::point_result::PointResult;
 
 use crate::drill_estate::Estate;
 

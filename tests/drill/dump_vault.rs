@@ -17,7 +17,7 @@ use attestore::monitor::Silent;
 use attestore::signing::hash_key::HashKey;
 use attestore::signing::keys::SigningKey;
 use attestore::signing::note;
-use attestore::testing_log::body::PointResult;
+use attestore::testing_log::point_result::PointResult;
 use attestore::testing_log::writer::LogWriter;
 use attestore::verify::manifest::header::{HEADER_FILE, Header, SIGNATURE_FILE, signed_text};
 use attestore::verify::manifest::request::CaptureRequest;

@@ -82,7 +82,7 @@ async fn a_point_that_this_drill_proves_bad_is_no_achieved_rpo() {
         let [bad, good, ..] = &results[..] else { panic!("{results:?}") };
         (bad.clone(), good.clone())
     };
-    let hours = |result: &attestore::testing_log::body::PointResult| result.rpo.achieved_ms.unwrap() / 3_600_000;
+    let hours = |result: &attestore::testing_log::point_result::PointResult| result.rpo.achieved_ms.unwrap() / 3_600_000;
 
     // The newest copy is damaged: what could be gone back to is the one before it, for whoever asks.
     let within = laid.copy_to(&folder.path().join("within"));
@@ -270,7 +270,7 @@ async fn a_first_restore_keeps_baselines_for_checks() {
 
 /// Outcomes and counts by point: what must not depend on where a run was killed.
 fn essence(estate: &Estate) -> Vec<(String, Outcome, String)> {
-    let essence = |result: attestore::testing_log::body::PointResult| {
+    let essence = |result: attestore::testing_log::point_result::PointResult| {
         let facts = result.verify.as_ref().unwrap();
         (result.rp.id.0, result.outcome, format!("{:?} {:?} {}", facts.objects, facts.rows, facts.findings.total))
     };

@@ -13,7 +13,7 @@ use attestore::model::source_url::SourceUrl;
 use attestore::monitor::Silent;
 use attestore::signing::hash_key::HashKey;
 use attestore::signing::keys::SigningKey;
-use attestore::testing_log::body::PointResult;
+use attestore::testing_log::point_result::PointResult;
 use attestore::testing_log::writer::LogWriter;
 use attestore::verify::manifest::request::{CaptureRequest, Sidecar, TableRequest};
 use attestore::verify::sql::connect::access::Access;

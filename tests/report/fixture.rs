@@ -12,10 +12,11 @@ use attestore::model::ids::{CaseId, DrillId, PointId, ResourceId};
 use attestore::model::outcome::Outcome;
 use attestore::signing::keys::SigningKey;
 use attestore::testing_log::body::{
-    ClassPolicy, DrillClosed, DrillPlanned, DrillStarted, Excluded, ManifestRegistered, PlannedCase, PointResult, PolicySet,
-    PopulationCommitted, PopulationItem, RpFacts, Runner, Sample, Stratum, Strength, Targeted, Tool, Trigger,
+    ClassPolicy, DrillClosed, DrillPlanned, DrillStarted, Excluded, ManifestRegistered, PlannedCase, PolicySet, PopulationCommitted,
+    PopulationItem, Runner, Sample, Stratum, Strength, Targeted, Tool, Trigger,
 };
 use attestore::testing_log::entry::{Actor, Body};
+use attestore::testing_log::point_result::{PointResult, RpFacts};
 use attestore::testing_log::sample;
 use attestore::testing_log::verify::reference::DEADLINE_S;
 use attestore::testing_log::writer::LogWriter;

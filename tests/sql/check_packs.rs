@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::servers::{self, Kind};
 use crate::support::{self, Db};
+use attestore::model::capture::CaptureMode;
 use attestore::model::check::{CheckOutcome, CheckResult};
 use attestore::model::clock::Timestamp;
 use attestore::model::source_url::SourceUrl;
@@ -315,7 +316,8 @@ async fn a_canary_comes_back_byte_for_byte_or_fails_and_its_value_is_never_told(
     let key = HashKey::from_bytes([7; 32]);
     let source = database(dir.path(), "source.db", &plant(value)).await;
     let names = BTreeMap::new();
-    let baselines = recording::baselines(&source, &Access::default(), &packs, &names, &key, &Silent).await.unwrap();
+    let baselines =
+        recording::baselines(&source, &Access::default(), &packs, &names, (&key, CaptureMode::SnapshotExact), &Silent).await.unwrap();
     assert_eq!(baselines.len(), 1);
     let demands = CheckDemands { baselines, hash_key: Some(key.clone()), ..CheckDemands::default() };
     let told = |result: &CheckResult| serde_json::to_string(result).unwrap() + &format!("{result:?}");
@@ -339,8 +341,14 @@ async fn a_canary_comes_back_byte_for_byte_or_fails_and_its_value_is_never_told(
     };
     assert_eq!(untested(CheckDemands { hash_key: None, ..demands.clone() }).await, CheckOutcome::Untested);
     assert_eq!(untested(CheckDemands { baselines: BTreeMap::new(), ..demands.clone() }).await, CheckOutcome::Untested);
+    // What a restored copy has may never have been planted.
+    assert_eq!(untested(CheckDemands { of_a_restore: true, ..demands.clone() }).await, CheckOutcome::Untested);
+    let of_a_restore = (&key, CaptureMode::FirstRestore);
+    let recorded = recording::baselines(&source, &Access::default(), &packs, &names, of_a_restore, &Silent).await.unwrap();
+    assert_eq!(recorded, BTreeMap::new());
     let gone = database(dir.path(), "nothing.db", "CREATE TABLE canary (id INTEGER PRIMARY KEY, value TEXT)").await;
-    let refused = recording::baselines(&gone, &Access::default(), &packs, &names, &key, &Silent).await.unwrap_err();
+    let refused =
+        recording::baselines(&gone, &Access::default(), &packs, &names, (&key, CaptureMode::SnapshotExact), &Silent).await.unwrap_err();
     assert!(refused.message.contains("own"), "{refused}");
 }
 
@@ -370,7 +378,8 @@ async fn a_stamp_from_after_the_time_that_was_restored_to_fails_a_bounded_check(
 async fn recorded(url: &SourceUrl, access: &Access, change: impl AsyncFnOnce()) {
     let packs = [Pack::load("baseline").unwrap()];
     let key = HashKey::from_bytes([7; 32]);
-    let mut baselines = recording::baselines(url, access, &packs, &BTreeMap::new(), &key, &Silent).await.unwrap();
+    let mut baselines =
+        recording::baselines(url, access, &packs, &BTreeMap::new(), (&key, CaptureMode::SnapshotExact), &Silent).await.unwrap();
     assert_eq!(baselines["sums.t.n"], "1000000000000000000000.75");
     assert!(baselines.keys().all(|name| name.starts_with("sums.")), "{baselines:?}");
     baselines.insert("rows.t".to_owned(), "2".to_owned());

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::servers::{self, Kind};
 use crate::support::{Db, KillAfter, access, key, places};
+use attestore::model::capture::CaptureMode;
 use attestore::model::check::CheckOutcome;
 use attestore::model::failure::FailureKind;
 use attestore::model::finding::Class;
@@ -154,7 +155,9 @@ async fn each_shipped_check_passes_and_fails() {
     let Some(server) = servers::shared(Kind::Mariadb) else { return };
     let packs = [Pack::load("structure-mysql").unwrap(), Pack::load("bank").unwrap()];
     let good = Db::new(&server, Kind::Mariadb, "bank_good", BANK).await;
-    let indexes = recording::baselines(&good.url(), &access(), &packs, &BTreeMap::new(), &key(), &Silent).await.unwrap();
+    let indexes = recording::baselines(&good.url(), &access(), &packs, &BTreeMap::new(), (&key(), CaptureMode::SnapshotExact), &Silent)
+        .await
+        .unwrap();
     let indexes = indexes["structure.mysql-indexes"].as_str();
     let baselines = [("rows.customers", "1"), ("rows.accounts", "1"), ("rows.transactions", "2"), ("structure.mysql-indexes", indexes)];
     let results = good.check(&packs, &baselines).await;

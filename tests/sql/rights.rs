@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::servers::{self, Kind};
 use crate::support::{self, Db, access, as_user, places};
+use attestore::model::capture::CaptureMode;
 use attestore::model::check::{CheckOutcome, CheckResult};
 use attestore::model::failure::FailureKind;
 use attestore::model::finding::Class;
@@ -240,7 +241,8 @@ async fn a_check_of_what_a_postgresql_reader_may_not_see_is_denied() {
     // A capture that is to record what a check measures is not made without it, nor with a part of it.
     db.run("GRANT SELECT ON a TO checker").await;
     let (packs, names) = ([Pack::load("baseline").unwrap()], Default::default());
-    let failure = recording::baselines(&db.url(), &reader, &packs, &names, &support::key(), &Silent).await.unwrap_err();
+    let failure =
+        recording::baselines(&db.url(), &reader, &packs, &names, (&support::key(), CaptureMode::SnapshotExact), &Silent).await.unwrap_err();
     assert!(failure.kind == FailureKind::Denied && failure.message.contains("baseline.sums"), "{failure}");
     db.run("GRANT SELECT ON a, b TO checker").await;
     let results = checked(&db, &reader).await;

@@ -11,6 +11,7 @@ use attestore::model::finding::Class;
 use attestore::model::ids::PointId;
 use attestore::testing_log::body::*;
 use attestore::testing_log::entry::Body;
+use attestore::testing_log::point_result::*;
 use attestore::testing_log::probes::Made;
 use attestore::testing_log::restore_facts::{ChecklistLine, SourceStamps};
 use attestore::testing_log::result_version::RESULT_VERSION;

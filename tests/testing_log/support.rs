@@ -17,6 +17,7 @@ use attestore::signing::sshsig;
 use attestore::testing_log::body::*;
 use attestore::testing_log::entry::{Actor, Body, Entry};
 use attestore::testing_log::packs::Packs;
+use attestore::testing_log::point_result::*;
 use attestore::testing_log::probes::{self, Made};
 use attestore::testing_log::sample;
 use attestore::testing_log::store::LogDir;

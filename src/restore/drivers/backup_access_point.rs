@@ -16,7 +16,7 @@ use crate::restore::drivers::backup_jobs;
 use crate::restore::order::{Clouds, Order};
 use crate::restore::permit::Permit;
 use crate::restore::records::TargetKind;
-use crate::testing_log::body::ACCESS_POINT_MECHANISM;
+use crate::testing_log::point_result::ACCESS_POINT_MECHANISM;
 
 /// An access point that is not there after this long is not waited for: it only routes, and while it exists the recovery point's lifecycle stands
 /// still.

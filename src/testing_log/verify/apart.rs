@@ -7,7 +7,8 @@ use crate::model::not_compared::{
     AS_FILES, BY_MEANING, CHECKS, DEFINITIONS, GRANTS, HIDDEN_DEFINITIONS, NOT_SHOWN, NOT_SHOWN_THEN, NOT_SHOWN_TO_ONE, NOT_SPOKEN_OF,
     OF_ANOTHER_ENGINE, OTHER_TABLES,
 };
-use crate::testing_log::body::{DrillPlanned, PointResult, VerifyFacts};
+use crate::testing_log::body::DrillPlanned;
+use crate::testing_log::point_result::{PointResult, VerifyFacts};
 use crate::testing_log::verify::drills::Placed;
 use crate::testing_log::verify::fault::{Faults, Rule};
 use crate::testing_log::verify::pass;

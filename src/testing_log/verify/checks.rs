@@ -11,7 +11,7 @@ use crate::model::clock::Timestamp;
 use crate::model::digest::Sha256Digest;
 use crate::model::ids::ResourceId;
 use crate::model::threshold::{Decimal, Threshold, stamp};
-use crate::testing_log::body::PointResult;
+use crate::testing_log::point_result::PointResult;
 use crate::testing_log::verify::drills::{Drill, Placed};
 use crate::testing_log::verify::fault::{Faults, Rule};
 use crate::testing_log::verify::pass;

@@ -5,7 +5,7 @@
 
 use crate::model::check::CheckOutcome;
 use crate::model::clock::Timestamp;
-use crate::testing_log::body::PointResult;
+use crate::testing_log::point_result::PointResult;
 
 const STAMP: &str = "; newest stamp in the data ";
 /// What is said of the data is not of the point whose age it is.

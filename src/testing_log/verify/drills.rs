@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::clock::Timestamp;
 use crate::model::ids::DrillId;
-use crate::testing_log::body::{DrillAborted, DrillClosed, DrillPlanned, DrillStarted, PointResult, PopulationCommitted};
+use crate::testing_log::body::{DrillAborted, DrillClosed, DrillPlanned, DrillStarted, PopulationCommitted};
 use crate::testing_log::entry::{Body, Entry};
+use crate::testing_log::point_result::PointResult;
 use crate::testing_log::verify::fault::{Faults, Rule};
 use crate::testing_log::verify::reading::Reading;
 use crate::testing_log::verify::verdict::{DrillEnd, DrillState};

@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use crate::testing_log::body::PointResult;
+use crate::testing_log::point_result::PointResult;
 use crate::testing_log::restore_facts::{EngineVersions, Engines};
 use crate::testing_log::store::LogDir;
 use crate::testing_log::verify::drills::Placed;

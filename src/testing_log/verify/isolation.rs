@@ -3,7 +3,8 @@
 //!
 //! Not here: the table of looks, which the guard shares (`testing_log::probes`), and what nobody demanded (`undemanded`).
 
-use crate::testing_log::body::{DrillPlanned, Isolation, PointResult};
+use crate::testing_log::body::DrillPlanned;
+use crate::testing_log::point_result::{Isolation, PointResult};
 use crate::testing_log::probes::{self, Made};
 use crate::testing_log::verify::demands::{Demands, IsolationDemanded};
 use crate::testing_log::verify::drills::Placed;

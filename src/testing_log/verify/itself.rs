@@ -3,7 +3,8 @@
 //! Not here: what only other entries tell (`results`), what is said of isolation (`isolation`), and what a pass needs (`pass`).
 
 use crate::model::clock::Timestamp;
-use crate::testing_log::body::{ClassPolicy, PointResult};
+use crate::testing_log::body::ClassPolicy;
+use crate::testing_log::point_result::PointResult;
 use crate::testing_log::verify::drills::Placed;
 use crate::testing_log::verify::fault::{Faults, Rule};
 use crate::testing_log::verify::second;

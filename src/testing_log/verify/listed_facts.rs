@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::testing_log::body::RpFacts;
+use crate::testing_log::point_result::RpFacts;
 
 /// Members of results, by those of listings.
 const MEMBERS: [(&str, &str); 7] = [

@@ -10,7 +10,8 @@
 use serde_json::Value;
 
 use crate::model::clock::Timestamp;
-use crate::testing_log::body::{PointResult, PopulationCommitted};
+use crate::testing_log::body::PopulationCommitted;
+use crate::testing_log::point_result::PointResult;
 use crate::testing_log::restore_facts::RestoreFacts;
 use crate::testing_log::store::LogDir;
 use crate::testing_log::verify::drills::{Drill, Placed};

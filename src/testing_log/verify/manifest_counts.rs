@@ -4,7 +4,7 @@
 //! Due where the plan promises it. Not here: whether counts add up (`results`), and what a pass tolerates of them (`pass`).
 
 use crate::model::counts::Counts;
-use crate::testing_log::body::{ACCESS_POINT_MECHANISM, PointResult};
+use crate::testing_log::point_result::{ACCESS_POINT_MECHANISM, PointResult};
 use crate::testing_log::verify::drills::Placed;
 use crate::testing_log::verify::fault::{Faults, Rule};
 use crate::testing_log::verify::stated::Baseline;

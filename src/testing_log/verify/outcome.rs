@@ -3,7 +3,8 @@
 //! Not here: what a pass needs (`pass`), which is asked where a result is called one.
 
 use crate::model::outcome::Outcome;
-use crate::testing_log::body::{ClassPolicy, PointResult};
+use crate::testing_log::body::ClassPolicy;
+use crate::testing_log::point_result::PointResult;
 use crate::testing_log::verify::drills::Placed;
 use crate::testing_log::verify::fault::{Faults, Rule};
 use crate::testing_log::verify::pass;

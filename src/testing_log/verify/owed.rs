@@ -5,10 +5,9 @@
 //! versions that stated less still verify. What nothing else tells, such as counts, stamps, sizes and a service's own words, is worth what
 //! the key that signs it is worth.
 
-use crate::testing_log::body::{
-    ACCESS_POINT_MECHANISM, ClassPolicy, DrillPlanned, FindingSet, ManifestRegistered, PointResult, Presence, RpFacts, VerifyFacts,
-};
+use crate::testing_log::body::{ClassPolicy, DrillPlanned, ManifestRegistered};
 use crate::testing_log::check_list::CheckList;
+use crate::testing_log::point_result::{ACCESS_POINT_MECHANISM, FindingSet, PointResult, Presence, RpFacts, VerifyFacts};
 use crate::testing_log::restore_facts::{EngineVersions, Engines, RestoreFacts};
 use crate::testing_log::verify::drills::Placed;
 use crate::testing_log::verify::fault::{Faults, Rule};

@@ -1,7 +1,8 @@
 //! The recovery point of a result is the one that was committed, of the kind and from where its identity and the configuration say.
 
 use crate::model::ids::PointId;
-use crate::testing_log::body::{PointResult, PopulationItem};
+use crate::testing_log::body::PopulationItem;
+use crate::testing_log::point_result::PointResult;
 use crate::testing_log::verify::demands::Demands;
 use crate::testing_log::verify::drills::Placed;
 use crate::testing_log::verify::fault::{Faults, Rule};

@@ -4,7 +4,8 @@
 
 use crate::model::clock::Timestamp;
 use crate::model::ids::DrillId;
-use crate::testing_log::body::{PointResult, PopulationCommitted};
+use crate::testing_log::body::PopulationCommitted;
+use crate::testing_log::point_result::PointResult;
 use crate::testing_log::verify::drills::{Drill, Placed};
 use crate::testing_log::verify::fault::{Faults, Rule};
 

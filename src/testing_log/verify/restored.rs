@@ -1,6 +1,6 @@
 //! What passes was restored, by what is said of its restore: it came to its end, it is what the guard cleared, and that was taken down.
 
-use crate::testing_log::body::{ACCESS_POINT_MECHANISM, PointResult};
+use crate::testing_log::point_result::{ACCESS_POINT_MECHANISM, PointResult};
 use crate::testing_log::probes::NAME_PREFIX;
 use crate::testing_log::restore_facts::RestoreFacts;
 use crate::testing_log::verify::drills::Placed;

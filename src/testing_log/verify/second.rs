@@ -12,7 +12,8 @@
 use crate::model::capture::CaptureMode;
 use crate::model::clock::Timestamp;
 use crate::model::counts::Counts;
-use crate::testing_log::body::{ClassPolicy, PointResult, RpFacts, SECOND_WITHIN_S, VerifyFacts};
+use crate::testing_log::body::{ClassPolicy, SECOND_WITHIN_S};
+use crate::testing_log::point_result::{PointResult, RpFacts, VerifyFacts};
 use crate::testing_log::restore_facts::SourceStamps;
 
 /// What the data shows of the second.

@@ -4,7 +4,8 @@
 
 use crate::model::not_compared::CHECKS;
 use crate::model::source_url::SourceUrl;
-use crate::testing_log::body::{ClassPolicy, DrillPlanned, PointResult, VerifyFacts};
+use crate::testing_log::body::{ClassPolicy, DrillPlanned};
+use crate::testing_log::point_result::{PointResult, VerifyFacts};
 use crate::testing_log::verify::demands::Demands;
 use crate::testing_log::verify::drills::Placed;
 use crate::testing_log::verify::fault::{Faults, Rule};

@@ -3,7 +3,7 @@
 //!
 //! The words stand in entries for ever and are compared as they are: others need another `RESULT_VERSION`.
 
-use crate::testing_log::body::Probe;
+use crate::testing_log::point_result::Probe;
 
 /// The probe of an instance whose server proved by its certificate who it is.
 pub const CERTIFICATE: &str = "server-certificate";

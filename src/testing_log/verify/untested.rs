@@ -3,8 +3,9 @@
 
 use crate::model::capture::CaptureMode;
 use crate::model::outcome::Outcome;
-use crate::testing_log::body::{DrillPlanned, ManifestRegistered, PointResult};
+use crate::testing_log::body::{DrillPlanned, ManifestRegistered};
 use crate::testing_log::entry::Body;
+use crate::testing_log::point_result::PointResult;
 use crate::testing_log::verify::demands::Demands;
 use crate::testing_log::verify::drills::{Drill, Placed};
 use crate::testing_log::verify::fault::{Faults, Rule};

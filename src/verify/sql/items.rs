@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Sqlite};
 
+use crate::model::capture::CaptureMode;
 use crate::model::check::CheckResult;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
@@ -133,14 +134,14 @@ pub struct ItemBaselines {
 }
 
 impl ItemBaselines {
-    /// For a table of the key `schema`; nothing where no check over items asks for a baseline.
+    /// For a manifest of this mode of a table of the key `schema`; nothing where no check over items asks for a baseline.
     pub async fn create(
         schema: KeySchema,
         packs: &[Pack],
         names: &BTreeMap<String, String>,
-        hash_key: &HashKey,
+        (hash_key, mode): (&HashKey, CaptureMode),
     ) -> Result<Option<Self>, Failure> {
-        let recording = Recording::of(packs, names, hash_key);
+        let recording = Recording::of(packs, names, hash_key, mode);
         if !wants_items(&recording.packs) {
             return Ok(None);
         }

@@ -4,7 +4,7 @@ use attestore::model::outcome::Outcome;
 use attestore::sandbox::control::backup::points::PointDamage;
 use attestore::sandbox::control::faults::{AccessPointFault, RestoreFault};
 use attestore::sandbox::s3::snapshot::Damage;
-use attestore::testing_log::body::{ACCESS_POINT_MECHANISM, PointResult};
+use attestore::testing_log::point_result::{ACCESS_POINT_MECHANISM, PointResult};
 
 use crate::aws::estate::{Laying, access_points, leftovers};
 use crate::clients::start;

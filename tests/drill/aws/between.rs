@@ -11,7 +11,7 @@ use attestore::sandbox::listener::{Listener, Router, Services};
 use attestore::sandbox::s3::api;
 use attestore::sandbox::server::Running;
 use attestore::sandbox::wire::Service;
-use attestore::testing_log::body::PointResult;
+use attestore::testing_log::point_result::PointResult;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 

@@ -6,7 +6,7 @@ use attestore::sandbox::control::backup::points::PointDamage;
 use attestore::sandbox::control::dynamodb::backups::ItemDamage;
 use attestore::sandbox::control::faults::RestoreFault;
 use attestore::sandbox::s3::snapshot::Damage;
-use attestore::testing_log::body::PointResult;
+use attestore::testing_log::point_result::PointResult;
 use attestore::verify::objects::tier::Tier;
 use serde_json::json;
 

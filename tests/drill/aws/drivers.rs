@@ -164,8 +164,8 @@ impl<'a> Contract<'a> {
     }
 }
 
-fn empty() -> attestore::testing_log::body::Isolation {
-    attestore::testing_log::body::Isolation { account_id: String::new(), probes: Vec::new(), proved: false, undemanded: Vec::new() }
+fn empty() -> attestore::testing_log::point_result::Isolation {
+    attestore::testing_log::point_result::Isolation { account_id: String::new(), probes: Vec::new(), proved: false, undemanded: Vec::new() }
 }
 
 #[tokio::test(flavor = "multi_thread")]

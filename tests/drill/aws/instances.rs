@@ -7,8 +7,8 @@ use attestore::engines::installed::EngineKind;
 use attestore::model::ids::DrillId;
 use attestore::model::outcome::Outcome;
 use attestore::sandbox::control::faults::{Lie, RestoreFault};
-use attestore::testing_log::body::PointResult;
 use attestore::testing_log::entry::Body;
+use attestore::testing_log::point_result::PointResult;
 use sqlx::Connection;
 
 use crate::aws::estate::{Laying, leftovers};
@@ -279,7 +279,8 @@ async fn an_instance_that_was_deleted_meanwhile_is_told_as_gone() {
     let output = tokio::task::spawn_blocking(move || drill.wait_with_output().unwrap()).await.unwrap();
     let said = String::from_utf8_lossy(&[&output.stderr[..], &output.stdout[..]].concat()).into_owned();
     running.stop().await.unwrap();
-    let is_of_it = |result: &attestore::testing_log::body::PointResult| result.errors.iter().any(|error| error.message.contains(&name));
+    let is_of_it =
+        |result: &attestore::testing_log::point_result::PointResult| result.errors.iter().any(|error| error.message.contains(&name));
     let result = estate.results().into_iter().find(is_of_it).unwrap_or_else(|| panic!("{said}"));
     assert_eq!(result.outcome, Outcome::Error, "nothing is said of the backup: {:?}: {locked:?}: {said}", result.outcome_reasons);
     let error = result.errors.iter().find(|error| error.message.contains(&name)).unwrap_or_else(|| panic!("{:?}", result.errors));

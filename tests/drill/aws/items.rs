@@ -15,7 +15,7 @@ use attestore::monitor::Silent;
 use attestore::sandbox::control::dynamodb::backups::ItemDamage;
 use attestore::sandbox::control::faults::RestoreFault;
 use attestore::sandbox::identity::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY};
-use attestore::testing_log::body::PointResult;
+use attestore::testing_log::point_result::PointResult;
 use attestore::verify::items::capture::capture_with;
 use attestore::verify::items::export_files::ExportSource;
 use attestore::verify::items::scan::ScanOptions;

@@ -12,7 +12,7 @@ use crate::aws::estate::{Laying, leftovers};
 use crate::drill_estate::Estate;
 
 fn essence(estate: &Estate) -> Vec<String> {
-    let of = |result: attestore::testing_log::body::PointResult| {
+    let of = |result: attestore::testing_log::point_result::PointResult| {
         let facts = result.verify.unwrap();
         format!("{} {} {:?} {:?} {:?}", result.rp.id, result.outcome, facts.objects, facts.items, facts.rows)
     };

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use attestore::engines::installed::EngineKind;
 use attestore::model::outcome::Outcome;
-use attestore::testing_log::body::{PointResult, Presence};
+use attestore::testing_log::point_result::{PointResult, Presence};
 use bytes::Bytes;
 use http::Response;
 

@@ -5,7 +5,7 @@ use attestore::engines::installed::EngineKind;
 use attestore::model::check::CheckOutcome;
 use attestore::model::outcome::Outcome;
 use attestore::sandbox::control::faults::{AccessPointFault, RestoreFault};
-use attestore::testing_log::body::PointResult;
+use attestore::testing_log::point_result::PointResult;
 
 use crate::aws::drills::mysql_or_mariadb;
 use crate::aws::estate::{Laying, leftovers};

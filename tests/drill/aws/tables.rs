@@ -3,7 +3,7 @@
 
 use attestore::model::outcome::Outcome;
 use attestore::sandbox::control::faults::RestoreFault;
-use attestore::testing_log::body::PointResult;
+use attestore::testing_log::point_result::PointResult;
 use aws_sdk_dynamodb::primitives::DateTime;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ExportFormat, ExportStatus, ExportType, IncrementalExportSpecification, PointInTimeRecoverySpecification,

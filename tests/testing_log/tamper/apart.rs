@@ -4,8 +4,8 @@ use attestore::model::digest::Sha256Digest;
 use attestore::model::not_compared::{
     BY_MEANING, DEFINITIONS, GRANTS, HIDDEN_DEFINITIONS, NOT_SHOWN, NOT_SHOWN_THEN, NOT_SPOKEN_OF, OF_ANOTHER_ENGINE, OTHER_TABLES,
 };
-use attestore::testing_log::body::VerifyFacts;
 use attestore::testing_log::entry::Body;
+use attestore::testing_log::point_result::VerifyFacts;
 use attestore::testing_log::verify::fault::Rule;
 use serde_json::{Value, json};
 

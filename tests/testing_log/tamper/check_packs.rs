@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use attestore::model::capture::CaptureMode;
 use attestore::model::check::{CheckOutcome, CheckResult, Severity};
 use attestore::model::digest::Sha256Digest;
-use attestore::testing_log::body::{PointResult, PolicySet};
+use attestore::testing_log::body::PolicySet;
 use attestore::testing_log::entry::Body;
 use attestore::testing_log::packs::Packs;
+use attestore::testing_log::point_result::PointResult;
 use attestore::testing_log::verify::fault::Rule;
 
 use crate::promised::{INSTANCE, SECOND, promised};

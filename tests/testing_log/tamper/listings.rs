@@ -4,6 +4,7 @@ use attestore::model::digest::Sha256Digest;
 use attestore::model::outcome::Outcome;
 use attestore::testing_log::body::*;
 use attestore::testing_log::entry::Body;
+use attestore::testing_log::point_result::*;
 use attestore::testing_log::result_version::RESULT_VERSION;
 use attestore::testing_log::verify::fault::Rule;
 use attestore::testing_log::verify::verdict::VerifyOptions;

@@ -34,6 +34,7 @@ use attestore::model::counts::Counts;
 use attestore::model::outcome::Outcome;
 use attestore::testing_log::body::*;
 use attestore::testing_log::entry::{Actor, Body, Entry};
+use attestore::testing_log::point_result::*;
 use attestore::testing_log::verify::fault::Rule;
 use attestore::testing_log::verify::verdict::VerifyOptions;
 use attestore::testing_log::writer::LogWriter;

@@ -2,8 +2,8 @@
 
 use attestore::model::not_compared::{BY_MEANING, OF_ANOTHER_ENGINE};
 use attestore::model::outcome::Outcome;
-use attestore::testing_log::body::*;
 use attestore::testing_log::entry::Body;
+use attestore::testing_log::point_result::*;
 use attestore::testing_log::result_version::RESULT_VERSION;
 use attestore::testing_log::verify::claim::OTHER_POSITION;
 use attestore::testing_log::verify::fault::Rule;

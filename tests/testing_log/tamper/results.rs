@@ -7,8 +7,8 @@ use attestore::model::digest::Sha256Digest;
 use attestore::model::finding::Class;
 use attestore::model::ids::PointId;
 use attestore::model::outcome::Outcome;
-use attestore::testing_log::body::*;
 use attestore::testing_log::entry::{Actor, Body};
+use attestore::testing_log::point_result::*;
 use attestore::testing_log::verify::fault::Rule;
 use attestore::testing_log::writer::LogWriter;
 

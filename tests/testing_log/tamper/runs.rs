@@ -4,6 +4,7 @@ use attestore::model::clock::Timestamp;
 use attestore::model::outcome::Outcome;
 use attestore::testing_log::body::*;
 use attestore::testing_log::entry::Body;
+use attestore::testing_log::point_result::*;
 use attestore::testing_log::verify::fault::Rule;
 
 use crate::support::DRILL;

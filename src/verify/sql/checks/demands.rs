@@ -10,6 +10,8 @@ use crate::signing::hash_key::HashKey;
 pub struct CheckDemands {
     /// The manifest's baselines: `rows.TABLE`, or a check's id.
     pub baselines: BTreeMap<String, String>,
+    /// They are those of a restored copy: what was planted in its source is not known from them.
+    pub of_a_restore: bool,
     /// Ages are taken against this; now where it is absent.
     pub reference: Option<Timestamp>,
     /// Nothing was written to the data after this: a younger stamp of a `bounded` check is no stamp of this recovery point.

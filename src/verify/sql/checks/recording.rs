@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::capture::CaptureMode;
 use crate::model::check::{CheckOutcome, CheckResult};
 use crate::model::check_kind::CheckKind;
 use crate::model::failure::{Failure, FailureKind};
@@ -14,7 +15,8 @@ use crate::verify::sql::checks::runner;
 use crate::verify::sql::connect::access::Access;
 use crate::verify::sql::connect::errors::GIVE_RIGHTS;
 
-/// What is to be recorded: the `baseline-scalar` and `canary` checks of packs. Numbers of rows (`rows.TABLE`) are not among them: a capture counts
+/// What is to be recorded: the `baseline-scalar` and `canary` checks of packs; of a restored copy no canaries, since nobody knows what was planted
+/// in its source. Numbers of rows (`rows.TABLE`) are not among them: a capture counts
 /// those itself.
 pub struct Recording {
     /// The packs with those checks alone.
@@ -26,11 +28,11 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Of `packs`, whose tables and columns are called by `names`.
-    pub fn of(packs: &[Pack], names: &BTreeMap<String, String>, hash_key: &HashKey) -> Self {
+    /// Of `packs`, whose tables and columns are called by `names`, for a manifest of this mode.
+    pub fn of(packs: &[Pack], names: &BTreeMap<String, String>, hash_key: &HashKey, mode: CaptureMode) -> Self {
         let mut packs = packs.to_vec();
         for pack in &mut packs {
-            let asks = |kind: CheckKind| matches!(kind, CheckKind::BaselineScalar | CheckKind::Canary);
+            let asks = |kind| kind == CheckKind::BaselineScalar || kind == CheckKind::Canary && mode != CaptureMode::FirstRestore;
             pack.checks.retain(|check| asks(check.kind) && !check.baseline.starts_with("rows.") && check.baseline != "rows");
         }
         let by_id: BTreeMap<String, String> =
@@ -76,7 +78,7 @@ impl Recording {
     }
 }
 
-/// The baselines that the checks of `packs` will ask for, taken of a database while it is known to be good.
+/// The baselines that the checks of `packs` will ask for, taken of a database for a manifest of this mode while it is known to be good.
 ///
 /// # Errors
 /// As [`Recording::gather`].
@@ -85,10 +87,10 @@ pub async fn baselines(
     access: &Access,
     packs: &[Pack],
     names: &BTreeMap<String, String>,
-    hash_key: &HashKey,
+    (hash_key, mode): (&HashKey, CaptureMode),
     monitor: &dyn Monitor,
 ) -> Result<BTreeMap<String, String>, Failure> {
-    let recording = Recording::of(packs, names, hash_key);
+    let recording = Recording::of(packs, names, hash_key, mode);
     let results = runner::run_with(url, access, &recording.packs, &recording.demands, monitor).await?;
     recording.gather(results)
 }
