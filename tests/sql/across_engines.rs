@@ -1,5 +1,5 @@
 //! One data set in PostgreSQL, MariaDB and SQLite: equal by logical types where the matrix says so; two live databases against each
-//! other; prefixes, stamps, definitions and rights.
+//! other; stamps, definitions and rights.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -360,92 +360,6 @@ async fn two_live_databases_name_their_rows_and_columns() {
         let rows = result.rows.unwrap();
         assert_eq!((rows.matched, rows.mismatch, rows.missing, rows.extra), (3, 1, 3, 2));
         assert_eq!(result.outcome(0).0, Outcome::Fail);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_prefix_holds_while_the_tail_grows() {
-    let Some((postgres, mariadb)) = servers_of_both() else { return };
-    let dir = tempfile::tempdir().unwrap();
-    let sql = "CREATE TABLE ledger (id int PRIMARY KEY NOT NULL, v varchar(20)); INSERT INTO ledger VALUES (1, 'a'), (2, 'b'), (3, 'c'); \
-               CREATE TABLE fresh (id int PRIMARY KEY NOT NULL); CREATE TABLE other (x int); INSERT INTO other VALUES (1)";
-    let in_postgres = Db::new(&postgres, Kind::Postgres, "prefix", sql).await;
-    let in_mariadb = Db::new(&mariadb, Kind::Mariadb, "prefix", sql).await;
-    let file = dir.path().join("prefix.db");
-    let in_sqlite = sqlite(&file, sql).await;
-    let grown = "INSERT INTO ledger VALUES (4, 'd'); UPDATE other SET x = 2; INSERT INTO fresh VALUES (1)";
-    let wrong = "UPDATE ledger SET v = 'B' WHERE id = 2; DELETE FROM ledger WHERE id = 1; INSERT INTO ledger VALUES (0, 'late')";
-    for (at, url) in [in_postgres.url(), in_mariadb.url(), in_sqlite].into_iter().enumerate() {
-        let run = async |sql: &str| match at {
-            0 => in_postgres.run(sql).await,
-            1 => in_mariadb.run(sql).await,
-            _ => drop(sqlite(&file, sql).await),
-        };
-        let manifest = dir.path().join(format!("m{at}"));
-        let tables = TableRequest { watermark: Some("id".into()), sidecar: Sidecar::Keys, ..TableRequest::default() };
-        let error = captured(&url, manifest.clone(), CaptureMode::AppendPrefix, TableRequest::default()).await.unwrap_err();
-        assert!(error.kind == FailureKind::Invalid && error.hint.unwrap().contains("--watermark"));
-        let absent = TableRequest { watermark: Some("nothing".into()), ..TableRequest::default() };
-        assert!(captured(&url, manifest.clone(), CaptureMode::AppendPrefix, absent).await.unwrap_err().message.contains("nothing"));
-        let header = captured(&url, manifest.clone(), CaptureMode::AppendPrefix, tables).await.unwrap();
-        assert_eq!((header.counts["tables"], header.counts["rows"]), (2, 3));
-        run(grown).await;
-        let (result, findings) = compared(&url, &manifest, Restored::default()).await;
-        assert_eq!((findings, result.rows.unwrap().matched, result.mode), (vec![], 3, CaptureMode::AppendPrefix), "{url}");
-        run(wrong).await;
-        let (_, findings) = compared(&url, &manifest, Restored::default()).await;
-        let places = places(&findings);
-        assert!(
-            places.contains(&(Class::Mismatch, "ledger id=2".into())) && places.contains(&(Class::Extra, "ledger id=0".into())),
-            "{places:?}"
-        );
-        let missing: Vec<_> = places.iter().filter(|(class, _)| *class == Class::Missing).collect();
-        assert_eq!(missing, [&(Class::Missing, "ledger id=1".into())]);
-    }
-}
-
-/// Of a ledger in partitions by year those that are over are exact; the year at hand may grow, and years may be added.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn closed_partitions_hold_while_the_open_one_grows() {
-    let Some((postgres, mariadb)) = servers_of_both() else { return };
-    let dir = tempfile::tempdir().unwrap();
-    let rows = "INSERT INTO ledger VALUES (1, 2024, 'a'), (2, 2025, 'b'), (3, 2026, 'c')";
-    let in_postgres = format!(
-        "CREATE TABLE ledger (id int, year int, v varchar(20), PRIMARY KEY (id, year)) PARTITION BY RANGE (year); \
-         CREATE TABLE ledger_2024 PARTITION OF ledger FOR VALUES FROM (2024) TO (2025); \
-         CREATE TABLE ledger_2025 PARTITION OF ledger FOR VALUES FROM (2025) TO (2026); \
-         CREATE TABLE ledger_2026 PARTITION OF ledger FOR VALUES FROM (2026) TO (2027); {rows}"
-    );
-    let in_mariadb = format!(
-        "CREATE TABLE ledger (id int, year int, v varchar(20), PRIMARY KEY (id, year)) PARTITION BY RANGE (year) \
-         (PARTITION p2024 VALUES LESS THAN (2025), PARTITION p2025 VALUES LESS THAN (2026), PARTITION p2026 VALUES LESS THAN (2027)); {rows}"
-    );
-    let cases = [
-        (Db::new(&postgres, Kind::Postgres, "closed", &in_postgres).await, ["ledger_2024", "ledger_2025"]),
-        (Db::new(&mariadb, Kind::Mariadb, "closed", &in_mariadb).await, ["ledger.p2024", "ledger.p2025"]),
-    ];
-    for (db, closed) in &cases {
-        let (url, manifest) = (db.url(), dir.path().join(format!("{:?}", db.kind)));
-        let of = |names: &[&str]| TableRequest { closed: names.iter().map(|name| (*name).to_owned()).collect(), ..TableRequest::default() };
-        let error = captured(&url, manifest.clone(), CaptureMode::AppendPrefix, of(&["ledgers.p1"])).await.unwrap_err();
-        assert!(error.message.contains("ledgers.p1"), "{error}");
-        let error = captured(&url, manifest.clone(), CaptureMode::SnapshotExact, of(closed)).await.unwrap_err();
-        assert!(error.kind == FailureKind::Invalid && error.hint.unwrap().contains("append-prefix"));
-        let both = TableRequest { watermark: Some("id".into()), ..of(closed) };
-        assert!(captured(&url, manifest.clone(), CaptureMode::AppendPrefix, both).await.unwrap_err().message.contains("two ways"));
-        let header = captured(&url, manifest.clone(), CaptureMode::AppendPrefix, of(closed)).await.unwrap();
-        assert_eq!(header.counts["rows"], 2);
-        db.run("INSERT INTO ledger VALUES (4, 2026, 'd')").await;
-        let (result, findings) = compared(&url, &manifest, Restored::default()).await;
-        assert_eq!((findings, result.rows.unwrap().matched, result.outcome(0).0), (vec![], 2, Outcome::Pass), "{url}");
-        db.run("CREATE TABLE unspoken (id int PRIMARY KEY)").await;
-        let (result, _) = compared(&url, &manifest, Restored::default()).await;
-        assert_eq!((result.outcome(0).0, result.not_compared.contains_key("other tables")), (Outcome::PassWithException, true), "{url}");
-        db.run("DROP TABLE unspoken").await;
-        db.run("UPDATE ledger SET v = 'B' WHERE year = 2025; INSERT INTO ledger VALUES (9, 2024, 'late')").await;
-        let places = places(&compared(&url, &manifest, Restored::default()).await.1);
-        assert_eq!(places.iter().map(|(class, _)| *class).collect::<Vec<_>>(), [Class::Mismatch, Class::Extra], "{places:?}");
-        assert!(places[0].1.ends_with("id=2 year=2025") && places[1].1.ends_with("id=9 year=2024"), "{places:?}");
     }
 }
 

@@ -352,6 +352,39 @@ async fn a_canary_comes_back_byte_for_byte_or_fails_and_its_value_is_never_told(
     assert!(refused.message.contains("own"), "{refused}");
 }
 
+/// Bytes that are no text differ from other bytes that are none.
+async fn a_canary_of_bytes(kind: Kind) {
+    let Some(server) = servers::shared(kind) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("bytes.sql");
+    let header = "--! id = \"bytes\"\n--! engines = [\"mariadb\", \"mysql\"]\n--! severity = \"critical\"\n--! kind = \"canary\"";
+    std::fs::write(&path, format!("{header}\nSELECT v FROM planted\n")).unwrap();
+    let packs = vec![Pack::load(path.to_str().unwrap()).unwrap()];
+    let sql = "CREATE TABLE planted (v VARBINARY(20)); INSERT INTO planted VALUES (x'FF0102030480')";
+    let db = Db::new(&server, kind, "canary_of_bytes", sql).await;
+    let (key, names) = (support::key(), BTreeMap::new());
+    let means = (&key, CaptureMode::SnapshotExact);
+    let baselines = recording::baselines(&db.url(), &support::access(), &packs, &names, means, &Silent).await.unwrap();
+    let demands = CheckDemands { baselines, hash_key: Some(key.clone()), ..CheckDemands::default() };
+    for (bytes, expected) in
+        [("FF0102030480", CheckOutcome::Pass), ("8001020304FF", CheckOutcome::Fail), ("FE0102030480", CheckOutcome::Fail)]
+    {
+        db.run(&format!("UPDATE planted SET v = x'{bytes}'")).await;
+        let results = runner::run_with(&db.url(), &support::access(), &packs, &demands, &Silent).await.unwrap();
+        assert_eq!(results[0].result, expected, "{bytes}: {results:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_canary_of_bytes_comes_back_byte_for_byte_from_mariadb() {
+    a_canary_of_bytes(Kind::Mariadb).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_canary_of_bytes_comes_back_byte_for_byte_from_mysql() {
+    a_canary_of_bytes(Kind::Mysql).await;
+}
+
 #[tokio::test]
 async fn a_stamp_from_after_the_time_that_was_restored_to_fails_a_bounded_check() {
     let dir = tempfile::tempdir().unwrap();

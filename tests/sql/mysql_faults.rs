@@ -305,6 +305,12 @@ async fn tables_that_are_locked_dropped_emptied_or_altered_meanwhile() {
         only_m(&monitor.seen.findings(), &result, said, Some(FailureKind::Busy));
         db.run(undo).await;
     }
+    // A statement that the server refuses leaves its session the snapshot that it had: what is deleted behind it is still there.
+    db.run(&format!("TRUNCATE m; {FILL}")).await;
+    let monitor = Meanwhile::new(When::Begins("a"), || run_aside(&server, Kind::Mariadb, "meanwhile", "TRUNCATE m; DELETE FROM z"));
+    let result = db.compare_with(&access(), &manifest, &monitor).await;
+    only_m(&monitor.seen.findings(), &result, "definition has changed", Some(FailureKind::Busy));
+    db.run("INSERT INTO z VALUES (1)").await;
     // Two tables change their names: neither is what its name says. Times of files have whole seconds.
     db.run("TRUNCATE m; CREATE TABLE n (id INT PRIMARY KEY, v TEXT); INSERT INTO n VALUES (1, 'other')").await;
     let both = dir.path().join("both");

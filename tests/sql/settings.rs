@@ -9,84 +9,12 @@ use crate::servers::{self, Kind, Server};
 use crate::support::{self, Db, access, as_user, key, places};
 use attestore::model::capture::CaptureMode;
 use attestore::model::check::CheckOutcome;
-use attestore::model::failure::FailureKind;
 use attestore::model::finding::Class;
 use attestore::model::outcome::Outcome;
 use attestore::monitor::Silent;
-use attestore::verify::manifest::reader::Manifest;
-use attestore::verify::manifest::request::{CaptureRequest, TableRequest};
-use attestore::verify::sql::capture::capture;
 use attestore::verify::sql::checks::pack::Pack;
 use attestore::verify::sql::checks::recording;
-use attestore::verify::sql::compare::database::compare;
 use attestore::verify::sql::grants;
-
-/// A FLOAT that is printed as a text is rounded to six digits, down or up: a prefix that ends at its greatest value has all rows of then, and
-/// none of those that came later.
-async fn a_prefix_by_a_float(kind: Kind) {
-    let Some(server) = servers::shared(kind) else { return };
-    for (name, newest, more) in
-        [("float_down", "16777218", "16777220"), ("float_up", "1234567", "1234569"), ("float_small", "0.1", "0.100001")]
-    {
-        let dir = tempfile::tempdir().unwrap();
-        let sql = format!(
-            "CREATE TABLE f (id INT PRIMARY KEY, at FLOAT, v INT); INSERT INTO f VALUES (1, -7.5, 1), (2, 0.05, 1), (3, {newest}, 1)"
-        );
-        let db = Db::new(&server, kind, name, &sql).await;
-        let tables = TableRequest { watermark: Some("at".into()), ..TableRequest::default() };
-        let request = CaptureRequest { tables, ..CaptureRequest::new(dir.path().join("m"), CaptureMode::AppendPrefix) };
-        let header = capture(&db.url(), &access(), &request, &key(), None, &Silent).await.unwrap();
-        assert_eq!(header.counts["rows"], 3, "{name}");
-        db.run(&format!("INSERT INTO f VALUES (4, {more}, 1)")).await;
-        let (result, findings) = db.compare(&dir.path().join("m")).await;
-        assert_eq!((findings, result.rows.unwrap().matched), (vec![], 3), "{name}");
-        db.run("UPDATE f SET v = 2 WHERE id = 3").await;
-        assert_eq!(places(&db.compare(&dir.path().join("m")).await.1), [(Class::Mismatch, "f id=3".into())], "{name}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_prefix_by_a_float_of_mariadb_ends_where_it_ends() {
-    a_prefix_by_a_float(Kind::Mariadb).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_prefix_by_a_float_of_mysql_ends_where_it_ends() {
-    a_prefix_by_a_float(Kind::Mysql).await;
-}
-
-/// A restored database may have another collation: where a prefix of texts ends is by their bytes.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_prefix_by_a_text_ends_where_it_ends_whatever_the_collation() {
-    let Some(server) = servers::shared(Kind::Postgres) else { return };
-    let dir = tempfile::tempdir().unwrap();
-    let rows = "CREATE TABLE t (k text PRIMARY KEY); INSERT INTO t VALUES ('a'), ('B'), ('c'), ('Z')";
-    support::run(&server, Kind::Postgres, "postgres", "CREATE DATABASE in_c TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'").await;
-    let by_words = "CREATE DATABASE by_words TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en'";
-    support::run(&server, Kind::Postgres, "postgres", by_words).await;
-    for name in ["in_c", "by_words"] {
-        support::run(&server, Kind::Postgres, name, rows).await;
-        let tables = TableRequest { watermark: Some("k".into()), ..TableRequest::default() };
-        let request = CaptureRequest { tables, ..CaptureRequest::new(dir.path().join(name), CaptureMode::AppendPrefix) };
-        let url = server.url(name).parse().unwrap();
-        let header = capture(&url, &access(), &request, &key(), None, &Silent).await.unwrap();
-        assert_eq!(header.counts["rows"], 4, "{name}");
-    }
-    for (name, other) in [("in_c", "by_words"), ("by_words", "in_c")] {
-        support::run(&server, Kind::Postgres, other, "INSERT INTO t VALUES ('d') ON CONFLICT DO NOTHING").await;
-        let manifest = Manifest::open(&dir.path().join(name)).unwrap();
-        let url = server.url(other).parse().unwrap();
-        let result = compare(&url, &access(), &manifest, &key(), &Silent).await.unwrap();
-        let rows = result.rows.unwrap();
-        assert_eq!((rows.matched, rows.missing, rows.extra), (4, 0, 0), "{name}");
-    }
-    // Of what ends nowhere there is no prefix.
-    support::run(&server, Kind::Postgres, "in_c", "CREATE TABLE e (at timestamptz); INSERT INTO e VALUES ('infinity')").await;
-    let tables = TableRequest { watermark: Some("at".into()), ..TableRequest::default() };
-    let request = CaptureRequest { tables, ..CaptureRequest::new(dir.path().join("endless"), CaptureMode::AppendPrefix) };
-    let error = capture(&server.url("in_c").parse().unwrap(), &access(), &request, &key(), None, &Silent).await.unwrap_err();
-    assert!(error.kind == FailureKind::Invalid && error.message.contains("table e is infinity"), "{error}");
-}
 
 /// Names that a database has become texts and quoted names of repeated checks, and nothing else: no file is written, no orphan is hidden.
 async fn names_of_a_database(kind: Kind) {

@@ -39,21 +39,24 @@ pub async fn watermark_value(db: &mut Database, table: &Table, column: &Column, 
                 // Nothing was read: it is the wording that the server refuses.
                 Err(failure) if failure.kind == FailureKind::Remote => Err(refused(format!(": {}", failure.message))),
                 Err(failure) => Err(failure),
-                Ok(_) => Ok(last(value, None)),
+                Ok(_) => {
+                    let digits = value.strip_prefix("\\x").filter(|digits| hex::decode(digits).is_ok());
+                    let form = Form::of(column).map(|form| if form == Form::Bytes && digits.is_none() { Form::Own } else { form });
+                    Ok(last(if form == Some(Form::Bytes) { digits.unwrap_or(value) } else { value }, form))
+                }
             }
         }
         Wire::Mysql(MysqlType::Bytes) => {
             let digits = value.strip_prefix("0x").filter(|digits| hex::decode(digits).is_ok_and(|bytes| !bytes.is_empty()));
-            Ok(digits.map_or_else(|| last(value, Some(Form::Text)), |digits| last(digits, Some(Form::Bytes))))
+            Ok(digits.map_or_else(|| last(value, Some(Form::Own)), |digits| last(digits, Some(Form::Bytes))))
         }
         Wire::Mysql(kind) => match expected_by(kind, value) {
             Some(expected) => Err(refused(format!(", expected {expected}"))),
-            None => Ok(last(value, Form::of_mysql(kind))),
+            None => Ok(last(value, Form::of(column))),
         },
         Wire::Sqlite => {
-            let name = double_quoted(&column.name);
-            let classes = db.ask(&format!("SELECT DISTINCT typeof({name}) FROM {} WHERE {name} IS NOT NULL", table.sql_name)).await?;
-            let holds: BTreeSet<&str> = classes.iter().filter_map(|row| row.first()).map(String::as_str).collect();
+            let classes = classes_in_sqlite(db, table, column).await?;
+            let holds: BTreeSet<&str> = classes.iter().map(String::as_str).collect();
             let numbers = holds.contains("integer") || holds.contains("real");
             let is_number = logical_text::number(value).is_some();
             let by_text = column.type_text.to_ascii_uppercase();
@@ -66,6 +69,21 @@ pub async fn watermark_value(db: &mut Database, table: &Table, column: &Column, 
             Err(refused(format!(", and holds values of class {}", holds.join(", "))))
         }
     }
+}
+
+/// By what the values of a column of SQLite are ordered, where all are of one class.
+pub async fn form_in_sqlite(db: &mut Database, table: &Table, column: &Column) -> Result<Option<Form>, Failure> {
+    let classes = classes_in_sqlite(db, table, column).await?;
+    let is_all = |of: &[&str]| classes.iter().all(|class| of.contains(&class.as_str()));
+    let forms = [(Form::Number, &["integer", "real"][..]), (Form::Text, &["text"]), (Form::Bytes, &["blob"])];
+    Ok(forms.into_iter().find(|(_, of)| is_all(of)).map(|(form, _)| form))
+}
+
+/// The storage classes of a column's values.
+async fn classes_in_sqlite(db: &mut Database, table: &Table, column: &Column) -> Result<BTreeSet<String>, Failure> {
+    let name = double_quoted(&column.name);
+    let classes = db.ask(&format!("SELECT DISTINCT typeof({name}) FROM {} WHERE {name} IS NOT NULL", table.sql_name)).await?;
+    Ok(classes.into_iter().filter_map(|row| row.into_iter().next()).collect())
 }
 
 /// Refuses a column of which there is no greatest value.

@@ -3,28 +3,56 @@
 //! Not here: how it comes about, and what is done with it (`watermark`).
 
 use crate::verify::sql::rows::mysql_decode::MysqlType;
+use crate::verify::sql::rows::postgres_decode::PgType;
+use crate::verify::sql::rows::table::{Column, Wire, backticked, double_quoted};
 
-/// How the text of a value is written in a statement, where its engine needs to be told.
+/// By what the values of a column are ordered, and so how one of them is written in a statement.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Form {
-    /// As a number: SQLite orders numbers before texts.
+    /// As numbers: SQLite orders them before texts.
     Number,
-    /// As a text, be it one of digits.
+    /// As times with their date, in UTC.
+    Time,
+    /// As texts by their bytes in UTF-8, be they of digits: a restored column may have a collation of its own.
     Text,
-    /// The hexadecimal digits of bytes.
+    /// As bytes; the text has their hexadecimal digits.
     Bytes,
+    /// As the type orders them in its own engine.
+    Own,
 }
 
 impl Form {
-    const ALL: [(Self, &'static str); 3] = [(Self::Number, "number"), (Self::Text, "text"), (Self::Bytes, "bytes")];
+    const ALL: [(Self, &'static str); 5] =
+        [(Self::Number, "number"), (Self::Time, "time"), (Self::Text, "text"), (Self::Bytes, "bytes"), (Self::Own, "own")];
 
-    /// Of a column of MySQL or MariaDB: what is no number is never compared as one.
-    pub fn of_mysql(kind: &MysqlType) -> Option<Self> {
-        use MysqlType::{Bit, Bytes, Decimal, Double, Float, Signed, Unsigned, Year};
+    /// Of a column whose type tells; those of SQLite hold values of any class.
+    pub fn of(column: &Column) -> Option<Self> {
+        match &column.wire {
+            Wire::Postgres(kind) => Some(Self::of_postgres(kind)),
+            Wire::Mysql(kind) => Some(Self::of_mysql(kind)),
+            Wire::Sqlite => None,
+        }
+    }
+
+    fn of_postgres(kind: &PgType) -> Self {
+        use PgType::{Bytes, Date, Float4, Float8, Int2, Int4, Int8, Numeric, Oid, Text, Timestamp, TimestampTz};
         match kind {
-            Signed | Unsigned | Year | Bit(_) | Decimal | Float | Double => None,
-            Bytes => Some(Self::Bytes),
-            _ => Some(Self::Text),
+            Int2 | Int4 | Int8 | Oid | Float4 | Float8 | Numeric => Self::Number,
+            Date | Timestamp | TimestampTz => Self::Time,
+            Text => Self::Text,
+            Bytes => Self::Bytes,
+            _ => Self::Own,
+        }
+    }
+
+    fn of_mysql(kind: &MysqlType) -> Self {
+        use MysqlType::{Bit, Bytes, Date, Datetime, Decimal, Double, Float, RowEnd, Signed, Text, Timestamp, Unsigned, Year};
+        match kind {
+            Signed | Unsigned | Year | Bit(_) | Decimal | Float | Double => Self::Number,
+            Date | Datetime | Timestamp | RowEnd => Self::Time,
+            Text => Self::Text,
+            Bytes => Self::Bytes,
+            _ => Self::Own,
         }
     }
 
@@ -39,12 +67,27 @@ impl Form {
     }
 }
 
+/// What stands for the column in a comparison by `form`; nothing is known of it in manifests of earlier versions, which compared texts of
+/// PostgreSQL alone by their bytes.
+pub fn operand(engine: &str, column: &Column, form: Option<Form>) -> String {
+    let of_mysql = matches!(engine, "mysql" | "mariadb");
+    let name = if of_mysql { backticked(&column.name) } else { double_quoted(&column.name) };
+    let is_text = |kind: &PgType| *kind == PgType::Text;
+    let is_list_of_texts = |kind: &PgType| matches!(kind, PgType::Array(each) if is_text(each));
+    match (&column.wire, form) {
+        (Wire::Postgres(kind), form) if is_text(kind) || form.is_some() && is_list_of_texts(kind) => format!("{name} COLLATE \"C\""),
+        (Wire::Mysql(MysqlType::Text), Some(_)) => format!("CAST(CONVERT({name} USING utf8mb4) AS BINARY)"),
+        (Wire::Sqlite, Some(_)) => format!("{name} COLLATE BINARY"),
+        _ => name,
+    }
+}
+
 /// The last value of a table that counts.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Last {
     /// As the server writes it.
     pub text: String,
-    /// How it is written; nothing where the column's type tells, as in manifests of earlier versions.
+    /// How it is compared; nothing where an earlier version kept it.
     pub form: Option<Form>,
 }
 
@@ -52,18 +95,22 @@ impl Last {
     /// As a literal of `engine`.
     pub fn literal(&self, engine: &str) -> String {
         let is_of_mysql = matches!(engine, "mysql" | "mariadb");
-        let quoted = || {
-            let text = self.text.replace('\'', "''");
+        let quoted = |text: &str| {
+            let text = text.replace('\'', "''");
             if is_of_mysql { format!("'{}'", text.replace('\\', "\\\\")) } else { format!("'{text}'") }
         };
         let digits = self.text.strip_prefix('-').unwrap_or(&self.text);
         let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
         let is_number = self.text.parse::<f64>().is_ok_and(f64::is_finite) && self.text.bytes().any(|byte| byte.is_ascii_digit());
+        let is_bytes = self.text.len() % 2 == 0 && self.text.bytes().all(|byte| byte.is_ascii_hexdigit());
         match self.form {
-            Some(Form::Bytes) if self.text.bytes().all(|byte| byte.is_ascii_hexdigit()) => format!("X'{}'", self.text),
-            Some(Form::Number) if is_number => self.text.clone(),
+            Some(Form::Bytes) if is_bytes && engine == "postgres" => format!("'\\x{}'", self.text),
+            Some(Form::Bytes) if is_bytes => format!("X'{}'", self.text),
+            Some(Form::Number) if is_number && engine != "postgres" => self.text.clone(),
+            // Sessions go by UTC; MySQL knows no offset that short.
+            Some(Form::Time) if is_of_mysql => quoted(self.text.strip_suffix("+00").unwrap_or(&self.text)),
             None if is_whole && engine != "postgres" => self.text.clone(),
-            _ => quoted(),
+            _ => quoted(&self.text),
         }
     }
 }
@@ -81,6 +128,9 @@ mod tests {
         assert_eq!(literal("sqlite", "0009", Some(Form::Text)), "'0009'");
         assert_eq!(literal("sqlite", "1.5e+300", Some(Form::Number)), "1.5e+300");
         assert_eq!(literal("sqlite", "00FF", Some(Form::Bytes)), "X'00FF'");
+        assert_eq!(literal("postgres", "00ff", Some(Form::Bytes)), "'\\x00ff'");
+        assert_eq!(literal("postgres", "9", Some(Form::Number)), "'9'");
+        assert_eq!(literal("mysql", "2026-01-31 12:00:00+00", Some(Form::Time)), "'2026-01-31 12:00:00'");
         for (text, form) in [("1 OR 1", Form::Number), ("inf", Form::Number), ("0' OR 1", Form::Bytes), ("nan", Form::Number)] {
             assert!(literal("sqlite", text, Some(form)).starts_with('\''), "{text}");
         }

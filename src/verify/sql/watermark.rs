@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 use crate::model::failure::Failure;
 use crate::verify::sql::database::Database;
 use crate::verify::sql::declared;
-use crate::verify::sql::last_value::{Form, Last};
-use crate::verify::sql::rows::table::{Column, Table, Wire, backticked, double_quoted};
+use crate::verify::sql::last_value::{Form, Last, operand};
+use crate::verify::sql::rows::table::{Column, Table, Wire};
 
 /// Rows up to a value of a column.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -60,7 +60,44 @@ impl Watermark {
     /// What restricts `table` to its rows up to the last value; nothing where the manifest knows nothing of the table.
     pub fn filter(&self, engine: &str, table: &Table) -> Option<String> {
         let last = self.values.get(&table.name)?;
-        Some(up_to(engine, &self.column, last.as_ref(), table.order_of(&self.column)))
+        let column = table.columns.iter().find(|column| column.name == self.column)?;
+        Some(up_to(engine, column, last.as_ref()))
+    }
+
+    /// Refuses a database of another engine that orders the column otherwise: rows of the prefix would be missing there, or later ones extra.
+    ///
+    /// # Errors
+    /// [`FailureKind::Invalid`](crate::model::failure::FailureKind::Invalid) with the first table of which that is so.
+    pub async fn fits(&self, captured: &str, db: &mut Database, tables: &[Table]) -> Result<(), Failure> {
+        let engine = db.engine().name;
+        let family = |engine: &str| if engine == "mariadb" { "mysql" } else { engine }.to_owned();
+        if family(captured) == family(engine) {
+            return Ok(());
+        }
+        for table in tables {
+            let Some(Some(last)) = self.values.get(&table.name) else { continue };
+            let Some(column) = table.columns.iter().find(|column| column.name == self.column) else { continue };
+            let here = match Form::of(column) {
+                Some(form) => Some(form),
+                None => declared::form_in_sqlite(db, table, column).await?,
+            };
+            let is_alike = match last.form {
+                Some(form) => form != Form::Own && here == Some(form),
+                // An earlier version did not say how it compares: what has one order everywhere.
+                None => matches!(here, Some(Form::Number | Form::Time)),
+            };
+            if !is_alike {
+                let said = format!(
+                    "the manifest's rows of {} end at {} = {} by the order of {captured}, and the column, {} here, is ordered otherwise",
+                    table.name,
+                    self.column,
+                    last.text.escape_default(),
+                    column.type_text
+                );
+                return Err(Failure::invalid(said).hint("compare the two databases with --against, or in the engine of the capture"));
+            }
+        }
+        Ok(())
     }
 
     /// As a manifest states it.
@@ -94,37 +131,33 @@ impl Watermark {
 /// Refuses a greatest value whose text is not the value: rows of the prefix would be left out, or later ones be part of it.
 async fn reads_back(db: &mut Database, table: &Table, column: &Column, last: &Last) -> Result<(), Failure> {
     let engine = db.engine().name;
-    let (name, order, literal) = (quoted(engine, &column.name), table.order_of(&column.name), last.literal(engine));
+    let (operand, literal) = (operand(engine, column, last.form), last.literal(engine));
     let of = if matches!(column.wire, Wire::Postgres(_)) { "ONLY " } else { "" };
     let any = |condition: String| format!("SELECT 1 FROM {of}{}{} LIMIT 1", table.sql_name, table.conditions(&[condition]));
-    let is_there = !db.ask(&any(format!("{name}{order} = {literal}"))).await?.is_empty();
-    if is_there && db.ask(&any(format!("{name}{order} > {literal}"))).await?.is_empty() {
+    let is_there = !db.ask(&any(format!("{operand} = {literal}"))).await?.is_empty();
+    if is_there && db.ask(&any(format!("{operand} > {literal}"))).await?.is_empty() {
         return Ok(());
     }
     let said = format!("--watermark {}: column {} of table {} is {}", column.name, column.name, table.name, column.type_text);
-    Err(Failure::invalid(format!(
-        "{said}, and its greatest value, `{}`, does not mean the same when it is asked for again",
-        last.text.escape_default()
-    ))
-    .hint("name the last value that counts, `--watermark COLUMN=VALUE`, or a column that only grows: a number, a time"))
-}
-
-fn quoted(engine: &str, column: &str) -> String {
-    if matches!(engine, "mysql" | "mariadb") { backticked(column) } else { double_quoted(column) }
+    let greatest = last.text.escape_default();
+    Err(Failure::invalid(format!("{said}, and its greatest value, `{greatest}`, does not mean the same when it is asked for again"))
+        .hint("name the last value that counts, `--watermark COLUMN=VALUE`, or a column that only grows: a number, a time"))
 }
 
 /// Rows without a value are within the prefix: they cannot be told to be later.
-fn up_to(engine: &str, column: &str, last: Option<&Last>, order: &str) -> String {
-    let column = quoted(engine, column);
+fn up_to(engine: &str, column: &Column, last: Option<&Last>) -> String {
+    let name = operand(engine, &Column { wire: Wire::Sqlite, ..column.clone() }, None);
     match last {
-        Some(last) => format!("{column} IS NULL OR {column}{order} <= {}", last.literal(engine)),
-        None => format!("{column} IS NULL"),
+        Some(last) => format!("{name} IS NULL OR {} <= {}", operand(engine, column, last.form), last.literal(engine)),
+        None => format!("{name} IS NULL"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verify::sql::rows::mysql_decode::MysqlType;
+    use crate::verify::sql::rows::postgres_decode::PgType;
 
     fn last(text: &str, form: Option<Form>) -> Last {
         Last { text: text.into(), form }
@@ -132,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_watermark_is_stated_and_read_back() {
-        let forms = [None, Some(Form::Number), Some(Form::Text), Some(Form::Bytes)];
+        let forms = [None, Some(Form::Number), Some(Form::Time), Some(Form::Text), Some(Form::Bytes), Some(Form::Own)];
         let values = forms.iter().enumerate().map(|(at, form)| (format!("t{at}"), Some(last("9", *form)))).chain([("e".to_owned(), None)]);
         let watermark = Watermark { column: "id".into(), values: values.collect(), left_out: vec!["x".into()] };
         assert_eq!(Watermark::of(&watermark.to_value()), watermark);
@@ -142,8 +175,12 @@ mod tests {
 
     #[test]
     fn rows_without_a_value_are_within_the_prefix() {
-        assert_eq!(up_to("postgres", "i\"d", Some(&last("9", None)), ""), "\"i\"\"d\" IS NULL OR \"i\"\"d\" <= '9'");
-        assert_eq!(up_to("mariadb", "id", Some(&last("9", None)), ""), "`id` IS NULL OR `id` <= 9");
-        assert_eq!(up_to("mysql", "id", None, ""), "`id` IS NULL");
+        let of = |name: &str, wire| Column { name: name.into(), type_text: String::new(), nullable: true, generated: false, wire };
+        let (text, number) = (of("i\"d", Wire::Postgres(PgType::Text)), of("id", Wire::Mysql(MysqlType::Text)));
+        assert_eq!(up_to("postgres", &text, Some(&last("9", Some(Form::Text)))), "\"i\"\"d\" IS NULL OR \"i\"\"d\" COLLATE \"C\" <= '9'");
+        assert_eq!(up_to("mariadb", &number, Some(&last("9", None))), "`id` IS NULL OR `id` <= 9");
+        let bytes = "`id` IS NULL OR CAST(CONVERT(`id` USING utf8mb4) AS BINARY) <= '9'";
+        assert_eq!(up_to("mysql", &number, Some(&last("9", Some(Form::Text)))), bytes);
+        assert_eq!(up_to("mysql", &number, None), "`id` IS NULL");
     }
 }

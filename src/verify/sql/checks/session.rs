@@ -383,9 +383,18 @@ async fn run_postgres(connection: &mut PgConnection, sql: &str, waits: Waits, ke
     answer.and_then(|answer| ended.map(|_| answer))
 }
 
+/// Text as it is, and what is none by its digits: two values that differ are never one.
+fn text_of(bytes: &[u8]) -> String {
+    std::str::from_utf8(bytes).map_or_else(|_| digits_of(bytes), str::to_owned)
+}
+
+fn digits_of(bytes: &[u8]) -> String {
+    format!("0x{}", hex::encode(bytes))
+}
+
 fn postgres_text(row: &PgRow, index: usize) -> Option<String> {
     let value = row.try_get_raw(index).ok()?;
-    value.as_bytes().ok().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+    value.as_bytes().ok().map(text_of)
 }
 
 async fn run_mysql(connection: &mut MySqlConnection, sql: &str, waits: Waits, keep: usize, mariadb: bool) -> Result<Answer, Error> {
@@ -423,7 +432,7 @@ async fn run_mysql(connection: &mut MySqlConnection, sql: &str, waits: Waits, ke
 
 fn mysql_text(row: &MySqlRow, index: usize) -> Option<String> {
     let value = row.try_get_raw(index).ok()?;
-    <&[u8] as Decode<MySql>>::decode(value).ok().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+    <&[u8] as Decode<MySql>>::decode(value).ok().map(text_of)
 }
 
 async fn run_sqlite(connection: &mut SqliteConnection, sql: &str, timeout: Duration, keep: usize) -> Result<Answer, Error> {
@@ -451,8 +460,8 @@ fn sqlite_text(row: &SqliteRow, index: usize) -> Option<String> {
     match class.as_str() {
         "INTEGER" | "INT8" => <i64 as Decode<Sqlite>>::decode(value).ok().map(|value| value.to_string()),
         "REAL" => <f64 as Decode<Sqlite>>::decode(value).ok().map(|value| value.to_string()),
-        "BLOB" => <&[u8] as Decode<Sqlite>>::decode(value).ok().map(|bytes| format!("0x{}", hex::encode(bytes))),
-        _ => <&[u8] as Decode<Sqlite>>::decode(value).ok().map(|bytes| String::from_utf8_lossy(bytes).into_owned()),
+        "BLOB" => <&[u8] as Decode<Sqlite>>::decode(value).ok().map(digits_of),
+        _ => <&[u8] as Decode<Sqlite>>::decode(value).ok().map(text_of),
     }
 }
 

@@ -143,6 +143,9 @@ pub async fn compare_beside(
             }
             run.result.left_out.extend(not_read::beyond(&run.scope, &tables, header.position.as_ref()));
             let tables = if run.is_of_earlier_version { large_objects::as_earlier(tables) } else { tables };
+            if let Some(watermark) = &run.scope.watermark {
+                watermark.fits(captured("engine"), &mut db, &tables).await?;
+            }
             let tables = run.scope.apply(db.engine().name, tables);
             if let Some(log) = changes {
                 run.touched.0 = Some(written_between(log, (manifest, restored), &run, &tables)?);

@@ -13,7 +13,7 @@ use crate::verify::sql::definitions::kinds::Definitions;
 use crate::verify::sql::definitions::mysql as definitions;
 use crate::verify::sql::kept::KeptTable;
 use crate::verify::sql::lanes;
-use crate::verify::sql::last_value::{Form, Last};
+use crate::verify::sql::last_value::{Form, Last, operand};
 use crate::verify::sql::mysql::catalog;
 use crate::verify::sql::mysql::key_ranges::{KeyRanges, ranges};
 use crate::verify::sql::mysql::restart::{self, Life};
@@ -26,7 +26,7 @@ use crate::verify::sql::rights::mysql_held::Rights;
 use crate::verify::sql::rows::canon::Row;
 use crate::verify::sql::rows::digester::Digester;
 use crate::verify::sql::rows::mysql_decode::MysqlType;
-use crate::verify::sql::rows::table::{Table, Wire, backticked};
+use crate::verify::sql::rows::table::{Table, Wire};
 use crate::verify::sql::wire::mysql::options::MysqlOptions;
 use crate::verify::sql::wire::mysql::session::WireSession;
 
@@ -174,17 +174,16 @@ impl MysqlSession {
     /// The greatest value of a column.
     pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<Last>, Failure> {
         let (shown, limits) = (self.opener.shown.clone(), self.opener.limits);
-        let kind = table.columns.iter().find(|one| one.name == column).and_then(|one| match &one.wire {
-            Wire::Mysql(kind) => Some(kind),
-            _ => None,
-        });
-        let (greatest, form) = (format!("MAX({})", backticked(column)), kind.and_then(Form::of_mysql));
-        let text = match kind {
+        let Some(column) = table.columns.iter().find(|one| one.name == column) else { return Ok(None) };
+        let form = Form::of(column);
+        let greatest = format!("MAX({})", operand(self.engine.name, column, form));
+        let text = match &column.wire {
             // A FLOAT is printed with six digits, and as a double with all that it has.
-            Some(MysqlType::Float) => format!("CAST({greatest} + 0e0 AS CHAR)"),
+            Wire::Mysql(MysqlType::Float) => format!("CAST({greatest} + 0e0 AS CHAR)"),
             // Bits and bytes are no text.
-            Some(MysqlType::Bit(_)) => format!("CAST({greatest} + 0 AS CHAR)"),
-            Some(MysqlType::Bytes) => format!("HEX({greatest})"),
+            Wire::Mysql(MysqlType::Bit(_)) => format!("CAST({greatest} + 0 AS CHAR)"),
+            Wire::Mysql(MysqlType::Bytes) => format!("HEX({greatest})"),
+            Wire::Mysql(MysqlType::Text) => format!("CONVERT({greatest} USING utf8mb4)"),
             _ => format!("CAST({greatest} AS CHAR)"),
         };
         let question = format!("SELECT {text} FROM {}{}", table.sql_name, table.conditions(&[]));

@@ -23,7 +23,7 @@ use crate::verify::sql::definitions::kinds::Definitions;
 use crate::verify::sql::definitions::postgres as definitions;
 use crate::verify::sql::kept::KeptTable;
 use crate::verify::sql::lanes;
-use crate::verify::sql::last_value::Last;
+use crate::verify::sql::last_value::{Form, Last, operand};
 use crate::verify::sql::postgres::alone;
 use crate::verify::sql::postgres::block_ranges::{self, How};
 use crate::verify::sql::postgres::catalog;
@@ -35,7 +35,7 @@ use crate::verify::sql::reading::{Cause, Delivery, Engine, Flow, Harvest, Harves
 use crate::verify::sql::rights;
 use crate::verify::sql::rows::canon::Row;
 use crate::verify::sql::rows::digester::Digester;
-use crate::verify::sql::rows::table::{Table, double_quoted};
+use crate::verify::sql::rows::table::Table;
 use crate::verify::sql::wire::postgres::options::PgOptions;
 use crate::verify::sql::wire::postgres::session::PgWireSession;
 
@@ -179,13 +179,16 @@ impl PostgresSession {
     /// The greatest value of a column.
     pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<Last>, Failure> {
         let shown = &self.opener.shown;
-        let (name, order) = (double_quoted(column), table.order_of(column));
-        let question = format!("SELECT max({name}{order})::text FROM ONLY {}{}", table.sql_name, table.conditions(&[]));
+        let Some(column) = table.columns.iter().find(|one| one.name == column) else { return Ok(None) };
+        let form = Form::of(column);
+        let greatest = format!("max({})", operand("postgres", column, form));
+        let greatest = if form == Some(Form::Bytes) { format!("encode({greatest}, 'hex')") } else { format!("{greatest}::text") };
+        let question = format!("SELECT {greatest} FROM ONLY {}{}", table.sql_name, table.conditions(&[]));
         let mut control = self.control.lock().await;
         let asked = sqlx::query_scalar(AssertSqlSafe(question)).fetch_one(&mut *control);
         let text: Option<String> =
             self.opener.limits.asking(shown, async { asked.await.map_err(|error| errors::failure(shown, error)) }).await?;
-        Ok(text.map(|text| Last { text, form: None }))
+        Ok(text.map(|text| Last { text, form }))
     }
 
     /// The log position, and the transaction snapshot (xmin, xmax, in progress), which is what makes two readings comparable.

@@ -140,12 +140,6 @@ impl Table {
         columns.iter().map(asked).collect::<Vec<String>>().join(", ")
     }
 
-    /// What a column is compared by, beside its type: of texts of PostgreSQL their bytes, since a restored database may have a collation of its own.
-    pub fn order_of(&self, column: &str) -> &'static str {
-        let is_text = |one: &Column| one.name == column && matches!(one.wire, Wire::Postgres(PgType::Text));
-        if self.columns.iter().any(is_text) { " COLLATE \"C\"" } else { "" }
-    }
-
     /// The conditions of a statement that reads it, with `more` beside its own filter.
     pub fn conditions(&self, more: &[String]) -> String {
         let all: Vec<&str> = self.filter.as_deref().into_iter().chain(more.iter().map(String::as_str)).collect();

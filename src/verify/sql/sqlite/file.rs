@@ -115,7 +115,7 @@ impl SqliteSession {
         // As text a real has 15 digits, and 17 tell every one of them from its neighbours.
         let question = format!(
             "SELECT typeof(last), CASE typeof(last) WHEN 'real' THEN printf('%!.17g', last) WHEN 'blob' THEN hex(last) ELSE CAST(last AS TEXT) END \
-             FROM (SELECT max({}) AS last FROM {}{})",
+             FROM (SELECT max({} COLLATE BINARY) AS last FROM {}{})",
             double_quoted(column),
             table.sql_name,
             table.conditions(&[])
