@@ -354,7 +354,8 @@ pub(super) fn judge(output: &Output, server: ProcessMark, path: &Path, of: impl 
     match of(&output.stderr) {
         said if server.is_alive() => Err(said),
         Unloaded::Damaged(said) => Err(ended(path, &said).into()),
-        Unloaded::Failed(said) => Err(ended(path, &said.message).into()),
+        // What it lacks or withholds is not why: it was no longer there.
+        Unloaded::Failed(_) => Err(ended(path, "its own error log says why").into()),
     }
 }
 

@@ -105,7 +105,7 @@ fn resource_files(resource: &DeTable<'_>, path: &str, base: &Path, mistakes: &mu
         let is_local = text(points, &path, "from").is_some_and(|from| from.value == "local");
         for name in ["vault", "path"] {
             if let Some(vault) = text(points, &path, name).filter(|_| is_local) {
-                directory(&vault, base, "the local vault", "every file below it becomes a recovery point", mistakes);
+                directory(&vault, base, "the local vault", "every file or directory in it becomes a recovery point", mistakes);
             }
         }
     }

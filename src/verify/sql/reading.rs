@@ -181,6 +181,11 @@ impl<'a> Delivery<'a> {
         }
     }
 
+    /// Whether the receiver failed, and has not only had enough.
+    pub fn has_failed(&self) -> bool {
+        self.stopped.is_some()
+    }
+
     /// Rows delivered.
     pub fn rows(&self) -> u64 {
         self.rows

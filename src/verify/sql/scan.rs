@@ -179,7 +179,7 @@ async fn watched(
         known = now;
         if silent > 0 && silent % quiet == 0 {
             let said = format!(
-                "table {table}: nothing has arrived for {silent} s; a lock that somebody holds on it, or the server itself, is waited for"
+                "table {table}: no row has arrived for {silent} s; a large value, a lock that somebody holds on it, or the server itself, is waited for"
             );
             monitor.event(Event::Note(&said));
         }
@@ -281,9 +281,8 @@ impl<'a> Progress<'a> {
             self.tell();
             if self.monitor.stop_requested() {
                 let message = format!("{}: stopped after {} rows, as asked", self.task, self.rows);
-                return Err(
-                    Failure::new(FailureKind::Interrupted, message).hint("run it again: with --state DIR it goes on where it stopped")
-                );
+                return Err(Failure::new(FailureKind::Interrupted, message)
+                    .hint("run it again: with --state DIR, and a drill with --resume, it goes on where it stopped"));
             }
         }
         Ok(true)
@@ -331,7 +330,7 @@ mod tests {
     async fn a_silent_wait_is_told_and_a_request_to_stop_ends_it() {
         let (monitor, arrived) = (Told::default(), AtomicU64::new(0));
         let read = watched(std::future::pending(), ("t", &arrived), 1, &monitor).await;
-        assert!(monitor.notes()[0].contains("table t: nothing has arrived"), "{:?}", monitor.notes());
+        assert!(monitor.notes()[0].contains("table t: no row has arrived"), "{:?}", monitor.notes());
         let Err(ReadError { cause: Cause::Stopped(failure), .. }) = read else { panic!("stopped") };
         assert_eq!(failure.kind, FailureKind::Interrupted);
         assert_eq!(watched(std::future::ready(Ok(7)), ("t", &arrived), 1, &monitor).await.ok(), Some(7));

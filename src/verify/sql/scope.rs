@@ -110,7 +110,7 @@ impl Scope {
         declared::types(&declared, tables.iter())?;
         let mut said = Vec::new();
         if let Some(wanted) = &request.watermark {
-            scope.watermark = Some(Watermark::declare(db, wanted, &tables).await?);
+            scope.watermark = Some(Watermark::declare(db, wanted, &tables, &mut said).await?);
         }
         if !request.closed.is_empty() {
             scope.closed = Some(declared::closed(db, &request.closed, &tables).await?);

@@ -13,7 +13,7 @@ use crate::model::failure::Failure;
 use crate::verify::sql::database::Database;
 use crate::verify::sql::declared;
 use crate::verify::sql::last_value::{Form, Last, operand};
-use crate::verify::sql::rows::table::{Column, Table, Wire};
+use crate::verify::sql::rows::table::{Column, Table, Wire, backticked, double_quoted};
 
 /// Rows up to a value of a column.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,8 +27,8 @@ pub struct Watermark {
 }
 
 impl Watermark {
-    /// As `COLUMN` or `COLUMN=VALUE` asks for it.
-    pub async fn declare(db: &mut Database, wanted: &str, tables: &[Table]) -> Result<Self, Failure> {
+    /// As `COLUMN` or `COLUMN=VALUE` asks for it; what its user should know is `said`.
+    pub async fn declare(db: &mut Database, wanted: &str, tables: &[Table], said: &mut Vec<String>) -> Result<Self, Failure> {
         let (name, value) = match wanted.split_once('=') {
             Some((name, value)) => (name, Some(value)),
             None => (wanted, None),
@@ -50,6 +50,12 @@ impl Watermark {
                 reads_back(db, table, column, last).await?;
             }
             watermark.values.insert(table.name.clone(), last);
+            if column.nullable && !db.ask(&any(table, column, format!("{} IS NULL", quoted(db.engine().name, name)))).await?.is_empty() {
+                let table = &table.name;
+                said.push(format!(
+                    "table {table} has rows without a {name}: they are part of the prefix, and one that comes later is extra"
+                ));
+            }
         }
         if watermark.values.is_empty() {
             return Err(Failure::invalid(format!("no table has a column `{name}`")).hint("--watermark names a column that only grows"));
@@ -132,10 +138,8 @@ impl Watermark {
 async fn reads_back(db: &mut Database, table: &Table, column: &Column, last: &Last) -> Result<(), Failure> {
     let engine = db.engine().name;
     let (operand, literal) = (operand(engine, column, last.form), last.literal(engine));
-    let of = if matches!(column.wire, Wire::Postgres(_)) { "ONLY " } else { "" };
-    let any = |condition: String| format!("SELECT 1 FROM {of}{}{} LIMIT 1", table.sql_name, table.conditions(&[condition]));
-    let is_there = !db.ask(&any(format!("{operand} = {literal}"))).await?.is_empty();
-    if is_there && db.ask(&any(format!("{operand} > {literal}"))).await?.is_empty() {
+    let is_there = !db.ask(&any(table, column, format!("{operand} = {literal}"))).await?.is_empty();
+    if is_there && db.ask(&any(table, column, format!("{operand} > {literal}"))).await?.is_empty() {
         return Ok(());
     }
     let said = format!("--watermark {}: column {} of table {} is {}", column.name, column.name, table.name, column.type_text);
@@ -144,9 +148,19 @@ async fn reads_back(db: &mut Database, table: &Table, column: &Column, last: &La
         .hint("name the last value that counts, `--watermark COLUMN=VALUE`, or a column that only grows: a number, a time"))
 }
 
+/// A statement that gives a row where `table` has one of this condition.
+fn any(table: &Table, column: &Column, condition: String) -> String {
+    let of = if matches!(column.wire, Wire::Postgres(_)) { "ONLY " } else { "" };
+    format!("SELECT 1 FROM {of}{}{} LIMIT 1", table.sql_name, table.conditions(&[condition]))
+}
+
+fn quoted(engine: &str, column: &str) -> String {
+    if matches!(engine, "mysql" | "mariadb") { backticked(column) } else { double_quoted(column) }
+}
+
 /// Rows without a value are within the prefix: they cannot be told to be later.
 fn up_to(engine: &str, column: &Column, last: Option<&Last>) -> String {
-    let name = operand(engine, &Column { wire: Wire::Sqlite, ..column.clone() }, None);
+    let name = quoted(engine, &column.name);
     match last {
         Some(last) => format!("{name} IS NULL OR {} <= {}", operand(engine, column, last.form), last.literal(engine)),
         None => format!("{name} IS NULL"),

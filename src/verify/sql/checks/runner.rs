@@ -82,7 +82,9 @@ pub fn line(result: &CheckResult) -> String {
         CheckOutcome::Vacuous => "vacuous",
         CheckOutcome::Untested => "untested",
     };
-    let value = result.actual.as_ref().map(|actual| format!("  {actual}")).unwrap_or_default();
+    // What could not be run has found nothing, and not 0.
+    let value = result.actual.as_ref().filter(|_| result.result != CheckOutcome::Error);
+    let value = value.map(|actual| format!("  {actual}")).unwrap_or_default();
     let why = result.reason.as_ref().map(|reason| format!("  {reason}")).unwrap_or_default();
     format!("  {word:<9} {}{value}{why}", result.id)
 }

@@ -29,6 +29,7 @@ use crate::verify::sql::definitions::kinds::COLUMN_ORDER;
 use crate::verify::sql::kept::{self, Kept};
 use crate::verify::sql::naming::Bounds;
 use crate::verify::sql::not_read::{self, NotRead};
+use crate::verify::sql::position;
 use crate::verify::sql::postgres::large_objects;
 use crate::verify::sql::rows::row_keys::RowKeys;
 use crate::verify::sql::rows::table::Table;
@@ -129,6 +130,7 @@ pub async fn compare_beside(
         Ok((mut db, tables)) => {
             run.result.first_read_after = Some(started.elapsed());
             check_engine(manifest, db.engine().name)?;
+            let position = db.position().await;
             let captured = |name: &str| header.position.as_ref().and_then(|position| position[name].as_str()).unwrap_or_default();
             if let Some(said) = other_version(&url.to_string(), db.engine(), (captured("engine"), captured("version"))) {
                 monitor.event(Event::Note(&said));
@@ -161,6 +163,10 @@ pub async fn compare_beside(
             run.all(&mut db, expected, tables).await?;
             run.definitions(&mut db, header.position.as_ref()).await;
             two_states = db.two_states();
+            if let Some(last) = db.moved_since(&position).await {
+                let (first, last) = position::told_apart(&position, &last);
+                monitor.event(Event::Note(&format!("{url} moved while it was read: from {first} to {last}")));
+            }
             db.close().await;
         }
         // A file that is no database is a verdict on the restored file, not an error of ours.

@@ -1,6 +1,8 @@
 //! MySQL and MariaDB: one consistent snapshot in one session, more sessions where they prove to show the same, and prepared statements
 //! whose rows stream in the binary protocol.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::model::failure::{Failure, FailureKind};
@@ -303,19 +305,19 @@ impl MysqlSession {
 
     /// Streams a table.
     pub async fn read(&mut self, table: &Table, columns: &[usize], mut delivery: Delivery<'_>) -> Result<u64, ReadError> {
-        let limits = self.opener.limits;
+        let (opener, standing) = (self.opener.clone(), self.standing.clone());
         let outcome = match self.session().await {
-            Ok(connection) => select(connection, table, columns, limits, &mut delivery).await,
+            Ok(connection) => select(connection, table, columns, (&opener, standing.as_ref()), &mut delivery).await,
             Err(failure) => return Err(lanes::not_opened(failure)),
         };
         match outcome {
-            Ok(true) => {
+            Ok(Selected::All) => {
                 let rows = delivery.end(Ok(()))?;
                 self.is_still(table, rows).await
             }
-            // Rows are still on their way: the session cannot be asked anything else.
-            Ok(false) => {
-                self.connection = None;
+            Ok(Selected::Enough) => delivery.end(Ok(())),
+            Ok(Selected::Instead(session)) => {
+                self.connection = Some(session);
                 delivery.end(Ok(()))
             }
             Err(broken) => {
@@ -396,20 +398,44 @@ impl MysqlSession {
     }
 }
 
-/// True when every row was read, false when the receiver had enough.
+/// How a reading came to its end.
+enum Selected {
+    /// Every row was read.
+    All,
+    /// The receiver had enough; a session in which rows are still on their way cannot be asked anything else.
+    Enough,
+    /// The receiver had enough, and this session shows the same.
+    Instead(WireSession),
+}
+
+/// How long rows that nobody wants are read, so that their session can be used again and its snapshot is kept.
+const READ_OUT: Duration = Duration::from_secs(20);
+
 async fn select(
     connection: &mut WireSession,
     table: &Table,
     columns: &[usize],
-    limits: Limits,
+    (opener, standing): (&Opener, Option<&Mark>),
     delivery: &mut Delivery<'_>,
-) -> Result<bool, Broken> {
-    let mut stream = RowStream::open(connection, table, columns, &[], limits).await?;
+) -> Result<Selected, Broken> {
+    let mut stream = RowStream::open(connection, table, columns, &[], opener.limits).await?;
     let mut row = std::mem::replace(&mut delivery.row, Row::empty());
     loop {
         match stream.some(BREATH, &mut row, &mut |row| delivery.deliver_row(row)).await? {
             Flow::On => {}
-            flow => return Ok(flow == Flow::Ended),
+            Flow::Ended => return Ok(Selected::All),
+            Flow::Enough => break,
         }
     }
+    if delivery.has_failed() {
+        return Ok(Selected::Enough);
+    }
+    if let Some(standing) = standing
+        && let Ok(session) = opener.open_at(standing).await
+    {
+        return Ok(Selected::Instead(session));
+    }
+    let deadline = Instant::now() + READ_OUT;
+    while Instant::now() < deadline && stream.some(BREATH, &mut row, &mut |_| true).await? == Flow::On {}
+    Ok(Selected::Enough)
 }
