@@ -105,6 +105,29 @@ pub fn owed() -> Vec<Tamper> {
         ("call a point local", FactDiffers, Owed(VAULT, |r| r.rp.from = "local".into())),
         ("restore by another service", FactDiffers, Owed(TABLE, |r| restore(r).mechanism = "s3:CopyObject".into())),
         (
+            "restore a second from a snapshot",
+            FactDiffers,
+            Owed(SECOND, |r| restore(r).mechanism = "rds:RestoreDBInstanceFromDBSnapshot".into()),
+        ),
+        ("restore a backup to a second", FactDiffers, Owed(TABLE, |r| restore(r).mechanism = "dynamodb:RestoreTableToPointInTime".into())),
+        ("call a second a snapshot", FactDiffers, Owed(SECOND, |r| r.rp.from = "rds-snapshot".into())),
+        (
+            "call a second a snapshot, and restore it so",
+            FactDiffers,
+            Owed(SECOND, |r| {
+                r.rp.from = "rds-snapshot".into();
+                restore(r).mechanism = "rds:RestoreDBInstanceFromDBSnapshot".into();
+            }),
+        ),
+        (
+            "call a backup a second, and restore it so",
+            FactDiffers,
+            Owed(TABLE, |r| {
+                r.rp.from = "dynamodb-pitr".into();
+                restore(r).mechanism = "dynamodb:RestoreTableToPointInTime".into();
+            }),
+        ),
+        (
             "come back as something else",
             FactDiffers,
             Owed(VAULT, |r| {
