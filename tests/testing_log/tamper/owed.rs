@@ -170,6 +170,7 @@ pub fn owed() -> Vec<Tamper> {
             }),
         ),
         ("say nothing of what was read", FactMissing, Owed(VAULT, |r| facts(r).read.clear())),
+        ("read no byte of what is equal", FactDiffers, Owed(TABLE, |r| facts(r).bytes_checked = 0)),
         ("read less than is equal", FactDiffers, Owed(TABLE, |r| facts(r).read.extend([("items".into(), 99)]))),
         ("read what nobody counts", FactDiffers, Owed(VAULT, |r| facts(r).read.extend([("rows".into(), 1)]))),
         ("leave what was created out", FactMissing, Owed(VAULT, |r| r.teardown.resources.clear())),
