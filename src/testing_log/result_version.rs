@@ -6,8 +6,9 @@ use crate::testing_log::body::DrillPlanned;
 
 /// Drills of this version state all that `verify::owed` demands of results, know what else is an exception, and answer for what they could
 /// not list, and for resources whose points are drilled as those of another. Their policies keep the check files, what passes was held to the
-/// whole of its manifest, databases that were compared as files are told, and of files of one name none is a point.
-pub const RESULT_VERSION: u32 = 6;
+/// whole of its manifest, databases that were compared as files are told, and of files of one name none is a point. What is said to be taken down
+/// was created once it was asked for, and deleted after that.
+pub const RESULT_VERSION: u32 = 7;
 /// Results from this version on state all that `verify::owed` demands of them.
 const STATES_ALL: u32 = 2;
 /// Results from this version on know what else is an exception.
@@ -24,6 +25,8 @@ const EXPECTS_ALL: u32 = 6;
 const KNOWS_TWINS: u32 = 6;
 /// Results from this version on tell databases on which the checks of their class were not run.
 const TELLS_UNCHECKED: u32 = 6;
+/// Results from this version on date what was created for them, and its deletion, by clocks that the log tells of.
+const DATES_TEARDOWN: u32 = 7;
 
 impl DrillPlanned {
     /// Whether each result of the drill has to state all that its kind of case always states.
@@ -54,6 +57,11 @@ impl DrillPlanned {
     /// Whether a database that was compared as files, and not held to the checks of its class, is told.
     pub fn tells_unchecked(&self) -> bool {
         self.result_version.is_some_and(|version| version >= TELLS_UNCHECKED)
+    }
+
+    /// Whether what was created for a case is dated after its restore was asked for, and its deletion after that.
+    pub fn dates_teardown(&self) -> bool {
+        self.result_version.is_some_and(|version| version >= DATES_TEARDOWN)
     }
 
     /// Whether of files of one name none is a point; else the first is.

@@ -10,10 +10,13 @@ use crate::model::digest::Sha256Digest;
 use crate::testing_log::body::{ClassPolicy, PolicySet};
 use crate::testing_log::packs::{CheckFile, Packs};
 use crate::testing_log::store::LogDir;
-use crate::testing_log::verify::demands::Demands;
+use crate::testing_log::verify::demands::{Demands, ResourceDemanded};
 use crate::testing_log::verify::drills::Drill;
 use crate::testing_log::verify::fault::{Faults, Rule};
 use crate::testing_log::verify::stated::{Baseline, Baselines};
+
+/// What the names of baselines begin with that hold the number of a table's rows.
+const ROWS: &str = "rows.";
 
 /// Checks the policy of a drill and the checks of its results; `demands` are those of its configuration, where the evidence has it, and
 /// `baselines` what manifests say of themselves.
@@ -47,7 +50,7 @@ pub fn check(
         Kept::Another(what) => faults.at(Rule::ChecksDiffer, leaf, format!("the check files {digest}: {what}")),
         Kept::There(packs) => {
             of_policy(leaf, policy, &packs, demands, faults);
-            of_results(drill, &packs, baselines, faults);
+            of_results(drill, &packs, (demands, baselines), faults);
         }
     }
 }
@@ -105,15 +108,16 @@ fn spelled(digest: Option<Sha256Digest>) -> String {
 }
 
 /// What is said of each check is what its file says.
-fn of_results(drill: &Drill<'_>, packs: &Packs, baselines: &Baselines, faults: &mut Faults) {
+fn of_results(drill: &Drill<'_>, packs: &Packs, (demands, baselines): (Option<&Demands>, &Baselines), faults: &mut Faults) {
     let files: BTreeMap<&Sha256Digest, CheckFile> = packs.files.keys().filter_map(|digest| Some((digest, packs.file(digest)?))).collect();
     for result in &drill.results {
         let baseline = result.body.verify.as_ref().and_then(|facts| baselines.get(&facts.manifest));
+        let resource = demands.and_then(|demands| demands.resources.get(&result.body.resource.0));
         let of_class = packs.classes.get(&result.body.class).map(Vec::as_slice).unwrap_or_default();
         for check in &result.body.sql_checks {
             let is_of_class = of_class.iter().any(|pack| pack.get(&check.id) == Some(&check.sql_digest));
             let differs = match files.get(&check.sql_digest).filter(|_| is_of_class) {
-                Some(file) => difference(check, file, baseline),
+                Some(file) => difference(check, file, (baseline, resource)),
                 None => Some("that is no check of its class".to_owned()),
             };
             if let Some(why) = differs {
@@ -124,7 +128,13 @@ fn of_results(drill: &Drill<'_>, packs: &Packs, baselines: &Baselines, faults: &
     }
 }
 
-fn difference(check: &CheckResult, file: &CheckFile, baseline: Option<&Baseline>) -> Option<String> {
+/// How what is said of a check differs from what its file says, and from what `manifest` has for it. `resource` is the configuration's; nothing
+/// where that is withheld.
+fn difference(
+    check: &CheckResult,
+    file: &CheckFile,
+    (manifest, resource): (Option<&Baseline>, Option<&ResourceDemanded>),
+) -> Option<String> {
     if !file.engines.contains(&check.engine) {
         return Some(format!("its file is for {}, and it is said to have run on {}", file.engines.join(", "), check.engine));
     }
@@ -135,9 +145,23 @@ fn difference(check: &CheckResult, file: &CheckFile, baseline: Option<&Baseline>
     if said != expected {
         return Some(format!("its file says {expected:?}, found {said:?}"));
     }
-    // The numbers of a table's rows stand under the name that the database has for it.
-    let name = file.baseline.as_ref().filter(|name| !name.starts_with("rows."))?;
-    let (expected, found) = (baseline?.baselines.get(name), check.expected.as_ref());
+    let (name, found) = (file.baseline.as_ref()?, check.expected.as_ref());
     let is_judged = matches!(check.result, CheckOutcome::Pass | CheckOutcome::Warn);
-    (found != expected && (found.is_some() || is_judged)).then(|| format!("its manifest has {expected:?} as `{name}`, found {found:?}"))
+    if found.is_none() && is_judged {
+        return Some(format!("it is held against `{name}` of a manifest, and that is not stated"));
+    }
+    let baselines = &manifest?.baselines;
+    // The number of a table's rows stands under the name that the database has for it.
+    let name = match (name.strip_prefix(ROWS), resource) {
+        (None, _) => name.clone(),
+        (Some(table), Some(resource)) => format!("{ROWS}{}", resource.table(table)),
+        // Which name that is, nobody can tell: it is the number of one of the manifest's tables.
+        (Some(_), None) => {
+            let mut rows = baselines.iter().filter(|(name, _)| name.starts_with(ROWS)).map(|(_, rows)| rows);
+            let is_one = found.is_none_or(|found| rows.any(|rows| rows == found));
+            return (!is_one).then(|| format!("its manifest has no table of {} rows", found.map_or("", String::as_str)));
+        }
+    };
+    let expected = baselines.get(&name);
+    (found != expected && found.is_some()).then(|| format!("its manifest has {expected:?} as `{name}`, found {found:?}"))
 }

@@ -46,6 +46,11 @@ fn check_same(drill: &Drill<'_>, faults: &mut Faults) {
 
 fn contradiction(check: &CheckResult, between: [Timestamp; 2]) -> Option<String> {
     let kind = CheckKind::of(&check.kind)?;
+    // Offending rows are counted, and so are tables and columns that are beyond their own baselines.
+    let counts = kind == CheckKind::Violations || (kind == CheckKind::BaselineScalar && check.expected.is_none());
+    if let Some(actual) = check.actual.as_deref().filter(|actual| counts && actual.parse::<u64>().is_err()) {
+        return Some(format!("it counts what it found, and {actual} is no count"));
+    }
     match (check.result, is_beyond(check, kind, between)) {
         // What the engine calls corrupt fails whatever was counted, and so does what a newer stamp than its restore's shows.
         (CheckOutcome::Fail, _) => None,

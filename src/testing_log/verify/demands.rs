@@ -35,6 +35,15 @@ pub struct ResourceDemanded {
     pub class: String,
     /// `[[resource.points]]`
     pub points: Vec<PointsDemanded>,
+    /// `names`: what tables and columns of checks are called in its database, where that is otherwise.
+    pub names: BTreeMap<String, String>,
+}
+
+impl ResourceDemanded {
+    /// What its database calls a table of a check.
+    pub fn table<'n>(&'n self, table: &'n str) -> &'n str {
+        self.names.get(table).map_or(table, String::as_str)
+    }
 }
 
 /// `[[resource.points]]`
@@ -171,9 +180,11 @@ fn resource(value: &Value) -> Option<(String, ResourceDemanded)> {
             at: at.filter_map(Value::as_str).map(str::to_owned).collect(),
         })
     });
+    let names = table.get("names").and_then(Value::as_table).into_iter().flatten();
+    let names = names.filter_map(|(name, other)| Some((name.clone(), other.as_str()?.to_owned())));
     let or_none = |key: &str| text(table, key).unwrap_or_default();
     let (kind, source, class) = (text(table, "kind")?, or_none("source"), or_none("class"));
-    Some((text(table, "id")?, ResourceDemanded { kind, source, class, points: points.collect() }))
+    Some((text(table, "id")?, ResourceDemanded { kind, source, class, points: points.collect(), names: names.collect() }))
 }
 
 #[cfg(test)]
@@ -207,6 +218,9 @@ kind = "rds-postgres"
 source = "crm-db"
 class = "gold"
 points = [{ from = "rds-snapshot" }, { from = "rds-pitr", region = "r", at = ["latest"] }]
+[resource.names]
+accounts = "acct"
+"accounts.id" = "no"
 "#;
         let demands = Demands::of(text.as_bytes()).unwrap();
         let isolation = demands.isolation.unwrap();
@@ -215,6 +229,7 @@ points = [{ from = "rds-snapshot" }, { from = "rds-pitr", region = "r", at = ["l
         let crm = &demands.resources["crm"];
         let from: Vec<&str> = crm.points.iter().map(|points| points.from.as_str()).collect();
         assert_eq!((crm.kind.as_str(), crm.source.as_str(), from), ("rds-postgres", "crm-db", vec!["rds-snapshot", "rds-pitr"]));
+        assert_eq!((crm.names.len(), crm.table("accounts"), crm.table("entries")), (2, "acct", "entries"));
         assert_eq!((crm.points[1].region.as_deref(), crm.points[1].at.as_slice()), (Some("r"), &["latest".to_owned()][..]));
         let packs = vec!["bank".to_owned(), "own/check.sql".to_owned()];
         let gold =

@@ -21,7 +21,7 @@ use crate::testing_log::verify::{point, reference, rpo};
 
 /// What the clocks of honest machines and services may be apart by beside what was told of them: dates are whole seconds, answers take their
 /// way, and a log goes on after a clock was set back by no more.
-const APART_MS: i64 = 60_000;
+pub const APART_MS: i64 = 60_000;
 /// A clock that is being set right goes too fast or too slow by up to one part in so many.
 const SLEWED_BY: i64 = 10;
 

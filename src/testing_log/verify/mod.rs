@@ -40,6 +40,7 @@ pub mod second;
 pub mod seconds_asked;
 pub mod stated;
 pub mod stated_of_points;
+pub mod taken_down;
 pub mod unchecked;
 pub mod undemanded;
 pub mod unfit;

@@ -107,20 +107,33 @@ fn point(body: &PointResult, owing: &mut Owing<'_>) {
         _ => true,
     };
     owing.same(fits, || format!("`{}` from `{}` is said to be of the kind {}", point.id, point.from, point.kind));
+    let of_a_second = match point.from.as_str() {
+        "rds-snapshot" | "dynamodb-backup" => Some(false),
+        "rds-pitr" | "dynamodb-pitr" | "s3-versions" => Some(true),
+        _ => None,
+    };
+    owing.same(of_a_second.is_none_or(|of_a_second| of_a_second == second::is_in_time(point)), || {
+        let said = if second::is_in_time(point) { "a second of a window" } else { "no second of a window" };
+        format!("`{}` is {said}, and is said to come from `{}`", point.id, point.from)
+    });
 }
 
 /// A restore that was asked for.
 fn restored(body: &PointResult, restore: &RestoreFacts, owing: &mut Owing<'_>) {
+    // Those that end in a colon have more than one call.
     let by = match body.rp.from.as_str() {
         "local" => "local:",
         "aws-backup" => "aws-backup:",
-        "rds-snapshot" | "rds-pitr" => "rds:",
-        "dynamodb-backup" | "dynamodb-pitr" => "dynamodb:",
-        "s3-versions" => "s3:",
+        "rds-snapshot" => "rds:RestoreDBInstanceFromDBSnapshot",
+        "rds-pitr" => "rds:RestoreDBInstanceToPointInTime",
+        "dynamodb-backup" => "dynamodb:RestoreTableFromBackup",
+        "dynamodb-pitr" => "dynamodb:RestoreTableToPointInTime",
+        "s3-versions" => "s3:CopyObject",
         _ => "",
     };
-    owing.same(restore.mechanism.starts_with(by), || {
-        format!("a point from `{}` is brought back by `{by}…`, found `{}`", body.rp.from, restore.mechanism)
+    let is_any = by.is_empty() || by.ends_with(':');
+    owing.same(if is_any { restore.mechanism.starts_with(by) } else { restore.mechanism == by }, || {
+        format!("a point from `{}` is brought back by `{by}`, found `{}`", body.rp.from, restore.mechanism)
     });
     owing.due(restore.target.is_some(), || "a restore was asked for, and its target is not stated".to_owned());
     // What came up is gone, or left behind, and is told either way.
@@ -245,6 +258,11 @@ fn compared(body: &PointResult, facts: &VerifyFacts, known: &Known<'_>, owing: &
     let deleted = facts.items.map_or(0, |items| items.deleted_between);
     owing.same(facts.expired.is_none_or(|expired| expired <= deleted), || {
         format!("{:?} items are said to have expired, of {deleted} that were deleted in between", facts.expired)
+    });
+    // An object may be empty, and of rows that an earlier run has read a later one counts no bytes; an item always has those of its key.
+    let equal = facts.items.map_or(0, |items| items.matched);
+    owing.same(equal == 0 || facts.bytes_checked > 0, || {
+        format!("{equal} items are said to be equal, and no byte of any to have been read")
     });
 }
 

@@ -8,7 +8,9 @@ use crate::signing::keys::VerifyingKey;
 use crate::testing_log::store::LogDir;
 use crate::testing_log::verify::fault::Faults;
 use crate::testing_log::verify::verdict::{Verdict, VerifyOptions};
-use crate::testing_log::verify::{check_packs, closing, draw, drills, evidence, listed, planned, reading, results, seals, stated};
+use crate::testing_log::verify::{
+    check_packs, closing, draw, drills, evidence, listed, planned, reading, results, seals, stated, taken_down,
+};
 
 /// Verifies the log at `path` with the auditor's own copy of its key. Broken rules are in the verdict; a failure means that there was
 /// nothing to verify, or that it could not be read.
@@ -32,6 +34,7 @@ pub fn verify(path: &Path, key: &VerifyingKey, options: &VerifyOptions) -> Resul
         planned::check(&reading, drill, demands, &mut faults);
         check_packs::check(&dir, drill, policy, (demands, &baselines), &mut faults);
         results::check(&reading, drill, (demands, &baselines), &mut faults);
+        taken_down::check(drill, &mut faults);
         closing::check(&sealing, drill, &mut faults);
     }
     let states = drills::states(&gathered, as_of, options.as_of.is_some(), &mut faults);

@@ -150,7 +150,7 @@ mod tests {
     fn asks(kind: &str, from: &str, configured: &[&str], listed: &[Listing<'_>], withheld: &[&str], at: &str) -> bool {
         let at_of = configured.iter().map(|at| (*at).to_owned()).collect();
         let points = PointsDemanded { from: from.into(), at: at_of, ..PointsDemanded::default() };
-        let resource = ResourceDemanded { kind: kind.into(), source: "crm".into(), class: String::new(), points: vec![points] };
+        let resource = ResourceDemanded { kind: kind.into(), source: "crm".into(), points: vec![points], ..Default::default() };
         let labels = std::collections::BTreeMap::new();
         let known = Known { demands: None, listings: listed, withheld, labels: &labels };
         let at: Timestamp = at.parse().unwrap();

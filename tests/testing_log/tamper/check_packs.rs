@@ -10,6 +10,7 @@ use attestore::testing_log::entry::Body;
 use attestore::testing_log::packs::Packs;
 use attestore::testing_log::point_result::PointResult;
 use attestore::testing_log::verify::fault::Rule;
+use serde_json::Value;
 
 use crate::promised::{INSTANCE, SECOND, promised};
 use crate::support::*;
@@ -128,6 +129,7 @@ pub fn check_packs() -> Vec<Tamper> {
         ("say that other check files were in force", ChecksDiffer, Told(|story| changing(story, |set| set.check_set = set.config, |_| {}))),
         ("call a critical check a minor one", CheckDiffers, Owed(INSTANCE, |r| each(r, |check| check.severity = Severity::Minor))),
         ("hold a check to less", CheckDiffers, Owed(SECOND, |r| each(r, |check| check.op = "> 100".into()))),
+        ("count less than nothing", CheckDiffers, Owed(INSTANCE, |r| each(r, |check| check.actual = Some("-5".into())))),
         (
             "call critical checks minor ones everywhere",
             CheckDiffers,
@@ -200,42 +202,77 @@ fn a_check_does_not_apply_only_where_its_file_says_that_it_may_not() {
     assert_eq!(said(false), [Rule::CheckDiffers.as_str()]);
 }
 
-/// What a check is held against is what the manifest has.
-#[test]
-fn a_baseline_is_that_of_the_manifest() {
+/// A drill whose check of names is held against a baseline of this name, beside a manifest that has these.
+fn beside(name: &str, baselines: Value, [expected, actual]: [Option<&'static str>; 2], config: &[u8]) -> World {
     let header = serde_json::json!({
-        "mode": "snapshot-exact", "recovery_point_id": SECOND, "captured_end": captured_end(), "baselines": {"bank.names": "7"},
+        "mode": "snapshot-exact", "recovery_point_id": SECOND, "captured_end": captured_end(), "baselines": baselines,
         "root": manifest("crm", CaptureMode::SnapshotExact).root,
     });
     let bytes = serde_json::to_vec(&header).unwrap();
     let digest = Sha256Digest::of(&bytes);
-    for (expected, actual, is_a_lie) in [(Some("7"), "7", false), (Some("8"), "8", true), (None, "0", true)] {
-        let mut kept = packs();
-        let text = check_file("bank.names", Severity::Minor).replace("violations", "baseline-scalar");
-        let of_names = Sha256Digest::of(text.as_bytes());
-        pack(&mut kept).insert("bank.names".into(), of_names);
-        kept.files.insert(of_names, text);
-        let (check_set, of_packs) = (kept.check_set().unwrap(), Sha256Digest::of(&kept.to_bytes().unwrap()));
-        let mut honest = promised();
-        let edit = Box::new(move |body: &mut Body, nth| {
-            honest(body, nth);
-            match body {
-                Body::PolicySet(set) => (set.check_set, set.packs) = (check_set, Some(of_packs)),
-                Body::ManifestRegistered(registered) if registered.resource.0 == "crm" => registered.manifest = digest,
-                Body::PointResult(result) if result.resource.0 == "crm" => {
-                    result.verify.as_mut().unwrap().manifest = digest;
-                    for check in result.sql_checks.iter_mut().filter(|check| check.id == "bank.names") {
-                        (check.sql_digest, check.kind, check.op) = (of_names, "baseline-scalar".into(), "!= baseline".into());
-                        (check.expected, check.actual) = (expected.map(str::to_owned), Some(actual.to_owned()));
-                    }
+    let mut kept = packs();
+    let text = check_file("bank.names", Severity::Minor).replace("violations", "baseline-scalar");
+    let text = text.replace("\nSELECT", &format!("\n--! baseline = \"{name}\"\nSELECT"));
+    let of_names = Sha256Digest::of(text.as_bytes());
+    pack(&mut kept).insert("bank.names".into(), of_names);
+    kept.files.insert(of_names, text);
+    let (check_set, of_packs) = (kept.check_set().unwrap(), Sha256Digest::of(&kept.to_bytes().unwrap()));
+    let mut honest = promised();
+    let edit = Box::new(move |body: &mut Body, nth| {
+        honest(body, nth);
+        match body {
+            Body::PolicySet(set) => (set.check_set, set.packs) = (check_set, Some(of_packs)),
+            Body::ManifestRegistered(registered) if registered.resource.0 == "crm" => registered.manifest = digest,
+            Body::PointResult(result) if result.resource.0 == "crm" => {
+                result.verify.as_mut().unwrap().manifest = digest;
+                for check in result.sql_checks.iter_mut().filter(|check| check.id == "bank.names") {
+                    (check.sql_digest, check.kind, check.op) = (of_names, "baseline-scalar".into(), "!= baseline".into());
+                    (check.expected, check.actual) = (expected.map(str::to_owned), actual.map(str::to_owned));
                 }
-                _ => {}
             }
-        });
-        let world = build(Story { edit, packs: kept, ..Story::default() });
-        world.log().put_evidence(&bytes[..]).unwrap();
+            _ => {}
+        }
+    });
+    let world = build(Story { edit, packs: kept, config: config.to_vec(), ..Story::default() });
+    world.log().put_evidence(&bytes[..]).unwrap();
+    world
+}
+
+/// What a check is held against is what the manifest has.
+#[test]
+fn a_baseline_is_that_of_the_manifest() {
+    for (expected, actual, is_a_lie) in [(Some("7"), "7", false), (Some("8"), "8", true), (None, "0", true)] {
+        let world = beside("bank.names", serde_json::json!({"bank.names": "7"}), [expected, Some(actual)], b"version = 1\n");
         let lie: &[&str] = if is_a_lie { &[Rule::CheckDiffers.as_str()] } else { &[] };
         assert_eq!(world.names(), lie, "{expected:?} {actual}");
+    }
+}
+
+/// The number of a table's rows is the manifest's under the name that the configuration gives the table; where that is withheld, it is that of one
+/// of the manifest's tables.
+#[test]
+fn a_number_of_rows_is_that_of_the_manifest() {
+    let crm = "version = 1\n[[resource]]\nid = \"crm\"\nkind = \"rds-postgres\"\n";
+    let mapped = format!("{crm}names = {{ accounts = \"acct\" }}\n");
+    let (mapped, withheld, nothing) = (mapped.as_str(), "version = 1\n", None);
+    for (config, expected, is_a_lie) in [
+        (mapped, Some("4"), false),
+        (mapped, Some("9"), true),
+        (mapped, Some("5"), true),
+        (mapped, nothing, true),
+        (crm, Some("9"), false),
+        (crm, Some("4"), true),
+        (withheld, Some("9"), false),
+        (withheld, Some("4"), false),
+        (withheld, Some("3"), true),
+        (withheld, nothing, true),
+    ] {
+        let has = serde_json::json!({"rows.acct": "4", "rows.accounts": "9", "rows.other": "5", "bank.total": "3"});
+        let verdict = beside("rows.accounts", has, [expected, expected.or(Some("0"))], config.as_bytes()).verdict(&Default::default());
+        let is_seen = verdict.faults.iter().any(|fault| fault.rule == Rule::CheckDiffers);
+        assert_eq!(is_seen, is_a_lie, "{config}: {expected:?}: {:?}", verdict.faults);
+        // Such a resource lacks what other rules hold its points to.
+        assert!(config != withheld || verdict.faults.iter().all(|fault| fault.rule == Rule::CheckDiffers), "{:?}", verdict.faults);
     }
 }
 

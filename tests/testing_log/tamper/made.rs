@@ -1,12 +1,16 @@
-//! Dates that services give what they make: a restore that is said to have begun later, or ended earlier, and a clock that is said to be another.
+//! Dates that services give what they make: a restore that is said to have begun later, or ended earlier, a clock that is said to be another, and
+//! what is said to be created before it was asked for, or deleted before it was created.
 
 use attestore::testing_log::entry::Body;
+use attestore::testing_log::point_result::PointResult;
+use attestore::testing_log::result_version::RESULT_VERSION;
 use attestore::testing_log::verify::fault::Rule;
 use serde_json::{Value, json};
 
-use crate::promised::promised;
+use crate::promised::{INSTANCE, SECOND, TABLE, promised};
 use crate::support::*;
-use crate::tamper::How::Story as Told;
+use crate::tamper::How::{Owed, Story as Told};
+use crate::tamper::owed::{VAULT, with};
 use crate::tamper::{Tamper, all_end_in_their_fault};
 
 /// A drill whose services date things by `raw`.
@@ -21,9 +25,20 @@ fn later(raw: &mut Value, pointer: &str, seconds: i64) {
     *value = json!(at.plus_secs(seconds));
 }
 
+/// Dates what was taken down so many seconds after its restore was asked for, and its deletion.
+fn taken_down(result: &mut PointResult, created_s: i64, deleted_s: i64) {
+    let requested_at = result.restore.as_ref().unwrap().requested_at;
+    let resource = &mut result.teardown.resources[0];
+    (resource.created_at, resource.deleted_at) = (requested_at.plus_secs(created_s), Some(requested_at.plus_secs(deleted_s)));
+}
+
 pub fn made() -> Vec<Tamper> {
-    use Rule::MadeOutsideRestore;
+    use Rule::{FactDiffers, MadeOutsideRestore};
     vec![
+        ("create a table before it was asked for", FactDiffers, Owed(TABLE, |r| taken_down(r, -360, 0))),
+        ("create a bucket before the drill began", FactDiffers, Owed(VAULT, |r| taken_down(r, -360, 0))),
+        ("delete an instance before it was created", FactDiffers, Owed(INSTANCE, |r| taken_down(r, 100, 30))),
+        ("delete an instance before it was read", FactDiffers, Owed(SECOND, |r| taken_down(r, -50, -100))),
         ("ask for a job after it began", MadeOutsideRestore, Told(|story| dated(story, |raw| later(raw, "/restore_job/created_at", -600)))),
         ("end before the job did", MadeOutsideRestore, Told(|story| dated(story, |raw| later(raw, "/restore_job/completed_at", 600)))),
         (
@@ -53,6 +68,23 @@ fn a_restore_that_its_service_dates_otherwise_ends_in_its_named_fault() {
         let raw: fn(&mut Value) =
             if seconds < 0 { |raw| later(raw, "/table/created_at", -50) } else { |raw| later(raw, "/table/created_at", 50) };
         assert_eq!(build(Story { edit: promised(), raw, ..Story::default() }).names(), [] as [&str; 0], "{seconds}");
+    }
+}
+
+/// Clocks are set by a little; and earlier versions promised nothing of these dates.
+#[test]
+fn a_teardown_is_held_to_its_dates_where_the_plan_promises_them() {
+    let changes: [(fn(&mut PointResult), u32); 3] =
+        [(|r| taken_down(r, -50, -40), RESULT_VERSION), (|r| taken_down(r, 50, 0), RESULT_VERSION), (|r| taken_down(r, -360, -400), 6)];
+    for (change, version) in changes {
+        let mut changed = with(TABLE, change);
+        let edit = Box::new(move |body: &mut Body, nth| {
+            changed(body, nth);
+            if let Body::DrillPlanned(plan) = body {
+                plan.result_version = Some(version);
+            }
+        });
+        assert_eq!(build(Story { edit, ..Story::default() }).names(), [] as [&str; 0], "{version}");
     }
 }
 

@@ -105,6 +105,29 @@ pub fn owed() -> Vec<Tamper> {
         ("call a point local", FactDiffers, Owed(VAULT, |r| r.rp.from = "local".into())),
         ("restore by another service", FactDiffers, Owed(TABLE, |r| restore(r).mechanism = "s3:CopyObject".into())),
         (
+            "restore a second from a snapshot",
+            FactDiffers,
+            Owed(SECOND, |r| restore(r).mechanism = "rds:RestoreDBInstanceFromDBSnapshot".into()),
+        ),
+        ("restore a backup to a second", FactDiffers, Owed(TABLE, |r| restore(r).mechanism = "dynamodb:RestoreTableToPointInTime".into())),
+        ("call a second a snapshot", FactDiffers, Owed(SECOND, |r| r.rp.from = "rds-snapshot".into())),
+        (
+            "call a second a snapshot, and restore it so",
+            FactDiffers,
+            Owed(SECOND, |r| {
+                r.rp.from = "rds-snapshot".into();
+                restore(r).mechanism = "rds:RestoreDBInstanceFromDBSnapshot".into();
+            }),
+        ),
+        (
+            "call a backup a second, and restore it so",
+            FactDiffers,
+            Owed(TABLE, |r| {
+                r.rp.from = "dynamodb-pitr".into();
+                restore(r).mechanism = "dynamodb:RestoreTableToPointInTime".into();
+            }),
+        ),
+        (
             "come back as something else",
             FactDiffers,
             Owed(VAULT, |r| {
@@ -147,6 +170,7 @@ pub fn owed() -> Vec<Tamper> {
             }),
         ),
         ("say nothing of what was read", FactMissing, Owed(VAULT, |r| facts(r).read.clear())),
+        ("read no byte of what is equal", FactDiffers, Owed(TABLE, |r| facts(r).bytes_checked = 0)),
         ("read less than is equal", FactDiffers, Owed(TABLE, |r| facts(r).read.extend([("items".into(), 99)]))),
         ("read what nobody counts", FactDiffers, Owed(VAULT, |r| facts(r).read.extend([("rows".into(), 1)]))),
         ("leave what was created out", FactMissing, Owed(VAULT, |r| r.teardown.resources.clear())),
