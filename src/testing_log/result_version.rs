@@ -7,7 +7,7 @@ use crate::testing_log::body::DrillPlanned;
 /// Drills of this version state all that `verify::owed` demands of results, know what else is an exception, and answer for what they could
 /// not list, and for resources whose points are drilled as those of another. Their policies keep the check files, what passes was held to the
 /// whole of its manifest, databases that were compared as files are told, and of files of one name none is a point. What is said to be taken down
-/// was created once it was asked for, and deleted after that.
+/// was created once it was asked for, and deleted after that; a canary is judged only beside a manifest of its source.
 pub const RESULT_VERSION: u32 = 7;
 /// Results from this version on state all that `verify::owed` demands of them.
 const STATES_ALL: u32 = 2;
@@ -27,6 +27,8 @@ const KNOWS_TWINS: u32 = 6;
 const TELLS_UNCHECKED: u32 = 6;
 /// Results from this version on date what was created for them, and its deletion, by clocks that the log tells of.
 const DATES_TEARDOWN: u32 = 7;
+/// Results from this version on judge no canary beside a manifest of a first restore.
+const KNOWS_PLANTS: u32 = 7;
 
 impl DrillPlanned {
     /// Whether each result of the drill has to state all that its kind of case always states.
@@ -62,6 +64,11 @@ impl DrillPlanned {
     /// Whether what was created for a case is dated after its restore was asked for, and its deletion after that.
     pub fn dates_teardown(&self) -> bool {
         self.result_version.is_some_and(|version| version >= DATES_TEARDOWN)
+    }
+
+    /// Whether a canary beside a manifest of a first restore is untested.
+    pub fn knows_plants(&self) -> bool {
+        self.result_version.is_some_and(|version| version >= KNOWS_PLANTS)
     }
 
     /// Whether of files of one name none is a point; else the first is.

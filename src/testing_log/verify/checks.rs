@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::capture::CaptureMode;
 use crate::model::check::{CheckOutcome, CheckResult};
 use crate::model::check_kind::CheckKind;
 use crate::model::clock::Timestamp;
@@ -21,8 +22,10 @@ pub fn check(drill: &Drill<'_>, faults: &mut Faults) {
     for result in &drill.results {
         // When a check ran lies between these: its restore was asked for before, and it is recorded after.
         let from = result.body.restore.as_ref().map_or(result.entry.at, |restore| restore.requested_at);
+        let knows_plants = drill.plans.first().is_some_and(|plan| plan.body.knows_plants());
+        let captured = result.body.verify.as_ref().filter(|_| knows_plants).map(|facts| facts.capture_mode);
         for check in &result.body.sql_checks {
-            if let Some(why) = contradiction(check, [from, result.entry.at]) {
+            if let Some(why) = contradiction(check, [from, result.entry.at]).or_else(|| never_planted(check, captured?)) {
                 let message = format!("check {} is recorded as {}: {why}", check.id, check.result.as_str());
                 faults.at(Rule::CheckDiffers, result.leaf, message);
             }
@@ -42,6 +45,13 @@ fn check_same(drill: &Drill<'_>, faults: &mut Faults) {
             format!("check {} is {expected:?} in another of the drill's cases, and {found:?} in this one", check.id)
         });
     }
+}
+
+/// A canary that came back, or did not, beside a manifest of a restored copy: nobody knows what was planted in the source of that.
+fn never_planted(check: &CheckResult, captured: CaptureMode) -> Option<String> {
+    let is_judged = check.kind == CheckKind::Canary.as_str() && matches!(check.result, CheckOutcome::Pass | CheckOutcome::Fail);
+    (is_judged && captured == CaptureMode::FirstRestore)
+        .then(|| "its manifest is of a first restore, which says of no value that it was planted".into())
 }
 
 fn contradiction(check: &CheckResult, between: [Timestamp; 2]) -> Option<String> {
@@ -123,5 +133,28 @@ fn check_alike(drill: &Drill<'_>, faults: &mut Faults) {
                 )
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_canary_is_judged_beside_a_manifest_of_its_source_alone() {
+        let check = |kind: &str, result: &str| -> CheckResult {
+            let digest = Sha256Digest::of(b"SELECT 1");
+            let stated = json!({
+                "id": "u.canary", "sql_digest": digest, "engine": "sqlite", "engine_version": "3", "severity": "critical", "kind": kind,
+                "op": "!= baseline", "expected": "a", "actual": "a", "duration_ms": 1, "result": result,
+            });
+            serde_json::from_value(stated).unwrap()
+        };
+        let is_told = |kind, result, mode| never_planted(&check(kind, result), mode).is_some();
+        assert!(is_told("canary", "pass", CaptureMode::FirstRestore) && is_told("canary", "fail", CaptureMode::FirstRestore));
+        assert!(!is_told("canary", "untested", CaptureMode::FirstRestore) && !is_told("canary", "pass", CaptureMode::SnapshotExact));
+        assert!(!is_told("baseline-scalar", "pass", CaptureMode::FirstRestore));
     }
 }
