@@ -8,6 +8,7 @@ pub mod key_ranges;
 pub mod long_row;
 pub mod restart;
 pub mod rows;
+pub mod select;
 pub mod session;
 pub mod snapshot;
 pub mod version;

@@ -1,8 +1,6 @@
 //! MySQL and MariaDB: one consistent snapshot in one session, more sessions where they prove to show the same, and prepared statements
 //! whose rows stream in the binary protocol.
 
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 
 use crate::model::failure::{Failure, FailureKind};
@@ -19,13 +17,12 @@ use crate::verify::sql::last_value::{Form, Last, operand};
 use crate::verify::sql::mysql::catalog;
 use crate::verify::sql::mysql::key_ranges::{KeyRanges, ranges};
 use crate::verify::sql::mysql::restart::{self, Life};
-use crate::verify::sql::mysql::rows::RowStream;
+use crate::verify::sql::mysql::select::{Selected, select};
 use crate::verify::sql::mysql::session::{Mark, Opener};
 use crate::verify::sql::mysql::version::check_version;
-use crate::verify::sql::reading::{BREATH, Cause, Delivery, Engine, Flow, Harvest, HarvestSink, Limits, ReadError};
+use crate::verify::sql::reading::{Cause, Delivery, Engine, Harvest, HarvestSink, Limits, ReadError};
 use crate::verify::sql::rights;
 use crate::verify::sql::rights::mysql_held::Rights;
-use crate::verify::sql::rows::canon::Row;
 use crate::verify::sql::rows::digester::Digester;
 use crate::verify::sql::rows::mysql_decode::MysqlType;
 use crate::verify::sql::rows::table::{Table, Wire};
@@ -396,46 +393,4 @@ impl MysqlSession {
             let _ = tokio::time::timeout(self.opener.limits.connect, session.close()).await;
         }
     }
-}
-
-/// How a reading came to its end.
-enum Selected {
-    /// Every row was read.
-    All,
-    /// The receiver had enough; a session in which rows are still on their way cannot be asked anything else.
-    Enough,
-    /// The receiver had enough, and this session shows the same.
-    Instead(WireSession),
-}
-
-/// How long rows that nobody wants are read, so that their session can be used again and its snapshot is kept.
-const READ_OUT: Duration = Duration::from_secs(20);
-
-async fn select(
-    connection: &mut WireSession,
-    table: &Table,
-    columns: &[usize],
-    (opener, standing): (&Opener, Option<&Mark>),
-    delivery: &mut Delivery<'_>,
-) -> Result<Selected, Broken> {
-    let mut stream = RowStream::open(connection, table, columns, &[], opener.limits).await?;
-    let mut row = std::mem::replace(&mut delivery.row, Row::empty());
-    loop {
-        match stream.some(BREATH, &mut row, &mut |row| delivery.deliver_row(row)).await? {
-            Flow::On => {}
-            Flow::Ended => return Ok(Selected::All),
-            Flow::Enough => break,
-        }
-    }
-    if delivery.has_failed() {
-        return Ok(Selected::Enough);
-    }
-    if let Some(standing) = standing
-        && let Ok(session) = opener.open_at(standing).await
-    {
-        return Ok(Selected::Instead(session));
-    }
-    let deadline = Instant::now() + READ_OUT;
-    while Instant::now() < deadline && stream.some(BREATH, &mut row, &mut |_| true).await? == Flow::On {}
-    Ok(Selected::Enough)
 }
