@@ -346,6 +346,13 @@ async fn a_canary_comes_back_byte_for_byte_or_fails_and_its_value_is_never_told(
     let of_a_restore = (&key, CaptureMode::FirstRestore);
     let recorded = recording::baselines(&source, &Access::default(), &packs, &names, of_a_restore, &Silent).await.unwrap();
     assert_eq!(recorded, BTreeMap::new());
+    // Of bytes that are no text earlier versions kept what is left of them as text.
+    let bytes = "CREATE TABLE canary (id INTEGER PRIMARY KEY, value TEXT); INSERT INTO canary VALUES (1, CAST(x'ff01' AS TEXT))";
+    let bytes = database(dir.path(), "bytes.db", bytes).await;
+    let earlier = [("own".to_owned(), attestore::verify::sql::checks::canary::digest(&key, "\u{fffd}\u{1}"))];
+    let demands = CheckDemands { baselines: earlier.into(), ..demands };
+    let result = run(&bytes, &packs, &demands).await.remove("own").unwrap();
+    assert!(result.result == CheckOutcome::Untested && result.reason.as_ref().unwrap().contains("earlier version"), "{result:?}");
     let gone = database(dir.path(), "nothing.db", "CREATE TABLE canary (id INTEGER PRIMARY KEY, value TEXT)").await;
     let refused =
         recording::baselines(&gone, &Access::default(), &packs, &names, (&key, CaptureMode::SnapshotExact), &Silent).await.unwrap_err();

@@ -303,6 +303,51 @@ async fn a_prefix_of_postgresql_ends_at_the_value_itself() {
     }
 }
 
+/// A word of PostgreSQL that means a moment is the moment of the capture, and one that means no end is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_named_end_of_a_prefix_is_what_it_was_when_it_was_named() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let sql = "CREATE TABLE t (at timestamptz, f real); INSERT INTO t VALUES (now() - interval '1 day', 0.3), (now(), 0.5)";
+    let db = Db::new(&server, Kind::Postgres, "prefix_of_now", sql).await;
+    assert_eq!(prefix(&db.url(), &dir.path().join("now"), "at=now", false).await.unwrap().counts["rows"], 2);
+    db.run("INSERT INTO t VALUES (now(), 1)").await;
+    assert_eq!(compared(&db.url(), &dir.path().join("now")).await.1, []);
+    assert_eq!(prefix(&db.url(), &dir.path().join("real"), "f=0.3", false).await.unwrap().counts["rows"], 1);
+    for endless in ["at= infinity", "f= NaN "] {
+        let refused = prefix(&db.url(), &dir.path().join("endless"), endless, false).await.unwrap_err();
+        assert!(refused.kind == FailureKind::Invalid && refused.message.contains("everything is before that"), "{refused}");
+    }
+    // Its bytes are in UTF-8 in whatever encoding the database is.
+    let of =
+        |name: &str, encoding: &str| format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'");
+    let rows = "CREATE TABLE t (at text PRIMARY KEY); INSERT INTO t VALUES ('а'), ('ю'), ('я')";
+    for (name, encoding) in [("in_koi8r", "KOI8R"), ("in_utf8", "UTF8")] {
+        run(&server, Kind::Postgres, "postgres", &of(name, encoding)).await;
+        run(&server, Kind::Postgres, name, rows).await;
+        let url = server.url(name).parse().unwrap();
+        assert_eq!(prefix(&url, &dir.path().join(name), "at", true).await.unwrap().counts["rows"], 3, "{name}");
+    }
+    for (name, other) in [("in_koi8r", "in_utf8"), ("in_utf8", "in_koi8r")] {
+        let (result, findings) = compared(&server.url(other).parse().unwrap(), &dir.path().join(name)).await;
+        assert_eq!((findings, result.rows.unwrap().matched), (vec![], 3), "{name}");
+    }
+}
+
+/// Of values of several classes, and of texts in UTF-16, SQLite has an order of its own.
+#[tokio::test]
+async fn a_prefix_that_only_one_file_orders_so_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, sql, said) in [
+        ("mixed", "CREATE TABLE t (at); INSERT INTO t VALUES (1), ('n/a')", "several classes"),
+        ("wide", "PRAGMA encoding = 'UTF-16'; CREATE TABLE t (at TEXT); INSERT INTO t VALUES ('a')", "UTF-16"),
+    ] {
+        let url = sqlite(&dir.path().join(name), sql).await;
+        let refused = prefix(&url, &dir.path().join("m"), "at", false).await.unwrap_err();
+        assert!(refused.kind == FailureKind::Invalid && refused.message.contains(said), "{name}: {refused}");
+    }
+}
+
 /// Between engines a prefix is compared where both order its column alike, and refused where they do not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_prefix_is_compared_across_engines_where_both_order_its_column_alike() {
@@ -313,6 +358,7 @@ async fn a_prefix_is_compared_across_engines_where_both_order_its_column_alike()
     for (name, types, values, is_alike) in [
         ("words", ["text", "VARCHAR(9)", "TEXT"], words, [true, true]),
         ("numbers", ["int", "BIGINT", "INTEGER"], ["1", "2", "10"], [true, true]),
+        ("singles", ["real", "FLOAT", "TEXT"], ["0.1", "0.2", "0.3"], [true, false]),
         ("times", ["timestamp", "DATETIME(6)", "DATETIME"], times, [true, false]),
         ("moments", ["timestamptz", "TIMESTAMP(6) NULL", "TIMESTAMP"], times, [true, false]),
         ("spans", ["interval", "TIME", "TEXT"], ["10:00:00", "11:00:00", "12:00:00"], [false, false]),

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::verify::sql::database::Database;
-use crate::verify::sql::last_value::{Form, Last};
+use crate::verify::sql::last_value::{Form, Last, as_text};
 use crate::verify::sql::naming::stamp_of;
 use crate::verify::sql::rows::logical::LogicalType;
 use crate::verify::sql::rows::logical_text;
@@ -33,16 +33,20 @@ pub async fn watermark_value(db: &mut Database, table: &Table, column: &Column, 
     };
     match &column.wire {
         Wire::Postgres(_) => {
-            let literal = value.replace('\'', "''");
+            let bytes = value.strip_prefix("0x").filter(|_| Form::of(column) == Some(Form::Bytes));
+            let literal = bytes.map_or_else(|| value.replace('\'', "''"), |digits| format!("\\x{}", digits.replace('\'', "''")));
             let question = format!("SELECT 1 FROM ONLY {} WHERE {} <= '{literal}' LIMIT 0", table.sql_name, double_quoted(&column.name));
             match db.ask(&question).await {
                 // Nothing was read: it is the wording that the server refuses.
                 Err(failure) if failure.kind == FailureKind::Remote => Err(refused(format!(": {}", failure.message))),
                 Err(failure) => Err(failure),
+                // As the column has it, so that a word such as `now` is what it is today.
                 Ok(_) => {
-                    let digits = value.strip_prefix("\\x").filter(|digits| hex::decode(digits).is_ok());
-                    let form = Form::of(column).map(|form| if form == Form::Bytes && digits.is_none() { Form::Own } else { form });
-                    Ok(last(if form == Some(Form::Bytes) { digits.unwrap_or(value) } else { value }, form))
+                    let as_it_is = as_text(column, &format!("COALESCE(t.{}, '{literal}')", double_quoted(&column.name)));
+                    let rows =
+                        db.ask(&format!("SELECT {as_it_is} FROM (SELECT 1) one LEFT JOIN ONLY {} t ON false", table.sql_name)).await?;
+                    let text = rows.into_iter().flatten().next().unwrap_or_else(|| value.to_owned());
+                    Ok(Last { text, form: Form::of(column) })
                 }
             }
         }
@@ -71,6 +75,14 @@ pub async fn watermark_value(db: &mut Database, table: &Table, column: &Column, 
     }
 }
 
+/// Whether texts are ordered by their bytes in UTF-8: a file of SQLite may hold them in UTF-16.
+pub async fn orders_utf8(db: &mut Database) -> Result<bool, Failure> {
+    if db.engine().name != "sqlite" {
+        return Ok(true);
+    }
+    Ok(db.ask("PRAGMA encoding").await?.first().and_then(|row| row.first()).is_some_and(|encoding| encoding == "UTF-8"))
+}
+
 /// By what the values of a column of SQLite are ordered, where all are of one class.
 pub async fn form_in_sqlite(db: &mut Database, table: &Table, column: &Column) -> Result<Option<Form>, Failure> {
     let classes = classes_in_sqlite(db, table, column).await?;
@@ -91,6 +103,15 @@ pub async fn has_order(db: &mut Database, table: &Table, column: &Column) -> Res
     if let Wire::Mysql(MysqlType::Json | MysqlType::Geometry | MysqlType::Vector) = column.wire {
         let said = format!("--watermark {}: column {} of table {} is {}", column.name, column.name, table.name, column.type_text);
         return Err(Failure::invalid(format!("{said}, of which there is no greatest value")).hint(GROWS));
+    }
+    if column.wire == Wire::Sqlite {
+        let said = format!("--watermark {}: column {} of table {}", column.name, column.name, table.name);
+        let form = form_in_sqlite(db, table, column).await?;
+        if form.is_none() {
+            return Err(
+                Failure::invalid(format!("{said} holds values of several classes, which SQLite orders one after the other")).hint(GROWS)
+            );
+        }
     }
     if !matches!(column.wire, Wire::Postgres(_)) {
         return Ok(());

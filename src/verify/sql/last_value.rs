@@ -75,10 +75,22 @@ pub fn operand(engine: &str, column: &Column, form: Option<Form>) -> String {
     let is_text = |kind: &PgType| *kind == PgType::Text;
     let is_list_of_texts = |kind: &PgType| matches!(kind, PgType::Array(each) if is_text(each));
     match (&column.wire, form) {
+        // In whatever encoding the database is.
+        (Wire::Postgres(kind), Some(_)) if is_text(kind) => format!("convert_to({name}::text, 'UTF8')"),
         (Wire::Postgres(kind), form) if is_text(kind) || form.is_some() && is_list_of_texts(kind) => format!("{name} COLLATE \"C\""),
         (Wire::Mysql(MysqlType::Text), Some(_)) => format!("CAST(CONVERT({name} USING utf8mb4) AS BINARY)"),
         (Wire::Sqlite, Some(_)) => format!("{name} COLLATE BINARY"),
         _ => name,
+    }
+}
+
+/// The text of `value`, which is of the type of a column of PostgreSQL, with all that it has.
+pub fn as_text(column: &Column, value: &str) -> String {
+    match &column.wire {
+        Wire::Postgres(PgType::Bytes) => format!("encode({value}, 'hex')"),
+        // Six digits tell one from its neighbours, and say less than it is.
+        Wire::Postgres(PgType::Float4) => format!("({value})::float8::text"),
+        _ => format!("({value})::text"),
     }
 }
 
@@ -92,8 +104,8 @@ pub struct Last {
 }
 
 impl Last {
-    /// As a literal of `engine`.
-    pub fn literal(&self, engine: &str) -> String {
+    /// As a literal of `engine` that `column` is compared with.
+    pub fn literal(&self, engine: &str, column: &Column) -> String {
         let is_of_mysql = matches!(engine, "mysql" | "mariadb");
         let quoted = |text: &str| {
             let text = text.replace('\'', "''");
@@ -104,6 +116,11 @@ impl Last {
         let is_number = self.text.parse::<f64>().is_ok_and(f64::is_finite) && self.text.bytes().any(|byte| byte.is_ascii_digit());
         let is_bytes = self.text.len() % 2 == 0 && self.text.bytes().all(|byte| byte.is_ascii_hexdigit());
         match self.form {
+            // What a FLOAT holds is nearer to it or farther from it than the digits say.
+            Some(Form::Number) if is_number && column.wire == Wire::Mysql(MysqlType::Float) => {
+                self.text.parse::<f32>().map_or_else(|_| self.text.clone(), |float| f64::from(float).to_string())
+            }
+            Some(Form::Text) if column.wire == Wire::Postgres(PgType::Text) => format!("convert_to({}, 'UTF8')", quoted(&self.text)),
             Some(Form::Bytes) if is_bytes && engine == "postgres" => format!("'\\x{}'", self.text),
             Some(Form::Bytes) if is_bytes => format!("X'{}'", self.text),
             Some(Form::Number) if is_number && engine != "postgres" => self.text.clone(),
@@ -121,7 +138,12 @@ mod tests {
 
     #[test]
     fn a_value_cannot_leave_its_literal() {
-        let literal = |engine, text: &str, form| Last { text: text.into(), form }.literal(engine);
+        let column = |wire| Column { name: "at".into(), type_text: String::new(), nullable: true, generated: false, wire };
+        let of = |engine, text: &str, form, wire| Last { text: text.into(), form }.literal(engine, &column(wire));
+        let literal = |engine, text: &str, form| of(engine, text, form, Wire::Sqlite);
+        let text = Wire::Postgres(PgType::Text);
+        assert_eq!(of("postgres", "x' OR 1", Some(Form::Text), text), "convert_to('x'' OR 1', 'UTF8')");
+        assert_eq!(of("mysql", "0.3", Some(Form::Number), Wire::Mysql(MysqlType::Float)), "0.30000001192092896");
         assert_eq!(literal("postgres", "x' OR 1", None), "'x'' OR 1'");
         assert_eq!(literal("mariadb", "\\' OR 1", None), "'\\\\'' OR 1'");
         assert_eq!(literal("sqlite", "-12", None), "-12");

@@ -45,6 +45,10 @@ impl Watermark {
                 declared::has_order(db, table, column).await?;
                 db.greatest(table, name).await?
             };
+            if last.as_ref().is_some_and(|last| last.form == Some(Form::Text)) && !declared::orders_utf8(db).await? {
+                let said = format!("--watermark {name}: table {} holds texts in UTF-16, which are not ordered as in UTF-8", table.name);
+                return Err(Failure::invalid(said).hint("a watermark is a column that only grows: a number, a time"));
+            }
             declared::has_end(table, column, last.as_ref().map(|last| last.text.as_str()))?;
             if let Some(last) = last.as_ref().filter(|_| value.is_none()) {
                 reads_back(db, table, column, last).await?;
@@ -76,6 +80,12 @@ impl Watermark {
     /// [`FailureKind::Invalid`](crate::model::failure::FailureKind::Invalid) with the first table of which that is so.
     pub async fn fits(&self, captured: &str, db: &mut Database, tables: &[Table]) -> Result<(), Failure> {
         let engine = db.engine().name;
+        let has_texts = self.values.values().flatten().any(|last| last.form == Some(Form::Text));
+        if has_texts && !declared::orders_utf8(db).await? {
+            let said =
+                format!("the manifest's rows end at a text of {}, and this database orders texts by their bytes in UTF-16", self.column);
+            return Err(Failure::invalid(said).hint("compare the two databases with --against"));
+        }
         let family = |engine: &str| if engine == "mariadb" { "mysql" } else { engine }.to_owned();
         if family(captured) == family(engine) {
             return Ok(());
@@ -137,7 +147,7 @@ impl Watermark {
 /// Refuses a greatest value whose text is not the value: rows of the prefix would be left out, or later ones be part of it.
 async fn reads_back(db: &mut Database, table: &Table, column: &Column, last: &Last) -> Result<(), Failure> {
     let engine = db.engine().name;
-    let (operand, literal) = (operand(engine, column, last.form), last.literal(engine));
+    let (operand, literal) = (operand(engine, column, last.form), last.literal(engine, column));
     let is_there = !db.ask(&any(table, column, format!("{operand} = {literal}"))).await?.is_empty();
     if is_there && db.ask(&any(table, column, format!("{operand} > {literal}"))).await?.is_empty() {
         return Ok(());
@@ -162,7 +172,7 @@ fn quoted(engine: &str, column: &str) -> String {
 fn up_to(engine: &str, column: &Column, last: Option<&Last>) -> String {
     let name = quoted(engine, &column.name);
     match last {
-        Some(last) => format!("{name} IS NULL OR {} <= {}", operand(engine, column, last.form), last.literal(engine)),
+        Some(last) => format!("{name} IS NULL OR {} <= {}", operand(engine, column, last.form), last.literal(engine, column)),
         None => format!("{name} IS NULL"),
     }
 }
@@ -191,7 +201,10 @@ mod tests {
     fn rows_without_a_value_are_within_the_prefix() {
         let of = |name: &str, wire| Column { name: name.into(), type_text: String::new(), nullable: true, generated: false, wire };
         let (text, number) = (of("i\"d", Wire::Postgres(PgType::Text)), of("id", Wire::Mysql(MysqlType::Text)));
-        assert_eq!(up_to("postgres", &text, Some(&last("9", Some(Form::Text)))), "\"i\"\"d\" IS NULL OR \"i\"\"d\" COLLATE \"C\" <= '9'");
+        assert_eq!(
+            up_to("postgres", &text, Some(&last("9", Some(Form::Text)))),
+            "\"i\"\"d\" IS NULL OR convert_to(\"i\"\"d\"::text, 'UTF8') <= convert_to('9', 'UTF8')"
+        );
         assert_eq!(up_to("mariadb", &number, Some(&last("9", None))), "`id` IS NULL OR `id` <= 9");
         let bytes = "`id` IS NULL OR CAST(CONVERT(`id` USING utf8mb4) AS BINARY) <= '9'";
         assert_eq!(up_to("mysql", &number, Some(&last("9", Some(Form::Text)))), bytes);

@@ -185,9 +185,18 @@ impl<'a> Examination<'a> {
             _ => return Err(not_one_value(&answer)),
         };
         let Some(found) = found else { return Ok((CheckOutcome::Fail, Some("the canary did not come back".into()))) };
+        // Earlier versions took what is no text for what is left of it as text: such a baseline says too little to be held against.
+        let as_earlier = found.strip_prefix("0x").and_then(|digits| hex::decode(digits).ok());
+        let as_earlier = as_earlier.map(|bytes| digest(key, &String::from_utf8_lossy(&bytes)));
         let found = digest(key, found);
-        let outcome =
-            if found == *expected { (CheckOutcome::Pass, None) } else { (CheckOutcome::Fail, Some("not what was planted".to_owned())) };
+        let outcome = if found == *expected {
+            (CheckOutcome::Pass, None)
+        } else if as_earlier.as_ref() == Some(expected) {
+            let why = "an earlier version recorded what was planted, not byte for byte: capture the manifest again";
+            (CheckOutcome::Untested, Some(why.to_owned()))
+        } else {
+            (CheckOutcome::Fail, Some("not what was planted".to_owned()))
+        };
         result.actual = Some(found);
         Ok(outcome)
     }

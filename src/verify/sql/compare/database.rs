@@ -24,7 +24,7 @@ use crate::verify::sql::compare::columns::Common;
 use crate::verify::sql::compare::tables::Run;
 use crate::verify::sql::connect::access::{Access, database_name};
 use crate::verify::sql::database::Database;
-use crate::verify::sql::definitions::differences::Told;
+use crate::verify::sql::definitions::differences::{Told, has_hidden_before};
 use crate::verify::sql::definitions::kinds::COLUMN_ORDER;
 use crate::verify::sql::kept::{self, Kept};
 use crate::verify::sql::naming::Bounds;
@@ -182,6 +182,7 @@ pub async fn compare_beside(
         kept.finish()?;
     }
     let mut result = run.finish(started.elapsed());
+    not_spoken_of(header.position.as_ref(), &mut result);
     two_states.into_iter().for_each(|failure| result.doubt(failure));
     Ok(result)
 }
@@ -282,6 +283,20 @@ pub fn unreadable(manifest: &Manifest, hash_key: &HashKey, why: &str, monitor: &
     for (name, table) in &expected {
         run.unreadable(name, table.rows(), 0, &failure);
     }
-    run.no_definitions(manifest.header().position.as_ref());
-    Ok(run.finish(started.elapsed()))
+    let position = manifest.header().position.as_ref();
+    run.no_definitions(position);
+    let mut result = run.finish(started.elapsed());
+    not_spoken_of(position, &mut result);
+    Ok(result)
+}
+
+/// What the manifest itself says nothing of is not compared, however far the reading came.
+fn not_spoken_of(position: Option<&Value>, result: &mut Verification) {
+    let hides = position.is_some_and(|position| has_hidden_before(&position["definitions"]));
+    if hides && result.definitions.is_some() {
+        result.not_compared.insert(not_compared::HIDDEN_DEFINITIONS, not_compared::NOT_SHOWN_THEN);
+    }
+    if Scope::of(position).watermark.is_some_and(|watermark| !watermark.left_out.is_empty()) {
+        result.not_compared.insert(not_compared::OTHER_TABLES, not_compared::NOT_SPOKEN_OF);
+    }
 }

@@ -47,9 +47,6 @@ impl Run<'_> {
         if differences::unseen(before, &now, true).is_some() {
             self.result.not_compared.insert(not_compared::GRANTS, not_compared::NOT_SHOWN);
         }
-        if differences::has_hidden_before(before) {
-            self.result.not_compared.insert(not_compared::HIDDEN_DEFINITIONS, not_compared::NOT_SHOWN_THEN);
-        }
         if let Some(unseen) = differences::unseen(before, &now, false).filter(|_| self.partial_sight.is_none()) {
             let said = format!("in the manifest, and not shown to this reader in full: {unseen}");
             self.result.cut_short = Some(Failure::new(FailureKind::Denied, said).hint(GIVE_RIGHTS));
