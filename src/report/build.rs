@@ -181,6 +181,7 @@ fn stratum_row(stratum: &Stratum, drill: &DrillStory<'_>, cases: &[Case], unseen
     let inference = drill.closed.and_then(|said| said.body.inference.iter().find(|i| i.stratum == stratum.name)).cloned();
     let here = || cases.iter().filter(|case| case.class == stratum.name);
     let passed = here().filter(|case| case.outcome.is_some_and(Outcome::is_pass)).count() as u64;
+    let exceptions = here().filter(|case| case.outcome == Some(Outcome::PassWithException)).count() as u64;
     let failed = here().filter(|case| case.outcome == Some(Outcome::Fail)).count() as u64;
     StratumRow {
         name: stratum.name.clone(),
@@ -188,7 +189,7 @@ fn stratum_row(stratum: &Stratum, drill: &DrillStory<'_>, cases: &[Case], unseen
         drawn: stratum.sample,
         tested: passed + failed,
         passed,
-        bound: verdict::bound(stratum, inference.as_ref(), unseen > 0),
+        bound: verdict::bound(stratum, inference.as_ref(), exceptions, unseen > 0),
         inference,
     }
 }

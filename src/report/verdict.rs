@@ -95,6 +95,10 @@ fn headline(drill: &DrillReport) -> String {
         DrillState::Closed if scope.empty > 0 => {
             format!("{planned} tested and equal to what was expected; {} none", count_of(scope.empty, "resource has", "resources have"))
         }
+        DrillState::Closed if of("pass_with_exception") > 0 => {
+            let exceptions = count_of(of("pass_with_exception"), "with an exception", "with exceptions");
+            format!("{planned} tested and what was compared is equal, {exceptions}")
+        }
         DrillState::Closed => format!("{planned} tested, restored, read back and equal to what was expected"),
     }
 }
@@ -119,22 +123,22 @@ pub fn outcome_words(outcome: &str) -> &str {
     }
 }
 
-/// What a draw says of its stratum, as a bound and never as "100 % passed". `unseen`: some places of recovery points could not be looked at, or some resources
+/// What a draw says of its stratum, as a bound and never as "100 % passed". `exceptions`: how many of its points passed with one; `unseen`: some places of recovery points could not be looked at, or some resources
 /// have none.
-pub fn bound(stratum: &Stratum, inference: Option<&Inference>, unseen: bool) -> String {
+pub fn bound(stratum: &Stratum, inference: Option<&Inference>, exceptions: u64, unseen: bool) -> String {
     match inference {
         None if stratum.sample == 0 => "nothing was drawn by chance, so nothing is inferred".into(),
         None => "no bound: the drill was not closed".into(),
         Some(i) if i.drawn == 0 => "nothing was drawn by chance, so nothing is inferred".into(),
         Some(i) if i.drawn == i.population => {
             let rest = if unseen { "what could not be listed, or is not there, is not among them" } else { "nothing is left to infer" };
-            format!("all {} drawn, {}; {rest}", number(i.population), deviating(i.deviations, i.drawn))
+            format!("all {} drawn, {}; {rest}", number(i.population), deviating(i.deviations, i.drawn, exceptions))
         }
         Some(i) => format!(
             "{} of {} drawn, {}; up to {} of the {} could be bad, at {} confidence",
             number(i.drawn),
             number(i.population),
-            deviating(i.deviations, i.drawn),
+            deviating(i.deviations, i.drawn, exceptions),
             number(i.upper_bound),
             number(i.population),
             percent(i.confidence_ppm)
@@ -142,12 +146,13 @@ pub fn bound(stratum: &Stratum, inference: Option<&Inference>, unseen: bool) -> 
     }
 }
 
-fn deviating(n: u64, drawn: u64) -> String {
-    match n {
+fn deviating(n: u64, drawn: u64, exceptions: u64) -> String {
+    let said = match n {
         0 => "all of which passed".into(),
         n if n == drawn => "none of which passed".into(),
         n => format!("of which {} did not pass", number(n)),
-    }
+    };
+    if exceptions == 0 { said } else { format!("{said}, and {} passed with an exception", number(exceptions)) }
 }
 
 /// What nobody should read out of the report.

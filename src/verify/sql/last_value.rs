@@ -4,7 +4,7 @@
 
 use crate::verify::sql::rows::mysql_decode::MysqlType;
 use crate::verify::sql::rows::postgres_decode::PgType;
-use crate::verify::sql::rows::table::{Column, Wire, backticked, double_quoted};
+use crate::verify::sql::rows::table::{Column, Table, Wire, backticked, double_quoted};
 
 /// By what the values of a column are ordered, and so how one of them is written in a statement.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,6 +82,18 @@ pub fn operand(engine: &str, column: &Column, form: Option<Form>) -> String {
         (Wire::Sqlite, Some(_)) => format!("{name} COLLATE BINARY"),
         _ => name,
     }
+}
+
+/// What asks PostgreSQL for the greatest value of a column, as text.
+pub fn greatest_in_postgres(table: &Table, column: &Column) -> String {
+    let (name, form) = (double_quoted(&column.name), Form::of(column));
+    let operand = operand("postgres", column, form);
+    if form == Some(Form::Text) {
+        // Of bytes its earlier versions know no maximum.
+        let rows = table.conditions(&[format!("{name} IS NOT NULL")]);
+        return format!("SELECT {name}::text FROM ONLY {}{rows} ORDER BY {operand} DESC LIMIT 1", table.sql_name);
+    }
+    format!("SELECT {} FROM ONLY {}{}", as_text(column, &format!("max({operand})")), table.sql_name, table.conditions(&[]))
 }
 
 /// The text of `value`, which is of the type of a column of PostgreSQL, with all that it has.

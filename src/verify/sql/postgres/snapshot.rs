@@ -23,7 +23,7 @@ use crate::verify::sql::definitions::kinds::Definitions;
 use crate::verify::sql::definitions::postgres as definitions;
 use crate::verify::sql::kept::KeptTable;
 use crate::verify::sql::lanes;
-use crate::verify::sql::last_value::{Form, Last, as_text, operand};
+use crate::verify::sql::last_value::{self, Form, Last};
 use crate::verify::sql::postgres::alone;
 use crate::verify::sql::postgres::block_ranges::{self, How};
 use crate::verify::sql::postgres::catalog;
@@ -35,7 +35,7 @@ use crate::verify::sql::reading::{Cause, Delivery, Engine, Flow, Harvest, Harves
 use crate::verify::sql::rights;
 use crate::verify::sql::rows::canon::Row;
 use crate::verify::sql::rows::digester::Digester;
-use crate::verify::sql::rows::table::{Table, double_quoted};
+use crate::verify::sql::rows::table::Table;
 use crate::verify::sql::wire::postgres::options::PgOptions;
 use crate::verify::sql::wire::postgres::session::PgWireSession;
 
@@ -181,13 +181,7 @@ impl PostgresSession {
         let shown = &self.opener.shown;
         let Some(column) = table.columns.iter().find(|one| one.name == column) else { return Ok(None) };
         let form = Form::of(column);
-        let (name, operand) = (double_quoted(&column.name), operand("postgres", column, form));
-        let question = if form == Some(Form::Text) {
-            let rows = table.conditions(&[format!("{name} IS NOT NULL")]);
-            format!("SELECT {name}::text FROM ONLY {}{rows} ORDER BY {operand} DESC LIMIT 1", table.sql_name)
-        } else {
-            format!("SELECT {} FROM ONLY {}{}", as_text(column, &format!("max({operand})")), table.sql_name, table.conditions(&[]))
-        };
+        let question = last_value::greatest_in_postgres(table, column);
         let mut control = self.control.lock().await;
         let asked = sqlx::query_scalar(AssertSqlSafe(question)).fetch_optional(&mut *control);
         let text: Option<Option<String>> =
