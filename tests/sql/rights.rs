@@ -178,6 +178,12 @@ async fn what_a_mariadb_reader_is_not_shown_is_never_missing() {
     let (result, findings) = db.compare_as(&reader, &own).await.unwrap();
     assert_eq!((findings, result.outcome(0).0), (vec![], Outcome::PassWithException));
     assert!(result.not_compared.contains_key("hidden definitions") && result.left_out[0].contains("routine"), "{:?}", result.left_out);
+    // A dump that does not load says the same of its manifest.
+    let manifest_of_own = attestore::verify::manifest::reader::Manifest::open(&own).unwrap();
+    let silent = attestore::monitor::Silent;
+    let lost =
+        attestore::verify::sql::compare::database::unreadable(&manifest_of_own, &support::key(), "it does not load", &silent).unwrap();
+    assert!(lost.not_compared.contains_key("hidden definitions") && lost.outcome(0).0 == Outcome::Fail, "{:?}", lost.not_compared);
     // Beside another database, what this reader is not shown may differ.
     let checked = attestore::verify::sql::compare::dual::Side { url: &db.url(), access: &reader };
     let whole = attestore::verify::sql::compare::dual::Side { url: &copy.url(), access: &access() };

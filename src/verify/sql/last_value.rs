@@ -126,7 +126,7 @@ impl Last {
         let digits = self.text.strip_prefix('-').unwrap_or(&self.text);
         let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
         let is_number = self.text.parse::<f64>().is_ok_and(f64::is_finite) && self.text.bytes().any(|byte| byte.is_ascii_digit());
-        let is_bytes = self.text.len() % 2 == 0 && self.text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_bytes = self.text.len().is_multiple_of(2) && self.text.bytes().all(|byte| byte.is_ascii_hexdigit());
         match self.form {
             // What a FLOAT holds is nearer to it or farther from it than the digits say.
             Some(Form::Number) if is_number && column.wire == Wire::Mysql(MysqlType::Float) => {

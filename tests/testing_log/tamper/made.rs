@@ -74,7 +74,8 @@ fn a_restore_that_its_service_dates_otherwise_ends_in_its_named_fault() {
 /// Clocks are set by a little; and earlier versions promised nothing of these dates.
 #[test]
 fn a_teardown_is_held_to_its_dates_where_the_plan_promises_them() {
-    let changes: [(fn(&mut PointResult), u32); 3] =
+    type Change = fn(&mut PointResult);
+    let changes: [(Change, u32); 3] =
         [(|r| taken_down(r, -50, -40), RESULT_VERSION), (|r| taken_down(r, 50, 0), RESULT_VERSION), (|r| taken_down(r, -360, -400), 6)];
     for (change, version) in changes {
         let mut changed = with(TABLE, change);
