@@ -202,6 +202,10 @@ pub fn expect_pass(estate: &Estate, point: &str) {
     let good = result(estate, point);
     assert_eq!(good.outcome, Outcome::Pass, "{point}: {:?} {:?} {:?}", good.outcome_reasons, good.errors, good.verify);
     assert_eq!(good.verify.unwrap().rows.unwrap().matched, 7, "{point}");
+    // A server that is started and loaded is the restore: nobody else took that time to accept it.
+    let restore = good.restore.unwrap();
+    let (accepted, available) = (restore.accepted_at.unwrap(), restore.available_at.unwrap());
+    assert!(accepted.millis_since(restore.requested_at) < available.millis_since(accepted), "{point}: {restore:?}");
 }
 
 /// Every row unreadable, with the reason in the findings, and nothing called an error of the environment.
