@@ -9,7 +9,6 @@ use serde_json::{Map, Value, json};
 use crate::cli::console::Console;
 use crate::cli::scan_args::ScanArgs;
 use crate::cli::source::{Means, items_of};
-use crate::model::capture::CaptureMode;
 use crate::model::check::{CheckOutcome, CheckResult, Severity};
 use crate::model::exit::ExitCode;
 use crate::model::failure::{Failure, FailureKind};
@@ -141,22 +140,22 @@ fn conclude(source: &SourceUrl, engine: &str, results: &[CheckResult], console: 
 
 /// Baselines, names and the key of canaries; another key than the manifest's would find a mismatch in every canary.
 fn demands(args: &CheckArgs, packs: &[Pack]) -> Result<CheckDemands, Failure> {
-    let mut demands = CheckDemands { names: args.names.iter().cloned().collect(), ..CheckDemands::default() };
-    known(&demands.names, packs)?;
-    demands.hash_key = args.hash_key.as_deref().map(HashKey::load).transpose()?;
+    let names = args.names.iter().cloned().collect();
+    known(&names, packs)?;
+    let hash_key = args.hash_key.as_deref().map(HashKey::load).transpose()?;
+    let mut demands = CheckDemands::default();
     if let Some(dir) = &args.manifest {
         let manifest = Manifest::open(dir)?;
         let header = manifest.header();
-        if let (Some(key), Some(expected)) = (&demands.hash_key, &header.hash_key_id)
+        if let (Some(key), Some(expected)) = (&hash_key, &header.hash_key_id)
             && key.id() != *expected
         {
             return Err(Failure::invalid(format!("the manifest was digested with hash key {expected}, found {}", key.id()))
                 .hint("name the hash key that it was captured with"));
         }
-        demands.baselines = header.baselines.clone();
-        demands.of_a_restore = header.mode == CaptureMode::FirstRestore;
+        demands = CheckDemands::of_manifest(header);
     }
-    Ok(demands)
+    Ok(CheckDemands { names, hash_key, ..demands })
 }
 
 fn name(text: &str) -> Result<(String, String), String> {

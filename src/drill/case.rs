@@ -11,7 +11,6 @@ use crate::drill::manifests::{self, Chosen};
 use crate::drill::sink::Sink;
 use crate::drill::{first_restore, live, objectives, outcome, reading, record};
 use crate::estate::config::{Authentication, Class, Resource, WhenNoManifest};
-use crate::model::capture::CaptureMode;
 use crate::model::check::CheckResult;
 use crate::model::clock::Timestamp;
 use crate::model::failure::{Failure, FailureKind};
@@ -231,14 +230,13 @@ impl Case<'_> {
         let (case, resource) = (&self.planned.case, &self.resource.id);
         let sink = Sink::new(context.monitor.clone(), case, resource, undecided, &context.hash_key).map_err(|f| ("verify", f))?;
         let sink = called_as_in_manifest(sink, basis, opened);
-        let (mut baselines, mut of_a_restore) = (BTreeMap::new(), matches!(basis, Basis::FirstRestore));
+        let mut demands = CheckDemands { of_a_restore: matches!(basis, Basis::FirstRestore), ..CheckDemands::default() };
         let packs = context.packs.get(&self.resource.class).map(Vec::as_slice).unwrap_or_default();
         let items_table = reading::items_table(opened, self.resource, &context.clouds, packs).await;
         let mut items_table = items_table.map_err(|failure| ("checks", failure))?;
         match basis {
             Basis::Manifest(chosen) => {
-                baselines.clone_from(&chosen.manifest.header().baselines);
-                of_a_restore = chosen.manifest.header().mode == CaptureMode::FirstRestore;
+                demands = CheckDemands::of_manifest(chosen.manifest.header());
                 let compared = reading::compare(
                     opened,
                     self.resource,
@@ -276,7 +274,7 @@ impl Case<'_> {
         // A point in time promises its second; a snapshot's time is that of the call, and its data may be a little younger.
         let written_until = self.point.is_in_time().then_some(self.point.created_at);
         let hash_key = Some(context.hash_key.clone());
-        let demands = CheckDemands { baselines, of_a_restore, written_until, hash_key, ..CheckDemands::default() };
+        let demands = CheckDemands { written_until, hash_key, ..demands };
         let checked = reading::check(opened, self.resource, &context.clouds, packs, demands, items_table, monitor).await;
         result.sql_checks = checked.map_err(|failure| ("checks", failure))?;
         // A time to the end of a reading that did not reach its end would be no recovery time.

@@ -9,6 +9,9 @@ pub const HIDDEN_DEFINITIONS: &str = "hidden definitions";
 /// Tables that the manifest does not speak of.
 pub const OTHER_TABLES: &str = "other tables";
 
+/// How far sequences and tables had come in giving numbers.
+pub const POSITIONS: &str = "sequence positions";
+
 /// SQL checks of a class.
 pub const CHECKS: &str = "SQL checks";
 
@@ -34,6 +37,9 @@ pub const NOT_SHOWN_THEN: &str = "the manifest's reader was not shown some kinds
 
 /// The manifest speaks of some tables only.
 pub const NOT_SPOKEN_OF: &str = "the manifest says nothing of tables without its watermark column, or that are not declared closed";
+
+/// The copy is older than the manifest, and some of its numbers are behind.
+pub const BEHIND: &str = "the restore is of a moment before the manifest's capture, and some are behind: whether they were lost, or came to it later, is not seen";
 
 /// Kinds of definitions that few readers are shown, such as the grants of others.
 pub const RARELY_SHOWN: [&str; 3] = ["grant", "grant on", "user mapping options"];

@@ -110,6 +110,18 @@ async fn a_point_that_this_drill_proves_bad_is_no_achieved_rpo() {
     assert!(good.outcome_reasons[0].starts_with("RPO missed"), "{:?}", good.outcome_reasons);
     assert!(missed.verdict().holds(), "{:?}", missed.verdict().faults);
 
+    // Where it was copied, a clock was two minutes ahead: it has no age, and the log holds.
+    let ahead = laid.copy_to(&folder.path().join("ahead"));
+    age(&ahead, "vault/app/bad.db", 1);
+    std::fs::copy(ahead.path("vault/app/good.db"), ahead.path("vault/app/newest.db")).unwrap();
+    let copied = std::fs::File::options().write(true).open(ahead.path("vault/app/newest.db")).unwrap();
+    copied.set_modified(std::time::SystemTime::now() + std::time::Duration::from_secs(120)).unwrap();
+    ahead.run(&["drill"], None);
+    let (_, good) = app(&ahead);
+    assert_eq!((good.rpo.achieved_ms, good.rpo.met), (Some(0), Some(true)), "{:?}", good.rpo);
+    assert_eq!(good.rpo.point.as_ref().unwrap().0, "file:app/newest.db");
+    assert!(ahead.verdict().holds(), "{:?}", ahead.verdict().faults);
+
     // A point that was not tried may be the newest one; then the words say so.
     let drawn = laid.copy_to(&folder.path().join("drawn"));
     std::fs::write(

@@ -1,5 +1,4 @@
-//! Every check of the domain packs, on each engine, with data on which it passes and data on which it fails; canaries; other names; bounded
-//! stamps.
+//! Every check of the domain packs, on each engine, with data on which it passes and data on which it fails; other names; bounded stamps.
 //! The structural packs have theirs beside the engines (`sql_postgres.rs`, `sql_mysql.rs`, `sql_sqlite.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +12,8 @@ use attestore::model::clock::Timestamp;
 use attestore::model::source_url::SourceUrl;
 use attestore::monitor::Silent;
 use attestore::signing::hash_key::HashKey;
+use attestore::verify::manifest::request::{CaptureRequest, TableRequest};
+use attestore::verify::sql::capture::capture;
 use attestore::verify::sql::checks::demands::CheckDemands;
 use attestore::verify::sql::checks::pack::Pack;
 use attestore::verify::sql::checks::{recording, runner};
@@ -175,7 +176,7 @@ fn timed(sql: &str, engine: &str) -> String {
     out
 }
 
-async fn database(dir: &Path, name: &str, sql: &str) -> SourceUrl {
+pub async fn database(dir: &Path, name: &str, sql: &str) -> SourceUrl {
     let path: PathBuf = dir.join(name);
     let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true).foreign_keys(false);
     let mut connection = options.connect().await.unwrap();
@@ -184,7 +185,7 @@ async fn database(dir: &Path, name: &str, sql: &str) -> SourceUrl {
     SourceUrl::Sqlite { path }
 }
 
-async fn run(url: &SourceUrl, packs: &[Pack], demands: &CheckDemands) -> BTreeMap<String, CheckResult> {
+pub async fn run(url: &SourceUrl, packs: &[Pack], demands: &CheckDemands) -> BTreeMap<String, CheckResult> {
     let results = runner::run_with(url, &Access::default(), packs, demands, &Silent).await.unwrap();
     results.into_iter().map(|result| (result.id.clone(), result)).collect()
 }
@@ -300,96 +301,85 @@ async fn every_domain_pack_runs_under_other_names() {
     }
 }
 
-fn own(dir: &Path, header: &str, sql: &str) -> Vec<Pack> {
+/// One table is called what the check calls another: an expression of that name must not stand in its place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_may_be_called_what_the_check_calls_another() {
+    let packs = [Pack::load("bank").unwrap()];
+    let demands = CheckDemands { names: texts(&[("customers", "accounts"), ("accounts", "ledgers")]), ..CheckDemands::default() };
+    let sql = "CREATE TABLE accounts (id INTEGER, name TEXT); CREATE TABLE ledgers (id INTEGER, customer_id INT, balance_minor INT); \
+               INSERT INTO accounts VALUES (1, 'a'); INSERT INTO ledgers VALUES (10, 1, 70)";
+    for kind in [Kind::Postgres, Kind::Mariadb, Kind::Mysql] {
+        let Some(server) = servers::shared(kind) else { continue };
+        let db = Db::new(&server, kind, "swapped_names", sql).await;
+        for (customer, expected) in [(1, CheckOutcome::Pass), (10, CheckOutcome::Fail)] {
+            db.run(&format!("UPDATE ledgers SET customer_id = {customer}")).await;
+            let results = runner::run_with(&db.url(), &support::access(), &packs, &demands, &Silent).await.unwrap();
+            let result = results.iter().find(|result| result.id == "bank.orphan-accounts").unwrap();
+            assert_eq!(result.result, expected, "{kind:?}: {result:?}");
+        }
+    }
+}
+
+/// All rows that a system-versioned table has had are counted as such; and what a manifest has of a part of a table is no number of the whole.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn numbers_of_rows_are_of_what_the_manifest_counted() {
+    let Some(server) = servers::shared(Kind::Mariadb) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let packs = [Pack::load("baseline").unwrap()];
+    let sql = "CREATE TABLE v (id INT PRIMARY KEY, n INT) WITH SYSTEM VERSIONING; INSERT INTO v VALUES (1, 1), (2, 2); UPDATE v SET n = 3 WHERE id = 1; \
+               CREATE TABLE part (id INT PRIMARY KEY) PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN (20)); \
+               INSERT INTO part VALUES (1), (11)";
+    let db = Db::new(&server, Kind::Mariadb, "counted", sql).await;
+    let results = async |demands: CheckDemands| {
+        let results = runner::run_with(&db.url(), &support::access(), &packs, &demands, &Silent).await.unwrap();
+        results.into_iter().find(|result| result.id == "baseline.row-counts").unwrap()
+    };
+    let whole = db.capture(&dir.path().join("whole")).await.unwrap();
+    assert!(whole.baselines.contains_key("rows.v (history)"));
+    let result = results(CheckDemands::of_manifest(&whole)).await;
+    assert_eq!((result.result, result.actual.as_deref()), (CheckOutcome::Pass, Some("0")), "{result:?}");
+    db.run("UPDATE v SET n = 4 WHERE id = 1").await;
+    let result = results(CheckDemands::of_manifest(&whole)).await;
+    assert_eq!((result.result, &result.rows[0][0].1), (CheckOutcome::Fail, &"v (history)".to_owned()), "{result:?}");
+    for (at, tables) in [
+        TableRequest { watermark: Some("id=1".into()), ..TableRequest::default() },
+        TableRequest { closed: vec!["part.p0".into()], ..TableRequest::default() },
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let request = CaptureRequest { tables, ..CaptureRequest::new(dir.path().join(format!("part{at}")), CaptureMode::AppendPrefix) };
+        let part = capture(&db.url(), &support::access(), &request, &support::key(), None, &Silent).await.unwrap();
+        let result = results(CheckDemands::of_manifest(&part)).await;
+        assert_eq!(result.result, CheckOutcome::Untested, "{result:?}");
+        assert!(result.reason.as_ref().unwrap().contains("a part only of") && result.reason.unwrap().contains("part"));
+    }
+}
+
+/// A server of MariaDB ends a recursion after a thousand steps and says nothing, one of MySQL with an error.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recursion_comes_to_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("gaps.sql");
+    let header = "--! id = \"gaps\"\n--! engines = [\"mysql\", \"mariadb\"]\n--! severity = \"critical\"\n--! kind = \"violations\"";
+    let steps = "WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 3000)";
+    std::fs::write(&path, format!("{header}\n{steps} SELECT n FROM s WHERE n NOT IN (SELECT id FROM events)\n")).unwrap();
+    let packs = vec![Pack::load(path.to_str().unwrap()).unwrap()];
+    for kind in [Kind::Mariadb, Kind::Mysql] {
+        let Some(server) = servers::shared(kind) else { continue };
+        let ids: Vec<String> = (1..=3000).filter(|id| *id != 2500).map(|id| format!("({id})")).collect();
+        let sql = format!("CREATE TABLE events (id INT PRIMARY KEY); INSERT INTO events VALUES {}", ids.join(","));
+        let db = Db::new(&server, kind, "recursion", &sql).await;
+        let results = runner::run_with(&db.url(), &support::access(), &packs, &CheckDemands::default(), &Silent).await.unwrap();
+        assert_eq!((results[0].result, results[0].actual.as_deref()), (CheckOutcome::Fail, Some("1")), "{kind:?}: {results:?}");
+    }
+}
+
+pub fn own(dir: &Path, header: &str, sql: &str) -> Vec<Pack> {
     let path = dir.join("own.sql");
     let text = format!("--! id = \"own\"\n--! engines = [\"sqlite\"]\n--! severity = \"critical\"\n{header}\n{sql}\n");
     std::fs::write(&path, text).unwrap();
     vec![Pack::load(path.to_str().unwrap()).unwrap()]
-}
-
-#[tokio::test]
-async fn a_canary_comes_back_byte_for_byte_or_fails_and_its_value_is_never_told() {
-    let dir = tempfile::tempdir().unwrap();
-    let packs = own(dir.path(), "--! kind = \"canary\"", "SELECT value FROM canary WHERE id = 1");
-    let value = "nightingale  4711 ";
-    let plant = |value: &str| format!("CREATE TABLE canary (id INTEGER PRIMARY KEY, value TEXT); INSERT INTO canary VALUES (1, '{value}')");
-    let key = HashKey::from_bytes([7; 32]);
-    let source = database(dir.path(), "source.db", &plant(value)).await;
-    let names = BTreeMap::new();
-    let baselines =
-        recording::baselines(&source, &Access::default(), &packs, &names, (&key, CaptureMode::SnapshotExact), &Silent).await.unwrap();
-    assert_eq!(baselines.len(), 1);
-    let demands = CheckDemands { baselines, hash_key: Some(key.clone()), ..CheckDemands::default() };
-    let told = |result: &CheckResult| serde_json::to_string(result).unwrap() + &format!("{result:?}");
-    let result = run(&source, &packs, &demands).await.remove("own").unwrap();
-    assert_eq!(result.result, CheckOutcome::Pass, "{result:?}");
-    assert!(!told(&result).contains("nightingale") && result.actual == result.expected && result.actual.is_some());
-    assert!(!format!("{:?}", demands.baselines).contains("nightingale"));
-    for (name, sql) in [
-        ("trimmed", plant("nightingale  4711")),
-        ("case", plant("Nightingale  4711 ")),
-        ("gone", "CREATE TABLE canary (id INTEGER PRIMARY KEY, value TEXT)".to_owned()),
-        ("null", "CREATE TABLE canary (id INTEGER PRIMARY KEY, value TEXT); INSERT INTO canary VALUES (1, NULL)".to_owned()),
-    ] {
-        let result = run(&database(dir.path(), name, &sql).await, &packs, &demands).await.remove("own").unwrap();
-        assert_eq!(result.result, CheckOutcome::Fail, "{name}: {result:?}");
-        assert!(!told(&result).to_ascii_lowercase().contains("nightingale"), "{name}");
-    }
-    let untested = |demands: CheckDemands| {
-        let (source, packs) = (source.clone(), packs.clone());
-        async move { run(&source, &packs, &demands).await.remove("own").unwrap().result }
-    };
-    assert_eq!(untested(CheckDemands { hash_key: None, ..demands.clone() }).await, CheckOutcome::Untested);
-    assert_eq!(untested(CheckDemands { baselines: BTreeMap::new(), ..demands.clone() }).await, CheckOutcome::Untested);
-    // What a restored copy has may never have been planted.
-    assert_eq!(untested(CheckDemands { of_a_restore: true, ..demands.clone() }).await, CheckOutcome::Untested);
-    let of_a_restore = (&key, CaptureMode::FirstRestore);
-    let recorded = recording::baselines(&source, &Access::default(), &packs, &names, of_a_restore, &Silent).await.unwrap();
-    assert_eq!(recorded, BTreeMap::new());
-    // Of bytes that are no text earlier versions kept what is left of them as text.
-    let bytes = "CREATE TABLE canary (id INTEGER PRIMARY KEY, value TEXT); INSERT INTO canary VALUES (1, CAST(x'ff01' AS TEXT))";
-    let bytes = database(dir.path(), "bytes.db", bytes).await;
-    let earlier = [("own".to_owned(), attestore::verify::sql::checks::canary::digest(&key, "\u{fffd}\u{1}"))];
-    let demands = CheckDemands { baselines: earlier.into(), ..demands };
-    let result = run(&bytes, &packs, &demands).await.remove("own").unwrap();
-    assert!(result.result == CheckOutcome::Untested && result.reason.as_ref().unwrap().contains("earlier version"), "{result:?}");
-    let gone = database(dir.path(), "nothing.db", "CREATE TABLE canary (id INTEGER PRIMARY KEY, value TEXT)").await;
-    let refused =
-        recording::baselines(&gone, &Access::default(), &packs, &names, (&key, CaptureMode::SnapshotExact), &Silent).await.unwrap_err();
-    assert!(refused.message.contains("own"), "{refused}");
-}
-
-/// Bytes that are no text differ from other bytes that are none.
-async fn a_canary_of_bytes(kind: Kind) {
-    let Some(server) = servers::shared(kind) else { return };
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("bytes.sql");
-    let header = "--! id = \"bytes\"\n--! engines = [\"mariadb\", \"mysql\"]\n--! severity = \"critical\"\n--! kind = \"canary\"";
-    std::fs::write(&path, format!("{header}\nSELECT v FROM planted\n")).unwrap();
-    let packs = vec![Pack::load(path.to_str().unwrap()).unwrap()];
-    let sql = "CREATE TABLE planted (v VARBINARY(20)); INSERT INTO planted VALUES (x'FF0102030480')";
-    let db = Db::new(&server, kind, "canary_of_bytes", sql).await;
-    let (key, names) = (support::key(), BTreeMap::new());
-    let means = (&key, CaptureMode::SnapshotExact);
-    let baselines = recording::baselines(&db.url(), &support::access(), &packs, &names, means, &Silent).await.unwrap();
-    let demands = CheckDemands { baselines, hash_key: Some(key.clone()), ..CheckDemands::default() };
-    for (bytes, expected) in
-        [("FF0102030480", CheckOutcome::Pass), ("8001020304FF", CheckOutcome::Fail), ("FE0102030480", CheckOutcome::Fail)]
-    {
-        db.run(&format!("UPDATE planted SET v = x'{bytes}'")).await;
-        let results = runner::run_with(&db.url(), &support::access(), &packs, &demands, &Silent).await.unwrap();
-        assert_eq!(results[0].result, expected, "{bytes}: {results:?}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_canary_of_bytes_comes_back_byte_for_byte_from_mariadb() {
-    a_canary_of_bytes(Kind::Mariadb).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_canary_of_bytes_comes_back_byte_for_byte_from_mysql() {
-    a_canary_of_bytes(Kind::Mysql).await;
 }
 
 #[tokio::test]

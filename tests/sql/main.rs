@@ -23,13 +23,14 @@
 //! | `unreached` | readings that did not come to their end, or had one session only: what stays expected, what was really read |
 //! | `usage` | mistakes in what is declared of a database, and in its address |
 //! | `writing` | manifests that cannot be written |
-//! | `check_packs, cli` | the shipped packs; `attestore check` as a person runs it |
+//! | `check_packs, canaries, cli` | the shipped packs; planted values; `attestore check` as a person runs it |
 //! | `support` | one database of a throw-away server, captured and compared |
 //!
 //! Database servers are booted from fresh data directories; where none is installed, the tests that need one say so and are skipped, unless
 //! `ATTESTORE_REQUIRE` names `postgres`, `mariadb` or `mysql`.
 
 mod across_engines;
+mod canaries;
 mod changes;
 mod check_packs;
 #[cfg(feature = "sandbox")]

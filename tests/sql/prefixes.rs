@@ -391,3 +391,73 @@ async fn a_prefix_is_compared_across_engines_where_both_order_its_column_alike()
         }
     }
 }
+
+/// A database without an encoding takes later texts that are no UTF-8, and a prefix of others ends where it ended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_prefix_by_texts_ends_in_a_database_without_an_encoding() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    run(&server, Kind::Postgres, "postgres", "CREATE DATABASE ascii TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'").await;
+    let db = Db { server, kind: Kind::Postgres, name: "ascii".into() };
+    db.run("CREATE TABLE t (id int PRIMARY KEY, at text); INSERT INTO t SELECT g, lpad(g::text, 4, '0') FROM generate_series(1, 5) g")
+        .await;
+    let (url, manifest) = (db.url(), dir.path().join("m"));
+    let tables = TableRequest { watermark: Some("at".into()), ..TableRequest::default() };
+    captured(&url, manifest.clone(), CaptureMode::AppendPrefix, tables).await.unwrap();
+    db.run("INSERT INTO t VALUES (6, E'zz\\xff')").await;
+    let (result, findings) = compared(&url, &manifest).await;
+    assert_eq!((findings, result.rows.unwrap().matched), (vec![], 5));
+}
+
+/// SQLite keeps values of any class in a column: one that is of another is lost from the prefix, a later one no part of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_prefix_in_sqlite_is_of_its_values_class() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("classes.db");
+    let url = SourceUrl::Sqlite { path: file.clone() };
+    sqlite(&file, "CREATE TABLE t (id INTEGER PRIMARY KEY, at BLOB, v TEXT); INSERT INTO t VALUES (1, x'01', 'a'), (2, x'02', 'b')").await;
+    let of = |value: &str| TableRequest { watermark: Some(value.into()), sidecar: Sidecar::Keys, ..TableRequest::default() };
+    let error = captured(&url, dir.path().join("m"), CaptureMode::AppendPrefix, of("at=abc")).await.unwrap_err();
+    assert!(error.message.contains("0x and its digits"), "{error}");
+    let manifest = dir.path().join("bytes");
+    let header = captured(&url, manifest.clone(), CaptureMode::AppendPrefix, of("at=0x01")).await.unwrap();
+    assert_eq!(header.counts["rows"], 1);
+    sqlite(&file, "UPDATE t SET v = 'damaged'").await;
+    assert_eq!(places(&compared(&url, &manifest).await.1), [(Class::Mismatch, "t id=1".into())]);
+
+    sqlite(&file, "DELETE FROM t; INSERT INTO t VALUES (1, 'a', 'x'), (2, 'b', 'x')").await;
+    let manifest = dir.path().join("texts");
+    captured(&url, manifest.clone(), CaptureMode::AppendPrefix, of("at")).await.unwrap();
+    sqlite(&file, "INSERT INTO t VALUES (3, 7, 'later')").await;
+    assert_eq!(places(&compared(&url, &manifest).await.1), []);
+    sqlite(&file, "UPDATE t SET at = x'62' WHERE id = 2").await;
+    assert_eq!(places(&compared(&url, &manifest).await.1), [(Class::Missing, "t id=2".into())]);
+}
+
+/// Rows that are gone are missing in whatever engine, and a type that orders them otherwise is refused within one family too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_prefix_by_meaning_is_compared_where_its_order_holds() {
+    let Some(server) = servers::shared(Kind::Mariadb) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let rows = "INSERT INTO t VALUES (1, 'a'), (2, 'b')";
+    let source = Db::new(&server, Kind::Mariadb, "ordered", &format!("CREATE TABLE t (id int PRIMARY KEY, at varchar(20)); {rows}")).await;
+    let by_meaning = || TableRequest { watermark: Some("at".into()), logical: true, sidecar: Sidecar::Keys, ..TableRequest::default() };
+    let manifest = dir.path().join("texts");
+    captured(&source.url(), manifest.clone(), CaptureMode::AppendPrefix, by_meaning()).await.unwrap();
+    let file = dir.path().join("lost.db");
+    let lost = SourceUrl::Sqlite { path: file.clone() };
+    sqlite(&file, "CREATE TABLE t (id INTEGER PRIMARY KEY NOT NULL, at TEXT)").await;
+    let missing = |id: u32| (Class::Missing, format!("t id={id}"));
+    assert_eq!(places(&compared(&lost, &manifest).await.1), [missing(1), missing(2)]);
+    sqlite(&file, &format!("{rows}; UPDATE t SET at = x'62' WHERE id = 2; INSERT INTO t VALUES (3, x'61')")).await;
+    assert_eq!(places(&compared(&lost, &manifest).await.1), [missing(2)]);
+
+    let one = "018a8f00-0000-7000-8000-000000000001";
+    source.run(&format!("DROP TABLE t; CREATE TABLE t (id int PRIMARY KEY, at uuid); INSERT INTO t VALUES (1, '{one}')")).await;
+    let manifest = dir.path().join("uuids");
+    captured(&source.url(), manifest.clone(), CaptureMode::AppendPrefix, by_meaning()).await.unwrap();
+    assert_eq!(places(&compared(&source.url(), &manifest).await.1), []);
+    source.run("ALTER TABLE t MODIFY at char(36)").await;
+    let refused = compare(&source.url(), &access(), &Manifest::open(&manifest).unwrap(), &key(), &Silent).await.unwrap_err();
+    assert!(refused.kind == FailureKind::Invalid && refused.message.contains("ordered otherwise"), "{refused}");
+}

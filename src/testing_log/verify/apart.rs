@@ -5,8 +5,8 @@
 
 use crate::model::counts::Counts;
 use crate::model::not_compared::{
-    AS_FILES, BY_MEANING, CHECKS, DEFINITIONS, GRANTS, HIDDEN_DEFINITIONS, NOT_SHOWN, NOT_SHOWN_THEN, NOT_SHOWN_TO_ONE, NOT_SPOKEN_OF,
-    OF_ANOTHER_ENGINE, OTHER_TABLES,
+    AS_FILES, BEHIND, BY_MEANING, CHECKS, DEFINITIONS, GRANTS, HIDDEN_DEFINITIONS, NOT_SHOWN, NOT_SHOWN_THEN, NOT_SHOWN_TO_ONE,
+    NOT_SPOKEN_OF, OF_ANOTHER_ENGINE, OTHER_TABLES, POSITIONS,
 };
 use crate::testing_log::body::DrillPlanned;
 use crate::testing_log::point_result::{PointResult, VerifyFacts};
@@ -70,6 +70,7 @@ fn not_compared(result: &Placed<'_, PointResult>, facts: &VerifyFacts, baseline:
             (DEFINITIONS, OF_ANOTHER_ENGINE) => baseline.map(|_| false),
             (GRANTS, NOT_SHOWN | NOT_SHOWN_TO_ONE) => Some(facts.definitions.is_some()),
             (HIDDEN_DEFINITIONS, NOT_SHOWN_THEN) => baseline.map(|baseline| baseline.hides_definitions),
+            (POSITIONS, BEHIND) => Some(facts.definitions.is_some() && result.body.rp.created_at < facts.manifest_captured_end),
             (OTHER_TABLES, NOT_SPOKEN_OF) => baseline.map(|baseline| baseline.is_of_prefix),
             _ => Some(false),
         };

@@ -8,6 +8,7 @@ use crate::testing_log::body::PopulationCommitted;
 use crate::testing_log::point_result::PointResult;
 use crate::testing_log::verify::drills::{Drill, Placed};
 use crate::testing_log::verify::fault::{Faults, Rule};
+use crate::testing_log::verify::rpo::AHEAD_MS;
 
 /// A drill counts as failed when it is not closed within two days. Logs are verified by it: another figure needs another `RESULT_VERSION`.
 pub const DEADLINE_S: i64 = 2 * 86_400;
@@ -49,12 +50,13 @@ fn fits_id(id: &DrillId, at: Timestamp) -> bool {
     id.0.starts_with(&second)
 }
 
-/// An age from before the point that it is of is none.
+/// An age from before the point that it is of is none, but for as much as clocks differ.
 fn younger(result: &Placed<'_, PointResult>, population: &PopulationCommitted, at: Timestamp) -> Option<String> {
     let named = result.body.rpo.point.as_ref()?;
     // AWS dates by its own clock.
-    let at_its_clock = Timestamp(at.0.saturating_add(population.service_ahead_ms.unwrap_or(0).max(0).saturating_mul(1000)));
-    let item = population.population.iter().find(|item| item.id == *named && item.created_at > at_its_clock)?;
+    let ahead_ms = population.service_ahead_ms.unwrap_or(0).max(0).saturating_add(AHEAD_MS);
+    let latest = Timestamp(at.0.saturating_add(ahead_ms.saturating_mul(1000)));
+    let item = population.population.iter().find(|item| item.id == *named && item.created_at > latest)?;
     Some(format!("`{}` is of {}, after that", item.id, item.created_at))
 }
 

@@ -63,14 +63,20 @@ pub async fn watermark_value(db: &mut Database, table: &Table, column: &Column, 
             let holds: BTreeSet<&str> = classes.iter().map(String::as_str).collect();
             let numbers = holds.contains("integer") || holds.contains("real");
             let is_number = logical_text::number(value).is_some();
+            if let Some(digits) = value.strip_prefix("0x").filter(|digits| hex::decode(digits).is_ok_and(|bytes| !bytes.is_empty()))
+                && holds.iter().eq(["blob"].iter())
+            {
+                return Ok(last(digits, Some(Form::Bytes)));
+            }
             let by_text = column.type_text.to_ascii_uppercase();
             // Such a column turns a number into text before it compares.
             let as_text = ["CHAR", "CLOB", "TEXT"].iter().any(|part| by_text.contains(part)) && !by_text.contains("INT");
-            if holds.is_empty() || is_number == numbers || (is_number && as_text) || (!is_number && holds.contains("text")) {
+            if holds.is_empty() || is_number && (numbers || as_text) || !is_number && holds.contains("text") {
                 return Ok(last(value, Some(if is_number && !as_text { Form::Number } else { Form::Text })));
             }
             let holds: Vec<&str> = holds.into_iter().collect();
-            Err(refused(format!(", and holds values of class {}", holds.join(", "))))
+            let as_bytes = if holds == ["blob"] { ", whose last one is written as 0x and its digits" } else { "" };
+            Err(refused(format!(", and holds values of class {}{as_bytes}", holds.join(", "))))
         }
     }
 }
@@ -92,7 +98,7 @@ pub async fn form_in_sqlite(db: &mut Database, table: &Table, column: &Column) -
 }
 
 /// The storage classes of a column's values.
-async fn classes_in_sqlite(db: &mut Database, table: &Table, column: &Column) -> Result<BTreeSet<String>, Failure> {
+pub async fn classes_in_sqlite(db: &mut Database, table: &Table, column: &Column) -> Result<BTreeSet<String>, Failure> {
     let name = double_quoted(&column.name);
     let classes = db.ask(&format!("SELECT DISTINCT typeof({name}) FROM {} WHERE {name} IS NOT NULL", table.sql_name)).await?;
     Ok(classes.into_iter().filter_map(|row| row.into_iter().next()).collect())

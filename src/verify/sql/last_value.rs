@@ -61,6 +61,16 @@ impl Form {
         Self::ALL.iter().find(|(form, _)| *form == self).map_or("", |(_, name)| name)
     }
 
+    /// The storage classes of SQLite whose values are ordered so.
+    pub fn classes(self) -> &'static [&'static str] {
+        match self {
+            Self::Number => &["integer", "real"],
+            Self::Text => &["text"],
+            Self::Bytes => &["blob"],
+            Self::Time | Self::Own => &[],
+        }
+    }
+
     /// As manifests state it; nothing where it is of a later version.
     pub fn stated(text: &str) -> Option<Self> {
         Self::ALL.iter().find(|(_, name)| *name == text).map(|(form, _)| *form)
@@ -75,13 +85,17 @@ pub fn operand(engine: &str, column: &Column, form: Option<Form>) -> String {
     let is_text = |kind: &PgType| *kind == PgType::Text;
     let is_list_of_texts = |kind: &PgType| matches!(kind, PgType::Array(each) if is_text(each));
     match (&column.wire, form) {
-        // In whatever encoding the database is.
-        (Wire::Postgres(kind), Some(_)) if is_text(kind) => format!("convert_to({name}::text, 'UTF8')"),
+        (Wire::Postgres(kind), Some(_)) if is_text(kind) => in_utf8(&format!("{name}::text")),
         (Wire::Postgres(kind), form) if is_text(kind) || form.is_some() && is_list_of_texts(kind) => format!("{name} COLLATE \"C\""),
         (Wire::Mysql(MysqlType::Text), Some(_)) => format!("CAST(CONVERT({name} USING utf8mb4) AS BINARY)"),
         (Wire::Sqlite, Some(_)) => format!("{name} COLLATE BINARY"),
         _ => name,
     }
+}
+
+/// The bytes of a text of PostgreSQL in whatever encoding the database is. One that has none takes bytes of all kinds, and converts them to nothing.
+fn in_utf8(text: &str) -> String {
+    format!("convert_to({text}, CASE getdatabaseencoding() WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END)")
 }
 
 /// What asks PostgreSQL for the greatest value of a column, as text.
@@ -132,7 +146,11 @@ impl Last {
             Some(Form::Number) if is_number && column.wire == Wire::Mysql(MysqlType::Float) => {
                 self.text.parse::<f32>().map_or_else(|_| self.text.clone(), |float| f64::from(float).to_string())
             }
-            Some(Form::Text) if column.wire == Wire::Postgres(PgType::Text) => format!("convert_to({}, 'UTF8')", quoted(&self.text)),
+            Some(Form::Text) if column.wire == Wire::Postgres(PgType::Text) => in_utf8(&quoted(&self.text)),
+            // A statement ends there.
+            Some(Form::Text) if column.wire == Wire::Sqlite && self.text.contains('\0') => {
+                format!("CAST(X'{}' AS TEXT)", hex::encode(&self.text))
+            }
             Some(Form::Bytes) if is_bytes && engine == "postgres" => format!("'\\x{}'", self.text),
             Some(Form::Bytes) if is_bytes => format!("X'{}'", self.text),
             Some(Form::Number) if is_number && engine != "postgres" => self.text.clone(),
@@ -154,12 +172,13 @@ mod tests {
         let of = |engine, text: &str, form, wire| Last { text: text.into(), form }.literal(engine, &column(wire));
         let literal = |engine, text: &str, form| of(engine, text, form, Wire::Sqlite);
         let text = Wire::Postgres(PgType::Text);
-        assert_eq!(of("postgres", "x' OR 1", Some(Form::Text), text), "convert_to('x'' OR 1', 'UTF8')");
+        assert_eq!(of("postgres", "x' OR 1", Some(Form::Text), text), in_utf8("'x'' OR 1'"));
         assert_eq!(of("mysql", "0.3", Some(Form::Number), Wire::Mysql(MysqlType::Float)), "0.30000001192092896");
         assert_eq!(literal("postgres", "x' OR 1", None), "'x'' OR 1'");
         assert_eq!(literal("mariadb", "\\' OR 1", None), "'\\\\'' OR 1'");
         assert_eq!(literal("sqlite", "-12", None), "-12");
         assert_eq!(literal("sqlite", "0009", Some(Form::Text)), "'0009'");
+        assert_eq!(literal("sqlite", "a\0'", Some(Form::Text)), "CAST(X'610027' AS TEXT)");
         assert_eq!(literal("sqlite", "1.5e+300", Some(Form::Number)), "1.5e+300");
         assert_eq!(literal("sqlite", "00FF", Some(Form::Bytes)), "X'00FF'");
         assert_eq!(literal("postgres", "00ff", Some(Form::Bytes)), "'\\x00ff'");

@@ -53,6 +53,18 @@ impl Watermark {
             if let Some(last) = last.as_ref().filter(|_| value.is_none()) {
                 reads_back(db, table, column, last).await?;
             }
+            if let Some(value) = value
+                && let Some(last) = &last
+            {
+                let upto = any(table, column, up_to(db.engine().name, column, Some(last)));
+                if db.ask(&upto).await?.is_empty() && !db.ask(&any(table, column, "1 = 1".into())).await?.is_empty() {
+                    said.push(format!(
+                        "no row of table {} is up to {name} = {}: the prefix has none of it",
+                        table.name,
+                        value.escape_default()
+                    ));
+                }
+            }
             watermark.values.insert(table.name.clone(), last);
             if column.nullable && !db.ask(&any(table, column, format!("{} IS NULL", quoted(db.engine().name, name)))).await?.is_empty() {
                 let table = &table.name;
@@ -74,11 +86,12 @@ impl Watermark {
         Some(up_to(engine, column, last.as_ref()))
     }
 
-    /// Refuses a database of another engine that orders the column otherwise: rows of the prefix would be missing there, or later ones extra.
+    /// Refuses a database that orders the column otherwise, be it of another engine or with another type that means the same to the comparison:
+    /// rows of the prefix would be missing there, or later ones extra.
     ///
     /// # Errors
     /// [`FailureKind::Invalid`](crate::model::failure::FailureKind::Invalid) with the first table of which that is so.
-    pub async fn fits(&self, captured: &str, db: &mut Database, tables: &[Table]) -> Result<(), Failure> {
+    pub async fn fits(&self, captured: &str, is_logical: bool, db: &mut Database, tables: &[Table]) -> Result<(), Failure> {
         let engine = db.engine().name;
         let has_texts = self.values.values().flatten().any(|last| last.form == Some(Form::Text));
         if has_texts && !declared::orders_utf8(db).await? {
@@ -87,20 +100,24 @@ impl Watermark {
             return Err(Failure::invalid(said).hint("compare the two databases with --against"));
         }
         let family = |engine: &str| if engine == "mariadb" { "mysql" } else { engine }.to_owned();
-        if family(captured) == family(engine) {
+        let is_of_family = family(captured) == family(engine);
+        // Another type is a difference there, and told as one.
+        if is_of_family && !is_logical {
             return Ok(());
         }
         for table in tables {
             let Some(Some(last)) = self.values.get(&table.name) else { continue };
             let Some(column) = table.columns.iter().find(|column| column.name == self.column) else { continue };
-            let here = match Form::of(column) {
-                Some(form) => Some(form),
-                None => declared::form_in_sqlite(db, table, column).await?,
-            };
-            let is_alike = match last.form {
-                Some(form) => form != Form::Own && here == Some(form),
+            let is_alike = match (Form::of(column), last.form) {
+                (Some(here), Some(form)) => here == form && (form != Form::Own || is_of_family),
                 // An earlier version did not say how it compares: what has one order everywhere.
-                None => matches!(here, Some(Form::Number | Form::Time)),
+                (Some(here), None) => is_of_family || matches!(here, Form::Number | Form::Time),
+                // Values of any class: one that is of another is damaged or a later one, and whole columns are what holds times as texts.
+                (None, form) => {
+                    let classes = declared::classes_in_sqlite(db, table, column).await?;
+                    let ordered = form.unwrap_or(Form::Number).classes();
+                    is_of_family || classes.is_empty() || classes.iter().any(|class| ordered.contains(&class.as_str()))
+                }
             };
             if !is_alike {
                 let said = format!(
@@ -172,7 +189,16 @@ fn quoted(engine: &str, column: &str) -> String {
 fn up_to(engine: &str, column: &Column, last: Option<&Last>) -> String {
     let name = quoted(engine, &column.name);
     match last {
-        Some(last) => format!("{name} IS NULL OR {} <= {}", operand(engine, column, last.form), last.literal(engine, column)),
+        Some(last) => {
+            let end = format!("{} <= {}", operand(engine, column, last.form), last.literal(engine, column));
+            // Values of another class are before or after all of these, and none of the prefix.
+            match last.form.filter(|_| column.wire == Wire::Sqlite).map(Form::classes) {
+                Some(classes) if !classes.is_empty() => {
+                    format!("{name} IS NULL OR typeof({name}) IN ('{}') AND {end}", classes.join("', '"))
+                }
+                _ => format!("{name} IS NULL OR {end}"),
+            }
+        }
         None => format!("{name} IS NULL"),
     }
 }
@@ -203,11 +229,16 @@ mod tests {
         let (text, number) = (of("i\"d", Wire::Postgres(PgType::Text)), of("id", Wire::Mysql(MysqlType::Text)));
         assert_eq!(
             up_to("postgres", &text, Some(&last("9", Some(Form::Text)))),
-            "\"i\"\"d\" IS NULL OR convert_to(\"i\"\"d\"::text, 'UTF8') <= convert_to('9', 'UTF8')"
+            "\"i\"\"d\" IS NULL OR convert_to(\"i\"\"d\"::text, CASE getdatabaseencoding() WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END) \
+             <= convert_to('9', CASE getdatabaseencoding() WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END)"
         );
         assert_eq!(up_to("mariadb", &number, Some(&last("9", None))), "`id` IS NULL OR `id` <= 9");
         let bytes = "`id` IS NULL OR CAST(CONVERT(`id` USING utf8mb4) AS BINARY) <= '9'";
         assert_eq!(up_to("mysql", &number, Some(&last("9", Some(Form::Text)))), bytes);
         assert_eq!(up_to("mysql", &number, None), "`id` IS NULL");
+        let any = of("id", Wire::Sqlite);
+        let classed = "\"id\" IS NULL OR typeof(\"id\") IN ('integer', 'real') AND \"id\" COLLATE BINARY <= 9";
+        assert_eq!(up_to("sqlite", &any, Some(&last("9", Some(Form::Number)))), classed);
+        assert_eq!(up_to("sqlite", &any, Some(&last("9", None))), "\"id\" IS NULL OR \"id\" <= 9");
     }
 }

@@ -2,7 +2,8 @@
 
 use attestore::model::digest::Sha256Digest;
 use attestore::model::not_compared::{
-    BY_MEANING, DEFINITIONS, GRANTS, HIDDEN_DEFINITIONS, NOT_SHOWN, NOT_SHOWN_THEN, NOT_SPOKEN_OF, OF_ANOTHER_ENGINE, OTHER_TABLES,
+    BEHIND, BY_MEANING, DEFINITIONS, GRANTS, HIDDEN_DEFINITIONS, NOT_SHOWN, NOT_SHOWN_THEN, NOT_SPOKEN_OF, OF_ANOTHER_ENGINE, OTHER_TABLES,
+    POSITIONS,
 };
 use attestore::testing_log::entry::Body;
 use attestore::testing_log::point_result::VerifyFacts;
@@ -96,6 +97,13 @@ fn definitions_are_left_out_only_where_their_manifest_bears_it_out() {
     assert_eq!(apart(&prefix, &[], true), [missing]);
     assert_eq!(apart(&prefix, &[(OTHER_TABLES, NOT_SPOKEN_OF)], true), Vec::<&str>::new());
     assert_eq!(apart(&few, &[(OTHER_TABLES, NOT_SPOKEN_OF)], true), [differs]);
+    // Behind a manifest is what a copy of an earlier moment may be, and no other.
+    assert_eq!(apart(&few, &[(POSITIONS, BEHIND)], true), [differs]);
+    let later = |facts: &mut VerifyFacts| {
+        facts.not_compared.insert(POSITIONS.to_owned(), BEHIND.to_owned());
+        facts.manifest_captured_end = facts.manifest_captured_end.plus_secs(1_000_000_000);
+    };
+    assert_eq!(faults_of(&few, true, &[INSTANCE, SECOND], later).0, [Rule::ManifestDiffers.as_str()]);
     // Without the manifest nobody can tell whether the reason holds, and that is said; no reason at all is none.
     assert_eq!(without_definitions(&of("postgres"), None, false).0, [missing]);
     assert_eq!(without_definitions(&of("postgres"), Some("anything"), false).0, [differs]);

@@ -1,15 +1,21 @@
 //! What checks are held against: the manifest's baselines, the time, the names that a configuration gives, the key of canaries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::capture::CaptureMode;
 use crate::model::clock::Timestamp;
 use crate::signing::hash_key::HashKey;
+use crate::verify::manifest::header::Header;
+use crate::verify::sql::capture::rows_baseline;
+use crate::verify::sql::scope::Scope;
 
 /// See each field; the default demands nothing and takes ages against now.
 #[derive(Clone, Debug, Default)]
 pub struct CheckDemands {
     /// The manifest's baselines: `rows.TABLE`, or a check's id.
     pub baselines: BTreeMap<String, String>,
+    /// Those of tables that the manifest has a part of: it counts the rows of that part.
+    pub in_part: BTreeSet<String>,
     /// They are those of a restored copy: what was planted in its source is not known from them.
     pub of_a_restore: bool,
     /// Ages are taken against this; now where it is absent.
@@ -22,4 +28,19 @@ pub struct CheckDemands {
     pub recording: bool,
     /// The key that canaries are digested with.
     pub hash_key: Option<HashKey>,
+}
+
+impl CheckDemands {
+    /// What a manifest holds checks against.
+    pub fn of_manifest(header: &Header) -> Self {
+        let scope = Scope::of(header.position.as_ref());
+        let until = scope.watermark.into_iter().flat_map(|watermark| watermark.values.into_keys());
+        let of_partitions = scope.closed.into_iter().flatten().filter(|(_, partitions)| !partitions.is_empty()).map(|(table, _)| table);
+        Self {
+            baselines: header.baselines.clone(),
+            in_part: until.chain(of_partitions).map(|table| rows_baseline(&table)).collect(),
+            of_a_restore: header.mode == CaptureMode::FirstRestore,
+            ..Self::default()
+        }
+    }
 }

@@ -18,6 +18,8 @@ pub struct Measured {
     pub compared: u64,
     /// Those beyond their baseline, or gone: name, expected, found.
     pub beyond: Vec<[String; 3]>,
+    /// Those of which the manifest has a part only.
+    pub in_part: Vec<String>,
 }
 
 /// Runs `check` for each of its subjects that the manifest has a number of; while numbers are recorded, for all of them. What was measured goes
@@ -27,22 +29,29 @@ pub struct Measured {
 /// Where one of them cannot be measured, or its number cannot be compared.
 pub async fn measure(session: &mut Session, demands: &CheckDemands, check: &Check, result: &mut CheckResult) -> Result<Measured, Trouble> {
     let engine = session.engine().name;
+    let prefix = format!("{}.", check.baseline);
+    let of_this = |(name, value): (&String, &String)| Some((name.strip_prefix(&prefix)?.to_owned(), value.clone()));
+    let mut left: BTreeMap<String, String> = demands.baselines.iter().filter_map(of_this).collect();
+    // The pages of large objects are no table of the database's own.
+    left.retain(|name, _| !name.starts_with("pg_catalog."));
+    let mut measured = Measured {
+        in_part: left.keys().filter(|name| demands.in_part.contains(&format!("{prefix}{name}"))).cloned().collect(),
+        ..Measured::default()
+    };
+    left.retain(|name, _| !measured.in_part.contains(name));
     let statements: Vec<(String, String)> = match check.each {
         Some(Each::NumberColumn) => {
             let columns = subjects::number_columns(session).await?;
             columns.iter().map(|column| (column.name.clone(), placeholders::for_sum(&check.sql, column, engine))).collect()
         }
         _ => {
-            let tables = subjects::named_tables(session).await?;
+            let mut tables = subjects::named_tables(session).await?;
+            let histories = tables.iter().filter_map(|table| subjects::history(table, engine));
+            let counted: Vec<(String, String)> = histories.filter(|(name, _)| left.contains_key(name)).collect();
+            tables.extend(counted);
             tables.iter().map(|(name, table)| (name.clone(), placeholders::for_table(&check.sql, table, engine))).collect()
         }
     };
-    let prefix = format!("{}.", check.baseline);
-    let of_this = |(name, value): (&String, &String)| Some((name.strip_prefix(&prefix)?.to_owned(), value.clone()));
-    let mut left: BTreeMap<String, String> = demands.baselines.iter().filter_map(of_this).collect();
-    // The pages of large objects are no table of the database's own.
-    left.retain(|name, _| !name.starts_with("pg_catalog."));
-    let mut measured = Measured::default();
     for (name, statement) in statements {
         let expected = left.remove(&name);
         if expected.is_none() && !demands.recording {

@@ -3,6 +3,7 @@
 //!
 //! Not here: comparing rows with a manifest, and what a failed check means for a drill.
 
+pub mod answer;
 pub mod canary;
 pub mod demands;
 pub mod examine;

@@ -32,34 +32,35 @@ pub fn known(names: &BTreeMap<String, String>, packs: &[Pack]) -> Result<(), Fai
         .hint(format!("what may have another name: {}", known.join(", "))))
 }
 
+/// The tables that stand under another name in this check, or with another column, by the names that the check has for them.
+fn renamed<'c>(check: &'c Check, names: &BTreeMap<String, String>) -> BTreeSet<&'c str> {
+    let is_named = |(table, column): &&(String, String)| names.contains_key(table) || names.contains_key(&format!("{table}.{column}"));
+    check.columns.iter().filter(is_named).map(|(table, _)| table.as_str()).collect()
+}
+
+/// What the database calls those tables.
+pub fn called(check: &Check, names: &BTreeMap<String, String>) -> BTreeSet<String> {
+    renamed(check, names).into_iter().map(|logical| table(names, logical).to_owned()).collect()
+}
+
 /// The statement with every table of `check.columns` that has another name, or a column of one, standing under its own.
 ///
-/// `quoted` quotes a name, maybe with its schema, for the engine; `schema` is where an unqualified table lies, for engines that take a
-/// table expression of the same name for a circle.
+/// `quoted` quotes a name, maybe with its schema, for the engine; `whole` has the tables of the database with their schemas, quoted: a name
+/// without one may be that of another table's expression, or of its own.
 pub fn mapped(
     check: &Check,
     names: &BTreeMap<String, String>,
-    schema: Option<&str>,
+    whole: &BTreeMap<String, String>,
     quoted: &dyn Fn(&str) -> Option<String>,
 ) -> Result<String, String> {
     let mut expressions = Vec::new();
-    let mut tables: Vec<&str> = check.columns.iter().map(|(table, _)| table.as_str()).collect();
-    tables.sort_unstable();
-    tables.dedup();
     let quote = |name: &str| quoted(name).ok_or_else(|| format!("`{}` is no name of a table or a column", name.escape_default()));
-    for logical in tables {
-        let columns: Vec<&str> = check.columns.iter().filter(|(table, _)| table == logical).map(|(_, column)| column.as_str()).collect();
-        let other = |column: &&str| names.get(&format!("{logical}.{column}"));
-        if !names.contains_key(logical) && columns.iter().all(|column| other(column).is_none()) {
-            continue;
-        }
+    for logical in renamed(check, names) {
+        let columns = check.columns.iter().filter(|(table, _)| table == logical).map(|(_, column)| column.as_str());
+        let other = |column: &str| names.get(&format!("{logical}.{column}"));
         let physical = table(names, logical);
-        let from = match schema.filter(|_| !physical.contains('.')) {
-            Some(schema) => quote(&format!("{schema}.{physical}"))?,
-            None => quote(physical)?,
-        };
-        let list =
-            columns.iter().map(|column| Ok(format!("{} AS {}", quote(other(column).map_or(column, String::as_str))?, quote(column)?)));
+        let from = whole.get(physical).cloned().map_or_else(|| quote(physical), Ok)?;
+        let list = columns.map(|column| Ok(format!("{} AS {}", quote(other(column).map_or(column, String::as_str))?, quote(column)?)));
         let list = list.collect::<Result<Vec<_>, String>>()?.join(", ");
         expressions.push(format!("{} AS (SELECT {list} FROM {from})", quote(logical)?));
     }
@@ -104,7 +105,9 @@ mod tests {
 
     fn map(sql: &str, names: &[(&str, &str)], schema: Option<&str>) -> Result<String, String> {
         let names = names.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect();
-        mapped(&check(sql), &names, schema, &quoted).map(|sql| sql.trim_end().to_owned())
+        let qualified = |name: String| Some((quoted(&format!("{}.{name}", schema?))?, name));
+        let whole = called(&check(sql), &names).into_iter().filter_map(|name| qualified(name).map(|(whole, name)| (name, whole))).collect();
+        mapped(&check(sql), &names, &whole, &quoted).map(|sql| sql.trim_end().to_owned())
     }
 
     #[test]
@@ -129,6 +132,8 @@ mod tests {
         );
         let main = map(sql, &[("b.id", "no")], Some("main")).unwrap();
         assert_eq!(main, format!("WITH \"b\" AS (SELECT \"no\" AS \"id\" FROM \"main\".\"b\")\n{plain}"));
+        let swapped = map(sql, &[("a", "b"), ("b", "a")], Some("s")).unwrap();
+        assert!(swapped.contains("FROM \"s\".\"b\"), \"b\" AS (SELECT \"id\" AS \"id\" FROM \"s\".\"a\")"), "{swapped}");
         let with = map("WITH x AS (SELECT 1) SELECT * FROM x", &[("b", "c")], None).unwrap();
         assert_eq!(with, "WITH \"b\" AS (SELECT \"id\" AS \"id\" FROM \"c\"), x AS (SELECT 1) SELECT * FROM x");
         assert!(map("WITH RECURSIVE x AS (SELECT 1) SELECT * FROM x", &[("b", "c")], None).unwrap().starts_with("WITH RECURSIVE \"b\" AS"));

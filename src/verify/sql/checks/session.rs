@@ -5,16 +5,14 @@
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use sqlx::mysql::{MySqlConnection, MySqlRow};
-use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{
-    AssertSqlSafe, Column as _, ConnectOptions, Connection, Decode, Error, Executor, MySql, Row as _, SqlSafeStr, Sqlite, TypeInfo,
-    ValueRef,
-};
+use sqlx::mysql::MySqlConnection;
+use sqlx::postgres::PgConnection;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{AssertSqlSafe, Column as _, ConnectOptions, Connection, Error, Executor, Row as _, SqlSafeStr};
 
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
+use crate::verify::sql::checks::answer::{self, Answer};
 use crate::verify::sql::checks::redact;
 use crate::verify::sql::checks::statement::is_check_of_a_table;
 use crate::verify::sql::connect::access::{Access, not_sql};
@@ -33,17 +31,6 @@ pub const GRACE: Duration = Duration::from_secs(30);
 /// How long a statement waits for a lock that somebody holds, in seconds; and once one was waited for in vain.
 const LOCK_WAIT_S: u64 = 60;
 const LOCK_WAIT_AGAIN_S: u64 = 3;
-
-/// What a statement returned.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Answer {
-    /// The columns' names.
-    pub columns: Vec<String>,
-    /// The first rows as text.
-    pub rows: Vec<Vec<Option<String>>>,
-    /// All rows.
-    pub total: u64,
-}
 
 /// Why a statement gave no answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -111,6 +98,17 @@ pub struct Session {
 const SERVER_FIRST: &str = "SELECT pg_catalog.set_config('search_path', CASE pg_catalog.current_setting('search_path') WHEN '' THEN 'pg_catalog' \
      ELSE 'pg_catalog, ' || pg_catalog.current_setting('search_path') END, false)";
 
+/// How a value is shown is no affair of the database's settings, which a copy of it may not have.
+const POSTGRES_PINS: [&str; 7] = [
+    "SET TimeZone = 'UTC'",
+    "SET bytea_output = 'hex'",
+    "SET IntervalStyle = 'postgres'",
+    "SET lc_monetary = 'C'",
+    "SET row_security = off",
+    "SET default_transaction_read_only = on",
+    SERVER_FIRST,
+];
+
 /// What a statement means is no affair of the server's settings: texts may stand in double quotes, and `||` is OR, as both products have it
 /// where nobody sets anything. MySQL then asks that what is shown of a group is the same for all of it; MariaDB does not, and its own rule for
 /// that knows no keys.
@@ -123,6 +121,9 @@ async fn pin_mysql(connection: &mut MySqlConnection, mariadb: bool) -> Result<()
     if mariadb && sqlx::raw_sql(IS_AS_OF).fetch_optional(&mut *connection).await?.is_some() {
         sqlx::raw_sql(NOW).execute(&mut *connection).await?;
     }
+    // MariaDB ends a recursion after so many steps without a word; its check has a time limit. Who does not know the setting has no recursion.
+    let recursion = if mariadb { "max_recursive_iterations" } else { "cte_max_recursion_depth" };
+    let _ = sqlx::raw_sql(AssertSqlSafe(format!("SET SESSION {recursion} = 4294967295"))).execute(&mut *connection).await;
     // Its words are read where it says why a table could not be looked at.
     let _ = sqlx::raw_sql("SET SESSION lc_messages = 'en_US'").execute(&mut *connection).await;
     // MySQL 8 remembers for a day what its catalog told of a table; who does not know the setting remembers nothing.
@@ -169,7 +170,7 @@ impl Session {
         let mut keeps_role = false;
         let engine = match &mut connected {
             Connected::Postgres(connection) => {
-                for pin in ["SET TimeZone = 'UTC'", "SET row_security = off", "SET default_transaction_read_only = on", SERVER_FIRST] {
+                for pin in POSTGRES_PINS {
                     sqlx::raw_sql(pin).execute(&mut *connection).await.map_err(failed)?;
                 }
                 let question = "SELECT current_setting('server_version'), (SELECT rolbypassrls AND NOT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)";
@@ -259,6 +260,22 @@ impl Session {
         }
         let quote = if matches!(self.connected, Connected::Mysql(_)) { backticked } else { double_quoted };
         Some(parts.into_iter().map(quote).collect::<Vec<_>>().join("."))
+    }
+
+    /// A table or view with the schema that it lies in, quoted: such a name is never that of a table expression. None where the name has its
+    /// schema already, or no such table is seen.
+    pub async fn qualified(&mut self, name: &str) -> Result<Option<String>, Trouble> {
+        let Some(quoted) = self.quoted(name).filter(|_| !name.contains('.')) else { return Ok(None) };
+        let (question, quote): (String, fn(&str) -> String) = match &self.connected {
+            Connected::Sqlite(..) => return Ok(Some(format!("main.{quoted}"))),
+            Connected::Mysql(_) => ("SELECT DATABASE()".to_owned(), backticked),
+            Connected::Postgres(_) => {
+                let of = "SELECT n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace";
+                (format!("{of} WHERE c.oid = pg_catalog.to_regclass('{}')", quoted.replace('\'', "''")), double_quoted)
+            }
+        };
+        let schema = self.run(&question, GRACE, 1, true).await?.rows.into_iter().flatten().flatten().next();
+        Ok(schema.map(|schema| format!("{}.{quoted}", quote(&schema))))
     }
 
     /// Whether a table or view can be read: none where it is absent, else whether it has a row. A view may look for one as long as its check
@@ -373,7 +390,8 @@ async fn run_postgres(connection: &mut PgConnection, sql: &str, waits: Waits, ke
             let row = row?;
             answer.add(keep, |answer| {
                 answer.columns = row.columns().iter().map(|column| column.name().to_owned()).collect();
-                (0..row.len()).map(|index| postgres_text(&row, index)).collect()
+                answer.first(|| (0..row.len()).map(|index| answer::postgres_exact(&row, index)).collect());
+                (0..row.len()).map(|index| answer::postgres_text(&row, index)).collect()
             });
         }
         Ok(answer)
@@ -381,20 +399,6 @@ async fn run_postgres(connection: &mut PgConnection, sql: &str, waits: Waits, ke
     .await;
     let ended = sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await;
     answer.and_then(|answer| ended.map(|_| answer))
-}
-
-/// Text as it is, and what is none by its digits: two values that differ are never one.
-fn text_of(bytes: &[u8]) -> String {
-    std::str::from_utf8(bytes).map_or_else(|_| digits_of(bytes), str::to_owned)
-}
-
-fn digits_of(bytes: &[u8]) -> String {
-    format!("0x{}", hex::encode(bytes))
-}
-
-fn postgres_text(row: &PgRow, index: usize) -> Option<String> {
-    let value = row.try_get_raw(index).ok()?;
-    value.as_bytes().ok().map(text_of)
 }
 
 async fn run_mysql(connection: &mut MySqlConnection, sql: &str, waits: Waits, keep: usize, mariadb: bool) -> Result<Answer, Error> {
@@ -420,7 +424,8 @@ async fn run_mysql(connection: &mut MySqlConnection, sql: &str, waits: Waits, ke
             let row = row?;
             answer.add(keep, |answer| {
                 answer.columns = row.columns().iter().map(|column| column.name().to_owned()).collect();
-                (0..row.len()).map(|index| mysql_text(&row, index)).collect()
+                answer.first(|| (0..row.len()).map(|index| answer::mysql_exact(&row, index)).collect());
+                (0..row.len()).map(|index| answer::mysql_text(&row, index)).collect()
             });
         }
         Ok(answer)
@@ -428,11 +433,6 @@ async fn run_mysql(connection: &mut MySqlConnection, sql: &str, waits: Waits, ke
     .await;
     let ended = sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await;
     answer.and_then(|answer| ended.map(|_| answer))
-}
-
-fn mysql_text(row: &MySqlRow, index: usize) -> Option<String> {
-    let value = row.try_get_raw(index).ok()?;
-    <&[u8] as Decode<MySql>>::decode(value).ok().map(text_of)
 }
 
 async fn run_sqlite(connection: &mut SqliteConnection, sql: &str, timeout: Duration, keep: usize) -> Result<Answer, Error> {
@@ -445,34 +445,11 @@ async fn run_sqlite(connection: &mut SqliteConnection, sql: &str, timeout: Durat
         let row = row?;
         answer.add(keep, |answer| {
             answer.columns = row.columns().iter().map(|column| column.name().to_owned()).collect();
-            (0..row.len()).map(|index| sqlite_text(&row, index)).collect()
+            answer.first(|| (0..row.len()).map(|index| answer::sqlite_exact(&row, index)).collect());
+            (0..row.len()).map(|index| answer::sqlite_text(&row, index)).collect()
         });
     }
     Ok(answer)
-}
-
-fn sqlite_text(row: &SqliteRow, index: usize) -> Option<String> {
-    let value = row.try_get_raw(index).ok()?;
-    if value.is_null() {
-        return None;
-    }
-    let class = value.type_info().name().to_owned();
-    match class.as_str() {
-        "INTEGER" | "INT8" => <i64 as Decode<Sqlite>>::decode(value).ok().map(|value| value.to_string()),
-        "REAL" => <f64 as Decode<Sqlite>>::decode(value).ok().map(|value| value.to_string()),
-        "BLOB" => <&[u8] as Decode<Sqlite>>::decode(value).ok().map(digits_of),
-        _ => <&[u8] as Decode<Sqlite>>::decode(value).ok().map(text_of),
-    }
-}
-
-impl Answer {
-    fn add(&mut self, keep: usize, row: impl FnOnce(&mut Self) -> Vec<Option<String>>) {
-        self.total += 1;
-        if self.rows.len() < keep {
-            let row = row(self);
-            self.rows.push(row);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use crate::verify::sql::checks::routines;
 use crate::verify::sql::checks::session::{GRACE, Session, Trouble};
 use crate::verify::sql::mysql::catalog::FEDERATED;
+use crate::verify::sql::mysql::catalog::{HISTORY, with_history};
 use crate::verify::sql::postgres::catalog::shown_name;
 use crate::verify::sql::rows::table::{backticked, double_quoted};
 
@@ -87,6 +88,11 @@ pub async fn named_tables(session: &mut Session) -> Result<Vec<(String, String)>
         _ => None,
     };
     Ok(found.iter().filter_map(named).collect())
+}
+
+/// What `table`, of that name, is counted by where the manifest counts all the rows that it has had.
+pub fn history((name, table): &(String, String), engine: &str) -> Option<(String, String)> {
+    (engine == "mariadb").then(|| (format!("{name}{HISTORY}"), with_history(table)))
 }
 
 /// The columns of base tables whose values add up exactly: whole numbers and decimals. Of SQLite those that are declared as whole numbers.

@@ -13,8 +13,8 @@ use crate::verify::sql::compare::beside;
 use crate::verify::sql::compare::tables::Run;
 use crate::verify::sql::connect::errors::GIVE_RIGHTS;
 use crate::verify::sql::database::Database;
-use crate::verify::sql::definitions::differences;
-use crate::verify::sql::definitions::kinds::{AUTO_INCREMENT, Definitions, POSITION};
+use crate::verify::sql::definitions::kinds::Definitions;
+use crate::verify::sql::definitions::{behind, differences};
 
 impl Run<'_> {
     /// What is defined beside tables, as far as both sides show it; within one engine only.
@@ -28,21 +28,20 @@ impl Run<'_> {
             self.not_compared(not_compared::OF_ANOTHER_ENGINE);
             return;
         }
-        if self.is_earlier && (expected.leave_out(POSITION) | expected.leave_out(AUTO_INCREMENT)) {
-            let said = "how far sequences had come: the restore is of a moment before the capture, when they were behind";
-            self.result.left_out.push(said.to_owned());
-        }
         expected.leave_out_tables(&self.elsewhere);
-        let before = &expected.to_value();
         if self.result.cut_short.is_some() {
-            return beside::not_reached(before, &mut self.result);
+            return beside::not_reached(&expected.to_value(), &mut self.result);
         }
         let mut now = match db.definitions().await {
             Ok(now) => now,
-            Err(failure) => return beside::not_read(self.monitor, Some(before), failure, &mut self.result),
+            Err(failure) => return beside::not_read(self.monitor, Some(&expected.to_value()), failure, &mut self.result),
         };
         self.retain_closed(&mut now);
         now.leave_out_tables(&self.elsewhere);
+        if self.is_earlier {
+            self.not_come_to(behind::take_out(&mut expected, &now));
+        }
+        let before = &expected.to_value();
         self.result.left_out.extend(beside::words(before, &now));
         if differences::unseen(before, &now, true).is_some() {
             self.result.not_compared.insert(not_compared::GRANTS, not_compared::NOT_SHOWN);
@@ -87,6 +86,17 @@ impl Run<'_> {
     fn not_compared(&mut self, why: &'static str) {
         self.result.left_out.push(why.to_owned());
         self.result.not_compared.insert(not_compared::DEFINITIONS, why);
+    }
+
+    /// Numbers that the restore is behind, which is of a moment before the manifest's.
+    fn not_come_to(&mut self, behind: Vec<String>) {
+        if behind.is_empty() {
+            return;
+        }
+        let said = format!("the restore is of a moment before the capture, and behind it: {}", behind.join(", "));
+        self.monitor.event(Event::Note(&said));
+        self.result.left_out.push(said);
+        self.result.not_compared.insert(not_compared::POSITIONS, not_compared::BEHIND);
     }
 
     /// Leaves those of closed tables and partitions alone, where the manifest is of such.

@@ -120,9 +120,10 @@ impl Definitions {
         }
     }
 
-    /// Takes a kind out; says whether there was one of it.
-    pub fn leave_out(&mut self, kind: &str) -> bool {
-        self.kinds.remove(kind).is_some_and(|names| !names.is_empty())
+    /// Takes those of a kind out of which this is true, by name and text; their names.
+    pub fn take_out(&mut self, kind: &str, is_out: impl Fn(&str, &str) -> bool) -> Vec<String> {
+        let Some(names) = self.kinds.get_mut(kind) else { return Vec::new() };
+        names.extract_if(.., |name, text| is_out(name, text)).map(|(name, _)| name).collect()
     }
 
     /// Leaves those alone that belong to tables for which `counts` is true, by the name that findings use, and a partition's where there is one.

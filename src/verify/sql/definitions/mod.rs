@@ -3,6 +3,7 @@
 //! Not here: the columns and keys of tables, which decide how rows are read (`table` and the catalogues).
 
 pub mod alike;
+pub mod behind;
 pub mod belonging;
 pub mod differences;
 pub mod folded;

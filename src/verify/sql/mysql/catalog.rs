@@ -117,7 +117,12 @@ pub async fn is_still(session: &mut WireSession, database: &str, table: &Table) 
 }
 
 /// What a system-versioned table's history is called beside it.
-const HISTORY: &str = " (history)";
+pub const HISTORY: &str = " (history)";
+
+/// What all rows are read from that such a table has had.
+pub fn with_history(sql_name: &str) -> String {
+    format!("{sql_name} FOR SYSTEM_TIME ALL")
+}
 
 /// All rows that a system-versioned table has had, each with the time from which and until which it was valid. A dump without its history
 /// restores the rows of today, all of them valid from the time of the restore on (mariadb.com/kb/en/system-versioned-tables).
@@ -133,8 +138,7 @@ fn history(table: &Table, key: &[String]) -> Table {
         // One key has many rows, which follow one another.
         key.extend((!key.is_empty()).then(|| "row_end".to_owned()));
     }
-    let sql_name = format!("{} FOR SYSTEM_TIME ALL", table.sql_name);
-    let mut history = Table::new(format!("{}{HISTORY}", table.name), sql_name, columns, &key);
+    let mut history = Table::new(format!("{}{HISTORY}", table.name), with_history(&table.sql_name), columns, &key);
     (history.left_out, history.unprotected) = (table.left_out.clone(), table.unprotected.clone());
     history
 }
