@@ -1,5 +1,5 @@
 --! id = "structure.sqlite-integrity"
---! title = "PRAGMA integrity_check finds nothing"
+--! title = "PRAGMA integrity_check finds nothing (CHECK constraints apart: SQLite keeps none of a file that it may only read)"
 --! engines = ["sqlite"]
 --! kind = "violations"
 --! severity = "critical"

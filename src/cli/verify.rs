@@ -131,6 +131,10 @@ pub async fn run(args: VerifyArgs, console: &Arc<Console>) -> anyhow::Result<Exi
             return Err(Failure::invalid(said).hint(format!("leave {name} out")).into());
         }
         if !matches!(args.source, SourceUrl::S3 { .. }) {
+            if args.effort.state.is_some() {
+                let said = "--state: two databases are compared in one go, and nothing is kept of it";
+                return Err(Failure::invalid(said).hint("leave --state out").into());
+            }
             return Ok(tables::against(&args.source, against, (args.logical, &args.types), &means, console).await?);
         }
         let options = ReplicaOptions {

@@ -107,6 +107,11 @@ const OF_MYSQL: &[(&str, &[&str], &[&str])] = &[
         &["ALTER TABLE planted MODIFY v BLOB", "ALTER TABLE planted MODIFY v TEXT; ALTER TABLE planted MODIFY v INT"],
     ),
     (
+        "CREATE TABLE planted (v FLOAT); INSERT INTO planted VALUES (16777216)",
+        &["UPDATE planted SET v = 16777216.0"],
+        &["UPDATE planted SET v = 16777218", "UPDATE planted SET v = 16777216; ALTER TABLE planted MODIFY v DOUBLE"],
+    ),
+    (
         "CREATE TABLE planted (v DOUBLE); INSERT INTO planted VALUES (0.1)",
         &["UPDATE planted SET v = 1e-1"],
         &["UPDATE planted SET v = 0.10000000000000002"],

@@ -320,6 +320,34 @@ async fn a_table_may_be_called_what_the_check_calls_another() {
     }
 }
 
+/// A schema that is called like the reader is the reader's, also while a statement has the rights of reading alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schema_of_the_readers_own_comes_first() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let sql = "CREATE ROLE owns_schema LOGIN PASSWORD 'reader' IN ROLE pg_read_all_data; CREATE SCHEMA owns_schema AUTHORIZATION owns_schema; \
+               CREATE TABLE owns_schema.accounts (id int, customer_id int); INSERT INTO owns_schema.accounts VALUES (1, 9); \
+               CREATE TABLE public.accounts (id int, customer_id int); INSERT INTO public.accounts VALUES (1, 1); \
+               CREATE TABLE customers (id int); INSERT INTO customers VALUES (1)";
+    let db = Db::new(&server, Kind::Postgres, "own_schema", sql).await;
+    let (packs, reader) = ([Pack::load("bank").unwrap()], support::as_user("owns_schema", "reader"));
+    let results = runner::run_with(&db.url(), &reader, &packs, &CheckDemands::default(), &Silent).await.unwrap();
+    let result = results.iter().find(|result| result.id == "bank.orphan-accounts").unwrap();
+    assert_eq!(result.result, CheckOutcome::Fail, "{result:?}");
+}
+
+/// What a check looks at first has the names of its database too.
+#[tokio::test]
+async fn what_a_check_looks_at_may_have_another_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let header = "--! kind = \"violations\"\n--! requires = [\"accounts\"]\n--! columns = [\"accounts.id\", \"accounts.balance\"]\n\
+                  --! looks_at = \"SELECT COUNT(*) FROM accounts\"";
+    let packs = own(dir.path(), header, "SELECT id FROM accounts WHERE balance < 0");
+    let sql = "CREATE TABLE acct (id INT, bal INT); INSERT INTO acct VALUES (1, -5); CREATE TABLE accounts (x INT)";
+    let url = database(dir.path(), "named.db", sql).await;
+    let demands = CheckDemands { names: texts(&[("accounts", "acct"), ("accounts.balance", "bal")]), ..CheckDemands::default() };
+    assert_eq!(run(&url, &packs, &demands).await["own"].result, CheckOutcome::Fail);
+}
+
 /// All rows that a system-versioned table has had are counted as such; and what a manifest has of a part of a table is no number of the whole.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn numbers_of_rows_are_of_what_the_manifest_counted() {
@@ -358,7 +386,7 @@ async fn numbers_of_rows_are_of_what_the_manifest_counted() {
 
 /// A server of MariaDB ends a recursion after a thousand steps and says nothing, one of MySQL with an error.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_recursion_comes_to_its_end() {
+async fn what_a_statement_asks_for_comes_whole() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("gaps.sql");
     let header = "--! id = \"gaps\"\n--! engines = [\"mysql\", \"mariadb\"]\n--! severity = \"critical\"\n--! kind = \"violations\"";
@@ -372,6 +400,15 @@ async fn a_recursion_comes_to_its_end() {
         let db = Db::new(&server, kind, "recursion", &sql).await;
         let results = runner::run_with(&db.url(), &support::access(), &packs, &CheckDemands::default(), &Silent).await.unwrap();
         assert_eq!((results[0].result, results[0].actual.as_deref()), (CheckOutcome::Fail, Some("1")), "{kind:?}: {results:?}");
+        // Nor is a number cut to the digits that text has of it, or a text to what a server gives of a group.
+        db.run("CREATE TABLE numbers (f FLOAT); INSERT INTO numbers VALUES (16777218)").await;
+        for (sql, actual) in [("SELECT MAX(f) FROM numbers", "16777218"), ("SELECT LENGTH(GROUP_CONCAT(id)) FROM events", "13887")] {
+            let header = header.replace("violations", "scalar") + "\n--! error_if = \"> 10000\"";
+            std::fs::write(&path, format!("{header}\n{sql}\n")).unwrap();
+            let packs = [Pack::load(path.to_str().unwrap()).unwrap()];
+            let results = runner::run_with(&db.url(), &support::access(), &packs, &CheckDemands::default(), &Silent).await.unwrap();
+            assert_eq!((results[0].result, results[0].actual.as_deref()), (CheckOutcome::Fail, Some(actual)), "{kind:?}: {results:?}");
+        }
     }
 }
 

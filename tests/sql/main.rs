@@ -18,7 +18,7 @@
 //! | `ranges` | leaves that are ranges of keys |
 //! | `names` | what a manifest alone can name: rows that are gone, columns that differ |
 //! | `changes` | a database that went on after its capture, beside a log of what was written |
-//! | `prefixes` | rows up to a value of a column, and closed partitions |
+//! | `prefixes, partitions` | rows up to a value of a column; closed partitions, and added ones |
 //! | `resume` | lanes, and readings that were cut short |
 //! | `unreached` | readings that did not come to their end, or had one session only: what stays expected, what was really read |
 //! | `usage` | mistakes in what is declared of a database, and in its address |
@@ -47,6 +47,7 @@ mod mysql_faults;
 mod mysql_large;
 mod mysql_wire;
 mod names;
+mod partitions;
 mod postgres;
 mod postgres_faults;
 mod postgres_wire;

@@ -323,6 +323,31 @@ async fn tables_that_are_locked_dropped_emptied_or_altered_meanwhile() {
     assert_eq!((result.outcome(0).0, result.tables.unwrap().matched), (Outcome::Inconclusive, 2));
 }
 
+/// Where one of two lanes is cut off, the other one still shows what both did: what is read later is of the same moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_that_is_cut_off_costs_its_table_and_no_snapshot() {
+    let Some(server) = servers::own(Kind::Mariadb).map(Arc::new) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let sql = "CREATE TABLE m (id INT PRIMARY KEY, v TEXT) STATS_AUTO_RECALC = 0; INSERT INTO m SELECT seq, REPEAT(seq, 50) FROM seq_1_to_200000; \
+               ANALYZE TABLE m; CREATE TABLE z (id INT PRIMARY KEY) STATS_AUTO_RECALC = 0; INSERT INTO z VALUES (1), (2)";
+    let db = Db::new(&server, Kind::Mariadb, "cut_off", sql).await;
+    let (manifest, mut lanes) = (dir.path().join("m"), access());
+    lanes.limits.lanes = 2;
+    db.capture(&manifest).await.unwrap();
+    let both = "FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT `id`%cut_off%'";
+    let begun = format!("BEGIN NOT ATOMIC FOR i IN 1..1000 DO IF (SELECT COUNT(*) {both}) < 2 THEN DO SLEEP(0.01); END IF; END FOR; END");
+    let kill = format!("BEGIN NOT ATOMIC FOR p IN (SELECT id {both} LIMIT 1) DO EXECUTE IMMEDIATE CONCAT('KILL ', p.id); END FOR; END");
+    until_quiet(&server).await;
+    let monitor = Meanwhile::new(When::FirstRows("m"), || {
+        for sql in [&begun, "DELETE FROM z WHERE id = 2", &kill] {
+            run_aside(&server, Kind::Mariadb, "cut_off", sql);
+        }
+    });
+    let result = db.compare_with(&lanes, &manifest, &monitor).await;
+    assert_eq!(places(&monitor.seen.findings()), [(Class::Unreadable, "m".into())], "{:?}", result.unread);
+    assert_eq!((result.rows.unwrap().matched, result.outcome(0).0), (2, Outcome::Inconclusive));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancelled_statement_and_a_lost_session() {
     let Some(server) = servers::own(Kind::Mariadb).map(Arc::new) else { return };

@@ -1,4 +1,4 @@
-//! Manifests of a prefix: rows up to a value of a column, and closed partitions. Nothing of the prefix is left out, nothing beyond it counts.
+//! Manifests of a prefix: rows up to a value of a column. Nothing of the prefix is left out, nothing beyond it counts.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,6 @@ use crate::support::{Db, access, key, places, run};
 use attestore::model::capture::CaptureMode;
 use attestore::model::failure::{Failure, FailureKind};
 use attestore::model::finding::{Class, Finding};
-use attestore::model::outcome::Outcome;
 use attestore::model::source_url::SourceUrl;
 use attestore::model::verification::Verification;
 use attestore::monitor::{Collected, Silent};
@@ -26,7 +25,7 @@ async fn sqlite(path: &Path, sql: &str) -> SourceUrl {
     SourceUrl::Sqlite { path: path.to_owned() }
 }
 
-async fn captured(url: &SourceUrl, out: PathBuf, mode: CaptureMode, tables: TableRequest) -> Result<Header, Failure> {
+pub async fn captured(url: &SourceUrl, out: PathBuf, mode: CaptureMode, tables: TableRequest) -> Result<Header, Failure> {
     let request = CaptureRequest { tables, ..CaptureRequest::new(out, mode) };
     capture(url, &access(), &request, &key(), None, &Silent).await
 }
@@ -36,7 +35,7 @@ async fn prefix(url: &SourceUrl, out: &Path, watermark: &str, logical: bool) -> 
     captured(url, out.to_owned(), CaptureMode::AppendPrefix, tables).await
 }
 
-async fn compared(url: &SourceUrl, manifest: &Path) -> (Verification, Vec<Finding>) {
+pub async fn compared(url: &SourceUrl, manifest: &Path) -> (Verification, Vec<Finding>) {
     let monitor = Collected::default();
     let manifest = Manifest::open(manifest).unwrap();
     let result = compare(url, &access(), &manifest, &key(), &monitor).await.unwrap();
@@ -81,51 +80,6 @@ async fn a_prefix_holds_while_the_tail_grows() {
         );
         let missing: Vec<_> = places.iter().filter(|(class, _)| *class == Class::Missing).collect();
         assert_eq!(missing, [&(Class::Missing, "ledger id=1".into())]);
-    }
-}
-
-/// Of a ledger in partitions by year those that are over are exact; the year at hand may grow, and years may be added.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn closed_partitions_hold_while_the_open_one_grows() {
-    let (Some(postgres), Some(mariadb)) = (servers::shared(Kind::Postgres), servers::shared(Kind::Mariadb)) else { return };
-    let dir = tempfile::tempdir().unwrap();
-    let rows = "INSERT INTO ledger VALUES (1, 2024, 'a'), (2, 2025, 'b'), (3, 2026, 'c')";
-    let in_postgres = format!(
-        "CREATE TABLE ledger (id int, year int, v varchar(20), PRIMARY KEY (id, year)) PARTITION BY RANGE (year); \
-         CREATE TABLE ledger_2024 PARTITION OF ledger FOR VALUES FROM (2024) TO (2025); \
-         CREATE TABLE ledger_2025 PARTITION OF ledger FOR VALUES FROM (2025) TO (2026); \
-         CREATE TABLE ledger_2026 PARTITION OF ledger FOR VALUES FROM (2026) TO (2027); {rows}"
-    );
-    let in_mariadb = format!(
-        "CREATE TABLE ledger (id int, year int, v varchar(20), PRIMARY KEY (id, year)) PARTITION BY RANGE (year) \
-         (PARTITION p2024 VALUES LESS THAN (2025), PARTITION p2025 VALUES LESS THAN (2026), PARTITION p2026 VALUES LESS THAN (2027)); {rows}"
-    );
-    let cases = [
-        (Db::new(&postgres, Kind::Postgres, "closed", &in_postgres).await, ["ledger_2024", "ledger_2025"]),
-        (Db::new(&mariadb, Kind::Mariadb, "closed", &in_mariadb).await, ["ledger.p2024", "ledger.p2025"]),
-    ];
-    for (db, closed) in &cases {
-        let (url, manifest) = (db.url(), dir.path().join(format!("{:?}", db.kind)));
-        let of = |names: &[&str]| TableRequest { closed: names.iter().map(|name| (*name).to_owned()).collect(), ..TableRequest::default() };
-        let error = captured(&url, manifest.clone(), CaptureMode::AppendPrefix, of(&["ledgers.p1"])).await.unwrap_err();
-        assert!(error.message.contains("ledgers.p1"), "{error}");
-        let error = captured(&url, manifest.clone(), CaptureMode::SnapshotExact, of(closed)).await.unwrap_err();
-        assert!(error.kind == FailureKind::Invalid && error.hint.unwrap().contains("append-prefix"));
-        let both = TableRequest { watermark: Some("id".into()), ..of(closed) };
-        assert!(captured(&url, manifest.clone(), CaptureMode::AppendPrefix, both).await.unwrap_err().message.contains("two ways"));
-        let header = captured(&url, manifest.clone(), CaptureMode::AppendPrefix, of(closed)).await.unwrap();
-        assert_eq!(header.counts["rows"], 2);
-        db.run("INSERT INTO ledger VALUES (4, 2026, 'd')").await;
-        let (result, findings) = compared(&url, &manifest).await;
-        assert_eq!((findings, result.rows.unwrap().matched, result.outcome(0).0), (vec![], 2, Outcome::Pass), "{url}");
-        db.run("CREATE TABLE unspoken (id int PRIMARY KEY)").await;
-        let (result, _) = compared(&url, &manifest).await;
-        assert_eq!((result.outcome(0).0, result.not_compared.contains_key("other tables")), (Outcome::PassWithException, true), "{url}");
-        db.run("DROP TABLE unspoken").await;
-        db.run("UPDATE ledger SET v = 'B' WHERE year = 2025; INSERT INTO ledger VALUES (9, 2024, 'late')").await;
-        let places = places(&compared(&url, &manifest).await.1);
-        assert_eq!(places.iter().map(|(class, _)| *class).collect::<Vec<_>>(), [Class::Mismatch, Class::Extra], "{places:?}");
-        assert!(places[0].1.ends_with("id=2 year=2025") && places[1].1.ends_with("id=9 year=2024"), "{places:?}");
     }
 }
 

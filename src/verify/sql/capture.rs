@@ -114,7 +114,7 @@ pub async fn capture(
         return Err(Failure::new(FailureKind::Refused, format!("{message}: no manifest of mode {}", request.mode))
             .hint("run it again while the server stays up, or name --mode position-bounded, which claims less"));
     }
-    let proof = finish.position.as_ref().is_some_and(|position| !position["before"].as_object().is_none_or(serde_json::Map::is_empty));
+    let proof = finish.position.as_ref().is_some_and(|position| position::is_proof(&position["before"]));
     if request.mode == CaptureMode::SnapshotExact && !unprotected.is_empty() && (moved || !proof) {
         let why = if moved { "the source moved while it was read" } else { "the server shows no position that would prove it stood still" };
         let message = format!("{url}: {} have no snapshot ({}), and {why}", plural(unprotected.len()), unprotected.join(", "));
@@ -239,10 +239,9 @@ async fn read_all(
         monitor.event(Event::Note("the database has no tables: its manifest proves nothing"));
     }
     let after = db.moved_since(&before).await;
-    let moved = after.is_some();
+    let moved = after.as_ref().is_some_and(|after| position::is_proof(&before) || position::is_proof(after));
     if let Some(after) = &after {
-        let (from, to) = position::told_apart(&before, after);
-        monitor.event(Event::Note(&format!("the source moved while it was read: from {from} to {to}")));
+        monitor.event(Event::Note(&position::moved("the source", &before, after)));
     }
     // Where only the server's own records moved its log, it stood still.
     let after = after.unwrap_or_else(|| before.clone());

@@ -28,6 +28,23 @@ impl Answer {
         }
     }
 
+    /// Whether the first row has a number of which not all digits are shown.
+    pub fn is_rounded(&self) -> bool {
+        self.exact.iter().flatten().any(|value| value.class == Class::Rounded)
+    }
+
+    /// Takes such numbers from `whole`, the same row as a prepared statement sends it.
+    pub fn complete(&mut self, whole: &MySqlRow) {
+        let Some(first) = self.rows.first_mut() else { return };
+        for (index, (exact, text)) in self.exact.iter_mut().zip(first).enumerate() {
+            let is_rounded = exact.as_ref().is_some_and(|value| value.class == Class::Rounded);
+            if let Some(single) = whole.try_get::<f32, _>(index).ok().filter(|_| is_rounded) {
+                *exact = Some(Exact::single(single.to_string().as_bytes()));
+                *text = Some(single.to_string());
+            }
+        }
+    }
+
     /// Counts a row, and adds it where fewer than `keep` are held.
     pub fn add(&mut self, keep: usize, row: impl FnOnce(&mut Self) -> Vec<Option<String>>) {
         self.total += 1;
@@ -51,7 +68,7 @@ pub enum Class {
     Float,
     /// As the server writes it: dates, intervals, arrays.
     Written,
-    /// A number of which the server shows fewer digits than it has.
+    /// A number of which text shows fewer digits than it has.
     Rounded,
 }
 

@@ -61,10 +61,17 @@ impl<'a> Examination<'a> {
                 Some(true) => {}
             }
         }
-        if let Some(looks_at) = &check.looks_at
-            && self.one_value(looks_at, check).await?.is_none_or(|text| text == "0")
-        {
-            return self.nothing_of_the_kind(result).await;
+        let mut whole = BTreeMap::new();
+        for table in names::called(check, &self.demands.names) {
+            if let Some(qualified) = self.session.qualified(&table).await? {
+                whole.insert(table, qualified);
+            }
+        }
+        if let Some(looks_at) = &check.looks_at {
+            let looks_at = self.mapped(check, looks_at, &whole)?;
+            if self.one_value(&looks_at, check).await?.is_none_or(|text| text == "0") {
+                return self.nothing_of_the_kind(result).await;
+            }
         }
         // Where a check names one in braces, it is the extension's own, whatever else is called so.
         let mut functions = Vec::new();
@@ -77,14 +84,7 @@ impl<'a> Examination<'a> {
         }
         let vacuous = (!empty.is_empty()).then(|| format!("empty: {}", empty.join(", ")));
         let engine = self.session.engine().name;
-        let mut whole = BTreeMap::new();
-        for table in names::called(check, &self.demands.names) {
-            if let Some(qualified) = self.session.qualified(&table).await? {
-                whole.insert(table, qualified);
-            }
-        }
-        let session = &self.session;
-        let sql = names::mapped(check, &self.demands.names, &whole, &|name| session.quoted(name)).map_err(Trouble::said)?;
+        let sql = self.mapped(check, &check.sql, &whole)?;
         let sql = placeholders::exact(&sql, engine).map_err(Trouble::said)?;
         let functions: Vec<(&str, &str)> = functions.iter().map(|(name, found)| (*name, found.as_str())).collect();
         let check = &Check { sql: placeholders::filled(&sql, &functions), ..check.clone() };
@@ -100,6 +100,11 @@ impl<'a> Examination<'a> {
             CheckKind::BaselineScalar => self.beside_baseline(check, vacuous, result).await,
             CheckKind::Freshness => self.freshness(check, vacuous, result).await,
         }
+    }
+
+    /// A statement of `check` under the names of its database.
+    fn mapped(&self, check: &Check, sql: &str, whole: &BTreeMap<String, String>) -> Result<String, Trouble> {
+        names::mapped((check, sql), &self.demands.names, whole, &|name| self.session.quoted(name)).map_err(Trouble::said)
     }
 
     /// There is nothing to look at: no fault of a database that is there, and no proof in one that is not.

@@ -43,12 +43,12 @@ pub fn called(check: &Check, names: &BTreeMap<String, String>) -> BTreeSet<Strin
     renamed(check, names).into_iter().map(|logical| table(names, logical).to_owned()).collect()
 }
 
-/// The statement with every table of `check.columns` that has another name, or a column of one, standing under its own.
+/// A statement of `check`, with every table of its columns that has another name, or a column of one, standing under its own.
 ///
 /// `quoted` quotes a name, maybe with its schema, for the engine; `whole` has the tables of the database with their schemas, quoted: a name
 /// without one may be that of another table's expression, or of its own.
 pub fn mapped(
-    check: &Check,
+    (check, sql): (&Check, &str),
     names: &BTreeMap<String, String>,
     whole: &BTreeMap<String, String>,
     quoted: &dyn Fn(&str) -> Option<String>,
@@ -65,9 +65,9 @@ pub fn mapped(
         expressions.push(format!("{} AS (SELECT {list} FROM {from})", quote(logical)?));
     }
     if expressions.is_empty() {
-        return Ok(check.sql.clone());
+        return Ok(sql.to_owned());
     }
-    let statement = without_comments(&check.sql);
+    let statement = without_comments(sql);
     let own = statement.get(..4).filter(|word| word.eq_ignore_ascii_case("WITH")).map(|_| statement[4..].trim_start());
     Ok(match own {
         Some(rest) if rest.get(..9).is_some_and(|word| word.eq_ignore_ascii_case("RECURSIVE")) => {
@@ -107,7 +107,7 @@ mod tests {
         let names = names.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect();
         let qualified = |name: String| Some((quoted(&format!("{}.{name}", schema?))?, name));
         let whole = called(&check(sql), &names).into_iter().filter_map(|name| qualified(name).map(|(whole, name)| (name, whole))).collect();
-        mapped(&check(sql), &names, &whole, &quoted).map(|sql| sql.trim_end().to_owned())
+        mapped((&check(sql), sql), &names, &whole, &quoted).map(|sql| sql.trim_end().to_owned())
     }
 
     #[test]

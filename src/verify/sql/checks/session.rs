@@ -94,9 +94,10 @@ pub struct Session {
     given_up: bool,
 }
 
-/// Names and operators are the server's own first, wherever a database or a role has put it in its search path (CVE-2018-1058).
-const SERVER_FIRST: &str = "SELECT pg_catalog.set_config('search_path', CASE pg_catalog.current_setting('search_path') WHEN '' THEN 'pg_catalog' \
-     ELSE 'pg_catalog, ' || pg_catalog.current_setting('search_path') END, false)";
+/// Names and operators are the server's own first, wherever a database or a role has put it in its search path (CVE-2018-1058). And a schema
+/// that is called like the user stays that of who logged in, whatever role a statement runs as.
+const SERVER_FIRST: &str = "SELECT pg_catalog.set_config('search_path', pg_catalog.concat_ws(', ', 'pg_catalog', \
+     nullif(pg_catalog.replace(pg_catalog.current_setting('search_path'), '\"$user\"', pg_catalog.quote_ident(session_user)), '')), false)";
 
 /// How a value is shown is no affair of the database's settings, which a copy of it may not have.
 const POSTGRES_PINS: [&str; 7] = [
@@ -124,6 +125,8 @@ async fn pin_mysql(connection: &mut MySqlConnection, mariadb: bool) -> Result<()
     // MariaDB ends a recursion after so many steps without a word; its check has a time limit. Who does not know the setting has no recursion.
     let recursion = if mariadb { "max_recursive_iterations" } else { "cte_max_recursion_depth" };
     let _ = sqlx::raw_sql(AssertSqlSafe(format!("SET SESSION {recursion} = 4294967295"))).execute(&mut *connection).await;
+    // Who does not get all of a group finds nothing wrong with the rest.
+    sqlx::raw_sql("SET SESSION group_concat_max_len = 4294967295").execute(&mut *connection).await?;
     // Its words are read where it says why a table could not be looked at.
     let _ = sqlx::raw_sql("SET SESSION lc_messages = 'en_US'").execute(&mut *connection).await;
     // MySQL 8 remembers for a day what its catalog told of a table; who does not know the setting remembers nothing.
@@ -427,6 +430,12 @@ async fn run_mysql(connection: &mut MySqlConnection, sql: &str, waits: Waits, ke
                 answer.first(|| (0..row.len()).map(|index| answer::mysql_exact(&row, index)).collect());
                 (0..row.len()).map(|index| answer::mysql_text(&row, index)).collect()
             });
+        }
+        drop(rows);
+        // Text has six digits of a FLOAT, and what a prepared statement sends has all.
+        if answer.rows.len() == 1 && answer.is_rounded() {
+            let whole = sqlx::query(AssertSqlSafe(sql)).persistent(false).fetch_one(connection as &mut MySqlConnection).await?;
+            answer.complete(&whole);
         }
         Ok(answer)
     }

@@ -148,6 +148,7 @@ pub async fn compare_beside(
             if let Some(watermark) = &run.scope.watermark {
                 watermark.fits(captured("engine"), run.scope.logical.is_some(), &mut db, &tables).await?;
             }
+            let tables = run.without_later_partitions(&mut db, &expected, tables).await?;
             let tables = run.scope.apply(db.engine().name, tables);
             if let Some(log) = changes {
                 run.touched.0 = Some(written_between(log, (manifest, restored), &run, &tables)?);
@@ -163,14 +164,14 @@ pub async fn compare_beside(
             run.all(&mut db, expected, tables).await?;
             run.definitions(&mut db, header.position.as_ref()).await;
             two_states = db.two_states();
-            if let Some(last) = db.moved_since(&position).await {
-                let (first, last) = position::told_apart(&position, &last);
-                monitor.event(Event::Note(&format!("{url} moved while it was read: from {first} to {last}")));
+            // Nobody else writes to a server of the drill's own.
+            if let Some(last) = db.moved_since(&position).await.filter(|last| access.keeper.is_none() || position::is_proof(last)) {
+                monitor.event(Event::Note(&position::moved(&url.to_string(), &position, &last)));
             }
             db.close().await;
         }
-        // A file that is no database is a verdict on the restored file, not an error of ours.
-        Err(failure) if failure.kind == FailureKind::Remote && matches!(url, SourceUrl::Sqlite { .. }) => {
+        // A file that is no database is a verdict on the restored file, not an error of ours; so is a copy that a server of our own cannot open.
+        Err(failure) if failure.kind == FailureKind::Remote && (matches!(url, SourceUrl::Sqlite { .. }) || access.keeper.is_some()) => {
             for (name, table) in &expected {
                 run.unreadable(name, table.rows(), 0, &failure);
             }

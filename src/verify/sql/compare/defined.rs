@@ -41,6 +41,7 @@ impl Run<'_> {
         if self.is_earlier {
             self.not_come_to(behind::take_out(&mut expected, &now));
         }
+        self.take_out_later_partitions(&expected, &mut now);
         let before = &expected.to_value();
         self.result.left_out.extend(beside::words(before, &now));
         if differences::unseen(before, &now, true).is_some() {

@@ -134,8 +134,7 @@ pub async fn against(
     }
     for (side, first, db) in [(&checked, &positions.0, &mut now), (&baseline, &positions.1, &mut before)] {
         if let Some(last) = db.moved_since(first).await {
-            let (first, last) = position::told_apart(first, &last);
-            monitor.event(Event::Note(&format!("{} moved while it was read: from {first} to {last}", side.url)));
+            monitor.event(Event::Note(&position::moved(&side.url.to_string(), first, &last)));
         }
     }
     run.doubts.extend([now.two_states(), before.two_states()].into_iter().flatten());

@@ -8,6 +8,7 @@ pub mod columns;
 pub mod database;
 pub mod defined;
 pub mod dual;
+pub mod later;
 pub mod manifests;
 pub mod named;
 pub mod newest;

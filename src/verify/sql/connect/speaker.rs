@@ -72,7 +72,12 @@ impl Entrance<'_> {
         tokio::pin!(connect);
         match tokio::time::timeout(PATIENCE, &mut connect).await {
             Ok(Err(failure)) if failure.kind == FailureKind::Remote => {
-                return Err(self.told(who(host, *port).await).unwrap_or_else(|| self.not_understood(failure)));
+                let speaker = who(host, *port).await;
+                // It is the server that was looked for, and its word stands.
+                if speaker == self.wanted {
+                    return Err(failure);
+                }
+                return Err(self.told(speaker).unwrap_or_else(|| self.not_understood(failure)));
             }
             Ok(answered) => return answered,
             Err(_) => {}

@@ -10,6 +10,7 @@ use crate::verify::sql::connect::heard::Heard;
 use crate::verify::sql::connect::login::Door;
 use crate::verify::sql::connect::speaker::{Entrance, Speaker};
 use crate::verify::sql::mysql::version::too_old;
+use crate::verify::sql::position::INNODB_LSN;
 use crate::verify::sql::reading::Limits;
 use crate::verify::sql::wire::mysql::answers::Answer;
 use crate::verify::sql::wire::mysql::error::WireError;
@@ -153,11 +154,14 @@ impl Mark {
         self.server == other.server && (both(&self.lsn, &other.lsn) || (both(&self.binlog, &other.binlog) && self.gtid == other.gtid))
     }
 
-    /// GTID set and binary log, as a manifest states the position.
+    /// GTID set and binary log, as a manifest states the position; InnoDB's log, which goes on by itself too, where there is neither.
     pub fn position(&self) -> Value {
         let mut position = serde_json::Map::new();
         for (name, value) in [("gtid", &self.gtid), ("binlog", &self.binlog)] {
             position.extend(value.as_ref().map(|value| (name.to_owned(), json!(value))));
+        }
+        if position.is_empty() {
+            position.extend(self.lsn.as_ref().map(|lsn| (INNODB_LSN.to_owned(), json!(lsn))));
         }
         position.into()
     }

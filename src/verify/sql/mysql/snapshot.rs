@@ -236,6 +236,10 @@ impl MysqlSession {
                 stopped => return stopped,
             };
             let unreadable = |failure| ReadError { rows, cause: Cause::Unreadable(failure) };
+            // One lane alone was cut off: the others still show what all of them did.
+            if self.has_survivor().await {
+                return Err(unreadable(lost));
+            }
             let log = match self.come_back().await {
                 Ok(Back::Restarted(log)) => log,
                 Ok(Back::Same) => return Err(unreadable(lost)),
@@ -298,6 +302,18 @@ impl MysqlSession {
         let read = lanes::digest(source, (first, &mut self.spare), (ranges, lanes), digester, kept, sink).await;
         self.connection = self.spare.pop();
         read
+    }
+
+    /// Whether a session of those that were opened first still answers; it is the one that is asked from now on.
+    async fn has_survivor(&mut self) -> bool {
+        while let Some(mut session) = self.connection.take().or_else(|| self.spare.pop()) {
+            let asked = tokio::time::timeout(self.opener.limits.connect, session.ask("SELECT 1", &[])).await;
+            if asked.is_ok_and(|answer| answer.is_ok()) {
+                self.connection = Some(session);
+                return true;
+            }
+        }
+        false
     }
 
     /// Streams a table.
