@@ -255,6 +255,9 @@ impl Case<'_> {
                     let n = verification.expired;
                     context.note(&format!("{case}: {n} items were gone after the end of their time to live, which is no loss"));
                 }
+                for said in &verification.left_out {
+                    context.note(&format!("{case}: left out: {said}"));
+                }
                 self.keep_comparison(result, (chosen, undecided), &verification, sink, begun).map_err(|failure| ("verify", failure))?;
                 if let Some(failure) = verification.cut_short.take() {
                     return Err(("verify", failure));

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use attestore::engines::installed::EngineKind;
+use attestore::model::outcome::Outcome;
 
 use crate::dump_forms::{all_pass, untold};
 use crate::dump_vault::{self, Source, drill, lay};
@@ -30,7 +31,7 @@ async fn base_backups_in_archives_come_back() {
         .await;
     let vault = folder.path().join("vault/db");
     std::fs::create_dir_all(&vault).unwrap();
-    let points = ["data", "base", "spaced", "cut", "logless", "linked", "native", "elsewhere", "log-elsewhere"];
+    let points = ["data", "base", "spaced", "cut", "logless", "linked", "native", "elsewhere", "log-elsewhere", "pg_class", "filenodes"];
     let estate = lay(folder.path(), &source, &points).await;
     // Code that a copy brings along, in a function, and loaded into each session.
     source
@@ -69,6 +70,16 @@ async fn base_backups_in_archives_come_back() {
         std::os::unix::fs::symlink(folder.path().join(linked), vault.join(other).join(linked)).unwrap();
     }
     dump_vault::cut(&vault.join("base/base.tar.gz"), &vault.join("cut/base.tar.gz"), 60);
+    // Files of the catalogue are lost: the server starts, and opens no session in that database.
+    let databases = |copy: &Path| std::fs::read_dir(copy.join("base")).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    for (other, lost) in [("pg_class", "1259"), ("filenodes", "pg_filenode.map")] {
+        copy(&data, &vault.join(other));
+        // The first three are the server's own, and not what is read.
+        let own = |path: &std::path::PathBuf| path.file_name().unwrap().to_string_lossy().parse::<u32>().unwrap() >= 16384;
+        for database in databases(&vault.join(other)).iter().filter(|path| own(path)) {
+            std::fs::remove_file(database.join(lost)).unwrap();
+        }
+    }
     std::fs::create_dir_all(vault.join("linked")).unwrap();
     std::fs::copy(data.join("PG_VERSION"), vault.join("linked/PG_VERSION")).unwrap();
     std::os::unix::fs::symlink(data.join("pg_wal"), vault.join("linked/pg_wal")).unwrap();
@@ -82,6 +93,13 @@ async fn base_backups_in_archives_come_back() {
     untold(&estate, "native", "native code outside of the server's libraries: /nowhere/native.so");
     for (point, why) in [("cut", "tar: "), ("logless", "checkpoint")] {
         dump_vault::expect_unreadable(&estate, point, why);
+    }
+    for point in ["pg_class", "filenodes"] {
+        let bad = dump_vault::result(&estate, point);
+        let rows = bad.verify.as_ref().unwrap_or_else(|| panic!("{point}: {:?}", bad.errors)).rows.unwrap();
+        assert_eq!((bad.outcome, rows.unreadable, rows.matched), (Outcome::Fail, 7, 0), "{point}: {:?}", bad.errors);
+        // Its checks could not be run, and that stands beside it.
+        assert!(bad.errors.iter().all(|error| error.phase == "checks"), "{point}: {:?}", bad.errors);
     }
     source.servers.purge().await.unwrap();
 }

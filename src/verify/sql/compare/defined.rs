@@ -95,7 +95,6 @@ impl Run<'_> {
             return;
         }
         let said = format!("the restore is of a moment before the capture, and behind it: {}", behind.join(", "));
-        self.monitor.event(Event::Note(&said));
         self.result.left_out.push(said);
         self.result.not_compared.insert(not_compared::POSITIONS, not_compared::BEHIND);
     }
