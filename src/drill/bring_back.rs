@@ -157,15 +157,14 @@ impl BringBack<'_> {
         self.phase(Phase::Requested, Timestamp::now()).map_err(in_restore)?;
         let permit = self.permit(cleared, Step::Restore, !self.driver.makes_container()).map_err(in_restore)?;
         seen.status = "requested".into();
-        let restores_in_request = self.driver.restores_in_request();
-        // Nobody else accepts what this program restores itself: all of its time is the restore's.
-        if restores_in_request {
+        let restores_itself = self.driver.restores_itself();
+        if restores_itself {
             self.phase(Phase::Accepted, Timestamp::now()).map_err(in_restore)?;
         }
         let answer = self.driver.request(self.order, &self.context.clouds, permit);
-        let answer = if restores_in_request { self.while_restoring(answer, seen).await } else { answer.await };
+        let answer = if self.driver.restores_in_request() { self.while_restoring(answer, seen).await } else { answer.await };
         let accepted = self.settle(Step::Restore, answer).map_err(in_restore)?;
-        if !restores_in_request {
+        if !restores_itself {
             self.phase(Phase::Accepted, Timestamp::now()).map_err(in_restore)?;
         }
         seen.status = "accepted".into();

@@ -7,11 +7,12 @@
 use serde_json::Value;
 
 use crate::model::capture::CaptureMode;
-use crate::model::failure::{Failure, FailureKind};
+use crate::model::failure::Failure;
 use crate::model::source_url::SourceUrl;
 use crate::monitor::{Event, Monitor};
 use crate::verify::manifest::reader::Manifest;
 use crate::verify::sql::connect::access::Access;
+use crate::verify::sql::connect::errors;
 use crate::verify::sql::database::Database;
 
 /// The claims of a position that identify what is committed, by engine.
@@ -35,7 +36,7 @@ pub async fn earned(
     let mut db = match Database::open(url, access).await {
         Ok(db) => db,
         // A copy that a server of our own cannot open shows no position: the comparison says what it is.
-        Err(failure) if failure.kind == FailureKind::Remote && access.keeper.is_some() => return Ok(CaptureMode::PositionBounded),
+        Err(failure) if access.keeper.is_some() && errors::is_of_damage(&failure) => return Ok(CaptureMode::PositionBounded),
         Err(failure) => return Err(failure),
     };
     let shown = db.position().await;

@@ -107,6 +107,11 @@ pub trait Driver: Send + Sync {
         false
     }
 
+    /// Whether this program restores, and no service that would accept a request first: all that it takes is the restore's time.
+    fn restores_itself(&self) -> bool {
+        self.restores_in_request()
+    }
+
     /// Ends what a dropped `request` has begun; it is begun anew when it is asked for again.
     async fn cut_short(&self, _order: &Order) -> Result<(), Failure> {
         Ok(())

@@ -324,15 +324,19 @@ async fn a_table_may_be_called_what_the_check_calls_another() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_schema_of_the_readers_own_comes_first() {
     let Some(server) = servers::shared(Kind::Postgres) else { return };
-    let sql = "CREATE ROLE owns_schema LOGIN PASSWORD 'reader' IN ROLE pg_read_all_data; CREATE SCHEMA owns_schema AUTHORIZATION owns_schema; \
+    let sql = "CREATE ROLE owns_schema LOGIN PASSWORD 'reader' IN ROLE pg_read_all_data; \
+               CREATE ROLE acts_as LOGIN PASSWORD 'reader' IN ROLE owns_schema; ALTER ROLE acts_as SET role = owns_schema; CREATE SCHEMA owns_schema AUTHORIZATION owns_schema; \
                CREATE TABLE owns_schema.accounts (id int, customer_id int); INSERT INTO owns_schema.accounts VALUES (1, 9); \
                CREATE TABLE public.accounts (id int, customer_id int); INSERT INTO public.accounts VALUES (1, 1); \
                CREATE TABLE customers (id int); INSERT INTO customers VALUES (1)";
     let db = Db::new(&server, Kind::Postgres, "own_schema", sql).await;
-    let (packs, reader) = ([Pack::load("bank").unwrap()], support::as_user("owns_schema", "reader"));
-    let results = runner::run_with(&db.url(), &reader, &packs, &CheckDemands::default(), &Silent).await.unwrap();
-    let result = results.iter().find(|result| result.id == "bank.orphan-accounts").unwrap();
-    assert_eq!(result.result, CheckOutcome::Fail, "{result:?}");
+    let packs = [Pack::load("bank").unwrap()];
+    for reader in ["owns_schema", "acts_as"] {
+        let access = support::as_user(reader, "reader");
+        let results = runner::run_with(&db.url(), &access, &packs, &CheckDemands::default(), &Silent).await.unwrap();
+        let result = results.iter().find(|result| result.id == "bank.orphan-accounts").unwrap();
+        assert_eq!(result.result, CheckOutcome::Fail, "{reader}: {result:?}");
+    }
 }
 
 /// What a check looks at first has the names of its database too.
@@ -401,9 +405,14 @@ async fn what_a_statement_asks_for_comes_whole() {
         let results = runner::run_with(&db.url(), &support::access(), &packs, &CheckDemands::default(), &Silent).await.unwrap();
         assert_eq!((results[0].result, results[0].actual.as_deref()), (CheckOutcome::Fail, Some("1")), "{kind:?}: {results:?}");
         // Nor is a number cut to the digits that text has of it, or a text to what a server gives of a group.
-        db.run("CREATE TABLE numbers (f FLOAT); INSERT INTO numbers VALUES (16777218)").await;
-        for (sql, actual) in [("SELECT MAX(f) FROM numbers", "16777218"), ("SELECT LENGTH(GROUP_CONCAT(id)) FROM events", "13887")] {
-            let header = header.replace("violations", "scalar") + "\n--! error_if = \"> 10000\"";
+        db.run("CREATE TABLE numbers (f FLOAT); INSERT INTO numbers VALUES (16777218), (0.00123456789)").await;
+        for (sql, actual) in [
+            ("SELECT MAX(f) FROM numbers", "16777218"),
+            // More digits than a number of a check has.
+            ("SELECT MIN(f) FROM numbers", "0.00123457"),
+            ("SELECT LENGTH(GROUP_CONCAT(id)) FROM events", "13887"),
+        ] {
+            let header = header.replace("violations", "scalar") + "\n--! error_if = \"> 0.001\"";
             std::fs::write(&path, format!("{header}\n{sql}\n")).unwrap();
             let packs = [Pack::load(path.to_str().unwrap()).unwrap()];
             let results = runner::run_with(&db.url(), &support::access(), &packs, &CheckDemands::default(), &Silent).await.unwrap();

@@ -62,7 +62,7 @@ async fn a_prefix_holds_while_partitions_are_added() {
     let rows = "INSERT INTO ev VALUES (1, '2026-01-05', 'x'), (2, '2026-02-01', 'x')";
     let in_postgres = format!(
         "CREATE TABLE ev (id int, at date, v text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at); \
-         CREATE TABLE ev1 PARTITION OF ev FOR VALUES FROM ('2026-01-01') TO ('2026-02-01'); \
+         CREATE INDEX by_at ON ev (at); CREATE TABLE ev1 PARTITION OF ev FOR VALUES FROM ('2026-01-01') TO ('2026-02-01'); \
          CREATE TABLE ev2 PARTITION OF ev FOR VALUES FROM ('2026-02-01') TO ('2026-03-01'); {rows}"
     );
     let in_mariadb = format!(
@@ -72,7 +72,8 @@ async fn a_prefix_holds_while_partitions_are_added() {
     let cases = [
         (
             Db::new(&postgres, Kind::Postgres, "grown", &in_postgres).await,
-            "CREATE TABLE ev3 PARTITION OF ev FOR VALUES FROM ('2026-03-01') TO ('2026-04-01')",
+            "CREATE TABLE ev3 PARTITION OF ev FOR VALUES FROM ('2026-03-01') TO ('2026-04-01') PARTITION BY HASH (id); \
+             CREATE TABLE ev3a PARTITION OF ev3 FOR VALUES WITH (MODULUS 1, REMAINDER 0)",
             "CREATE TABLE surplus (id int PRIMARY KEY, at date)",
         ),
         (

@@ -384,6 +384,8 @@ async fn a_prefix_in_sqlite_is_of_its_values_class() {
     captured(&url, manifest.clone(), CaptureMode::AppendPrefix, of("at")).await.unwrap();
     sqlite(&file, "INSERT INTO t VALUES (3, 7, 'later')").await;
     assert_eq!(places(&compared(&url, &manifest).await.1), []);
+    let mixed = captured(&url, dir.path().join("mixed"), CaptureMode::AppendPrefix, of("at=b")).await.unwrap_err();
+    assert!(mixed.message.contains("values of class integer, text"), "{mixed}");
     sqlite(&file, "UPDATE t SET at = x'62' WHERE id = 2").await;
     assert_eq!(places(&compared(&url, &manifest).await.1), [(Class::Missing, "t id=2".into())]);
 }

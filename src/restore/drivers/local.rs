@@ -39,6 +39,10 @@ impl Driver for Local {
         TargetKind::Path
     }
 
+    fn restores_itself(&self) -> bool {
+        true
+    }
+
     async fn request(&self, order: &Order, _clouds: &Clouds, permit: Permit) -> Result<Accepted, Failure> {
         let path = local_path(&order.work, &permit.target().name)?;
         let marker = Marker { drill: order.drill.0.clone(), case: order.case.0.clone(), created_at: Timestamp::now() };
@@ -128,7 +132,6 @@ fn apart_from_live(point: &Path, live: Option<&Path>) -> Result<(), Failure> {
     Err(Failure::new(FailureKind::Refused, message).hint("copy the data into the vault: a second name for a file keeps nothing"))
 }
 
-/// Brings the point back into `to`; `of` is what it is a copy of, where that is known.
 /// Ends a copy when nobody waits for it any more.
 #[derive(Default)]
 struct Ends(Arc<AtomicBool>);
@@ -139,6 +142,7 @@ impl Drop for Ends {
     }
 }
 
+/// Brings the point back into `to`; `of` is what it is a copy of, where that is known.
 fn restore(point: &Path, to: &Path, marker: &Marker, of: Option<&SourceUrl>, is_over: &AtomicBool) -> Result<(), Failure> {
     let nameless = || Failure::invalid(format!("`{}` has no name", point.display()));
     let name = point.file_name().ok_or_else(nameless)?;

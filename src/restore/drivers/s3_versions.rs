@@ -33,6 +33,10 @@ impl Driver for S3Versions {
         true
     }
 
+    fn restores_itself(&self) -> bool {
+        true
+    }
+
     async fn make_container(&self, order: &Order, clouds: &Clouds, permit: Permit) -> Result<(), Failure> {
         own_bucket::make(order, clouds, &permit).await
     }

@@ -61,7 +61,6 @@ pub async fn watermark_value(db: &mut Database, table: &Table, column: &Column, 
         Wire::Sqlite => {
             let classes = classes_in_sqlite(db, table, column).await?;
             let holds: BTreeSet<&str> = classes.iter().map(String::as_str).collect();
-            let numbers = holds.contains("integer") || holds.contains("real");
             let is_number = logical_text::number(value).is_some();
             if let Some(digits) = value.strip_prefix("0x").filter(|digits| hex::decode(digits).is_ok_and(|bytes| !bytes.is_empty()))
                 && holds.iter().eq(["blob"].iter())
@@ -71,8 +70,10 @@ pub async fn watermark_value(db: &mut Database, table: &Table, column: &Column, 
             let by_text = column.type_text.to_ascii_uppercase();
             // Such a column turns a number into text before it compares.
             let as_text = ["CHAR", "CLOB", "TEXT"].iter().any(|part| by_text.contains(part)) && !by_text.contains("INT");
-            if holds.is_empty() || is_number && (numbers || as_text) || !is_number && holds.contains("text") {
-                return Ok(last(value, Some(if is_number && !as_text { Form::Number } else { Form::Text })));
+            let form = if is_number && !as_text { Form::Number } else { Form::Text };
+            // Values of another class are all before or all after these: of a prefix, nobody could say which of them are.
+            if holds.iter().all(|class| form.classes().contains(class)) {
+                return Ok(last(value, Some(form)));
             }
             let holds: Vec<&str> = holds.into_iter().collect();
             let as_bytes = if holds == ["blob"] { ", whose last one is written as 0x and its digits" } else { "" };

@@ -244,7 +244,7 @@ async fn checks_and_a_canary_run_over_the_items_of_a_restored_table_and_at_the_c
         let output = laying.attestore(&args).await;
         assert_eq!(output.status.code(), Some(0), "{}", said(&output));
         let header = std::fs::read_to_string(out.join("manifest.json")).unwrap();
-        assert!(header.contains("probe.known-write") && header.contains("blake3-keyed:") && !header.contains("nightingale"), "{header}");
+        assert!(header.contains("probe.known-write") && header.contains("blake3-keyed-v2:") && !header.contains("nightingale"), "{header}");
         laying.estate.register(&mut laying.log, TABLE, &out);
     }
     let output = laying.attestore(&["check", "dynamodb:audit-logs", "--pack", "audit-log-items", "--json"]).await;

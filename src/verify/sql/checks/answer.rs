@@ -7,6 +7,8 @@ use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Column as _, Decode, MySql, Row as _, Sqlite, Type, TypeInfo as _, ValueRef as _};
 
+use crate::model::threshold::Decimal;
+
 /// What a statement returned.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Answer {
@@ -39,8 +41,12 @@ impl Answer {
         for (index, (exact, text)) in self.exact.iter_mut().zip(first).enumerate() {
             let is_rounded = exact.as_ref().is_some_and(|value| value.class == Class::Rounded);
             if let Some(single) = whole.try_get::<f32, _>(index).ok().filter(|_| is_rounded) {
-                *exact = Some(Exact::single(single.to_string().as_bytes()));
-                *text = Some(single.to_string());
+                let all = single.to_string();
+                *exact = Some(Exact::single(all.as_bytes()));
+                // A small one has more digits than are compared as a number, and six of them say as much.
+                if Decimal::parse(&all).is_some() {
+                    *text = Some(all);
+                }
             }
         }
     }
@@ -164,6 +170,8 @@ pub fn mysql_exact(row: &MySqlRow, index: usize) -> Option<Exact> {
         "DOUBLE" => Exact::double(bytes),
         "DECIMAL" | "YEAR" | "BOOLEAN" => Exact::of(Class::Number, bytes),
         name if name.contains("INT") => Exact::of(Class::Number, bytes),
+        // MariaDB's is a text.
+        "JSON" => Exact::of(Class::Text, bytes),
         "BIT" | "GEOMETRY" => Exact::of(Class::Bytes, bytes),
         _ if <str as Type<MySql>>::compatible(kind) => Exact::of(Class::Text, bytes),
         _ if <[u8] as Type<MySql>>::compatible(kind) => Exact::of(Class::Bytes, bytes),

@@ -39,15 +39,17 @@ pub fn judge(key: &HashKey, expected: &str, (text, value): (&str, &Exact)) -> Re
     let found = if is_of_today { digest(key, value)? } else { earlier(key, text) };
     let is_shown_alike = match value.class {
         Class::Text => std::str::from_utf8(&value.bytes).is_ok(),
-        Class::Number | Class::Float | Class::Rounded => true,
-        Class::Bytes | Class::Written => false,
+        // Of a FLOAT, six digits were shown.
+        Class::Float => value.bytes.len() == size_of::<f64>(),
+        Class::Number => true,
+        Class::Bytes | Class::Written | Class::Rounded => false,
     };
     let (outcome, why) = if found == expected {
         (CheckOutcome::Pass, None)
     } else if is_of_today || is_shown_alike {
         (CheckOutcome::Fail, Some("not what was planted"))
     } else {
-        // How bytes and times are shown hung on settings of the database, and on the version.
+        // How bytes, times and some numbers are shown hung on settings of the database, and on the version.
         (CheckOutcome::Untested, Some("an earlier version recorded what was planted by how it was shown then: capture the manifest again"))
     };
     Ok((found, outcome, why))
@@ -77,10 +79,13 @@ mod tests {
         let key = HashKey::from_bytes([1; 32]);
         let (text, number) = (value(Class::Text, b"1"), value(Class::Number, b"1"));
         let (planted, as_earlier) = (digest(&key, &text).unwrap(), earlier(&key, "1"));
-        let verdict = |expected: &str, text: &str, value| judge(&key, expected, (text, value)).unwrap().1;
+        let verdict = |expected: &str, text: &str, value: &Exact| judge(&key, expected, (text, value)).unwrap().1;
         assert_eq!([verdict(&planted, "1", &text), verdict(&planted, "1", &number)], [CheckOutcome::Pass, CheckOutcome::Fail]);
         // Earlier versions could not tell.
         assert_eq!([verdict(&as_earlier, "1", &number), verdict(&as_earlier, "2", &number)], [CheckOutcome::Pass, CheckOutcome::Fail]);
         assert_eq!(verdict(&as_earlier, "0xff", &value(Class::Bytes, &[0xff])), CheckOutcome::Untested);
+        // The six digits of a FLOAT were `1.23457`.
+        let of_float = earlier(&key, "1.23457");
+        assert_eq!(verdict(&of_float, "1.2345679", &value(Class::Float, &1.234_567_9_f32.to_bits().to_be_bytes())), CheckOutcome::Untested);
     }
 }

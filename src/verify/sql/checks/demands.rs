@@ -6,7 +6,6 @@ use crate::model::capture::CaptureMode;
 use crate::model::clock::Timestamp;
 use crate::signing::hash_key::HashKey;
 use crate::verify::manifest::header::Header;
-use crate::verify::sql::capture::rows_baseline;
 use crate::verify::sql::scope::Scope;
 
 /// See each field; the default demands nothing and takes ages against now.
@@ -14,7 +13,7 @@ use crate::verify::sql::scope::Scope;
 pub struct CheckDemands {
     /// The manifest's baselines: `rows.TABLE`, or a check's id.
     pub baselines: BTreeMap<String, String>,
-    /// Those of tables that the manifest has a part of: it counts the rows of that part.
+    /// The tables that the manifest has a part of: it counts the rows of that part, and what was summed up of all may have grown.
     pub in_part: BTreeSet<String>,
     /// They are those of a restored copy: what was planted in its source is not known from them.
     pub of_a_restore: bool,
@@ -38,9 +37,15 @@ impl CheckDemands {
         let of_partitions = scope.closed.into_iter().flatten().filter(|(_, partitions)| !partitions.is_empty()).map(|(table, _)| table);
         Self {
             baselines: header.baselines.clone(),
-            in_part: until.chain(of_partitions).map(|table| rows_baseline(&table)).collect(),
+            in_part: until.chain(of_partitions).collect(),
             of_a_restore: header.mode == CaptureMode::FirstRestore,
             ..Self::default()
         }
+    }
+
+    /// Whether the manifest has a part only of this table, or of the table of this column.
+    pub fn has_part_of(&self, subject: &str) -> bool {
+        let is_its = |table: &String| subject.strip_prefix(table.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        self.in_part.iter().any(is_its)
     }
 }

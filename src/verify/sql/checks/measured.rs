@@ -34,10 +34,7 @@ pub async fn measure(session: &mut Session, demands: &CheckDemands, check: &Chec
     let mut left: BTreeMap<String, String> = demands.baselines.iter().filter_map(of_this).collect();
     // The pages of large objects are no table of the database's own.
     left.retain(|name, _| !name.starts_with("pg_catalog."));
-    let mut measured = Measured {
-        in_part: left.keys().filter(|name| demands.in_part.contains(&format!("{prefix}{name}"))).cloned().collect(),
-        ..Measured::default()
-    };
+    let mut measured = Measured { in_part: left.keys().filter(|name| demands.has_part_of(name)).cloned().collect(), ..Measured::default() };
     left.retain(|name, _| !measured.in_part.contains(name));
     let statements: Vec<(String, String)> = match check.each {
         Some(Each::NumberColumn) => {

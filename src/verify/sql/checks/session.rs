@@ -95,9 +95,9 @@ pub struct Session {
 }
 
 /// Names and operators are the server's own first, wherever a database or a role has put it in its search path (CVE-2018-1058). And a schema
-/// that is called like the user stays that of who logged in, whatever role a statement runs as.
+/// that is called like the user stays that of who asks, whatever role a statement runs as.
 const SERVER_FIRST: &str = "SELECT pg_catalog.set_config('search_path', pg_catalog.concat_ws(', ', 'pg_catalog', \
-     nullif(pg_catalog.replace(pg_catalog.current_setting('search_path'), '\"$user\"', pg_catalog.quote_ident(session_user)), '')), false)";
+     nullif(pg_catalog.replace(pg_catalog.current_setting('search_path'), '\"$user\"', pg_catalog.quote_ident(current_user)), '')), false)";
 
 /// How a value is shown is no affair of the database's settings, which a copy of it may not have.
 const POSTGRES_PINS: [&str; 7] = [
@@ -323,8 +323,7 @@ impl Session {
         let question = format!(
             "SELECT n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              WHERE c.relname = '{}' AND NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND n.nspname = ANY ( \
-               SELECT CASE btrim(s) WHEN '\"$user\"' THEN session_user::text ELSE btrim(s, ' \"') END \
-               FROM unnest(string_to_array(current_setting('search_path'), ',')) s)",
+               SELECT btrim(s, ' \"') FROM unnest(string_to_array(current_setting('search_path'), ',')) s)",
             name.replace('\'', "''")
         );
         let answer = self.run(&question, GRACE, 1, true).await?;

@@ -2,7 +2,7 @@
 //!
 //! Not here: how tables are compared (`tables`), and two databases at hand (`dual`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Instant;
 
@@ -23,6 +23,7 @@ use crate::verify::sql::compare::baseline::{Expected, check_engine, check_header
 use crate::verify::sql::compare::columns::Common;
 use crate::verify::sql::compare::tables::Run;
 use crate::verify::sql::connect::access::{Access, database_name};
+use crate::verify::sql::connect::errors;
 use crate::verify::sql::database::Database;
 use crate::verify::sql::definitions::differences::{Told, has_hidden_before};
 use crate::verify::sql::definitions::kinds::COLUMN_ORDER;
@@ -113,6 +114,7 @@ pub async fn compare_beside(
         kept: None,
         partial_sight: None,
         elsewhere: Vec::new(),
+        later: BTreeSet::new(),
         said: Told::default(),
         is_earlier: restored.at.is_some_and(|at| at < header.captured_end),
         is_of_earlier_version: is_of_earlier_version(header.position.as_ref()),
@@ -171,7 +173,7 @@ pub async fn compare_beside(
             db.close().await;
         }
         // A file that is no database is a verdict on the restored file, not an error of ours; so is a copy that a server of our own cannot open.
-        Err(failure) if failure.kind == FailureKind::Remote && (matches!(url, SourceUrl::Sqlite { .. }) || access.keeper.is_some()) => {
+        Err(failure) if is_damaged(url, access, &failure) => {
             for (name, table) in &expected {
                 run.unreadable(name, table.rows(), 0, &failure);
             }
@@ -208,6 +210,14 @@ impl Run<'_> {
             }
         }
         Ok(tables.into_iter().filter(|table| !self.elsewhere.contains(&table.name)).collect())
+    }
+}
+
+/// Whether what did not open is the damage of a file, or of a copy in a server of our own.
+fn is_damaged(url: &SourceUrl, access: &Access, failure: &Failure) -> bool {
+    match url {
+        SourceUrl::Sqlite { .. } => failure.kind == FailureKind::Remote,
+        _ => access.keeper.is_some() && errors::is_of_damage(failure),
     }
 }
 
@@ -275,6 +285,7 @@ pub fn unreadable(manifest: &Manifest, hash_key: &HashKey, why: &str, monitor: &
         kept: None,
         partial_sight: None,
         elsewhere: Vec::new(),
+        later: BTreeSet::new(),
         said: Told::default(),
         is_earlier: false,
         is_of_earlier_version: false,

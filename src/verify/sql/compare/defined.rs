@@ -41,7 +41,9 @@ impl Run<'_> {
         if self.is_earlier {
             self.not_come_to(behind::take_out(&mut expected, &now));
         }
-        self.take_out_later_partitions(&expected, &mut now);
+        if let Err(failure) = self.take_out_later_partitions(db, &expected, &mut now).await {
+            return beside::not_read(self.monitor, Some(&expected.to_value()), failure, &mut self.result);
+        }
         let before = &expected.to_value();
         self.result.left_out.extend(beside::words(before, &now));
         if differences::unseen(before, &now, true).is_some() {

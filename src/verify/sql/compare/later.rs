@@ -10,13 +10,26 @@ use crate::verify::sql::compare::baseline::Expected;
 use crate::verify::sql::compare::tables::Run;
 use crate::verify::sql::database::Database;
 use crate::verify::sql::definitions::kinds::Definitions;
+use crate::verify::sql::postgres::catalog::shown_name;
 use crate::verify::sql::rows::table::Table;
 
 /// The kind of definitions that are partitions of MySQL and MariaDB, each by its table's name, a dot and its own.
 const PARTITION: &str = "partition";
 
+/// Each partition of PostgreSQL, be it partitioned itself, with each table that it is of.
+const PARTITIONS: &str = "SELECT an.nspname::text, a.relname::text, cn.nspname::text, c.relname::text \
+     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace cn ON cn.oid = c.relnamespace \
+     CROSS JOIN LATERAL pg_catalog.pg_partition_ancestors(c.oid) t(relid) \
+     JOIN pg_catalog.pg_class a ON a.oid = t.relid AND a.oid <> c.oid JOIN pg_catalog.pg_namespace an ON an.oid = a.relnamespace \
+     WHERE c.relispartition AND c.relkind IN ('r', 'p')";
+
+/// Each index of a partition, as definitions call it.
+const INDEXES: &str = "SELECT tn.nspname::text, t.relname::text, n.nspname::text || '.' || i.relname::text FROM pg_catalog.pg_index x \
+     JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = i.relnamespace \
+     JOIN pg_catalog.pg_class t ON t.oid = x.indrelid JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace WHERE t.relispartition";
+
 impl Run<'_> {
-    /// `tables` but for the partitions of PostgreSQL that have siblings in the manifest and are not in it themselves.
+    /// `tables` but for the partitions of PostgreSQL of a table that has others in the manifest, and that are not in it themselves.
     pub async fn without_later_partitions(
         &mut self,
         db: &mut Database,
@@ -24,24 +37,44 @@ impl Run<'_> {
         mut tables: Vec<Table>,
     ) -> Result<Vec<Table>, Failure> {
         let Some(watermark) = &self.scope.watermark else { return Ok(tables) };
-        let partitions = db.partitions(None).await?;
+        if db.engine().name != "postgres" {
+            return Ok(tables);
+        }
+        let shown = |row: &[String]| Some((shown_name(row.first()?, row.get(1)?), shown_name(row.get(2)?, row.get(3)?)));
+        let partitions: Vec<(String, String)> = db.ask(PARTITIONS).await?.iter().filter_map(|row| shown(row)).collect();
         let is_known = |name: &String| expected.contains_key(name) || watermark.left_out.contains(name);
         let grown: BTreeSet<&String> = partitions.iter().filter(|(_, name)| is_known(name)).map(|(parent, _)| parent).collect();
-        let later = partitions.iter().filter(|(parent, name)| grown.contains(parent) && !is_known(name));
+        let later = partitions.iter().filter(|(parent, name)| grown.contains(parent) && !grown.contains(name) && !is_known(name));
         let later: BTreeSet<String> = later.map(|(_, name)| name.clone()).collect();
         tables.retain(|table| !later.contains(&table.name));
         self.said.tables.extend(later.iter().cloned());
+        self.later.clone_from(&later);
         self.came_later(later);
         Ok(tables)
     }
 
-    /// Takes partitions out of `now` that have siblings in `expected` and are not in it themselves.
-    pub fn take_out_later_partitions(&mut self, expected: &Definitions, now: &mut Definitions) {
-        let Some(before) = expected.of_kind(PARTITION).filter(|_| self.scope.watermark.is_some()) else { return };
+    /// Takes out of `now` what came with later partitions: those of MySQL and MariaDB themselves, the indexes of those of PostgreSQL, which have
+    /// names of their own. What is called like its table is told with that, or not.
+    pub async fn take_out_later_partitions(
+        &mut self,
+        db: &mut Database,
+        expected: &Definitions,
+        now: &mut Definitions,
+    ) -> Result<(), Failure> {
+        if !self.later.is_empty() {
+            let rows = db.ask(INDEXES).await?;
+            let of_later = rows.iter().filter(|row| row.len() == 3 && self.later.contains(&shown_name(&row[0], &row[1])));
+            let indexes: BTreeSet<&String> = of_later.map(|row| &row[2]).collect();
+            ["index", "unique index"].iter().for_each(|kind| {
+                now.take_out(kind, |name, _| indexes.iter().any(|index| *index == name));
+            });
+        }
+        let Some(before) = expected.of_kind(PARTITION).filter(|_| self.scope.watermark.is_some()) else { return Ok(()) };
         let parent = |name: &str| name.split_once('.').map(|(table, _)| table.to_owned());
         let grown: BTreeSet<String> = before.keys().filter_map(|name| parent(name)).collect();
         let is_later = |name: &str| !before.contains_key(name) && parent(name).is_some_and(|table| grown.contains(&table));
         self.came_later(now.take_out(PARTITION, |name, _| is_later(name)).into_iter().collect());
+        Ok(())
     }
 
     fn came_later(&mut self, partitions: BTreeSet<String>) {

@@ -5,7 +5,7 @@
 //!
 //! Not here: what is compared with what (`database`), what the manifest says (`baseline`), and how rows are named (`naming`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 use std::time::Duration;
 
@@ -75,6 +75,8 @@ pub struct Run<'a> {
     pub partial_sight: Option<Failure>,
     /// Tables of either side whose rows another server keeps: nothing is said of them.
     pub elsewhere: Vec<String>,
+    /// Partitions that came after the capture of a prefix: nothing is said of them either.
+    pub later: BTreeSet<String>,
     /// Tables that only one side has, or that could not be read, and columns of one side: what belongs to them has been said with them.
     pub said: differences::Told,
     /// Whether the restore is of a moment before the capture's end: then sequences had not come as far.

@@ -60,6 +60,19 @@ pub fn pg_wire_failure(what: &str, error: PgWireError) -> Failure {
     hinted(pg_wire_kind(&error), format!("{what}: {}", one_line(&error.to_string())), tls).caused_by(error)
 }
 
+/// Whether a server of PostgreSQL says that files of what it was to open are damaged or not there: its classes XX and 58 (documentation, "PostgreSQL
+/// Error Codes"), and the word for a database without its version.
+pub fn is_of_damage(failure: &Failure) -> bool {
+    let source = std::error::Error::source(failure);
+    let code = match (source.and_then(|source| source.downcast_ref()), source.and_then(|source| source.downcast_ref())) {
+        (Some(PgWireError::Server { code, .. }), _) => code.clone(),
+        (_, Some(Error::Database(database))) => database.code().unwrap_or_default().into_owned(),
+        _ => return false,
+    };
+    let is_lacking = code == "22023" && failure.message.contains("is not a valid data directory");
+    is_lacking || code.starts_with("XX") || code.starts_with("58")
+}
+
 fn hinted(kind: FailureKind, message: String, tls: bool) -> Failure {
     let said = Failure::new(kind, message);
     match kind {
@@ -383,5 +396,21 @@ mod tests {
         assert!(Broken::of_pg_wire(&server("57P01")).lost && Broken::of_pg_wire(&PgWireError::ended()).lost);
         assert!(!Broken::of_pg_wire(&server("57014")).lost && !Broken::of_pg_wire(&server("XX001")).lost);
         assert_eq!(pg_wire_failure("x", PgWireError::Tls("no".into())).kind, FailureKind::Network);
+    }
+
+    #[test]
+    fn a_server_that_says_no_calls_nothing_damaged() {
+        let said = |code: &str, message: &str| {
+            is_of_damage(&pg_wire_failure("x", PgWireError::Server { code: code.into(), message: message.into() }))
+        };
+        assert!(
+            said("XX001", "invalid page") && said("58P01", "could not open file") && said("22023", "\"b\" is not a valid data directory")
+        );
+        for (code, message) in
+            [("55000", "database \"x\" is not currently accepting connections"), ("22023", "invalid value"), ("3D000", "absent")]
+        {
+            assert!(!said(code, message), "{code}");
+        }
+        assert!(!is_of_damage(&Failure::invalid("x")));
     }
 }
