@@ -182,8 +182,14 @@ async fn compare_database(
 ) -> Result<Verification, Failure> {
     let manifest = &chosen.manifest;
     let mode = position::earned(url, access, manifest, chosen.mode, monitor).await?;
-    let restored =
-        Restored { at: Some(point.created_at), to_the_second: point.is_in_time(), mode: Some(mode), of_another_moment: chosen.downgraded };
+    let restored = Restored {
+        at: Some(point.created_at),
+        // A directory beside AWS is dated by the manifest that names it.
+        is_undated: !chosen.downgraded && point.from == PointSource::Local && Path::new(&point.handle).is_dir(),
+        to_the_second: point.is_in_time(),
+        mode: Some(mode),
+        of_another_moment: chosen.downgraded,
+    };
     // Where a restore shows the very position of its manifest, or a mode says that nothing may have changed, no log excuses anything.
     let changes = changes.filter(|_| mode == CaptureMode::PositionBounded);
     sql::compare::database::compare_beside(url, access, manifest, hash_key, (restored, changes), monitor).await

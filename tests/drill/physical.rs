@@ -25,13 +25,19 @@ async fn base_backups_in_archives_come_back() {
     // Who looks at the definitions afterwards must leave them as they are.
     source
         .administer(
-            "CREATE TABLE seen (tag text); CREATE FUNCTION see() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.seen VALUES (tg_tag); END $$; \
+            "CREATE SEQUENCE counted; CREATE TABLE seen (tag text); CREATE FUNCTION see() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.seen VALUES (tg_tag); END $$; \
              CREATE EVENT TRIGGER sees ON ddl_command_end EXECUTE FUNCTION see(); ALTER EVENT TRIGGER sees ENABLE ALWAYS;",
         )
         .await;
     let vault = folder.path().join("vault/db");
     std::fs::create_dir_all(&vault).unwrap();
-    let points = ["data", "base", "spaced", "cut", "logless", "linked", "native", "elsewhere", "log-elsewhere", "pg_class", "filenodes"];
+    let points =
+        ["data", "base", "spaced", "cut", "logless", "linked", "native", "elsewhere", "log-elsewhere", "pg_class", "filenodes", "early"];
+    // Copied before its manifest was captured: a directory has no date of its own, and a sequence may have gone on since.
+    source.administer("SELECT nextval('counted');").await;
+    source.copy_data(&vault.join("early")).await;
+    source.booted = source.servers.boot(EngineKind::Postgres, "src", None).await.unwrap();
+    source.administer("SELECT nextval('counted') FROM generate_series(1, 40);").await;
     let estate = lay(folder.path(), &source, &points).await;
     // Code that a copy brings along, in a function, and loaded into each session.
     source
@@ -94,6 +100,9 @@ async fn base_backups_in_archives_come_back() {
     for (point, why) in [("cut", "tar: "), ("logless", "checkpoint")] {
         dump_vault::expect_unreadable(&estate, point, why);
     }
+    let early = dump_vault::result(&estate, "early");
+    assert_eq!(early.outcome, Outcome::PassWithException, "{:?}", early.outcome_reasons);
+    assert!(early.verify.unwrap().not_compared.contains_key("sequence positions"));
     for point in ["pg_class", "filenodes"] {
         let bad = dump_vault::result(&estate, point);
         let rows = bad.verify.as_ref().unwrap_or_else(|| panic!("{point}: {:?}", bad.errors)).rows.unwrap();

@@ -121,7 +121,7 @@ async fn what_belongs_to_a_table_that_was_dropped_meanwhile_stays_expected() {
 /// The comparison of a database of another moment, in which whatever differs may have changed in between.
 async fn of_another_moment(url: &SourceUrl, access: &Access, manifest: &Path) -> Verification {
     let restored =
-        Restored { at: Some(Timestamp::now()), to_the_second: false, mode: Some(CaptureMode::PositionBounded), of_another_moment: true };
+        Restored { at: Some(Timestamp::now()), mode: Some(CaptureMode::PositionBounded), of_another_moment: true, ..Restored::default() };
     let manifest = Manifest::open(manifest).unwrap();
     compare_restored(url, access, &manifest, &support::key(), restored, &Silent).await.unwrap()
 }

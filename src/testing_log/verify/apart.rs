@@ -70,7 +70,7 @@ fn not_compared(result: &Placed<'_, PointResult>, facts: &VerifyFacts, baseline:
             (DEFINITIONS, OF_ANOTHER_ENGINE) => baseline.map(|_| false),
             (GRANTS, NOT_SHOWN | NOT_SHOWN_TO_ONE) => Some(facts.definitions.is_some()),
             (HIDDEN_DEFINITIONS, NOT_SHOWN_THEN) => baseline.map(|baseline| baseline.hides_definitions),
-            (POSITIONS, BEHIND) => Some(facts.definitions.is_some() && result.body.rp.created_at < facts.manifest_captured_end),
+            (POSITIONS, BEHIND) => Some(facts.definitions.is_some() && result.body.rp.created_at <= facts.manifest_captured_end),
             (OTHER_TABLES, NOT_SPOKEN_OF) => baseline.map(|baseline| baseline.is_of_prefix),
             _ => Some(false),
         };

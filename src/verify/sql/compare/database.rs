@@ -41,6 +41,8 @@ use crate::verify::sql::scope::Scope;
 pub struct Restored {
     /// The position in time that it was restored to; absent: now.
     pub at: Option<Timestamp>,
+    /// Whether that is no more than its manifest's word, and it may be older.
+    pub is_undated: bool,
     /// Whether it holds nothing younger than `at`, as a restore to a second does. A snapshot may be a little younger than its time.
     pub to_the_second: bool,
     /// The mode that the comparison counts in; absent: the manifest's. Change stamps are consulted only in a bounded one.
@@ -116,7 +118,7 @@ pub async fn compare_beside(
         elsewhere: Vec::new(),
         later: BTreeSet::new(),
         said: Told::default(),
-        is_earlier: restored.at.is_some_and(|at| at < header.captured_end),
+        is_earlier: restored.is_undated || restored.at.is_some_and(|at| at < header.captured_end),
         is_of_earlier_version: is_of_earlier_version(header.position.as_ref()),
         touched: (None, named(bounds)),
     };
