@@ -13,8 +13,9 @@ use crate::verify::sql::scope::Scope;
 pub struct CheckDemands {
     /// The manifest's baselines: `rows.TABLE`, or a check's id.
     pub baselines: BTreeMap<String, String>,
-    /// The tables that the manifest has a part of: it counts the rows of that part, and what was summed up of all may have grown.
-    pub in_part: BTreeSet<String>,
+    /// Beside a manifest of a prefix, or of closed partitions, the tables that it has whole; nothing where it has all of them whole. Of the
+    /// others it counts the rows of a part, or says nothing, and what was summed up of all may have grown.
+    pub whole: Option<BTreeSet<String>>,
     /// They are those of a restored copy: what was planted in its source is not known from them.
     pub of_a_restore: bool,
     /// Ages are taken against this; now where it is absent.
@@ -33,19 +34,18 @@ impl CheckDemands {
     /// What a manifest holds checks against.
     pub fn of_manifest(header: &Header) -> Self {
         let scope = Scope::of(header.position.as_ref());
-        let until = scope.watermark.into_iter().flat_map(|watermark| watermark.values.into_keys());
-        let of_partitions = scope.closed.into_iter().flatten().filter(|(_, partitions)| !partitions.is_empty()).map(|(table, _)| table);
+        let closed = scope.closed.iter().flatten().filter(|(_, partitions)| partitions.is_empty()).map(|(table, _)| table.clone());
+        let is_of_part = scope.watermark.is_some() || scope.closed.is_some();
         Self {
             baselines: header.baselines.clone(),
-            in_part: until.chain(of_partitions).collect(),
+            whole: is_of_part.then(|| closed.collect()),
             of_a_restore: header.mode == CaptureMode::FirstRestore,
             ..Self::default()
         }
     }
 
-    /// Whether the manifest has a part only of this table, or of the table of this column.
-    pub fn has_part_of(&self, subject: &str) -> bool {
-        let is_its = |table: &String| subject.strip_prefix(table.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-        self.in_part.iter().any(is_its)
+    /// Whether the manifest has a part of this table at most.
+    pub fn has_part_of(&self, table: &str) -> bool {
+        self.whole.as_ref().is_some_and(|whole| !whole.contains(table))
     }
 }

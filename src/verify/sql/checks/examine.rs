@@ -377,7 +377,7 @@ fn no_baseline(check: &Check) -> Verdict {
 fn in_part(names: &[String]) -> Verdict {
     let shown: Vec<&str> = names.iter().take(SHOWN).map(String::as_str).collect();
     let more = if names.len() > SHOWN { format!(" and {} more", names.len() - SHOWN) } else { String::new() };
-    let said = format!("the manifest has a part only of {}{more}, and counts the rows of that part", shown.join(", "));
+    let said = format!("the manifest has a part at most of {}{more}, and counts the rows of that part", shown.join(", "));
     (CheckOutcome::Untested, Some(said))
 }
 

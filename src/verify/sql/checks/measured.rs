@@ -34,7 +34,10 @@ pub async fn measure(session: &mut Session, demands: &CheckDemands, check: &Chec
     let mut left: BTreeMap<String, String> = demands.baselines.iter().filter_map(of_this).collect();
     // The pages of large objects are no table of the database's own.
     left.retain(|name, _| !name.starts_with("pg_catalog."));
-    let mut measured = Measured { in_part: left.keys().filter(|name| demands.has_part_of(name)).cloned().collect(), ..Measured::default() };
+    let of_columns = check.each == Some(Each::NumberColumn);
+    let table = |name: &str| name.rsplit_once('.').filter(|_| of_columns).map_or(name, |(table, _)| table).to_owned();
+    let in_part = left.keys().filter(|name| demands.has_part_of(&table(name))).cloned().collect();
+    let mut measured = Measured { in_part, ..Measured::default() };
     left.retain(|name, _| !measured.in_part.contains(name));
     let statements: Vec<(String, String)> = match check.each {
         Some(Each::NumberColumn) => {

@@ -97,7 +97,8 @@ pub struct Session {
 /// Names and operators are the server's own first, wherever a database or a role has put it in its search path (CVE-2018-1058). And a schema
 /// that is called like the user stays that of who asks, whatever role a statement runs as.
 const SERVER_FIRST: &str = "SELECT pg_catalog.set_config('search_path', pg_catalog.concat_ws(', ', 'pg_catalog', \
-     nullif(pg_catalog.replace(pg_catalog.current_setting('search_path'), '\"$user\"', pg_catalog.quote_ident(current_user)), '')), false)";
+     nullif(pg_catalog.replace(pg_catalog.replace(pg_catalog.current_setting('search_path'), '\"$user\"', '$user'), '$user', \
+       pg_catalog.quote_ident(current_user)), '')), false)";
 
 /// How a value is shown is no affair of the database's settings, which a copy of it may not have.
 const POSTGRES_PINS: [&str; 7] = [
