@@ -112,6 +112,12 @@ const OF_MYSQL: &[(&str, &[&str], &[&str])] = &[
         &["UPDATE planted SET v = 16777218", "UPDATE planted SET v = 16777216; ALTER TABLE planted MODIFY v DOUBLE"],
     ),
     (
+        // MariaDB's type of that name is a text, and a dump of MySQL may go into it.
+        "CREATE TABLE planted (v JSON); INSERT INTO planted VALUES ('{\"a\": 1}')",
+        &["ALTER TABLE planted MODIFY v LONGTEXT CHARACTER SET utf8mb4"],
+        &["UPDATE planted SET v = '{\"a\": 2}'", "ALTER TABLE planted MODIFY v LONGBLOB"],
+    ),
+    (
         "CREATE TABLE planted (v DOUBLE); INSERT INTO planted VALUES (0.1)",
         &["UPDATE planted SET v = 1e-1"],
         &["UPDATE planted SET v = 0.10000000000000002"],
