@@ -29,6 +29,10 @@ const BOOT_PATIENCE: Duration = Duration::from_secs(60);
 const PORT_PATIENCE: Duration = Duration::from_secs(90);
 /// So often a server is started again before it is one that does not start.
 const STARTS: usize = 3;
+/// Ports that are drawn before the system is asked for one; the lowest of them, and the lowest that Linux itself gives where it does not tell.
+const DRAWS: usize = 32;
+const LOWEST_DRAWN: u16 = 15_000;
+const LOWEST_GIVEN: u16 = 32_768;
 /// Between two looks at a port.
 const BETWEEN: Duration = Duration::from_millis(100);
 
@@ -407,18 +411,50 @@ impl Servers {
     }
 }
 
-fn free_port(wanted: Option<u16>) -> Result<u16, Failure> {
-    let bound = wanted.and_then(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
-    let bound = match bound {
-        Some(bound) => Ok(bound),
-        None => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)),
-    };
-    bound
-        .and_then(|bound| bound.local_addr())
-        .map(|address| address.port())
-        .map_err(|error| Failure::io("no free port on 127.0.0.1", error))
+/// The port that is wanted, or another where that is taken, on 127.0.0.1.
+///
+/// # Errors
+/// [`FailureKind::Disk`] where the system gives none.
+pub fn free_port(wanted: Option<u16>) -> Result<u16, Failure> {
+    let failed = |error| Failure::io("no free port on 127.0.0.1", error);
+    let free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+    if let Some(port) = wanted.filter(|port| free(*port)) {
+        return Ok(port);
+    }
+    if let Some(port) = (0..DRAWS).filter_map(|_| quiet_port()).find(|port| free(*port)) {
+        return Ok(port);
+    }
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|bound| bound.local_addr()).map_err(failed)?.port())
+}
+
+/// A port that the system gives to nobody's connection, so that a server that is down for a moment finds it free again: one below those of
+/// `ip_local_port_range` (Linux, ip-sysctl).
+fn quiet_port() -> Option<u16> {
+    let mut random = [0; 2];
+    getrandom::fill(&mut random).ok()?;
+    let room = lowest_given().checked_sub(LOWEST_DRAWN).filter(|room| *room > 0)?;
+    Some(LOWEST_DRAWN + u16::from_le_bytes(random) % room)
+}
+
+fn lowest_given() -> u16 {
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok();
+    range.and_then(|range| range.split_whitespace().next()?.parse().ok()).unwrap_or(LOWEST_GIVEN)
 }
 
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work).await.map_err(|error| Failure::new(FailureKind::Remote, "copying was cut short").caused_by(error))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_the_wanted_one_or_one_that_no_connection_is_given() {
+        let port = free_port(None).unwrap();
+        assert!((LOWEST_DRAWN..lowest_given()).contains(&port) || quiet_port().is_none(), "{port}");
+        assert_eq!(free_port(Some(port)).unwrap(), port);
+        let held = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+        assert_ne!(free_port(Some(port)).unwrap(), port, "{held:?} has it");
+    }
 }

@@ -7,7 +7,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part of this helper")]
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use std::sync::{Arc, LazyLock, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use attestore::engines::installed::{EngineKind, Installed};
+use attestore::engines::servers::free_port;
 
 /// The user that every server here has, with all rights.
 pub const USER: &str = "tester";
@@ -114,7 +115,7 @@ fn installed(name: String, found: Option<(PathBuf, PathBuf)>) -> Option<Programs
 fn begun(kind: Kind, programs: Programs, more: &[&str]) -> Server {
     let home = tempfile::tempdir().unwrap();
     std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    let mut server = Server { kind, programs, home, port: free_port(), child: Mutex::new(None) };
+    let mut server = Server { kind, programs, home, port: free_port(None).unwrap(), child: Mutex::new(None) };
     server.initialise(more);
     server.start_on_a_free_port();
     server
@@ -195,7 +196,8 @@ impl Server {
         let home = tempfile::tempdir().unwrap();
         std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         copy_data(&self.data(), &home.path().join("data"));
-        let mut server = Server { kind: self.kind, programs: self.programs.clone(), home, port: free_port(), child: Mutex::new(None) };
+        let mut server =
+            Server { kind: self.kind, programs: self.programs.clone(), home, port: free_port(None).unwrap(), child: Mutex::new(None) };
         let _ = std::fs::remove_file(server.data().join("postmaster.pid"));
         server.prepare_sockets();
         server.start_on_a_free_port();
@@ -209,7 +211,7 @@ impl Server {
                 Ok(()) => return,
                 Err(said) => assert!(said.to_lowercase().contains("address already in use"), "{said}"),
             }
-            self.port = free_port();
+            self.port = free_port(None).unwrap();
         }
         self.start();
     }
@@ -455,8 +457,4 @@ fn unprivileged(kind: Kind) -> Option<(u32, u32)> {
         Some((parts.next()??, parts.next()??))
     };
     Some(ids("postgres").or_else(|| ids("nobody")).unwrap_or((65_534, 65_534)))
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

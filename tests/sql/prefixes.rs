@@ -363,6 +363,44 @@ async fn a_prefix_by_texts_ends_in_a_database_without_an_encoding() {
     assert_eq!((findings, result.rows.unwrap().matched), (vec![], 5));
 }
 
+/// An encoding with characters that UTF-8 lacks orders texts by its own bytes: later ones that cannot be converted are no part of a prefix.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_prefix_by_texts_ends_where_later_ones_are_not_in_utf8() {
+    let Some(server) = servers::shared(Kind::Postgres) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let of = |name: &str, encoding: &str| format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'");
+    let rows = "CREATE TABLE t (id int PRIMARY KEY, at text); INSERT INTO t SELECT g, lpad(g::text, 4, '0') FROM generate_series(1, 5) g";
+    run(&server, Kind::Postgres, "postgres", &of("no_win1252", "UTF8")).await;
+    run(&server, Kind::Postgres, "no_win1252", rows).await;
+    let other: SourceUrl = server.url("no_win1252").parse().unwrap();
+    for (encoding, later) in [("WIN1252", "7a7a81"), ("EUC_JP", "8fa1a1"), ("LATIN3", "7aa5")] {
+        let name = format!("texts_in_{}", encoding.to_lowercase());
+        run(&server, Kind::Postgres, "postgres", &of(&name, encoding)).await;
+        let db = Db { server: server.clone(), kind: Kind::Postgres, name };
+        db.run(rows).await;
+        for (end, kept) in [("at", 5), ("at=0003", 3)] {
+            let manifest = dir.path().join(format!("{encoding}{kept}"));
+            assert_eq!(prefix(&db.url(), &manifest, end, false).await.unwrap().counts["rows"], kept, "{encoding}");
+            let refused = compare(&other, &access(), &Manifest::open(&manifest).unwrap(), &key(), &Silent).await.unwrap_err();
+            assert!(refused.kind == FailureKind::Invalid && refused.message.contains(encoding), "{refused}");
+        }
+        db.run(&format!("INSERT INTO t VALUES (6, convert_from('\\x{later}'::bytea, '{encoding}'))")).await;
+        for kept in [5, 3] {
+            let (result, findings) = compared(&db.url(), &dir.path().join(format!("{encoding}{kept}"))).await;
+            assert_eq!((findings, result.rows.unwrap().matched), (vec![], kept), "{encoding}");
+        }
+        db.run("UPDATE t SET at = '0002x' WHERE id = 3").await;
+        let (_, findings) = compared(&db.url(), &dir.path().join(format!("{encoding}5"))).await;
+        assert!(!findings.is_empty() && findings.iter().all(|finding| finding.class != Class::Unreadable), "{findings:?}");
+    }
+    // What UTF-8 has goes into such a database and is compared there.
+    let manifest = dir.path().join("from_utf8");
+    prefix(&other, &manifest, "at", false).await.unwrap();
+    run(&server, Kind::Postgres, "postgres", &of("win1252_of_utf8", "WIN1252")).await;
+    run(&server, Kind::Postgres, "win1252_of_utf8", rows).await;
+    assert_eq!(compared(&server.url("win1252_of_utf8").parse().unwrap(), &manifest).await.1, []);
+}
+
 /// SQLite keeps values of any class in a column: one that is of another is lost from the prefix, a later one no part of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_prefix_in_sqlite_is_of_its_values_class() {

@@ -9,14 +9,14 @@ use crate::model::source_url::SourceUrl;
 use crate::verify::sql::connect::access::{Access, not_sql};
 use crate::verify::sql::definitions::kinds::Definitions;
 use crate::verify::sql::kept::KeptTable;
-use crate::verify::sql::last_value::Last;
+use crate::verify::sql::last_value::{Form, Last};
 use crate::verify::sql::mysql::snapshot::MysqlSession;
 use crate::verify::sql::postgres::catalog::shown_name;
 use crate::verify::sql::postgres::snapshot::PostgresSession;
 use crate::verify::sql::reading::{BREATH, Cause, Delivery, Engine, Harvest, HarvestSink, ReadError, Sink};
 use crate::verify::sql::rows::canon::Row;
 use crate::verify::sql::rows::digester::Digester;
-use crate::verify::sql::rows::table::Table;
+use crate::verify::sql::rows::table::{Column, Table};
 use crate::verify::sql::sqlite::file::SqliteSession;
 
 /// An open database. What is asked of it is boxed where many questions are: whoever waits for an answer needs no room for them on its stack.
@@ -190,6 +190,14 @@ impl Database {
         match self {
             Self::Sqlite(session) => session.caution(),
             Self::Postgres(_) | Self::Mysql(_) => None,
+        }
+    }
+
+    /// By what the values of a column are ordered; nothing in SQLite, whose values may be of any class.
+    pub fn form_of(&self, column: &Column) -> Option<Form> {
+        match self {
+            Self::Postgres(session) => session.form_of(column),
+            Self::Mysql(_) | Self::Sqlite(_) => Form::of(column),
         }
     }
 

@@ -46,7 +46,7 @@ pub async fn watermark_value(db: &mut Database, table: &Table, column: &Column, 
                     let rows =
                         db.ask(&format!("SELECT {as_it_is} FROM (SELECT 1) one LEFT JOIN ONLY {} t ON false", table.sql_name)).await?;
                     let text = rows.into_iter().flatten().next().unwrap_or_else(|| value.to_owned());
-                    Ok(Last { text, form: Form::of(column) })
+                    Ok(Last { text, form: db.form_of(column) })
                 }
             }
         }

@@ -15,11 +15,39 @@ pub enum Form {
     Time,
     /// As texts by their bytes in UTF-8, be they of digits: a restored column may have a collation of its own.
     Text,
+    /// As texts by their bytes in this encoding, which has characters that UTF-8 lacks.
+    TextIn(&'static str),
     /// As bytes; the text has their hexadecimal digits.
     Bytes,
     /// As the type orders them in its own engine.
     Own,
 }
+
+/// The encodings of PostgreSQL's databases with characters that UTF-8 lacks (`src/backend/utils/mb/Unicode`): one such text cannot be converted.
+const BEYOND_UTF8: [&str; 19] = [
+    "EUC_CN",
+    "EUC_JIS_2004",
+    "EUC_JP",
+    "EUC_KR",
+    "EUC_TW",
+    "ISO_8859_6",
+    "ISO_8859_7",
+    "ISO_8859_8",
+    "LATIN3",
+    "MULE_INTERNAL",
+    "WIN1250",
+    "WIN1251",
+    "WIN1252",
+    "WIN1253",
+    "WIN1254",
+    "WIN1255",
+    "WIN1257",
+    "WIN1258",
+    "WIN874",
+];
+
+/// What stands before the name of an encoding in what manifests state.
+const TEXT_IN: &str = "text in ";
 
 impl Form {
     const ALL: [(Self, &'static str); 5] =
@@ -56,9 +84,22 @@ impl Form {
         }
     }
 
+    /// Of the texts of a database of PostgreSQL in `encoding`.
+    pub fn of_texts_in(encoding: &str) -> Self {
+        BEYOND_UTF8.into_iter().find(|known| *known == encoding).map_or(Self::Text, Self::TextIn)
+    }
+
+    /// Whether a column that is ordered so can be compared by `other` too: what UTF-8 has is converted to it.
+    pub fn goes_by(self, other: Self) -> bool {
+        self == other || matches!((self, other), (Self::TextIn(_), Self::Text))
+    }
+
     /// As manifests state it.
-    pub fn as_str(self) -> &'static str {
-        Self::ALL.iter().find(|(form, _)| *form == self).map_or("", |(_, name)| name)
+    pub fn to_text(self) -> String {
+        match self {
+            Self::TextIn(encoding) => format!("{TEXT_IN}{encoding}"),
+            _ => Self::ALL.iter().find(|(form, _)| *form == self).map_or("", |(_, name)| name).to_owned(),
+        }
     }
 
     /// The storage classes of SQLite whose values are ordered so.
@@ -67,12 +108,15 @@ impl Form {
             Self::Number => &["integer", "real"],
             Self::Text => &["text"],
             Self::Bytes => &["blob"],
-            Self::Time | Self::Own => &[],
+            Self::Time | Self::Own | Self::TextIn(_) => &[],
         }
     }
 
     /// As manifests state it; nothing where it is of a later version.
     pub fn stated(text: &str) -> Option<Self> {
+        if let Some(encoding) = text.strip_prefix(TEXT_IN) {
+            return Some(Self::of_texts_in(encoding)).filter(|form| *form != Self::Text);
+        }
         Self::ALL.iter().find(|(_, name)| *name == text).map(|(form, _)| *form)
     }
 }
@@ -85,6 +129,7 @@ pub fn operand(engine: &str, column: &Column, form: Option<Form>) -> String {
     let is_text = |kind: &PgType| *kind == PgType::Text;
     let is_list_of_texts = |kind: &PgType| matches!(kind, PgType::Array(each) if is_text(each));
     match (&column.wire, form) {
+        (Wire::Postgres(kind), Some(Form::TextIn(_))) if is_text(kind) => format!("{name}::text COLLATE \"C\""),
         (Wire::Postgres(kind), Some(_)) if is_text(kind) => in_utf8(&format!("{name}::text")),
         (Wire::Postgres(kind), form) if is_text(kind) || form.is_some() && is_list_of_texts(kind) => format!("{name} COLLATE \"C\""),
         (Wire::Mysql(MysqlType::Text), Some(_)) => format!("CAST(CONVERT({name} USING utf8mb4) AS BINARY)"),
@@ -99,8 +144,8 @@ fn in_utf8(text: &str) -> String {
 }
 
 /// What asks PostgreSQL for the greatest value of a column, as text.
-pub fn greatest_in_postgres(table: &Table, column: &Column) -> String {
-    let (name, form) = (double_quoted(&column.name), Form::of(column));
+pub fn greatest_in_postgres(table: &Table, column: &Column, form: Option<Form>) -> String {
+    let name = double_quoted(&column.name);
     let operand = operand("postgres", column, form);
     if form == Some(Form::Text) {
         // Of bytes its earlier versions know no maximum.

@@ -101,15 +101,24 @@ impl Watermark {
         }
         let family = |engine: &str| if engine == "mariadb" { "mysql" } else { engine }.to_owned();
         let is_of_family = family(captured) == family(engine);
-        // Another type is a difference there, and told as one.
-        if is_of_family && !is_logical {
-            return Ok(());
-        }
         for table in tables {
             let Some(Some(last)) = self.values.get(&table.name) else { continue };
             let Some(column) = table.columns.iter().find(|column| column.name == self.column) else { continue };
-            let is_alike = match (Form::of(column), last.form) {
-                (Some(here), Some(form)) => here == form && (form != Form::Own || is_of_family),
+            let here = db.form_of(column);
+            if let (Some(Form::Text | Form::TextIn(_)), Some(form @ Form::TextIn(_))) = (here, last.form)
+                && here != last.form
+            {
+                let (table, column) = (&table.name, &self.column);
+                let said = format!("the manifest's rows of {table} end at a {column} by the order of {}", form.to_text());
+                return Err(Failure::invalid(format!("{said}, and this database has another encoding"))
+                    .hint("compare the two databases with --against, or restore into a database of that encoding"));
+            }
+            // Another type is a difference there, and told as one.
+            if is_of_family && !is_logical {
+                continue;
+            }
+            let is_alike = match (here, last.form) {
+                (Some(here), Some(form)) => here.goes_by(form) && (form != Form::Own || is_of_family),
                 // An earlier version did not say how it compares: what has one order everywhere.
                 (Some(here), None) => is_of_family || matches!(here, Form::Number | Form::Time),
                 // Values of any class: one that is of another is damaged or a later one, and whole columns are what holds times as texts.
@@ -137,7 +146,7 @@ impl Watermark {
     pub fn to_value(&self) -> Value {
         let texts: BTreeMap<&String, Option<&str>> =
             self.values.iter().map(|(table, last)| (table, last.as_ref().map(|last| last.text.as_str()))).collect();
-        let form = |last: &Option<Last>| Some(last.as_ref()?.form?.as_str());
+        let form = |last: &Option<Last>| Some(last.as_ref()?.form?.to_text());
         let forms: Map<String, Value> = self.values.iter().filter_map(|(table, last)| Some((table.clone(), form(last)?.into()))).collect();
         let mut stated = json!({"column": self.column, "values": texts, "left_out": self.left_out});
         if !forms.is_empty() {
@@ -215,7 +224,15 @@ mod tests {
 
     #[test]
     fn a_watermark_is_stated_and_read_back() {
-        let forms = [None, Some(Form::Number), Some(Form::Time), Some(Form::Text), Some(Form::Bytes), Some(Form::Own)];
+        let forms = [
+            None,
+            Some(Form::Number),
+            Some(Form::Time),
+            Some(Form::Text),
+            Some(Form::Bytes),
+            Some(Form::Own),
+            Some(Form::of_texts_in("EUC_JP")),
+        ];
         let values = forms.iter().enumerate().map(|(at, form)| (format!("t{at}"), Some(last("9", *form)))).chain([("e".to_owned(), None)]);
         let watermark = Watermark { column: "id".into(), values: values.collect(), left_out: vec!["x".into()] };
         assert_eq!(Watermark::of(&watermark.to_value()), watermark);
@@ -232,6 +249,8 @@ mod tests {
             "\"i\"\"d\" IS NULL OR convert_to(\"i\"\"d\"::text, CASE getdatabaseencoding() WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END) \
              <= convert_to('9', CASE getdatabaseencoding() WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END)"
         );
+        let stored = "\"i\"\"d\" IS NULL OR \"i\"\"d\"::text COLLATE \"C\" <= '9'";
+        assert_eq!(up_to("postgres", &text, Some(&last("9", Some(Form::of_texts_in("WIN1252"))))), stored);
         assert_eq!(up_to("mariadb", &number, Some(&last("9", None))), "`id` IS NULL OR `id` <= 9");
         let bytes = "`id` IS NULL OR CAST(CONVERT(`id` USING utf8mb4) AS BINARY) <= '9'";
         assert_eq!(up_to("mysql", &number, Some(&last("9", Some(Form::Text)))), bytes);
