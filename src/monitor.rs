@@ -74,6 +74,7 @@ impl Monitor for Silent {
 pub struct Collected {
     findings: Mutex<Vec<Finding>>,
     problems: Mutex<Vec<String>>,
+    notes: Mutex<Vec<String>>,
 }
 
 impl Collected {
@@ -86,6 +87,11 @@ impl Collected {
     pub fn problems(&self) -> Vec<String> {
         self.problems.lock().expect("no panic while held").clone()
     }
+
+    /// What was said, so far.
+    pub fn notes(&self) -> Vec<String> {
+        self.notes.lock().expect("no panic while held").clone()
+    }
 }
 
 impl Monitor for Collected {
@@ -93,6 +99,7 @@ impl Monitor for Collected {
         match event {
             Event::Finding(finding) => self.findings.lock().expect("no panic while held").push(finding.clone()),
             Event::Problem(failure) => self.problems.lock().expect("no panic while held").push(failure.to_string()),
+            Event::Note(note) => self.notes.lock().expect("no panic while held").push(note.to_string()),
             _ => {}
         }
     }

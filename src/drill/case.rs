@@ -241,7 +241,7 @@ impl Case<'_> {
                     opened,
                     self.resource,
                     &context.clouds,
-                    (chosen, &context.hash_key, &reading_state(&context.work, case)),
+                    (chosen, &context.hash_key, &reading_state(&context.work, case), self.patience_s),
                     self.point,
                     items_table.as_mut(),
                     &sink,

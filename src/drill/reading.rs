@@ -96,12 +96,12 @@ pub fn is_database(opened: &Opened) -> bool {
 }
 
 /// Compares what was restored with the manifest; differences go to the monitor. `point.created_at` is the moment that the point is of, `kept`
-/// where it is kept what was read of a database.
+/// where what was read of a database is kept; a login that is not in force yet is waited for `patience_s` seconds at most.
 pub async fn compare(
     opened: &Opened,
     resource: &Resource,
     clouds: &Clouds,
-    (chosen, hash_key, kept): (&Chosen, &HashKey, &Path),
+    (chosen, hash_key, kept, patience_s): (&Chosen, &HashKey, &Path, u64),
     point: &RecoveryPoint,
     items_table: Option<&mut ItemsTable>,
     monitor: &dyn Monitor,
@@ -145,7 +145,7 @@ pub async fn compare(
             // Only what the drill itself has asked for may not be in force yet: its password, and logging in with tokens. That a reader of the
             // source has no right to something is final.
             let ours = opened.login.as_ref().is_some_and(|(master, _)| access.user.as_ref() == Some(master)) || access.tokens.is_some();
-            let mut pace = Pace::new(format!("the drill's login on {}", opened.url), PASSWORD_PATIENCE_S);
+            let mut pace = Pace::new(format!("the drill's login on {}", opened.url), PASSWORD_PATIENCE_S.min(patience_s));
             loop {
                 match compare_database((&opened.url, &access), (chosen, hash_key), (point, resource.changes.as_deref()), monitor).await {
                     Err(failure) if failure.kind == FailureKind::Denied && ours && !is_final(&failure) => {

@@ -657,7 +657,8 @@ async fn on_a_full_disk_everything_ends_in_order_and_goes_on_when_there_is_room(
 fn mistakes_on_the_command_line_end_with_a_summary_too() {
     let folder = tempfile::tempdir().unwrap();
     let long = "x".repeat(201);
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 10] = [
+        (&["verify", "sqlite:one.db", "--against", "sqlite:two.db", "--state", "kept", "--json"], "verify"),
         (&["--json"], ""),
         (&["check", "sqlite:x", "--pack", "structure-sqlite", "--pack", "structure-sqlite", "--json"], "check"),
         (&["log", "verify", "--json"], "log verify"),
@@ -675,6 +676,10 @@ fn mistakes_on_the_command_line_end_with_a_summary_too() {
         assert_eq!((&last["outcome"], &last["command"]), (&"error".into(), &command.into()), "{last}");
         assert!(!stderr(&output).is_empty() && !last["error"]["message"].as_str().unwrap().is_empty());
         let message = last["error"]["message"].as_str().unwrap();
+        assert!(
+            !args.contains(&"--state") || message.contains("nothing is kept of it") && !folder.path().join("kept").exists(),
+            "{message}"
+        );
         assert!(command != "log verify" || message.contains("--key <PEM>"), "what is missing is named: {message}");
     }
     let help = run(folder.path(), &["drill", "--help", "--json"], &[]);

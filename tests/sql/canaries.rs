@@ -134,6 +134,32 @@ async fn only_what_was_planted_comes_back_from_mysql() {
     only_what_was_planted_comes_back(Kind::Mysql, OF_MYSQL).await;
 }
 
+/// MariaDB has no type for JSON, and has what a dump of MySQL writes of it as text.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn json_of_mysql_comes_back_in_mariadb() {
+    let (Some(mysql), Some(mariadb)) = (servers::shared(Kind::Mysql), servers::shared(Kind::Mariadb)) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("planted.sql");
+    let header = "--! id = \"planted\"\n--! engines = [\"mariadb\", \"mysql\"]\n--! severity = \"critical\"\n--! kind = \"canary\"";
+    std::fs::write(&path, format!("{header}\nSELECT v FROM planted\n")).unwrap();
+    let packs = vec![Pack::load(path.to_str().unwrap()).unwrap()];
+    let (key, names) = (support::key(), BTreeMap::new());
+    let planted = |text: &str| format!("CREATE TABLE planted (v JSON); INSERT INTO planted VALUES ('{text}')");
+    // As MySQL shows it and mysqldump writes it, whatever was inserted.
+    let shown = "{\"a\": [1, \"ä\"], \"bb\": null}";
+    let source = Db::new(&mysql, Kind::Mysql, "planted_json", &planted("{\"bb\":null,\"a\":[1,\"ä\"]}")).await;
+    let means = (&key, CaptureMode::SnapshotExact);
+    let baselines = recording::baselines(&source.url(), &support::access(), &packs, &names, means, &Silent).await.unwrap();
+    let demands = CheckDemands { baselines, hash_key: Some(key.clone()), ..CheckDemands::default() };
+    for (at, (text, expected)) in
+        [(shown, CheckOutcome::Pass), ("{\"a\": [1, \"a\"], \"bb\": null}", CheckOutcome::Fail)].into_iter().enumerate()
+    {
+        let restored = Db::new(&mariadb, Kind::Mariadb, &format!("planted_json{at}"), &planted(text)).await;
+        let results = runner::run_with(&restored.url(), &support::access(), &packs, &demands, &Silent).await.unwrap();
+        assert_eq!(results[0].result, expected, "{text}: {results:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_what_was_planted_comes_back_from_postgresql_however_it_is_set() {
     let reset = |set: &str| format!("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET {set}', current_database()); END $$");

@@ -328,17 +328,29 @@ async fn a_schema_of_the_readers_own_comes_first() {
                CREATE ROLE acts_as LOGIN PASSWORD 'reader' IN ROLE owns_schema; ALTER ROLE acts_as SET role = owns_schema; CREATE SCHEMA owns_schema AUTHORIZATION owns_schema; \
                CREATE TABLE owns_schema.accounts (id int, customer_id int); INSERT INTO owns_schema.accounts VALUES (1, 9); \
                CREATE TABLE public.accounts (id int, customer_id int); INSERT INTO public.accounts VALUES (1, 1); \
+               CREATE SCHEMA \"App$user\"; CREATE TABLE \"App$user\".accounts (id int, customer_id int); INSERT INTO \"App$user\".accounts VALUES (1, 9); \
                CREATE TABLE customers (id int); INSERT INTO customers VALUES (1)";
     let db = Db::new(&server, Kind::Postgres, "own_schema", sql).await;
     let packs = [Pack::load("bank").unwrap()];
-    // As a server's file may have it, with quotes and without.
-    let plain = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = ''$user'', public', current_database()); END $$";
-    for (reader, set) in [("owns_schema", "SELECT 1"), ("acts_as", "SELECT 1"), ("owns_schema", plain)] {
-        db.run(set).await;
+    // As a server's file may have it, with quotes and without; and a schema that has it in its name is that schema.
+    let default = "\"$user\", public";
+    for (reader, path) in [
+        ("owns_schema", default),
+        ("acts_as", default),
+        ("owns_schema", "$user,public"),
+        ("owns_schema", "$USER , public"),
+        ("owns_schema", "\"App$user\", \"$user\", public"),
+        ("owns_schema", "\"App$user\",public"),
+    ] {
+        let set = format!(
+            "SELECT set_config('search_path', '{path}', false); DO $$ BEGIN \
+             EXECUTE format('ALTER DATABASE %I SET search_path FROM CURRENT', current_database()); END $$"
+        );
+        db.run(&set).await;
         let access = support::as_user(reader, "reader");
         let results = runner::run_with(&db.url(), &access, &packs, &CheckDemands::default(), &Silent).await.unwrap();
         let result = results.iter().find(|result| result.id == "bank.orphan-accounts").unwrap();
-        assert_eq!(result.result, CheckOutcome::Fail, "{reader}: {result:?}");
+        assert_eq!(result.result, CheckOutcome::Fail, "{reader} {path}: {result:?}");
     }
 }
 
@@ -391,6 +403,28 @@ async fn numbers_of_rows_are_of_what_the_manifest_counted() {
         assert_eq!(result.result, CheckOutcome::Untested, "{result:?}");
         assert!(result.reason.as_ref().unwrap().contains("a part at most of") && result.reason.unwrap().contains("part"));
     }
+}
+
+/// A table that is closed whole is held to its sums whatever its columns are called, and one that is not is held to none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sums_of_a_closed_table_are_compared_whatever_its_columns_are_called() {
+    let dir = tempfile::tempdir().unwrap();
+    let packs = [Pack::load("baseline").unwrap()];
+    let sql = "CREATE TABLE t (id INT PRIMARY KEY, \"c.d\" INT); INSERT INTO t VALUES (1, 5), (2, 6); \
+               CREATE TABLE \"t.c\" (id INT PRIMARY KEY, n INT); INSERT INTO \"t.c\" VALUES (1, 5)";
+    let url = database(dir.path(), "dotted.db", sql).await;
+    let tables = TableRequest { closed: vec!["t".into()], ..TableRequest::default() };
+    let means = (&support::key(), CaptureMode::AppendPrefix);
+    let request = CaptureRequest { tables, ..CaptureRequest::new(dir.path().join("m"), means.1) };
+    let mut header = capture(&url, &Access::default(), &request, means.0, None, &Silent).await.unwrap();
+    header.baselines = recording::baselines(&url, &Access::default(), &packs, &BTreeMap::new(), means, &Silent).await.unwrap();
+    assert_eq!(header.baselines.keys().filter(|name| name.starts_with("sums.t.c")).count(), 3, "{:?}", header.baselines);
+    let demands = CheckDemands::of_manifest(&header);
+    database(dir.path(), "dotted.db", "UPDATE \"t.c\" SET n = 6").await;
+    assert_eq!(run(&url, &packs, &demands).await["baseline.sums"].result, CheckOutcome::Untested);
+    database(dir.path(), "dotted.db", "UPDATE t SET \"c.d\" = 7 WHERE id = 1").await;
+    let failed = &run(&url, &packs, &demands).await["baseline.sums"];
+    assert_eq!((failed.result, &failed.rows[0][0].1), (CheckOutcome::Fail, &"t.c.d".to_owned()), "{failed:?}");
 }
 
 /// A server of MariaDB ends a recursion after a thousand steps and says nothing, one of MySQL with an error.

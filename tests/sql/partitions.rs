@@ -99,3 +99,44 @@ async fn a_prefix_holds_while_partitions_are_added() {
         assert!(of_rows == 1 && places.contains(&(Class::Extra, "surplus".into())), "{places:?}");
     }
 }
+
+/// A later partition may be called as it likes, and bring what has names of its own; what others lose or get is still told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_later_partitions_bring_is_theirs() {
+    let Some(postgres) = servers::shared(Kind::Postgres) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let source = "CREATE SCHEMA \"s.x\"; CREATE TABLE \"s.x\".m (id int, at date, PRIMARY KEY (id, at)) PARTITION BY RANGE (at); \
+         CREATE TABLE \"s.x\".\"m.1\" PARTITION OF \"s.x\".m FOR VALUES FROM ('2026-01-01') TO ('2026-02-01'); \
+         CREATE INDEX \"by.at\" ON \"s.x\".m (at); CREATE STATISTICS \"s.x\".st ON id, at FROM \"s.x\".m; CREATE SEQUENCE numbers; \
+         CREATE TABLE late2 (at date); CREATE STATISTICS other ON id, at FROM \"s.x\".\"m.1\"; \
+         INSERT INTO \"s.x\".m VALUES (1, '2026-01-05')";
+    let db = Db::new(&postgres, Kind::Postgres, "grown_by_names", source).await;
+    let (url, manifest) = (db.url(), dir.path().join("m"));
+    let tables = TableRequest { watermark: Some("at".into()), sidecar: Sidecar::Keys, ..TableRequest::default() };
+    captured(&url, manifest.clone(), CaptureMode::AppendPrefix, tables).await.unwrap();
+    db.run(
+        "CREATE TABLE \"s.x\".\"m.2\" PARTITION OF \"s.x\".m FOR VALUES FROM ('2026-02-01') TO ('2026-03-01'); \
+         CREATE TABLE \"public.m3\" (id serial, at date NOT NULL, PRIMARY KEY (id, at)); \
+         ALTER TABLE \"s.x\".m ATTACH PARTITION \"public.m3\" FOR VALUES FROM ('2026-03-01') TO ('2026-04-01'); \
+         CREATE TABLE \"a\"\"b\" (LIKE \"s.x\".m INCLUDING ALL); GRANT SELECT ON \"a\"\"b\" TO PUBLIC; \
+         ALTER TABLE \"s.x\".m ATTACH PARTITION \"a\"\"b\" FOR VALUES FROM ('2026-04-01') TO ('2026-05-01'); \
+         CREATE STATISTICS late2 ON id, at FROM \"a\"\"b\"; INSERT INTO \"s.x\".m VALUES (3, '2026-02-05'), (4, '2026-03-05')",
+    )
+    .await;
+    let (result, findings) = compared(&url, &manifest).await;
+    assert_eq!((findings, result.rows.unwrap().matched), (vec![], 1));
+    assert_eq!((result.outcome(0).0, result.not_compared.contains_key("other tables")), (Outcome::PassWithException, true));
+
+    db.run(
+        "DROP STATISTICS other; DROP SEQUENCE numbers; CREATE SEQUENCE more OWNED BY late2.at; CREATE STATISTICS another ON id, at \
+         FROM \"s.x\".\"m.1\"; ALTER TABLE late2 ADD more int; CREATE TABLE \"p.q\" (id int)",
+    )
+    .await;
+    let told: Vec<String> = places(&compared(&url, &manifest).await.1).into_iter().map(|(_, place)| place).collect();
+    for expected in
+        ["statistics public.other", "statistics public.another", "sequence public.numbers", "sequence public.more", "late2", "\"p.q\""]
+    {
+        assert_eq!(told.iter().filter(|place| place.contains(expected)).count(), 1, "{expected}: {told:?}");
+    }
+    assert!(!told.iter().any(|place| place.contains("public.p.q")), "told with its table: {told:?}");
+}

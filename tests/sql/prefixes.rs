@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::servers::{self, Kind};
-use crate::support::{Db, access, key, places, run};
+use crate::support::{Db, Meanwhile, When, access, key, places, run, run_aside};
 use attestore::model::capture::CaptureMode;
 use attestore::model::failure::{Failure, FailureKind};
 use attestore::model::finding::{Class, Finding};
@@ -346,6 +346,25 @@ async fn a_prefix_is_compared_across_engines_where_both_order_its_column_alike()
     }
 }
 
+/// A prefix that has no row of a table is one, and said; MariaDB without a binary log shows no more than that something may have moved.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_capture_cannot_vouch_for_is_said() {
+    let Some(server) = servers::shared(Kind::Mariadb) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let sql =
+        "CREATE TABLE a (id INT PRIMARY KEY); INSERT INTO a VALUES (5); CREATE TABLE b (id INT PRIMARY KEY); INSERT INTO b VALUES (1)";
+    let db = Db::new(&server, Kind::Mariadb, "vouched", sql).await;
+    let write = || run_aside(&server, Kind::Mariadb, "vouched", "INSERT INTO b SELECT seq FROM seq_10_to_2000");
+    let monitor = Meanwhile::new(When::Begins("a"), write);
+    let tables = TableRequest { watermark: Some("id=3".into()), ..TableRequest::default() };
+    let request = CaptureRequest { tables, ..CaptureRequest::new(dir.path().join("m"), CaptureMode::AppendPrefix) };
+    let header = capture(&db.url(), &access(), &request, &key(), None, &monitor).await.unwrap();
+    let notes = monitor.seen.notes();
+    assert_eq!(header.counts["rows"], 1);
+    assert!(notes.iter().any(|note| note == "no row of table a is up to id = 3: the prefix has none of it"), "{notes:?}");
+    assert!(monitor.happened() && notes.iter().any(|note| note.contains("may have moved while it was read: from innodb_lsn")), "{notes:?}");
+}
+
 /// A database without an encoding takes later texts that are no UTF-8, and a prefix of others ends where it ended.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_prefix_by_texts_ends_in_a_database_without_an_encoding() {
@@ -368,24 +387,37 @@ async fn a_prefix_by_texts_ends_in_a_database_without_an_encoding() {
 async fn a_prefix_by_texts_ends_where_later_ones_are_not_in_utf8() {
     let Some(server) = servers::shared(Kind::Postgres) else { return };
     let dir = tempfile::tempdir().unwrap();
-    let of = |name: &str, encoding: &str| format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'");
     let rows = "CREATE TABLE t (id int PRIMARY KEY, at text); INSERT INTO t SELECT g, lpad(g::text, 4, '0') FROM generate_series(1, 5) g";
-    run(&server, Kind::Postgres, "postgres", &of("no_win1252", "UTF8")).await;
-    run(&server, Kind::Postgres, "no_win1252", rows).await;
-    let other: SourceUrl = server.url("no_win1252").parse().unwrap();
-    for (encoding, later) in [("WIN1252", "7a7a81"), ("EUC_JP", "8fa1a1"), ("LATIN3", "7aa5")] {
-        let name = format!("texts_in_{}", encoding.to_lowercase());
-        run(&server, Kind::Postgres, "postgres", &of(&name, encoding)).await;
-        let db = Db { server: server.clone(), kind: Kind::Postgres, name };
-        db.run(rows).await;
+    let made = async |name: &str, encoding: &str| {
+        let made = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'");
+        run(&server, Kind::Postgres, "postgres", &made).await;
+        run(&server, Kind::Postgres, name, rows).await;
+        Db { server: server.clone(), kind: Kind::Postgres, name: name.into() }
+    };
+    let (in_utf8, in_latin1) = (made("texts_in_utf8", "UTF8").await, made("texts_in_latin1", "LATIN1").await);
+    for (encoding, last, later) in [("WIN1252", "'é'", "ff81"), ("EUC_JP", "'あ'", "f5a1"), ("LATIN3", "'ĉ'", "ffa5")] {
+        let db = made(&format!("texts_in_{}", encoding.to_lowercase()), encoding).await;
+        // Digits end it alike in all encodings.
         for (end, kept) in [("at", 5), ("at=0003", 3)] {
             let manifest = dir.path().join(format!("{encoding}{kept}"));
             assert_eq!(prefix(&db.url(), &manifest, end, false).await.unwrap().counts["rows"], kept, "{encoding}");
-            let refused = compare(&other, &access(), &Manifest::open(&manifest).unwrap(), &key(), &Silent).await.unwrap_err();
-            assert!(refused.kind == FailureKind::Invalid && refused.message.contains(encoding), "{refused}");
+            for other in [&in_utf8, &in_latin1] {
+                assert_eq!(compared(&other.url(), &manifest).await.1, [], "{encoding}");
+            }
         }
-        db.run(&format!("INSERT INTO t VALUES (6, convert_from('\\x{later}'::bytea, '{encoding}'))")).await;
-        for kept in [5, 3] {
+        db.run(&format!("INSERT INTO t VALUES (6, {last})")).await;
+        let manifest = dir.path().join(format!("{encoding}6"));
+        let header = prefix(&db.url(), &manifest, "at", false).await.unwrap();
+        let form = &header.position.unwrap()["scope"]["watermark"]["forms"]["t"];
+        assert_eq!((header.counts["rows"], form), (6, &format!("text in {encoding}").into()));
+        in_utf8.run(&format!("INSERT INTO t VALUES (6, {last})")).await;
+        assert_eq!(compared(&in_utf8.url(), &manifest).await.1, [], "{encoding}");
+        in_utf8.run("DELETE FROM t WHERE id = 6").await;
+        let refused = compare(&in_latin1.url(), &access(), &Manifest::open(&manifest).unwrap(), &key(), &Silent).await.unwrap_err();
+        assert!(refused.kind == FailureKind::Invalid && refused.message.contains(encoding), "{refused}");
+
+        db.run(&format!("INSERT INTO t VALUES (7, convert_from('\\x{later}'::bytea, '{encoding}'))")).await;
+        for kept in [6, 5, 3] {
             let (result, findings) = compared(&db.url(), &dir.path().join(format!("{encoding}{kept}"))).await;
             assert_eq!((findings, result.rows.unwrap().matched), (vec![], kept), "{encoding}");
         }
@@ -395,10 +427,11 @@ async fn a_prefix_by_texts_ends_where_later_ones_are_not_in_utf8() {
     }
     // What UTF-8 has goes into such a database and is compared there.
     let manifest = dir.path().join("from_utf8");
-    prefix(&other, &manifest, "at", false).await.unwrap();
-    run(&server, Kind::Postgres, "postgres", &of("win1252_of_utf8", "WIN1252")).await;
-    run(&server, Kind::Postgres, "win1252_of_utf8", rows).await;
-    assert_eq!(compared(&server.url("win1252_of_utf8").parse().unwrap(), &manifest).await.1, []);
+    in_utf8.run("INSERT INTO t VALUES (6, 'é')").await;
+    prefix(&in_utf8.url(), &manifest, "at", false).await.unwrap();
+    let other = made("win1252_of_utf8", "WIN1252").await;
+    other.run("INSERT INTO t VALUES (6, 'é')").await;
+    assert_eq!(compared(&other.url(), &manifest).await.1, []);
 }
 
 /// SQLite keeps values of any class in a column: one that is of another is lost from the prefix, a later one no part of it.

@@ -46,7 +46,7 @@ pub async fn watermark_value(db: &mut Database, table: &Table, column: &Column, 
                     let rows =
                         db.ask(&format!("SELECT {as_it_is} FROM (SELECT 1) one LEFT JOIN ONLY {} t ON false", table.sql_name)).await?;
                     let text = rows.into_iter().flatten().next().unwrap_or_else(|| value.to_owned());
-                    Ok(Last { text, form: db.form_of(column) })
+                    Ok(Last::new(text, db.form_of(column)))
                 }
             }
         }
@@ -88,6 +88,20 @@ pub async fn orders_utf8(db: &mut Database) -> Result<bool, Failure> {
         return Ok(true);
     }
     Ok(db.ask("PRAGMA encoding").await?.first().and_then(|row| row.first()).is_some_and(|encoding| encoding == "UTF-8"))
+}
+
+/// Whether a database of PostgreSQL in another encoding has its texts' bytes in that of `form`: one in UTF-8, from which all encodings but the
+/// internal one of Emacs can be made.
+pub async fn converts(db: &mut Database, form: Form) -> Result<bool, Failure> {
+    if db.engine().name != "postgres" || form == Form::of_texts_in("MULE_INTERNAL") {
+        return Ok(false);
+    }
+    Ok(db
+        .ask("SELECT pg_catalog.getdatabaseencoding()::text")
+        .await?
+        .first()
+        .and_then(|row| row.first())
+        .is_some_and(|name| name == "UTF8"))
 }
 
 /// By what the values of a column of SQLite are ordered, where all are of one class.

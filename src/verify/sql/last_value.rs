@@ -24,7 +24,7 @@ pub enum Form {
 }
 
 /// The encodings of PostgreSQL's databases with characters that UTF-8 lacks (`src/backend/utils/mb/Unicode`): one such text cannot be converted.
-const BEYOND_UTF8: [&str; 19] = [
+const BEYOND_UTF8: [&str; 20] = [
     "EUC_CN",
     "EUC_JIS_2004",
     "EUC_JP",
@@ -33,6 +33,7 @@ const BEYOND_UTF8: [&str; 19] = [
     "ISO_8859_6",
     "ISO_8859_7",
     "ISO_8859_8",
+    "JOHAB",
     "LATIN3",
     "MULE_INTERNAL",
     "WIN1250",
@@ -129,8 +130,7 @@ pub fn operand(engine: &str, column: &Column, form: Option<Form>) -> String {
     let is_text = |kind: &PgType| *kind == PgType::Text;
     let is_list_of_texts = |kind: &PgType| matches!(kind, PgType::Array(each) if is_text(each));
     match (&column.wire, form) {
-        (Wire::Postgres(kind), Some(Form::TextIn(_))) if is_text(kind) => format!("{name}::text COLLATE \"C\""),
-        (Wire::Postgres(kind), Some(_)) if is_text(kind) => in_utf8(&format!("{name}::text")),
+        (Wire::Postgres(kind), Some(form)) if is_text(kind) => in_bytes(&format!("{name}::text"), form),
         (Wire::Postgres(kind), form) if is_text(kind) || form.is_some() && is_list_of_texts(kind) => format!("{name} COLLATE \"C\""),
         (Wire::Mysql(MysqlType::Text), Some(_)) => format!("CAST(CONVERT({name} USING utf8mb4) AS BINARY)"),
         (Wire::Sqlite, Some(_)) => format!("{name} COLLATE BINARY"),
@@ -139,15 +139,18 @@ pub fn operand(engine: &str, column: &Column, form: Option<Form>) -> String {
 }
 
 /// The bytes of a text of PostgreSQL in whatever encoding the database is. One that has none takes bytes of all kinds, and converts them to nothing.
-fn in_utf8(text: &str) -> String {
-    format!("convert_to({text}, CASE getdatabaseencoding() WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END)")
+fn in_bytes(text: &str, form: Form) -> String {
+    match form {
+        Form::TextIn(encoding) => format!("convert_to({text}, '{encoding}')"),
+        _ => format!("convert_to({text}, CASE getdatabaseencoding() WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END)"),
+    }
 }
 
 /// What asks PostgreSQL for the greatest value of a column, as text.
 pub fn greatest_in_postgres(table: &Table, column: &Column, form: Option<Form>) -> String {
     let name = double_quoted(&column.name);
     let operand = operand("postgres", column, form);
-    if form == Some(Form::Text) {
+    if matches!(form, Some(Form::Text | Form::TextIn(_))) {
         // Of bytes its earlier versions know no maximum.
         let rows = table.conditions(&[format!("{name} IS NOT NULL")]);
         return format!("SELECT {name}::text FROM ONLY {}{rows} ORDER BY {operand} DESC LIMIT 1", table.sql_name);
@@ -175,6 +178,26 @@ pub struct Last {
 }
 
 impl Last {
+    /// A value of `form`. A text of ASCII ends a prefix alike in all encodings of PostgreSQL's databases: others of their characters have bytes
+    /// above those of ASCII alone (PostgreSQL 15, section 24.3.1).
+    pub fn new(text: String, form: Option<Form>) -> Self {
+        let is_of_all = matches!(form, Some(Form::TextIn(_))) && text.is_ascii();
+        Self { form: if is_of_all { Some(Form::Text) } else { form }, text }
+    }
+
+    /// What stands for the column in a comparison with it.
+    pub fn operand(&self, engine: &str, column: &Column) -> String {
+        if self.is_of_all_encodings(column) {
+            return format!("{}::text COLLATE \"C\"", double_quoted(&column.name));
+        }
+        operand(engine, column, self.form)
+    }
+
+    /// Whether it is compared without a conversion, which a later text may not have.
+    fn is_of_all_encodings(&self, column: &Column) -> bool {
+        self.form == Some(Form::Text) && column.wire == Wire::Postgres(PgType::Text) && self.text.is_ascii()
+    }
+
     /// As a literal of `engine` that `column` is compared with.
     pub fn literal(&self, engine: &str, column: &Column) -> String {
         let is_of_mysql = matches!(engine, "mysql" | "mariadb");
@@ -191,7 +214,11 @@ impl Last {
             Some(Form::Number) if is_number && column.wire == Wire::Mysql(MysqlType::Float) => {
                 self.text.parse::<f32>().map_or_else(|_| self.text.clone(), |float| f64::from(float).to_string())
             }
-            Some(Form::Text) if column.wire == Wire::Postgres(PgType::Text) => in_utf8(&quoted(&self.text)),
+            Some(form @ (Form::Text | Form::TextIn(_)))
+                if column.wire == Wire::Postgres(PgType::Text) && !self.is_of_all_encodings(column) =>
+            {
+                in_bytes(&quoted(&self.text), form)
+            }
             // A statement ends there.
             Some(Form::Text) if column.wire == Wire::Sqlite && self.text.contains('\0') => {
                 format!("CAST(X'{}' AS TEXT)", hex::encode(&self.text))
@@ -217,7 +244,9 @@ mod tests {
         let of = |engine, text: &str, form, wire| Last { text: text.into(), form }.literal(engine, &column(wire));
         let literal = |engine, text: &str, form| of(engine, text, form, Wire::Sqlite);
         let text = Wire::Postgres(PgType::Text);
-        assert_eq!(of("postgres", "x' OR 1", Some(Form::Text), text), in_utf8("'x'' OR 1'"));
+        assert_eq!(of("postgres", "x' OR 1", Some(Form::Text), text.clone()), "'x'' OR 1'");
+        assert_eq!(of("postgres", "ä' OR 1", Some(Form::Text), text.clone()), in_bytes("'ä'' OR 1'", Form::Text));
+        assert_eq!(of("postgres", "ä' OR 1", Some(Form::of_texts_in("WIN1252")), text), "convert_to('ä'' OR 1', 'WIN1252')");
         assert_eq!(of("mysql", "0.3", Some(Form::Number), Wire::Mysql(MysqlType::Float)), "0.30000001192092896");
         assert_eq!(literal("postgres", "x' OR 1", None), "'x'' OR 1'");
         assert_eq!(literal("mariadb", "\\' OR 1", None), "'\\\\'' OR 1'");

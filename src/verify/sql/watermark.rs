@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::model::failure::Failure;
 use crate::verify::sql::database::Database;
 use crate::verify::sql::declared;
-use crate::verify::sql::last_value::{Form, Last, operand};
+use crate::verify::sql::last_value::{Form, Last};
 use crate::verify::sql::rows::table::{Column, Table, Wire, backticked, double_quoted};
 
 /// Rows up to a value of a column.
@@ -107,6 +107,7 @@ impl Watermark {
             let here = db.form_of(column);
             if let (Some(Form::Text | Form::TextIn(_)), Some(form @ Form::TextIn(_))) = (here, last.form)
                 && here != last.form
+                && !declared::converts(db, form).await?
             {
                 let (table, column) = (&table.name, &self.column);
                 let said = format!("the manifest's rows of {table} end at a {column} by the order of {}", form.to_text());
@@ -173,7 +174,7 @@ impl Watermark {
 /// Refuses a greatest value whose text is not the value: rows of the prefix would be left out, or later ones be part of it.
 async fn reads_back(db: &mut Database, table: &Table, column: &Column, last: &Last) -> Result<(), Failure> {
     let engine = db.engine().name;
-    let (operand, literal) = (operand(engine, column, last.form), last.literal(engine, column));
+    let (operand, literal) = (last.operand(engine, column), last.literal(engine, column));
     let is_there = !db.ask(&any(table, column, format!("{operand} = {literal}"))).await?.is_empty();
     if is_there && db.ask(&any(table, column, format!("{operand} > {literal}"))).await?.is_empty() {
         return Ok(());
@@ -199,7 +200,7 @@ fn up_to(engine: &str, column: &Column, last: Option<&Last>) -> String {
     let name = quoted(engine, &column.name);
     match last {
         Some(last) => {
-            let end = format!("{} <= {}", operand(engine, column, last.form), last.literal(engine, column));
+            let end = format!("{} <= {}", last.operand(engine, column), last.literal(engine, column));
             // Values of another class are before or after all of these, and none of the prefix.
             match last.form.filter(|_| column.wire == Wire::Sqlite).map(Form::classes) {
                 Some(classes) if !classes.is_empty() => {
@@ -245,12 +246,14 @@ mod tests {
         let of = |name: &str, wire| Column { name: name.into(), type_text: String::new(), nullable: true, generated: false, wire };
         let (text, number) = (of("i\"d", Wire::Postgres(PgType::Text)), of("id", Wire::Mysql(MysqlType::Text)));
         assert_eq!(
-            up_to("postgres", &text, Some(&last("9", Some(Form::Text)))),
+            up_to("postgres", &text, Some(&last("ä", Some(Form::Text)))),
             "\"i\"\"d\" IS NULL OR convert_to(\"i\"\"d\"::text, CASE getdatabaseencoding() WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END) \
-             <= convert_to('9', CASE getdatabaseencoding() WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END)"
+             <= convert_to('ä', CASE getdatabaseencoding() WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END)"
         );
-        let stored = "\"i\"\"d\" IS NULL OR \"i\"\"d\"::text COLLATE \"C\" <= '9'";
-        assert_eq!(up_to("postgres", &text, Some(&last("9", Some(Form::of_texts_in("WIN1252"))))), stored);
+        let in_all = "\"i\"\"d\" IS NULL OR \"i\"\"d\"::text COLLATE \"C\" <= '9'";
+        assert_eq!(up_to("postgres", &text, Some(&last("9", Some(Form::Text)))), in_all);
+        let stored = "\"i\"\"d\" IS NULL OR convert_to(\"i\"\"d\"::text, 'WIN1252') <= convert_to('ä', 'WIN1252')";
+        assert_eq!(up_to("postgres", &text, Some(&last("ä", Some(Form::of_texts_in("WIN1252"))))), stored);
         assert_eq!(up_to("mariadb", &number, Some(&last("9", None))), "`id` IS NULL OR `id` <= 9");
         let bytes = "`id` IS NULL OR CAST(CONVERT(`id` USING utf8mb4) AS BINARY) <= '9'";
         assert_eq!(up_to("mysql", &number, Some(&last("9", Some(Form::Text)))), bytes);

@@ -113,6 +113,8 @@ impl<'a> Contract<'a> {
         let target = self.order.target(driver.target_kind());
         let find = async || targets::find(self.clouds, &self.order.work, &target).await.unwrap();
         assert_eq!(find().await, None, "nothing is there before");
+        let is_local = matches!(self.order.point.from, PointSource::Local | PointSource::S3Versions);
+        assert_eq!(driver.restores_itself(), is_local, "who restores here has nobody to accept a request first");
         let makes = driver.makes_container();
         if makes {
             // Made twice, as after a crash between the call and its record.

@@ -131,6 +131,7 @@ async fn source_is_asked(kind: EngineKind) {
     let (_, results, said) = drilled(&estate, "40s");
     let facts = results[0].verify.clone().unwrap();
     assert_eq!((results[0].outcome, facts.source_stamps), (Outcome::Pass, None), "production is not read by itself: {said}");
+    assert!(said.contains("left out: rows beyond the manifest's last"), "{said}");
 
     asking(port);
     let (code, results, said) = drilled(&estate, "40s");

@@ -9,7 +9,9 @@ use crate::model::threshold::Decimal;
 use crate::verify::sql::checks::demands::CheckDemands;
 use crate::verify::sql::checks::header::{Check, Each};
 use crate::verify::sql::checks::session::{Session, Trouble};
+use crate::verify::sql::checks::subjects::Column;
 use crate::verify::sql::checks::{placeholders, subjects};
+use crate::verify::sql::mysql::catalog::HISTORY;
 
 /// What a check of each table or column has found.
 #[derive(Debug, Default)]
@@ -34,18 +36,28 @@ pub async fn measure(session: &mut Session, demands: &CheckDemands, check: &Chec
     let mut left: BTreeMap<String, String> = demands.baselines.iter().filter_map(of_this).collect();
     // The pages of large objects are no table of the database's own.
     left.retain(|name, _| !name.starts_with("pg_catalog."));
-    let of_columns = check.each == Some(Each::NumberColumn);
-    let table = |name: &str| name.rsplit_once('.').filter(|_| of_columns).map_or(name, |(table, _)| table).to_owned();
-    let in_part = left.keys().filter(|name| demands.has_part_of(&table(name))).cloned().collect();
+    let mut tables = subjects::named_tables(session).await?;
+    let (mut columns, mut owners) = (Vec::new(), BTreeMap::new());
+    if check.each == Some(Each::NumberColumn) {
+        columns = subjects::number_columns(session).await?;
+        let names: BTreeMap<&str, &str> = tables.iter().map(|(name, quoted)| (quoted.as_str(), name.as_str())).collect();
+        let owner = |column: &Column| Some((column.name.clone(), (*names.get(column.table.as_str())?).to_owned()));
+        owners = columns.iter().filter_map(owner).collect();
+    }
+    let is_in_part = |name: &String| match (check.each, owners.get(name)) {
+        (Some(Each::NumberColumn), Some(table)) => demands.has_part_of(table),
+        // One that is gone may be of any table that its name begins with.
+        (Some(Each::NumberColumn), None) => name.match_indices('.').all(|(dot, _)| demands.has_part_of(&name[..dot])),
+        _ => demands.has_part_of(name.strip_suffix(HISTORY).unwrap_or(name)),
+    };
+    let in_part = left.keys().filter(|name| is_in_part(name)).cloned().collect();
     let mut measured = Measured { in_part, ..Measured::default() };
     left.retain(|name, _| !measured.in_part.contains(name));
     let statements: Vec<(String, String)> = match check.each {
         Some(Each::NumberColumn) => {
-            let columns = subjects::number_columns(session).await?;
             columns.iter().map(|column| (column.name.clone(), placeholders::for_sum(&check.sql, column, engine))).collect()
         }
         _ => {
-            let mut tables = subjects::named_tables(session).await?;
             let histories = tables.iter().filter_map(|table| subjects::history(table, engine));
             let counted: Vec<(String, String)> = histories.filter(|(name, _)| left.contains_key(name)).collect();
             tables.extend(counted);

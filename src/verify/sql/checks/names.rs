@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::failure::Failure;
 use crate::verify::sql::checks::header::{Check, nearest};
 use crate::verify::sql::checks::pack::Pack;
+use crate::verify::sql::checks::statement;
 
 /// What the database calls a table of the check.
 pub fn table<'n>(names: &'n BTreeMap<String, String>, table: &'n str) -> &'n str {
@@ -67,24 +68,29 @@ pub fn mapped(
     if expressions.is_empty() {
         return Ok(sql.to_owned());
     }
-    let statement = without_comments(sql);
-    let own = statement.get(..4).filter(|word| word.eq_ignore_ascii_case("WITH")).map(|_| statement[4..].trim_start());
-    Ok(match own {
-        Some(rest) if rest.get(..9).is_some_and(|word| word.eq_ignore_ascii_case("RECURSIVE")) => {
-            format!("WITH RECURSIVE {}, {}", expressions.join(", "), &rest[9..])
-        }
-        Some(rest) => format!("WITH {}, {rest}", expressions.join(", ")),
-        None => format!("WITH {}\n{statement}", expressions.join(", ")),
+    let (statement, expressions) = (without_comments(sql), expressions.join(", "));
+    let own = after("WITH", statement);
+    Ok(match own.map(|own| (own, after("RECURSIVE", own))) {
+        Some((_, Some(rest))) => format!("WITH RECURSIVE {expressions}, {rest}"),
+        Some((rest, None)) => format!("WITH {expressions}, {rest}"),
+        None => format!("WITH {expressions}\n{statement}"),
     })
 }
 
 /// The statement from its first word on.
 fn without_comments(sql: &str) -> &str {
     let mut rest = sql.trim_start();
-    while rest.starts_with("--") {
-        rest = rest.find('\n').map_or("", |end| rest[end..].trim_start());
+    while let Ok(Some(after)) = statement::comment(rest) {
+        rest = after.trim_start();
     }
     rest
+}
+
+/// What follows a word at the beginning, from its own first word on.
+fn after<'s>(word: &str, sql: &'s str) -> Option<&'s str> {
+    let (begins, rest) = sql.split_at_checked(word.len())?;
+    let goes_on = rest.starts_with(|c: char| c.is_alphanumeric() || c == '_' || c == '$');
+    (begins.eq_ignore_ascii_case(word) && !goes_on).then(|| without_comments(rest))
 }
 
 #[cfg(test)]
@@ -136,6 +142,15 @@ mod tests {
         assert!(swapped.contains("FROM \"s\".\"b\"), \"b\" AS (SELECT \"id\" AS \"id\" FROM \"s\".\"a\")"), "{swapped}");
         let with = map("WITH x AS (SELECT 1) SELECT * FROM x", &[("b", "c")], None).unwrap();
         assert_eq!(with, "WITH \"b\" AS (SELECT \"id\" AS \"id\" FROM \"c\"), x AS (SELECT 1) SELECT * FROM x");
+        for (own, begins) in [
+            ("/* c */ WITH x AS", "WITH \"b\" AS (SELECT \"id\" AS \"id\" FROM \"c\"), x AS"),
+            ("with/* c */recursive -- d\nx AS", "WITH RECURSIVE \"b\" AS (SELECT \"id\" AS \"id\" FROM \"c\"), x AS"),
+            ("WITH recursive_x AS", "WITH \"b\" AS (SELECT \"id\" AS \"id\" FROM \"c\"), recursive_x AS"),
+            ("WITH\"x\" AS", "WITH \"b\" AS (SELECT \"id\" AS \"id\" FROM \"c\"), \"x\" AS"),
+        ] {
+            let mapped = map(&format!("{own} (SELECT 1) SELECT 1"), &[("b", "c")], None).unwrap();
+            assert!(mapped.starts_with(begins), "{own}: {mapped}");
+        }
         assert!(map("WITH RECURSIVE x AS (SELECT 1) SELECT * FROM x", &[("b", "c")], None).unwrap().starts_with("WITH RECURSIVE \"b\" AS"));
         assert!(map(sql, &[("a", "x!; DROP TABLE y")], None).unwrap_err().contains("no name"));
     }

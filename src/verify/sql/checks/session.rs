@@ -94,11 +94,11 @@ pub struct Session {
     given_up: bool,
 }
 
-/// Names and operators are the server's own first, wherever a database or a role has put it in its search path (CVE-2018-1058). And a schema
-/// that is called like the user stays that of who asks, whatever role a statement runs as.
+/// Names and operators are the server's own first, wherever a database or a role has put it in its search path (CVE-2018-1058). And the path is
+/// what it means to who asks (`$user`), whatever role a statement runs as.
 const SERVER_FIRST: &str = "SELECT pg_catalog.set_config('search_path', pg_catalog.concat_ws(', ', 'pg_catalog', \
-     nullif(pg_catalog.replace(pg_catalog.replace(pg_catalog.current_setting('search_path'), '\"$user\"', '$user'), '$user', \
-       pg_catalog.quote_ident(current_user)), '')), false)";
+     (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(name), ', ' ORDER BY at) \
+      FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) WITH ORDINALITY path(name, at))), false)";
 
 /// How a value is shown is no affair of the database's settings, which a copy of it may not have.
 const POSTGRES_PINS: [&str; 7] = [

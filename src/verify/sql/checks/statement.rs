@@ -107,7 +107,7 @@ fn significant(sql: &str, reading: Reading) -> Result<Vec<String>, String> {
 }
 
 /// What follows a comment at the start of `text`. MySQL's executable comments are statements in disguise and refused.
-fn comment(text: &str) -> Result<Option<&str>, String> {
+pub(super) fn comment(text: &str) -> Result<Option<&str>, String> {
     if let Some(after) = text.strip_prefix("--") {
         // MySQL wants a space after it, and reads two minus signs otherwise.
         if !after.is_empty() && !after.starts_with(char::is_whitespace) {

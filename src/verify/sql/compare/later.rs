@@ -23,10 +23,15 @@ const PARTITIONS: &str = "SELECT an.nspname::text, a.relname::text, cn.nspname::
      JOIN pg_catalog.pg_class a ON a.oid = t.relid AND a.oid <> c.oid JOIN pg_catalog.pg_namespace an ON an.oid = a.relnamespace \
      WHERE c.relispartition AND c.relkind IN ('r', 'p')";
 
-/// Each index of a partition, as definitions call it.
-const INDEXES: &str = "SELECT tn.nspname::text, t.relname::text, n.nspname::text || '.' || i.relname::text FROM pg_catalog.pg_index x \
-     JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = i.relnamespace \
-     JOIN pg_catalog.pg_class t ON t.oid = x.indrelid JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace WHERE t.relispartition";
+/// What a partition has with a name of its own, as definitions call it: schema and name of the partition, kind and name.
+const OBJECTS: &str = "SELECT tn.nspname::text, t.relname::text, o.kind, own.nspname::text || '.' || o.name FROM pg_catalog.pg_class t \
+     JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace JOIN ( \
+     SELECT x.indrelid AS of, k.kind, i.relnamespace AS space, i.relname::text AS name FROM pg_catalog.pg_index x \
+      JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid CROSS JOIN (VALUES ('index'), ('unique index')) k(kind) \
+     UNION ALL SELECT e.stxrelid, 'statistics', e.stxnamespace, e.stxname::text FROM pg_catalog.pg_statistic_ext e \
+     UNION ALL SELECT d.refobjid, 'sequence', s.relnamespace, s.relname::text FROM pg_catalog.pg_class s JOIN pg_catalog.pg_depend d \
+      ON d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = s.oid AND d.refclassid = d.classid AND d.deptype IN ('a', 'i') \
+      WHERE s.relkind = 'S') o ON o.of = t.oid JOIN pg_catalog.pg_namespace own ON own.oid = o.space WHERE t.relispartition";
 
 impl Run<'_> {
     /// `tables` but for the partitions of PostgreSQL of a table that has others in the manifest, and that are not in it themselves.
@@ -53,8 +58,8 @@ impl Run<'_> {
         Ok(tables)
     }
 
-    /// Takes out of `now` what came with later partitions: those of MySQL and MariaDB themselves, the indexes of those of PostgreSQL, which have
-    /// names of their own. What is called like its table is told with that, or not.
+    /// Takes out of `now` what came with later partitions: those of MySQL and MariaDB themselves, what those of PostgreSQL have with a
+    /// name of its own. What is called like its table is told with that, or not.
     pub async fn take_out_later_partitions(
         &mut self,
         db: &mut Database,
@@ -62,12 +67,12 @@ impl Run<'_> {
         now: &mut Definitions,
     ) -> Result<(), Failure> {
         if !self.later.is_empty() {
-            let rows = db.ask(INDEXES).await?;
-            let of_later = rows.iter().filter(|row| row.len() == 3 && self.later.contains(&shown_name(&row[0], &row[1])));
-            let indexes: BTreeSet<&String> = of_later.map(|row| &row[2]).collect();
-            ["index", "unique index"].iter().for_each(|kind| {
-                now.take_out(kind, |name, _| indexes.iter().any(|index| *index == name));
-            });
+            let rows = db.ask(OBJECTS).await?;
+            let mut objects: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+            for row in rows.iter().filter(|row| row.len() == 4 && self.later.contains(&shown_name(&row[0], &row[1]))) {
+                objects.entry(&row[3]).or_default().insert(&row[2]);
+            }
+            now.take_out_with(&objects);
         }
         let Some(before) = expected.of_kind(PARTITION).filter(|_| self.scope.watermark.is_some()) else { return Ok(()) };
         let parent = |name: &str| name.split_once('.').map(|(table, _)| table.to_owned());

@@ -1,5 +1,7 @@
 //! Kinds that belong to others, and what a definition belongs to by its name: what is gone takes with it what belonged to it, and that is told once.
 
+use crate::verify::sql::postgres::catalog::shown_name;
+
 /// The kind of tables.
 pub const TABLE: &str = "table";
 
@@ -93,6 +95,13 @@ impl Owner<'_> {
     }
 }
 
+impl Owner<'_> {
+    /// Whether it is of this kind wherever it has its name: statistics may be called like a table, what PostgreSQL has in `pg_class` not like another.
+    pub fn is(&self, kind: &str) -> bool {
+        self.may_be(kind) && (self.of != Of::Any || kind != "statistics")
+    }
+}
+
 /// What a definition may belong to: what its name begins with, and of rights and owners the object itself.
 pub fn owners<'a>(kind: &str, name: &'a str) -> impl Iterator<Item = Owner<'a>> {
     let before_to = name.rsplit_once(" to ").map(|(object, _)| object);
@@ -109,6 +118,11 @@ pub fn owners<'a>(kind: &str, name: &'a str) -> impl Iterator<Item = Owner<'a>> 
     let itself = (!OWNERS.contains(&kind) || kind == "user mapping").then_some(Owner { name, of }).filter(|owner| !owner.name.is_empty());
     let begins = name.match_indices('.').map(|(dot, _)| Owner { name: &name[..dot], of: Of::WithParts });
     itself.into_iter().chain(server).chain(begins)
+}
+
+/// What findings may call the table that definitions of PostgreSQL call so: any of the dots may be the one after its schema.
+pub fn in_findings(name: &str) -> impl Iterator<Item = String> {
+    name.match_indices('.').map(|(dot, _)| shown_name(&name[..dot], &name[dot + 1..]))
 }
 
 /// The kind that an object's name follows; kinds of two words before those of one.
@@ -141,6 +155,15 @@ mod tests {
         assert_eq!(of(SETTING, "plpgsql.x of app"), Vec::<&str>::new());
         assert_eq!(of("collation", "public.c"), ["public"]);
     }
+
+    #[test]
+    fn a_table_is_called_by_its_schema_and_its_own_name() {
+        let of = |name: &'static str| in_findings(name).collect::<Vec<_>>();
+        assert_eq!(of("public.m2"), ["m2"]);
+        assert_eq!(of("public.m.2"), ["\"m.2\"", "\"public.m\".2"]);
+        assert_eq!(of("s"), Vec::<String>::new());
+    }
+
     #[test]
     fn an_owner_is_of_a_kind_that_can_have_it() {
         let may = |kind: &str, name: &'static str, of: &str| {

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::model::counts::Counts;
 use crate::model::finding::Class;
 use crate::model::not_compared::RARELY_SHOWN;
-use crate::verify::sql::definitions::belonging::{GRANT, GRANT_ON, OWNERS, Owner, SETTING, TABLE, owners};
+use crate::verify::sql::definitions::belonging::{GRANT, GRANT_ON, OWNERS, Owner, SETTING, TABLE, in_findings, owners};
 use crate::verify::sql::definitions::kinds::{COLUMN_ORDER, Definitions, HIDDEN, POSITION, READER, in_one_line, is_number};
 use crate::verify::sql::definitions::{alike, not_carried};
 
@@ -121,12 +121,10 @@ impl Told {
     }
 }
 
-/// Whether a name is one of these tables, by the name that findings use: without the schema `public`. Where names have schemas, one without a
-/// schema is that of a schema.
+/// Whether a name is one of these tables, by the name that findings use. Where names have schemas, one without a schema is that of a schema.
 fn is_among(tables: &BTreeSet<String>, name: &str, now: &Definitions) -> bool {
     let has_schemas = now.of_kind("extension").is_some();
-    let of_public = name.strip_prefix("public.").is_some_and(|name| tables.contains(name));
-    of_public || (!has_schemas || name.contains('.')) && tables.contains(name)
+    !tables.is_empty() && if has_schemas { in_findings(name).any(|name| tables.contains(&name)) } else { tables.contains(name) }
 }
 
 /// How many definitions `before` holds.

@@ -5,11 +5,11 @@
 //!
 //! Not here: what differs between two databases (`differences`), and what a dump does not carry (`not_carried`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use crate::verify::sql::definitions::belonging::object_of;
+use crate::verify::sql::definitions::belonging::{Owner, in_findings, object_of, owners};
 
 /// The kind whose definitions are whole numbers: how many steps a sequence has come from zero in its own direction.
 pub const POSITION: &str = "sequence position";
@@ -126,6 +126,15 @@ impl Definitions {
         names.extract_if(.., |name, text| is_out(name, text)).map(|(name, _)| name).collect()
     }
 
+    /// Takes out what has one of these names, each with its kinds, and what belongs to it.
+    pub fn take_out_with(&mut self, objects: &BTreeMap<&str, BTreeSet<&str>>) {
+        for (kind, names) in &mut self.kinds {
+            let is_one = |name: &str| objects.get(name).is_some_and(|kinds| kinds.contains(kind.as_str()));
+            let is_of = |owner: Owner<'_>| objects.get(owner.name).is_some_and(|kinds| kinds.iter().any(|kind| owner.is(kind)));
+            names.retain(|name, _| !is_one(name) && !owners(kind, name).any(is_of));
+        }
+    }
+
     /// Leaves those alone that belong to tables for which `counts` is true, by the name that findings use, and a partition's where there is one.
     pub fn retain_of_tables(&mut self, counts: impl Fn(&str, Option<&str>) -> bool) {
         for (kind, names) in &mut self.kinds {
@@ -134,7 +143,7 @@ impl Definitions {
                 let tables = within.match_indices('.').map(|(dot, _)| dot).chain([within.len()]);
                 tables.into_iter().any(|end| {
                     let (table, rest) = (&within[..end], within.get(end + 1..).filter(|_| kind == "partition"));
-                    counts(table, rest) || table.strip_prefix("public.").is_some_and(|table| counts(table, rest))
+                    counts(table, rest) || in_findings(table).any(|table| counts(&table, rest))
                 })
             });
         }

@@ -64,8 +64,8 @@ pub fn said(before: &Value, now: &Definitions) -> Vec<String> {
                             "the database's own {name} ({before} when it was captured, {value} here), which a dump of its tables does not carry"
                         )),
                         Some((here, there)) if here < there && there - here <= reserved(here) => said.push(format!(
-                            "the next number of {name} ({there} when it was captured, {here} here): a server that was restarted goes on after \
-                             the last one that a row had"
+                            "the next number of {name} ({there} when it was captured, {here} here): a server that was restarted, and a copy \
+                             that is older, goes on after the last one that a row had"
                         )),
                         Some(_) => {}
                     }

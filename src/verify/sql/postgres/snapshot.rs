@@ -195,7 +195,7 @@ impl PostgresSession {
         let asked = sqlx::query_scalar(AssertSqlSafe(question)).fetch_optional(&mut *control);
         let text: Option<Option<String>> =
             self.opener.limits.asking(shown, async { asked.await.map_err(|error| errors::failure(shown, error)) }).await?;
-        Ok(text.flatten().map(|text| Last { text, form }))
+        Ok(text.flatten().map(|text| Last::new(text, form)))
     }
 
     /// The log position, and the transaction snapshot (xmin, xmax, in progress), which is what makes two readings comparable.
