@@ -427,6 +427,25 @@ async fn sums_of_a_closed_table_are_compared_whatever_its_columns_are_called() {
     assert_eq!((failed.result, &failed.rows[0][0].1), (CheckOutcome::Fail, &"t.c.d".to_owned()), "{failed:?}");
 }
 
+/// Rows of a table that only grows are never fewer than the manifest's part of it has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_a_part_are_never_fewer() {
+    let dir = tempfile::tempdir().unwrap();
+    let header = "--! kind = \"baseline-scalar\"\n--! each = \"table\"\n--! baseline = \"rows\"\n--! error_if = \"< baseline\"";
+    let packs = own(dir.path(), header, "SELECT COUNT(*) FROM {table}");
+    let sql = "CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2), (3)";
+    let url = database(dir.path(), "grows.db", sql).await;
+    let tables = TableRequest { watermark: Some("id".into()), ..TableRequest::default() };
+    let request = CaptureRequest { tables, ..CaptureRequest::new(dir.path().join("m"), CaptureMode::AppendPrefix) };
+    let header = capture(&url, &Access::default(), &request, &support::key(), None, &Silent).await.unwrap();
+    let demands = CheckDemands::of_manifest(&header);
+    for (change, expected) in [("INSERT INTO t VALUES (4)", CheckOutcome::Pass), ("DELETE FROM t WHERE id < 3", CheckOutcome::Fail)] {
+        database(dir.path(), "grows.db", change).await;
+        let result = &run(&url, &packs, &demands).await["own"];
+        assert_eq!(result.result, expected, "{change}: {result:?}");
+    }
+}
+
 /// A server of MariaDB ends a recursion after a thousand steps and says nothing, one of MySQL with an error.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_statement_asks_for_comes_whole() {

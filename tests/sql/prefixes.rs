@@ -15,6 +15,9 @@ use attestore::verify::manifest::reader::Manifest;
 use attestore::verify::manifest::request::{CaptureRequest, Sidecar, TableRequest};
 use attestore::verify::sql::capture::capture;
 use attestore::verify::sql::compare::database::compare;
+use attestore::verify::sql::database::Database;
+use attestore::verify::sql::watermark::Watermark;
+use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
@@ -432,6 +435,32 @@ async fn a_prefix_by_texts_ends_where_later_ones_are_not_in_utf8() {
     let other = made("win1252_of_utf8", "WIN1252").await;
     other.run("INSERT INTO t VALUES (6, 'é')").await;
     assert_eq!(compared(&other.url(), &manifest).await.1, []);
+}
+
+/// Earlier versions did not state how a prefix ends at a text; PostgreSQL and SQLite went by its bytes, and other engines can.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_prefix_of_an_earlier_version_that_ends_at_a_text_is_compared_in_other_engines() {
+    let Some(server) = servers::shared(Kind::Mariadb) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let mariadb = Db::new(&server, Kind::Mariadb, "of_earlier", "CREATE TABLE t (at varchar(9)); CREATE TABLE n (at int)").await;
+    let file =
+        sqlite(&dir.path().join("of_earlier.db"), "CREATE TABLE t (at TEXT); CREATE TABLE n (at INT); INSERT INTO t VALUES ('b')").await;
+    for (url, captured, is_known) in [
+        (mariadb.url(), "postgres", true),
+        (mariadb.url(), "sqlite", true),
+        (file.clone(), "postgres", true),
+        (file.clone(), "mariadb", false),
+        (mariadb.url(), "mariadb", false),
+    ] {
+        let mut db = Database::open(&url, &access()).await.unwrap();
+        let tables = db.tables().await.unwrap();
+        let stated = json!({"column": "at", "values": {"t": "b", "n": "7"}, "left_out": []});
+        let mut watermark = Watermark::of(&stated);
+        watermark.complete(captured, &mut db, &tables).await.unwrap();
+        let forms = &watermark.to_value()["forms"];
+        assert_eq!(forms, &if is_known { json!({"t": "text"}) } else { Value::Null }, "{url} {captured}");
+        db.close().await;
+    }
 }
 
 /// SQLite keeps values of any class in a column: one that is of another is lost from the prefix, a later one no part of it.

@@ -13,6 +13,7 @@ use crate::model::failure::Failure;
 use crate::verify::sql::database::Database;
 use crate::verify::sql::declared;
 use crate::verify::sql::last_value::{Form, Last};
+use crate::verify::sql::naming;
 use crate::verify::sql::rows::table::{Column, Table, Wire, backticked, double_quoted};
 
 /// Rows up to a value of a column.
@@ -84,6 +85,28 @@ impl Watermark {
         let last = self.values.get(&table.name)?;
         let column = table.columns.iter().find(|column| column.name == self.column)?;
         Some(up_to(engine, column, last.as_ref()))
+    }
+
+    /// Completes what an earlier version kept of a prefix that ends at a text, beside another engine than `captured`: PostgreSQL was asked by its
+    /// bytes, SQLite orders texts so, and so this database is to be asked.
+    pub async fn complete(&mut self, captured: &str, db: &mut Database, tables: &[Table]) -> Result<(), Failure> {
+        if !matches!(captured, "postgres" | "sqlite") || captured == db.engine().name {
+            return Ok(());
+        }
+        for table in tables {
+            let Some(Some(last)) = self.values.get_mut(&table.name) else { continue };
+            let Some(column) = table.columns.iter().find(|column| column.name == self.column) else { continue };
+            // A time is written in other words there.
+            if last.form.is_some() || naming::stamp_in(&last.text).is_some() {
+                continue;
+            }
+            let is_text = match db.form_of(column) {
+                Some(here) => here.goes_by(Form::Text),
+                None => declared::form_in_sqlite(db, table, column).await? == Some(Form::Text),
+            };
+            last.form = is_text.then_some(Form::Text);
+        }
+        Ok(())
     }
 
     /// Refuses a database that orders the column otherwise, be it of another engine or with another type that means the same to the comparison:

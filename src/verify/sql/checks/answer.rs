@@ -72,8 +72,10 @@ pub enum Class {
     Number,
     /// Binary, of 4 or 8 bytes: its bits.
     Float,
-    /// As the server writes it: dates, intervals, arrays.
+    /// As the server writes it, whatever is set: dates, addresses, documents.
     Written,
+    /// As the server writes it where nothing is set: intervals, money, what holds such.
+    Styled,
     /// A number of which text shows fewer digits than it has.
     Rounded,
 }
@@ -86,7 +88,7 @@ impl Class {
             Self::Bytes => "bytes",
             Self::Number => "number",
             Self::Float => "float",
-            Self::Written | Self::Rounded => "written",
+            Self::Written | Self::Styled | Self::Rounded => "written",
         }
     }
 }
@@ -137,6 +139,13 @@ pub fn postgres_text(row: &PgRow, index: usize) -> Option<String> {
     row.try_get_raw(index).ok()?.as_bytes().ok().map(text_of)
 }
 
+/// What has one way to be written: bool, json, xml, jsonb, uuid, inet, cidr, macaddr, macaddr8, bit, varbit, date, time, timestamp, timestamptz, timetz;
+/// arrays of bool, int2, int4, int8, text, bpchar, varchar, date, timestamp, timestamptz, numeric, uuid, jsonb.
+const PLAIN: [u32; 29] = [
+    16, 114, 142, 3802, 2950, 869, 650, 829, 774, 1560, 1562, 1082, 1083, 1114, 1184, 1266, 1000, 1005, 1007, 1016, 1009, 1014, 1015, 1182,
+    1115, 1185, 1231, 2951, 3807,
+];
+
 /// By the numbers of `pg_type.dat`, which no version has changed.
 pub fn postgres_exact(row: &PgRow, index: usize) -> Option<Exact> {
     let text = row.try_get_raw(index).ok()?.as_bytes().ok()?;
@@ -148,7 +157,8 @@ pub fn postgres_exact(row: &PgRow, index: usize) -> Option<Exact> {
         20 | 21 | 23 | 26 | 1700 => Exact::of(Class::Number, text),
         700 => Exact::single(text),
         701 => Exact::double(text),
-        _ => Exact::of(Class::Written, text),
+        oid if PLAIN.contains(&oid) => Exact::of(Class::Written, text),
+        _ => Exact::of(Class::Styled, text),
     })
 }
 

@@ -149,7 +149,8 @@ pub async fn compare_beside(
             }
             run.result.left_out.extend(not_read::beyond(&run.scope, &tables, header.position.as_ref()));
             let tables = if run.is_of_earlier_version { large_objects::as_earlier(tables) } else { tables };
-            if let Some(watermark) = &run.scope.watermark {
+            if let Some(watermark) = &mut run.scope.watermark {
+                watermark.complete(captured("engine"), &mut db, &tables).await?;
                 watermark.fits(captured("engine"), run.scope.logical.is_some(), &mut db, &tables).await?;
             }
             let tables = run.without_later_partitions(&mut db, &expected, tables).await?;
