@@ -30,7 +30,7 @@ pub struct TableArgs {
     /// Tables: a logical type that differs from what the column declares; may be repeated
     #[arg(long = "type", value_name = "TABLE.COLUMN=TYPE", requires = "logical")]
     pub types: Vec<String>,
-    /// Tables: only rows up to the greatest value, or VALUE, of a column that only grows (mode append-prefix)
+    /// Tables: only rows up to the greatest value, or VALUE, of a column that only grows, a text by its bytes (mode append-prefix)
     #[arg(long, value_name = "COLUMN[=VALUE]")]
     pub watermark: Option<String>,
     /// Tables: only this table or partition, which nothing is written to any more (mode append-prefix); may be repeated

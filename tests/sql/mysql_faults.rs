@@ -217,6 +217,33 @@ async fn a_damaged_page_of_mysql_is_told_of_its_table_and_the_others_are_read() 
     assert!(findings[0].actual.as_deref().unwrap().contains("are read (3 times), and was back each time"), "{findings:?}");
 }
 
+/// A server that dies between two tables is the network's affair for the next one, whatever sessions were left over from before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_dies_while_rows_are_named_is_not_told_as_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    for kind in [Kind::Mariadb, Kind::Postgres] {
+        let Some(server) = servers::own(kind).map(Arc::new) else { continue };
+        let rows = if kind == Kind::Mariadb {
+            "INSERT INTO m SELECT seq, REPEAT(seq, 40) FROM seq_1_to_60000"
+        } else {
+            "INSERT INTO m SELECT n, repeat(n::text, 40) FROM generate_series(1, 60000) n"
+        };
+        let sql =
+            format!("CREATE TABLE m (id INT PRIMARY KEY, v TEXT); {rows}; CREATE TABLE z (id INT PRIMARY KEY); INSERT INTO z VALUES (1)");
+        let db = Db::new(&server, kind, "dies_between", &sql).await;
+        let manifest = dir.path().join(format!("{kind:?}"));
+        db.capture(&manifest).await.unwrap();
+        db.run("UPDATE m SET v = 'x' WHERE id = 1").await;
+        let access = Access { limits: Limits { lanes: 2, ..access().limits }, ..access() };
+        let monitor = Meanwhile::new(When::Ends("m"), || server.kill());
+        let result = db.compare_with(&access, &manifest, &monitor).await;
+        let (findings, unread) = (monitor.seen.findings(), result.unread.get(&FailureKind::Network).copied());
+        let blames_the_answer = |finding: &Finding| finding.actual.as_ref().is_some_and(|actual| actual.contains("protocol"));
+        assert!(monitor.happened() && !findings.iter().any(blames_the_answer), "{findings:?}");
+        assert_eq!((unread, result.unread.len(), result.tables.unwrap().unreadable), (Some(1), 1, 1), "{result:?} {findings:?}");
+    }
+}
+
 /// Whoever started a server again may have started it over other data: what was read before and after is then of no one state.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_comes_back_with_other_data_is_no_pass() {

@@ -218,6 +218,8 @@ pub enum When {
     Begins(&'static str),
     /// When the first rows of this table have arrived.
     FirstRows(&'static str),
+    /// When all of this table has been read, and its differences are looked up.
+    Ends(&'static str),
 }
 
 /// Does something once while tables are read; keeps the findings.
@@ -246,6 +248,7 @@ impl<F: Fn() + Send + Sync> Monitor for Meanwhile<F> {
         let now = match (&event, self.when) {
             (Event::Started { task, .. }, When::Begins(table)) => *task == format!("reading {table}"),
             (Event::Advanced { task, by: 1.., .. }, When::FirstRows(table)) => *task == format!("reading {table}"),
+            (Event::Finished { task }, When::Ends(table)) => *task == format!("reading {table}"),
             _ => false,
         };
         if now {

@@ -74,6 +74,15 @@ impl Watermark {
                 ));
             }
         }
+        let is_text = |last: &Option<Last>| last.as_ref().is_some_and(|last| matches!(last.form, Some(Form::Text | Form::TextIn(_))));
+        let of_texts: Vec<&str> = watermark.values.iter().filter(|(_, last)| is_text(last)).map(|(table, _)| table.as_str()).collect();
+        if !of_texts.is_empty() {
+            said.push(format!(
+                "the prefix of {} ends at a text, and texts go by their bytes (`Z` before `a`, `10` before `9`), whatever their collation: a later {name} \
+                 that is less is taken for a row of the prefix",
+                of_texts.join(", ")
+            ));
+        }
         if watermark.values.is_empty() {
             return Err(Failure::invalid(format!("no table has a column `{name}`")).hint("--watermark names a column that only grows"));
         }

@@ -354,12 +354,15 @@ impl MysqlSession {
     /// restored one does, it shows the same rows; the position after the reading tells where it did not stand still.
     async fn session(&mut self) -> Result<&mut WireSession, Failure> {
         self.connection = self.connection.take().filter(|session| !session.is_busy());
-        if self.connection.is_none() {
+        while self.connection.is_none() {
             match (self.spare.pop(), self.lost_at.clone()) {
                 (Some(mut connection), _) => {
                     let now = self.opener.mark(&mut connection).await;
-                    self.standing = self.standing.take().filter(|standing| standing.is_same(&now));
-                    self.connection = Some(connection);
+                    // One that does not answer shows nothing of where the source stands.
+                    if !connection.is_busy() {
+                        self.standing = self.standing.take().filter(|standing| standing.is_same(&now));
+                        self.connection = Some(connection);
+                    }
                 }
                 (None, None) => drop(self.come_back().await?),
                 // It has been waited for.

@@ -4,6 +4,8 @@
 //!
 //! Not here: how long is waited for what (the callers' limits), and what is asked.
 
+use std::io;
+
 use crate::verify::sql::wire::mysql::answers::Answer;
 use crate::verify::sql::wire::mysql::channel::Channel;
 use crate::verify::sql::wire::mysql::error::WireError;
@@ -54,7 +56,8 @@ impl WireSession {
 
     async fn command(&mut self, packets: &[&[u8]]) -> Result<(), WireError> {
         if self.busy {
-            return Err(WireError::protocol("the session has an answer on its way that nobody took"));
+            // What broke it has been told; nothing that the server said is wrong.
+            return Err(WireError::Io(io::Error::new(io::ErrorKind::ConnectionAborted, "an earlier answer was not taken to its end")));
         }
         self.busy = true;
         self.channel.command(packets).await

@@ -4,6 +4,8 @@
 //!
 //! Not here: how long is waited for what (the callers' limits), and what is asked.
 
+use std::io;
+
 use crate::verify::sql::wire::postgres::channel::{AtHand, Channel};
 use crate::verify::sql::wire::postgres::error::PgWireError;
 use crate::verify::sql::wire::postgres::login;
@@ -65,7 +67,8 @@ impl PgWireSession {
 
     async fn begin(&mut self, statements: &str) -> Result<(), PgWireError> {
         if self.busy {
-            return Err(PgWireError::protocol("the session has an answer on its way that nobody took"));
+            // What broke it has been told; nothing that the server said is wrong.
+            return Err(PgWireError::Io(io::Error::new(io::ErrorKind::ConnectionAborted, "an earlier answer was not taken to its end")));
         }
         if statements.contains('\0') {
             return Err(PgWireError::Login("a statement with a NUL in it".into()));
