@@ -196,7 +196,7 @@ impl Database {
     /// By what the values of a column are ordered; nothing in SQLite, whose values may be of any class.
     pub fn form_of(&self, column: &Column) -> Option<Form> {
         match self {
-            Self::Postgres(session) => session.form_of(column),
+            Self::Postgres(session) => Form::of_in(column, session.texts),
             Self::Mysql(_) | Self::Sqlite(_) => Form::of(column),
         }
     }

@@ -63,6 +63,11 @@ impl Form {
         }
     }
 
+    /// The same in a database of PostgreSQL whose texts are ordered so.
+    pub fn of_in(column: &Column, texts: Self) -> Option<Self> {
+        Self::of(column).map(|form| if form == Self::Text { texts } else { form })
+    }
+
     fn of_postgres(kind: &PgType) -> Self {
         use PgType::{Bytes, Date, Float4, Float8, Int2, Int4, Int8, Numeric, Oid, Text, Timestamp, TimestampTz};
         match kind {

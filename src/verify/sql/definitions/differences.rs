@@ -124,7 +124,7 @@ impl Told {
 /// Whether a name is one of these tables, by the name that findings use. Where names have schemas, one without a schema is that of a schema.
 fn is_among(tables: &BTreeSet<String>, name: &str, now: &Definitions) -> bool {
     let has_schemas = now.of_kind("extension").is_some();
-    !tables.is_empty() && if has_schemas { in_findings(name).any(|name| tables.contains(&name)) } else { tables.contains(name) }
+    !tables.is_empty() && (!has_schemas && tables.contains(name) || in_findings(name).any(|name| tables.contains(&name)))
 }
 
 /// How many definitions `before` holds.

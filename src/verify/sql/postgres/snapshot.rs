@@ -35,7 +35,7 @@ use crate::verify::sql::reading::{Cause, Delivery, Engine, Flow, Harvest, Harves
 use crate::verify::sql::rights;
 use crate::verify::sql::rows::canon::Row;
 use crate::verify::sql::rows::digester::Digester;
-use crate::verify::sql::rows::table::{Column, Table};
+use crate::verify::sql::rows::table::Table;
 use crate::verify::sql::wire::postgres::options::PgOptions;
 use crate::verify::sql::wire::postgres::session::PgWireSession;
 
@@ -62,7 +62,7 @@ pub struct PostgresSession {
     alone: bool,
     engine: Engine,
     /// How its texts are ordered for a prefix.
-    texts: Form,
+    pub texts: Form,
     server: u32,
     early: Early,
     /// What brings the server back where it ends: then nobody else writes into it.
@@ -101,11 +101,10 @@ impl PostgresSession {
         opener.without_encoding = encoding == "SQL_ASCII";
         let engine = Engine { name: "postgres", version: row.try_get(1).map_err(failed)? };
         let server = u32::try_from(row.try_get::<i32, _>(2).map_err(failed)?).unwrap_or(0);
-        let standing = row.try_get(4).map_err(failed)?;
-        let unlogged = row.try_get(5).map_err(failed)?;
+        let (standing, unlogged) = (row.try_get(4).map_err(failed)?, row.try_get(5).map_err(failed)?);
         let control = Arc::new(Mutex::new(control));
-        let texts = Form::of_texts_in(&encoding);
-        let (workers, alone, early, restarted, two_states) = (Vec::new(), false, Early::No, false, None);
+        let (workers, texts, alone, early) = (Vec::new(), Form::of_texts_in(&encoding), false, Early::No);
+        let (restarted, two_states) = (false, None);
         Ok(Self { opener, texts, control, workers, alone, engine, server, early, keeper, standing, unlogged, restarted, two_states })
     }
 
@@ -180,16 +179,11 @@ impl PostgresSession {
         Ok(rows.iter().map(|row| (0..row.len()).map(|at| text(row, at)).collect()).collect())
     }
 
-    /// By what the values of a column are ordered.
-    pub fn form_of(&self, column: &Column) -> Option<Form> {
-        Form::of(column).map(|form| if form == Form::Text { self.texts } else { form })
-    }
-
     /// The greatest value of a column.
     pub async fn greatest(&mut self, table: &Table, column: &str) -> Result<Option<Last>, Failure> {
         let shown = &self.opener.shown;
         let Some(column) = table.columns.iter().find(|one| one.name == column) else { return Ok(None) };
-        let form = self.form_of(column);
+        let form = Form::of_in(column, self.texts);
         let question = last_value::greatest_in_postgres(table, column, form);
         let mut control = self.control.lock().await;
         let asked = sqlx::query_scalar(AssertSqlSafe(question)).fetch_optional(&mut *control);
