@@ -342,8 +342,11 @@ impl Server {
             let answers = match self.kind {
                 Kind::Mysql => greets(self.port),
                 Kind::Mariadb => TcpStream::connect(("127.0.0.1", self.port)).is_ok(),
-                Kind::Postgres => std::fs::read_to_string(self.data().join("postmaster.pid"))
-                    .is_ok_and(|text| text.lines().nth(7).is_some_and(|line| line.trim() == "ready")),
+                // One that was killed left its file.
+                Kind::Postgres => std::fs::read_to_string(self.data().join("postmaster.pid")).is_ok_and(|text| {
+                    let own = self.child.lock().unwrap().as_ref().map(|child| child.id().to_string());
+                    text.lines().next().map(str::to_owned) == own && text.lines().nth(7).is_some_and(|line| line.trim() == "ready")
+                }),
             };
             // Whoever answers on its port while it has ended is another.
             let exited = self.child.lock().unwrap().as_mut().and_then(|child| child.try_wait().ok().flatten());

@@ -414,7 +414,11 @@ async fn a_prefix_by_texts_ends_where_later_ones_are_not_in_utf8() {
         let form = &header.position.unwrap()["scope"]["watermark"]["forms"]["t"];
         assert_eq!((header.counts["rows"], form), (6, &format!("text in {encoding}").into()));
         in_utf8.run(&format!("INSERT INTO t VALUES (6, {last})")).await;
-        assert_eq!(compared(&in_utf8.url(), &manifest).await.1, [], "{encoding}");
+        let by_meaning = dir.path().join(format!("{encoding}-meaning"));
+        prefix(&db.url(), &by_meaning, "at", true).await.unwrap();
+        for manifest in [&manifest, &by_meaning] {
+            assert_eq!(compared(&in_utf8.url(), manifest).await.1, [], "{encoding}");
+        }
         in_utf8.run("DELETE FROM t WHERE id = 6").await;
         let refused = compare(&in_latin1.url(), &access(), &Manifest::open(&manifest).unwrap(), &key(), &Silent).await.unwrap_err();
         assert!(refused.kind == FailureKind::Invalid && refused.message.contains(encoding), "{refused}");

@@ -220,6 +220,8 @@ pub enum When {
     FirstRows(&'static str),
     /// When all of this table has been read, and its differences are looked up.
     Ends(&'static str),
+    /// When so many rows of this table have arrived: where these are all, before it is asked whether it was that table.
+    Rows(&'static str, u64),
 }
 
 /// Does something once while tables are read; keeps the findings.
@@ -227,6 +229,7 @@ pub struct Meanwhile<F: Fn() + Send + Sync> {
     when: When,
     act: F,
     done: std::sync::Once,
+    rows: std::sync::atomic::AtomicU64,
     /// What was told.
     pub seen: Collected,
 }
@@ -234,7 +237,7 @@ pub struct Meanwhile<F: Fn() + Send + Sync> {
 impl<F: Fn() + Send + Sync> Meanwhile<F> {
     /// `act` happens at `when`.
     pub fn new(when: When, act: F) -> Self {
-        Self { when, act, done: std::sync::Once::new(), seen: Collected::default() }
+        Self { when, act, done: std::sync::Once::new(), rows: Default::default(), seen: Collected::default() }
     }
 
     /// Whether it happened.
@@ -248,6 +251,9 @@ impl<F: Fn() + Send + Sync> Monitor for Meanwhile<F> {
         let now = match (&event, self.when) {
             (Event::Started { task, .. }, When::Begins(table)) => *task == format!("reading {table}"),
             (Event::Advanced { task, by: 1.., .. }, When::FirstRows(table)) => *task == format!("reading {table}"),
+            (Event::Advanced { task, by, .. }, When::Rows(table, rows)) if *task == format!("reading {table}") => {
+                self.rows.fetch_add(*by, std::sync::atomic::Ordering::Relaxed) + by == rows
+            }
             (Event::Finished { task }, When::Ends(table)) => *task == format!("reading {table}"),
             _ => false,
         };

@@ -139,8 +139,10 @@ impl Watermark {
             let here = db.form_of(column);
             if let (Some(Form::Text | Form::TextIn(_)), Some(form @ Form::TextIn(_))) = (here, last.form)
                 && here != last.form
-                && !declared::converts(db, form).await?
             {
+                if declared::converts(db, form).await? {
+                    continue;
+                }
                 let (table, column) = (&table.name, &self.column);
                 let said = format!("the manifest's rows of {table} end at a {column} by the order of {}", form.to_text());
                 return Err(Failure::invalid(format!("{said}, and this database has another encoding"))

@@ -21,6 +21,8 @@ use crate::verify::sql::connect::heard::{Heard, with_patience};
 use crate::verify::sql::connect::speaker::{Entrance, Speaker};
 use crate::verify::sql::mysql::driver_row;
 use crate::verify::sql::mysql::session::{IS_AS_OF, NOW, UNLIMITED};
+use crate::verify::sql::mysql::version::check_version;
+use crate::verify::sql::postgres::session as postgres;
 use crate::verify::sql::reading::Engine;
 use crate::verify::sql::rows::table::{backticked, double_quoted};
 use crate::verify::sql::sqlite::file;
@@ -174,6 +176,8 @@ impl Session {
         let mut keeps_role = false;
         let engine = match &mut connected {
             Connected::Postgres(connection) => {
+                let row = sqlx::raw_sql("SHOW server_version_num").fetch_one(&mut *connection).await.map_err(failed)?;
+                postgres::check_version(&shown, &row.try_get_unchecked::<String, _>(0).map_err(failed)?)?;
                 for pin in POSTGRES_PINS {
                     sqlx::raw_sql(pin).execute(&mut *connection).await.map_err(failed)?;
                 }
@@ -185,6 +189,7 @@ impl Session {
             Connected::Mysql(connection) => {
                 let row = sqlx::query("SELECT version()").fetch_one(&mut *connection).await.map_err(failed)?;
                 let version = driver_row::text(&row, 0).map_err(failed)?.unwrap_or_default();
+                check_version(&shown, &version)?;
                 let mariadb = version.contains("MariaDB");
                 pin_mysql(connection, mariadb).await.map_err(failed)?;
                 Engine { name: if mariadb { "mariadb" } else { "mysql" }, version }

@@ -229,15 +229,17 @@ impl MysqlSession {
         let mut ends: Vec<End> = Vec::new();
         loop {
             let last_row = LastRow::default();
-            let read = self.digest_once(table, digester, (kept.take(), &last_row), !ends.is_empty(), sink).await;
+            let read = match self.digest_once(table, digester, (kept.take(), &last_row), !ends.is_empty(), sink).await {
+                Ok(rows) => self.is_still(table, rows).await,
+                stopped => stopped,
+            };
             let (rows, lost) = match read {
                 Err(ReadError { rows, cause: Cause::Unreadable(failure) }) if failure.kind == FailureKind::Network => (rows, failure),
-                Ok(rows) => return self.is_still(table, rows).await,
-                stopped => return stopped,
+                ended => return ended,
             };
             let unreadable = |failure| ReadError { rows, cause: Cause::Unreadable(failure) };
-            // One lane alone was cut off: the others still show what all of them did.
-            if self.has_survivor().await {
+            // One lane alone was cut off: the others still show what all of them did. Or it has been waited for in vain.
+            if self.has_survivor().await || self.lost_at.is_some() {
                 return Err(unreadable(lost));
             }
             let log = match self.come_back().await {
@@ -278,7 +280,7 @@ impl MysqlSession {
         sink: HarvestSink<'_>,
     ) -> Result<u64, ReadError> {
         let limits = self.opener.limits;
-        self.session().await.map_err(lanes::not_opened)?;
+        self.session_for(table).await.map_err(lanes::not_opened)?;
         let Some(mut first) = self.connection.take() else {
             return Err(lanes::not_opened(Failure::new(FailureKind::Network, format!("{}: no session", self.opener.shown))));
         };
@@ -344,10 +346,19 @@ impl MysqlSession {
     async fn is_still(&mut self, table: &Table, rows: u64) -> Result<u64, ReadError> {
         let (database, limits) = (self.database.clone(), self.opener.limits);
         let unreadable = |failure| ReadError { rows, cause: Cause::Unreadable(failure) };
-        let session = self.session().await.map_err(unreadable)?;
+        let session = self.session_for(table).await.map_err(unreadable)?;
         let asked = tokio::time::timeout(limits.silence, catalog::is_still(session, &database, table)).await;
         asked.unwrap_or_else(|_| Err(Broken::silent(limits.silence))).map_err(|broken| unreadable(broken.failure()))?;
         Ok(rows)
+    }
+
+    /// The session, for a table: where the server does not come back, it was with that one that it was waited for.
+    async fn session_for(&mut self, table: &Table) -> Result<&mut WireSession, Failure> {
+        if let Err(gone) = self.session().await {
+            self.lost_at.get_or_insert_with(|| table.name.clone());
+            return Err(gone);
+        }
+        self.session().await
     }
 
     /// The session, opened again where it was lost. A new session has a snapshot of its own: on a source that stands still, as a

@@ -110,7 +110,8 @@ impl Opener {
     }
 }
 
-fn check_version(shown: &str, number: &str) -> Result<(), Failure> {
+/// PostgreSQL 12 is the oldest that is read; `server_version_num`.
+pub fn check_version(shown: &str, number: &str) -> Result<(), Failure> {
     match number.trim().parse::<u32>() {
         Ok(found) if found >= OLDEST => Ok(()),
         Ok(found) => Err(Failure::new(FailureKind::Remote, format!("{shown}: expected PostgreSQL 12 or later, found version {found}"))
