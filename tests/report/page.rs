@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use attestore::model::clock::Timestamp;
+use attestore::model::ids::PointId;
 use attestore::model::outcome::Outcome;
 use attestore::report::html::render;
 use attestore::report::model::{CoverageState, DrillState, ReportModel};
@@ -264,6 +265,18 @@ fn a_restored_second_stands_with_the_newest_stamp_where_it_passed() {
     }
     let json = serde_json::to_value(&model).unwrap();
     assert!(json["drill"]["passes"].as_array().unwrap().iter().any(|case| case["second"]["before_s"] == 3), "and in JSON");
+}
+
+/// The age of a resource's data is that of its newest point, which need not be the one that was drilled.
+#[test]
+fn an_age_that_is_of_another_point_names_that_point() {
+    let (mut model, page) = page(&Fixture::full());
+    let another = PointId("newer-one".into());
+    let said = format!("by <code><bdi>{}</bdi></code>", another.0);
+    assert!(!page.contains(&said));
+    let drill = model.drill.as_mut().unwrap();
+    drill.passes[0].result.as_mut().unwrap().rpo.point = Some(another);
+    assert_eq!(render(&model).unwrap().matches(&said).count(), 1);
 }
 
 #[test]

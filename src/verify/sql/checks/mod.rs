@@ -16,6 +16,7 @@ pub mod recording;
 pub mod redact;
 pub mod routines;
 pub mod runner;
+pub mod search_path;
 pub mod session;
 pub mod sight;
 pub mod statement;

@@ -14,6 +14,7 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::model::source_url::SourceUrl;
 use crate::verify::sql::checks::answer::{self, Answer};
 use crate::verify::sql::checks::redact;
+use crate::verify::sql::checks::search_path;
 use crate::verify::sql::checks::statement::is_check_of_a_table;
 use crate::verify::sql::connect::access::{Access, not_sql};
 use crate::verify::sql::connect::errors;
@@ -96,21 +97,14 @@ pub struct Session {
     given_up: bool,
 }
 
-/// Names and operators are the server's own first, wherever a database or a role has put it in its search path (CVE-2018-1058). And the path is
-/// what it means to who asks (`$user`), whatever role a statement runs as.
-const SERVER_FIRST: &str = "SELECT pg_catalog.set_config('search_path', pg_catalog.concat_ws(', ', 'pg_catalog', \
-     (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(name), ', ' ORDER BY at) \
-      FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) WITH ORDINALITY path(name, at))), false)";
-
 /// How a value is shown is no affair of the database's settings, which a copy of it may not have.
-const POSTGRES_PINS: [&str; 7] = [
+const POSTGRES_PINS: [&str; 6] = [
     "SET TimeZone = 'UTC'",
     "SET bytea_output = 'hex'",
     "SET IntervalStyle = 'postgres'",
     "SET lc_monetary = 'C'",
     "SET row_security = off",
     "SET default_transaction_read_only = on",
-    SERVER_FIRST,
 ];
 
 /// What a statement means is no affair of the server's settings: texts may stand in double quotes, and `||` is OR, as both products have it
@@ -181,6 +175,11 @@ impl Session {
                 for pin in POSTGRES_PINS {
                     sqlx::raw_sql(pin).execute(&mut *connection).await.map_err(failed)?;
                 }
+                let question = "SELECT pg_catalog.current_setting('search_path'), current_user::pg_catalog.text";
+                let row = sqlx::query(question).fetch_one(&mut *connection).await.map_err(failed)?;
+                let path = search_path::pinned(row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
+                let pin = sqlx::query("SELECT pg_catalog.set_config('search_path', $1, false)").bind(path);
+                pin.execute(&mut *connection).await.map_err(failed)?;
                 let question = "SELECT current_setting('server_version'), (SELECT rolbypassrls AND NOT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)";
                 let row = sqlx::query(question).fetch_one(connection).await.map_err(failed)?;
                 keeps_role = row.try_get::<Option<bool>, _>(1).map_err(failed)?.unwrap_or(false);
