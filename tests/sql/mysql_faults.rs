@@ -13,7 +13,7 @@ use attestore::model::failure::FailureKind;
 use attestore::model::finding::{Class, Finding};
 use attestore::model::outcome::Outcome;
 use attestore::model::verification::Verification;
-use attestore::monitor::Silent;
+use attestore::monitor::{Collected, Event, Monitor, Silent};
 use attestore::verify::manifest::request::CaptureRequest;
 use attestore::verify::sql::capture::capture;
 use attestore::verify::sql::checks::pack::Pack;
@@ -269,6 +269,45 @@ async fn a_server_that_dies_between_two_tables_is_not_told_as_damage() {
             server.start();
         }
     }
+}
+
+/// Ends a server and starts it again whenever all rows of `m` have been read.
+struct EndsAfter<'a> {
+    server: &'a servers::Server,
+    rows: std::sync::atomic::AtomicU64,
+    seen: Collected,
+}
+
+impl Monitor for EndsAfter<'_> {
+    fn event(&self, event: Event<'_>) {
+        if let Event::Advanced { task: "reading m", by: by @ 1.., .. } = event
+            && (self.rows.fetch_add(by, std::sync::atomic::Ordering::Relaxed) + by).is_multiple_of(4_096)
+        {
+            self.server.kill();
+            self.server.start();
+        }
+        self.seen.event(event);
+    }
+}
+
+/// A server that ends again and again does not end for a row where all of them have been read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_ends_after_the_last_row_is_no_damage_of_the_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(server) = servers::own(Kind::Mariadb).map(Arc::new) else { return };
+    let sql = "CREATE TABLE m (id INT PRIMARY KEY); INSERT INTO m SELECT seq FROM seq_1_to_4096; \
+               CREATE TABLE z (id INT PRIMARY KEY); INSERT INTO z VALUES (1)";
+    let db = Db::new(&server, Kind::Mariadb, "ends_after", sql).await;
+    let manifest = dir.path().join("m");
+    db.capture(&manifest).await.unwrap();
+    let patient = Access { limits: Limits { comeback: Duration::from_secs(30), ..access().limits }, ..access() };
+    // A life is told from the next one by its seconds.
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    let monitor = EndsAfter { server: &server, rows: Default::default(), seen: Collected::default() };
+    let result = db.compare_with(&patient, &manifest, &monitor).await;
+    let rows = monitor.rows.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(rows >= 2 * 4_096 && result.outcome(0).0 == Outcome::Inconclusive, "{rows} {result:?} {:?}", monitor.seen.findings());
+    assert!(result.unread.keys().all(|why| *why == FailureKind::Network), "{result:?}");
 }
 
 /// Whoever started a server again may have started it over other data: what was read before and after is then of no one state.

@@ -108,7 +108,7 @@ async fn what_later_partitions_bring_is_theirs() {
     let source = "CREATE SCHEMA \"s.x\"; CREATE TABLE \"s.x\".m (id int, at date, PRIMARY KEY (id, at)) PARTITION BY RANGE (at); \
          CREATE TABLE \"s.x\".\"m.1\" PARTITION OF \"s.x\".m FOR VALUES FROM ('2026-01-01') TO ('2026-02-01'); \
          CREATE INDEX \"by.at\" ON \"s.x\".m (at); CREATE STATISTICS \"s.x\".st ON id, at FROM \"s.x\".m; CREATE SEQUENCE numbers; \
-         CREATE TABLE late2 (at date); CREATE STATISTICS other ON id, at FROM \"s.x\".\"m.1\"; \
+         CREATE TABLE \"public.m3_id_seq.x\" (at date); CREATE TABLE late2 (at date); CREATE STATISTICS other ON id, at FROM \"s.x\".\"m.1\"; \
          INSERT INTO \"s.x\".m VALUES (1, '2026-01-05')";
     let db = Db::new(&postgres, Kind::Postgres, "grown_by_names", source).await;
     let (url, manifest) = (db.url(), dir.path().join("m"));

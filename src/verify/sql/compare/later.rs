@@ -72,7 +72,7 @@ impl Run<'_> {
             for row in rows.iter().filter(|row| row.len() == 4 && self.later.contains(&shown_name(&row[0], &row[1]))) {
                 objects.entry(&row[3]).or_default().insert(&row[2]);
             }
-            now.take_out_with(&objects);
+            now.take_out_with(&objects, expected);
         }
         let Some(before) = expected.of_kind(PARTITION).filter(|_| self.scope.watermark.is_some()) else { return Ok(()) };
         let parent = |name: &str| name.split_once('.').map(|(table, _)| table.to_owned());

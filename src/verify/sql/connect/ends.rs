@@ -16,7 +16,7 @@ const ENOUGH_ENDS: usize = 3;
 /// So often where its log says that the data is damaged.
 const ENOUGH_WITH_LOG: usize = 2;
 /// So often it may end before the table is given up, whatever ends it.
-const MOST_ENDS: usize = 5;
+pub const MOST_ENDS: usize = 5;
 /// So long a server that is back has to stay before a table is read again: one that ends without that is not ended by the table.
 pub const CALM: Duration = Duration::from_secs(2);
 

@@ -126,12 +126,13 @@ impl Definitions {
         names.extract_if(.., |name, text| is_out(name, text)).map(|(name, _)| name).collect()
     }
 
-    /// Takes out what has one of these names, each with its kinds, and what belongs to it.
-    pub fn take_out_with(&mut self, objects: &BTreeMap<&str, BTreeSet<&str>>) {
+    /// Takes out what has one of these names, each with its kinds, and what belongs to it, but for what is `known`.
+    pub fn take_out_with(&mut self, objects: &BTreeMap<&str, BTreeSet<&str>>, known: &Self) {
         for (kind, names) in &mut self.kinds {
             let is_one = |name: &str| objects.get(name).is_some_and(|kinds| kinds.contains(kind.as_str()));
             let is_of = |owner: Owner<'_>| objects.get(owner.name).is_some_and(|kinds| kinds.iter().any(|kind| owner.is(kind)));
-            names.retain(|name, _| !is_one(name) && !owners(kind, name).any(is_of));
+            let is_known = |name: &str| known.of_kind(kind).is_some_and(|names| names.contains_key(name));
+            names.retain(|name, _| is_known(name) || !is_one(name) && !owners(kind, name).any(is_of));
         }
     }
 

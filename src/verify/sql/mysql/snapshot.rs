@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::model::failure::{Failure, FailureKind};
-use crate::verify::sql::connect::ends::{self, End, LastRow};
+use crate::verify::sql::connect::ends::{self, End, LastRow, MOST_ENDS};
 use crate::verify::sql::connect::errors::{self, Broken, GIVE_RIGHTS};
 use crate::verify::sql::connect::heard::{Heard, with_patience};
 use crate::verify::sql::connect::keeper::Keeping;
@@ -227,9 +227,12 @@ impl MysqlSession {
         sink: HarvestSink<'_>,
     ) -> Result<u64, ReadError> {
         let mut ends: Vec<End> = Vec::new();
+        let mut restarts = 0;
         loop {
             let last_row = LastRow::default();
-            let read = match self.digest_once(table, digester, (kept.take(), &last_row), !ends.is_empty(), sink).await {
+            let read = self.digest_once(table, digester, (kept.take(), &last_row), restarts > 0, sink).await;
+            let is_read = read.is_ok();
+            let read = match read {
                 Ok(rows) => self.is_still(table, rows).await,
                 stopped => stopped,
             };
@@ -239,11 +242,15 @@ impl MysqlSession {
             };
             let unreadable = |failure| ReadError { rows, cause: Cause::Unreadable(failure) };
             // One lane alone was cut off: the others still show what all of them did. Or it has been waited for in vain.
-            if self.has_survivor().await || self.lost_at.is_some() {
+            let has_survivor = self.has_survivor().await;
+            if (has_survivor && !is_read) || self.lost_at.is_some() {
                 return Err(unreadable(lost));
             }
-            let log = match self.come_back().await {
+            let back = if has_survivor { Ok(Back::Same) } else { self.come_back().await };
+            let log = match back {
                 Ok(Back::Restarted(log)) => log,
+                // All rows were there already.
+                Ok(Back::Same) if is_read => return self.is_still(table, rows).await,
                 Ok(Back::Same) => return Err(unreadable(lost)),
                 Err(gone) => {
                     self.lost_at = Some(table.name.clone());
@@ -254,11 +261,16 @@ impl MysqlSession {
                     return Err(unreadable(Failure { message, ..lost }));
                 }
             };
-            ends.push(End { after: last_row.take(), log });
+            restarts += 1;
+            if is_read && restarts >= MOST_ENDS {
+                return Err(unreadable(lost));
+            }
+            // One that ends when all rows have been read does not end for any of them.
+            ends.extend((!is_read).then(|| End { after: last_row.take(), log }));
             if let Some(failure) = ends::verdict(&ends) {
                 return Err(unreadable(failure));
             }
-            let of_damage = ends.last().is_some_and(End::is_of_damage);
+            let of_damage = !is_read && ends.last().is_some_and(End::is_of_damage);
             if let Some(session) = self.connection.as_mut().filter(|_| !of_damage)
                 && !restart::stays(session).await
             {
