@@ -9,6 +9,7 @@
 //! | `postgres, mysql, sqlite` | an engine each: every type, comparison, checks |
 //! | `real_mysql` | MySQL itself, where it is installed: types, logins, large rows, rights |
 //! | `postgres_faults, mysql_faults` | what goes wrong while tables are read, damaged pages, the wrong answers of other tools |
+//! | `between_tables` | servers that end when a table has been read |
 //! | `postgres_wire, mysql_wire, mysql_large` | rows read without the driver, logins, large values, wires that lie |
 //! | `refusals, tokens` | what a server refuses: TLS, certificates, passwords; tokens of IAM |
 //! | `rights` | what a reader may see, and what it is not shown |
@@ -30,6 +31,7 @@
 //! `ATTESTORE_REQUIRE` names `postgres`, `mariadb` or `mysql`.
 
 mod across_engines;
+mod between_tables;
 mod canaries;
 mod changes;
 mod check_packs;
