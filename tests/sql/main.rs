@@ -19,18 +19,19 @@
 //! | `ranges` | leaves that are ranges of keys |
 //! | `names` | what a manifest alone can name: rows that are gone, columns that differ |
 //! | `changes` | a database that went on after its capture, beside a log of what was written |
-//! | `prefixes, partitions` | rows up to a value of a column; closed partitions, and added ones |
+//! | `prefixes, prefixes_of_texts, partitions` | rows up to a value of a column, and up to a text; closed partitions, and added ones |
 //! | `resume` | lanes, and readings that were cut short |
 //! | `unreached` | readings that did not come to their end, or had one session only: what stays expected, what was really read |
 //! | `usage` | mistakes in what is declared of a database, and in its address |
 //! | `writing` | manifests that cannot be written |
-//! | `check_packs, canaries, cli` | the shipped packs; planted values; `attestore check` as a person runs it |
+//! | `check_packs, baselines, canaries, cli` | the shipped packs; numbers beside a manifest's; planted values; `attestore check` as a person runs it |
 //! | `support` | one database of a throw-away server, captured and compared |
 //!
 //! Database servers are booted from fresh data directories; where none is installed, the tests that need one say so and are skipped, unless
 //! `ATTESTORE_REQUIRE` names `postgres`, `mariadb` or `mysql`.
 
 mod across_engines;
+mod baselines;
 mod between_tables;
 mod canaries;
 mod changes;
@@ -54,6 +55,7 @@ mod postgres;
 mod postgres_faults;
 mod postgres_wire;
 mod prefixes;
+mod prefixes_of_texts;
 mod ranges;
 mod real_mysql;
 #[cfg(feature = "sandbox")]
